@@ -1,0 +1,214 @@
+"""The command line. Its options are those of `emulator.settings`; what a command does is short."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import typer
+
+from emulator import __version__
+from emulator.settings import Option, SettingError, Settings, StartRefused, load_settings, options
+
+PROGRAM = "custom-vision-emulator"
+CONTROL_TIMEOUT_SECONDS = 5
+NO_PORT = "--port: 0 does not say where the emulator is; give the port that it printed at its start"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="A local emulator of Azure Custom Vision.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Plain text: the library that draws boxes takes longer to import than the command takes to run.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class CommandFailed(Exception):
+    """A command could not do its work; the message is one line."""
+
+
+def run_command_line() -> None:
+    """Run the command in `sys.argv` and end the process. A user's error is one line, never a traceback."""
+    try:
+        app()
+    except SettingError as error:
+        _end(2, str(error))
+    except (StartRefused, CommandFailed) as error:
+        _end(1, str(error))
+    except BrokenPipeError:
+        # The reader of our output has gone. Nothing more can be said to it, not even by the flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _end(status: int, message: str) -> None:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every option of `Settings`; it receives them read and checked, as `settings`."""
+    described = options()
+
+    @functools.wraps(command)
+    def read_settings(**given: Any) -> None:
+        flags = {name: given.pop(name) for name in described}
+        command(settings=load_settings(flags), **given)
+
+    parameters = [_parameter(name, one) for name, one in described.items()]
+    parameters += [
+        own.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for own in inspect.signature(command, eval_str=True).parameters.values()
+        if own.name != "settings"
+    ]
+    read_settings.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    read_settings.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del read_settings.__wrapped__  # or its signature would be looked at instead
+    return read_settings
+
+
+def _parameter(name: str, one: Option) -> inspect.Parameter:
+    default = one.default_text or getattr(Settings, name, "")
+    notes = f"[{one.variable}]" if one.switch else f"[{one.variable}; default: {default}]"
+    kind: Any = bool if one.switch else list[str] if one.separator else str
+    metavar = None if one.switch else one.metavar
+    declaration = typer.Option(one.flag, metavar=metavar, help=f"{one.help} {notes}", show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, declaration]
+    )
+
+
+@app.command()
+@with_settings
+def serve(settings: Settings) -> None:
+    """Start the emulator and serve until Ctrl-C or SIGTERM."""
+    from emulator import server
+
+    try:
+        status = server.run(settings)
+    except StartRefused as error:
+        _end(1, str(error))
+    server.leave(status)
+
+
+@app.command()
+@with_settings
+def env(
+    settings: Settings,
+    shell: Annotated[Literal["sh", "powershell", "cmd"], typer.Option(help="The shell to write for.")] = "sh",
+) -> None:
+    """Print the variables that Microsoft's quickstarts read: eval "$(custom-vision-emulator env)"."""
+    variables = quickstart_variables(settings)
+    for name, value in variables.items():
+        print(assignment(shell, name, value))
+
+
+def quickstart_variables(settings: Settings) -> dict[str, str]:
+    """The environment variables that Microsoft's quickstarts read, for the emulator of these settings."""
+    if settings.port == 0 and settings.public_url is None:
+        raise SettingError(NO_PORT)
+    endpoint = settings.training_endpoint()
+    return {
+        "VISION_TRAINING_ENDPOINT": endpoint,
+        "VISION_TRAINING_KEY": settings.training_keys[0],
+        "VISION_PREDICTION_ENDPOINT": endpoint,
+        "VISION_PREDICTION_KEY": settings.prediction_keys[0],
+        "VISION_PREDICTION_RESOURCE_ID": settings.prediction_resource_id,
+    }
+
+
+def assignment(shell: str, name: str, value: str) -> str:
+    """The line that sets an environment variable in a shell, whatever characters the value has."""
+    if shell == "powershell":
+        quoted = value.replace("'", "''")
+        return f"$env:{name} = '{quoted}'"
+    if shell == "cmd":
+        # Only % keeps its meaning inside the quotes, and no spelling takes it away at the prompt too.
+        return f'set "{name}={value}"'
+    quoted = value.replace("'", "'\"'\"'")
+    return f"export {name}='{quoted}'"
+
+
+@app.command()
+@with_settings
+def health(settings: Settings) -> None:
+    """Ask a running emulator whether it is ready: exit status 0 when it is, otherwise 1 and the reason."""
+    check_health(settings)
+    print("ready")
+
+
+def check_health(settings: Settings) -> None:
+    """Raise `CommandFailed` with the reason unless the running emulator is ready."""
+    status, body = ask_emulator(settings, "GET", "/_emulator/health/ready")
+    if status != 200:
+        raise CommandFailed(f"not ready: {reasons_in(body) or f'it answered with status {status}'}")
+
+
+def reasons_in(body: bytes) -> str:
+    """The checks that failed, from the body of a health answer; empty when it is not such a body."""
+    import json
+
+    try:
+        checks = json.loads(body)["checks"]
+        return "; ".join(f"{name}: {reason}" for name, reason in checks.items() if reason != "ok")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+
+
+@app.command()
+@with_settings
+def reset(
+    settings: Settings,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything in a running emulator: projects, images, models, predictions."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingError("--yes: must be given where nobody can be asked")
+        typer.confirm(
+            f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
+        )
+    status, _ = ask_emulator(settings, "POST", "/_emulator/reset")
+    if status == 401:
+        raise CommandFailed("the emulator does not know this training key; give its own with --training-key")
+    if status not in (200, 204):
+        raise CommandFailed(f"the emulator answered with status {status}; nothing is certain about its state")
+    print("everything is deleted")
+
+
+def ask_emulator(settings: Settings, method: str, path: str) -> tuple[int, bytes]:
+    """The status and body that the running emulator answers; `CommandFailed` when there is no answer."""
+    import http.client
+
+    if settings.port == 0:
+        raise SettingError(NO_PORT)
+    address = _local(settings).training_endpoint().removeprefix("http://")
+    connection = http.client.HTTPConnection(address, timeout=CONTROL_TIMEOUT_SECONDS)
+    try:
+        connection.request(method, path, headers={"Training-Key": settings.training_keys[0]})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CommandFailed(f"no emulator answers at {address}: {reason}") from None
+    finally:
+        connection.close()
+
+
+def _local(settings: Settings) -> Settings:
+    # The public URL leads through whatever stands in front; these commands mean the program itself.
+    return replace(settings, public_url=None)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"{PROGRAM} {__version__}")

@@ -1,0 +1,130 @@
+"""Bodies of requests. Property names match whatever their case; properties nobody knows are ignored."""
+
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from emulator.contract.identifiers import guid
+from emulator.contract.wire import camel
+
+Guid = Annotated[str, BeforeValidator(guid)]
+
+
+class Malformed(ValueError):
+    """A body that is no JSON, or not of the shape that the operation takes; str() says where and why."""
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        lowered = {key.lower(): item for key, item in value.items()}
+        aliases = (field.alias or name for name, field in cls.model_fields.items())
+        return {alias: lowered[alias.lower()] for alias in aliases if alias.lower() in lowered}
+
+
+class ImageFileCreateEntry(Body):
+    name: str | None = None
+    contents: str | None = None
+    tag_ids: list[Guid] | None = None
+    regions: list[dict[str, Any]] | None = None
+
+
+class ImageFileCreateBatch(Body):
+    images: list[ImageFileCreateEntry] | None = None
+    tag_ids: list[Guid] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class ImageUrl(Body):
+    url: str
+
+
+class ImageUrlCreateEntry(Body):
+    url: str
+    tag_ids: list[Guid] | None = None
+    regions: list[dict[str, Any]] | None = None
+
+
+class ImageUrlCreateBatch(Body):
+    images: list[ImageUrlCreateEntry] | None = None
+    tag_ids: list[Guid] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class ImageTagCreateEntry(Body):
+    image_id: Guid
+    tag_id: Guid
+
+
+class ImageTagCreateBatch(Body):
+    tags: list[ImageTagCreateEntry] | None = None
+
+
+class ImageProcessingSettings(Body):
+    augmentation_methods: dict[str, bool] | None = None
+
+
+class ProjectSettings(Body):
+    domain_id: Guid | None = None
+    classification_type: str | None = None
+    target_export_platforms: list[str] | None = None
+    use_negative_set: bool | None = None
+    detection_parameters: str | None = None
+    image_processing_settings: ImageProcessingSettings | None = None
+
+
+class Project(Body):
+    name: str | None = None
+    description: str | None = None
+    settings: ProjectSettings | None = None
+
+
+class Tag(Body):
+    name: str | None = None
+    description: str | None = None
+    type: str | None = None
+
+
+class Iteration(Body):
+    name: str | None = None
+
+
+class CustomBaseModelInfo(Body):
+    project_id: Guid
+    iteration_id: Guid
+
+
+class TrainingParameters(Body):
+    selected_tags: list[Guid] | None = None
+    custom_base_model_info: CustomBaseModelInfo | None = None
+
+
+class CreateProjectOptions(Body):
+    export_model_container_uri: str | None = Field(default=None)
+    notification_queue_uri: str | None = Field(default=None)
+
+
+_Shape = TypeVar("_Shape", bound=Body)
+
+
+def parse(shape: type[_Shape], data: bytes) -> _Shape:
+    """The body `data` as a `shape`. Raises Malformed with the place and the reason."""
+    try:
+        # .NET clients may begin a body with a byte order mark.
+        value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The request body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Malformed("The request body must be a JSON object.")
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Malformed(f"The request body is invalid at '{place}': {first['msg']}") from None

@@ -1,0 +1,151 @@
+"""JSON as the service writes it: order of properties, null against absent, dates and floats.
+
+Shapes are dataclasses (`models.py`) whose fields say what differs by version; this module turns an object
+of one of them into bytes for one version. The rules are stated in ``api_spec/facts.md``.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, get_type_hints
+
+import orjson
+
+from emulator.contract.versions import Version
+
+_FLOAT32 = struct.Struct("<f")
+
+
+def float32(value: float) -> str:
+    """`value` as .NET prints a single: 7 significant digits if they suffice to get it back, else 9.
+
+    Scientific below 1e-4 with a capital E and a signed exponent of two digits, ``1.0`` for integral values.
+    """
+    single = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
+    text = f"{single:.7g}"
+    if _FLOAT32.unpack(_FLOAT32.pack(float(text)))[0] != single:
+        text = f"{single:.9g}"
+    return _decimal(text)
+
+
+def float64(value: float) -> str:
+    """`value` as .NET prints a double: 15 significant digits if they suffice, else 17."""
+    text = f"{value:.15g}"
+    if float(text) != value:
+        text = f"{value:.17g}"
+    return _decimal(text)
+
+
+def _decimal(text: str) -> str:
+    if "e" in text:
+        return text.replace("e", "E")
+    return text if "." in text else f"{text}.0"
+
+
+def zulu(moment: datetime) -> str:
+    """Milliseconds, always three digits, and Z: projects, iterations, predictions."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def zulu7(moment: datetime) -> str:
+    """Seven digits and Z: predictions of Prediction 3.0."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0Z"
+
+
+def naive(moment: datetime) -> str:
+    """No zone, digits as needed: images, their tags and regions."""
+    return moment.replace(tzinfo=None).isoformat()
+
+
+FORMATS: dict[str, Callable[[Any], Any]] = {
+    "zulu": zulu,
+    "zulu7": zulu7,
+    "naive": naive,
+    "float64": lambda value: orjson.Fragment(float64(value)),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the contract says of one field beyond its type; stands in the field's ``Annotated``.
+
+    since, until: first and last version that has it, by API. omit_empty: absent instead of null or empty.
+    format: a name in FORMATS; formats: another one for a single version, keyed ``"prediction 3.0"``.
+    always_null: versions (same keys) that send null whatever the value.
+    """
+
+    since: dict[str, tuple[int, int]] | None = None
+    omit_empty: bool = False
+    format: str | None = None
+    formats: dict[str, str] | None = None
+    always_null: frozenset[str] = frozenset()
+    key: str | None = None
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+_Writer = tuple[str, str, Callable[[Any], Any] | None, bool, bool]
+
+
+_plans: dict[tuple[type, Version], tuple[_Writer, ...]] = {}
+
+
+def _plan(shape: type, version: Version) -> tuple[_Writer, ...]:
+    """How to write a `shape` for a version; worked out once."""
+    if (shape, version) not in _plans:
+        _plans[shape, version] = _make_plan(shape, version)
+    return _plans[shape, version]
+
+
+def _make_plan(shape: type, version: Version) -> tuple[_Writer, ...]:
+    label = f"{version.api} {version.name}"
+    writers: dict[str, _Writer] = {}
+    hints = get_type_hints(shape, include_extras=True)
+    for field in fields(shape):
+        marks = getattr(hints[field.name], "__metadata__", ())
+        rule: Rule = next((mark for mark in marks if isinstance(mark, Rule)), Rule())
+        if rule.since and version.number < rule.since.get(version.api, (0, 0)):
+            continue
+        name = (rule.formats or {}).get(label, rule.format)
+        writers[field.name] = (
+            field.name,
+            rule.key or camel(field.name),
+            FORMATS[name] if name else None,
+            rule.omit_empty,
+            label in rule.always_null,
+        )
+    order = getattr(shape, "ORDER", {}).get(label)
+    return tuple(writers[name] for name in order) if order else tuple(writers.values())
+
+
+def to_json(value: Any, version: Version) -> Any:
+    """`value` with its dataclasses turned into what orjson writes as the service would."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return orjson.Fragment(float32(value))
+    if isinstance(value, (list, tuple)):
+        return [to_json(item, version) for item in value]
+    if isinstance(value, dict):
+        return {key: to_json(item, version) for key, item in value.items()}
+    if is_dataclass(value):
+        result: dict[str, Any] = {}
+        for attribute, key, write, omit_empty, always_null in _plan(type(value), version):
+            item = getattr(value, attribute)
+            if omit_empty and (item is None or item == [] or item == {}):
+                continue
+            if always_null or item is None:
+                result[key] = None
+            else:
+                result[key] = write(item) if write else to_json(item, version)
+        return result
+    raise TypeError(f"{type(value).__name__} has no form on the wire")
+
+
+def render(value: Any, version: Version) -> bytes:
+    """The compact JSON bytes of an answer."""
+    return orjson.dumps(to_json(value, version))

@@ -1,0 +1,1 @@
+"""Facts in SQLite (`tables`, `database`, `migrations`) and bytes in a folder (`blobs`)."""

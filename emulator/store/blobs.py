@@ -1,0 +1,105 @@
+"""Bytes, content-addressed: a blob's name is the SHA-256 of what it holds."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from emulator.store.database import StorageFull
+
+
+class BlobStore(Protocol):
+    """The small interface behind which the bytes lie."""
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` durably and return its name. Raises StorageFull, leaving nothing behind."""
+
+    def put_file(self, path: Path) -> str:
+        """Keep the content of the file at `path`, which may be moved away."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a blob. Raises FileNotFoundError."""
+
+    def path(self, name: str) -> Path:
+        """A file that holds the blob, to read by others."""
+
+    def exists(self, name: str) -> bool: ...
+
+    def delete(self, name: str) -> None:
+        """Forget a blob; not there is no error."""
+
+    def clear(self) -> None:
+        """Forget all blobs."""
+
+
+class FolderBlobStore:
+    """Blobs as files, ``ab/abcdef...``, each written under another name, synced, and renamed into place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "blobs"
+        self._trash = folder / "trash"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._trash.exists():
+            shutil.rmtree(self._trash, ignore_errors=True)
+
+    def put(self, data: bytes) -> str:
+        name = hashlib.sha256(data).hexdigest()
+        target = self.path(name)
+        if target.exists():
+            return name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(target)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            _sync_folder(target.parent)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise StorageFull(str(error)) from error
+            raise
+        return name
+
+    def put_file(self, path: Path) -> str:
+        return self.put(path.read_bytes())
+
+    def read(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def path(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+    def exists(self, name: str) -> bool:
+        return self.path(name).exists()
+
+    def delete(self, name: str) -> None:
+        self.path(name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        # A rename is instant however many blobs there are; removing them is nobody's wait.
+        self._trash.mkdir(exist_ok=True)
+        self._folder.replace(Path(tempfile.mkdtemp(dir=self._trash)) / "blobs")
+        self._folder.mkdir()
+
+    def empty_trash(self) -> None:
+        """Remove what `clear` set aside."""
+        shutil.rmtree(self._trash, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows has no such thing: a rename is journalled by the file system
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

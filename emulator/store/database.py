@@ -1,0 +1,142 @@
+"""SQLite through SQLModel: one writer at a time, many readers, nothing answered before it is durable."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, SQLModel
+
+from emulator.store import tables  # noqa: F401  (declares the tables)
+
+# The newest migration in `migrations/versions`; a test keeps the two together.
+SCHEMA_REVISION = "0001"
+FILE_NAME = "emulator.sqlite"
+_POOL_SIZE = 16
+
+
+class StorageFull(Exception):
+    """The disk that holds the data folder has no room; what was being written is not there."""
+
+
+class SchemaTooNew(Exception):
+    """The data folder was written by a newer version of the program."""
+
+
+class Database:
+    """The database of one data folder.
+
+    Writers queue at a lock of this process (the data folder admits one process), so that SQLite never has
+    to answer "database is locked". WAL with ``synchronous=FULL``: a commit survives a power cut.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self._write_lock = threading.Lock()
+        self._engine = create_engine(
+            f"sqlite:///{self.path}",
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_SIZE,
+            connect_args={"check_same_thread": False, "timeout": 30},
+        )
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
+        _prepare(self._engine, self.path)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session on one consistent snapshot; nothing done in it is kept."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is the only writer; committed at the end, rolled back on any exception.
+
+        Raises StorageFull when the disk is.
+        """
+        with self._write_lock, Session(self._engine, expire_on_commit=False) as session:
+            try:
+                session.connection(execution_options={"immediate": True})
+                yield session
+                session.commit()
+            except OperationalError as error:
+                session.rollback()
+                if "full" in str(error.orig) or "disk I/O" in str(error.orig):
+                    raise StorageFull(str(error.orig)) from error
+                raise
+
+    def check(self) -> None:
+        """Raises when the database cannot be read."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM project").scalar()
+
+    def clear(self) -> None:
+        """Every row of every table gone, in one transaction."""
+        with self.write() as session:
+            connection = session.connection()
+            for table in reversed(SQLModel.metadata.sorted_tables):
+                connection.execute(table.delete())
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling is switched off; `_begin` says BEGIN.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-8000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _prepare(engine: Engine, path: Path) -> None:
+    """Bring the schema up to SCHEMA_REVISION.
+
+    A new database gets the tables at once and the mark of the newest migration, without loading Alembic:
+    a start from nothing takes milliseconds. A test proves that both ways end in the same schema.
+    """
+    with engine.connect() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
+        ).first()
+        current = (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if row else None
+        )
+    if current == SCHEMA_REVISION:
+        return
+    if current is None:
+        with engine.connect() as connection:
+            connection = connection.execution_options(immediate=True)
+            with connection.begin():
+                SQLModel.metadata.create_all(connection)
+                connection.exec_driver_sql(
+                    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+                )
+                connection.exec_driver_sql(
+                    "INSERT INTO alembic_version (version_num) VALUES (?)", (SCHEMA_REVISION,)
+                )
+        return
+    if current > SCHEMA_REVISION:
+        raise SchemaTooNew(
+            f"{path} was written by a newer version of this program (schema {current}, "
+            f"this version knows {SCHEMA_REVISION}); start that version, or another data folder."
+        )
+    from emulator.store.migrations import upgrade  # Alembic costs 0.1 s: only when there is something to do
+
+    upgrade(engine)

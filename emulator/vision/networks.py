@@ -1,0 +1,237 @@
+"""Neural networks as data: one list of operations a network, and for each file format a writer of its own.
+
+Tensors are pictures (N, height, width, channels) or vectors (N, width); a writer may order the axes of
+pictures otherwise inside. Weights of convolutions are (output, input, height, width), of depthwise ones
+(channel, 1, height, width), of dense layers (input, output): the writers transpose from these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+OperationKind = Literal[
+    "normalise",  # (x - mean) x scale; from uint8 to float32
+    "convolution",  # padding as TensorFlow's "SAME"; batch norm folded in
+    "depthwise_convolution",
+    "add",
+    "global_average",  # mean over height and width
+    "l2_normalise",  # each row to Euclidean length `scale`
+    "dense",
+    "softmax",
+    "sigmoid",
+]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of a network: what it does, the tensors it reads and the one it writes."""
+
+    kind: OperationKind
+    inputs: tuple[str, ...]
+    output: str
+    weight: str | None = None
+    bias: str | None = None
+    stride: int = 1
+    relu6: bool = False
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that takes RGB pictures of `resolution` x `resolution` pixels, 0..255, and gives vectors.
+
+    The last operation writes the output: `output_width` numbers for each picture.
+    """
+
+    resolution: int
+    operations: tuple[Operation, ...]
+    weights: Mapping[str, FloatArray] = field(repr=False)
+    output_width: int
+
+    @property
+    def output(self) -> str:
+        return self.operations[-1].output
+
+
+INPUT = "image"
+_BATCH_NORM_EPSILON = 1e-3
+
+# Expansion, channels, repeats, stride of the first repeat, kernel: the seven stages of EfficientNet-B0 (Tan
+# and Le, 2019, table 1). The Lite family drops squeeze-and-excitation, uses ReLU6 and leaves stem, first and
+# last stage and head unscaled.
+_STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+_FEATURES = 1280
+
+
+def efficientnet_lite(
+    state: Mapping[str, FloatArray], *, resolution: int, width: float = 1.0, depth: float = 1.0
+) -> Network:
+    """EfficientNet-Lite without its classifier: a picture in, the 1280 pooled features out.
+
+    Args:
+        state: weights by the names of the published PyTorch checkpoints.
+        resolution: side of the input in pixels.
+        width, depth: multipliers of the family: 1.0 and 1.0 for Lite0, 1.0 and 1.1 for Lite1, 1.1 and 1.2 for
+            Lite2.
+
+    Raises:
+        KeyError: a weight is missing.
+        ValueError: a weight has another shape than the architecture says.
+    """
+    builder = _LiteBuilder(state)
+    tensor = builder.append(Operation("normalise", (INPUT,), "normalised", mean=127.0, scale=1 / 128))
+    tensor = builder.convolve(tensor, "_conv_stem", "_bn0", 3, 32, kernel=3, stride=2)
+    channels, block = 32, 0
+    for stage, (expansion, base_channels, base_repeats, first_stride, kernel) in enumerate(_STAGES):
+        out_channels = _rounded_channels(base_channels, width)
+        scaled = 0 < stage < len(_STAGES) - 1
+        for repeat in range(math.ceil(base_repeats * depth) if scaled else base_repeats):
+            stride = first_stride if repeat == 0 else 1
+            tensor = builder.inverted_residual(
+                tensor, f"_blocks.{block}.", channels, out_channels, expansion, kernel=kernel, stride=stride
+            )
+            channels, block = out_channels, block + 1
+    tensor = builder.convolve(tensor, "_conv_head", "_bn1", channels, _FEATURES, kernel=1)
+    builder.append(Operation("global_average", (tensor,), "features"))
+    return Network(resolution, tuple(builder.operations), builder.weights, _FEATURES)
+
+
+def with_classifier(
+    backbone: Network, weight: FloatArray, bias: FloatArray, *, feature_length: float, multilabel: bool
+) -> Network:
+    """The backbone with a linear head on its features, scaled to `feature_length`: a picture in,
+    probabilities out.
+
+    Args:
+        weight: (features, tags). bias: (tags,).
+        multilabel: independent probabilities (sigmoid) instead of ones that sum to 1 (softmax).
+    """
+    head = (
+        Operation("l2_normalise", (backbone.output,), "normalised_features", scale=feature_length),
+        Operation("dense", ("normalised_features",), "scores", weight="head.weight", bias="head.bias"),
+        Operation("sigmoid" if multilabel else "softmax", ("scores",), "probabilities"),
+    )
+    return replace(
+        backbone,
+        operations=backbone.operations + head,
+        weights={**backbone.weights, "head.weight": weight, "head.bias": bias},
+        output_width=weight.shape[1],
+    )
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int, int]:
+    """TensorFlow's "SAME" padding of one side: pixels before, pixels after, and the size of the output."""
+    output = -(-size // stride)
+    total = max((output - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2, output
+
+
+class _LiteBuilder:
+    """Collects operations and their weights, folding each batch norm into the convolution before it."""
+
+    def __init__(self, state: Mapping[str, FloatArray]) -> None:
+        self._state = state
+        self.operations: list[Operation] = []
+        self.weights: dict[str, FloatArray] = {}
+
+    def append(self, operation: Operation) -> str:
+        self.operations.append(operation)
+        return operation.output
+
+    def convolve(
+        self,
+        tensor: str,
+        layer: str,
+        norm: str,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        depthwise: bool = False,
+        relu6: bool = True,
+    ) -> str:
+        import numpy
+
+        weight = self._state[f"{layer}.weight"]
+        expected = (out_channels, 1 if depthwise else in_channels, kernel, kernel)
+        if weight.shape != expected:
+            raise ValueError(f"{layer} has the shape {weight.shape} instead of {expected}")
+        # In double precision, so that folding adds no error of its own.
+        norm_weight, norm_bias, mean, variance = (
+            self._state[f"{norm}.{part}"].astype(numpy.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        factor = norm_weight / numpy.sqrt(variance + _BATCH_NORM_EPSILON)
+        self.weights[f"{layer}.weight"] = (weight * factor[:, None, None, None]).astype(numpy.float32)
+        self.weights[f"{layer}.bias"] = (norm_bias - mean * factor).astype(numpy.float32)
+        return self.append(
+            Operation(
+                "depthwise_convolution" if depthwise else "convolution",
+                (tensor,),
+                f"{layer}.output",
+                weight=f"{layer}.weight",
+                bias=f"{layer}.bias",
+                stride=stride,
+                relu6=relu6,
+            )
+        )
+
+    def inverted_residual(
+        self,
+        tensor: str,
+        block: str,
+        in_channels: int,
+        out_channels: int,
+        expansion: int,
+        *,
+        kernel: int,
+        stride: int,
+    ) -> str:
+        """Expand, convolve each channel by itself, project; the input is added where the shapes agree."""
+        shortcut, middle = tensor, in_channels * expansion
+        if expansion != 1:
+            tensor = self.convolve(
+                tensor, f"{block}_expand_conv", f"{block}_bn0", in_channels, middle, kernel=1
+            )
+        tensor = self.convolve(
+            tensor,
+            f"{block}_depthwise_conv",
+            f"{block}_bn1",
+            middle,
+            middle,
+            kernel=kernel,
+            stride=stride,
+            depthwise=True,
+        )
+        tensor = self.convolve(
+            tensor, f"{block}_project_conv", f"{block}_bn2", middle, out_channels, kernel=1, relu6=False
+        )
+        if stride == 1 and in_channels == out_channels:
+            tensor = self.append(Operation("add", (tensor, shortcut), f"{block}output"))
+        return tensor
+
+
+def _rounded_channels(channels: int, width: float) -> int:
+    """Channels x width, rounded to a multiple of 8 that is at most 10% smaller."""
+    scaled = channels * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded

@@ -1,0 +1,61 @@
+"""The emulator's own API under ``/_emulator``: is it alive, is it ready, forget everything."""
+
+import shutil
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from emulator.core.context import Context
+from emulator.core.limits import MEGABYTE
+from emulator.core.resetting import reset
+
+# Below this the next upload may not fit.
+_FREE_BYTES_NEEDED = 64 * MEGABYTE
+_WELCOME = "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready.\n"
+
+
+def readiness(context: Context) -> dict[str, str]:
+    """What is wrong, by the name of the check; empty when the emulator is ready."""
+    problems = {}
+    try:
+        context.database.check()
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
+        problems["database"] = f"cannot be read: {error}"
+    try:
+        free = shutil.disk_usage(context.folder).free
+        if free < _FREE_BYTES_NEEDED:
+            problems["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
+    except OSError as error:
+        problems["disk"] = f"the data folder is out of reach: {error.strerror}"
+    if not context.training_runs.is_alive:
+        problems["trainings"] = "the thread that carries out trainings is not running"
+    return problems
+
+
+def control_routes(context: Context, threads: CapacityLimiter) -> list[BaseRoute]:
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def ready(_request: Request) -> Response:
+        problems = await anyio.to_thread.run_sync(readiness, context, limiter=threads)
+        names = ("database", "disk", "trainings")
+        checks = {name: problems.get(name, "ok") for name in names}
+        status = "not ready" if problems else "ready"
+        return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
+
+    async def forget(_request: Request) -> Response:
+        await anyio.to_thread.run_sync(reset, context, limiter=threads)
+        return Response(status_code=204)
+
+    async def welcome(_request: Request) -> Response:
+        return PlainTextResponse(_WELCOME)
+
+    return [
+        Route("/", welcome),
+        Route("/_emulator/health/live", live),
+        Route("/_emulator/health/ready", ready),
+        Route("/_emulator/reset", forget, methods=["POST"]),
+    ]

@@ -1,0 +1,203 @@
+"""What stands before every operation: headers of answers, errors, keys, the size of bodies.
+
+Each is an ASGI middleware; `emulator.app` lists them in their order.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.api.addressing import Address
+from emulator.api.calls import UnknownResource
+from emulator.contract.error_codes import http_status
+from emulator.contract.requests import Malformed
+from emulator.core.errors import ServiceError
+from emulator.store.database import StorageFull
+
+REQUEST_ID_HEADER_SINCE = (3, 2)
+JSON = b"application/json; charset=utf-8"
+_ACCESS_DENIED = (
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
+    "for an active subscription and use a correct regional API endpoint for your resource."
+)
+_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
+_log = logging.getLogger(__name__)
+
+
+class AccessDenied(Exception):
+    """No key, or a wrong one."""
+
+
+class TooLarge(Exception):
+    """A body over the limit; str() says which limit."""
+
+
+class AnswerHeaders:
+    """Outermost: the headers that every answer of the service carries, and the id of the request."""
+
+    def __init__(self, app: ASGIApp, new_id: Callable[[], str]) -> None:
+        self._app = app
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = scope["request_id"] = self._new_id()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers += (
+                    (b"apim-request-id", request_id.encode()),
+                    (b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"),
+                    (b"x-content-type-options", b"nosniff"),
+                )
+                address: Address | None = scope.get("address")
+                if address is not None:
+                    if address.api == "prediction" or address.version.number >= REQUEST_ID_HEADER_SINCE:
+                        headers.append((b"request-id", request_id.encode()))
+                    if not address.exact:
+                        headers.append((b"x-emulator-served-version", address.version.name.encode()))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class AnswerErrors:
+    """Turns what is raised further in into the two error shapes of the service, never into a traceback.
+
+    What is left of the request's body is read first (`Keys` and limits refuse before anything reads it):
+    a client that is still sending would otherwise see its connection break instead of the answer.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received_all = started = False
+
+        async def watched_receive() -> Message:
+            nonlocal received_all
+            message = await receive()
+            received_all = message["type"] == "http.disconnect" or not message.get("more_body", False)
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, watched_receive, watched_send)
+        except Exception as error:
+            if started:
+                raise
+            status, body = describe(error)
+            drained = 0
+            while not received_all and drained <= self._max_body_bytes:
+                message = await watched_receive()
+                drained += len(message.get("body", b""))
+            headers = [(b"content-type", JSON)]
+            if not received_all:
+                headers.append((b"connection", b"close"))
+            await send_bytes(send, status, orjson.dumps(body), headers)
+
+
+def describe(error: Exception) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of the answer to a request that ended in `error`."""
+    if isinstance(error, ServiceError):
+        return http_status(error.code), {"code": error.code, "message": error.message}
+    if isinstance(error, Malformed):
+        return 400, {"code": "BadRequest", "message": str(error)}
+    if isinstance(error, AccessDenied):
+        return 401, _gateway_error(401, _ACCESS_DENIED)
+    if isinstance(error, UnknownResource) or (
+        isinstance(error, HTTPException) and error.status_code in (404, 405)
+    ):
+        return 404, _gateway_error(404, "Resource not found")
+    if isinstance(error, TooLarge):
+        return 413, _gateway_error(413, str(error))
+    if isinstance(error, StorageFull):
+        return 507, {"code": "ErrorUnknown", "message": _FULL}
+    _log.error("A request failed", exc_info=error)
+    return 500, {
+        "code": "ErrorUnknown",
+        "message": "An unknown error occurred. The emulator's log tells more.",
+    }
+
+
+def _gateway_error(status: int, message: str) -> dict[str, Any]:
+    return {"error": {"code": str(status), "message": message}}
+
+
+class Keys:
+    """Lets in who has a key: training keys for training and the control API, prediction keys for predicting.
+
+    As with a multi-service resource, a training key opens the prediction API too; not the other way round.
+    """
+
+    _HEADERS: ClassVar = {"training": (b"training-key",), "prediction": (b"prediction-key", b"training-key")}
+
+    def __init__(
+        self, app: ASGIApp, training_keys: tuple[str, ...], prediction_keys: tuple[str, ...]
+    ) -> None:
+        self._app = app
+        training = [key.encode() for key in training_keys]
+        self._keys = {
+            "training": training,
+            "prediction": [*training, *(key.encode() for key in prediction_keys)],
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address: Address | None = scope.get("address")
+        if address is not None:
+            self._check(scope, address.api)
+        elif scope["path"].startswith("/_emulator/") and not scope["path"].startswith("/_emulator/health/"):
+            self._check(scope, "training")
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, api: str) -> None:
+        names = (*self._HEADERS[api], b"ocp-apim-subscription-key")
+        given = [value for name, value in scope["headers"] if name in names]
+        for value in given:
+            # Compared with each, whatever the others said, so that timing tells nothing.
+            if sum(hmac.compare_digest(value, key) for key in self._keys[api]):
+                return
+        raise AccessDenied
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises TooLarge, at once when the length is announced."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ServiceError("BadRequest", "The request ended before its body was complete.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is too large; at most {limit} bytes are allowed.")
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]], *, head: bool = False
+) -> None:
+    """A whole answer; `head`: the headers of it alone."""
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})

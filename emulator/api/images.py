@@ -1,0 +1,194 @@
+"""CreateImagesFromData, -Files, -Urls; listing, counting and deleting images."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from emulator.api import shapes
+from emulator.api.calls import Answer, Call, handles
+from emulator.api.uploads import uploads
+from emulator.contract import models, requests
+from emulator.core import image_lists, images
+from emulator.core.errors import ServiceError
+from emulator.core.image_lists import Filter
+from emulator.core.images import NewImage
+from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM, TRAINING_IMAGE_BYTES
+from emulator.core.predictions import fetch
+
+_Shape = TypeVar("_Shape", bound=requests.Body)
+ORDERS = ("Newest", "Oldest")
+# What the service says of batches with nothing in them.
+_NO_FILES = "No valid image files"
+_NO_URLS = "No image urls provided"
+TAGGING_STATUSES = ("All", "Tagged", "Untagged")
+_MULTI_STATUS_SINCE = (3, 3)
+_BULK_DELETION_SINCE = (3, 1)
+_METADATA_SINCE = (3, 3)
+
+
+@handles("CreateImagesFromData")
+def create_images_from_data(call: Call) -> Answer:
+    project_id, tag_ids = call.id("projectId"), call.guids("tagIds")
+    new = [NewImage(upload.file_name, upload.data) for upload in uploads(call)]
+    return _created(call, images.create(call.context, project_id, new, tag_ids, nothing_valid=_NO_FILES))
+
+
+@handles("CreateImagesFromFiles")
+def create_images_from_files(call: Call) -> Answer:
+    project_id = call.id("projectId")
+    batch = _batch(call, requests.ImageFileCreateBatch, _NO_FILES)
+    entries = batch.images or []
+    _refuse_regions(entry.regions for entry in entries)
+    new = [NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ())) for entry in entries]
+    return _created(
+        call,
+        images.create(
+            call.context,
+            project_id,
+            new,
+            batch.tag_ids or (),
+            _metadata(call, batch.metadata),
+            nothing_valid=_NO_FILES,
+        ),
+    )
+
+
+@handles("CreateImagesFromUrls")
+def create_images_from_urls(call: Call) -> Answer:
+    project_id = call.id("projectId")
+    batch = _batch(call, requests.ImageUrlCreateBatch, _NO_URLS)
+    entries = batch.images or []
+    _refuse_regions(entry.regions for entry in entries)
+    downloads: list[Callable[[], NewImage]] = [partial(_download, call, entry) for entry in entries]
+    return _created(
+        call,
+        images.create(
+            call.context,
+            project_id,
+            downloads,
+            batch.tag_ids or (),
+            _metadata(call, batch.metadata),
+            nothing_valid=_NO_URLS,
+            must_hold_an_image=False,
+        ),
+    )
+
+
+@handles("GetImages")
+def get_images(call: Call) -> list[models.Image]:
+    return _page(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"))
+
+
+@handles("GetTaggedImages")
+def get_tagged_images(call: Call) -> list[models.Image]:
+    return _page(call, "Tagged")
+
+
+@handles("GetUntaggedImages")
+def get_untagged_images(call: Call) -> list[models.Image]:
+    return _page(call, "Untagged")
+
+
+@handles("GetImageCount")
+def get_image_count(call: Call) -> int:
+    return _count(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"))
+
+
+@handles("GetTaggedImageCount")
+def get_tagged_image_count(call: Call) -> int:
+    return _count(call, "Tagged")
+
+
+@handles("GetUntaggedImageCount")
+def get_untagged_image_count(call: Call) -> int:
+    return _count(call, "Untagged")
+
+
+@handles("GetImagesByIds")
+def get_images_by_ids(call: Call) -> list[models.Image]:
+    found = image_lists.by_ids(
+        call.context, call.id("projectId"), call.guid("iterationId"), call.guids("imageIds")
+    )
+    return [shapes.image(call, item) for item in found]
+
+
+@handles("DeleteImages")
+def delete_images(call: Call) -> Answer:
+    bulk = call.version.number >= _BULK_DELETION_SINCE
+    all_images = bulk and call.flag("allImages")
+    all_iterations = bulk and call.flag("allIterations")
+    images.delete(
+        call.context,
+        call.id("projectId"),
+        call.guids("imageIds"),
+        all_images=all_images,
+        all_iterations=all_iterations,
+    )
+    return Answer(status=202 if all_images or all_iterations else 204)
+
+
+def _created(call: Call, results: Sequence[images.CreatedImage]) -> Answer:
+    summary = shapes.created_images(call, results)
+    partial_status = 207 if call.version.number >= _MULTI_STATUS_SINCE else 200
+    return Answer(summary, 200 if summary.is_batch_successful else partial_status)
+
+
+def _batch(call: Call, shape: type[_Shape], nothing_valid: str) -> _Shape:
+    try:
+        return call.parsed(shape)
+    except requests.Malformed:
+        # The service reads a batch that does not parse as an empty one.
+        raise ServiceError("BadRequestImageBatch", nothing_valid) from None
+
+
+def _decoded(contents: str | None) -> bytes:
+    """The bytes of a base64 string; none for what is no base64, which is then no image either."""
+    try:
+        return base64.b64decode(contents or "", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _download(call: Call, entry: requests.ImageUrlCreateEntry) -> NewImage:
+    tag_ids = tuple(entry.tag_ids or ())
+    try:
+        return NewImage(entry.url, fetch(call.context, entry.url, TRAINING_IMAGE_BYTES), tag_ids)
+    except ServiceError:
+        return NewImage(entry.url, None, tag_ids, "ErrorSource")
+
+
+def _refuse_regions(regions: Iterable[object]) -> None:
+    if any(regions):
+        raise ServiceError("BadRequestNotSupported", "Regions are not in this version of the emulator.")
+
+
+def _metadata(call: Call, metadata: dict[str, str] | None) -> dict[str, str] | None:
+    return metadata if call.version.number >= _METADATA_SINCE else None
+
+
+def _filter(call: Call, tagging_status: str) -> Filter:
+    if call.text("$filter"):
+        raise ServiceError("BadRequestNotSupported", "$filter is not in this version of the emulator.")
+    tag_ids = call.guids("tagIds") if tagging_status != "Untagged" else ()
+    return Filter(tagging_status, tuple(sorted(set(tag_ids))))
+
+
+def _page(call: Call, tagging_status: str) -> list[models.Image]:
+    found = image_lists.list_page(
+        call.context,
+        call.id("projectId"),
+        call.guid("iterationId"),
+        _filter(call, tagging_status),
+        newest_first=call.choice("orderBy", ORDERS, "Newest") == "Newest",
+        take=call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM),
+        skip=call.integer("skip", 0),
+    )
+    return [shapes.image(call, item) for item in found]
+
+
+def _count(call: Call, tagging_status: str) -> int:
+    return image_lists.count(
+        call.context, call.id("projectId"), call.guid("iterationId"), _filter(call, tagging_status)
+    )

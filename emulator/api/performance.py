@@ -1,0 +1,57 @@
+"""GetIterationPerformance, GetImagePerformances, GetImagePerformanceCount."""
+
+from emulator.api import shapes
+from emulator.api.calls import Call, handles
+from emulator.api.images import ORDERS
+from emulator.contract import models
+from emulator.core import performance
+from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
+
+
+@handles("GetIterationPerformance")
+def get_iteration_performance(call: Call) -> models.IterationPerformance:
+    call.number("overlapThreshold")  # of boxes; a classifier has none, but the value must be a number
+    iteration, figures = performance.figures(
+        call.context, call.id("projectId"), call.id("iterationId"), call.number("threshold")
+    )
+    tags = iteration.model_tags or []
+    return models.IterationPerformance(
+        [
+            models.TagPerformance(
+                tags[item.tag_index]["id"],
+                tags[item.tag_index]["name"],
+                item.precision,
+                item.precision_std,
+                item.recall,
+                item.recall_std,
+                item.average_precision,
+            )
+            for item in figures.per_tag
+        ],
+        figures.precision,
+        figures.precision_std,
+        figures.recall,
+        figures.recall_std,
+        figures.average_precision,
+    )
+
+
+@handles("GetImagePerformances")
+def get_image_performances(call: Call) -> list[models.ImagePerformance]:
+    evaluated = performance.images(
+        call.context,
+        call.id("projectId"),
+        call.id("iterationId"),
+        call.guids("tagIds"),
+        newest_first=call.choice("orderBy", ORDERS, "Newest") == "Newest",
+        take=call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM),
+        skip=call.integer("skip", 0),
+    )
+    return [shapes.image_performance(call, item) for item in evaluated]
+
+
+@handles("GetImagePerformanceCount")
+def get_image_performance_count(call: Call) -> int:
+    return performance.image_count(
+        call.context, call.id("projectId"), call.id("iterationId"), call.guids("tagIds")
+    )

@@ -1,0 +1,46 @@
+"""Signed image URIs: fetched without a key, as a browser or a labelling tool does."""
+
+import re
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from emulator.api.calls import UnknownResource
+from emulator.core import links
+from emulator.core.context import Context
+
+_PATH = re.compile("/i-[0-9a-f]{32}/[it]-[0-9a-f]{32}")
+
+
+def picture_routes(context: Context, threads: CapacityLimiter) -> list[BaseRoute]:
+    async def picture(request: Request) -> Response:
+        if not _PATH.fullmatch(request.url.path):
+            raise UnknownResource
+        parameters = request.query_params
+        try:
+            found = await anyio.to_thread.run_sync(
+                links.open_picture,
+                context,
+                request.url.path,
+                parameters.get("sig", ""),
+                parameters.get("se", ""),
+                limiter=threads,
+            )
+        except links.LinkRejected as rejected:
+            return _storage_error(403, "AuthenticationFailed", str(rejected))
+        if found is None:
+            return _storage_error(404, "BlobNotFound", "The specified blob does not exist.")
+        modified = found.created.strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return Response(found.data, media_type=found.media_type, headers={"Last-Modified": modified})
+
+    return [Route("/{container}/{blob}", picture, methods=["GET", "HEAD"])]
+
+
+def _storage_error(status: int, code: str, message: str) -> Response:
+    # The shape of Azure's blob storage, which is where the service's own URIs lead.
+    error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    body = f'<?xml version="1.0" encoding="utf-8"?>{error}'
+    return Response(body, status, media_type="application/xml", headers={"x-ms-error-code": code})

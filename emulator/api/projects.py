@@ -1,0 +1,68 @@
+"""GetProjects, CreateProject, GetProject, UpdateProject, DeleteProject."""
+
+from emulator.api import shapes
+from emulator.api.calls import Call, handles
+from emulator.contract import models, requests
+from emulator.core import projects
+from emulator.core.errors import ServiceError
+from emulator.store import tables
+
+
+@handles("GetProjects")
+def get_projects(call: Call) -> list[models.Project]:
+    rows = projects.list_all(call.context)
+    thumbnails = projects.thumbnails(call.context)
+    return [shapes.project(call, row, thumbnails.get(row.id)) for row in rows]
+
+
+@handles("CreateProject")
+def create_project(call: Call) -> models.Project:
+    options = call.parsed_or(requests.CreateProjectOptions, requests.CreateProjectOptions())
+    if (
+        options.export_model_container_uri
+        or options.notification_queue_uri
+        or call.text("exportModelContainerUri")
+        or call.text("notificationQueueUri")
+    ):
+        raise ServiceError(
+            "BadRequestNotSupported", "Storage notifications are not in this version of the emulator."
+        )
+    row = projects.create(
+        call.context,
+        call.required_text("name"),
+        call.text("description") or "",
+        call.guid("domainId"),
+        call.text("classificationType"),
+        call.texts("targetExportPlatforms"),
+    )
+    return shapes.project(call, row, None)
+
+
+@handles("GetProject")
+def get_project(call: Call) -> models.Project:
+    return _shown(call, projects.get(call.context, call.id("projectId")))
+
+
+@handles("UpdateProject")
+def update_project(call: Call) -> models.Project:
+    body = call.parsed(requests.Project)
+    settings = body.settings or requests.ProjectSettings()
+    processing = settings.image_processing_settings or requests.ImageProcessingSettings()
+    changes = {
+        "name": body.name,
+        "description": body.description,
+        "domain_id": settings.domain_id,
+        "classification_type": settings.classification_type,
+        "target_export_platforms": settings.target_export_platforms,
+        "augmentation_methods": processing.augmentation_methods,
+    }
+    return _shown(call, projects.update(call.context, call.id("projectId"), changes))
+
+
+@handles("DeleteProject")
+def delete_project(call: Call) -> None:
+    projects.delete(call.context, call.id("projectId"))
+
+
+def _shown(call: Call, row: tables.Project) -> models.Project:
+    return shapes.project(call, row, projects.thumbnails(call.context, row.id).get(row.id))

@@ -1,0 +1,103 @@
+"""The routes: one for each operation of the contract, whatever the version, and the emulator's own."""
+
+import re
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Imported for what they hang on the operations of the contract.
+from emulator.api import (  # noqa: F401
+    domains,
+    image_tags,
+    images,
+    iterations,
+    performance,
+    predictions,
+    projects,
+    tags,
+    training,
+)
+from emulator.api.calls import HANDLERS, Answer, Call, UnknownResource
+from emulator.api.control import control_routes
+from emulator.api.gateway import JSON, read_body, send_bytes
+from emulator.api.pictures import picture_routes
+from emulator.contract.operations import OPERATIONS, Operation
+from emulator.contract.wire import render
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+
+# Requests worked on at a time: enough that downloads and disks keep nobody waiting.
+_THREADS = 16
+
+
+class OperationRoute(Route):
+    """A route whose literal parts match whatever their case, as the service's do."""
+
+    def __init__(self, path: str, endpoint: Any, method: str) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.methods = {method}
+        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+
+class _Endpoint:
+    """Reads a request, lets a thread answer it, and sends the answer."""
+
+    def __init__(
+        self,
+        context: Context,
+        operation: Operation,
+        threads: CapacityLimiter,
+        max_body: int,
+        public_url: str | None,
+    ) -> None:
+        self._context = context
+        self._operation = operation
+        self._threads = threads
+        self._max_body = max_body
+        self._public_url = public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        version = scope["address"].version
+        if not self._operation.exists_in(version):
+            raise UnknownResource
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        call = Call(
+            context=self._context,
+            operation=self._operation,
+            version=version,
+            path=scope["path_params"],
+            parameters=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+            headers=headers,
+            body=await read_body(scope, receive, self._max_body),
+            request_id=scope["request_id"],
+            base_url=self._public_url or f"{scope['scheme']}://{headers.get('host', 'localhost')}",
+        )
+        status, body = await anyio.to_thread.run_sync(partial(_answer, call), limiter=self._threads)
+        await send_bytes(send, status, body, [(b"content-type", JSON)] if body else [])
+
+
+def _answer(call: Call) -> tuple[int, bytes]:
+    handler = HANDLERS.get(call.operation.name)
+    if handler is None:
+        raise ServiceError(
+            "BadRequestNotSupported",
+            f"The operation {call.operation.name} is not in this version of the emulator yet.",
+        )
+    result = handler(call)
+    if not isinstance(result, Answer):
+        result = Answer(result, 204 if result is None else 200)
+    return result.status, b"" if result.value is None else render(result.value, call.version)
+
+
+def make_routes(context: Context, max_body: int, public_url: str | None) -> list[BaseRoute]:
+    threads = CapacityLimiter(_THREADS)
+    routes: list[BaseRoute] = []
+    for operation in OPERATIONS:
+        endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url)
+        routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
+    return [*routes, *picture_routes(context, threads), *control_routes(context, threads)]

@@ -1,0 +1,115 @@
+"""Where the parts meet: store, worker, rules and routes become one ASGI application."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.api.addressing import Addressing
+from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
+from emulator.api.routes import make_routes
+from emulator.core.context import Clock, Context, Ids
+from emulator.core.fetching import FetchPolicy
+from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
+from emulator.jobs.worker import WorkerExecutor
+from emulator.settings import Settings, StartRefused
+from emulator.store.blobs import FolderBlobStore
+from emulator.store.database import Database, SchemaTooNew
+from emulator.vision.classifier import warm_up
+
+_SECRET_BYTES = 32
+
+
+class Application:
+    """The ASGI application. `context` is there for tests, which replace its clock and ids."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.worker = WorkerExecutor(initializer=warm_up)
+        self.context = make_context(settings, self.worker, clock or Clock(), ids or Ids())
+        max_body = settings.max_body_mb * MEGABYTE
+        # In this order a request passes them; an answer passes them the other way.
+        middleware: list[Any] = [
+            Middleware(AnswerHeaders, new_id=self.context.ids.new),
+            Middleware(AnswerErrors, max_body_bytes=max_body),
+            Middleware(Addressing),
+            Middleware(Keys, training_keys=settings.training_keys, prediction_keys=settings.prediction_keys),
+        ]
+        self._app = Starlette(
+            routes=make_routes(self.context, max_body, settings.public_url),
+            lifespan=self._lifespan,
+        )
+        self._app.router.redirect_slashes = False
+        self._entry: ASGIApp = self._app.router
+        for item in reversed(middleware):
+            self._entry = item.cls(self._entry, *item.args, **item.kwargs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self._app
+        entry = self._entry if scope["type"] == "http" else self._app.router
+        await entry(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self.context.training_runs.start()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the worker and close the store; a running training stays a job for the next start."""
+        self.context.training_runs.stop()
+        self.worker.shutdown(wait=True, cancel_futures=True)
+        self.context.database.close()
+
+
+def create_app(settings: Settings) -> Application:
+    """The application for `settings`, its store open. Raises StartRefused."""
+    return Application(settings)
+
+
+def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: Ids) -> Context:
+    folder = settings.data
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        database = Database(folder)
+        blobs = FolderBlobStore(folder)
+        link_secret = _link_secret(folder / "link-secret")
+    except SchemaTooNew as error:
+        raise StartRefused(str(error)) from None
+    return Context(
+        database=database,
+        blobs=blobs,
+        folder=folder,
+        worker=worker,
+        fetch_policy=FetchPolicy(
+            mode=settings.url_fetch,
+            allow=settings.url_allow,
+            mapping=settings.url_map,
+            max_bytes=TRAINING_IMAGE_BYTES,
+        ),
+        clock=clock,
+        ids=ids,
+        seed=settings.seed,
+        image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
+        link_secret=link_secret,
+    )
+
+
+def _link_secret(path: Path) -> bytes:
+    """The secret that signs image URIs: made at the first start, so that URIs outlive a restart."""
+    if path.exists() and len(secret := path.read_bytes()) == _SECRET_BYTES:
+        return secret
+    secret = secrets.token_bytes(_SECRET_BYTES)
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+        os.fsync(file.fileno())
+    return secret

@@ -1,0 +1,82 @@
+"""What the rules work with: store, blobs, clock, ids, the worker; and the few numbers that options set."""
+
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emulator.core.fetching import FetchPolicy
+from emulator.store.blobs import BlobStore
+from emulator.store.database import Database
+
+if TYPE_CHECKING:
+    from emulator.core.models import ModelCache
+    from emulator.core.positions import PositionCache
+    from emulator.core.training_runs import TrainingRuns
+
+
+class Clock:
+    """UTC time that never repeats and never goes back: what is created later has the later time."""
+
+    def __init__(self, source: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._source = source
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        with self._lock:
+            self._last = max(self._source(), self._last + timedelta(microseconds=1))
+            return self._last
+
+
+class Ids:
+    """Fresh GUIDs, random by default."""
+
+    def __init__(self, source: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
+        self._source = source
+
+    def new(self) -> str:
+        return str(self._source())
+
+
+class Worker(Protocol):
+    """The child process that owns PyTorch, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
+
+    def warm_up(self) -> None: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]": ...
+
+
+@dataclass
+class Context:
+    """Everything a rule may need. Made once, in `emulator.app`.
+
+    seed: of every training. image_uri_lifetime: how long a signed image URI is valid.
+    """
+
+    database: Database
+    blobs: BlobStore
+    folder: Path
+    worker: Worker
+    fetch_policy: FetchPolicy
+    clock: Clock = field(default_factory=Clock)
+    ids: Ids = field(default_factory=Ids)
+    seed: int = 0
+    image_uri_lifetime: timedelta = timedelta(hours=24)
+    link_secret: bytes = b""
+    positions: "PositionCache" = field(init=False)
+    models: "ModelCache" = field(init=False)
+    training_runs: "TrainingRuns" = field(init=False)
+
+    def __post_init__(self) -> None:
+        from emulator.core.models import ModelCache
+        from emulator.core.positions import PositionCache
+        from emulator.core.training_runs import TrainingRuns
+
+        self.positions = PositionCache()
+        self.models = ModelCache(self.blobs)
+        self.training_runs = TrainingRuns(self)

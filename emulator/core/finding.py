@@ -1,0 +1,35 @@
+"""Rows by id, or the service's "not found"."""
+
+from sqlmodel import Session, col, select
+
+from emulator.core.errors import ServiceError
+from emulator.store.tables import Iteration, Project, Tag
+
+
+def project(session: Session, project_id: str) -> Project:
+    row = session.get(Project, project_id)
+    if row is None:
+        raise ServiceError("NotFoundProject", "Project not found")
+    return row
+
+
+def iteration(session: Session, project_id: str, iteration_id: str) -> Iteration:
+    project(session, project_id)
+    row = session.get(Iteration, iteration_id)
+    if row is None or row.project_id != project_id:
+        raise ServiceError("NotFoundIteration", "Invalid iteration")
+    return row
+
+
+def workspace_tag(session: Session, project_id: str, tag_id: str) -> Tag:
+    project(session, project_id)
+    row = session.get(Tag, tag_id)
+    if row is None or row.project_id != project_id or row.removed is not None:
+        raise ServiceError("NotFoundTag", "Tag not found")
+    return row
+
+
+def workspace_tags(session: Session, project_id: str) -> dict[str, Tag]:
+    """The tags of the workspace by id."""
+    statement = select(Tag).where(Tag.project_id == project_id, col(Tag.removed).is_(None))
+    return {tag.id: tag for tag in session.exec(statement)}

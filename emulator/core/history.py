@@ -1,0 +1,46 @@
+"""Revisions of a workspace: raising them, and which of the past are still needed."""
+
+from sqlalchemy import ColumnElement, and_, exists, func, text, update
+from sqlmodel import Session, col, select
+
+from emulator.core.context import Context
+from emulator.store.tables import Image, ImageTag, Iteration, Project, Tag
+
+
+def next_revision(context: Context, project: Project) -> int:
+    """Raise the revision of the project for a change that is being made, and return it."""
+    project.revision += 1
+    project.last_modified = context.clock.now()
+    return project.revision
+
+
+def newest_frozen_revision(session: Session, project_id: str) -> int:
+    """The newest revision that an iteration refers to, -1 when there is none.
+
+    What was born after it is in no iteration: removing it from the workspace removes it for good.
+    """
+    newest = session.scalar(select(func.max(Iteration.revision)).where(Iteration.project_id == project_id))
+    return -1 if newest is None else int(newest)
+
+
+def frozen(table: type[Image] | type[ImageTag] | type[Tag], project_id: str) -> ColumnElement[bool]:
+    """The condition that an iteration of the project shows a row of `table` that the workspace lost."""
+    return exists().where(
+        and_(
+            col(Iteration.project_id) == project_id,
+            col(Iteration.revision) >= col(table.born),
+            col(Iteration.revision) < col(table.removed),
+        )
+    )
+
+
+def recount(session: Session, project: Project) -> None:
+    """Count images and the bearers of tags of the workspace afresh: after changes to many images at once."""
+    here = (col(Image.project_id) == project.id, col(Image.removed).is_(None))
+    images = select(func.count()).select_from(Image)
+    project.image_count = session.scalar(images.where(*here)) or 0
+    project.tagged_count = session.scalar(images.where(*here, text("image.tag_count > 0"))) or 0
+    bearers = select(func.count()).where(col(ImageTag.tag_id) == col(Tag.id), col(ImageTag.removed).is_(None))
+    session.execute(
+        update(Tag).where(col(Tag.project_id) == project.id).values(image_count=bearers.scalar_subquery())
+    )

@@ -1,0 +1,154 @@
+"""Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, literal_column
+from sqlmodel import Session, col, select
+
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images import TaggedImage, TagOnImage
+from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
+from emulator.core.views import View, open_view
+from emulator.store.tables import Image, ImageTag, Tag
+
+# Up to here the database skips rows faster than a list of positions is made.
+_NEAR = 512
+# Spelled as the partial indexes are, so that SQLite sees that they serve.
+_TAGGED: ColumnElement[bool] = literal_column("(image.tag_count > 0)")
+_UNTAGGED: ColumnElement[bool] = literal_column("(image.tag_count = 0)")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which images of a view. tagging_status: All, Tagged or Untagged; tag_ids: bearing any of them."""
+
+    tagging_status: str = "All"
+    tag_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.tag_ids) > TAGS_PER_BATCH:
+            raise ServiceError(
+                "BadRequestExceededBatchSize",
+                f"The request names {len(self.tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
+            )
+
+
+def list_page(
+    context: Context,
+    project_id: str,
+    iteration_id: str | None,
+    chosen: Filter,
+    *,
+    newest_first: bool = True,
+    take: int,
+    skip: int,
+) -> list[TaggedImage]:
+    """`take` images after the first `skip`, by creation."""
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        number = col(Image.number)
+        if skip <= _NEAR and view.is_workspace and not chosen.tag_ids:
+            statement = (
+                select(Image)
+                .where(*_conditions(view, chosen))
+                .order_by(number.desc() if newest_first else number)
+                .limit(take)
+                .offset(skip)
+            )
+            return _with_tags(session, view, session.exec(statement).all())
+        numbers = _positions(context, session, view, chosen)
+        if newest_first:
+            page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
+        else:
+            page = numbers[skip : skip + take]
+        order = number.desc() if newest_first else number
+        statement = select(Image).where(number.in_(page.tolist())).order_by(order)
+        return _with_tags(session, view, session.exec(statement).all())
+
+
+def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        if view.is_workspace:
+            if not chosen.tag_ids:
+                tagged = view.project.tagged_count
+                by_status = {"Tagged": tagged, "Untagged": view.project.image_count - tagged}
+                return by_status.get(chosen.tagging_status, view.project.image_count)
+            if len(chosen.tag_ids) == 1 and chosen.tagging_status != "Untagged":
+                tag = session.get(Tag, chosen.tag_ids[0])
+                here = tag is not None and tag.project_id == project_id and tag.removed is None
+                return tag.image_count if tag is not None and here else 0
+        return len(_positions(context, session, view, chosen))
+
+
+def by_ids(
+    context: Context, project_id: str, iteration_id: str | None, image_ids: Sequence[str]
+) -> list[TaggedImage]:
+    """The images with these ids, oldest first; ids that the view does not hold are left out."""
+    if len(image_ids) > IMAGE_IDS_PER_QUERY:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
+        )
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        statement = (
+            select(Image)
+            .where(Image.project_id == project_id, col(Image.id).in_(set(image_ids)), view.holds(Image))
+            .order_by(col(Image.number))
+        )
+        return _with_tags(session, view, session.exec(statement).all())
+
+
+def with_blobs(session: Session, view: View, blobs: Sequence[str]) -> dict[str, TaggedImage]:
+    """The images of a view that hold these blobs, by blob."""
+    found: list[Image] = []
+    for start in range(0, len(blobs), 500):
+        statement = select(Image).where(
+            Image.project_id == view.project.id,
+            col(Image.blob).in_(blobs[start : start + 500]),
+            view.holds(Image),
+        )
+        found.extend(session.exec(statement))
+    return {item.image.blob: item for item in _with_tags(session, view, found)}
+
+
+def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [col(Image.project_id) == view.project.id, view.holds(Image)]
+    if chosen.tagging_status == "Tagged":
+        conditions.append(_TAGGED if view.is_workspace else _bears(view, ()))
+    elif chosen.tagging_status == "Untagged":
+        conditions.append(_UNTAGGED if view.is_workspace else ~_bears(view, ()))
+    if chosen.tag_ids:
+        conditions.append(_bears(view, chosen.tag_ids))
+    return conditions
+
+
+def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
+    """The condition that an image bears a tag in the view: any of `tag_ids`, any at all when empty."""
+    rows = exists().where(col(ImageTag.image_number) == col(Image.number), view.holds(ImageTag))
+    return rows.where(col(ImageTag.tag_id).in_(tag_ids)) if tag_ids else rows
+
+
+def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
+    key = (view.project.id, view.project.revision, view.revision, chosen)
+    statement = select(Image.number).where(*_conditions(view, chosen)).order_by(col(Image.number))
+    return context.positions.get(key, lambda: session.execute(statement).scalars())
+
+
+def _with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
+    tags: dict[int, list[TagOnImage]] = {}
+    numbers = [image.number for image in images]
+    for start in range(0, len(numbers), 500):
+        rows = session.execute(
+            select(ImageTag.image_number, ImageTag.tag_id, Tag.name, ImageTag.created)
+            .join(Tag, col(Tag.id) == ImageTag.tag_id)
+            .where(col(ImageTag.image_number).in_(numbers[start : start + 500]), view.holds(ImageTag))
+            .order_by(col(ImageTag.number))
+        )
+        for number, *tag in rows:
+            tags.setdefault(number, []).append(TagOnImage(*tag))
+    return [TaggedImage(image, tags.get(image.number or 0, [])) for image in images]

@@ -1,0 +1,328 @@
+"""Images of a project: adding them in batches, and removing them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy import delete as delete_rows
+from sqlmodel import Session, col, select
+
+from emulator.core import finding, history
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.image_tags import attach, tagging_problem
+from emulator.core.limits import (
+    IMAGES_PER_BATCH,
+    METADATA_KEY_LENGTH,
+    METADATA_PAIRS,
+    METADATA_VALUE_LENGTH,
+    TAGS_PER_BATCH,
+    TRAINING_IMAGE_BYTES,
+)
+from emulator.core.parallel import in_parallel
+from emulator.core.sweeping import sweep_blobs
+from emulator.store.database import StorageFull
+from emulator.store.tables import Image, ImageTag, Project, Tag
+
+_REJECTED = {
+    "format": "ErrorImageFormat",
+    "dimensions": "ErrorImageDimensions",
+    "aspect_ratio": "ErrorImageDimensions",
+}
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """One image of a batch. `data` None with a `status`: it failed before (a URL that gave nothing, say)."""
+
+    source_url: str | None
+    data: bytes | None
+    tag_ids: tuple[str, ...] = ()
+    status: str = "OK"
+
+
+@dataclass(frozen=True)
+class TagOnImage:
+    tag_id: str
+    tag_name: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class TaggedImage:
+    """An image with the tags it bears in the view that was asked for."""
+
+    image: Image
+    tags: list[TagOnImage]
+
+
+@dataclass(frozen=True)
+class CreatedImage:
+    """What became of one image of a batch. status: one of the contract's ImageCreateStatus."""
+
+    source_url: str | None
+    status: str
+    image: TaggedImage | None = None
+
+
+@dataclass
+class _Prepared:
+    """An image that passed its checks, its bytes durable in the blob store."""
+
+    new: NewImage
+    blob: str = ""
+    width: int = 0
+    height: int = 0
+    status: str = "OK"
+    tags: list[Tag] = field(default_factory=list)
+
+
+def create(
+    context: Context,
+    project_id: str,
+    images: Sequence[NewImage | Callable[[], NewImage]],
+    tag_ids: Sequence[str] = (),
+    metadata: dict[str, str] | None = None,
+    *,
+    nothing_valid: str,
+    must_hold_an_image: bool = True,
+) -> list[CreatedImage]:
+    """Add a batch of images, each with `tag_ids` and its own.
+
+    Images fail one by one, with a status each. The batch is refused as a whole (ServiceError) when it is
+    empty (message `nothing_valid`) or too large, when nothing in it is an image (likewise, if it
+    `must_hold_an_image`), or when its metadata break their limits. An image whose bytes the project
+    already holds is returned as it is, with the new tags added (``OKDuplicate``). An item may be a
+    function that obtains it (a download): those run side by side.
+    """
+    if not images:
+        raise ServiceError("BadRequestImageBatch", nothing_valid)
+    if len(images) > IMAGES_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(images)} images; at most {IMAGES_PER_BATCH} are allowed.",
+        )
+    if len(tag_ids) > TAGS_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
+        )
+    _check_metadata(metadata or {})
+    with context.database.read() as session:
+        finding.project(session, project_id)
+
+    prepared = in_parallel(lambda item: _prepare(context, item), images)
+    if must_hold_an_image and all(item.status == "ErrorImageFormat" for item in prepared):
+        raise ServiceError("BadRequestImageBatch", nothing_valid)
+    results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
+    if any(result.image is not None for result in results):
+        context.worker.warm_up()
+    return results
+
+
+def _prepare(context: Context, item: NewImage | Callable[[], NewImage]) -> _Prepared:
+    new = item() if callable(item) else item
+    prepared = _Prepared(new, status=new.status)
+    if new.data is None or new.status != "OK":
+        return prepared
+    if len(new.data) > TRAINING_IMAGE_BYTES:
+        prepared.status = "ErrorImageSize"
+        return prepared
+    from emulator.vision.images import ImageRejected, inspect_image, stored_size
+
+    try:
+        prepared.width, prepared.height = stored_size(inspect_image(new.data))
+    except ImageRejected as rejected:
+        prepared.status = _REJECTED[rejected.reason]
+        return prepared
+    try:
+        prepared.blob = context.blobs.put(new.data)
+    except StorageFull:
+        prepared.status = "ErrorStorage"
+    return prepared
+
+
+def _insert(
+    context: Context,
+    project_id: str,
+    prepared: list[_Prepared],
+    tag_ids: tuple[str, ...],
+    metadata: dict[str, str] | None,
+) -> list[CreatedImage]:
+    blobs = {item.blob for item in prepared if item.blob}
+    try:
+        with context.database.write() as session:
+            project = finding.project(session, project_id)
+            known = finding.workspace_tags(session, project_id)
+            revision = project.revision + 1
+            before = project.image_count, sum(tag.image_count for tag in known.values())
+            results = []
+            for item in prepared:
+                wanted = tuple(dict.fromkeys(tag_ids + item.new.tag_ids))
+                results.append(
+                    _insert_one(context, session, project, known, item, wanted, metadata, revision)
+                )
+            # Bytes that are there already, with tags that they bear already, change nothing.
+            if before != (project.image_count, sum(tag.image_count for tag in known.values())):
+                history.next_revision(context, project)
+            session.add(project)
+    except BaseException:
+        sweep_blobs(context, blobs)
+        raise
+    rejected = {item.blob for item, result in zip(prepared, results, strict=True) if result.image is None}
+    sweep_blobs(context, rejected - {""})
+    return results
+
+
+def _insert_one(
+    context: Context,
+    session: Session,
+    project: Project,
+    known: dict[str, Tag],
+    item: _Prepared,
+    wanted: tuple[str, ...],
+    metadata: dict[str, str] | None,
+    revision: int,
+) -> CreatedImage:
+    failed = CreatedImage(item.new.source_url, item.status)
+    if item.status != "OK":
+        return failed
+    if any(tag_id not in known for tag_id in wanted):
+        return replace(failed, status="ErrorInvalidTag")
+    here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
+    image = session.exec(select(Image).where(*here)).first()
+    status = "OK" if image is None else "OKDuplicate"
+    present = [] if image is None else _tags_of(session, image)
+    present_ids = {tag.tag_id for tag in present}
+    added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
+    problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
+    if problem is not None:
+        return replace(failed, status=problem.status)
+    if image is None:
+        if not context.blobs.exists(item.blob):  # swept between the upload and now
+            assert item.new.data is not None
+            context.blobs.put(item.new.data)
+        image = Image(
+            id=context.ids.new(),
+            project_id=project.id,
+            blob=item.blob,
+            size=len(item.new.data or b""),
+            width=item.width,
+            height=item.height,
+            created=context.clock.now(),
+            metadata_=metadata,
+            born=revision,
+        )
+        session.add(image)
+        session.flush()
+        project.image_count += 1
+    new_rows = [attach(context, session, project, image, tag, revision) for tag in added]
+    tags = present + [
+        TagOnImage(tag.id, tag.name, row.created) for tag, row in zip(added, new_rows, strict=True)
+    ]
+    return CreatedImage(item.new.source_url, status, TaggedImage(image, tags))
+
+
+def _tags_of(session: Session, image: Image) -> list[TagOnImage]:
+    rows = session.execute(
+        select(ImageTag.tag_id, Tag.name, ImageTag.created)
+        .join(Tag, col(Tag.id) == ImageTag.tag_id)
+        .where(ImageTag.image_number == image.number, col(ImageTag.removed).is_(None))
+        .order_by(col(ImageTag.number))
+    )
+    return [TagOnImage(*row) for row in rows]
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    if len(metadata) > METADATA_PAIRS:
+        raise ServiceError(
+            "BadRequestImageMetadataKey",
+            f"There are {len(metadata)} metadata pairs; at most {METADATA_PAIRS} are allowed.",
+        )
+    for key, value in metadata.items():
+        if not 0 < len(key) <= METADATA_KEY_LENGTH:
+            raise ServiceError(
+                "BadRequestImageMetadataKey", f"A metadata key has 1 to {METADATA_KEY_LENGTH} characters."
+            )
+        if len(value) > METADATA_VALUE_LENGTH:
+            raise ServiceError(
+                "BadRequestImageMetadataValue",
+                f"A metadata value has at most {METADATA_VALUE_LENGTH} characters.",
+            )
+
+
+def delete(
+    context: Context,
+    project_id: str,
+    image_ids: Sequence[str] = (),
+    *,
+    all_images: bool = False,
+    all_iterations: bool = False,
+) -> None:
+    """Remove images from the workspace, or (`all_iterations`) from every iteration too.
+
+    Ids that the project does not have are ignored. Exactly one of `image_ids` and `all_images` says which.
+    """
+    if bool(image_ids) == all_images:
+        raise ServiceError(
+            "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
+        )
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
+        if not all_images:
+            chosen.append(col(Image.id).in_(image_ids))
+        here = [*chosen, col(Image.removed).is_(None)]
+        gone = chosen if all_iterations else here
+        if session.exec(select(Image.number).where(*gone).limit(1)).first() is None:
+            return
+        revision = history.next_revision(context, project)
+        _leave_workspace(session, here, revision)
+        lost = [*chosen, col(Image.removed) == revision]
+        if all_iterations:
+            lost = chosen
+        else:
+            lost.append(col(Image.born) > history.newest_frozen_revision(session, project_id))
+        blobs = set(session.exec(select(Image.blob).where(*lost)))
+        session.execute(delete_rows(Image).where(*lost))
+        history.recount(session, project)
+        session.add(project)
+    sweep_blobs(context, blobs)
+
+
+def _leave_workspace(session: Session, here: list[ColumnElement[bool]], revision: int) -> None:
+    """Take the images that fulfil `here` out of the workspace, with their tags."""
+    numbers = select(Image.number).where(*here)
+    session.execute(
+        update(ImageTag)
+        .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
+        .values(removed=revision)
+    )
+    session.execute(update(Image).where(*here).values(removed=revision, tag_count=0))
+
+
+def purge_unseen(session: Session, project_id: str) -> set[str]:
+    """Delete the rows that the workspace lost and that no iteration shows any more; returns their blobs."""
+    gone = (
+        col(Image.project_id) == project_id,
+        col(Image.removed).is_not(None),
+        ~history.frozen(Image, project_id),
+    )
+    blobs = set(session.exec(select(Image.blob).where(*gone)))
+    session.execute(delete_rows(Image).where(*gone))
+    tags = (
+        col(Tag.project_id) == project_id,
+        col(Tag.removed).is_not(None),
+        ~history.frozen(Tag, project_id),
+    )
+    session.execute(delete_rows(Tag).where(*tags))
+    in_project = select(Image.number).where(Image.project_id == project_id)
+    session.execute(
+        delete_rows(ImageTag).where(
+            col(ImageTag.image_number).in_(in_project),
+            col(ImageTag.removed).is_not(None),
+            ~history.frozen(ImageTag, project_id),
+        )
+    )
+    return blobs

@@ -1,0 +1,47 @@
+"""Trained models, kept ready to score: the few used last."""
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from emulator.store.blobs import BlobStore
+
+if TYPE_CHECKING:
+    from emulator.vision.scoring import ClassifierSession
+
+_KEPT = 8
+
+
+class ModelCache:
+    """Sessions by the blob of their model. Loading one keeps nobody waiting who needs another."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._sessions: OrderedDict[str, ClassifierSession] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, blob: str) -> "ClassifierSession":
+        """The session for a model. Raises FileNotFoundError when its blob is gone."""
+        with self._lock:
+            if blob in self._sessions:
+                self._sessions.move_to_end(blob)
+                return self._sessions[blob]
+            loading = self._loading.setdefault(blob, threading.Lock())
+        with loading:
+            with self._lock:
+                if blob in self._sessions:
+                    return self._sessions[blob]
+            from emulator.vision.scoring import ClassifierSession
+
+            session = ClassifierSession(self._blobs.path(blob))
+            with self._lock:
+                self._sessions[blob] = session
+                self._loading.pop(blob, None)
+                while len(self._sessions) > _KEPT:
+                    self._sessions.popitem(last=False)
+            return session
+
+    def clear(self) -> None:
+        with self._lock:
+            self._sessions.clear()

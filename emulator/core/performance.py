@@ -1,0 +1,95 @@
+"""How good an iteration is: figures from predictions on images that its model had not seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emulator.core import finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.image_lists import Filter, with_blobs
+from emulator.core.images import TaggedImage
+from emulator.core.iterations import COMPLETED
+from emulator.core.predictions import TagProbability
+from emulator.core.views import View
+from emulator.store.tables import Iteration
+
+if TYPE_CHECKING:
+    from emulator.vision.metrics import Evaluation, PerformanceFigures
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class EvaluatedImage:
+    """An image of the evaluation set with what was predicted for it, most probable first."""
+
+    tagged: TaggedImage
+    probabilities: list[TagProbability]
+
+
+def figures(
+    context: Context, project_id: str, iteration_id: str, threshold: float | None
+) -> tuple[Iteration, "PerformanceFigures"]:
+    """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None)."""
+    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    if not 0 <= threshold <= 1:
+        raise ServiceError("BadRequest", "The threshold must lie between 0 and 1.")
+    iteration, evaluation = _evaluation(context, project_id, iteration_id)
+    return iteration, evaluation.performance(threshold)
+
+
+def images(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    tag_ids: Sequence[str],
+    *,
+    newest_first: bool = True,
+    take: int,
+    skip: int,
+) -> list[EvaluatedImage]:
+    """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
+    evaluated = _evaluated(context, project_id, iteration_id, tag_ids)
+    evaluated.sort(key=lambda item: item.tagged.image.number or 0, reverse=newest_first)
+    return evaluated[skip : skip + take]
+
+
+def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]) -> int:
+    return len(_evaluated(context, project_id, iteration_id, tag_ids))
+
+
+def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, "Evaluation"]:
+    with context.database.read() as session:
+        iteration = finding.iteration(session, project_id, iteration_id)
+    if iteration.status != COMPLETED or iteration.evaluation_blob is None:
+        raise ServiceError(
+            "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."
+        )
+    from emulator.vision.metrics import Evaluation
+
+    return iteration, Evaluation.load(context.blobs.path(iteration.evaluation_blob))
+
+
+def _evaluated(
+    context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]
+) -> list[EvaluatedImage]:
+    wanted = set(Filter(tag_ids=tuple(tag_ids)).tag_ids)
+    iteration, evaluation = _evaluation(context, project_id, iteration_id)
+    held_out = {evaluation.keys[index]: index for index in evaluation.held_out()}
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id), iteration.revision)
+        found = with_blobs(session, view, list(held_out))
+    tags = iteration.model_tags or []
+    evaluated = []
+    for blob, tagged in found.items():
+        if wanted and not wanted & {tag.tag_id for tag in tagged.tags}:
+            continue
+        row = evaluation.probabilities_NT[held_out[blob]]
+        probabilities = [
+            TagProbability(tag["id"], tag["name"], tag["type"], float(value))
+            for tag, value in zip(tags, row, strict=True)
+        ]
+        probabilities.sort(key=lambda item: -item.probability)
+        evaluated.append(EvaluatedImage(tagged, probabilities))
+    return evaluated

@@ -1,0 +1,164 @@
+"""Projects: create, list, change, delete."""
+
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from emulator.core import domains, finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.names import checked_description, checked_name
+from emulator.core.sweeping import sweep_blobs
+from emulator.store.tables import Image, Iteration, Project, StoredPrediction
+
+CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
+EXPORT_PLATFORMS = ("CoreML", "TensorFlow", "DockerFile", "ONNX", "VAIDK", "OpenVino")
+AUGMENTATION_METHODS = (
+    "rotation",
+    "scaling",
+    "translation",
+    "horizontal flip",
+    "equalize",
+    "solarize",
+    "padtosquare",
+)
+
+
+def create(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+) -> Project:
+    """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel."""
+    name = checked_name(name, "BadRequestProjectName", "project")
+    description = checked_description(description, "BadRequestProjectDescription", "project")
+    domain = _known_domain(domain_id or domains.DEFAULT_DOMAIN.id)
+    now = context.clock.now()
+    project = Project(
+        id=context.ids.new(),
+        name=name,
+        description=description,
+        domain_id=domain.id,
+        classification_type=_classification_type(classification_type or "Multilabel"),
+        target_export_platforms=_platforms(target_export_platforms or []),
+        augmentation_methods=dict.fromkeys(AUGMENTATION_METHODS, True),
+        created=now,
+        last_modified=now,
+        new_iteration_created=now,
+    )
+    with context.database.write() as session:
+        session.add(project)
+    return project
+
+
+def list_all(context: Context) -> list[Project]:
+    """All projects, newest first."""
+    with context.database.read() as session:
+        return list(session.exec(select(Project).order_by(col(Project.created).desc())))
+
+
+def get(context: Context, project_id: str) -> Project:
+    with context.database.read() as session:
+        return finding.project(session, project_id)
+
+
+def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
+    """Change what `changes` names: name, description, domain_id, classification_type,
+    target_export_platforms, augmentation_methods. What is absent or None stays as it is.
+
+    A change of domain or classification type makes the next training needed.
+    """
+    changes = {key: value for key, value in changes.items() if value is not None}
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        if "name" in changes:
+            project.name = checked_name(changes["name"], "BadRequestProjectName", "project")
+        if "description" in changes:
+            project.description = checked_description(
+                changes["description"], "BadRequestProjectDescription", "project"
+            )
+        if "domain_id" in changes:
+            domain = _known_domain(changes["domain_id"])
+            if domain.type != domains.get(project.domain_id).type:
+                raise ServiceError(
+                    "BadRequestProjectUnsupportedDomainTypeChange",
+                    "The domain of a project can only be changed to one of the same type.",
+                )
+            project.domain_id = domain.id
+        if "classification_type" in changes:
+            project.classification_type = _classification_type(changes["classification_type"])
+        if "target_export_platforms" in changes:
+            project.target_export_platforms = _platforms(changes["target_export_platforms"])
+        if "augmentation_methods" in changes:
+            unknown = set(changes["augmentation_methods"]) - set(AUGMENTATION_METHODS)
+            if unknown:
+                raise ServiceError(
+                    "BadRequestProjectImagePreprocessingSettings",
+                    f"Unknown augmentation method '{min(unknown)[:100]}'.",
+                )
+            project.augmentation_methods = project.augmentation_methods | changes["augmentation_methods"]
+        project.last_modified = context.clock.now()
+        session.add(project)
+    return project
+
+
+def delete(context: Context, project_id: str) -> None:
+    """Everything of the project gone. Refused while one of its iterations is published."""
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        iterations = session.exec(select(Iteration).where(Iteration.project_id == project_id)).all()
+        for iteration in iterations:
+            if iteration.publish_name is not None:
+                raise ServiceError(
+                    "BadRequestIterationIsPublished",
+                    f"Iteration is already published as: {iteration.publish_name}",
+                )
+        blobs = set(session.exec(select(Image.blob).where(Image.project_id == project_id)))
+        blobs |= set(
+            session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project_id))
+        )
+        for iteration in iterations:
+            blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
+        session.delete(project)
+    context.training_runs.cancel({iteration.id for iteration in iterations})
+    sweep_blobs(context, blobs)
+
+
+def _known_domain(domain_id: str) -> domains.Domain:
+    domain = domains.find(domain_id)
+    if domain is None:
+        raise ServiceError("BadRequestProjectUnknownDomain", f"Unknown domain {domain_id}.")
+    return domain
+
+
+def _classification_type(text: str) -> str:
+    if text not in CLASSIFICATION_TYPES:
+        raise ServiceError(
+            "BadRequestProjectUnknownClassification",
+            f"Unknown classification type '{text[:100]}'; it is Multiclass or Multilabel.",
+        )
+    return text
+
+
+def _platforms(platforms: list[str]) -> list[str]:
+    for platform in platforms:
+        if platform not in EXPORT_PLATFORMS:
+            raise ServiceError(
+                "BadRequestProjectUnsupportedExportPlatform",
+                f"Unknown export platform '{platform[:100]}'; known are {', '.join(EXPORT_PLATFORMS)}.",
+            )
+    return platforms
+
+
+def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
+    """The image that stands for each project (or for one): the first of its workspace; id by project id."""
+    first = select(func.min(Image.number)).where(col(Image.removed).is_(None)).group_by(Image.project_id)
+    if project_id is not None:
+        first = first.where(Image.project_id == project_id)
+    with context.database.read() as session:
+        rows = session.execute(select(Image.project_id, Image.id).where(col(Image.number).in_(first)))
+        return dict(rows.tuples())

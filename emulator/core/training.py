@@ -1,0 +1,158 @@
+"""Asking for a training: what must hold, and the iteration that comes of it.
+
+The work itself is `training_runs`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from emulator.core import domains, finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.iterations import COMPLETED, FAILED, TRAINING
+from emulator.core.limits import IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.store.tables import Iteration, Job, Project, Tag
+
+TRAINING_TYPES = ("Regular", "Advanced")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a client asks for. selected_tags: () means all; custom_base_model: (project id, iteration id)."""
+
+    training_type: str = "Regular"
+    reserved_budget_in_hours: int = 0
+    force_train: bool = False
+    notification_email_address: str | None = None
+    selected_tags: tuple[str, ...] = ()
+    custom_base_model: tuple[str, str] | None = None
+
+
+def train(context: Context, project_id: str, request: TrainingRequest) -> Iteration:
+    """Begin a training of the workspace as it is now. Returns the iteration, status ``Training``.
+
+    The iteration and its job are durable before this returns: whatever happens then, the training ends as
+    ``Completed`` or ``Failed``.
+    """
+    if request.notification_email_address and not _EMAIL.fullmatch(request.notification_email_address):
+        raise ServiceError("BadRequestInvalidEmailAddress", "The notification email address is not valid.")
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        _check_supported(project, request)
+        tags = _chosen_tags(session, project_id, request.selected_tags)
+        _check_enough_images(project, tags)
+        if request.custom_base_model:
+            _check_base_model(session, project, *request.custom_base_model)
+        _check_needed(session, project, request)
+        now = context.clock.now()
+        iteration = Iteration(
+            id=context.ids.new(),
+            project_id=project_id,
+            number=project.next_iteration,
+            name=_free_name(session, project),
+            status=TRAINING,
+            created=project.new_iteration_created,
+            last_modified=now,
+            revision=project.revision,
+            selected_tags=sorted(request.selected_tags) or None,
+            custom_base_model_info=(
+                dict(zip(("projectId", "iterationId"), request.custom_base_model, strict=True))
+                if request.custom_base_model
+                else None
+            ),
+        )
+        # The workspace that was trained becomes the iteration; the next one begins now.
+        project.next_iteration += 1
+        project.new_iteration_created = now
+        session.add_all((project, iteration))
+        session.flush()
+        session.add(Job(id=context.ids.new(), kind="training", iteration_id=iteration.id, created=now))
+    context.training_runs.notify()
+    return iteration
+
+
+def _check_supported(project: Project, request: TrainingRequest) -> None:
+    if request.training_type not in TRAINING_TYPES:
+        raise ServiceError(
+            "BadRequest", f"Unknown training type '{request.training_type[:100]}'; it is Regular or Advanced."
+        )
+    if domains.get(project.domain_id).type != "Classification":
+        raise ServiceError(
+            "BadRequestNotSupported",
+            "This version of the emulator trains classification projects; object detection is not there yet.",
+        )
+    if request.training_type == "Advanced":
+        raise ServiceError(
+            "BadRequestNotSupported",
+            "This version of the emulator has no advanced training yet; use trainingType=Regular.",
+        )
+
+
+def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> list[Tag]:
+    known = finding.workspace_tags(session, project_id)
+    for tag_id in selected:
+        if tag_id not in known:
+            raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+    return [tag for tag_id, tag in known.items() if not selected or tag_id in selected]
+
+
+def _check_enough_images(project: Project, tags: list[Tag]) -> None:
+    kind = "MultiClass" if project.classification_type == "Multiclass" else "MultiLabel"
+    code = f"BadRequest{kind}ClassificationTrainingValidationFailed"
+    if len(tags) < TAGS_MINIMUM or all(tag.type == "Negative" for tag in tags):
+        raise ServiceError(code, f"Not enough tags for training: at least {TAGS_MINIMUM} are needed.")
+    for tag in tags:
+        if tag.image_count < IMAGES_PER_TAG_MINIMUM:
+            raise ServiceError(
+                code,
+                "Not enough images per tag for training: "
+                f"at least {IMAGES_PER_TAG_MINIMUM} images for every tag are needed, "
+                f"'{tag.name}' has {tag.image_count}.",
+            )
+
+
+def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
+    base = finding.iteration(session, project_id, iteration_id)
+    if base.status != COMPLETED:
+        raise ServiceError(
+            "BadRequestCustomBaseModelIterationStatusNotCompleted",
+            f"The iteration of the custom base model is not Completed but {base.status}.",
+        )
+    if base.domain_id != project.domain_id:
+        raise ServiceError(
+            "BadRequestCustomBaseModelDomainNotCompatible",
+            "The custom base model was trained in another domain than the project's.",
+        )
+
+
+def _check_needed(session: Session, project: Project, request: TrainingRequest) -> None:
+    of_project = select(Iteration).where(Iteration.project_id == project.id)
+    if session.exec(of_project.where(Iteration.status == TRAINING)).first():
+        raise ServiceError("BadRequestTrainingAlreadyInProgress", "Training is already in progress.")
+    if request.force_train:
+        return
+    last = session.exec(of_project.order_by(col(Iteration.number).desc())).first()
+    if (
+        last is not None
+        and last.status != FAILED
+        and last.revision == project.revision
+        and last.domain_id == project.domain_id
+        and last.classification_type == project.classification_type
+        and last.selected_tags == (sorted(request.selected_tags) or None)
+    ):
+        raise ServiceError("BadRequestTrainingNotNeeded", "Nothing changed since last training")
+
+
+def _free_name(session: Session, project: Project) -> str:
+    """``Iteration N``, unless somebody gave that name to another iteration."""
+    taken = set(session.exec(select(func.lower(Iteration.name)).where(Iteration.project_id == project.id)))
+    name, again = f"Iteration {project.next_iteration}", 1
+    while name.lower() in taken:
+        again += 1
+        name = f"Iteration {project.next_iteration} ({again})"
+    return name

@@ -1,0 +1,272 @@
+"""Carrying out trainings, one after the other, in the worker process.
+
+A training is a row (`Job`) from the moment it was answered. Here a thread takes the oldest one, hands it
+to the worker, and writes down how it ended. A worker that dies, a server that dies or a power cut leaves
+the row; it is taken up again, a few times, and then ends as ``Failed`` with its reason.
+"""
+
+import logging
+import shutil
+import threading
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import Session, col, select
+
+from emulator.core import domains
+from emulator.core.iterations import COMPLETED, FAILED
+from emulator.core.sweeping import sweep_blobs
+from emulator.core.tags import guid_order
+from emulator.store.database import StorageFull
+from emulator.store.tables import Image, ImageTag, Iteration, Job, Project, Tag
+
+if TYPE_CHECKING:
+    from emulator.core.context import Context
+    from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
+
+ATTEMPTS = 3
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Run:
+    job_id: str
+    iteration_id: str
+    attempt: int
+    domain_id: str
+    dataset: "ClassificationDataset"
+    tags: list[dict[str, str]]
+
+
+class _Unusable(Exception):
+    """A training that cannot end well; str() tells a person why."""
+
+
+class TrainingRuns:
+    """The thread that carries out trainings. Starts with `start`, ends with `stop`."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._current: tuple[str, Future[Any]] | None = None
+        self._progress: dict[str, tuple[float, str]] = {}
+
+    def start(self) -> None:
+        """Begin, with the trainings that an earlier process left."""
+        shutil.rmtree(self._work_folder, ignore_errors=True)
+        with self._context.database.read() as session:
+            waiting = session.exec(select(Job.id).limit(1)).first()
+        self._thread = threading.Thread(target=self._loop, name="trainings", daemon=True)
+        self._thread.start()
+        if waiting:
+            self._wake.set()
+
+    def notify(self) -> None:
+        """A job was added."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End without waiting for a training; its job stays for the next start."""
+        self._stopping = True
+        self._wake.set()
+        with self._lock:
+            if self._current:
+                self._current[1].cancel()
+        if self._thread:
+            self._thread.join(timeout=5)
+
+    def cancel(self, iteration_ids: set[str]) -> None:
+        """Stop the training of deleted iterations at once."""
+        with self._lock:
+            if self._current and self._current[0] in iteration_ids:
+                self._current[1].cancel()
+
+    def progress(self, iteration_id: str) -> tuple[float, str] | None:
+        """How far a training is (0 to 1) and what it is doing; None when it is not running."""
+        return self._progress.get(iteration_id)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def _work_folder(self) -> Path:
+        return self._context.folder / "training"
+
+    def _loop(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while not self._stopping and self._run_next():
+                pass
+            if self._stopping:
+                return
+
+    def _run_next(self) -> bool:
+        """Carry out the oldest job; False when there is none."""
+        try:
+            run = self._claim()
+        except StorageFull:
+            _log.error("The disk is full: no training can begin.")
+            return False
+        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
+            _log.exception("The next training could not be prepared")
+            return False
+        if run is None:
+            return False
+        try:
+            self._carry_out(run)
+        except Exception as error:  # noqa: BLE001  (likewise)
+            if not self._stopping:
+                _log.exception("Training of iteration %s failed", run.iteration_id)
+                self._end(run, failure=f"The emulator could not train: {error}")
+        return True
+
+    def _carry_out(self, run: _Run) -> None:
+        from emulator.jobs.worker import WorkerDied
+        from emulator.vision.classifier import TrainingFailed, train_classifier
+        from emulator.vision.recipes import recipe_for_domain
+
+        output = self._work_folder / run.job_id
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            future = self._context.worker.submit(
+                train_classifier,
+                run.dataset,
+                recipe_for_domain(run.domain_id),
+                seed=self._context.seed,
+                output=output,
+                feature_cache=self._context.folder / "features",
+                on_progress=lambda fraction, step: self._progress.update(
+                    {run.iteration_id: (fraction, step)}
+                ),
+            )
+            with self._lock:
+                self._current = (run.iteration_id, future)
+            try:
+                if self._stopping:
+                    future.cancel()
+                trained = future.result()
+            finally:
+                with self._lock:
+                    self._current = None
+                self._progress.pop(run.iteration_id, None)
+            self._end(run, trained=trained)
+        except CancelledError:
+            _log.info("Training of iteration %s was stopped", run.iteration_id)
+        except TrainingFailed as failure:
+            self._end(run, failure=str(failure))
+        except StorageFull:
+            self._end(run, failure="The disk is full: the trained model could not be stored.")
+        except WorkerDied as death:
+            if self._stopping:
+                return
+            if run.attempt >= ATTEMPTS:
+                self._end(run, failure=f"The training process ended {run.attempt} times: {death}")
+            else:
+                _log.warning("The training process ended (%s); trying again", death)
+        finally:
+            shutil.rmtree(output, ignore_errors=True)
+
+    def _claim(self) -> _Run | None:
+        """The oldest job, its attempt counted and its dataset read; None when there is none."""
+        with self._context.database.write() as session:
+            while True:
+                job = session.exec(select(Job).order_by(col(Job.created)).limit(1)).first()
+                if job is None:
+                    return None
+                iteration = session.get(Iteration, job.iteration_id)
+                assert iteration is not None
+                project = session.get(Project, iteration.project_id)
+                assert project is not None
+                if job.attempts >= ATTEMPTS:
+                    reason = f"The training was interrupted {job.attempts} times by the end of the emulator."
+                    _fail(self._context, session, iteration, job, reason)
+                    session.flush()
+                    continue
+                job.attempts += 1
+                # What the iteration was trained as is fixed when the training begins, as the service does.
+                iteration.domain_id = iteration.domain_id or project.domain_id
+                iteration.classification_type = iteration.classification_type or project.classification_type
+                iteration.training_time_in_minutes = 1
+                iteration.last_modified = self._context.clock.now()
+                session.add_all((job, iteration))
+                dataset, tags = _dataset(self._context, session, iteration)
+                return _Run(job.id, iteration.id, job.attempts, iteration.domain_id, dataset, tags)
+
+    def _end(self, run: _Run, trained: "TrainedClassifier | None" = None, failure: str | None = None) -> None:
+        """Write down how a training ended. Nothing is written when the iteration was deleted meanwhile."""
+        model = evaluation = None
+        if trained is not None:
+            model = self._context.blobs.put_file(trained.model_path)
+            evaluation = self._context.blobs.put_file(trained.evaluation_path)
+        with self._context.database.write() as session:
+            iteration, job = session.get(Iteration, run.iteration_id), session.get(Job, run.job_id)
+            if iteration is not None and job is not None and trained is not None:
+                now = self._context.clock.now()
+                iteration.status = COMPLETED
+                iteration.trained_at = iteration.last_modified = now
+                minutes = sum(trained.seconds.values()) / 60
+                iteration.training_time_in_minutes = max(1, round(minutes))
+                iteration.exportable = domains.get(run.domain_id).exportable
+                iteration.model_tags = run.tags
+                iteration.model_blob, iteration.evaluation_blob = model, evaluation
+                session.add(iteration)
+                session.delete(job)
+            elif iteration is not None and job is not None:
+                _fail(self._context, session, iteration, job, failure or "")
+        if iteration is None:
+            sweep_blobs(self._context, {blob for blob in (model, evaluation) if blob})
+
+
+def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, reason: str) -> None:
+    iteration.status = FAILED
+    iteration.training_error_details = reason
+    iteration.last_modified = context.clock.now()
+    session.add(iteration)
+    session.delete(job)
+
+
+def _dataset(
+    context: "Context", session: Session, iteration: Iteration
+) -> tuple["ClassificationDataset", list[dict[str, str]]]:
+    """The images and tags of the iteration's revision, tags in the order of `guid_order`."""
+    from emulator.vision.classifier import ClassificationDataset, LabelledImage
+
+    at, project_id = iteration.revision, iteration.project_id
+
+    def alive(table: type[Tag] | type[Image] | type[ImageTag]) -> Any:
+        return (col(table.born) <= at) & (col(table.removed).is_(None) | (col(table.removed) > at))
+
+    tags = session.exec(select(Tag).where(Tag.project_id == project_id, alive(Tag))).all()
+    selected = iteration.selected_tags
+    tags = sorted(
+        (tag for tag in tags if not selected or tag.id in selected), key=lambda tag: guid_order(tag.id)
+    )
+    index = {tag.id: position for position, tag in enumerate(tags)}
+    rows = session.execute(
+        select(Image.blob, ImageTag.tag_id)
+        .join(ImageTag, col(ImageTag.image_number) == Image.number)
+        .where(Image.project_id == project_id, alive(Image), alive(ImageTag))
+        .order_by(col(Image.number))
+    )
+    labels: dict[str, list[int]] = {}
+    for blob, tag_id in rows:
+        if tag_id in index:
+            labels.setdefault(blob, []).append(index[tag_id])
+    negative = [position for position, tag in enumerate(tags) if tag.type == "Negative"]
+    dataset = ClassificationDataset(
+        images=tuple(
+            LabelledImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image)))
+            for blob, of_image in labels.items()
+        ),
+        tags=tuple(tag.name for tag in tags),
+        multilabel=iteration.classification_type == "Multilabel",
+        negative=negative[0] if negative else None,
+    )
+    return dataset, [{"id": tag.id, "name": tag.name, "type": tag.type} for tag in tags]

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api.addressing import Addressing
 from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
 from emulator.api.routes import make_routes
+from emulator.core import sweeping
 from emulator.core.context import Clock, Context, Ids
 from emulator.core.fetching import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
@@ -57,6 +58,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        sweeping.begin(self.context)
         self.context.training_runs.start()
         try:
             yield
@@ -68,6 +70,7 @@ class Application:
         self.context.training_runs.stop()
         self.worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
+        sweeping.end(self.context)
 
 
 def create_app(settings: Settings) -> Application:

@@ -19,7 +19,7 @@ from emulator.contract.requests import Malformed
 from emulator.core.errors import ServiceError
 from emulator.store.database import StorageFull
 
-REQUEST_ID_HEADER_SINCE = (3, 2)
+REQUEST_ID_HEADER_SINCE = {"training": (3, 2), "prediction": (3, 1)}
 JSON = b"application/json; charset=utf-8"
 _ACCESS_DENIED = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
@@ -57,7 +57,7 @@ class AnswerHeaders:
                 )
                 address: Address | None = scope.get("address")
                 if address is not None:
-                    if address.api == "prediction" or address.version.number >= REQUEST_ID_HEADER_SINCE:
+                    if address.version.number >= REQUEST_ID_HEADER_SINCE[address.api]:
                         headers.append((b"request-id", request_id.encode()))
                     if not address.exact:
                         headers.append((b"x-emulator-served-version", address.version.name.encode()))

@@ -20,7 +20,7 @@ from emulator.core.limits import (
     TAGS_PER_BATCH,
     TRAINING_IMAGE_BYTES,
 )
-from emulator.core.parallel import in_parallel
+from emulator.core.parallel import in_parallel, waiting_in_parallel
 from emulator.core.sweeping import sweep_blobs
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, ImageTag, Project, Tag
@@ -112,7 +112,8 @@ def create(
     with context.database.read() as session:
         finding.project(session, project_id)
 
-    prepared = in_parallel(lambda item: _prepare(context, item), images)
+    obtained = waiting_in_parallel(lambda item: item() if callable(item) else item, images)
+    prepared = in_parallel(lambda new: _prepare(context, new), obtained)
     if must_hold_an_image and all(item.status == "ErrorImageFormat" for item in prepared):
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
@@ -121,8 +122,7 @@ def create(
     return results
 
 
-def _prepare(context: Context, item: NewImage | Callable[[], NewImage]) -> _Prepared:
-    new = item() if callable(item) else item
+def _prepare(context: Context, new: NewImage) -> _Prepared:
     prepared = _Prepared(new, status=new.status)
     if new.data is None or new.status != "OK":
         return prepared

@@ -1,4 +1,4 @@
-"""A few threads for work on many images at once: decoding and hashing release the interpreter's lock."""
+"""Threads for work on many images at once."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -8,13 +8,24 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1), thread_name_prefix="images")
+_DOWNLOADS = 16
 
 
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results of `work`, in the order of `items`."""
-    return list(_threads().map(work, items))
+    """The results of `work`, in the order of `items`: decoding and hashing, which keep the cores busy."""
+    return list(_working().map(work, items))
+
+
+def waiting_in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Likewise, for work that mostly waits for others: downloads."""
+    return list(_waiting().map(work, items))
+
+
+@cache
+def _working() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), thread_name_prefix="images")
+
+
+@cache
+def _waiting() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="downloads")

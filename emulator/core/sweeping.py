@@ -1,12 +1,41 @@
-"""Blobs that nobody refers to any more."""
+"""Blobs that nobody refers to, any more or yet."""
 
+import threading
 from collections.abc import Iterable
+from itertools import islice
 
 from sqlalchemy import exists, select
 from sqlmodel import col
 
 from emulator.core.context import Context
 from emulator.store.tables import Image, Iteration, StoredPrediction
+
+# Names looked up while writers wait.
+_AT_A_TIME = 200
+
+
+_MARK = "unclean"
+
+
+def begin(context: Context) -> None:
+    """Note that a process uses the store; if the one before did not `end`, clean up after it, unhurried."""
+    mark = context.folder / _MARK
+    if mark.exists():
+        threading.Thread(target=sweep_all, args=(context,), name="sweeping", daemon=True).start()
+    else:
+        mark.touch()
+
+
+def end(context: Context) -> None:
+    """Note that the process ends in order."""
+    (context.folder / _MARK).unlink(missing_ok=True)
+
+
+def sweep_all(context: Context) -> None:
+    """Delete every blob to which no row refers: what a process left that was killed between blob and row."""
+    names = iter(context.blobs.names())
+    while batch := list(islice(names, _AT_A_TIME)):
+        sweep_blobs(context, batch)
 
 
 def sweep_blobs(context: Context, names: Iterable[str]) -> None:

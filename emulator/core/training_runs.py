@@ -17,7 +17,6 @@ from sqlmodel import Session, col, select
 
 from emulator.core import domains
 from emulator.core.iterations import COMPLETED, FAILED
-from emulator.core.sweeping import sweep_blobs
 from emulator.core.tags import guid_order
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, ImageTag, Iteration, Job, Project, Tag
@@ -102,10 +101,14 @@ class TrainingRuns:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while not self._stopping and self._run_next():
-                pass
+            self.run_waiting()
             if self._stopping:
                 return
+
+    def run_waiting(self) -> None:
+        """Carry out all trainings that wait, in the calling thread; tests need no other one."""
+        while not self._stopping and self._run_next():
+            pass
 
     def _run_next(self) -> bool:
         """Carry out the oldest job; False when there is none."""
@@ -201,10 +204,6 @@ class TrainingRuns:
 
     def _end(self, run: _Run, trained: "TrainedClassifier | None" = None, failure: str | None = None) -> None:
         """Write down how a training ended. Nothing is written when the iteration was deleted meanwhile."""
-        model = evaluation = None
-        if trained is not None:
-            model = self._context.blobs.put_file(trained.model_path)
-            evaluation = self._context.blobs.put_file(trained.evaluation_path)
         with self._context.database.write() as session:
             iteration, job = session.get(Iteration, run.iteration_id), session.get(Job, run.job_id)
             if iteration is not None and job is not None and trained is not None:
@@ -215,13 +214,13 @@ class TrainingRuns:
                 iteration.training_time_in_minutes = max(1, round(minutes))
                 iteration.exportable = domains.get(run.domain_id).exportable
                 iteration.model_tags = run.tags
-                iteration.model_blob, iteration.evaluation_blob = model, evaluation
+                # Inside the transaction: until it ends, nobody sweeps.
+                iteration.model_blob = self._context.blobs.put_file(trained.model_path)
+                iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
                 session.add(iteration)
                 session.delete(job)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
-        if iteration is None:
-            sweep_blobs(self._context, {blob for blob in (model, evaluation) if blob})
 
 
 def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, reason: str) -> None:

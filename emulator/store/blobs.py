@@ -5,10 +5,16 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from emulator.store.database import StorageFull
+
+_HALF_WRITTEN = ".new-"
+_ABANDONED_SECONDS = 3600
 
 
 class BlobStore(Protocol):
@@ -27,6 +33,9 @@ class BlobStore(Protocol):
         """A file that holds the blob, to read by others."""
 
     def exists(self, name: str) -> bool: ...
+
+    def names(self) -> Iterator[str]:
+        """The names of all blobs; what was left half-written is removed on the way."""
 
     def delete(self, name: str) -> None:
         """Forget a blob; not there is no error."""
@@ -52,7 +61,7 @@ class FolderBlobStore:
             return name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_HALF_WRITTEN)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(data)
@@ -80,6 +89,15 @@ class FolderBlobStore:
 
     def exists(self, name: str) -> bool:
         return self.path(name).exists()
+
+    def names(self) -> Iterator[str]:
+        for file in sorted(self._folder.glob("*/*")):
+            if file.name.startswith(_HALF_WRITTEN):
+                with suppress(FileNotFoundError):
+                    if time.time() - file.stat().st_mtime > _ABANDONED_SECONDS:
+                        file.unlink()
+            else:
+                yield file.name
 
     def delete(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)

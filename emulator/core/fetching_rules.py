@@ -1,0 +1,258 @@
+"""Which URLs may be fetched and where they lead: names, addresses, and folders that stand for servers.
+
+Nothing here touches the network; `fetching.py` does, and obeys.
+"""
+
+import functools
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_URL = 8192
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_FORBIDDEN_IN_FILE_NAMES = re.compile(r"[\x00-\x1f\x7f\\/:]")
+_HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Public by its number, but answered by the host of Azure's virtual machines.
+_PLATFORM_ADDRESSES = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+
+
+class FetchRejected(Exception):
+    """A URL was not fetched. The message says why, to whoever sent the URL."""
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """What may be fetched. Raises ValueError for an entry of `allow` or `mapping` that makes no sense.
+
+    `mode`: "public" fetches from public addresses and from what `allow` names, "any" from everywhere, "off"
+    from nowhere. `allow`: names or addresses, with or without a port (`host`, `host:port`, `[::1]:8080`), and
+    networks (`10.0.0.0/8`); an address or network allows every name that resolves to it. `mapping`: pairs of
+    a URL prefix and the folder that holds the files below it, in every mode; the longest prefix wins, queries
+    are ignored, and what the folder lacks is not fetched. `timeout_seconds` is for a fetch with its redirects.
+    """
+
+    max_bytes: int
+    mode: Literal["public", "any", "off"] = "public"
+    allow: tuple[str, ...] = ()
+    mapping: tuple[tuple[str, Path], ...] = ()
+    timeout_seconds: float = 10
+    max_redirects: int = 5
+
+    def __post_init__(self) -> None:
+        _allowances(self.allow)
+        _mappings(self.mapping)
+
+
+@dataclass(frozen=True)
+class Url:
+    """A URL taken apart: `host` in lower case ASCII, bare; `path` and `target` (with the query) quoted."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    target: str
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def parse_url(text: str) -> Url:
+    """Take a URL apart, once, for everything that follows. Raises FetchRejected for what is not fetchable."""
+    if len(text) > _LONGEST_URL:
+        raise FetchRejected(f"The URL is longer than {_LONGEST_URL} characters.")
+    if _FORBIDDEN.search(text):
+        raise FetchRejected("The URL holds control characters or backslashes.")
+    try:
+        parts = urlsplit(text.strip(" "))
+        port = parts.port
+        path = quote(parts.path, safe="%/:;=@!$&'()*+,~") or "/"
+        query = quote(parts.query, safe="%/:;=@!$&'()*+,~?")
+    except ValueError:  # brackets, ports, surrogates
+        raise FetchRejected("The URL is malformed.") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise FetchRejected("Only http and https URLs are fetched.")
+    if "@" in parts.netloc:
+        raise FetchRejected("URLs with a user name or a password are not fetched.")
+    if port == 0:
+        raise FetchRejected("The URL is malformed.")
+    host = _parse_host(parts.hostname or "")
+    target = f"{path}?{query}" if query else path
+    return Url(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], path, target)
+
+
+def _parse_host(text: str) -> str:
+    """A host name as the name service wants it, or an address in its canonical spelling."""
+    malformed = FetchRejected("The host of the URL is malformed.")
+    host = text.lower()
+    if not host.isascii():
+        import idna
+
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except UnicodeError:
+            raise malformed from None
+    if ":" in host:
+        try:
+            address = ipaddress.IPv6Address(host)
+        except ValueError:
+            raise malformed from None
+        if address.scope_id is not None:
+            raise malformed
+        return str(address)
+    host = host.removesuffix(".")
+    labels = host.split(".")
+    if len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
+        raise malformed
+    if _NUMBER_LABEL.fullmatch(labels[-1]):
+        # Resolvers take 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 for addresses, each in its own way.
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise FetchRejected("The host of the URL is an address in an unusual spelling.") from None
+    return host
+
+
+def redirected(base: Url, location: bytes) -> Url:
+    """Where a Location header leads from `base`. Raises FetchRejected as `parse_url` does."""
+    try:
+        text = urljoin(f"{base.scheme}://{base.authority}{base.target}", location.decode("utf-8"))
+    except ValueError:
+        raise FetchRejected("The URL redirects to a malformed URL.") from None
+    return parse_url(text)
+
+
+# Which addresses
+
+
+@dataclass(frozen=True)
+class _Allowance:
+    """One entry of `FetchPolicy.allow`: a name or a network, on one port or on all."""
+
+    name: str | None
+    network: Network | None
+    port: int | None
+
+    def covers(self, host: str, address: Address, port: int) -> bool:
+        if self.port is not None and self.port != port:
+            return False
+        return self.name == host if self.network is None else address in self.network
+
+
+@functools.lru_cache(maxsize=8)
+def _allowances(entries: tuple[str, ...]) -> tuple[_Allowance, ...]:
+    return tuple(_parse_allowance(entry) for entry in entries)
+
+
+def _parse_allowance(entry: str) -> _Allowance:
+    try:
+        return _Allowance(None, ipaddress.ip_network(entry), None)
+    except ValueError:
+        pass
+    try:
+        parts = urlsplit(f"//{entry}")
+        if parts.netloc != entry or "@" in entry or entry.endswith(":") or parts.port == 0:
+            raise ValueError
+        host, port = _parse_host(parts.hostname or ""), parts.port
+    except (ValueError, FetchRejected):
+        raise ValueError(f"{entry!r} is not a host, host:port or network such as 10.0.0.0/8") from None
+    try:
+        return _Allowance(None, ipaddress.ip_network(host), port)
+    except ValueError:
+        return _Allowance(host, None, port)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the public network, also where it wraps another one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:  # how networks of IPv6 alone reach the others (RFC 6052)
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+        if address not in _IPV6_UNICAST or address.sixtofour is not None or address.teredo is not None:
+            return False
+    elif address in _PLATFORM_ADDRESSES:
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def check_addresses(url: Url, addresses: list[str], policy: FetchPolicy) -> None:
+    """Raise FetchRejected where the policy forbids any of the addresses of the URL's host.
+
+    One private address among public ones is refused too: who mixes them has something in mind.
+    """
+    if policy.mode == "any":
+        return
+    for text in addresses:
+        address: Address = ipaddress.ip_address(text.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if not is_public(address) and not any(
+            allowance.covers(url.host, address, url.port) for allowance in _allowances(policy.allow)
+        ):
+            raise FetchRejected("The URL points to a private or local address (see --url-allow).")
+
+
+# Folders in place of the network
+
+
+@functools.lru_cache(maxsize=8)
+def _mappings(entries: tuple[tuple[str, Path], ...]) -> tuple[tuple[Url, tuple[str, ...], Path], ...]:
+    """The mapped prefixes, the longest first: its URL, the segments of its path, the folder."""
+    mappings = []
+    for prefix, folder in entries:
+        try:
+            url = parse_url(prefix)
+            segments = _segments(url.path.rstrip("/"))
+        except FetchRejected as problem:
+            raise ValueError(f"{prefix!r} cannot be the beginning of a URL: {problem}") from None
+        if url.target != url.path:
+            raise ValueError(f"{prefix!r} cannot be the beginning of a URL: it has a query")
+        mappings.append((url, segments, folder))
+    return tuple(sorted(mappings, key=lambda mapping: -len(mapping[1])))
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """The decoded segments of a URL's path."""
+    try:
+        return tuple(unquote(segment, errors="strict") for segment in path.split("/")[1:])
+    except UnicodeDecodeError:
+        raise FetchRejected("The path of the URL is not UTF-8.") from None
+
+
+def mapped_file(url: Url, policy: FetchPolicy) -> Path | None:
+    """The file that stands for a URL; None for a URL that is not mapped."""
+    for prefix, prefix_segments, folder in _mappings(policy.mapping):
+        if (prefix.scheme, prefix.authority) == (url.scheme, url.authority):
+            segments = _segments(url.path)
+            if segments[: len(prefix_segments)] == prefix_segments:
+                return _file_within(folder, segments[len(prefix_segments) :])
+    return None
+
+
+def _file_within(folder: Path, segments: tuple[str, ...]) -> Path:
+    """A regular file of the folder, by the names on the way to it."""
+    missing = FetchRejected("The URL is mapped to a local folder (--url-map), which has no such file.")
+    for segment in segments:
+        if segment in ("", ".", "..") or _FORBIDDEN_IN_FILE_NAMES.search(segment):
+            raise missing
+    try:
+        root = folder.resolve(strict=True)
+        path = root.joinpath(*segments).resolve(strict=True)
+        # A link that leads out of the folder is no file of it.
+        found = path.is_relative_to(root) and path.is_file()
+    except (OSError, RuntimeError, ValueError):  # not there, a name too long, a loop of links, ...
+        found = False
+    if not found:
+        raise missing
+    return path

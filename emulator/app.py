@@ -23,7 +23,7 @@ from emulator.jobs.worker import WorkerExecutor
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
-from emulator.vision.classifier import warm_up
+from emulator.vision.warming import warm_up
 
 _SECRET_BYTES = 32
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.api.addressing import Address
 from emulator.api.calls import UnknownResource
-from emulator.contract.error_codes import http_status
+from emulator.contract.error_codes import code_for, http_status
 from emulator.contract.requests import Malformed
 from emulator.core.errors import ServiceError
 from emulator.store.database import StorageFull
@@ -96,7 +96,7 @@ class AnswerErrors:
         except Exception as error:
             if started:
                 raise
-            status, body = describe(error)
+            status, body = describe(error, scope.get("address"))
             drained = 0
             while not received_all and drained <= self._max_body_bytes:
                 message = await watched_receive()
@@ -107,10 +107,11 @@ class AnswerErrors:
             await send_bytes(send, status, orjson.dumps(body), headers)
 
 
-def describe(error: Exception) -> tuple[int, dict[str, Any]]:
+def describe(error: Exception, address: Address | None) -> tuple[int, dict[str, Any]]:
     """HTTP status and body of the answer to a request that ended in `error`."""
     if isinstance(error, ServiceError):
-        return http_status(error.code), {"code": error.code, "message": error.message}
+        code = code_for(error.code, address.version) if address else error.code
+        return http_status(code), {"code": code, "message": error.message}
     if isinstance(error, Malformed):
         return 400, {"code": "BadRequest", "message": str(error)}
     if isinstance(error, AccessDenied):

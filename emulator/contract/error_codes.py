@@ -1,4 +1,6 @@
-"""Error codes of the contract and the HTTP status of each."""
+"""Error codes of the contract, the HTTP status of each, and what older versions send in their place."""
+
+from emulator.contract.versions import Version
 
 # The codes of Training 3.4-preview; a test compares them with `api_spec/`.
 ERROR_CODES = frozenset(
@@ -168,3 +170,38 @@ def http_status(code: str) -> int:
         if code.startswith(family):
             return status
     return 500
+
+
+# Codes that came with a version (of the APIs named; others never got them), and what was said before.
+_LATER_CODES: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
+    "BadRequestImageAspectRatio": ({"training": (3, 4)}, "BadRequestImageDimensions"),
+    "BadRequestImageDimensions": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestImageFormat"),
+    "BadRequestMultipleGeneralProductTag": ({"training": (3, 3)}, "BadRequestTagType"),
+    "BadRequestProjectImagePreprocessingSettings": ({"training": (3, 1)}, "BadRequest"),
+}
+
+
+def code_for(code: str, version: Version) -> str:
+    """`code`, or what clients of `version` know in its place."""
+    while code in _LATER_CODES:
+        since, older = _LATER_CODES[code]
+        if version.api in since and version.number >= since[version.api]:
+            break
+        code = older
+    return code
+
+
+# Codes that came after 3.0: since when, by API (an API that is not named never got it), and what older
+# versions answer instead.
+_LATER: dict[str, tuple[dict[Api, tuple[int, int]], str]] = {
+    "BadRequestProjectImagePreprocessingSettings": ({"training": (3, 1), "prediction": (3, 1)}, "BadRequest"),
+    "BadRequestMultipleGeneralProductTag": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestTagType"),
+    "BadRequestImageDimensions": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestImageFormat"),
+    "BadRequestImageAspectRatio": ({"training": (3, 4)}, "BadRequestImageFormat"),
+}
+
+
+def code_in(version: Version, code: str) -> str:
+    """`code`, or what a version says that does not have it yet."""
+    since, before = _LATER.get(code, ({version.api: version.number}, code))
+    return code if version.api in since and version.number >= since[version.api] else before

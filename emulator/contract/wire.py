@@ -54,8 +54,9 @@ def zulu7(moment: datetime) -> str:
 
 
 def naive(moment: datetime) -> str:
-    """No zone, digits as needed: images, their tags and regions."""
-    return moment.replace(tzinfo=None).isoformat()
+    """No zone, as many digits as needed and none for a whole second: images, their tags and regions."""
+    text = moment.replace(tzinfo=None).isoformat()
+    return text.rstrip("0") if moment.microsecond else text
 
 
 FORMATS: dict[str, Callable[[Any], Any]] = {

@@ -207,7 +207,7 @@ def _get(
         headers={
             "Host": url.authority,
             "Accept": "image/*, */*;q=0.5",
-            "Accept-Encoding": "identity",  # a compressed body can be a bomb; one that comes anyway is refused
+            "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
             "User-Agent": "custom-vision-emulator",
             "Connection": "close",
         },

@@ -38,7 +38,7 @@ class FetchPolicy:
     from nowhere. `allow`: names or addresses, with or without a port (`host`, `host:port`, `[::1]:8080`), and
     networks (`10.0.0.0/8`); an address or network allows every name that resolves to it. `mapping`: pairs of
     a URL prefix and the folder that holds the files below it, in every mode; the longest prefix wins, queries
-    are ignored, and what the folder lacks is not fetched. `timeout_seconds` is for a fetch with its redirects.
+    are ignored, and what the folder lacks is not fetched. `timeout_seconds` is for a fetch with redirects.
     """
 
     max_bytes: int

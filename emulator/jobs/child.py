@@ -27,6 +27,7 @@ from emulator.jobs.messages import (
     Started,
     receive,
     send,
+    unpack_call,
 )
 
 Messages = queue.SimpleQueue[Message]
@@ -76,7 +77,7 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
     try:
         while True:
             messages.put(receive(requests))
-    except BaseException:  # EOF above all; but whatever it is, without its server this process has no purpose
+    finally:  # at the end of the stream above all; but whatever it is, without its server this has no purpose
         os._exit(1)
 
 
@@ -89,9 +90,9 @@ def _become_worker(set_up: SetUp, answers: BinaryIO) -> bool:
     )
     try:
         if set_up.initializer is not None:
-            function, arguments, keywords = pickle.loads(set_up.initializer)
+            function, arguments, keywords = unpack_call(set_up.initializer)
             function(*arguments, **keywords)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  (whatever it is, the server must hear of it)
         send(answers, _raised(error))
         return False
     send(answers, Ready())
@@ -111,10 +112,10 @@ def _run(request: Run, answers: BinaryIO) -> Returned | Raised:
 
     answer: Returned | Raised
     try:
-        function, arguments, keywords = pickle.loads(request.call)
+        function, arguments, keywords = unpack_call(request.call)
         result: Any = function(*arguments, **keywords, progress=progress)
         answer = Returned(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: a job does not end its worker
+    except BaseException as error:  # noqa: BLE001  (SystemExit too: a job does not end its worker)
         answer = _raised(error)
     with sending:
         over = True
@@ -126,7 +127,7 @@ def _raised(error: BaseException) -> Raised:
     if isinstance(error, Exception):  # others would end the thread in the server that asks for the result
         try:
             packed = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-        except Exception:  # a class within a function, an open file in its arguments, ...
+        except Exception:  # noqa: BLE001  (a class within a function, an open file in its arguments, ...)
             packed = None
     summary = "".join(traceback.format_exception_only(error)).strip()
     return Raised(summary, "".join(traceback.format_exception(error)), packed)

@@ -6,7 +6,7 @@ but text, numbers and `bytes`. Whatever belongs to a job - function, arguments, 
 """
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 
@@ -65,7 +65,7 @@ def send(stream: BinaryIO, message: Message) -> None:
 def receive(stream: BinaryIO) -> Message:
     """Wait for the next message. Raises EOFError when the other side is gone, also in mid-message."""
     try:
-        message: Message = pickle.load(stream)
+        message: Message = pickle.load(stream)  # noqa: S301  (from our own parent or child)
     except EOFError:
         raise
     except (
@@ -78,3 +78,9 @@ def receive(stream: BinaryIO) -> Message:
 def pack_call(function: object, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> bytes:
     """Pickle `(function, arguments, keywords)`. Raises whatever pickle raises where that is impossible."""
     return pickle.dumps((function, arguments, dict(keywords)), pickle.HIGHEST_PROTOCOL)
+
+
+def unpack_call(call: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """What `pack_call` packed. Raises whatever the modules raise that this imports."""
+    function, arguments, keywords = pickle.loads(call)  # noqa: S301  (from our own parent)
+    return function, arguments, keywords

@@ -2,12 +2,12 @@
 
 import contextlib
 import logging
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from emulator.jobs.messages import Message, receive, send
@@ -40,7 +40,7 @@ class WorkerProcess:
         """Start the process. Raises OSError where that is impossible."""
         if getattr(sys, "frozen", False):
             raise OSError("a frozen program has no Python interpreter to run it with")
-        path = [entry or os.getcwd() for entry in sys.path]
+        path = [entry or str(Path.cwd()) for entry in sys.path]
         options: dict[str, Any] = {}
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
@@ -49,7 +49,7 @@ class WorkerProcess:
         else:
             options["start_new_session"] = True  # a Ctrl-C in the terminal is the server's business
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603  (our own interpreter and code)
             [sys.executable, "-c", _BOOT, *path], stdin=pipe, stdout=pipe, stderr=pipe, **options
         )
         self._requests = cast(BinaryIO, self.process.stdin)

@@ -263,7 +263,7 @@ class WorkerExecutor(Executor):
             return
         try:
             future._on_progress(fraction, text)
-        except Exception:
+        except Exception:  # noqa: BLE001  (the job is none the worse for it)
             logger.exception("on_progress raised")
 
     def _finish(self, future: JobFuture[Any], outcome: Returned | Raised | WorkerDied) -> None:
@@ -276,7 +276,7 @@ class WorkerExecutor(Executor):
             case Returned(packed):
                 try:
                     result = _Unpickler(packed, importing=True).load()
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  (pickle reports in many ways)
                     reason = f"{type(error).__name__}: {error}"
                     future.set_exception(JobFailed(f"the job's result cannot be read: {reason}"))
                 else:
@@ -351,7 +351,7 @@ def _rebuild(raised: Raised) -> Exception:
     if raised.exception is not None:
         try:
             error = _Unpickler(raised.exception, importing=False).load()
-        except Exception:  # also: a class whose arguments do not fit its constructor
+        except Exception:  # noqa: BLE001  (such as a constructor that the arguments do not fit)
             error = None
     if not isinstance(error, Exception):
         error = JobFailed(raised.summary)

@@ -189,19 +189,3 @@ def code_for(code: str, version: Version) -> str:
             break
         code = older
     return code
-
-
-# Codes that came after 3.0: since when, by API (an API that is not named never got it), and what older
-# versions answer instead.
-_LATER: dict[str, tuple[dict[Api, tuple[int, int]], str]] = {
-    "BadRequestProjectImagePreprocessingSettings": ({"training": (3, 1), "prediction": (3, 1)}, "BadRequest"),
-    "BadRequestMultipleGeneralProductTag": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestTagType"),
-    "BadRequestImageDimensions": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestImageFormat"),
-    "BadRequestImageAspectRatio": ({"training": (3, 4)}, "BadRequestImageFormat"),
-}
-
-
-def code_in(version: Version, code: str) -> str:
-    """`code`, or what a version says that does not have it yet."""
-    since, before = _LATER.get(code, ({version.api: version.number}, code))
-    return code if version.api in since and version.number >= since[version.api] else before

@@ -173,6 +173,7 @@ def warn_about_exposure(settings: Settings) -> None:
 
 def _serve(settings: Settings, listener: socket.socket) -> int:
     import uvicorn
+    from sqlalchemy.exc import DBAPIError
     from uvicorn.protocols.http import httptools_impl
 
     from emulator.app import create_app
@@ -211,7 +212,12 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     give_the_gateway_reason(httptools_impl.STATUS_LINE)
     # A request that is cut off by the stop is no fault to report.
     logging.getLogger("uvicorn.error").addFilter(_is_worth_telling)
-    guarded = GuardedLifespan(create_app(settings))
+    try:
+        application = create_app(settings)
+    except (OSError, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise StartRefused(f"--data: cannot use what is in {str(settings.data)!r}: {reason}") from None
+    guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
         http="httptools",

@@ -113,7 +113,7 @@ def describe(error: Exception, address: Address | None) -> tuple[int, dict[str, 
         code = code_for(error.code, address.version) if address else error.code
         return http_status(code), {"code": code, "message": error.message}
     if isinstance(error, Malformed):
-        return 400, {"code": "BadRequest", "message": str(error)}
+        return 400, {"code": error.code, "message": str(error)}
     if isinstance(error, AccessDenied):
         return 401, _gateway_error(401, _ACCESS_DENIED)
     if isinstance(error, UnknownResource) or (

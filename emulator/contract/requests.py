@@ -14,6 +14,14 @@ Guid = Annotated[str, BeforeValidator(guid)]
 class Malformed(ValueError):
     """A body that is no JSON, or not of the shape that the operation takes; str() says where and why."""
 
+    code = "BadRequest"
+
+
+class InvalidId(Malformed):
+    """A body in which something that is no GUID stands for an id."""
+
+    code = "BadRequestInvalidIds"
+
 
 class Body(BaseModel):
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="ignore")
@@ -127,4 +135,6 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise Malformed(f"The request body is invalid at '{place}': {first['msg']}") from None
+        # Values are checked by nothing but `guid`; all else is a matter of types.
+        kind = InvalidId if first["type"] == "value_error" else Malformed
+        raise kind(f"The request body is invalid at '{place}': {first['msg']}") from None

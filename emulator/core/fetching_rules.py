@@ -179,7 +179,7 @@ def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:  # how networks of IPv6 alone reach the others (RFC 6052)
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-        if address not in _IPV6_UNICAST or address.sixtofour is not None or address.teredo is not None:
+        if address not in _IPV6_UNICAST or address.sixtofour is not None:
             return False
     elif address in _PLATFORM_ADDRESSES:
         return False

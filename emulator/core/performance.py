@@ -11,6 +11,7 @@ from emulator.core.image_lists import Filter, with_blobs
 from emulator.core.images import TaggedImage
 from emulator.core.iterations import COMPLETED
 from emulator.core.predictions import TagProbability
+from emulator.core.tags import guid_order
 from emulator.core.views import View
 from emulator.store.tables import Iteration
 
@@ -31,12 +32,18 @@ class EvaluatedImage:
 def figures(
     context: Context, project_id: str, iteration_id: str, threshold: float | None
 ) -> tuple[Iteration, "PerformanceFigures"]:
-    """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None)."""
+    """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None).
+
+    Tags are in the order in which they are listed everywhere, `guid_order`.
+    """
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     if not 0 <= threshold <= 1:
         raise ServiceError("BadRequest", "The threshold must lie between 0 and 1.")
     iteration, evaluation = _evaluation(context, project_id, iteration_id)
-    return iteration, evaluation.performance(threshold)
+    found = evaluation.performance(threshold)
+    tags = iteration.model_tags or []
+    found.per_tag.sort(key=lambda item: guid_order(tags[item.tag_index]["id"]))
+    return iteration, found
 
 
 def images(

@@ -161,4 +161,4 @@ def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str
         first = first.where(Image.project_id == project_id)
     with context.database.read() as session:
         rows = session.execute(select(Image.project_id, Image.id).where(col(Image.number).in_(first)))
-        return dict(rows.tuples().all())
+        return dict(rows.all())

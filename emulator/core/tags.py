@@ -196,4 +196,4 @@ def _counts(session: Session, view: View) -> dict[str, int]:
         .where(Image.project_id == view.project.id, view.holds(ImageTag), view.holds(Image))
         .group_by(col(ImageTag.tag_id))
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

@@ -17,7 +17,6 @@ from sqlmodel import Session, col, select
 
 from emulator.core import domains
 from emulator.core.iterations import COMPLETED, FAILED
-from emulator.core.tags import guid_order
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, ImageTag, Iteration, Job, Project, Tag
 
@@ -234,7 +233,11 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
 def _dataset(
     context: "Context", session: Session, iteration: Iteration
 ) -> tuple["ClassificationDataset", list[dict[str, str]]]:
-    """The images and tags of the iteration's revision, tags in the order of `guid_order`."""
+    """The images and tags of the iteration's revision.
+
+    Tags in the order of their names, not of their ids: the model may depend on the order, and must not
+    depend on ids, which are random.
+    """
     from emulator.vision.classifier import ClassificationDataset, LabelledImage
 
     at, project_id = iteration.revision, iteration.project_id
@@ -244,9 +247,7 @@ def _dataset(
 
     tags = session.exec(select(Tag).where(Tag.project_id == project_id, alive(Tag))).all()
     selected = iteration.selected_tags
-    tags = sorted(
-        (tag for tag in tags if not selected or tag.id in selected), key=lambda tag: guid_order(tag.id)
-    )
+    tags = sorted((tag for tag in tags if not selected or tag.id in selected), key=lambda tag: tag.name)
     index = {tag.id: position for position, tag in enumerate(tags)}
     rows = session.execute(
         select(Image.blob, ImageTag.tag_id)

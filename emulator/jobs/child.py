@@ -114,12 +114,19 @@ def _run(request: Run, answers: BinaryIO) -> Returned | Raised:
     try:
         function, arguments, keywords = unpack_call(request.call)
         result: Any = function(*arguments, **keywords, progress=progress)
-        answer = Returned(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
+        answer = Returned(_packed(result))
     except BaseException as error:  # noqa: BLE001  (SystemExit too: a job does not end its worker)
         answer = _raised(error)
     with sending:
         over = True
     return answer
+
+
+def _packed(result: object) -> bytes:
+    try:
+        return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # pickle reports in many ways
+        raise TypeError(f"the job's result cannot be pickled: {error}") from error
 
 
 def _raised(error: BaseException) -> Raised:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,7 +15,9 @@ from typing import Protocol
 from emulator.store.database import StorageFull
 
 _HALF_WRITTEN = ".new-"
+_TRASH = "trash-"
 _ABANDONED_SECONDS = 3600
+_ATTEMPTS = 5
 
 
 class BlobStore(Protocol):
@@ -49,34 +52,41 @@ class FolderBlobStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "blobs"
-        self._trash = folder / "trash"
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._trash.exists():
-            shutil.rmtree(self._trash, ignore_errors=True)
+        for trash in folder.glob(f"{_TRASH}*"):
+            _remove_unhurried(trash)
 
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
         target = self.path(name)
-        if target.exists():
-            return name
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_HALF_WRITTEN)
+        for attempt in range(1, _ATTEMPTS + 1):
+            if target.exists():
+                return name
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
+                self._write(target, data)
+                break
+            except FileNotFoundError:  # `clear` has taken the folder away meanwhile
+                if attempt == _ATTEMPTS:
+                    raise
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise StorageFull(str(error)) from error
                 raise
-            _sync_folder(target.parent)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise StorageFull(str(error)) from error
-            raise
         return name
+
+    def _write(self, target: Path, data: bytes) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_HALF_WRITTEN)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
 
     def put_file(self, path: Path) -> str:
         return self.put(path.read_bytes())
@@ -104,13 +114,16 @@ class FolderBlobStore:
 
     def clear(self) -> None:
         # A rename is instant however many blobs there are; removing them is nobody's wait.
-        self._trash.mkdir(exist_ok=True)
-        self._folder.replace(Path(tempfile.mkdtemp(dir=self._trash)) / "blobs")
-        self._folder.mkdir()
+        trash = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_TRASH))
+        self._folder.replace(trash / "blobs")
+        self._folder.mkdir(exist_ok=True)  # an upload may have been quicker
+        _remove_unhurried(trash)
 
-    def empty_trash(self) -> None:
-        """Remove what `clear` set aside."""
-        shutil.rmtree(self._trash, ignore_errors=True)
+
+def _remove_unhurried(folder: Path) -> None:
+    threading.Thread(
+        target=shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, name="emptying", daemon=True
+    ).start()
 
 
 def _sync_folder(folder: Path) -> None:

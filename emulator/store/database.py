@@ -35,7 +35,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
-        self._write_lock = threading.Lock()
+        self._write_lock = threading.RLock()
         self._engine = create_engine(
             f"sqlite:///{self.path}",
             pool_size=_POOL_SIZE,
@@ -68,6 +68,12 @@ class Database:
                 if "full" in str(error.orig) or "disk I/O" in str(error.orig):
                     raise StorageFull(str(error.orig)) from error
                 raise
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keeps other threads from writing, for work that a transaction cannot hold."""
+        with self._write_lock:
+            yield
 
     def check(self) -> None:
         """Raises when the database cannot be read."""

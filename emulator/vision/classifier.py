@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.base_weights import BaseWeightsMissing, backbone_network
-from emulator.vision.features import Features, backbone_session, compute_features
+from emulator.vision.cross_validation import TrainingSet, fit_heads
+from emulator.vision.features import backbone_session, compute_features
 from emulator.vision.folds import stratified_folds
 from emulator.vision.head import (
     FEATURE_LENGTH,
     LinearHead,
-    balancing_weights,
     calibrating_scale,
     fit_linear_head,
     probabilities,
@@ -38,11 +38,8 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
-# Above this many rows the head is computed in single precision, to halve its memory.
-_MOST_ROWS_IN_DOUBLE = 20_000
-
 # Where the time goes, roughly; progress is told along these shares.
-_FEATURES_DONE, _FOLDS_DONE, _HEAD_DONE = 0.85, 0.95, 0.98
+_FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
 
 
 class TrainingFailed(Exception):
@@ -90,7 +87,7 @@ class TrainedClassifier:
     Attributes:
         model_path: the model, for `scoring.ClassifierSession`.
         evaluation_path: predictions on images that their model had not seen, for `metrics.Evaluation`.
-        seconds: time of each step: "features", "cross_validation", "head", "writing".
+        seconds: time of each step: "features", "heads", "writing".
         image_count: images that were learned from.
         skipped: keys of images that could not be read or decoded.
     """
@@ -141,26 +138,30 @@ def train_classifier(
         readable = [image for image in images if image.key in features.plain]
         targets_NT = _targets(dataset, readable)
         _check_every_tag_has_images(dataset, targets_NT)
-        training_set = _TrainingSet(features, readable, targets_NT, dataset.multilabel, recipe)
-        with _timed(seconds, "cross_validation"):
+        with _timed(seconds, "heads"):
+            training_set = TrainingSet.of(
+                features,
+                [image.key for image in readable],
+                targets_NT,
+                multilabel=dataset.multilabel,
+                inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+            )
             folds_N = stratified_folds(targets_NT > 0, seed)
-            held_out_logits_NT = training_set.held_out_logits(
+            head, held_out_logits_NT = fit_heads(
+                training_set,
                 folds_N,
                 lambda share: progress(
-                    _FEATURES_DONE + (_FOLDS_DONE - _FEATURES_DONE) * share, "Evaluating on images left out"
+                    _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * share, "Training and evaluating"
                 ),
             )
             scale = calibrating_scale(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
-        with _timed(seconds, "head"):
-            progress(_FOLDS_DONE, "Training on all images")
-            head = training_set.fit(training_set.every_image()).scaled(scale)
-        progress(_HEAD_DONE, "Writing the model")
+        progress(_HEADS_DONE, "Writing the model")
         with _timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             held_out_NT = probabilities(held_out_logits_NT * scale, multilabel=dataset.multilabel)
             evaluation = _evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
             _write_atomically(output / EVALUATION_FILE, evaluation)
-            _write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head))
+            _write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head.scaled(scale)))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (OSError, sqlite3.Error) as error:
@@ -189,63 +190,6 @@ def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
         raise TrainingFailed(str(error)) from error
     session.run(None, {"image": numpy.zeros((1, recipe.resolution, recipe.resolution, 3), numpy.uint8)})
     fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
-
-
-class _TrainingSet:
-    """Features and targets as arrays; the plain views first, then the mirrored ones in the same order."""
-
-    def __init__(
-        self,
-        features: Features,
-        images: list[LabelledImage],
-        targets_NT: Array,
-        multilabel: bool,
-        recipe: ClassifierRecipe,
-    ) -> None:
-        import numpy
-
-        views = [view for view in (features.plain, features.mirrored) if view]
-        precision = numpy.float64 if len(views) * len(images) <= _MOST_ROWS_IN_DOUBLE else numpy.float32
-        rows: Array = numpy.stack([view[image.key] for view in views for image in images]).astype(precision)
-        lengths = numpy.linalg.norm(rows, axis=1, keepdims=True)
-        self._features_RD: Array = rows * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12))
-        self._views = len(views)
-        self._targets_NT = targets_NT
-        self._multilabel = multilabel
-        self._recipe = recipe
-
-    def every_image(self) -> NDArray[numpy.bool_]:
-        import numpy
-
-        return numpy.ones(len(self._targets_NT), bool)
-
-    def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
-        """A head trained on the images marked, in all their views."""
-        import numpy
-
-        weights_N = used_N.astype(numpy.float64)
-        if not self._multilabel and used_N.any():
-            weights_N[used_N] = balancing_weights(self._targets_NT[used_N])
-        return fit_linear_head(
-            self._features_RD,
-            numpy.tile(self._targets_NT, (self._views, 1)),
-            numpy.tile(weights_N, self._views),
-            multilabel=self._multilabel,
-            inverse_regularisation=self._recipe.inverse_regularisation(len(self._targets_NT)),
-        )
-
-    def held_out_logits(self, folds_N: NDArray[numpy.int8], progress: Callable[[float], None]) -> Array:
-        """Scores (N, T) of each image, from a head that was trained without the image's fold."""
-        import numpy
-
-        logits_NT = numpy.zeros_like(self._targets_NT)
-        fold_count = int(folds_N.max()) + 1
-        for fold in range(fold_count):
-            held_out_N = folds_N == fold
-            plain_ND = self._features_RD[: len(folds_N)]
-            logits_NT[held_out_N] = self.fit(~held_out_N).logits(plain_ND[held_out_N])
-            progress((fold + 1) / fold_count)
-        return logits_NT
 
 
 def _distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:

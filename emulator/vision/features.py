@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,7 @@ class Features:
     """What the network said, by key: `plain` of each picture, `mirrored` of its mirror image if asked for."""
 
     plain: Mapping[str, NDArray[numpy.float16]]
-    mirrored: Mapping[str, NDArray[numpy.float16]]
+    mirrored: Mapping[str, NDArray[numpy.float16]] = field(default_factory=dict)
 
 
 def compute_features(
@@ -92,7 +92,8 @@ def compute_features(
             done += 1
             progress(done / len(pictures))
         cache.put(unsaved)
-    return Features(found[False], found.get(True, {}))
+    complete = [key for key in keys if all(key in found[flipped] for flipped in wanted)]
+    return Features(*({key: found[flipped][key] for key in complete} for flipped in wanted))
 
 
 @lru_cache(maxsize=2)

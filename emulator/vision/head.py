@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,6 +103,19 @@ def fit_linear_head(
     with torch.no_grad():
         shifted = bias - centre @ weight
     return LinearHead(weight.detach().double().numpy(), shifted.double().numpy())
+
+
+@contextmanager
+def one_processor_a_fit() -> Iterator[None]:
+    """While it lasts, PyTorch computes every fit on the thread that asks for it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:

@@ -61,19 +61,19 @@ class Evaluation:
             OSError: the file cannot be read.
             ValueError: it is not such a file.
         """
-        import zipfile
+        from zipfile import BadZipFile
 
         import numpy
 
         try:
-            with numpy.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
                 return cls(
                     keys=tuple(key.decode("ascii") for key in arrays["keys"]),
                     folds=arrays["folds"],
                     probabilities_NT=arrays["probabilities"],
                     targets_NT=arrays["targets"] > 0,
                 )
-        except (KeyError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} is not an evaluation: {error}") from error
 
     @property
@@ -94,7 +94,7 @@ class Evaluation:
 
         predicted_NT = self.probabilities_NT >= threshold
         # Counts for each fold and tag: (F, T).
-        fold_numbers = numpy.unique(self.folds)
+        fold_numbers = range(int(self.folds.max(initial=0)) + 1)
         counts = [
             numpy.stack([hits_NT[self.folds == fold].sum(axis=0) for fold in fold_numbers])
             for hits_NT in (predicted_NT & self.targets_NT, predicted_NT, self.targets_NT)

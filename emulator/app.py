@@ -81,6 +81,15 @@ def create_app(settings: Settings) -> Application:
 def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: Ids) -> Context:
     folder = settings.data
     try:
+        fetch_policy = FetchPolicy(
+            mode=settings.url_fetch,
+            allow=settings.url_allow,
+            mapping=settings.url_map,
+            max_bytes=TRAINING_IMAGE_BYTES,
+        )
+    except ValueError as error:
+        raise StartRefused(f"--url-allow or --url-map: {error}") from None
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         database = Database(folder)
         blobs = FolderBlobStore(folder)
@@ -92,12 +101,7 @@ def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: 
         blobs=blobs,
         folder=folder,
         worker=worker,
-        fetch_policy=FetchPolicy(
-            mode=settings.url_fetch,
-            allow=settings.url_allow,
-            mapping=settings.url_map,
-            max_bytes=TRAINING_IMAGE_BYTES,
-        ),
+        fetch_policy=fetch_policy,
         clock=clock,
         ids=ids,
         seed=settings.seed,

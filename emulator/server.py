@@ -40,7 +40,7 @@ logger = logging.getLogger("emulator.server")
 def run(settings: Settings) -> int:
     """Serve until a signal; returns the exit status of the process.
 
-    Raises `StartRefused` when the data folder is in use or cannot be written, or the port is taken.
+    Raises `StartRefused` when the data folder is in use or cannot be used, or the port is taken.
     """
     # The start allocates hundreds of thousands of objects that stay. Looking through them for garbage while
     # they arrive is a fifth of the time to the first answer; `_collect_garbage_from_now_on` ends this.
@@ -299,9 +299,10 @@ def _collect_garbage_from_now_on() -> None:
 
 
 def _leave_at_once(settings: Settings, status: int) -> NoReturn:
+    # Nothing is flushed: whoever should read it may be why the process does not end by itself.
     if settings.ephemeral:
         shutil.rmtree(settings.data, ignore_errors=True)
-    leave(status)
+    os._exit(status)
 
 
 # --- what is printed at the start ---------------------------------------------------------------------------

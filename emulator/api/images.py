@@ -148,6 +148,10 @@ def _decoded(contents: str | None) -> bytes:
     try:
         return base64.b64decode(contents or "", validate=True)
     except (binascii.Error, ValueError):
+        pass
+    try:  # some clients break it into lines
+        return base64.b64decode("".join((contents or "").split()), validate=True)
+    except (binascii.Error, ValueError):
         return b""
 
 

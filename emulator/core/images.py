@@ -13,6 +13,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_tags import attach, tagging_problem
 from emulator.core.limits import (
+    IMAGE_IDS_PER_QUERY,
     IMAGES_PER_BATCH,
     METADATA_KEY_LENGTH,
     METADATA_PAIRS,
@@ -267,6 +268,11 @@ def delete(
     if bool(image_ids) == all_images:
         raise ServiceError(
             "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
+        )
+    if len(image_ids) > IMAGE_IDS_PER_QUERY:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
         )
     with context.database.write() as session:
         project = finding.project(session, project_id)

@@ -65,7 +65,7 @@ class FolderBlobStore:
             try:
                 self._write(target, data)
                 break
-            except FileNotFoundError:  # `clear` has taken the folder away meanwhile
+            except (FileNotFoundError, FileExistsError):  # `clear` is taking the folder away
                 if attempt == _ATTEMPTS:
                     raise
             except OSError as error:

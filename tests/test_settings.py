@@ -1,0 +1,205 @@
+"""Every option: where its value comes from, what it allows, and what it says to what it does not allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.settings import (
+    DEFAULT_PREDICTION_KEYS,
+    DEFAULT_TRAINING_KEYS,
+    SettingError,
+    Settings,
+    load_settings,
+    options,
+    read_resource_id,
+)
+
+OPTIONS = options()
+REFUSED = {
+    "host": ["", "a b", "http://localhost", "host/path"],
+    "port": ["", "-1", "65536", "80.0", "1e3", " 80", "٣", "8" * 5000],
+    "data": ["", "a\0b", "~nobody-has-this-name/x"],
+    "ephemeral": ["maybe", "2"],
+    "public_url": [
+        "localhost:80",
+        "ftp://host",
+        "http://",
+        "http://u:p@host",
+        "http://h?q",
+        "http://h:99999",
+    ],
+    "training_keys": ["", ",", "one,", "one,two,three", "with space", "schlüssel", "k" * 513],
+    "prediction_keys": ["", "a\nb"],
+    "keys_file": ["", "does-not-exist"],
+    "prediction_resource_id": ["", "prediction", "/subscriptions/1/resourceGroups/2", "/a/b/c/d/e/f/g/h"],
+    "url_fetch": ["", "private"],
+    "url_allow": ["", "http://host", "10.0.0.0/33", "a b", "host:0", "host:x", "user@host"],
+    "url_map": ["", "https://host", "host=.", "https://host=does-not-exist", "=."],
+    "max_body_mb": ["0", "4097", "ten"],
+    "image_uri_hours": ["0", "1.5"],
+    "seed": ["-1", str(2**32)],
+    "log_level": ["", "loud"],
+    "quiet": ["perhaps"],
+}
+ACCEPTED = {
+    "host": [("localhost", "localhost"), ("[::1]", "::1"), ("0.0.0.0", "0.0.0.0")],
+    "port": [("0", 0), ("65535", 65535)],
+    "ephemeral": [("1", True), ("TRUE", True), ("off", False), ("no", False)],
+    "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
+    "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
+    "url_fetch": [("OFF", "off")],
+    "url_allow": [
+        ("Host", ("host",)),
+        ("a,10.0.0.0/8, [::1]:80", ("a", "10.0.0.0/8", "[::1]:80")),
+        ("::1", ("::1",)),
+    ],
+    "log_level": [("Debug", "debug")],
+    "seed": [("4294967295", 4294967295)],
+}
+
+
+def test_the_cases_cover_every_option() -> None:
+    assert REFUSED.keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts]
+)
+def test_a_value_that_is_not_allowed_names_the_flag(name: str, text: str) -> None:
+    given_value = [text] if OPTIONS[name].separator else text
+    with pytest.raises(SettingError) as raised:
+        load_settings({name: given_value}, {})
+    assert str(raised.value).startswith(f"{OPTIONS[name].flag}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(name, text) for name, texts in REFUSED.items() for text in texts if text and "\0" not in text],
+)
+def test_a_value_that_is_not_allowed_names_the_variable(name: str, text: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        load_settings({}, {OPTIONS[name].variable: text})
+    # What the file of keys holds is looked at later, under the name of its option.
+    assert str(raised.value).startswith((f"{OPTIONS[name].variable}: ", "--keys-file: "))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"), [(name, *case) for name, cases in ACCEPTED.items() for case in cases]
+)
+def test_a_value_that_is_allowed(name: str, text: str, value: object) -> None:
+    assert getattr(load_settings({}, {OPTIONS[name].variable: text}), name) == value
+
+
+@given(name=st.sampled_from(sorted(OPTIONS)), text=st.text(max_size=60))
+def test_any_text_is_a_value_or_one_clear_line(name: str, text: str) -> None:
+    try:
+        load_settings({name: [text] if OPTIONS[name].separator else text}, {})
+    except SettingError as error:
+        assert str(error).isprintable()
+
+
+def test_a_flag_counts_more_than_a_variable_and_that_more_than_the_default() -> None:
+    environment = {"CUSTOM_VISION_EMULATOR_PORT": "1", "CUSTOM_VISION_EMULATOR_SEED": "7"}
+    settings = load_settings({"port": "2", "seed": None}, environment)
+    assert (settings.port, settings.seed, settings.max_body_mb) == (2, 7, Settings().max_body_mb)
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings({}, {"CUSTOM_VISION_EMULATOR_PORT": ""}) == load_settings({}, {})
+
+
+def test_each_option_has_its_own_flag_and_variable() -> None:
+    assert len({one.flag for one in OPTIONS.values()}) == len(OPTIONS)
+    assert OPTIONS["training_keys"].variable == "CUSTOM_VISION_EMULATOR_TRAINING_KEY"
+
+
+def test_the_defaults_pass_their_own_checks() -> None:
+    assert read_resource_id(Settings().prediction_resource_id) == Settings().prediction_resource_id
+    for key in (*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS):
+        assert len(key) == 32
+        assert int(key, 16)
+
+
+def test_relative_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    settings = load_settings({"data": "state", "url_map": ["https://host/a=photos"]}, {})
+    monkeypatch.chdir("/")
+    assert settings.data == tmp_path / "state"
+    assert settings.url_map == (("https://host/a", tmp_path / "photos"),)
+
+
+def test_several_mappings_in_a_variable(tmp_path: Path) -> None:
+    variable = f"https://one={tmp_path}|http://two/b/={tmp_path}"
+    settings = load_settings({}, {"CUSTOM_VISION_EMULATOR_URL_MAP": variable})
+    assert settings.url_map == (("https://one", tmp_path), ("http://two/b", tmp_path))
+
+
+def test_keys_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# ours\n\ntraining-key = first,second\nprediction-key=third\n", encoding="utf-8-sig")
+    settings = load_settings({"keys_file": str(file)}, {})
+    assert settings.training_keys == ("first", "second")
+    assert settings.prediction_keys == ("third", "third")
+    assert not settings.uses_default_keys
+
+
+def test_a_key_given_directly_counts_more_than_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("training-key=first\nprediction-key=second\n", encoding="utf-8")
+    settings = load_settings({"keys_file": str(file)}, {"CUSTOM_VISION_EMULATOR_TRAINING_KEY": "mine"})
+    assert settings.training_keys == ("mine", "mine")
+    assert settings.prediction_keys == ("second", "second")
+
+
+@pytest.mark.parametrize("line", ["secret-value", "other-key=secret-value", "training-key=secret-value,b,c"])
+def test_a_bad_file_of_keys_names_the_line_and_no_key(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# first\n{line}\n", encoding="utf-8")
+    with pytest.raises(SettingError) as raised:
+        load_settings({"keys_file": str(file)}, {})
+    assert "line 2" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_of_keys_that_is_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingError, match="not text"):
+        load_settings({"keys_file": str(file)}, {})
+
+
+def test_a_key_that_is_refused_is_not_shown() -> None:
+    with pytest.raises(SettingError) as raised:
+        load_settings({"training_keys": "my secret"}, {})
+    assert "secret" not in str(raised.value)
+
+
+def test_default_keys_are_noticed_wherever_they_open() -> None:
+    assert Settings().uses_default_keys
+    assert Settings(training_keys=("a", "b")).uses_default_keys
+    assert Settings(
+        training_keys=("a", DEFAULT_PREDICTION_KEYS[1]), prediction_keys=("c", "d")
+    ).uses_default_keys
+    assert not Settings(training_keys=("a", "b"), prediction_keys=("c", "d")).uses_default_keys
+
+
+@pytest.mark.parametrize(
+    ("settings", "port", "endpoint"),
+    [
+        (Settings(), None, "http://127.0.0.1:10010"),
+        (Settings(port=0), 4321, "http://127.0.0.1:4321"),
+        (Settings(host="0.0.0.0"), None, "http://127.0.0.1:10010"),
+        (Settings(host="::"), None, "http://[::1]:10010"),
+        (Settings(host="vision.local", port=80), None, "http://vision.local:80"),
+        (Settings(public_url="https://vision.example/base"), 4321, "https://vision.example/base"),
+    ],
+)
+def test_the_endpoint_is_one_that_can_be_connected_to(
+    settings: Settings, port: int | None, endpoint: str
+) -> None:
+    assert settings.training_endpoint(port) == endpoint

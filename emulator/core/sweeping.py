@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from emulator.core.context import Context
 from emulator.store.tables import Image, Iteration, StoredPrediction
+from emulator.vision.feature_cache import forget
 
 # Names looked up while writers wait.
 _AT_A_TIME = 200
@@ -48,7 +49,10 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
     if not names:
         return
     references = (Image.blob, StoredPrediction.blob, Iteration.model_blob, Iteration.evaluation_blob)
+    unused = []
     with context.database.write() as session:
         for name in names:
             if not any(session.scalar(select(exists().where(col(column) == name))) for column in references):
                 context.blobs.delete(name)
+                unused.append(name)
+    forget(context.feature_cache, unused)

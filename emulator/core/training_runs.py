@@ -143,7 +143,7 @@ class TrainingRuns:
                 recipe_for_domain(run.domain_id),
                 seed=self._context.seed,
                 output=output,
-                feature_cache=self._context.folder / "features",
+                feature_cache=self._context.feature_cache,
                 on_progress=lambda fraction, step: self._progress.update(
                     {run.iteration_id: (fraction, step)}
                 ),

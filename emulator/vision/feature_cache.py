@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,7 @@ _FILE = "features.sqlite"
 _KEYS_A_QUERY = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS features (
-    view TEXT NOT NULL, key TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (view, key)
+    view TEXT NOT NULL, key TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (key, view)
 ) WITHOUT ROWID
 """
 
@@ -101,6 +102,15 @@ class FeatureCache:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         return self._open()
+
+
+def forget(folder: Path, keys: Sequence[str]) -> None:
+    """Drop what is kept of these pictures in any view; nothing kept, or a cache out of reach, is no error."""
+    path = folder / _FILE
+    if not path.exists():
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection, connection:
+        connection.executemany("DELETE FROM features WHERE key = ?", [(key,) for key in keys])
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.feature_cache import FeatureCache
+from emulator.vision.feature_cache import FeatureCache, forget
 
 VECTOR = numpy.arange(4, dtype=numpy.float16)
 
@@ -81,3 +81,19 @@ def test_a_database_with_damaged_pages_is_replaced(tmp_path: Path) -> None:
         assert cache.get("view", ["00001"], 4) == {}
         cache.put([("view", "key", VECTOR)])
         assert list(cache.get("view", ["key"], 4)) == ["key"]
+
+
+def test_what_is_forgotten_is_unknown_in_every_view(tmp_path: Path) -> None:
+    with FeatureCache(tmp_path) as cache:
+        cache.put([(view, key, VECTOR) for view in ("one", "other") for key in ("gone", "stays")])
+
+    forget(tmp_path, ["gone", "never there"])
+
+    with FeatureCache(tmp_path) as cache:
+        assert [list(cache.get(view, ["gone", "stays"], 4)) for view in ("one", "other")] == [["stays"]] * 2
+
+
+def test_forgetting_makes_no_cache(tmp_path: Path) -> None:
+    forget(tmp_path / "nothing", ["key"])
+
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,262 @@
+"""Paths, versions and keys: which operation a request reaches, and what the gateway says to the others."""
+
+import pytest
+
+from tests.harness import (
+    NOWHERE,
+    PREDICTION_KEY,
+    TRAINING_KEY,
+    Service,
+    expect,
+    picture,
+    refusal,
+    test_settings,
+    training_path,
+)
+
+NOT_FOUND = {"error": {"code": "404", "message": "Resource not found"}}
+ACCESS_DENIED = {
+    "error": {
+        "code": "401",
+        "message": "Access denied due to invalid subscription key or wrong API endpoint. Make sure to "
+        "provide a valid key for an active subscription and use a correct regional API endpoint for your "
+        "resource.",
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customvision/v3.3/training/projects",
+        "//customvision/v3.3/training/projects",
+        "/customvision/v3.3/Training/projects",
+        "/CustomVision/V3.3/TRAINING/Projects",
+        "/customvision/v3.3/training/projects/",
+        "/customvision//v3.3//training/projects",
+    ],
+)
+def test_paths_match_whatever_their_case_and_slashes_at_the_front(service: Service, path: str) -> None:
+    response = service.request("GET", path)
+    assert expect(response) == []
+    assert "x-emulator-served-version" not in response.headers
+
+
+def test_literal_parts_deep_in_a_path_match_whatever_their_case(service: Service) -> None:
+    project = service.project()
+    assert expect(service.send("GET", f"{project.upper()}/Images/Tagged/COUNT")) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [("v3.5", "3.4-preview"), ("v3.4", "3.4-preview"), ("v9.9-preview", "3.4-preview"), ("v3", "3.0")],
+)
+def test_unknown_versions_are_served_as_the_nearest_and_a_header_says_so(
+    service: Service, asked: str, served: str
+) -> None:
+    response = service.send("GET", "/domains", version=asked)
+    assert response.headers["x-emulator-served-version"] == served
+    exact = service.send("GET", "/domains", version=f"v{served}")
+    assert exact.content == response.content
+
+
+def test_a_newer_prediction_version_is_served_as_the_newest(service: Service) -> None:
+    response = service.predict(f"/customvision/v3.3/prediction/{NOWHERE}/classify/iterations/x", picture())
+    assert response.headers["x-emulator-served-version"] == "3.1"
+    assert refusal(response)[:2] == (404, "NotFoundProject")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customvision/v1.0/Training/projects",
+        "/customvision/v2.2/training/projects",
+        "/customvision/v2.0/Prediction/x/image",
+        "//customvision/v1.1/anything/else",
+        "/customvision/v2/training",
+    ],
+)
+def test_retired_versions_are_refused_by_name_with_the_way_out(service: Service, path: str) -> None:
+    response = service.unjudged("GET", path)
+    status, code, message = refusal(response)
+    assert (status, code) == (400, "BadRequestNotSupported")
+    assert "/customvision/v3.4-preview/training" in message
+    assert "/customvision/v3.1/prediction" in message
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", ""),
+        ("GET", "/nothing"),
+        ("PUT", "/projects"),
+        ("DELETE", "/projects"),
+        ("OPTIONS", "/projects"),
+        ("GET", "/projects/import"),
+        ("GET", "/projects/not-a-guid"),
+        ("DELETE", f"/projects/{NOWHERE}/tags/5"),
+        ("POST", f"/projects/{NOWHERE}/images/nothing"),
+        ("GET", f"/projects/{NOWHERE}/iterations/x/performance"),
+        ("GET", f"/projects/{NOWHERE}/%00"),
+        ("GET", f"/domains/{NOWHERE}x"),
+    ],
+)
+def test_unknown_paths_methods_and_ids_get_the_gateways_404(service: Service, method: str, path: str) -> None:
+    response = service.send(method, path)
+    assert response.status_code == 404
+    assert response.json() == NOT_FOUND
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customvision",
+        "/customvision/v3.3",
+        "/customvision/v3.3/other/projects",
+        "/customvision/latest/training/projects",
+        "/customvision/vx/training/projects",
+        "/training/projects",
+        "/prediction/x",
+        "/v3.3/training/projects",
+        "/_emulator/nothing",
+    ],
+)
+def test_paths_outside_the_apis_get_the_gateways_404(service: Service, path: str) -> None:
+    response = service.unjudged("GET", path)
+    assert (response.status_code, response.json()) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "exists"),
+    [
+        ("v3.2", "/images", False),
+        ("v3.3", "/images", True),
+        ("v3.2", "/images/count", False),
+        ("v3.0", "/images/tagged", True),
+    ],
+)
+def test_operations_exist_from_their_version_on(
+    service: Service, version: str, path: str, exists: bool
+) -> None:
+    project = service.project()
+    response = service.send("GET", project + path, version=version)
+    assert response.status_code == (200 if exists else 404)
+
+
+def test_an_operation_that_is_not_there_yet_says_so_in_the_services_shape(service: Service) -> None:
+    project = service.project()
+    status, code, message = service.refused("GET", f"{project}/export")
+    assert (status, code) == (400, "BadRequestNotSupported")
+    assert "ExportProject" in message
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Training-Key": ""},
+        {"Training-Key": "wrong"},
+        {"Training-Key": TRAINING_KEY + " x"},
+        {"Training-Key": TRAINING_KEY[:-1]},
+        {"Training-Key": PREDICTION_KEY},
+        {"Prediction-Key": PREDICTION_KEY},
+        {"Prediction-Key": TRAINING_KEY},
+        {"Ocp-Apim-Subscription-Key": PREDICTION_KEY},
+        {"Authorization": f"Bearer {TRAINING_KEY}"},
+    ],
+)
+def test_training_needs_a_training_key(service: Service, headers: dict[str, str]) -> None:
+    response = service.send("GET", "/projects", key=None, headers=headers)
+    assert (response.status_code, response.json()) == (401, ACCESS_DENIED)
+
+
+@pytest.mark.parametrize(
+    "name", ["Training-Key", "Training-key", "training-key", "Ocp-Apim-Subscription-Key"]
+)
+@pytest.mark.parametrize("number", [0, 1])
+def test_both_training_keys_open_training_in_either_header(service: Service, name: str, number: int) -> None:
+    key = service.settings.training_keys[number]
+    assert expect(service.send("GET", "/projects", key=None, headers={name: key})) == []
+
+
+@pytest.mark.parametrize("name", ["Prediction-Key", "Ocp-Apim-Subscription-Key", "prediction-key"])
+@pytest.mark.parametrize("kind", ["training_keys", "prediction_keys"])
+def test_prediction_takes_the_keys_of_both_resources(service: Service, name: str, kind: str) -> None:
+    for key in getattr(service.settings, kind):
+        path = f"/customvision/v3.1/prediction/{NOWHERE}/classify/iterations/x/image"
+        response = service.request("POST", path, key=None, headers={name: key}, content=b"x")
+        assert refusal(response)[:2] == (404, "NotFoundProject")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Prediction-Key": "wrong"}])
+def test_prediction_needs_a_key(service: Service, headers: dict[str, str]) -> None:
+    path = f"/customvision/v3.0/prediction/{NOWHERE}/classify/iterations/x/image"
+    response = service.request("POST", path, key=None, headers=headers, content=b"x")
+    assert (response.status_code, response.json()) == (401, ACCESS_DENIED)
+
+
+def test_head_is_not_a_method_of_the_service(service: Service) -> None:
+    assert service.send("HEAD", "/projects").status_code == 404
+
+
+def test_without_a_key_nothing_tells_what_exists(service: Service) -> None:
+    project = service.project()
+    for path in (project, "/nothing", "/projects/x"):
+        assert service.send("GET", path, key=None).json() == ACCESS_DENIED
+
+
+def test_own_keys_replace_the_well_known_ones(service: Service) -> None:
+    own = ("own-key-one", "own-key-two")
+    service.close()
+    service.settings = test_settings(service.settings.data, training_keys=own)
+    service.open()
+    assert service.send("GET", "/projects", key=TRAINING_KEY).status_code == 401
+    assert [service.send("GET", "/projects", key=key).status_code for key in own] == [200, 200]
+
+
+# --- sizes and media types ----------------------------------------------------------------------------------
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(service: Service) -> None:
+    service.close()
+    service.settings = test_settings(service.settings.data, max_body_mb=1)
+    service.open()
+    project = service.project()
+    announced = service.send("POST", f"{project}/images", content=b"x" * (2**20 + 1))
+    assert announced.status_code == 413
+    assert announced.json()["error"]["code"] == "413"
+
+    async def in_chunks():  # type: ignore[no-untyped-def]
+        for _ in range(17):
+            yield b"x" * 2**16
+
+    unannounced = service.send("POST", f"{project}/images", content=in_chunks())
+    assert unannounced.status_code == 413
+    assert service.get(f"{project}/images/count") == 0
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"]
+)
+@pytest.mark.parametrize("path", ["/images", "/quicktest/image"])
+def test_image_bytes_of_another_media_type_are_refused(service: Service, path: str, media_type: str) -> None:
+    project = service.project()
+    response = service.send("POST", project + path, content=picture(), headers={"Content-Type": media_type})
+    assert refusal(response)[:2] == (415, "UnsupportedMediaType")
+
+
+def test_a_json_content_type_on_requests_without_a_body_is_no_error(service: Service) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    made = service.send("POST", "/projects", params={"name": "x"}, headers=headers)
+    assert made.status_code == 200
+    assert service.send("GET", "/projects", headers=headers).status_code == 200
+
+
+def test_every_answer_has_its_own_request_id(service: Service) -> None:
+    ids = {service.request("GET", training_path("/projects")).headers["apim-request-id"] for _ in range(3)}
+    assert len(ids) == 3

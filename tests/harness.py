@@ -1,0 +1,494 @@
+"""What the suites share: an application in this process, a live server, a worker that a test commands.
+
+Every answer that a client of this module receives is judged by `tests.contract.spec`.
+"""
+
+import asyncio
+import base64
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from emulator.app import Application
+from emulator.core.context import Clock, Ids
+from emulator.settings import Settings
+from tests import standin
+from tests.contract.spec import ContractValidator
+
+PATIENCE_SECONDS = 60
+NEWEST = "v3.4-preview"
+RESOURCE_ID = Settings().prediction_resource_id
+TRAINING_KEY = Settings().training_keys[0]
+PREDICTION_KEY = Settings().prediction_keys[0]
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+_validator = ContractValidator()
+_T = TypeVar("_T")
+
+
+def judge(response: httpx.Response) -> None:
+    """Fail the test when an answer is not what the contract says."""
+    request = response.request
+    wrong = _validator.check(
+        request.method,
+        request.url.raw_path.decode(),
+        response.status_code,
+        dict(response.headers),
+        b"" if request.method == "HEAD" else response.content,
+    )
+    assert not wrong, "\n".join(wrong)
+
+
+def wait_until(condition: Callable[[], _T], what: str) -> _T:
+    """The first true value of `condition`; the test fails when it does not come."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.01)
+    return value
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 200), "grey": (120, 120, 120)}
+
+
+def picture(
+    number: int = 0,
+    colour: str = "red",
+    size: tuple[int, int] = (48, 36),
+    format: str = "PNG",
+    mode: str = "RGB",
+    **options: Any,
+) -> bytes:
+    """A small picture in which `colour` prevails; another one for every `number`."""
+    from io import BytesIO
+
+    from PIL import Image, ImageDraw
+
+    chance = random.Random(f"{number} {colour}")
+    image = Image.new("RGB", size, COLOURS[colour])
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        left, top = chance.randrange(size[0]), chance.randrange(size[1])
+        tint = tuple(min(255, max(0, value + chance.randrange(-30, 30))) for value in COLOURS[colour])
+        draw.rectangle((left, top, left + chance.randrange(1, 9), top + chance.randrange(1, 9)), fill=tint)
+    file = BytesIO()
+    (image if mode == "RGB" else image.convert(mode)).save(file, format, **options)
+    return file.getvalue()
+
+
+def pictures(count: int, colour: str = "red", start: int = 0) -> list[bytes]:
+    return [picture(number, colour) for number in range(start, start + count)]
+
+
+# --- time, ids and the worker -------------------------------------------------------------------------------
+
+
+class TestClock(Clock):
+    """A clock that stands still, but for the microsecond that keeps what it tells apart."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 4, 5, 6, 7, 123456, tzinfo=UTC)
+        super().__init__(lambda: self.time)
+
+    def advance(self, **amount: float) -> None:
+        self.time = max(self.time, self._last) + timedelta(**amount)
+
+
+def seeded_ids(seed: int = 0) -> Ids:
+    chance = random.Random(seed)
+    return Ids(lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
+
+
+@dataclass
+class FakeWorker:
+    """Stands for the worker process: trains at once by `tests.standin`, or as a test wants it.
+
+    failures: raised by the next jobs, one each. held: jobs wait in `waiting` until the test releases them.
+    """
+
+    failures: list[Exception] = field(default_factory=list)
+    held: bool = False
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[Future[Any]] = field(default_factory=list)
+    warm_ups: int = 0
+
+    def warm_up(self) -> None:
+        self.warm_ups += 1
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
+        assert fn.__name__ == "train_classifier"
+        future: Future[Any] = Future()
+        self.jobs.append({"dataset": args[0], "recipe": args[1], "on_progress": on_progress, **kwargs})
+        if self.held:
+            self.waiting.append(future)
+        else:
+            self.finish(future)
+        return future
+
+    def release(self) -> None:
+        self.finish(self.waiting.pop(0))
+
+    def finish(self, future: "Future[Any]") -> None:
+        job = self.jobs[-1]
+        try:
+            if self.failures:
+                raise self.failures.pop(0)
+            future.set_result(standin.train(job["dataset"], job["output"], job["on_progress"]))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+
+
+# --- an application in this process -------------------------------------------------------------------------
+
+
+class Service:
+    """The application and what a client does with it. Trainings run when `finish_trainings` is called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = TestClock()
+        self.worker = FakeWorker()
+        self._loop = asyncio.Runner()
+        self.open()
+
+    def open(self) -> None:
+        self.app = Application(self.settings, self.clock, seeded_ids(self.clock.now().microsecond))
+        self.context = self.app.context
+        self.context.worker = self.worker
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
+
+    def close(self) -> None:
+        self._loop.run(self.client.aclose())
+        self.app.close()
+
+    def restart(self) -> None:
+        """End the application and start another one on the same data folder."""
+        self.close()
+        self.open()
+
+    def end(self) -> None:
+        self.close()
+        self._loop.close()
+
+    # Requests
+
+    def unjudged(self, method: str, path: str) -> httpx.Response:
+        """A request to a path of which the contract says nothing."""
+        return self._loop.run(self._send(method, path, TRAINING_KEY, {}))
+
+    def request(
+        self, method: str, path: str, *, key: str | None = TRAINING_KEY, **more: Any
+    ) -> httpx.Response:
+        """Any request; `path` is the whole path. The answer has been judged."""
+        response = self._loop.run(self._send(method, path, key, more))
+        judge(response)
+        return response
+
+    def together(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
+        """Requests (method, path, more) sent at the same time; answers in their order."""
+
+        async def send_all() -> list[httpx.Response]:
+            return await asyncio.gather(
+                *(self._send(method, path, TRAINING_KEY, more) for method, path, more in requests)
+            )
+
+        responses = self._loop.run(send_all())
+        for response in responses:
+            judge(response)
+        return responses
+
+    async def _send(self, method: str, path: str, key: str | None, more: dict[str, Any]) -> httpx.Response:
+        headers = httpx.Headers(more.pop("headers", None))
+        if key is not None:
+            headers["Training-Key"] = key
+        # Whole, or a path with two slashes at its front would be taken for a host.
+        return await self.client.request(method, f"http://emulator.test{path}", headers=headers, **more)
+
+    def send(self, method: str, path: str, version: str = NEWEST, **more: Any) -> httpx.Response:
+        """A request to the training API; `path` is below ``/training``."""
+        return self.request(method, training_path(path, version), **more)
+
+    def get(self, path: str, **more: Any) -> Any:
+        """The JSON that a GET of the training API answers with status 200."""
+        return expect(self.send("GET", path, **more))
+
+    def post(self, path: str, **more: Any) -> Any:
+        return expect(self.send("POST", path, **more))
+
+    def delete(self, path: str, **more: Any) -> None:
+        response = self.send("DELETE", path, **more)
+        assert response.status_code in (202, 204), response.text
+
+    def refused(self, method: str, path: str, **more: Any) -> tuple[int, str, str]:
+        """Status, code and message of a request that must be refused in the service's shape."""
+        return refusal(self.send(method, path, **more))
+
+    # What a client does
+
+    def project(self, name: str = "project", **parameters: str) -> str:
+        """The path of a new project: ``/projects/...``"""
+        made = self.post("/projects", params={"name": name, **parameters})
+        return f"/projects/{made['id']}"
+
+    def tag(self, project: str, name: str, type: str | None = None) -> str:
+        parameters = {"name": name} | ({"type": type} if type else {})
+        return str(self.post(f"{project}/tags", params=parameters)["id"])
+
+    def upload(self, project: str, images: Sequence[bytes], *tag_ids: str) -> list[dict[str, Any]]:
+        """The items of the answer to an upload from files."""
+        response = self.send("POST", f"{project}/images/files", json=files_body(images, tag_ids))
+        assert response.status_code in (200, 207), response.text
+        items: list[dict[str, Any]] = response.json()["images"]
+        return items
+
+    def images(self, project: str, images: Sequence[bytes], *tag_ids: str) -> list[str]:
+        """The ids of images that were all taken."""
+        items = self.upload(project, images, *tag_ids)
+        assert {item["status"] for item in items} <= {"OK", "OKDuplicate"}, items
+        return [item["image"]["id"] for item in items]
+
+    def trainable(self, **parameters: str) -> tuple[str, str, str]:
+        """A project with two tags of five images each: its path and the ids of the tags."""
+        project = self.project(**{"classificationType": "Multiclass", **parameters})
+        red, blue = self.tag(project, "red"), self.tag(project, "blue")
+        self.images(project, pictures(5, "red"), red)
+        self.images(project, pictures(5, "blue"), blue)
+        return project, red, blue
+
+    def train(self, project: str, **more: Any) -> str:
+        """The path of an iteration that has been trained."""
+        iteration = self.post(f"{project}/train", **more)
+        self.finish_trainings()
+        return f"{project}/iterations/{iteration['id']}"
+
+    def finish_trainings(self) -> None:
+        self.context.training_runs.run_waiting()
+
+    def publish(self, iteration: str, name: str = "published") -> str:
+        """The path of the prediction API for the iteration, up to the name."""
+        assert (
+            self.post(f"{iteration}/publish", params={"publishName": name, "predictionId": RESOURCE_ID})
+            is True
+        )
+        project_id = iteration.split("/")[2]
+        return f"/customvision/v3.1/prediction/{project_id}/classify/iterations/{name}"
+
+    def predict(self, address: str, data: bytes, suffix: str = "/image", **more: Any) -> httpx.Response:
+        headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
+        return self.request("POST", address + suffix, key=None, content=data, headers=headers, **more)
+
+    # What lies in the store
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return database_rows(self.settings.data, query)
+
+    def blobs(self) -> set[str]:
+        return blobs_in(self.settings.data)
+
+    def referenced_blobs(self) -> set[str]:
+        return referenced_blobs(self.settings.data)
+
+
+def training_path(path: str, version: str = NEWEST) -> str:
+    return f"/customvision/{version}/training{path}"
+
+
+def expect(response: httpx.Response, status: int = 200) -> Any:
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def refusal(response: httpx.Response) -> tuple[int, str, str]:
+    """Status, code and message; the body has exactly the service's shape."""
+    body = response.json()
+    assert list(body) == ["code", "message"], body
+    assert response.status_code >= 400
+    return response.status_code, body["code"], body["message"]
+
+
+def files_body(images: Sequence[bytes], tag_ids: Sequence[str] = (), name: str = "image") -> dict[str, Any]:
+    entries = [
+        {"name": f"{name}{number}", "contents": base64.b64encode(data).decode()}
+        for number, data in enumerate(images)
+    ]
+    return {"images": entries, "tagIds": list(tag_ids)}
+
+
+def database_rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(folder / "emulator.sqlite")
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def blobs_in(folder: Path) -> set[str]:
+    """The names of all blobs on disk, whatever else was left there included."""
+    return {path.name for path in (folder / "blobs").rglob("*") if path.is_file()}
+
+
+def referenced_blobs(folder: Path) -> set[str]:
+    columns = (
+        ("image", "blob"),
+        ("stored_prediction", "blob"),
+        ("iteration", "model_blob"),
+        ("iteration", "evaluation_blob"),
+    )
+    query = " UNION ".join(f"SELECT {column} FROM {table}" for table, column in columns)
+    return {row[0] for row in database_rows(folder, query)} - {None}
+
+
+# --- a live server ------------------------------------------------------------------------------------------
+
+
+class LiveServer:
+    """``custom-vision-emulator serve`` in a process of its own, on a free port."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        data.mkdir(parents=True, exist_ok=True)
+        self._log = (data / "standard-error.log").open("ab")
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("CUSTOM_VISION_")
+        }
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "emulator",
+                "serve",
+                "--port",
+                "0",
+                "--data",
+                str(data),
+                "--quiet",
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=environment,
+        )
+        assert self.process.stdout is not None
+        overdue = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        overdue.start()
+        try:
+            first_line = self.process.stdout.readline()
+        finally:
+            overdue.cancel()
+        found = re.search(r"ready at (http://\S+:(\d+))$", first_line.strip())
+        if found is None:
+            self.kill()
+            raise AssertionError(f"did not start: {first_line!r} {self.log()}")
+        self.endpoint, self.port = found[1], int(found[2])
+        self.client = self.new_client()
+
+    def new_client(self) -> httpx.Client:
+        def read_and_judge(response: httpx.Response) -> None:
+            response.read()
+            judge(response)
+
+        return httpx.Client(
+            base_url=f"{self.endpoint}/customvision/{NEWEST}/training",
+            headers={"Training-Key": TRAINING_KEY},
+            timeout=PATIENCE_SECONDS,
+            event_hooks={"response": [read_and_judge]},
+            trust_env=False,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        return (self.data / "standard-error.log").read_text("utf-8", "replace")
+
+    def kill(self) -> None:
+        """SIGKILL, or what the system has in its place."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self._ended()
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        self._ended()
+        return self.process.returncode
+
+    def _ended(self) -> None:
+        self.process.wait(timeout=PATIENCE_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
+        if hasattr(self, "client"):
+            self.client.close()
+
+    # What a client does
+
+    def post(self, path: str, **more: Any) -> Any:
+        return expect(self.client.post(path, **more))
+
+    def get(self, path: str, **more: Any) -> Any:
+        return expect(self.client.get(path, **more))
+
+    def project(self, **parameters: str) -> str:
+        made = self.post(
+            "/projects", params={"name": "live", "classificationType": "Multiclass", **parameters}
+        )
+        return f"/projects/{made['id']}"
+
+    def trainable(self, per_tag: int = 6) -> str:
+        """The path of a project with two tags and `per_tag` images each."""
+        project = self.project()
+        for colour in ("red", "blue"):
+            tag = self.post(f"{project}/tags", params={"name": colour})["id"]
+            summary = self.post(f"{project}/images/files", json=files_body(pictures(per_tag, colour), [tag]))
+            assert summary["isBatchSuccessful"]
+        return project
+
+    def wait_for_training(self, project: str, iteration_id: str) -> dict[str, Any]:
+        """The iteration when its training is over."""
+
+        def ended() -> dict[str, Any] | None:
+            iteration: dict[str, Any] = self.get(f"{project}/iterations/{iteration_id}")
+            return iteration if iteration["status"] != "Training" else None
+
+        iteration = wait_until(ended, "the end of a training")
+        assert iteration is not None
+        return iteration
+
+
+def test_settings(folder: Path, **changes: Any) -> Settings:
+    return replace(Settings(data=folder), **changes)
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]
+
+
+def running_service(folder: Path, **changes: Any) -> Iterator[Service]:
+    """The body of a fixture: a service on `folder`, ended afterwards."""
+    service = Service(test_settings(folder, **changes))
+    try:
+        yield service
+    finally:
+        service.end()

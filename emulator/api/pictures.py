@@ -1,9 +1,9 @@
 """Signed image URIs: fetched without a key, as a browser or a labelling tool does."""
 
+import asyncio
 import re
+from concurrent.futures import Executor
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -15,19 +15,19 @@ from emulator.core.context import Context
 _PATH = re.compile("/i-[0-9a-f]{32}/[it]-[0-9a-f]{32}")
 
 
-def picture_routes(context: Context, threads: CapacityLimiter) -> list[BaseRoute]:
+def picture_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def picture(request: Request) -> Response:
         if not _PATH.fullmatch(request.url.path):
             raise UnknownResource
         parameters = request.query_params
         try:
-            found = await anyio.to_thread.run_sync(
+            found = await asyncio.get_running_loop().run_in_executor(
+                threads,
                 links.open_picture,
                 context,
                 request.url.path,
                 parameters.get("sig", ""),
                 parameters.get("se", ""),
-                limiter=threads,
             )
         except links.LinkRejected as rejected:
             return _storage_error(403, "AuthenticationFailed", str(rejected))

@@ -1,7 +1,7 @@
 """Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, literal_column
@@ -134,9 +134,13 @@ def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
 
 
 def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
-    key = (view.project.id, view.project.revision, view.revision, chosen)
-    statement = select(Image.number).where(*_conditions(view, chosen)).order_by(col(Image.number))
-    return context.positions.get(key, lambda: session.execute(statement).scalars())
+    project, number = view.project, col(Image.number)
+    statement = select(number).where(*_conditions(view, chosen)).order_by(number)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        return session.execute(statement if among is None else statement.where(number.in_(among))).scalars()
+
+    return context.positions.get(project.id, project.revision, (project.id, view.revision, chosen), read)
 
 
 def _with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:

@@ -166,7 +166,8 @@ def _insert(
                 )
             # Bytes that are there already, with tags that they bear already, change nothing.
             if before != (project.image_count, sum(tag.image_count for tag in known.values())):
-                history.next_revision(context, project)
+                touched = {result.image.image.number or 0 for result in results if result.image is not None}
+                history.next_revision(context, project, touched)
             session.add(project)
     except BaseException:
         sweep_blobs(context, blobs)
@@ -281,9 +282,12 @@ def delete(
             chosen.append(col(Image.id).in_(image_ids))
         here = [*chosen, col(Image.removed).is_(None)]
         gone = chosen if all_iterations else here
-        if session.exec(select(Image.number).where(*gone).limit(1)).first() is None:
+        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
+        if not numbers:
             return
-        revision = history.next_revision(context, project)
+        touched = None if all_images else {number or 0 for number in numbers}
+        revision = history.next_revision(context, project, touched)
+        history.discount(session, project, here)
         _leave_workspace(session, here, revision)
         lost = [*chosen, col(Image.removed) == revision]
         if all_iterations:
@@ -292,7 +296,6 @@ def delete(
             lost.append(col(Image.born) > history.newest_frozen_revision(session, project_id))
         blobs = set(session.exec(select(Image.blob).where(*lost)))
         session.execute(delete_rows(Image).where(*lost))
-        history.recount(session, project)
         session.add(project)
     sweep_blobs(context, blobs)
 

@@ -75,7 +75,10 @@ def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[I
         )
     from emulator.vision.metrics import Evaluation
 
-    return iteration, Evaluation.load(context.blobs.path(iteration.evaluation_blob))
+    try:
+        return iteration, Evaluation.load(context.blobs.path(iteration.evaluation_blob))
+    except FileNotFoundError:  # deleted between the look-up and now
+        raise ServiceError("NotFoundIteration", "Invalid iteration") from None
 
 
 def _evaluated(

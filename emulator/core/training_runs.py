@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
 
 ATTEMPTS = 3
+# After trouble that may pass: a disk that was full, say.
+PAUSE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class TrainingRuns:
         self._context = context
         self._wake = threading.Event()
         self._stopping = False
+        self._postponed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._current: tuple[str, Future[Any]] | None = None
@@ -98,8 +101,9 @@ class TrainingRuns:
 
     def _loop(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(PAUSE_SECONDS if self._postponed else None)
             self._wake.clear()
+            self._postponed = False
             self.run_waiting()
             if self._stopping:
                 return
@@ -110,24 +114,36 @@ class TrainingRuns:
             pass
 
     def _run_next(self) -> bool:
-        """Carry out the oldest job; False when there is none."""
+        """Carry out the oldest job; False when there is none, or when it has to wait for better times."""
         try:
             run = self._claim()
         except StorageFull:
             _log.error("The disk is full: no training can begin.")
+            self._postponed = True
             return False
         except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
             _log.exception("The next training could not be prepared")
+            self._postponed = True
             return False
         if run is None:
             return False
         try:
+            self._carry_out_or_fail(run)
+        except Exception:  # noqa: BLE001  (likewise)
+            _log.exception("How the training of iteration %s ended could not be noted", run.iteration_id)
+            self._postponed = True
+            return False
+        return True
+
+    def _carry_out_or_fail(self, run: _Run) -> None:
+        try:
             self._carry_out(run)
+        except StorageFull:
+            raise
         except Exception as error:  # noqa: BLE001  (likewise)
             if not self._stopping:
                 _log.exception("Training of iteration %s failed", run.iteration_id)
                 self._end(run, failure=f"The emulator could not train: {error}")
-        return True
 
     def _carry_out(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied

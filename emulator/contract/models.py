@@ -6,7 +6,7 @@ the contract's: floats are float32 on the wire, ids are lower-case hyphenated GU
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from emulator.contract.wire import Rule
 
@@ -76,6 +76,16 @@ class Project:
 
 
 @dataclass(frozen=True)
+class ProjectExport:
+    iteration_count: int
+    image_count: int
+    tag_count: int
+    region_count: int
+    estimated_import_time_in_ms: Annotated[int, Rule(key="estimatedImportTimeInMS")]
+    token: str
+
+
+@dataclass(frozen=True)
 class Tag:
     id: str
     name: str
@@ -92,6 +102,18 @@ class ImageTag:
 
 
 @dataclass(frozen=True)
+class ImageRegion:
+    region_id: str
+    tag_name: str | None
+    created: Naive
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
 class Image:
     id: str
     created: Naive
@@ -101,6 +123,7 @@ class Image:
     thumbnail_uri: str
     original_image_uri: str
     tags: Annotated[list[ImageTag], Rule(omit_empty=True)]
+    regions: Annotated[list[ImageRegion], Rule(omit_empty=True)]
     metadata: Annotated[dict[str, str], Rule(omit_empty=True, since=_TRAINING_3_3)]
 
 
@@ -118,6 +141,19 @@ class ImageCreateSummary:
 
 
 @dataclass(frozen=True)
+class ImageMetadataUpdateEntry:
+    image_id: str
+    status: str
+    metadata: Annotated[dict[str, str] | None, Rule(omit_empty=True)]
+
+
+@dataclass(frozen=True)
+class ImageMetadataUpdateSummary:
+    is_batch_successful: bool
+    images: list[ImageMetadataUpdateEntry]
+
+
+@dataclass(frozen=True)
 class ImageTagCreateEntry:
     image_id: str
     tag_id: str
@@ -128,6 +164,36 @@ class ImageTagCreateSummary:
     created: list[ImageTagCreateEntry]
     duplicated: list[ImageTagCreateEntry]
     exceeded: list[ImageTagCreateEntry]
+
+
+@dataclass(frozen=True)
+class ImageRegionCreateResult:
+    image_id: str
+    region_id: str
+    tag_name: str | None
+    created: Naive
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class ImageRegionCreateEntry:
+    image_id: str
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class ImageRegionCreateSummary:
+    created: list[ImageRegionCreateResult]
+    duplicated: list[ImageRegionCreateEntry]
+    exceeded: list[ImageRegionCreateEntry]
 
 
 @dataclass(frozen=True)
@@ -197,6 +263,45 @@ class ImagePrediction:
 
 
 @dataclass(frozen=True)
+class StoredImagePrediction:
+    resized_image_uri: str
+    thumbnail_uri: str
+    original_image_uri: str
+    domain: str
+    id: str
+    project: str
+    iteration: str
+    created: Zulu
+    predictions: list[Prediction]
+
+
+@dataclass(frozen=True)
+class PredictionQueryTag:
+    id: str
+    min_threshold: float
+    max_threshold: float
+
+
+@dataclass(frozen=True)
+class PredictionQueryToken:
+    session: str | None
+    continuation: str | None
+    max_count: int
+    order_by: str
+    tags: list[PredictionQueryTag] | None
+    iteration_id: str | None
+    start_time: Annotated[datetime | None, Rule(format="zulu")]
+    end_time: Annotated[datetime | None, Rule(format="zulu")]
+    application: str | None
+
+
+@dataclass(frozen=True)
+class PredictionQueryResult:
+    token: PredictionQueryToken
+    results: list[StoredImagePrediction]
+
+
+@dataclass(frozen=True)
 class ImagePerformance:
     predictions: list[Prediction]
     id: str
@@ -206,7 +311,7 @@ class ImagePerformance:
     image_uri: str
     thumbnail_uri: str
     tags: list[ImageTag]
-    regions: list[Any]
+    regions: list[ImageRegion]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,19 @@
 """Revisions of a workspace: raising them, and which of the past are still needed."""
 
-from sqlalchemy import ColumnElement, and_, exists, func, text, update
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Tag
+from emulator.core.errors import ServiceError
+from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag
 
 
 def next_revision(context: Context, project: Project) -> int:
     """Raise the revision of the project for a change that is being made, and return it."""
+    if project.status == "Importing":  # what is being copied brings its own revisions
+        raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
     return project.revision
@@ -23,7 +28,9 @@ def newest_frozen_revision(session: Session, project_id: str) -> int:
     return -1 if newest is None else int(newest)
 
 
-def frozen(table: type[Image] | type[ImageTag] | type[Tag], project_id: str) -> ColumnElement[bool]:
+def frozen(
+    table: type[Image] | type[ImageTag] | type[Tag] | type[Region], project_id: str
+) -> ColumnElement[bool]:
     """The condition that an iteration of the project shows a row of `table` that the workspace lost."""
     return exists().where(
         and_(
@@ -32,6 +39,19 @@ def frozen(table: type[Image] | type[ImageTag] | type[Tag], project_id: str) -> 
             col(Iteration.revision) < col(table.removed),
         )
     )
+
+
+def remove_regions(
+    session: Session, which: Sequence[ColumnElement[bool]], revision: int, frozen: int
+) -> None:
+    """Take the regions that fulfil `which` out of the workspace; those that no iteration shows go for good.
+
+    frozen: `newest_frozen_revision`.
+    """
+    here = [*which, col(Region.removed).is_(None)]
+    unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
+    session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
+    session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
 
 
 def recount(session: Session, project: Project) -> None:

@@ -1,7 +1,8 @@
 """Where each image of a view stands, so that a count or a page far down a list needs no walk.
 
-For a filter that no counter answers, the numbers of its images are read once, in order, and kept until the
-project's revision changes: 8 bytes an image.
+For a filter that no counter answers (tags, metadata, the past), the numbers of its images are read once, in
+order, and kept until the project's revision changes: 8 bytes an image. Reading takes a fraction of a second
+for 100,000 images; what comes after does not depend on their number.
 """
 
 import threading

@@ -12,6 +12,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
 from emulator.core.limits import MEGABYTE, STORED_PREDICTION_DAYS
+from emulator.core.stored_predictions import checked_application, uncertainty
 from emulator.core.sweeping import sweep_blobs
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, StoredPrediction
@@ -51,6 +52,8 @@ def classify(
     limit: int,
 ) -> Classified:
     """Score an image of at most `limit` bytes with what is published under a name (matched exactly)."""
+    if application is not None:
+        application = checked_application(application)
     iteration = published(context, project_id, published_name, "Classification")
     return _score(context, prediction_id, iteration, data, store=store, application=application, limit=limit)
 
@@ -189,15 +192,29 @@ def _store(context: Context, classified: Classified, data: bytes, application: s
         row.blob = context.blobs.put(data)
         with context.database.write() as session:
             dropped = _drop_expired(context, session)
-            if session.get(Iteration, classified.iteration_id) is None:
+            iteration = session.get(Iteration, classified.iteration_id)
+            if iteration is None:
                 dropped.add(row.blob)  # its project was deleted meanwhile
             else:
+                row.domain_id = iteration.domain_id or ""
+                row.uncertainty = uncertainty(
+                    [item.probability for item in classified.probabilities],
+                    exclusive=iteration.classification_type == "Multiclass",
+                )
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
                 session.add(row)
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was answered but not stored.", classified.id)
+
+
+def stored_probabilities(row: StoredPrediction) -> list[TagProbability]:
+    """What was predicted, as it was answered."""
+    return [
+        TagProbability(item["tagId"], item["tagName"], item["tagType"], item["probability"])
+        for item in row.predictions
+    ]
 
 
 def _drop_expired(context: Context, session: Session) -> set[str]:

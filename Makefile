@@ -79,7 +79,7 @@ serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
 test: $(VENV)/test $(JAVASCRIPT)/node_modules/made
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
 
 lint: $(VENV)/test
 	@$(BIN)/ruff check .

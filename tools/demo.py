@@ -351,8 +351,8 @@ class Job:
         table.add_column("Photograph", overflow="ellipsis", no_wrap=True)
         table.add_column("Is", overflow="ellipsis", no_wrap=True)
         table.add_column("Predicted", overflow="ellipsis", no_wrap=True)
-        table.add_column("Probability", justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
+        table.add_column("Probability", justify="right", no_wrap=True, min_width=11)
+        table.add_column("", no_wrap=True, min_width=5)
         # The mistakes are what one wants to see of a long list.
         shown = sorted(self.predicted, key=lambda one: one.tag == one.true_tag)[:ROWS_SHOWN]
         for one in self.predicted:

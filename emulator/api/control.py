@@ -1,9 +1,9 @@
 """The emulator's own API under ``/_emulator``: is it alive, is it ready, forget everything."""
 
+import asyncio
 import shutil
+from concurrent.futures import Executor
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -40,19 +40,19 @@ def readiness(context: Context) -> dict[str, str]:
     return problems
 
 
-def control_routes(context: Context, threads: CapacityLimiter) -> list[BaseRoute]:
+def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def ready(_request: Request) -> Response:
-        problems = await anyio.to_thread.run_sync(readiness, context, limiter=threads)
+        problems = await asyncio.get_running_loop().run_in_executor(threads, readiness, context)
         names = ("database", "disk", "trainings", "imports")
         checks = {name: problems.get(name, "ok") for name in names}
         status = "not ready" if problems else "ready"
         return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
 
     async def forget(_request: Request) -> Response:
-        await anyio.to_thread.run_sync(reset, context, limiter=threads)
+        await asyncio.get_running_loop().run_in_executor(threads, reset, context)
         return Response(status_code=204)
 
     async def welcome(_request: Request) -> Response:

@@ -4,12 +4,12 @@ The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all
 The page is one file without any reference to elsewhere, so that it works where there is no network.
 """
 
+import asyncio
 import gzip
+from concurrent.futures import Executor
 from functools import lru_cache
 from importlib import resources
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -41,7 +41,7 @@ def page() -> str:
     return (resources.files("emulator.api") / "documents.html").read_text(encoding="utf-8")
 
 
-def document_routes(threads: CapacityLimiter) -> list[BaseRoute]:
+def document_routes(threads: Executor) -> list[BaseRoute]:
     async def of_version(request: Request) -> Response:
         return await _document(request, f"{request.path_params['api']}-{request.path_params['version']}")
 
@@ -49,7 +49,7 @@ def document_routes(threads: CapacityLimiter) -> list[BaseRoute]:
         return await _document(request, f"emulator-{_OWN_VERSION}")
 
     async def _document(request: Request, name: str) -> Response:
-        data = await anyio.to_thread.run_sync(compressed, name, limiter=threads)
+        data = await asyncio.get_running_loop().run_in_executor(threads, compressed, name)
         headers = {"Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
@@ -58,7 +58,7 @@ def document_routes(threads: CapacityLimiter) -> list[BaseRoute]:
         return Response(data, media_type="application/json", headers=headers)
 
     async def documentation(_request: Request) -> Response:
-        text = await anyio.to_thread.run_sync(page, limiter=threads)
+        text = await asyncio.get_running_loop().run_in_executor(threads, page)
         headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
         return HTMLResponse(text, headers=headers)
 

@@ -1,7 +1,8 @@
 """Signed image URIs: fetched without a key, as a browser or a labelling tool does."""
 
-import anyio.to_thread
-from anyio import CapacityLimiter
+import asyncio
+from concurrent.futures import Executor
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -11,19 +12,19 @@ from emulator.core import links
 from emulator.core.context import Context
 
 
-def picture_routes(context: Context, threads: CapacityLimiter) -> list[BaseRoute]:
+def picture_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def picture(request: Request) -> Response:
         if links.parse_path(request.url.path) is None:
             raise UnknownResource
         parameters = request.query_params
         try:
-            found = await anyio.to_thread.run_sync(
+            found = await asyncio.get_running_loop().run_in_executor(
+                threads,
                 links.open_picture,
                 context,
                 request.url.path,
                 parameters.get("sig", ""),
                 parameters.get("se", ""),
-                limiter=threads,
             )
         except links.LinkRejected as rejected:
             return storage_error(403, "AuthenticationFailed", str(rejected))

@@ -8,8 +8,9 @@ from emulator.core import domains
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
-from emulator.core.predictions import Classified, TagProbability, stored_probabilities
+from emulator.core.predictions import Predicted, stored_probabilities
 from emulator.core.regions import RegionOnImage
+from emulator.core.scores import BoundingBox, TagProbability
 from emulator.store import tables
 
 # Statuses that came with a version, and what older ones send instead.
@@ -106,12 +107,16 @@ def iteration(row: tables.Iteration) -> models.Iteration:
 
 def predictions(probabilities: Sequence[TagProbability]) -> list[models.Prediction]:
     return [
-        models.Prediction(item.probability, item.tag_id, item.tag_name, item.tag_type)
+        models.Prediction(item.probability, item.tag_id, item.tag_name, _box(item.box), item.tag_type)
         for item in probabilities
     ]
 
 
-def image_prediction(result: Classified) -> models.ImagePrediction:
+def _box(box: BoundingBox | None) -> models.BoundingBox | None:
+    return None if box is None else models.BoundingBox(box.left, box.top, box.width, box.height)
+
+
+def image_prediction(result: Predicted) -> models.ImagePrediction:
     return models.ImagePrediction(
         result.id, result.project_id, result.iteration_id, result.created, predictions(result.probabilities)
     )

@@ -1,6 +1,6 @@
 """Revisions of a workspace: raising them, and which of the past are still needed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
 from sqlmodel import Session, col, select
@@ -10,12 +10,16 @@ from emulator.core.errors import ServiceError
 from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag
 
 
-def next_revision(context: Context, project: Project) -> int:
-    """Raise the revision of the project for a change that is being made, and return it."""
+def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
+    """Raise the revision of the project for a change that is being made, and return it.
+
+    touched: the numbers of the images that enter or leave some list by the change; None when it may be any.
+    """
     if project.status == "Importing":  # what is being copied brings its own revisions
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
+    context.positions.note(project.id, project.revision, touched)
     return project.revision
 
 
@@ -52,6 +56,21 @@ def remove_regions(
     unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
     session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
     session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
+
+
+def discount(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:
+    """Take the images of the workspace that fulfil `leaving` out of all counts, before they leave it."""
+    images = select(func.count()).select_from(Image).where(*leaving)
+    project.image_count -= session.scalar(images) or 0
+    project.tagged_count -= session.scalar(images.where(text("image.tag_count > 0"))) or 0
+    bearers = (
+        select(ImageTag.tag_id, func.count())
+        .join(Image, col(Image.number) == ImageTag.image_number)
+        .where(*leaving, col(ImageTag.removed).is_(None))
+        .group_by(col(ImageTag.tag_id))
+    )
+    for tag_id, number in session.execute(bearers).all():
+        session.execute(update(Tag).where(col(Tag.id) == tag_id).values(image_count=Tag.image_count - number))
 
 
 def recount(session: Session, project: Project) -> None:

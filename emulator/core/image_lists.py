@@ -1,7 +1,7 @@
 """Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -140,15 +140,24 @@ def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
 
 
 def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
-    key: tuple[object, ...] = (view.project.id, view.project.revision, view.revision, chosen)
+    project, number = view.project, col(Image.number)
+    key: tuple[object, ...] = (project.id, view.revision, chosen)
     if chosen.metadata is not None:
-        key += (view.project.metadata_revision,)
-        return context.positions.get(key, lambda: _matching(session, view, chosen))
-    statement = select(Image.number).where(*_conditions(view, chosen)).order_by(col(Image.number))
-    return context.positions.get(key, lambda: session.execute(statement).scalars())
+        key += (project.metadata_revision,)
+    statement = select(number).where(*_conditions(view, chosen)).order_by(number)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        narrowed = [] if among is None else [number.in_(among)]
+        if chosen.metadata is not None:
+            return _matching(session, view, chosen, narrowed)
+        return session.execute(statement.where(*narrowed)).scalars()
+
+    return context.positions.get(project.id, project.revision, key, read)
 
 
-def _matching(session: Session, view: View, chosen: Filter) -> Iterator[int]:
+def _matching(
+    session: Session, view: View, chosen: Filter, narrowed: Sequence[ColumnElement[bool]]
+) -> Iterator[int]:
     """The numbers of the images whose metadata match, ascending.
 
     Judged here and not by SQLite, whose JSON paths cannot name every key. Many images have the same
@@ -156,7 +165,8 @@ def _matching(session: Session, view: View, chosen: Filter) -> Iterator[int]:
     """
     assert chosen.metadata is not None
     text = type_coerce(col(Image.metadata_), String)
-    statement = select(Image.number, text).where(*_conditions(view, chosen)).order_by(col(Image.number))
+    conditions = [*_conditions(view, chosen), *narrowed]
+    statement = select(Image.number, text).where(*conditions).order_by(col(Image.number))
     decided: dict[str | None, bool] = {}
     for number, stored in session.execute(statement):
         if stored not in decided:

@@ -128,7 +128,9 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
             else:
                 outcome.exceeded.append((image_id, tag_id))
         if outcome.created:
-            history.next_revision(context, project)
+            history.next_revision(
+                context, project, {images[image_id].number or 0 for image_id, _ in outcome.created}
+            )
             session.add(project)
     return outcome
 
@@ -156,7 +158,7 @@ def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids:
         ).all()
         if not rows:
             return
-        revision = history.next_revision(context, project)
+        revision = history.next_revision(context, project, {row.image_number for row in rows})
         frozen = history.newest_frozen_revision(session, project_id)
         known = finding.workspace_tags(session, project_id)
         for row in rows:

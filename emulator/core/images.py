@@ -174,7 +174,8 @@ def _insert(
                 )
             # Bytes that are there already, with tags and regions that they bear already, change nothing.
             if any(item.changed for item in prepared):
-                history.next_revision(context, project)
+                touched = {result.image.image.number or 0 for result in results if result.image is not None}
+                history.next_revision(context, project, touched)
             _forget_predictions(session, project, prepared, results)
             session.add(project)
     except BaseException:
@@ -306,10 +307,13 @@ def delete(
             chosen.append(col(Image.id).in_(image_ids))
         here = [*chosen, col(Image.removed).is_(None)]
         gone = chosen if all_iterations else here
-        if session.exec(select(Image.number).where(*gone).limit(1)).first() is None:
+        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
+        if not numbers:
             return
-        revision = history.next_revision(context, project)
+        touched = None if all_images else {number or 0 for number in numbers}
+        revision = history.next_revision(context, project, touched)
         frozen = history.newest_frozen_revision(session, project_id)
+        history.discount(session, project, here)
         _leave_workspace(session, here, revision, frozen)
         lost = [*chosen, col(Image.removed) == revision]
         if all_iterations:
@@ -318,7 +322,6 @@ def delete(
             lost.append(col(Image.born) > frozen)
         blobs = set(session.exec(select(Image.blob).where(*lost)))
         session.execute(delete_rows(Image).where(*lost))
-        history.recount(session, project)
         session.add(project)
     sweep_blobs(context, blobs)
 

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 # A job that a death of the process interrupted is begun so often in all, and then has failed.
 ATTEMPTS = 3
+# After trouble that may pass: a disk that was full, say.
+PAUSE_SECONDS = 30.0
 
 
 class JobThread:
     """A thread for the jobs of one kind. Starts with `start`, ends with `stop`.
 
     A subclass says which kind, and carries out the oldest job in `run_next`. Whatever a job brings, the
-    thread outlives it.
+    thread outlives it; `_postponed` says that jobs wait although `run_next` took none.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class JobThread:
         self._context = context
         self._wake = threading.Event()
         self._stopping = False
+        self._postponed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -75,8 +78,9 @@ class JobThread:
 
     def _loop(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(PAUSE_SECONDS if self._postponed else None)
             self._wake.clear()
+            self._postponed = False
             self.run_waiting()
             if self._stopping:
                 return

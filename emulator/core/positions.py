@@ -1,38 +1,100 @@
 """Where each image of a view stands, so that a count or a page far down a list needs no walk.
 
 For a filter that no counter answers (tags, metadata, the past), the numbers of its images are read once, in
-order, and kept until the project's revision changes: 8 bytes an image. Reading takes a fraction of a second
-for 100,000 images; what comes after does not depend on their number.
+order, and kept: 8 bytes an image. When the project has changed, only the images that the changes touched are
+looked at again.
 """
 
 import threading
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
-_KEPT = 32
+_LISTS_KEPT = 32
+_PROJECTS_KEPT = 64
+_CHANGES_KEPT = 256
+# With more images touched than this, the list is read anew.
+_TOUCHED_MOST = 512
+
+Read = Callable[[Collection[int] | None], Iterable[int]]
 
 
 class PositionCache:
-    """The least recently used lists are forgotten first."""
+    """Lists of image numbers, and which images the latest changes touched. The oldest are forgotten first."""
 
     def __init__(self) -> None:
-        self._lists: OrderedDict[tuple[object, ...], array[int]] = OrderedDict()
+        # The revision that a list is true of, and the list, which is never changed.
+        self._lists: OrderedDict[Hashable, tuple[int, array[int]]] = OrderedDict()
+        self._changes: OrderedDict[str, OrderedDict[int, frozenset[int]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[object, ...], read: Callable[[], Iterable[int]]) -> "array[int]":
-        """The numbers for `key`, ascending; `read` obtains them when they are not known."""
+    def note(self, project_id: str, revision: int, touched: Collection[int] | None) -> None:
+        """Say which images the change to `revision` touches; None when it may be any.
+
+        To be called inside the transaction that makes the change: whoever sees the revision then finds the
+        note. One that is rolled back does no harm, for the next change is to the same revision.
+        """
         with self._lock:
-            if key in self._lists:
+            changes = self._changes.setdefault(project_id, OrderedDict())
+            self._changes.move_to_end(project_id)
+            changes.pop(revision, None)
+            if touched is not None:
+                changes[revision] = frozenset(touched)
+            while len(changes) > _CHANGES_KEPT:
+                changes.popitem(last=False)
+            while len(self._changes) > _PROJECTS_KEPT:
+                self._changes.popitem(last=False)
+
+    def get(self, project_id: str, revision: int, key: Hashable, read: Read) -> "array[int]":
+        """The numbers of the images that `key` stands for, ascending, as of a revision of the project.
+
+        `read` obtains those numbers from the database: all of them (None), or those among the given ones.
+        """
+        with self._lock:
+            kept = self._lists.get(key)
+            if kept is not None and kept[0] == revision:
                 self._lists.move_to_end(key)
-                return self._lists[key]
-        numbers = array("q", read())
+                return kept[1]
+            touched = None if kept is None else self._touched(project_id, kept[0], revision)
+        if kept is None or touched is None:
+            numbers = array("q", read(None))
+        else:
+            numbers = _updated(kept[1], touched, set(read(touched)))
         with self._lock:
-            self._lists[key] = numbers
-            while len(self._lists) > _KEPT:
+            if key not in self._lists or self._lists[key][0] < revision:
+                self._lists[key] = revision, numbers
+            self._lists.move_to_end(key)
+            while len(self._lists) > _LISTS_KEPT:
                 self._lists.popitem(last=False)
         return numbers
 
     def clear(self) -> None:
         with self._lock:
             self._lists.clear()
+            self._changes.clear()
+
+    def _touched(self, project_id: str, after: int, revision: int) -> set[int] | None:
+        """What the changes after one revision up to another touched; None when that is not known."""
+        changes = self._changes.get(project_id, OrderedDict())
+        if not 0 < revision - after <= len(changes):
+            return None
+        touched: set[int] = set()
+        for one in range(after + 1, revision + 1):
+            if one not in changes:
+                return None
+            touched |= changes[one]
+        return touched if len(touched) <= _TOUCHED_MOST else None
+
+
+def _updated(numbers: "array[int]", touched: Collection[int], present: Collection[int]) -> "array[int]":
+    """A copy of the ascending `numbers` in which, of the touched ones, exactly the present ones stand."""
+    copy = numbers[:]
+    for number in touched:
+        place = bisect_left(copy, number)
+        there = place < len(copy) and copy[place] == number
+        if there and number not in present:
+            del copy[place]
+        elif number in present and not there:
+            copy.insert(place, number)
+    return copy

@@ -154,9 +154,21 @@ class ProjectImports(JobThread):
             run = self._claim()
         except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
             _log.exception("The next import could not be prepared")
+            self._postponed = True
             return False
         if run is None:
             return False
+        try:
+            self._carry_out_or_fail(run)
+        except Exception:  # noqa: BLE001  (likewise)
+            _log.exception("How the import of project %s ended could not be noted", run.project_id)
+            self._postponed = True
+            return False
+        finally:
+            self._cancelled.discard(run.project_id)
+        return True
+
+    def _carry_out_or_fail(self, run: _Run) -> None:
         try:
             self._carry_out(run)
         except _Stopped:
@@ -173,9 +185,6 @@ class ProjectImports(JobThread):
             if not self._stopping:
                 _log.exception("Import of project %s failed", run.project_id)
                 self._fail(run.project_id, run.job_id, f"The emulator could not import: {error}")
-        finally:
-            self._cancelled.discard(run.project_id)
-        return True
 
     def _claim(self) -> _Run | None:
         """The oldest job, its attempt counted; None when there is none."""
@@ -271,13 +280,19 @@ class ProjectImports(JobThread):
             )
 
     def _check_models(self, manifest: "Manifest") -> None:
+        from emulator.vision.detection_metrics import DetectionEvaluation
         from emulator.vision.metrics import Evaluation
 
         for iteration in manifest.iterations:
             try:
-                labels = self._context.models.get(iteration.model).labels
+                domain = domains.find(iteration.domain_id)
+                detects = domain is not None and domain.type == "ObjectDetection"
+                models = self._context.models
+                session = (models.detector if detects else models.classifier)(iteration.model)
+                labels = session.labels
                 if iteration.evaluation is not None:
-                    Evaluation.load(self._context.blobs.path(iteration.evaluation))
+                    evaluation = DetectionEvaluation if detects else Evaluation
+                    evaluation.load(self._context.blobs.path(iteration.evaluation))
             except Exception as error:
                 # A file that somebody else wrote can be wrong in any way.
                 raise _Unusable(f"The model of '{iteration.name}' does not load: {error}") from error

@@ -152,7 +152,8 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) 
             here.add(box)
             outcome.created.append((image_id, draw(context, session, image, tag, box, revision)))
         if outcome.created:
-            history.next_revision(context, project)
+            touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
+            history.next_revision(context, project, touched)
             session.add(project)
     return outcome
 
@@ -217,7 +218,7 @@ def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None
         ).all()
         if not found:
             return
-        revision = history.next_revision(context, project)
+        revision = history.next_revision(context, project, {image.number or 0 for _, _, image in found})
         frozen = history.newest_frozen_revision(session, project_id)
         gone = [region_id for region_id, _, _ in found]
         history.remove_regions(session, [col(Region.id).in_(gone)], revision, frozen)

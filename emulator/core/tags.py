@@ -42,7 +42,7 @@ def create(
             name=name,
             description=description,
             type=checked_type,
-            born=history.next_revision(context, project),
+            born=history.next_revision(context, project, touched=()),
         )
         session.add(tag)
         session.add(project)
@@ -95,7 +95,7 @@ def update_tag(
             tag.type = _checked_type(session, project, type)
             if type == "Negative":
                 _check_no_other_tag(session, tag)
-            history.next_revision(context, project)
+            history.next_revision(context, project, touched=())
             session.add(project)
         session.add(tag)
     return tag
@@ -106,7 +106,7 @@ def delete(context: Context, project_id: str, tag_id: str) -> None:
     with context.database.write() as session:
         tag = finding.workspace_tag(session, project_id, tag_id)
         project = finding.project(session, project_id)
-        revision = history.next_revision(context, project)
+        revision = history.next_revision(context, project, touched=None)
         frozen = history.newest_frozen_revision(session, project_id)
         bearers = select(ImageTag.image_number).where(
             ImageTag.tag_id == tag_id, col(ImageTag.removed).is_(None)

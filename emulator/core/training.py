@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding, quotas
+from emulator.core import finding, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED, FAILED, TRAINING
@@ -53,7 +53,6 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
         _check_needed(session, project, request)
-        _check_there_yet(project)
         quotas.check_iteration(context, session, project_id)
         now = context.clock.now()
         iteration = Iteration(
@@ -91,14 +90,6 @@ def _check_supported(project: Project, request: TrainingRequest) -> None:
         raise ServiceError(
             "BadRequestNotSupported",
             "This version of the emulator has no advanced training yet; use trainingType=Regular.",
-        )
-
-
-def _check_there_yet(project: Project) -> None:
-    if domains.get(project.domain_id).type != "Classification":
-        raise ServiceError(
-            "BadRequestNotSupported",
-            "This version of the emulator trains classification projects; object detection is not there yet.",
         )
 
 

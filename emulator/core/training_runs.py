@@ -17,13 +17,15 @@ from sqlmodel import Session, col, select
 from emulator.core import domains
 from emulator.core.iterations import COMPLETED, FAILED
 from emulator.core.job_threads import ATTEMPTS, JobThread
-from emulator.core.training_data import classification_dataset, trained_tags
+from emulator.core.regions import holds_regions
+from emulator.core.training_data import classification_dataset, detection_dataset, trained_tags
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, Job, Project
 
 if TYPE_CHECKING:
     from emulator.core.context import Context
     from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
+    from emulator.vision.detector import DetectionDataset, TrainedDetector
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class _Run:
     iteration_id: str
     attempt: int
     domain_id: str
-    dataset: "ClassificationDataset"
+    dataset: "ClassificationDataset | DetectionDataset"
     tags: list[dict[str, str]]
 
 
@@ -77,44 +79,45 @@ class TrainingRuns(JobThread):
         return self._context.folder / "training"
 
     def run_next(self) -> bool:
-        """Carry out the oldest training; False when there is none."""
+        """Carry out the oldest training; False when there is none, or when it has to wait."""
         try:
             run = self._claim()
         except StorageFull:
             _log.error("The disk is full: no training can begin.")
+            self._postponed = True
             return False
         except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
             _log.exception("The next training could not be prepared")
+            self._postponed = True
             return False
         if run is None:
             return False
         try:
+            self._carry_out_or_fail(run)
+        except Exception:  # noqa: BLE001  (likewise)
+            _log.exception("How the training of iteration %s ended could not be noted", run.iteration_id)
+            self._postponed = True
+            return False
+        return True
+
+    def _carry_out_or_fail(self, run: _Run) -> None:
+        try:
             self._carry_out(run)
+        except StorageFull:
+            raise
         except Exception as error:  # noqa: BLE001  (likewise)
             if not self._stopping:
                 _log.exception("Training of iteration %s failed", run.iteration_id)
                 self._end(run, failure=f"The emulator could not train: {error}")
-        return True
 
     def _carry_out(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied
-        from emulator.vision.classifier import TrainingFailed, train_classifier
-        from emulator.vision.recipes import recipe_for_domain
+        from emulator.vision.training import TrainingFailed
 
         output = self._work_folder / run.job_id
         output.mkdir(parents=True, exist_ok=True)
         try:
-            future = self._context.worker.submit(
-                train_classifier,
-                run.dataset,
-                recipe_for_domain(run.domain_id),
-                seed=self._context.seed,
-                output=output,
-                feature_cache=self._context.feature_cache,
-                on_progress=lambda fraction, step: self._progress.update(
-                    {run.iteration_id: (fraction, step)}
-                ),
-            )
+            future = self._submit(run, output)
             with self._lock:
                 self._current = (run.iteration_id, future)
             try:
@@ -142,6 +145,26 @@ class TrainingRuns(JobThread):
         finally:
             shutil.rmtree(output, ignore_errors=True)
 
+    def _submit(self, run: _Run, output: Path) -> "Future[Any]":
+        from emulator.vision.classifier import train_classifier
+        from emulator.vision.detector import train_detector
+        from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+
+        def note(fraction: float, step: str) -> None:
+            self._progress[run.iteration_id] = (fraction, step)
+
+        common = {"seed": self._context.seed, "output": output, "on_progress": note}
+        submit = self._context.worker.submit
+        if domains.get(run.domain_id).type == "ObjectDetection":
+            return submit(train_detector, run.dataset, detector_recipe_for_domain(run.domain_id), **common)
+        return submit(
+            train_classifier,
+            run.dataset,
+            recipe_for_domain(run.domain_id),
+            feature_cache=self._context.feature_cache,
+            **common,
+        )
+
     def _claim(self) -> _Run | None:
         """The oldest job, its attempt counted and its dataset read; None when there is none."""
         with self._context.database.write() as session:
@@ -167,14 +190,20 @@ class TrainingRuns(JobThread):
                 iteration.training_time_in_minutes = 1
                 iteration.last_modified = self._context.clock.now()
                 session.add_all((job, iteration))
-                dataset = classification_dataset(self._context, session, iteration)
+                read = detection_dataset if holds_regions(project) else classification_dataset
+                dataset = read(self._context, session, iteration)
                 tags = [
                     {"id": tag.id, "name": tag.name, "type": tag.type}
                     for tag in trained_tags(session, iteration)
                 ]
                 return _Run(job.id, iteration.id, job.attempts, iteration.domain_id, dataset, tags)
 
-    def _end(self, run: _Run, trained: "TrainedClassifier | None" = None, failure: str | None = None) -> None:
+    def _end(
+        self,
+        run: _Run,
+        trained: "TrainedClassifier | TrainedDetector | None" = None,
+        failure: str | None = None,
+    ) -> None:
         """Write down how a training ended. Nothing is written when the iteration was deleted meanwhile."""
         with self._context.database.write() as session:
             iteration, job = session.get(Iteration, run.iteration_id), session.get(Job, run.job_id)

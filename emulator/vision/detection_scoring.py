@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.detection_boxes import DetectedBox, detected_boxes
 from emulator.vision.images import stretched
 from emulator.vision.nanodet import DISTANCES, SCORES
-from emulator.vision.scoring import ModelUnusable, inference_session
+from emulator.vision.scoring import ModelUnusable, inference_session, processors
 
 if TYPE_CHECKING:
     import numpy
@@ -54,7 +54,8 @@ class DetectorSession:
         Raises:
             ImageRejected: the bytes are no acceptable picture.
         """
-        return self.score_pixels(stretched(data, self.resolution))
+        with processors:
+            return self.score_pixels(stretched(data, self.resolution))
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
         """The same for a picture (side, side, 3) that `images.stretched` made."""

@@ -48,6 +48,8 @@ _LAST_RATE = 0.01
 _CLASS_DEVIATION = 0.01
 # What a point thinks of each tag before it has learned anything.
 _FIRST_PROBABILITY = 0.02
+# More cannot be used up by the heads, and each needs a hundred megabytes.
+_MOST_VIEW_THREADS = 4
 # Streams of random numbers, so that none depends on how many another has used.
 _ORDER, _VIEWS, _CLASSES = range(3)
 
@@ -230,7 +232,7 @@ def _batches(
     resolution: int,
     seed: int,
 ) -> Generator[_Batch]:
-    """The batches in their order, prepared by as many threads as there are processors, a few ahead.
+    """The batches in their order, prepared by several threads, a few ahead.
 
     The body does not change: it can look at later views while the heads still learn from earlier ones.
     Each view has random numbers of its own: it does not matter which thread makes it, or when.
@@ -258,7 +260,7 @@ def _batches(
         features = body(torch.from_numpy(numpy.stack(pixels)))
         return _Batch(numpy.array(batches[step]), features, truths)
 
-    threads = processor_count()
+    threads = min(processor_count(), _MOST_VIEW_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="views") as pool:
         submitted = (pool.submit(prepare, step) for step in range(len(batches)))
         running = deque(islice(submitted, threads + 1))

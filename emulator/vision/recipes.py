@@ -51,7 +51,7 @@ class DetectorRecipe:
     resolution: int = 320
     batch: int = 8
     fewest_steps: int = 120
-    most_steps: int = 250
+    most_steps: int = 400
     steps_an_image: int = 4
     warm_up_steps: int = 15
     rate: float = 1e-3

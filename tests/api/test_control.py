@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from emulator.store.database import StorageFull
 from tests.harness import (
     PREDICTION_KEY,
     Service,
@@ -83,6 +84,20 @@ def test_reset_forgets_everything(service: Service) -> None:
         service.rows(f"SELECT count(*) FROM {table}") == [(0,)]
         for table in ("project", "tag", "image", "image_tag", "iteration", "job", "stored_prediction")
     )
+
+
+def test_a_reset_that_fails_loses_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, _, _ = service.trainable()
+
+    def no_room() -> None:
+        raise StorageFull("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.context.database, "clear", no_room)
+        assert service.request("POST", RESET).status_code == 507
+    assert service.get(f"{project}/images/count") == 10
+    assert len(service.blobs()) == 10
+    assert service.get(service.train(project))["status"] == "Completed"
 
 
 def test_after_a_reset_all_goes_on(service: Service) -> None:

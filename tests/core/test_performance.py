@@ -138,6 +138,15 @@ def test_iterations_without_figures(service: Service, what: str) -> None:
     assert service.refused("GET", f"{project}/iterations/{NOWHERE}/{what}")[:2] == (404, "NotFoundIteration")
 
 
+@pytest.mark.parametrize("what", ["performance", "performance/images", "performance/images/count"])
+def test_an_iteration_that_is_deleted_at_that_very_moment(
+    service: Service, trained: tuple[str, str], what: str
+) -> None:
+    ((blob,),) = service.rows("SELECT evaluation_blob FROM iteration")
+    service.context.blobs.delete(blob)
+    assert service.refused("GET", f"{trained[1]}/{what}")[:2] == (404, "NotFoundIteration")
+
+
 def test_the_images_can_be_looked_at(service: Service, trained: tuple[str, str]) -> None:
     image = service.get(f"{trained[1]}/performance/images")[0]
     for name in ("imageUri", "thumbnailUri"):

@@ -292,7 +292,7 @@ def test_recipes_of_domains() -> None:
         detector_recipe_for_domain("ee85a74c-405e-4adc-bb47-ffa8ca0c9f31")  # General, of classification
 
 
-@pytest.mark.parametrize(("images", "steps"), [(1, 120), (40, 160), (1000, 250)])
+@pytest.mark.parametrize(("images", "steps"), [(1, 120), (40, 160), (1000, 400)])
 def test_steps(images: int, steps: int) -> None:
     assert QUICK_DETECTOR.steps(images) == steps
 

@@ -1,0 +1,120 @@
+"""The small requests, from eight clients at once, beside Azurite in memory; and forgetting everything."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import load, programs
+from bench.photographs import photographs
+from bench.programs import AZURITE_ACCOUNT, AZURITE_BLOB, EMULATOR, TRAINING, TRAINING_PATH
+from bench.report import Measurement
+
+CLIENTS = 8
+SECONDS = 3.0
+ROUNDS = 3
+RESETS = 20
+RESET_MS = 10
+# As many as there are projects, and tags in one of them.
+_BLOBS = 2
+# What of Azurite's is most like each of ours.
+COUNTERPARTS = {
+    "GET a project": "HEAD a blob",
+    "GET a tag": "HEAD a blob",
+    "GET a count of images": "HEAD a blob",
+    "GET the tags": "list the blobs",
+    "GET the projects": "list the blobs",
+}
+
+
+def measure() -> Iterator[Measurement]:
+    ours: dict[str, list[float]] = {}
+    theirs: dict[str, list[float]] = {}
+    peers = programs.installed(AZURITE_BLOB)
+    with tempfile.TemporaryDirectory() as folder, programs.running(EMULATOR, Path(folder)) as emulator:
+        requests = _emulator_requests(emulator.port)
+        # The two never serve at the same time, and each has rounds early and late.
+        for _ in range(ROUNDS):
+            for name, request in requests.items():
+                rate = load.throughput(emulator.port, [request], SECONDS, CLIENTS)
+                ours.setdefault(name, []).append(rate)
+            for peer in peers:
+                with tempfile.TemporaryDirectory() as data, programs.running(peer, Path(data)) as azurite:
+                    for name, request in _azurite_requests(azurite.port).items():
+                        rate = load.throughput(azurite.port, [request], SECONDS, CLIENTS)
+                        theirs.setdefault(name, []).append(rate)
+        reset = _resets(emulator.port)
+    for name, rates in ours.items():
+        counterpart = COUNTERPARTS[name]
+        peer_rates = theirs.get(counterpart, [])
+        yield Measurement(
+            f"{name}, {CLIENTS} clients",
+            statistics.median(rates),
+            "/s",
+            f"azurite-blob, {counterpart}" if peer_rates else "",
+            statistics.median(peer_rates) if peer_rates else None,
+            judged="ratio",
+            at_least=1.0 if peer_rates else None,
+            samples={"ours": rates, "theirs": peer_rates},
+        )
+    yield Measurement(
+        "reset of a project with a tag and 8 images",
+        statistics.median(reset),
+        "ms",
+        at_most=RESET_MS,
+        samples={"ours": reset},
+    )
+
+
+def _emulator_requests(port: int) -> dict[str, bytes]:
+    client = load.Client(port)
+    path = _project(client)
+    _project(client)
+    tag = json.loads(client.ask(programs.request("POST", f"{path}/tags?name=other", TRAINING)))["id"]
+    client.close()
+    return {
+        "GET a project": programs.request("GET", path, TRAINING),
+        "GET a tag": programs.request("GET", f"{path}/tags/{tag}", TRAINING),
+        "GET the tags": programs.request("GET", f"{path}/tags", TRAINING),
+        "GET the projects": programs.request("GET", f"{TRAINING_PATH}/projects", TRAINING),
+        "GET a count of images": programs.request("GET", f"{path}/images/count", TRAINING),
+    }
+
+
+def _azurite_requests(port: int) -> dict[str, bytes]:
+    container = f"/{AZURITE_ACCOUNT}/bench"
+    client = load.Client(port)
+    client.ask(programs.azurite_request("PUT", f"{container}?restype=container"))
+    for number in range(_BLOBS):
+        headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": "text/plain"}
+        client.ask(programs.azurite_request("PUT", f"{container}/{number}", headers, b"text"))
+    client.close()
+    return {
+        "HEAD a blob": programs.azurite_request("HEAD", f"{container}/0"),
+        "list the blobs": programs.azurite_request("GET", f"{container}?restype=container&comp=list"),
+    }
+
+
+def _project(client: load.Client) -> str:
+    """The path of a new project with a tag."""
+    made = json.loads(client.ask(programs.request("POST", f"{TRAINING_PATH}/projects?name=bench", TRAINING)))
+    path = f"{TRAINING_PATH}/projects/{made['id']}"
+    client.ask(programs.request("POST", f"{path}/tags?name=tag", TRAINING))
+    return path
+
+
+def _resets(port: int) -> list[float]:
+    client = load.Client(port)
+    images = photographs(8, 1)[0]
+    headers = {**TRAINING, "Content-Type": "application/octet-stream"}
+    taken = []
+    for _ in range(RESETS):
+        path = _project(client)
+        for image in images:
+            client.ask(programs.request("POST", f"{path}/images", headers, image))
+        taken += client.timed([programs.request("POST", "/_emulator/reset", TRAINING)])
+    client.close()
+    return taken

@@ -1,0 +1,170 @@
+"""A live server and raw bytes: what only a real connection shows."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from tests.harness import TRAINING_KEY, LiveServer, files_body, picture
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    live = LiveServer(tmp_path_factory.mktemp("wire"), "--max-body-mb", "8")
+    yield live
+    live.kill()
+
+
+def exchange(server: LiveServer, request: bytes, close_early: bool = False) -> bytes:
+    """All that the server sends back on a connection of its own."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(request)
+        if close_early:
+            return b""
+        received = b""
+        try:
+            while chunk := connection.recv(65536):
+                received += chunk
+        except ConnectionResetError:
+            pass
+        return received
+
+
+def request(method: str, path: str, *headers: str, body: bytes = b"", key: str = TRAINING_KEY) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Training-Key: {key}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def status_and_body(answer: bytes) -> tuple[int, bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+PROJECTS = "/customvision/v3.3/training/projects"
+
+
+def test_the_headers_of_an_answer(server: LiveServer) -> None:
+    head = exchange(server, request("GET", PROJECTS)).partition(b"\r\n\r\n")[0].decode()
+    names = [line.partition(":")[0].lower() for line in head.split("\r\n")[1:]]
+    assert sorted(names) == sorted(
+        [
+            "content-type",
+            "content-length",
+            "date",
+            "apim-request-id",
+            "request-id",
+            "strict-transport-security",
+            "x-content-type-options",
+            "connection",
+        ]
+    )
+    date = next(line for line in head.split("\r\n") if line.lower().startswith("date:"))
+    assert parsedate_to_datetime(date.partition(":")[2].strip()).tzinfo is not None
+
+
+def test_the_reason_of_a_401(server: LiveServer) -> None:
+    answer = exchange(server, request("GET", PROJECTS, key="wrong"))
+    assert answer.startswith(b"HTTP/1.1 401 Access Denied\r\n")
+
+
+def test_two_slashes_at_the_front(server: LiveServer) -> None:
+    assert status_and_body(exchange(server, request("GET", f"/{PROJECTS}"))) == (200, b"[]")
+
+
+def test_a_chunked_body(server: LiveServer) -> None:
+    project = server.project()
+    body = json.dumps(files_body([picture()])).encode()
+    half = len(body) // 2
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:], b""))
+    answer = exchange(
+        server,
+        request(
+            "POST",
+            f"/customvision/v3.3/training{project}/images/files",
+            "Transfer-Encoding: chunked",
+            "Content-Type: application/json",
+            body=chunks,
+        ),
+    )
+    assert status_and_body(answer)[0] == 200
+    assert server.get(f"{project}/images/count") == 1
+
+
+def test_a_refusal_reaches_a_client_that_is_still_sending(server: LiveServer) -> None:
+    for key, status, size in (
+        ("wrong", 401, 6 * 2**20),
+        (TRAINING_KEY, 404, 6 * 2**20),
+        (TRAINING_KEY, 413, 9 * 2**20),
+    ):
+        path = f"{PROJECTS}/00000000-0000-4000-8000-000000000000/images"
+        answer = exchange(server, request("POST", path, f"Content-Length: {size}", key=key, body=b"x" * size))
+        assert status_and_body(answer)[0] == status
+
+
+def test_a_client_that_goes_away_in_the_midst_of_its_body_leaves_nothing(server: LiveServer) -> None:
+    project = server.project()
+    body = json.dumps(files_body([picture()])).encode()
+    begun = request(
+        "POST",
+        f"/customvision/v3.3/training{project}/images/files",
+        f"Content-Length: {len(body)}",
+        body=body[:-10],
+    )
+    for _ in range(5):
+        exchange(server, begun, close_early=True)
+    assert server.get(f"{project}/images/count") == 0
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /customvision/v3.3/training/projects?a=\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\nConnection: close\r\n\r\nx",
+        b"GET http://elsewhere.example/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /%zz%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nBad\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+    ],
+)
+def test_bytes_that_are_hardly_a_request(server: LiveServer, raw: bytes) -> None:
+    answer = exchange(server, raw)
+    if answer:
+        assert status_and_body(answer)[0] < 500
+    assert "Traceback" not in server.log()
+    assert server.get("/projects") is not None
+
+
+def test_head_of_an_image_has_no_body(server: LiveServer) -> None:
+    project = server.project()
+    server.post(f"{project}/images/files", json=files_body([picture(5)]))
+    uri = server.get(f"{project}/images")[0]["originalImageUri"]
+    path = uri.removeprefix(server.endpoint)
+    head = exchange(server, request("HEAD", path))
+    got = exchange(server, request("GET", path))
+    assert (status_and_body(head), status_and_body(got)[0]) == ((200, b""), 200)
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    assert length in got
+    assert int(length.partition(b":")[2]) == len(status_and_body(got)[1])
+
+
+def test_connections_are_kept(server: LiveServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    sockets = set()
+    for key in (TRAINING_KEY, "wrong", TRAINING_KEY):
+        connection.request("GET", PROJECTS, headers={"Training-Key": key})
+        sockets.add(connection.sock)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.getheader("connection") is None
+    connection.close()
+    assert len(sockets) == 1

@@ -1,0 +1,173 @@
+"""A full disk: requests get answers of the service, nothing is half there, and all goes on afterwards."""
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from emulator.core import training_runs
+from emulator.store.database import StorageFull
+from tests.harness import Service, expect, files_body, picture, pictures, refusal, wait_until
+
+
+@contextmanager
+def full_for_blobs() -> Iterator[None]:
+    """Every blob written is one too many."""
+
+    def no_room(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", no_room)
+        yield
+
+
+@contextmanager
+def full_for_rows(service: Service) -> Iterator[None]:
+    """The database may not grow by a page; what its free pages hold is used up first."""
+    engine = service.context.database._engine
+    (pages,) = service.rows("PRAGMA page_count")[0]
+
+    def limit(connection: Any) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    def unlimit(connection: Any) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 4294967294")
+
+    event.listen(engine, "begin", limit)
+    try:
+        yield
+    finally:
+        event.remove(engine, "begin", limit)
+        event.listen(engine, "begin", unlimit)
+
+
+def fill(service: Service) -> None:
+    """Use up what is left in the database's pages, by tags that take a lot of room."""
+    project = service.project("filling")
+    for number in range(1000):
+        parameters = {"name": f"filling {number}", "description": "x" * 2000}
+        if service.send("POST", f"{project}/tags", params=parameters).status_code == 507:
+            return
+    raise AssertionError("the database never was full")
+
+
+def test_images_that_find_no_room_fail_one_by_one(service: Service) -> None:
+    project = service.project()
+    tag = service.tag(project, "a")
+    service.images(project, pictures(2), tag)
+    with full_for_blobs():
+        items = service.upload(project, pictures(4), tag)
+        assert [item["status"] for item in items] == ["OKDuplicate"] * 2 + ["ErrorStorage"] * 2
+        assert [item["image"] is None for item in items] == [False, False, True, True]
+    assert service.get(f"{project}/images/count") == 2
+    assert service.blobs() == service.referenced_blobs()
+    assert [item["status"] for item in service.upload(project, pictures(4), tag)] == ["OKDuplicate"] * 2 + [
+        "OK"
+    ] * 2
+
+
+def test_rows_that_find_no_room_are_refused_and_their_blobs_are_gone(service: Service) -> None:
+    project = service.project()
+    service.images(project, pictures(2))
+    with full_for_rows(service):
+        fill(service)
+        before = service.rows("SELECT * FROM image")
+        big = {f"{number:0128}": "v" * 256 for number in range(10)}
+        body = files_body(pictures(60, start=10)) | {"metadata": big}
+        refused = refusal(service.send("POST", f"{project}/images/files", json=body))
+        assert refused[0] == 507
+        assert "full" in refused[2]
+        assert service.rows("SELECT * FROM image") == before
+        assert service.blobs() == service.referenced_blobs()
+        # Reading goes on.
+        assert len(service.get(f"{project}/images")) == 2
+        assert service.rows("PRAGMA integrity_check") == [("ok",)]
+    assert len(service.images(project, pictures(5, start=10))) == 5
+
+
+def test_predictions_are_answered_though_they_cannot_be_stored(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    project, red, _ = service.trainable()
+    address = service.publish(service.train(project))
+    with full_for_blobs(), caplog.at_level(logging.ERROR):
+        answer = expect(service.predict(address, picture(90)))
+    assert answer["predictions"][0]["tagId"] == red
+    assert "not stored" in caplog.text
+    with full_for_rows(service):
+        fill(service)
+        for number in range(5):
+            expect(service.predict(address, picture(91 + number)))
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_training_whose_model_finds_no_room_fails_with_its_reason(service: Service) -> None:
+    project, _, _ = service.trainable()
+    with full_for_blobs():
+        iteration = service.get(service.train(project))
+    assert iteration["status"] == "Failed"
+    assert "disk is full" in iteration["trainingErrorDetails"]
+    assert service.blobs() == service.referenced_blobs()
+    assert service.get(service.train(project))["status"] == "Completed"
+
+
+def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no room for a row, the job stays, the thread lives, and the training ends once there is room."""
+    project, _, _ = service.trainable()
+    really_end = training_runs.TrainingRuns._end
+    calls = []
+
+    def no_room(*arguments: Any, **keywords: Any) -> None:
+        calls.append(keywords)
+        if len(calls) <= 3:
+            raise StorageFull("database or disk is full")
+        really_end(*arguments, **keywords)
+
+    monkeypatch.setattr(training_runs.TrainingRuns, "_end", no_room)
+    monkeypatch.setattr(training_runs, "PAUSE_SECONDS", 0.01)
+    service.context.training_runs.start()
+    iteration = service.post(f"{project}/train")
+    path = f"{project}/iterations/{iteration['id']}"
+    wait_until(lambda: service.get(path)["status"] != "Training", "the end of the training")
+    assert service.get(path)["status"] in ("Completed", "Failed")
+    assert service.context.training_runs.is_alive
+    assert len(calls) > 3
+
+
+def test_a_full_disk_at_the_start_of_a_training(service: Service) -> None:
+    project, _, _ = service.trainable()
+    service.post(f"{project}/train")
+    with full_for_rows(service):
+        fill(service)
+        service.finish_trainings()
+    service.finish_trainings()
+    assert service.get(f"{project}/iterations")[0]["status"] == "Completed"
+
+
+def test_there_is_room_again_after_a_reset(service: Service) -> None:
+    with full_for_rows(service):
+        fill(service)
+        assert service.request("POST", "/_emulator/reset").status_code == 204
+        project, _, _ = service.trainable()
+        assert service.get(f"{project}/images/count") == 10
+
+
+def test_no_secret_is_lost_on_a_full_disk(service: Service, tmp_path: Path) -> None:
+    """A link secret that was cut off by a full disk is made anew; a good one is never touched."""
+    path = service.settings.data / "link-secret"
+    good = path.read_bytes()
+    service.restart()
+    assert path.read_bytes() == good
+    path.write_bytes(good[:7])
+    service.restart()
+    assert len(path.read_bytes()) == len(good)
+    assert tmp_path.exists()

@@ -1,0 +1,230 @@
+"""A live server that is killed: nothing that was answered is lost, and trainings come to an end."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Serve
+from tests.harness import (
+    PREDICTION_KEY,
+    RESOURCE_ID,
+    LiveServer,
+    blobs_in,
+    database_rows,
+    files_body,
+    picture,
+    pictures,
+    referenced_blobs,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals: run it on Linux or macOS")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc: run it on Linux")
+
+UPLOADERS = 4
+
+
+def worker_of(server: LiveServer) -> int:
+    """The worker process, found through every thread of the server."""
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        with suppress(OSError):
+            found = (task / "children").read_text().split()
+            if found:
+                return int(found[0])
+    return 0
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str, bytes]:
+    """Upload from several clients, kill the server in the midst of it; the images that were answered."""
+    answered: dict[str, bytes] = {}
+    enough = threading.Event()
+
+    def upload(uploader: int) -> None:
+        with server.new_client() as client, suppress(httpx.TransportError):
+            for batch in range(1000):
+                data = pictures(3, start=100_000 * uploader + 3 * batch)
+                response = client.post(f"{project}/images/files", json=files_body(data, [tag]))
+                for item, content in zip(response.json()["images"], data, strict=True):
+                    assert item["status"] == "OK"
+                    answered[item["image"]["id"]] = content
+                if len(answered) > 40:
+                    enough.set()
+
+    with ThreadPoolExecutor(UPLOADERS) as threads:
+        jobs = [threads.submit(upload, number) for number in range(UPLOADERS)]
+        assert enough.wait(60)
+        server.kill()
+        for job in jobs:
+            job.result()
+    return answered
+
+
+def test_what_was_answered_survives_a_kill_during_uploads(serve: Serve) -> None:
+    server = serve()
+    project = server.project()
+    tag = server.post(f"{project}/tags", params={"name": "a"})["id"]
+    answered = upload_until_killed(server, project, tag)
+    assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
+    assert referenced_blobs(server.data) <= blobs_in(server.data)
+
+    # As if the kill had come between a blob and its row, which it does not each time.
+    orphan = server.data / "blobs" / "00" / ("00" * 32)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"nobody refers to this")
+
+    again = serve()
+    count = again.get(f"{project}/images/count")
+    assert count >= len(answered)
+    assert (
+        again.get(f"{project}/images/tagged/count")
+        == again.get(f"{project}/tags/{tag}")["imageCount"]
+        == count
+    )
+    ids = list(answered)
+    shown: dict[str, Any] = {}
+    for start in range(0, len(ids), 100):
+        parameters = {"imageIds": ",".join(ids[start : start + 100])}
+        shown |= {image["id"]: image for image in again.get(f"{project}/images/id", params=parameters)}
+    assert set(shown) == set(answered)
+    for image_id, content in answered.items():
+        name = hashlib.sha256(content).hexdigest()
+        assert (again.data / "blobs" / name[:2] / name).read_bytes() == content
+        assert [item["tagId"] for item in shown[image_id]["tags"]] == [tag]
+    fetched = again.client.get(shown[ids[-1]]["originalImageUri"])
+    assert fetched.status_code == 200
+    # What was written for requests that nobody got an answer to is swept away.
+    wait_until(
+        lambda: (
+            {name for name in blobs_in(again.data) if not name.startswith(".")}
+            == referenced_blobs(again.data)
+        ),
+        "the sweeping",
+    )
+
+
+def train(server: LiveServer, project: str) -> str:
+    return str(server.post(f"{project}/train", params={"forceTrain": "true"})["id"])
+
+
+def attempts(server: LiveServer) -> int:
+    rows = database_rows(server.data, "SELECT attempts FROM job")
+    return rows[0][0] if rows else 0
+
+
+def wait_for_attempt(server: LiveServer, number: int) -> None:
+    wait_until(lambda: attempts(server) == number, f"attempt {number} of the training")
+
+
+def test_a_training_survives_a_kill_of_the_server(serve: Serve) -> None:
+    server = serve()
+    project = server.trainable()
+    iteration = train(server, project)
+    wait_for_attempt(server, 1)
+    server.kill()
+    assert database_rows(server.data, "SELECT status FROM iteration") == [("Training",)]
+    again = serve()
+    done = again.wait_for_training(project, iteration)
+    assert (done["status"], done["trainingErrorDetails"]) == ("Completed", None)
+    assert blobs_in(again.data) == referenced_blobs(again.data)
+    parameters = {"publishName": "a", "predictionId": RESOURCE_ID}
+    assert again.post(f"{project}/iterations/{iteration}/publish", params=parameters) is True
+    url = f"{again.endpoint}/customvision/v3.1/prediction/{project[10:]}/classify/iterations/a/image"
+    headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
+    predicted = again.client.post(url, content=picture(99), headers=headers).json()
+    assert predicted["predictions"][0]["tagName"] == "red"
+
+
+def test_a_training_that_kills_the_server_again_and_again_fails_with_its_reason(serve: Serve) -> None:
+    server = serve()
+    project = server.trainable()
+    iteration = train(server, project)
+    for number in (1, 2, 3):
+        wait_for_attempt(server, number)
+        server.kill()
+        server = serve()
+    done = server.wait_for_training(project, iteration)
+    assert done["status"] == "Failed"
+    assert "interrupted 3 times" in done["trainingErrorDetails"]
+    assert server.wait_for_training(project, train(server, project))["status"] == "Completed"
+
+
+@linux_only
+def test_a_killed_worker_is_replaced_and_the_training_tried_again(live: LiveServer) -> None:
+    project = live.trainable()
+    iteration = train(live, project)
+    wait_for_attempt(live, 1)
+    worker = wait_until(lambda: worker_of(live), "the worker")
+    os.kill(worker, signal.SIGKILL)
+    done = live.wait_for_training(project, iteration)
+    assert (done["status"], done["trainingErrorDetails"]) == ("Completed", None)
+    assert worker_of(live) not in (0, worker)
+    assert not is_running(worker)
+
+
+@linux_only
+def test_the_worker_dies_with_its_server(live: LiveServer) -> None:
+    project = live.trainable()
+    worker = wait_until(lambda: worker_of(live), "the worker, which the first image warms up")
+    train(live, project)
+    wait_for_attempt(live, 1)
+    live.kill()
+    wait_until(lambda: not is_running(worker), "the end of the worker")
+
+
+@posix_only
+def test_sigterm_during_a_training_and_the_training_goes_on_afterwards(serve: Serve) -> None:
+    server = serve()
+    project = server.trainable()
+    iteration = train(server, project)
+    wait_for_attempt(server, 1)
+    assert server.terminate() == 0
+    assert database_rows(server.data, "SELECT status FROM iteration") == [("Training",)]
+    assert server.log().strip() == ""
+    again = serve()
+    assert again.wait_for_training(project, iteration)["status"] == "Completed"
+    assert again.terminate() == 0
+    assert not (again.data / "emulator.pid").exists()
+
+
+def test_the_server_answers_while_it_trains(live: LiveServer) -> None:
+    project = live.trainable()
+    train(live, project)
+    wait_for_attempt(live, 1)
+    assert live.get(f"{project}/images/count") == 12
+    assert live.get(f"{project}/iterations")[0]["status"] == "Training"
+
+
+def test_two_programs_on_one_data_folder(live: LiveServer) -> None:
+    project = live.project()
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(live.data)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert str(live.data) in second.stderr
+    assert f"process {live.pid}" in second.stderr
+    assert live.get(project)["name"] == "live"
+
+
+def test_a_folder_is_free_again_after_a_kill(serve: Serve) -> None:
+    serve().kill()
+    assert serve().get("/projects") == []

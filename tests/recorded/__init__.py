@@ -1,0 +1,1 @@
+"""Answers of the real service, recorded once, replayed against a live server."""

@@ -1,0 +1,28 @@
+"""Holds what the clients of the official Python SDKs receive to the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from tests.contract.spec import ContractValidator
+
+_contract = ContractValidator()
+
+
+def judged(client: Any) -> Any:
+    """The client of an official SDK, made to hold each answer to the contract."""
+
+    def judge(response: requests.Response, *_: Any, **__: Any) -> None:
+        method, url = response.request.method or "", response.request.url or ""
+        problems = _contract.check(method, url, response.status_code, response.headers, response.content)
+        assert not problems, "\n".join(problems)
+
+    def hook(session: requests.Session, _global: Any, _local: Any, **_: Any) -> None:
+        session.hooks["response"] = [judge]
+
+    client.config.session_configuration_callback = hook
+    # A proxy that this machine is configured for has no way to the loopback address.
+    client.config.proxies.use_env_settings = False
+    return client

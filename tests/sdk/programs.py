@@ -1,0 +1,45 @@
+"""Runs the main job as a program of its own, with an SDK that this process does not have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.harness import PATIENCE_SECONDS, PREDICTION_KEY, RESOURCE_ID, TRAINING_KEY
+from tests.sdk.conftest import FileServer
+from tests.sdk.live import Emulator
+
+
+def run_main_job(command: Sequence[str], emulator: Emulator, photographs: FileServer, **more: str) -> str:
+    """Run a main job against the emulator; returns what it printed. Its failure is the test's.
+
+    The program finds all it needs in its environment: the variables of Microsoft's quickstarts, the folder
+    of the photographs as IMAGES and where the same folder is served as IMAGES_URL, and `more`.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VISION_")}
+    environment = {
+        "VISION_TRAINING_ENDPOINT": emulator.endpoint,
+        "VISION_TRAINING_KEY": TRAINING_KEY,
+        "VISION_PREDICTION_ENDPOINT": emulator.endpoint,
+        "VISION_PREDICTION_KEY": PREDICTION_KEY,
+        "VISION_PREDICTION_RESOURCE_ID": RESOURCE_ID,
+        "IMAGES": str(photographs.folder),
+        "IMAGES_URL": f"http://{photographs.origin}",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    ended = subprocess.run(
+        command,
+        env={**kept, **environment, **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    print(ended.stdout)
+    assert ended.returncode == 0, f"{Path(command[0]).name} ended with {ended.returncode}:\n{ended.stdout}"
+    return ended.stdout

@@ -1,0 +1,250 @@
+"""The database: durable settings, one writer, migrations that end where a new database begins."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlmodel import select
+
+from emulator.app import Application
+from emulator.settings import StartRefused
+from emulator.store import database as database_module
+from emulator.store import migrations
+from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, SchemaTooNew, StorageFull
+from emulator.store.tables import Project, StoredPrediction, Tag
+from tests.harness import TestClock, database_rows, test_settings
+
+NOW = TestClock().time
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Any:
+    made = Database(tmp_path)
+    yield made
+    made.close()
+
+
+def project(id: str, name: str = "x") -> Project:
+    return Project(
+        id=id,
+        name=name,
+        description="",
+        domain_id="d",
+        classification_type="Multilabel",
+        target_export_platforms=[],
+        augmentation_methods={},
+        created=NOW,
+        last_modified=NOW,
+        new_iteration_created=NOW,
+    )
+
+
+def schema(path: Path) -> dict[str, Any]:
+    """Columns, indexes and foreign keys of every table, as SQLite sees them."""
+    connection = sqlite3.connect(path)
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found: dict[str, Any] = {}
+        for table in sorted(tables):
+            indexes = {}
+            for _, name, unique, origin, partial in connection.execute(f"PRAGMA index_list({table})"):
+                columns = [row[2] for row in connection.execute(f"PRAGMA index_info('{name}')")]
+                text = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()[
+                    0
+                ]
+                where = None if text is None else text.upper().partition(" WHERE ")[2]
+                indexes[name] = (columns, unique, origin, partial, where)
+            found[table] = {
+                "columns": {row[1]: row[2:] for row in connection.execute(f"PRAGMA table_info({table})")},
+                "indexes": indexes,
+                "keys": sorted(row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({table})")),
+                "autoincrement": "AUTOINCREMENT"
+                in connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+                .fetchone()[0]
+                .upper(),
+            }
+        return found
+    finally:
+        connection.close()
+
+
+def serve(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The program on a folder that it is expected to refuse."""
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+# --- migrations ---------------------------------------------------------------------------------------------
+
+
+def test_the_newest_migration_is_the_one_the_program_knows() -> None:
+    assert migrations.head() == SCHEMA_REVISION
+
+
+def test_migrations_from_nothing_end_in_the_schema_of_a_new_database(tmp_path: Path) -> None:
+    for name in ("new", "migrated"):
+        (tmp_path / name).mkdir()
+    Database(tmp_path / "new").close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated' / FILE_NAME}")
+    migrations.upgrade(engine)
+    engine.dispose()
+    new, migrated = (schema(tmp_path / name / FILE_NAME) for name in ("new", "migrated"))
+    assert set(new) >= {"project", "tag", "image", "image_tag", "iteration", "job", "stored_prediction"}
+    for table in new:
+        assert migrated[table] == new[table], table
+    assert set(migrated) == set(new)
+    marks = [
+        database_rows(tmp_path / name, "SELECT version_num FROM alembic_version")
+        for name in ("new", "migrated")
+    ]
+    assert marks == [[(SCHEMA_REVISION,)]] * 2
+
+
+def test_an_older_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.commit()
+    connection.close()
+    migrated = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "upgrade", lambda engine: migrated.append(str(engine.url)))
+        Database(tmp_path).close()
+        patch.setattr(database_module, "SCHEMA_REVISION", "0000")
+        Database(tmp_path).close()
+    assert migrated == [f"sqlite:///{tmp_path / FILE_NAME}"]
+
+
+def test_what_is_no_database_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"no database " * 1000)
+    ran = serve(tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert str(tmp_path) in ran.stderr
+    assert (tmp_path / FILE_NAME).read_bytes() == b"no database " * 1000
+
+
+def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
+    for number in range(3):
+        opened = Database(tmp_path)
+        with opened.write() as session:
+            session.add(project(str(number)))
+        opened.close()
+    assert database_rows(tmp_path, "SELECT count(*) FROM project") == [(3,)]
+
+
+def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(SchemaTooNew, match="newer version of this program"):
+        Database(tmp_path)
+    with pytest.raises(StartRefused, match="schema 9999"):
+        Application(test_settings(tmp_path))
+    ran = serve(tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert "newer version" in ran.stderr
+    assert database_rows(tmp_path, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+# --- reading and writing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)]
+)
+def test_settings_of_every_connection(database: Database, pragma: str, value: Any) -> None:
+    with database.read() as session:
+        assert session.connection().exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_moments_are_exact(database: Database) -> None:
+    with database.write() as session:
+        session.add(project("a"))
+    with database.read() as session:
+        assert session.get(Project, "a").created == NOW  # type: ignore[union-attr]
+
+
+def test_nothing_of_a_transaction_that_fails_is_kept(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.add(project("a"))
+        session.flush()
+        raise ZeroDivisionError
+    with database.read() as session:
+        assert session.get(Project, "a") is None
+
+
+def test_a_reader_sees_one_moment(database: Database) -> None:
+    with database.read() as reader:
+        assert reader.exec(select(Project)).all() == []
+        with database.write() as writer:
+            writer.add(project("a"))
+        assert reader.exec(select(Project)).all() == []
+    with database.read() as reader:
+        assert len(reader.exec(select(Project)).all()) == 1
+
+
+def test_writers_queue(database: Database) -> None:
+    with database.write() as session:
+        session.add(project("a"))
+
+    def count_up() -> None:
+        for _ in range(25):
+            with database.write() as session:
+                row = session.get(Project, "a")
+                assert row is not None
+                row.revision += 1
+                session.add(row)
+
+    threads = [threading.Thread(target=count_up) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as session:
+        assert session.get(Project, "a").revision == 200  # type: ignore[union-attr]
+
+
+def test_a_project_takes_its_rows_along(database: Database) -> None:
+    with database.write() as session:
+        session.add(project("a"))
+        session.flush()
+        session.add(Tag(id="t", project_id="a", name="t", born=1))
+        session.add(
+            StoredPrediction(id="p", project_id="a", iteration_id="i", created=NOW, blob="b", predictions=[])
+        )
+    with database.write() as session:
+        session.delete(session.get(Project, "a"))
+    with database.read() as session:
+        assert session.exec(select(Tag)).all() == []
+        assert session.exec(select(StoredPrediction)).all() == []
+
+
+def test_clearing(database: Database) -> None:
+    with database.write() as session:
+        session.add(project("a"))
+    database.clear()
+    with database.read() as session:
+        assert session.exec(select(Project)).all() == []
+    database.check()
+
+
+def test_a_full_disk(database: Database) -> None:
+    with database.read() as session:
+        pages = session.connection().exec_driver_sql("PRAGMA page_count").scalar()
+    with pytest.raises(StorageFull), database.write() as session:
+        session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        for number in range(200):
+            session.add(project(str(number), "x" * 1000))
+        session.flush()
+    database.check()
+    with database.read() as session:
+        assert session.exec(select(Project)).all() == []

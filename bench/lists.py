@@ -71,6 +71,8 @@ def measure() -> Iterator[Measurement]:
                 yield _compared(f"{name}, after a write", taken[1:])
             writes = [_timed_write(client, (large, small), number) for number in range(TIMES)]
             yield _compared("giving an image a tag, or taking it", writes[1:])
+            deletions = zip(*(_deletions(client, project) for project in (large, small)), strict=True)
+            yield _compared("deleting an image", [client.timed(pair) for pair in deletions])
             client.close()
         yield from _first_times(data, large, small)
 
@@ -164,6 +166,13 @@ def _write(project: Filled, give: bool) -> bytes:
 
 def _timed_write(client: load.Client, projects: tuple[Filled, ...], number: int) -> list[float]:
     return client.timed([_write(project, give=number % 2 == 0) for project in projects])
+
+
+def _deletions(client: load.Client, project: Filled) -> list[bytes]:
+    """Requests that delete the newest images, one each."""
+    path = f"{TRAINING_PATH}/projects/{project.id}/images"
+    newest = json.loads(client.ask(programs.request("GET", f"{path}?take={TIMES}", TRAINING)))
+    return [programs.request("DELETE", f"{path}?imageIds={image['id']}", TRAINING) for image in newest]
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

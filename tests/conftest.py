@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.harness import LiveServer, Service, running_service
+from tests.harness import Service, running_service
+from tests.live_server import LiveServer
 
 # The same examples on every run and every machine, and no limit on an example's time: machines differ.
 settings.register_profile(

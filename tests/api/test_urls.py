@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import LiveServer, Service, expect, picture, refusal, test_settings
+from tests.harness import Service, expect, picture, refusal, test_settings
+from tests.live_server import LiveServer
 
 ERROR_SOURCE = ["ErrorSource"]
 

@@ -225,4 +225,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=12, stateful_step_count=50)
+TestHistory.settings = settings(max_examples=10, stateful_step_count=40)

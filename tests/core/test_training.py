@@ -92,24 +92,21 @@ def test_nothing_changed(service: Service) -> None:
 
 def test_what_makes_a_training_needed(service: Service) -> None:
     project, red, _ = service.trainable()
-    changes = [
+    (image,) = service.images(project, pictures(1, "grey"))
+    pair = {"imageId": image, "tagId": red}
+    service.train(project)
+    for change in (
         lambda: service.images(project, pictures(1, start=20), red),
-        lambda: service.images(project, pictures(1, "grey")),
-        lambda: service.tag(project, "another"),
-        lambda: (
-            service.delete(f"{project}/tags/{service.get(f'{project}/tags')[-1]['id']}")
-            if len(service.get(f"{project}/tags")) > 2
-            else None
-        ),
+        lambda: service.post(f"{project}/images/tags", json={"tags": [pair]}),
+        lambda: service.delete(f"{project}/images/tags", params={"imageIds": image, "tagIds": red}),
+        lambda: service.delete(f"{project}/images", params={"imageIds": image}),
         lambda: service.send("PATCH", project, json={"settings": {"domainId": COMPACT}}),
         lambda: service.send("PATCH", project, json={"settings": {"classificationType": "Multilabel"}}),
-    ]
-    service.train(project)
-    for change in (changes[0], changes[1], changes[4], changes[5]):
+    ):
         assert refused(service, project)[0] == "BadRequestTrainingNotNeeded"
         change()
         service.train(project)
-    assert len(service.get(f"{project}/iterations")) == 5
+    assert len(service.get(f"{project}/iterations")) == 7
 
 
 def test_a_failed_training_can_be_repeated(service: Service) -> None:

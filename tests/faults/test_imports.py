@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PREDICTION_KEY, RESOURCE_ID, LiveServer, picture
+from tests.harness import PREDICTION_KEY, RESOURCE_ID, picture
+from tests.live_server import LiveServer
 
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "PIL", "alembic", "httpcore")
 

@@ -18,7 +18,6 @@ from tests.conftest import Serve
 from tests.harness import (
     PREDICTION_KEY,
     RESOURCE_ID,
-    LiveServer,
     blobs_in,
     database_rows,
     files_body,
@@ -27,6 +26,7 @@ from tests.harness import (
     referenced_blobs,
     wait_until,
 )
+from tests.live_server import LiveServer
 
 pytestmark = pytest.mark.slow
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals: run it on Linux or macOS")

@@ -19,7 +19,8 @@ from starlette.routing import compile_path
 
 from emulator.api.calls import HANDLERS
 from emulator.contract.operations import OPERATIONS
-from tests.harness import PREDICTION_KEY, RESOURCE_ID, LiveServer, files_body
+from tests.harness import PREDICTION_KEY, RESOURCE_ID, files_body
+from tests.live_server import LiveServer
 from tests.recorded.comparison import (
     GUID,
     References,

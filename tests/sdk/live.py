@@ -11,7 +11,8 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from msrest.authentication import ApiKeyCredentials
 from PIL import Image, ImageFilter
 
-from tests.harness import PREDICTION_KEY, TRAINING_KEY, LiveServer, wait_until
+from tests.harness import PREDICTION_KEY, TRAINING_KEY, wait_until
+from tests.live_server import LiveServer
 from tests.sdk.judging import judged
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
+from emulator.core import domains, finding
 from emulator.core.iterations import COMPLETED, FAILED
 from emulator.core.job_threads import ATTEMPTS, JobThread
 from emulator.core.regions import holds_regions
 from emulator.core.training_data import classification_dataset, detection_dataset, trained_tags
 from emulator.store.database import StorageFull
-from emulator.store.tables import Iteration, Job, Project
+from emulator.store.tables import Iteration, Job
 
 if TYPE_CHECKING:
     from emulator.core.context import Context
@@ -166,23 +166,38 @@ class TrainingRuns(JobThread):
         )
 
     def _claim(self) -> _Run | None:
-        """The oldest job, its attempt counted and its dataset read; None when there is none."""
+        """The oldest job with its dataset; None when there is none.
+
+        The attempt is counted before anything is read: what goes wrong then goes wrong a few times at most.
+        """
+        job = self._take()
+        if job is None:
+            return None
+        with self._context.database.read() as session:
+            iteration = session.get(Iteration, job.iteration_id)
+            if iteration is None:  # deleted meanwhile, and its job with it
+                return self._claim()
+            project = finding.project(session, iteration.project_id)
+            read = detection_dataset if holds_regions(project) else classification_dataset
+            dataset = read(self._context, session, iteration)
+            tags = [
+                {"id": tag.id, "name": tag.name, "type": tag.type} for tag in trained_tags(session, iteration)
+            ]
+            domain_id = iteration.domain_id or project.domain_id
+            return _Run(job.id, iteration.id, job.attempts, domain_id, dataset, tags)
+
+    def _take(self) -> Job | None:
+        """The oldest job, its attempt counted; those that were begun too often have failed."""
         with self._context.database.write() as session:
-            while True:
-                job = session.exec(
-                    select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
-                ).first()
-                if job is None:
-                    return None
+            jobs = select(Job).where(Job.kind == self.kind).order_by(col(Job.created))
+            for job in session.exec(jobs).all():
                 iteration = session.get(Iteration, job.iteration_id)
                 assert iteration is not None
-                project = session.get(Project, iteration.project_id)
-                assert project is not None
                 if job.attempts >= ATTEMPTS:
                     reason = f"The training was interrupted {job.attempts} times by the end of the emulator."
                     _fail(self._context, session, iteration, job, reason)
-                    session.flush()
                     continue
+                project = finding.project(session, iteration.project_id)
                 job.attempts += 1
                 # What the iteration was trained as is fixed when the training begins, as the service does.
                 iteration.domain_id = iteration.domain_id or project.domain_id
@@ -190,13 +205,8 @@ class TrainingRuns(JobThread):
                 iteration.training_time_in_minutes = 1
                 iteration.last_modified = self._context.clock.now()
                 session.add_all((job, iteration))
-                read = detection_dataset if holds_regions(project) else classification_dataset
-                dataset = read(self._context, session, iteration)
-                tags = [
-                    {"id": tag.id, "name": tag.name, "type": tag.type}
-                    for tag in trained_tags(session, iteration)
-                ]
-                return _Run(job.id, iteration.id, job.attempts, iteration.domain_id, dataset, tags)
+                return job
+        return None
 
     def _end(
         self,

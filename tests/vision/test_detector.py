@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision import detection_loss, detector, training
+from emulator.vision import detection_loss, detection_training, detector, training
 from emulator.vision.detection_metrics import DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detection_training import Head, sample_batches, train_heads
@@ -84,6 +84,18 @@ def test_the_same_training_gives_the_same_files(dataset: DetectionDataset, train
 
     assert first.model_path.read_bytes() == second.model_path.read_bytes()
     assert first.evaluation_path.read_bytes() == second.evaluation_path.read_bytes()
+
+
+def test_the_number_of_processors_makes_none(
+    dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for processors in (1, 3):
+        monkeypatch.setattr(detection_training, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(detector, "processor_count", lambda count=processors: count)
+        files.append(train(dataset, output=str(processors)).model_path.read_bytes())
+
+    assert files[0] == files[1]
 
 
 def test_the_seed_makes_a_difference(dataset: DetectionDataset, train) -> None:

@@ -129,9 +129,9 @@ class FakeWorker:
         self.warm_ups += 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        assert fn.__name__ == "train_classifier"
+        train = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
         future: Future[Any] = Future()
-        self.jobs.append({"dataset": args[0], "recipe": args[1], "on_progress": on_progress, **kwargs})
+        self.jobs.append({"train": train[fn.__name__], "dataset": args[0], "recipe": args[1], "on_progress": on_progress, **kwargs})
         if self.held:
             self.waiting.append(future)
         else:
@@ -146,7 +146,7 @@ class FakeWorker:
         try:
             if self.failures:
                 raise self.failures.pop(0)
-            future.set_result(standin.train(job["dataset"], job["output"], job["on_progress"]))
+            future.set_result(job["train"](job["dataset"], job["output"], job["on_progress"]))
         except Exception as error:  # noqa: BLE001 - as an executor does
             future.set_exception(error)
 

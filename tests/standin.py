@@ -104,10 +104,7 @@ def train_detector(
         tag_count=len(dataset.tags),
         truths=truths,
         detections=Boxes.of(
-            [
-                (number, box.tag_index, box.left, box.top, box.width, box.height)
-                for number, box in detected
-            ]
+            [(number, box.tag_index, box.left, box.top, box.width, box.height) for number, box in detected]
         ),
         probabilities=numpy.array([box.probability for _, box in detected], numpy.float32),
     )

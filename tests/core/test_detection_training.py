@@ -7,7 +7,9 @@ import pytest
 from emulator.core.training_data import detection_dataset
 from emulator.store.tables import Iteration, Tag
 from emulator.vision.detector import Box, DetectionDataset
+from emulator.vision.training import TrainingFailed
 from tests.detection import (
+    GENERAL,
     WHOLE,
     create,
     detection_project,
@@ -66,10 +68,29 @@ def test_fifteen_images_with_regions_are_needed_for_each_tag(service: Service) -
     assert refused(service, project) == TOO_FEW_OF_A_TAG
 
 
-def test_detection_is_not_there_yet(service: Service) -> None:
+def test_a_detector_is_trained(service: Service) -> None:
     project = detection_project(service)
     marked_images(service, project, pictures(15), service.tag(project, "red"))
-    assert refused(service, project)[0] == "BadRequestNotSupported"
+    started = service.post(f"{project}/train")
+    assert started["status"] == "Training"
+    service.finish_trainings()
+    trained = service.get(f"{project}/iterations/{started['id']}")
+    assert trained["status"] == "Completed"
+    assert trained["domainId"] == GENERAL
+    assert trained["trainedAt"] is not None
+    assert trained["trainingErrorDetails"] is None
+    (job,) = service.worker.jobs
+    assert job["dataset"] == dataset_of(service, started["id"])
+    assert refused(service, project)[1] == "Nothing changed since last training"
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_detector_that_cannot_be_trained(service: Service) -> None:
+    project = detection_project(service)
+    marked_images(service, project, pictures(15), service.tag(project, "red"))
+    service.worker.failures.append(TrainingFailed("No image could be read."))
+    failed = service.get(service.train(project))
+    assert (failed["status"], failed["trainingErrorDetails"]) == ("Failed", "No image could be read.")
 
 
 def test_a_negative_tag_is_refused(service: Service) -> None:

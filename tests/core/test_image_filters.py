@@ -14,13 +14,13 @@ from emulator.core.image_filters import DEEPEST, LONGEST, MOST_COMPARISONS, Comp
 from tests.harness import (
     PATIENCE_SECONDS,
     TRAINING_KEY,
-    LiveServer,
     Service,
     expect,
     files_body,
     pictures,
     training_path,
 )
+from tests.live_server import LiveServer
 
 # --- meaning ------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from tests.core.web_servers import Server, Visit
 from tests.harness import (
     NOWHERE,
     TRAINING_KEY,
-    LiveServer,
     Service,
     blobs_in,
     expect,
@@ -28,6 +27,7 @@ from tests.harness import (
     running_service,
     wait_until,
 )
+from tests.live_server import LiveServer
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 INVALID = (400, "BadRequestInvalidImportToken", "Invalid Token")

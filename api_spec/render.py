@@ -2,6 +2,7 @@
 
     python api_spec/render.py training 3.3            # YAML on stdout
     python api_spec/render.py prediction 3.1 --json
+    python api_spec/render.py --all                   # what the emulator serves: emulator/contract/documents/
 
 `training.yaml`, `prediction.yaml` and `emulator.yaml` are the roots of the source. They hold all versions at
 once; marks say what belongs to which (README.md lists them). Needs PyYAML and nothing of the emulator.
@@ -9,6 +10,7 @@ once; marks say what belongs to which (README.md lists them). Needs PyYAML and n
 
 import argparse
 import copy
+import gzip
 import json
 import sys
 from functools import cache
@@ -183,14 +185,42 @@ def _drop_unused_components(document: dict[str, Any]) -> None:
             del components[kind]
 
 
+SERVED = _SOURCE.parent / "emulator" / "contract" / "documents"
+
+
+def plain_json(api: str, version: str) -> bytes:
+    """The document as the emulator serves it: compact JSON."""
+    return json.dumps(render(api, version), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def write_served(folder: Path = SERVED) -> None:
+    """Write every document, compressed, to where the emulator finds it; files of no version are removed."""
+    folder.mkdir(exist_ok=True)
+    names = {f"{api}-{version}.json.gz": (api, version) for api in VERSIONS for version in VERSIONS[api]}
+    for file in folder.glob("*.json.gz"):
+        if file.name not in names:
+            file.unlink()
+    for name, (api, version) in names.items():
+        text = plain_json(api, version)
+        file = folder / name
+        if not file.exists() or gzip.decompress(file.read_bytes()) != text:  # else nothing has changed
+            file.write_bytes(gzip.compress(text, mtime=0))
+
+
 def main() -> int:
     """The command line; answers the exit code."""
     parser = argparse.ArgumentParser(description="Print the OpenAPI document of one API version.")
-    parser.add_argument("api", choices=VERSIONS)
-    parser.add_argument("version", help="for example 3.3 or 3.4-preview")
+    parser.add_argument("api", choices=VERSIONS, nargs="?")
+    parser.add_argument("version", nargs="?", help="for example 3.3 or 3.4-preview")
     parser.add_argument("--json", action="store_true", help="JSON instead of YAML")
+    parser.add_argument("--all", action="store_true", help="write all documents that the emulator serves")
     arguments = parser.parse_args()
+    if not arguments.all and arguments.version is None:
+        parser.error("name an API and a version, or give --all")
     try:
+        if arguments.all:
+            write_served()
+            return 0
         document = render(arguments.api, arguments.version)
     except SpecError as error:
         print(f"render.py: {error}", file=sys.stderr)

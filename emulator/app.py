@@ -19,6 +19,7 @@ from emulator.core import sweeping
 from emulator.core.context import Clock, Context, Ids
 from emulator.core.fetching import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
+from emulator.core.quotas import TIERS
 from emulator.jobs.worker import WorkerExecutor
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
@@ -60,6 +61,7 @@ class Application:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         sweeping.begin(self.context)
         self.context.training_runs.start()
+        self.context.project_imports.start()
         try:
             yield
         finally:
@@ -68,9 +70,11 @@ class Application:
     def close(self) -> None:
         """End the worker and close the store; a running training stays a job for the next start."""
         self.context.training_runs.stop()
+        self.context.project_imports.stop()
         self.worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
-        sweeping.end(self.context)
+        if not self.context.project_imports.is_alive:  # else it may leave bytes behind
+            sweeping.end(self.context)
 
 
 def create_app(settings: Settings) -> Application:
@@ -107,6 +111,7 @@ def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: 
         seed=settings.seed,
         image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
         link_secret=link_secret,
+        tier=TIERS[settings.tier],
     )
 
 

@@ -28,6 +28,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 URL_FETCH_MODES = ("public", "any", "off")
+TIERS = ("unlimited", "s0", "f0")
 LONGEST_KEY = 512
 
 
@@ -265,6 +266,9 @@ class Settings:
     url_map: tuple[tuple[str, Path], ...] = option(
         (), "--url-map", "URL=FOLDER", "Read URLs that start so from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
+    tier: Literal["unlimited", "s0", "f0"] = option(
+        "unlimited", "--tier", "TIER",
+        f"Pricing tier whose quotas and call rates hold: {', '.join(TIERS)}.", one_of(*TIERS))
     max_body_mb: int = option(
         550, "--max-body-mb", "NUMBER", "Largest request body, in megabytes (2^20 bytes).",
         whole_number(1, 4096))

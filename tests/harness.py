@@ -48,9 +48,9 @@ def judge(response: httpx.Response) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def wait_until(condition: Callable[[], _T], what: str) -> _T:
+def wait_until(condition: Callable[[], _T], what: str, patience_seconds: float = PATIENCE_SECONDS) -> _T:
     """The first true value of `condition`; the test fails when it does not come."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.01)
@@ -129,9 +129,17 @@ class FakeWorker:
         self.warm_ups += 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        assert fn.__name__ == "train_classifier"
+        train = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
         future: Future[Any] = Future()
-        self.jobs.append({"dataset": args[0], "recipe": args[1], "on_progress": on_progress, **kwargs})
+        self.jobs.append(
+            {
+                "train": train[fn.__name__],
+                "dataset": args[0],
+                "recipe": args[1],
+                "on_progress": on_progress,
+                **kwargs,
+            }
+        )
         if self.held:
             self.waiting.append(future)
         else:
@@ -146,7 +154,7 @@ class FakeWorker:
         try:
             if self.failures:
                 raise self.failures.pop(0)
-            future.set_result(standin.train(job["dataset"], job["output"], job["on_progress"]))
+            future.set_result(job["train"](job["dataset"], job["output"], job["on_progress"]))
         except Exception as error:  # noqa: BLE001 - as an executor does
             future.set_exception(error)
 
@@ -277,14 +285,14 @@ class Service:
     def finish_trainings(self) -> None:
         self.context.training_runs.run_waiting()
 
-    def publish(self, iteration: str, name: str = "published") -> str:
-        """The path of the prediction API for the iteration, up to the name."""
+    def publish(self, iteration: str, name: str = "published", kind: str = "classify") -> str:
+        """The path of the prediction API for the iteration, up to the name. `kind`: classify or detect."""
         assert (
             self.post(f"{iteration}/publish", params={"publishName": name, "predictionId": RESOURCE_ID})
             is True
         )
         project_id = iteration.split("/")[2]
-        return f"/customvision/v3.1/prediction/{project_id}/classify/iterations/{name}"
+        return f"/customvision/v3.1/prediction/{project_id}/{kind}/iterations/{name}"
 
     def predict(self, address: str, data: bytes, suffix: str = "/image", **more: Any) -> httpx.Response:
         headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}

@@ -37,6 +37,7 @@ REFUSED = {
     "keys_file": ["", "does-not-exist"],
     "prediction_resource_id": ["", "prediction", "/subscriptions/1/resourceGroups/2", "/a/b/c/d/e/f/g/h"],
     "url_fetch": ["", "private"],
+    "tier": ["", "f1", "S 0"],
     "url_allow": ["", "http://host", "10.0.0.0/33", "a b", "host:0", "host:x", "user@host"],
     "url_map": ["", "https://host", "host=.", "https://host=does-not-exist", "=."],
     "max_body_mb": ["0", "4097", "ten"],
@@ -52,6 +53,7 @@ ACCEPTED = {
     "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
     "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
     "url_fetch": [("OFF", "off")],
+    "tier": [("unlimited", "unlimited"), ("F0", "f0"), ("s0", "s0")],
     "url_allow": [
         ("Host", ("host",)),
         ("a,10.0.0.0/8, [::1]:80", ("a", "10.0.0.0/8", "[::1]:80")),

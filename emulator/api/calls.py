@@ -29,6 +29,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Binary:
+    """An answer that is no JSON."""
+
+    data: bytes
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True)
 class Call:
     """What a handler is given.
 

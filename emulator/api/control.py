@@ -14,7 +14,10 @@ from emulator.core.resetting import reset
 
 # Below this the next upload may not fit.
 _FREE_BYTES_NEEDED = 64 * MEGABYTE
-_WELCOME = "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready.\n"
+_WELCOME = (
+    "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready, "
+    "documentation at /_emulator/docs.\n"
+)
 
 
 def readiness(context: Context) -> dict[str, str]:
@@ -32,6 +35,8 @@ def readiness(context: Context) -> dict[str, str]:
         problems["disk"] = f"the data folder is out of reach: {error.strerror}"
     if not context.training_runs.is_alive:
         problems["trainings"] = "the thread that carries out trainings is not running"
+    if not context.project_imports.is_alive:
+        problems["imports"] = "the thread that carries out imports is not running"
     return problems
 
 
@@ -41,7 +46,7 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
 
     async def ready(_request: Request) -> Response:
         problems = await asyncio.get_running_loop().run_in_executor(threads, readiness, context)
-        names = ("database", "disk", "trainings")
+        names = ("database", "disk", "trainings", "imports")
         checks = {name: problems.get(name, "ok") for name in names}
         status = "not ready" if problems else "ready"
         return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)

@@ -16,7 +16,9 @@ from emulator.api.addressing import Address
 from emulator.api.calls import UnknownResource
 from emulator.contract.error_codes import code_for, http_status
 from emulator.contract.requests import Malformed
+from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
+from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
 from emulator.store.database import StorageFull
 
 REQUEST_ID_HEADER_SINCE = {"training": (3, 2), "prediction": (3, 1)}
@@ -25,6 +27,7 @@ _ACCESS_DENIED = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
     "for an active subscription and use a correct regional API endpoint for your resource."
 )
+_KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs")
 _FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,38 @@ class AccessDenied(Exception):
 
 class TooLarge(Exception):
     """A body over the limit; str() says which limit."""
+
+
+class Throttled(Exception):
+    """A call that the pricing tier does not allow now; str() is the gateway's text.
+
+    status: 429 for too many calls a second, 403 for a month that is used up. seconds: when to try again.
+    """
+
+    def __init__(self, operation: str, version: Version, reason: TooManyCalls | MonthIsUsedUp) -> None:
+        product = f"Custom_Vision.{version.api.capitalize()}"
+        tier = reason.tier.name
+        if isinstance(reason, TooManyCalls):
+            self.status, self.seconds = 429, reason.seconds
+            title = f"Custom_Vision_{version.api.capitalize()}_{version}"
+            wait = _counted(reason.seconds, "second")
+            text = (
+                f"Requests to the {operation} Operation under {title} have exceeded rate limit of your "
+                f"current {product} {tier} pricing tier. Please retry after {wait}. "
+            )
+            more = "To increase your rate limit switch to a paid tier."
+        else:
+            self.status, self.seconds = 403, reason.days * 86400
+            text = (
+                f"Out of call volume quota for {product} {tier} pricing tier. "
+                f"Please retry after {_counted(reason.days, 'day')}. "
+            )
+            more = "To increase your call volume switch to a paid tier."
+        super().__init__(f"{text}{more}" if tier == "F0" else text.rstrip())
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 class AnswerHeaders:
@@ -102,6 +137,8 @@ class AnswerErrors:
                 message = await watched_receive()
                 drained += len(message.get("body", b""))
             headers = [(b"content-type", JSON)]
+            if isinstance(error, Throttled):
+                headers.append((b"retry-after", str(error.seconds).encode()))
             if not received_all:
                 headers.append((b"connection", b"close"))
             await send_bytes(send, status, orjson.dumps(body), headers)
@@ -120,6 +157,8 @@ def describe(error: Exception, address: Address | None) -> tuple[int, dict[str, 
         isinstance(error, HTTPException) and error.status_code in (404, 405)
     ):
         return 404, _gateway_error(404, "Resource not found")
+    if isinstance(error, Throttled):
+        return error.status, _gateway_error(error.status, str(error))
     if isinstance(error, TooLarge):
         return 413, _gateway_error(413, str(error))
     if isinstance(error, StorageFull):
@@ -157,7 +196,7 @@ class Keys:
         address: Address | None = scope.get("address")
         if address is not None:
             self._check(scope, address.api)
-        elif scope["path"].startswith("/_emulator/") and not scope["path"].startswith("/_emulator/health/"):
+        elif scope["path"].startswith("/_emulator/") and not scope["path"].startswith(_KEYLESS):
             self._check(scope, "training")
         await self._app(scope, receive, send)
 

@@ -1,27 +1,31 @@
-"""CreateImagesFromData, -Files, -Urls; listing, counting and deleting images."""
+"""CreateImagesFromData, -Files, -Urls, -Predictions; listing, counting and deleting images."""
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from emulator.api import shapes
 from emulator.api.calls import Answer, Call, handles
+from emulator.api.regions import boxes_of_uploads
 from emulator.api.uploads import uploads
 from emulator.contract import models, requests
-from emulator.core import image_lists, images
+from emulator.core import image_filters, image_lists, images, stored_predictions
 from emulator.core.errors import ServiceError
+from emulator.core.image_filters import Expression
 from emulator.core.image_lists import Filter
 from emulator.core.images import NewImage
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM, TRAINING_IMAGE_BYTES
 from emulator.core.predictions import fetch
+from emulator.core.regions import Box
 
 _Shape = TypeVar("_Shape", bound=requests.Body)
 ORDERS = ("Newest", "Oldest")
 # What the service says of batches with nothing in them.
 _NO_FILES = "No valid image files"
 _NO_URLS = "No image urls provided"
+_NO_PREDICTIONS = "No image ids provided"
 TAGGING_STATUSES = ("All", "Tagged", "Untagged")
 _MULTI_STATUS_SINCE = (3, 3)
 _BULK_DELETION_SINCE = (3, 1)
@@ -40,8 +44,10 @@ def create_images_from_files(call: Call) -> Answer:
     project_id = call.id("projectId")
     batch = _batch(call, requests.ImageFileCreateBatch, _NO_FILES)
     entries = batch.images or []
-    _refuse_regions(entry.regions for entry in entries)
-    new = [NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ())) for entry in entries]
+    new = [
+        NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ()), boxes=boxes)
+        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
+    ]
     return _created(
         call,
         images.create(
@@ -60,8 +66,10 @@ def create_images_from_urls(call: Call) -> Answer:
     project_id = call.id("projectId")
     batch = _batch(call, requests.ImageUrlCreateBatch, _NO_URLS)
     entries = batch.images or []
-    _refuse_regions(entry.regions for entry in entries)
-    downloads: list[Callable[[], NewImage]] = [partial(_download, call, entry) for entry in entries]
+    downloads: list[Callable[[], NewImage]] = [
+        partial(_download, call, entry, boxes)
+        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
+    ]
     return _created(
         call,
         images.create(
@@ -76,9 +84,39 @@ def create_images_from_urls(call: Call) -> Answer:
     )
 
 
+@handles("CreateImagesFromPredictions")
+def create_images_from_predictions(call: Call) -> Answer:
+    project_id = call.id("projectId")
+    batch = _batch(call, requests.ImageIdCreateBatch, _NO_PREDICTIONS)
+    entries = batch.images or []
+    taken: list[Callable[[], NewImage]] = [
+        partial(
+            stored_predictions.as_new_image,
+            call.context,
+            project_id,
+            entry.id,
+            tuple(entry.tag_ids or ()),
+            boxes,
+        )
+        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
+    ]
+    return _created(
+        call,
+        images.create(
+            call.context,
+            project_id,
+            taken,
+            batch.tag_ids or (),
+            _metadata(call, batch.metadata),
+            nothing_valid=_NO_PREDICTIONS,
+            must_hold_an_image=False,
+        ),
+    )
+
+
 @handles("GetImages")
 def get_images(call: Call) -> list[models.Image]:
-    return _page(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"))
+    return _page(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"), _metadata_filter(call))
 
 
 @handles("GetTaggedImages")
@@ -93,7 +131,7 @@ def get_untagged_images(call: Call) -> list[models.Image]:
 
 @handles("GetImageCount")
 def get_image_count(call: Call) -> int:
-    return _count(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"))
+    return _count(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"), _metadata_filter(call))
 
 
 @handles("GetTaggedImageCount")
@@ -155,36 +193,35 @@ def _decoded(contents: str | None) -> bytes:
         return b""
 
 
-def _download(call: Call, entry: requests.ImageUrlCreateEntry) -> NewImage:
+def _download(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box, ...]) -> NewImage:
     tag_ids = tuple(entry.tag_ids or ())
     try:
-        return NewImage(entry.url, fetch(call.context, entry.url, TRAINING_IMAGE_BYTES), tag_ids)
+        data = fetch(call.context, entry.url, TRAINING_IMAGE_BYTES)
+        return NewImage(entry.url, data, tag_ids, boxes=boxes)
     except ServiceError:
         return NewImage(entry.url, None, tag_ids, "ErrorSource")
-
-
-def _refuse_regions(regions: Iterable[object]) -> None:
-    if any(regions):
-        raise ServiceError("BadRequestNotSupported", "Regions are not in this version of the emulator.")
 
 
 def _metadata(call: Call, metadata: dict[str, str] | None) -> dict[str, str] | None:
     return metadata if call.version.number >= _METADATA_SINCE else None
 
 
-def _filter(call: Call, tagging_status: str) -> Filter:
-    if call.text("$filter"):
-        raise ServiceError("BadRequestNotSupported", "$filter is not in this version of the emulator.")
+def _metadata_filter(call: Call) -> Expression | None:
+    text = call.text("$filter")
+    return None if text is None else image_filters.parse(text)
+
+
+def _filter(call: Call, tagging_status: str, metadata: Expression | None) -> Filter:
     tag_ids = call.guids("tagIds") if tagging_status != "Untagged" else ()
-    return Filter(tagging_status, tuple(sorted(set(tag_ids))))
+    return Filter(tagging_status, tuple(sorted(set(tag_ids))), metadata)
 
 
-def _page(call: Call, tagging_status: str) -> list[models.Image]:
+def _page(call: Call, tagging_status: str, metadata: Expression | None = None) -> list[models.Image]:
     found = image_lists.list_page(
         call.context,
         call.id("projectId"),
         call.guid("iterationId"),
-        _filter(call, tagging_status),
+        _filter(call, tagging_status, metadata),
         newest_first=call.choice("orderBy", ORDERS, "Newest") == "Newest",
         take=call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM),
         skip=call.integer("skip", 0),
@@ -192,7 +229,10 @@ def _page(call: Call, tagging_status: str) -> list[models.Image]:
     return [shapes.image(call, item) for item in found]
 
 
-def _count(call: Call, tagging_status: str) -> int:
+def _count(call: Call, tagging_status: str, metadata: Expression | None = None) -> int:
     return image_lists.count(
-        call.context, call.id("projectId"), call.guid("iterationId"), _filter(call, tagging_status)
+        call.context,
+        call.id("projectId"),
+        call.guid("iterationId"),
+        _filter(call, tagging_status, metadata),
     )

@@ -10,9 +10,12 @@ from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 
 @handles("GetIterationPerformance")
 def get_iteration_performance(call: Call) -> models.IterationPerformance:
-    call.number("overlapThreshold")  # of boxes; a classifier has none, but the value must be a number
     iteration, figures = performance.figures(
-        call.context, call.id("projectId"), call.id("iterationId"), call.number("threshold")
+        call.context,
+        call.id("projectId"),
+        call.id("iterationId"),
+        call.number("threshold"),
+        call.number("overlapThreshold"),
     )
     tags = iteration.model_tags or []
     return models.IterationPerformance(

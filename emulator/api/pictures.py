@@ -1,7 +1,6 @@
 """Signed image URIs: fetched without a key, as a browser or a labelling tool does."""
 
 import asyncio
-import re
 from concurrent.futures import Executor
 
 from starlette.requests import Request
@@ -12,12 +11,10 @@ from emulator.api.calls import UnknownResource
 from emulator.core import links
 from emulator.core.context import Context
 
-_PATH = re.compile("/i-[0-9a-f]{32}/[it]-[0-9a-f]{32}")
-
 
 def picture_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def picture(request: Request) -> Response:
-        if not _PATH.fullmatch(request.url.path):
+        if links.parse_path(request.url.path) is None:
             raise UnknownResource
         parameters = request.query_params
         try:
@@ -30,16 +27,17 @@ def picture_routes(context: Context, threads: Executor) -> list[BaseRoute]:
                 parameters.get("se", ""),
             )
         except links.LinkRejected as rejected:
-            return _storage_error(403, "AuthenticationFailed", str(rejected))
+            return storage_error(403, "AuthenticationFailed", str(rejected))
         if found is None:
-            return _storage_error(404, "BlobNotFound", "The specified blob does not exist.")
+            return storage_error(404, "BlobNotFound", "The specified blob does not exist.")
         modified = found.created.strftime("%a, %d %b %Y %H:%M:%S GMT")
         return Response(found.data, media_type=found.media_type, headers={"Last-Modified": modified})
 
-    return [Route("/{container}/{blob}", picture, methods=["GET", "HEAD"])]
+    paths = ("/{container}/{blob}", "/predictionimages/{project}/{blob}")
+    return [Route(path, picture, methods=["GET", "HEAD"]) for path in paths]
 
 
-def _storage_error(status: int, code: str, message: str) -> Response:
+def storage_error(status: int, code: str, message: str) -> Response:
     # The shape of Azure's blob storage, which is where the service's own URIs lead.
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f'<?xml version="1.0" encoding="utf-8"?>{error}'

@@ -1,4 +1,4 @@
-"""ClassifyImage and its three siblings; QuickTestImage, QuickTestImageUrl."""
+"""ClassifyImage, DetectImage and their siblings; QuickTestImage, QuickTestImageUrl."""
 
 from emulator.api import shapes
 from emulator.api.calls import Call, handles
@@ -8,27 +8,48 @@ from emulator.core import predictions
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 
+_CLASSIFICATION, _DETECTION = "Classification", "ObjectDetection"
 _STORE_SINCE = (3, 1)
 
 
 @handles("ClassifyImage")
 def classify_image(call: Call) -> models.ImagePrediction:
-    return _classify(call, single_upload(call), store=True)
+    return _predict(call, _CLASSIFICATION, single_upload(call), store=True)
 
 
 @handles("ClassifyImageWithNoStore")
 def classify_image_with_no_store(call: Call) -> models.ImagePrediction:
-    return _classify(call, single_upload(call), store=False)
+    return _predict(call, _CLASSIFICATION, single_upload(call), store=False)
 
 
 @handles("ClassifyImageUrl")
 def classify_image_url(call: Call) -> models.ImagePrediction:
-    return _classify(call, _published_image(call), store=True)
+    return _predict(call, _CLASSIFICATION, _published_image(call, _CLASSIFICATION), store=True)
 
 
 @handles("ClassifyImageUrlWithNoStore")
 def classify_image_url_with_no_store(call: Call) -> models.ImagePrediction:
-    return _classify(call, _published_image(call), store=False)
+    return _predict(call, _CLASSIFICATION, _published_image(call, _CLASSIFICATION), store=False)
+
+
+@handles("DetectImage")
+def detect_image(call: Call) -> models.ImagePrediction:
+    return _predict(call, _DETECTION, single_upload(call), store=True)
+
+
+@handles("DetectImageWithNoStore")
+def detect_image_with_no_store(call: Call) -> models.ImagePrediction:
+    return _predict(call, _DETECTION, single_upload(call), store=False)
+
+
+@handles("DetectImageUrl")
+def detect_image_url(call: Call) -> models.ImagePrediction:
+    return _predict(call, _DETECTION, _published_image(call, _DETECTION), store=True)
+
+
+@handles("DetectImageUrlWithNoStore")
+def detect_image_url_with_no_store(call: Call) -> models.ImagePrediction:
+    return _predict(call, _DETECTION, _published_image(call, _DETECTION), store=False)
 
 
 @handles("QuickTestImage")
@@ -43,13 +64,14 @@ def quick_test_image_url(call: Call) -> models.ImagePrediction:
     return _quick_test(call, _fetched(call, TRAINING_IMAGE_BYTES))
 
 
-def _classify(call: Call, data: bytes, *, store: bool) -> models.ImagePrediction:
-    result = predictions.classify(
+def _predict(call: Call, type: str, data: bytes, *, store: bool) -> models.ImagePrediction:
+    result = predictions.predict(
         call.context,
         call.request_id,
         call.id("projectId"),
         call.path["publishedName"],
         data,
+        type=type,
         store=store,
         application=call.text("application"),
         limit=PREDICTION_IMAGE_BYTES,
@@ -71,8 +93,9 @@ def _quick_test(call: Call, data: bytes) -> models.ImagePrediction:
     return shapes.image_prediction(result)
 
 
-def _published_image(call: Call) -> bytes:
-    predictions.published(call.context, call.id("projectId"), call.path["publishedName"], "Classification")
+def _published_image(call: Call, type: str) -> bytes:
+    # Whether anything answers under the name is known before anything is fetched.
+    predictions.published(call.context, call.id("projectId"), call.path["publishedName"], type)
     return _fetched(call, PREDICTION_IMAGE_BYTES)
 
 

@@ -1,11 +1,13 @@
-"""GetProjects, CreateProject, GetProject, UpdateProject, DeleteProject."""
+"""GetProjects, CreateProject, GetProject, UpdateProject, DeleteProject, ExportProject, ImportProject."""
 
 from emulator.api import shapes
 from emulator.api.calls import Call, handles
 from emulator.contract import models, requests
-from emulator.core import projects
+from emulator.core import project_exports, project_imports, projects
 from emulator.core.errors import ServiceError
 from emulator.store import tables
+
+_IMPORT_NAME_SINCE = (3, 3)
 
 
 @handles("GetProjects")
@@ -62,6 +64,26 @@ def update_project(call: Call) -> models.Project:
 @handles("DeleteProject")
 def delete_project(call: Call) -> None:
     projects.delete(call.context, call.id("projectId"))
+
+
+@handles("ExportProject")
+def export_project(call: Call) -> models.ProjectExport:
+    found = project_exports.export(call.context, call.base_url, call.id("projectId"))
+    return models.ProjectExport(
+        found.iteration_count,
+        found.image_count,
+        found.tag_count,
+        found.region_count,
+        found.estimated_import_milliseconds,
+        found.token,
+    )
+
+
+@handles("ImportProject")
+def import_project(call: Call) -> models.Project:
+    name = call.text("name") if call.version.number >= _IMPORT_NAME_SINCE else None
+    row = project_imports.begin(call.context, call.base_url, call.required_text("token"), name)
+    return shapes.project(call, row, None)
 
 
 def _shown(call: Call, row: tables.Project) -> models.Project:

@@ -11,22 +11,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Imported for what they hang on the operations of the contract.
 from emulator.api import (  # noqa: F401
+    artifacts,
     domains,
+    image_metadata,
     image_tags,
     images,
     iterations,
     performance,
     predictions,
     projects,
+    regions,
+    stored_predictions,
     tags,
     training,
 )
-from emulator.api.calls import HANDLERS, Answer, Call, UnknownResource
+from emulator.api.archives import archive_routes
+from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource
 from emulator.api.control import control_routes
-from emulator.api.gateway import JSON, read_body, send_bytes
+from emulator.api.documents import document_routes
+from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
 from emulator.api.pictures import picture_routes
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
+from emulator.core import quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 
@@ -53,17 +60,24 @@ class _Endpoint:
         threads: Executor,
         max_body: int,
         public_url: str | None,
+        rates: quotas.CallRates,
     ) -> None:
         self._context = context
         self._operation = operation
         self._threads = threads
         self._max_body = max_body
         self._public_url = public_url
+        self._rates = rates
+        self._kind = _kind(operation)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         version = scope["address"].version
         if not self._operation.exists_in(version):
             raise UnknownResource
+        try:
+            self._rates.admit(self._kind, self._context.clock.now())
+        except quotas.TooManyCalls as reason:
+            raise Throttled(self._operation.name, version, reason) from None
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         call = Call(
             context=self._context,
@@ -76,28 +90,49 @@ class _Endpoint:
             request_id=scope["request_id"],
             base_url=self._public_url or f"{scope['scheme']}://{headers.get('host', 'localhost')}",
         )
-        status, body = await asyncio.get_running_loop().run_in_executor(self._threads, _answer, call)
-        await send_bytes(send, status, body, [(b"content-type", JSON)] if body else [])
+        status, kind, body = await asyncio.get_running_loop().run_in_executor(self._threads, _answer, call)
+        await send_bytes(send, status, body, [(b"content-type", kind)] if kind else [])
 
 
-def _answer(call: Call) -> tuple[int, bytes]:
+def _kind(operation: Operation) -> quotas.CallKind:
+    if operation.api == "prediction":
+        stores = not operation.name.endswith("NoStore")
+        return "prediction, stored" if stores else "prediction, not stored"
+    return "training" if operation.name == "TrainProject" else "other"
+
+
+def _answer(call: Call) -> tuple[int, bytes, bytes]:
+    """Status, ``Content-Type`` (none where there is no body) and body."""
     handler = HANDLERS.get(call.operation.name)
     if handler is None:
         raise ServiceError(
             "BadRequestNotSupported",
             f"The operation {call.operation.name} is not in this version of the emulator yet.",
         )
+    if call.operation.api == "prediction":
+        try:
+            quotas.check_month(call.context)
+        except quotas.MonthIsUsedUp as reason:
+            raise Throttled(call.operation.name, call.version, reason) from None
     result = handler(call)
+    if call.operation.api == "prediction":
+        quotas.count_prediction(call.context)
     if not isinstance(result, Answer):
         result = Answer(result, 204 if result is None else 200)
-    return result.status, b"" if result.value is None else render(result.value, call.version)
+    if result.value is None:
+        return result.status, b"", b""
+    if isinstance(result.value, Binary):
+        return result.status, result.value.media_type.encode(), result.value.data
+    return result.status, JSON, render(result.value, call.version)
 
 
 def make_routes(context: Context, max_body: int, public_url: str | None) -> list[BaseRoute]:
     # Not anyio's, which starlette would offer: loading its event loop side adds 9 ms to the start.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="requests")
+    rates = quotas.CallRates(context.tier)
     routes: list[BaseRoute] = []
     for operation in OPERATIONS:
-        endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url)
+        endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
-    return [*routes, *picture_routes(context, threads), *control_routes(context, threads)]
+    archives, pictures = archive_routes(context, threads), picture_routes(context, threads)
+    return [*routes, *archives, *document_routes(threads), *pictures, *control_routes(context, threads)]

@@ -6,9 +6,11 @@ from emulator.api.calls import Call
 from emulator.contract import models
 from emulator.core import domains
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
-from emulator.core.links import Size, image_uri
+from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
-from emulator.core.predictions import Classified, TagProbability
+from emulator.core.predictions import Predicted, stored_probabilities
+from emulator.core.regions import RegionOnImage
+from emulator.core.scores import BoundingBox, TagProbability
 from emulator.store import tables
 
 # Statuses that came with a version, and what older ones send instead.
@@ -62,6 +64,7 @@ def image(call: Call, tagged: TaggedImage, *, named_tags: bool = True) -> models
         _uri(call, row.project_id, row.id, "t"),
         stored,
         _image_tags(tagged.tags, named_tags),
+        _image_regions(tagged.regions, named_tags),
         row.metadata_ or {},
     )
 
@@ -104,14 +107,33 @@ def iteration(row: tables.Iteration) -> models.Iteration:
 
 def predictions(probabilities: Sequence[TagProbability]) -> list[models.Prediction]:
     return [
-        models.Prediction(item.probability, item.tag_id, item.tag_name, item.tag_type)
+        models.Prediction(item.probability, item.tag_id, item.tag_name, _box(item.box), item.tag_type)
         for item in probabilities
     ]
 
 
-def image_prediction(result: Classified) -> models.ImagePrediction:
+def _box(box: BoundingBox | None) -> models.BoundingBox | None:
+    return None if box is None else models.BoundingBox(box.left, box.top, box.width, box.height)
+
+
+def image_prediction(result: Predicted) -> models.ImagePrediction:
     return models.ImagePrediction(
         result.id, result.project_id, result.iteration_id, result.created, predictions(result.probabilities)
+    )
+
+
+def stored_prediction(call: Call, row: tables.StoredPrediction) -> models.StoredImagePrediction:
+    stored = prediction_image_uri(call.context, call.base_url, row.project_id, row.id, "o")
+    return models.StoredImagePrediction(
+        stored,
+        prediction_image_uri(call.context, call.base_url, row.project_id, row.id, "t"),
+        stored,
+        row.domain_id,
+        row.id,
+        row.project_id,
+        row.iteration_id,
+        row.created,
+        predictions(stored_probabilities(row)),
     )
 
 
@@ -126,12 +148,28 @@ def image_performance(call: Call, item: EvaluatedImage) -> models.ImagePerforman
         _uri(call, row.project_id, row.id, "i"),
         _uri(call, row.project_id, row.id, "t"),
         _image_tags(item.tagged.tags, True),
-        [],
+        _image_regions(item.tagged.regions, True),
     )
 
 
 def _image_tags(tags: Sequence[TagOnImage], named: bool) -> list[models.ImageTag]:
     return [models.ImageTag(tag.tag_id, tag.tag_name if named else None, tag.created) for tag in tags]
+
+
+def _image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[models.ImageRegion]:
+    return [
+        models.ImageRegion(
+            region.id,
+            region.tag_name if named else None,
+            region.created,
+            region.tag_id,
+            region.left,
+            region.top,
+            region.width,
+            region.height,
+        )
+        for region in regions
+    ]
 
 
 def _exportable_to(domain_id: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ the contract's: floats are float32 on the wire, ids are lower-case hyphenated GU
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+from typing import Annotated, ClassVar, TypeVar, dataclass_transform
 
 from emulator.contract.wire import Rule
 
@@ -85,6 +85,16 @@ class Project:
 
 
 @shape
+class ProjectExport:
+    iteration_count: int
+    image_count: int
+    tag_count: int
+    region_count: int
+    estimated_import_time_in_ms: Annotated[int, Rule(key="estimatedImportTimeInMS")]
+    token: str
+
+
+@shape
 class Tag:
     id: str
     name: str
@@ -101,6 +111,18 @@ class ImageTag:
 
 
 @shape
+class ImageRegion:
+    region_id: str
+    tag_name: str | None
+    created: Naive
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@shape
 class Image:
     id: str
     created: Naive
@@ -110,6 +132,7 @@ class Image:
     thumbnail_uri: str
     original_image_uri: str
     tags: Annotated[list[ImageTag], Rule(omit_empty=True)]
+    regions: Annotated[list[ImageRegion], Rule(omit_empty=True)]
     metadata: Annotated[dict[str, str], Rule(omit_empty=True, since=_TRAINING_3_3)]
 
 
@@ -127,6 +150,19 @@ class ImageCreateSummary:
 
 
 @shape
+class ImageMetadataUpdateEntry:
+    image_id: str
+    status: str
+    metadata: Annotated[dict[str, str] | None, Rule(omit_empty=True)]
+
+
+@shape
+class ImageMetadataUpdateSummary:
+    is_batch_successful: bool
+    images: list[ImageMetadataUpdateEntry]
+
+
+@shape
 class ImageTagCreateEntry:
     image_id: str
     tag_id: str
@@ -137,6 +173,36 @@ class ImageTagCreateSummary:
     created: list[ImageTagCreateEntry]
     duplicated: list[ImageTagCreateEntry]
     exceeded: list[ImageTagCreateEntry]
+
+
+@shape
+class ImageRegionCreateResult:
+    image_id: str
+    region_id: str
+    tag_name: str | None
+    created: Naive
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@shape
+class ImageRegionCreateEntry:
+    image_id: str
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@shape
+class ImageRegionCreateSummary:
+    created: list[ImageRegionCreateResult]
+    duplicated: list[ImageRegionCreateEntry]
+    exceeded: list[ImageRegionCreateEntry]
 
 
 @shape
@@ -189,10 +255,19 @@ class IterationPerformance:
 
 
 @shape
+class BoundingBox:
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@shape
 class Prediction:
     probability: float
     tag_id: str
     tag_name: str
+    bounding_box: Annotated[BoundingBox | None, Rule(omit_empty=True)]
     tag_type: Annotated[str, Rule(since={"training": (3, 3), "prediction": (3, 1)})]
 
 
@@ -206,6 +281,45 @@ class ImagePrediction:
 
 
 @shape
+class StoredImagePrediction:
+    resized_image_uri: str
+    thumbnail_uri: str
+    original_image_uri: str
+    domain: str
+    id: str
+    project: str
+    iteration: str
+    created: Zulu
+    predictions: list[Prediction]
+
+
+@shape
+class PredictionQueryTag:
+    id: str
+    min_threshold: float
+    max_threshold: float
+
+
+@shape
+class PredictionQueryToken:
+    session: str | None
+    continuation: str | None
+    max_count: int
+    order_by: str
+    tags: list[PredictionQueryTag] | None
+    iteration_id: str | None
+    start_time: Annotated[datetime | None, Rule(format="zulu")]
+    end_time: Annotated[datetime | None, Rule(format="zulu")]
+    application: str | None
+
+
+@shape
+class PredictionQueryResult:
+    token: PredictionQueryToken
+    results: list[StoredImagePrediction]
+
+
+@shape
 class ImagePerformance:
     predictions: list[Prediction]
     id: str
@@ -215,7 +329,7 @@ class ImagePerformance:
     image_uri: str
     thumbnail_uri: str
     tags: list[ImageTag]
-    regions: list[Any]
+    regions: list[ImageRegion]
 
 
 @shape

@@ -41,11 +41,27 @@ class Body(BaseModel):
         return {alias: lowered[alias.lower()] for alias in aliases if alias.lower() in lowered}
 
 
+class Region(Body):
+    tag_id: Guid
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class ImageRegionCreateEntry(Region):
+    image_id: Guid
+
+
+class ImageRegionCreateBatch(Body):
+    regions: list[ImageRegionCreateEntry] | None = None
+
+
 class ImageFileCreateEntry(Body):
     name: str | None = None
     contents: str | None = None
     tag_ids: list[Guid] | None = None
-    regions: list[dict[str, Any]] | None = None
+    regions: list[Region] | None = None
 
 
 class ImageFileCreateBatch(Body):
@@ -61,13 +77,45 @@ class ImageUrl(Body):
 class ImageUrlCreateEntry(Body):
     url: str
     tag_ids: list[Guid] | None = None
-    regions: list[dict[str, Any]] | None = None
+    regions: list[Region] | None = None
 
 
 class ImageUrlCreateBatch(Body):
     images: list[ImageUrlCreateEntry] | None = None
     tag_ids: list[Guid] | None = None
     metadata: dict[str, str] | None = None
+
+
+class ImageIdCreateEntry(Body):
+    id: Guid
+    tag_ids: list[Guid] | None = None
+    regions: list[Region] | None = None
+
+
+class ImageIdCreateBatch(Body):
+    images: list[ImageIdCreateEntry] | None = None
+    tag_ids: list[Guid] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class PredictionQueryTag(Body):
+    id: Guid
+    min_threshold: float | None = None
+    max_threshold: float | None = None
+
+
+class PredictionQueryToken(Body):
+    """Times are texts here: what is wrong with them is told in the operation's own words."""
+
+    session: str | None = None
+    continuation: str | None = None
+    max_count: int | None = None
+    order_by: str | None = None
+    tags: list[PredictionQueryTag] | None = None
+    iteration_id: Guid | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    application: str | None = None
 
 
 class ImageTagCreateEntry(Body):
@@ -126,15 +174,18 @@ class CreateProjectOptions(Body):
 _Shape = TypeVar("_Shape", bound=Body)
 
 
+def parse_texts(data: bytes) -> dict[str, str]:
+    """The body `data` as an object whose values are texts. Raises Malformed."""
+    value = _object(data)
+    for key, item in value.items():
+        if not isinstance(item, str):
+            raise Malformed(f"The request body is invalid at '{key[:100]}': its value must be a text.")
+    return value
+
+
 def parse(shape: type[_Shape], data: bytes) -> _Shape:
     """The body `data` as a `shape`. Raises Malformed with the place and the reason."""
-    try:
-        # .NET clients may begin a body with a byte order mark.
-        value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"The request body is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Malformed("The request body must be a JSON object.")
+    value = _object(data)
     try:
         return shape.model_validate(value)
     except ValidationError as error:
@@ -143,3 +194,14 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
         # Values are checked by nothing but `guid`; all else is a matter of types.
         kind = InvalidId if first["type"] == "value_error" else Malformed
         raise kind(f"The request body is invalid at '{place}': {first['msg']}") from None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        # .NET clients may begin a body with a byte order mark.
+        value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The request body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Malformed("The request body must be a JSON object.")
+    return value

@@ -45,7 +45,8 @@ def _decimal(text: str) -> str:
 
 def zulu(moment: datetime) -> str:
     """Milliseconds, always three digits, and Z: projects, iterations, predictions."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    # Not strftime, which writes the year 1, the least that clients send, as one digit.
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def zulu7(moment: datetime) -> str:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator.core.fetching import FetchPolicy
+from emulator.core.quotas import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 
 if TYPE_CHECKING:
     from emulator.core.models import ModelCache
     from emulator.core.positions import PositionCache
+    from emulator.core.project_imports import ProjectImports
     from emulator.core.training_runs import TrainingRuns
 
 
@@ -68,9 +70,11 @@ class Context:
     seed: int = 0
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""
+    tier: Tier = TIERS["unlimited"]
     positions: "PositionCache" = field(init=False)
     models: "ModelCache" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
+    project_imports: "ProjectImports" = field(init=False)
 
     @property
     def feature_cache(self) -> Path:
@@ -80,8 +84,10 @@ class Context:
     def __post_init__(self) -> None:
         from emulator.core.models import ModelCache
         from emulator.core.positions import PositionCache
+        from emulator.core.project_imports import ProjectImports
         from emulator.core.training_runs import TrainingRuns
 
         self.positions = PositionCache()
         self.models = ModelCache(self.blobs)
         self.training_runs = TrainingRuns(self)
+        self.project_imports = ProjectImports(self)

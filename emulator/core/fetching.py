@@ -10,11 +10,12 @@ would defeat all this; a machine without a way out can map URLs to folders inste
 import contextlib
 import functools
 import ipaddress
+import math
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from emulator.core.fetching_rules import (
     redirected,
 )
 
-__all__ = ["FetchPolicy", "FetchRejected", "fetch"]
+__all__ = ["FetchPolicy", "FetchRejected", "fetch", "fetch_pieces"]
 
 if TYPE_CHECKING:
     import httpcore
@@ -40,6 +41,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 Connect = Callable[[str, int, float], NetworkStream]
 
 _MOST_ADDRESSES = 8
+_BROKEN_OFF = "The URL's host broke off, or its answer was not HTTP."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -82,6 +84,31 @@ def fetch(
     raise FetchRejected(f"The URL leads through more than {policy.max_redirects} redirects.")
 
 
+def fetch_pieces(
+    url: str,
+    policy: FetchPolicy,
+    consume: Callable[[Iterator[bytes]], None],
+    *,
+    longest_silence: float,
+) -> None:
+    """Hand the bytes behind a URL to `consume` as they arrive: for what is too large for the memory.
+
+    Nothing is redirected. `longest_silence`: seconds for which the host may send nothing. Raises what
+    `fetch` raises, and what `consume` does.
+    """
+    deadline = _Deadline(policy.timeout_seconds, longest_silence)
+    parsed = parse_url(url)
+    file = mapped_file(parsed, policy)
+    if file is not None:
+        consume(iter((_read_file(file, policy.max_bytes),)))
+        return
+    if policy.mode == "off":
+        raise FetchRejected("Fetching URLs is switched off (--url-fetch off).")
+    with _request(parsed, policy, deadline, resolve_with_system, connect_with_socket) as response:
+        _check_response(response, policy.max_bytes)
+        consume(_bounded(response, policy.max_bytes))
+
+
 def _addresses(url: Url, policy: FetchPolicy, resolve: Resolve, deadline: "_Deadline") -> list[str]:
     """The addresses of the URL's host, each of which may be connected to."""
     try:
@@ -113,10 +140,11 @@ def _resolve_in_time(url: Url, resolve: Resolve, deadline: "_Deadline") -> list[
 
 
 class _Deadline:
-    """The moment at which a fetch has taken too long."""
+    """The moment at which a fetch has taken too long; and how long a single step may take."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, longest_step: float = math.inf) -> None:
+        self._seconds = min(seconds, longest_step)
+        self._longest_step = longest_step
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
@@ -124,7 +152,7 @@ class _Deadline:
         seconds = self._end - time.monotonic()
         if seconds <= 0:
             raise self.rejection()
-        return seconds
+        return min(seconds, self._longest_step)
 
     def rejection(self) -> FetchRejected:
         return FetchRejected(f"The URL could not be fetched within {self._seconds:g} seconds.")
@@ -197,6 +225,22 @@ def _get(
     url: Url, policy: FetchPolicy, deadline: _Deadline, resolve: Resolve, connect: Connect
 ) -> tuple[bytes, bytes | None]:
     """One request: the body and None, or nothing and where it redirects to."""
+    try:
+        with _request(url, policy, deadline, resolve, connect) as response:
+            location = {name.lower(): value for name, value in response.headers}.get(b"location")
+            if response.status in _REDIRECTS and location is not None:
+                return b"", location
+            _check_response(response, policy.max_bytes)
+            return b"".join(_bounded(response, policy.max_bytes)), None
+    except OSError:
+        raise FetchRejected(_BROKEN_OFF) from None
+
+
+@contextlib.contextmanager
+def _request(
+    url: Url, policy: FetchPolicy, deadline: _Deadline, resolve: Resolve, connect: Connect
+) -> "Iterator[httpcore.Response]":
+    """One request and its answer, its body not read yet. What the network does becomes FetchRejected."""
     import httpcore
 
     backend = _PinnedBackend(_addresses(url, policy, resolve, deadline), connect, deadline)
@@ -219,32 +263,34 @@ def _get(
             contextlib.closing(connection),
             contextlib.closing(connection.handle_request(request)) as response,
         ):
-            return _read_response(response, policy.max_bytes)
+            yield response
     except httpcore.TimeoutException:
         raise deadline.rejection() from None
     except httpcore.ConnectError as error:
         kind = "secure connection" if isinstance(error.__cause__, ssl.SSLError) else "connection"
         raise FetchRejected(f"No {kind} to the URL's host could be made.") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
-        raise FetchRejected("The URL's host broke off, or its answer was not HTTP.") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise FetchRejected(_BROKEN_OFF) from error
 
 
-def _read_response(response: "httpcore.Response", max_bytes: int) -> tuple[bytes, bytes | None]:
+def _check_response(response: "httpcore.Response", max_bytes: int) -> None:
     headers = {name.lower(): value for name, value in response.headers}
-    if response.status in _REDIRECTS and b"location" in headers:
-        return b"", headers[b"location"]
     if response.status != 200:
-        raise FetchRejected(f"The URL answered with status {response.status}.")
+        raise FetchRejected(f"The URL answered with status {response.status}.", response.status)
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise FetchRejected("The URL answered with a compressed body, which was not asked for.")
     if int(headers.get(b"content-length", b"0")) > max_bytes:  # the HTTP library lets only numbers through
         raise _too_large(max_bytes)
-    body = bytearray()
-    for chunk in response.iter_stream():
-        body += chunk
-        if len(body) > max_bytes:
+
+
+def _bounded(response: "httpcore.Response", max_bytes: int) -> Iterator[bytes]:
+    """The body in pieces, of `max_bytes` at most."""
+    size = 0
+    for piece in response.iter_stream():
+        size += len(piece)
+        if size > max_bytes:
             raise _too_large(max_bytes)
-    return bytes(body), None
+        yield piece
 
 
 def _too_large(max_bytes: int) -> FetchRejected:

@@ -27,7 +27,11 @@ _PLATFORM_ADDRESSES = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
 
 class FetchRejected(Exception):
-    """A URL was not fetched. The message says why, to whoever sent the URL."""
+    """A URL was not fetched. The message says why, to whoever sent the URL; `status` is its host's answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)

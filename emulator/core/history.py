@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, exists, func, text, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Tag
+from emulator.core.errors import ServiceError
+from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag
 
 
 def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
@@ -14,6 +15,8 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
 
     touched: the numbers of the images that enter or leave some list by the change; None when it may be any.
     """
+    if project.status == "Importing":  # what is being copied brings its own revisions
+        raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
     context.positions.note(project.id, project.revision, touched)
@@ -29,7 +32,9 @@ def newest_frozen_revision(session: Session, project_id: str) -> int:
     return -1 if newest is None else int(newest)
 
 
-def frozen(table: type[Image] | type[ImageTag] | type[Tag], project_id: str) -> ColumnElement[bool]:
+def frozen(
+    table: type[Image] | type[ImageTag] | type[Tag] | type[Region], project_id: str
+) -> ColumnElement[bool]:
     """The condition that an iteration of the project shows a row of `table` that the workspace lost."""
     return exists().where(
         and_(
@@ -38,6 +43,19 @@ def frozen(table: type[Image] | type[ImageTag] | type[Tag], project_id: str) -> 
             col(Iteration.revision) < col(table.removed),
         )
     )
+
+
+def remove_regions(
+    session: Session, which: Sequence[ColumnElement[bool]], revision: int, frozen: int
+) -> None:
+    """Take the regions that fulfil `which` out of the workspace; those that no iteration shows go for good.
+
+    frozen: `newest_frozen_revision`.
+    """
+    here = [*which, col(Region.removed).is_(None)]
+    unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
+    session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
+    session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
 
 
 def discount(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:

@@ -1,14 +1,17 @@
 """Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
 
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, literal_column
+import orjson
+from sqlalchemy import ColumnElement, String, exists, literal_column, type_coerce
 from sqlmodel import Session, col, select
 
+from emulator.core import regions
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.image_filters import Expression
 from emulator.core.images import TaggedImage, TagOnImage
 from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
 from emulator.core.views import View, open_view
@@ -16,6 +19,8 @@ from emulator.store.tables import Image, ImageTag, Tag
 
 # Up to here the database skips rows faster than a list of positions is made.
 _NEAR = 512
+# Different metadata remembered while a list of positions is made.
+_DECIDED = 10_000
 # Spelled as the partial indexes are, so that SQLite sees that they serve.
 _TAGGED: ColumnElement[bool] = literal_column("(image.tag_count > 0)")
 _UNTAGGED: ColumnElement[bool] = literal_column("(image.tag_count = 0)")
@@ -27,6 +32,7 @@ class Filter:
 
     tagging_status: str = "All"
     tag_ids: tuple[str, ...] = ()
+    metadata: Expression | None = None
 
     def __post_init__(self) -> None:
         if len(self.tag_ids) > TAGS_PER_BATCH:
@@ -50,7 +56,7 @@ def list_page(
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         number = col(Image.number)
-        if skip <= _NEAR and view.is_workspace and not chosen.tag_ids:
+        if skip <= _NEAR and view.is_workspace and not (chosen.tag_ids or chosen.metadata):
             statement = (
                 select(Image)
                 .where(*_conditions(view, chosen))
@@ -72,7 +78,7 @@ def list_page(
 def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
-        if view.is_workspace:
+        if view.is_workspace and chosen.metadata is None:
             if not chosen.tag_ids:
                 tagged = view.project.tagged_count
                 by_status = {"Tagged": tagged, "Untagged": view.project.image_count - tagged}
@@ -135,12 +141,40 @@ def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
 
 def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
     project, number = view.project, col(Image.number)
+    key: tuple[object, ...] = (project.id, view.revision, chosen)
+    if chosen.metadata is not None:
+        key += (project.metadata_revision,)
     statement = select(number).where(*_conditions(view, chosen)).order_by(number)
 
     def read(among: Collection[int] | None) -> Iterable[int]:
-        return session.execute(statement if among is None else statement.where(number.in_(among))).scalars()
+        narrowed = [] if among is None else [number.in_(among)]
+        if chosen.metadata is not None:
+            return _matching(session, view, chosen, narrowed)
+        return session.execute(statement.where(*narrowed)).scalars()
 
-    return context.positions.get(project.id, project.revision, (project.id, view.revision, chosen), read)
+    return context.positions.get(project.id, project.revision, key, read)
+
+
+def _matching(
+    session: Session, view: View, chosen: Filter, narrowed: Sequence[ColumnElement[bool]]
+) -> Iterator[int]:
+    """The numbers of the images whose metadata match, ascending.
+
+    Judged here and not by SQLite, whose JSON paths cannot name every key. Many images have the same
+    metadata (a batch shares them), so what was decided about a text is remembered.
+    """
+    assert chosen.metadata is not None
+    text = type_coerce(col(Image.metadata_), String)
+    conditions = [*_conditions(view, chosen), *narrowed]
+    statement = select(Image.number, text).where(*conditions).order_by(col(Image.number))
+    decided: dict[str | None, bool] = {}
+    for number, stored in session.execute(statement):
+        if stored not in decided:
+            if len(decided) > _DECIDED:
+                decided.clear()
+            decided[stored] = chosen.metadata.matches(orjson.loads(stored or "null") or {})
+        if decided[stored]:
+            yield number
 
 
 def _with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
@@ -155,4 +189,8 @@ def _with_tags(session: Session, view: View, images: Sequence[Image]) -> list[Ta
         )
         for number, *tag in rows:
             tags.setdefault(number, []).append(TagOnImage(*tag))
-    return [TaggedImage(image, tags.get(image.number or 0, [])) for image in images]
+    boxed = regions.on_images(session, view, [number or 0 for number in numbers])
+    return [
+        TaggedImage(image, tags.get(image.number or 0, []), boxed.get(image.number or 0, []))
+        for image in images
+    ]

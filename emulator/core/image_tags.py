@@ -14,7 +14,7 @@ from emulator.core.limits import (
     TAGS_PER_BATCH,
     TAGS_PER_IMAGE,
 )
-from emulator.store.tables import Image, ImageTag, Project, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,19 @@ def attach(
     return row
 
 
+def detach(
+    session: Session, project: Project, image: Image, tag: Tag, row: ImageTag, revision: int, frozen: int
+) -> None:
+    """Take `tag` off `image` in the workspace, where `row` put it, and keep the counts."""
+    image.tag_count -= 1
+    tag.image_count -= 1
+    project.tagged_count -= image.tag_count == 0
+    row.removed = revision
+    session.add_all((row, image, tag))
+    if row.born > frozen:
+        session.delete(row)
+
+
 @dataclass
 class TaggedPairs:
     """Pairs of image id and tag id of one request, by what became of them."""
@@ -86,14 +99,14 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
     outcome = TaggedPairs()
     with context.database.write() as session:
         project = finding.project(session, project_id)
-        images = _workspace_images(session, project_id, [image_id for image_id, _ in pairs])
+        images = workspace_images(session, project_id, [image_id for image_id, _ in pairs])
         known = finding.workspace_tags(session, project_id)
         for image_id, tag_id in pairs:
             if image_id not in images:
                 raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
             if tag_id not in known:
                 raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
-        present = _present_tags(session, images.values())
+        present = present_tags(session, images.values())
         revision = project.revision + 1
         for image_id, tag_id in pairs:
             image, tag = images[image_id], known[tag_id]
@@ -123,7 +136,7 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
 
 
 def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids: Sequence[str]) -> None:
-    """Take all of `tag_ids` off all of `image_ids`; what is not there is ignored."""
+    """Take all of `tag_ids`, with their regions, off all of `image_ids`; what is not there is ignored."""
     for ids, limit, what in (
         (image_ids, IMAGE_IDS_PER_UNTAGGING, "images"),
         (tag_ids, TAGS_PER_BATCH, "tags"),
@@ -135,7 +148,7 @@ def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids:
             )
     with context.database.write() as session:
         project = finding.project(session, project_id)
-        images = {image.number: image for image in _workspace_images(session, project_id, image_ids).values()}
+        images = {image.number: image for image in workspace_images(session, project_id, image_ids).values()}
         rows = session.exec(
             select(ImageTag).where(
                 col(ImageTag.image_number).in_(images),
@@ -149,25 +162,22 @@ def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids:
         frozen = history.newest_frozen_revision(session, project_id)
         known = finding.workspace_tags(session, project_id)
         for row in rows:
-            image, tag = images[row.image_number], known[row.tag_id]
-            image.tag_count -= 1
-            tag.image_count -= 1
-            project.tagged_count -= image.tag_count == 0
-            row.removed = revision
-            session.add_all((row, image, tag))
-            if row.born > frozen:
-                session.delete(row)
+            detach(session, project, images[row.image_number], known[row.tag_id], row, revision, frozen)
+        regions = (col(Region.image_number).in_(images), col(Region.tag_id).in_(tag_ids))
+        history.remove_regions(session, regions, revision, frozen)
         session.add(project)
 
 
-def _workspace_images(session: Session, project_id: str, image_ids: Sequence[str]) -> dict[str, Image]:
+def workspace_images(session: Session, project_id: str, image_ids: Sequence[str]) -> dict[str, Image]:
+    """The images of the workspace among `image_ids`, by id."""
     statement = select(Image).where(
         Image.project_id == project_id, col(Image.id).in_(set(image_ids)), col(Image.removed).is_(None)
     )
     return {image.id: image for image in session.exec(statement)}
 
 
-def _present_tags(session: Session, images: Iterable[Image]) -> dict[int, list[str]]:
+def present_tags(session: Session, images: Iterable[Image]) -> dict[int, list[str]]:
+    """The ids of the tags that the images bear in the workspace, by the images' numbers."""
     numbers = [image.number for image in images]
     rows = session.execute(
         select(ImageTag.image_number, ImageTag.tag_id).where(

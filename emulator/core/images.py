@@ -8,23 +8,23 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy import delete as delete_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import finding, history
+from emulator.core import finding, history, image_metadata, quotas, regions
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_tags import attach, tagging_problem
 from emulator.core.limits import (
     IMAGE_IDS_PER_QUERY,
     IMAGES_PER_BATCH,
-    METADATA_KEY_LENGTH,
-    METADATA_PAIRS,
-    METADATA_VALUE_LENGTH,
+    REGIONS_PER_IMAGE,
     TAGS_PER_BATCH,
     TRAINING_IMAGE_BYTES,
 )
 from emulator.core.parallel import in_parallel, waiting_in_parallel
+from emulator.core.regions import Box, RegionOnImage
 from emulator.core.sweeping import sweep_blobs
+from emulator.core.views import View
 from emulator.store.database import StorageFull
-from emulator.store.tables import Image, ImageTag, Project, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, StoredPrediction, Tag
 
 _REJECTED = {
     "format": "ErrorImageFormat",
@@ -35,12 +35,18 @@ _REJECTED = {
 
 @dataclass(frozen=True)
 class NewImage:
-    """One image of a batch. `data` None with a `status`: it failed before (a URL that gave nothing, say)."""
+    """One image of a batch. `data` None with a `status`: it failed before (a URL that gave nothing, say).
+
+    boxes: its regions, whose tags it bears too; for projects that hold regions (`regions.check_project`).
+    prediction_id: of the stored prediction whose image it is, which is one no more when the image is added.
+    """
 
     source_url: str | None
     data: bytes | None
     tag_ids: tuple[str, ...] = ()
     status: str = "OK"
+    boxes: tuple[Box, ...] = ()
+    prediction_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,11 @@ class TagOnImage:
 
 @dataclass(frozen=True)
 class TaggedImage:
-    """An image with the tags it bears in the view that was asked for."""
+    """An image with the tags and regions it bears in the view that was asked for."""
 
     image: Image
     tags: list[TagOnImage]
+    regions: list[RegionOnImage] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class _Prepared:
     height: int = 0
     status: str = "OK"
     tags: list[Tag] = field(default_factory=list)
+    changed: bool = False
 
 
 def create(
@@ -94,8 +102,8 @@ def create(
     Images fail one by one, with a status each. The batch is refused as a whole (ServiceError) when it is
     empty (message `nothing_valid`) or too large, when nothing in it is an image (likewise, if it
     `must_hold_an_image`), or when its metadata break their limits. An image whose bytes the project
-    already holds is returned as it is, with the new tags added (``OKDuplicate``). An item may be a
-    function that obtains it (a download): those run side by side.
+    already holds is returned as it is, with the new tags and regions added (``OKDuplicate``). An item may be
+    a function that obtains it (a download): those run side by side.
     """
     if not images:
         raise ServiceError("BadRequestImageBatch", nothing_valid)
@@ -109,7 +117,7 @@ def create(
             "BadRequestExceededBatchSize",
             f"The batch has {len(tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
         )
-    _check_metadata(metadata or {})
+    image_metadata.check(metadata or {})
     with context.database.read() as session:
         finding.project(session, project_id)
 
@@ -157,17 +165,18 @@ def _insert(
             project = finding.project(session, project_id)
             known = finding.workspace_tags(session, project_id)
             revision = project.revision + 1
-            before = project.image_count, sum(tag.image_count for tag in known.values())
             results = []
             for item in prepared:
-                wanted = tuple(dict.fromkeys(tag_ids + item.new.tag_ids))
+                of_boxes = tuple(box.tag_id for box in item.new.boxes)
+                wanted = tuple(dict.fromkeys(tag_ids + item.new.tag_ids + of_boxes))
                 results.append(
                     _insert_one(context, session, project, known, item, wanted, metadata, revision)
                 )
-            # Bytes that are there already, with tags that they bear already, change nothing.
-            if before != (project.image_count, sum(tag.image_count for tag in known.values())):
+            # Bytes that are there already, with tags and regions that they bear already, change nothing.
+            if any(item.changed for item in prepared):
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
                 history.next_revision(context, project, touched)
+            _forget_predictions(session, project, prepared, results)
             session.add(project)
     except BaseException:
         sweep_blobs(context, blobs)
@@ -175,6 +184,23 @@ def _insert(
     rejected = {item.blob for item, result in zip(prepared, results, strict=True) if result.image is None}
     sweep_blobs(context, rejected - {""})
     return results
+
+
+def _forget_predictions(
+    session: Session, project: Project, prepared: list[_Prepared], results: list[CreatedImage]
+) -> None:
+    """The predictions whose images have been added are stored predictions no more."""
+    taken = [
+        item.new.prediction_id
+        for item, result in zip(prepared, results, strict=True)
+        if result.image is not None and item.new.prediction_id is not None
+    ]
+    if taken:
+        session.execute(
+            delete_rows(StoredPrediction).where(
+                col(StoredPrediction.project_id) == project.id, col(StoredPrediction.id).in_(taken)
+            )
+        )
 
 
 def _insert_one(
@@ -192,15 +218,26 @@ def _insert_one(
         return failed
     if any(tag_id not in known for tag_id in wanted):
         return replace(failed, status="ErrorInvalidTag")
+    boxes = regions.distinct(item.new.boxes)
+    if boxes is None:
+        return replace(failed, status="ErrorInvalidRegion")
     here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
     image = session.exec(select(Image).where(*here)).first()
     status = "OK" if image is None else "OKDuplicate"
     present = [] if image is None else _tags_of(session, image)
+    drawn = [] if image is None else _regions_of(session, project, image)
     present_ids = {tag.tag_id for tag in present}
     added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
     problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
     if problem is not None:
         return replace(failed, status=problem.status)
+    drawn_boxes = {region.box for region in drawn}
+    new_boxes = [box for box in boxes if box not in drawn_boxes]
+    if len(drawn) + len(new_boxes) > REGIONS_PER_IMAGE:
+        return replace(failed, status="ErrorRegionLimitExceed")
+    if image is None and not quotas.has_room_for_image(context, project):
+        return replace(failed, status="ErrorLimitExceed")
+    item.changed = image is None or bool(added or new_boxes)
     if image is None:
         if not context.blobs.exists(item.blob):  # swept between the upload and now
             assert item.new.data is not None
@@ -223,7 +260,8 @@ def _insert_one(
     tags = present + [
         TagOnImage(tag.id, tag.name, row.created) for tag, row in zip(added, new_rows, strict=True)
     ]
-    return CreatedImage(item.new.source_url, status, TaggedImage(image, tags))
+    drawn += [regions.draw(context, session, image, known[box.tag_id], box, revision) for box in new_boxes]
+    return CreatedImage(item.new.source_url, status, TaggedImage(image, tags, drawn))
 
 
 def _tags_of(session: Session, image: Image) -> list[TagOnImage]:
@@ -236,22 +274,9 @@ def _tags_of(session: Session, image: Image) -> list[TagOnImage]:
     return [TagOnImage(*row) for row in rows]
 
 
-def _check_metadata(metadata: dict[str, str]) -> None:
-    if len(metadata) > METADATA_PAIRS:
-        raise ServiceError(
-            "BadRequestImageMetadataKey",
-            f"There are {len(metadata)} metadata pairs; at most {METADATA_PAIRS} are allowed.",
-        )
-    for key, value in metadata.items():
-        if not 0 < len(key) <= METADATA_KEY_LENGTH:
-            raise ServiceError(
-                "BadRequestImageMetadataKey", f"A metadata key has 1 to {METADATA_KEY_LENGTH} characters."
-            )
-        if len(value) > METADATA_VALUE_LENGTH:
-            raise ServiceError(
-                "BadRequestImageMetadataValue",
-                f"A metadata value has at most {METADATA_VALUE_LENGTH} characters.",
-            )
+def _regions_of(session: Session, project: Project, image: Image) -> list[RegionOnImage]:
+    number = image.number or 0
+    return regions.on_images(session, View(project), [number]).get(number, [])
 
 
 def delete(
@@ -287,22 +312,24 @@ def delete(
             return
         touched = None if all_images else {number or 0 for number in numbers}
         revision = history.next_revision(context, project, touched)
+        frozen = history.newest_frozen_revision(session, project_id)
         history.discount(session, project, here)
-        _leave_workspace(session, here, revision)
+        _leave_workspace(session, here, revision, frozen)
         lost = [*chosen, col(Image.removed) == revision]
         if all_iterations:
             lost = chosen
         else:
-            lost.append(col(Image.born) > history.newest_frozen_revision(session, project_id))
+            lost.append(col(Image.born) > frozen)
         blobs = set(session.exec(select(Image.blob).where(*lost)))
         session.execute(delete_rows(Image).where(*lost))
         session.add(project)
     sweep_blobs(context, blobs)
 
 
-def _leave_workspace(session: Session, here: list[ColumnElement[bool]], revision: int) -> None:
-    """Take the images that fulfil `here` out of the workspace, with their tags."""
+def _leave_workspace(session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int) -> None:
+    """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
     numbers = select(Image.number).where(*here)
+    history.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
     session.execute(
         update(ImageTag)
         .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
@@ -327,11 +354,12 @@ def purge_unseen(session: Session, project_id: str) -> set[str]:
     )
     session.execute(delete_rows(Tag).where(*tags))
     in_project = select(Image.number).where(Image.project_id == project_id)
-    session.execute(
-        delete_rows(ImageTag).where(
-            col(ImageTag.image_number).in_(in_project),
-            col(ImageTag.removed).is_not(None),
-            ~history.frozen(ImageTag, project_id),
+    for table in (ImageTag, Region):
+        session.execute(
+            delete_rows(table).where(
+                col(table.image_number).in_(in_project),
+                col(table.removed).is_not(None),
+                ~history.frozen(table, project_id),
+            )
         )
-    )
     return blobs

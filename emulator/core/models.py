@@ -2,11 +2,14 @@
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emulator.store.blobs import BlobStore
 
 if TYPE_CHECKING:
+    from emulator.vision.detection_scoring import DetectorSession
     from emulator.vision.scoring import ClassifierSession
 
 _KEPT = 8
@@ -17,12 +20,25 @@ class ModelCache:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._sessions: OrderedDict[str, ClassifierSession] = OrderedDict()
+        self._sessions: OrderedDict[str, Any] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, blob: str) -> "ClassifierSession":
-        """The session for a model. Raises FileNotFoundError when its blob is gone."""
+    def classifier(self, blob: str) -> "ClassifierSession":
+        """The session of a classifier. Raises FileNotFoundError when its blob is gone."""
+        from emulator.vision.scoring import ClassifierSession
+
+        session: ClassifierSession = self._get(blob, ClassifierSession)
+        return session
+
+    def detector(self, blob: str) -> "DetectorSession":
+        """The session of a detector. Raises FileNotFoundError when its blob is gone."""
+        from emulator.vision.detection_scoring import DetectorSession
+
+        session: DetectorSession = self._get(blob, DetectorSession)
+        return session
+
+    def _get(self, blob: str, load: Callable[[Path], Any]) -> Any:
         with self._lock:
             if blob in self._sessions:
                 self._sessions.move_to_end(blob)
@@ -32,9 +48,7 @@ class ModelCache:
             with self._lock:
                 if blob in self._sessions:
                     return self._sessions[blob]
-            from emulator.vision.scoring import ClassifierSession
-
-            session = ClassifierSession(self._blobs.path(blob))
+            session = load(self._blobs.path(blob))
             with self._lock:
                 self._sessions[blob] = session
                 self._loading.pop(blob, None)

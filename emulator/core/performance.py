@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import finding
+from emulator.core import domains, finding, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_lists import Filter, with_blobs
 from emulator.core.images import TaggedImage
 from emulator.core.iterations import COMPLETED
-from emulator.core.predictions import TagProbability
+from emulator.core.scores import TagProbability
 from emulator.core.tags import guid_order
 from emulator.core.views import View
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
-    from emulator.vision.metrics import Evaluation, PerformanceFigures
+    from emulator.vision.metrics import PerformanceFigures
 
 DEFAULT_THRESHOLD = 0.5
+DEFAULT_OVERLAP_THRESHOLD = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,27 @@ class EvaluatedImage:
 
 
 def figures(
-    context: Context, project_id: str, iteration_id: str, threshold: float | None
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    threshold: float | None,
+    overlap_threshold: float | None = None,
 ) -> tuple[Iteration, "PerformanceFigures"]:
     """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None).
 
+    overlap_threshold: how much of an object and a box, as intersection over union, must be common for the
+    box to count as right (0 to 1; 0.3 when None); of detectors alone.
     Tags are in the order in which they are listed everywhere, `guid_order`.
     """
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
-    if not 0 <= threshold <= 1:
-        raise ServiceError("BadRequest", "The threshold must lie between 0 and 1.")
+    overlap_threshold = DEFAULT_OVERLAP_THRESHOLD if overlap_threshold is None else overlap_threshold
+    if not (0 <= threshold <= 1 and 0 <= overlap_threshold <= 1):
+        raise ServiceError("BadRequest", "The thresholds must lie between 0 and 1.")
     iteration, evaluation = _evaluation(context, project_id, iteration_id)
-    found = evaluation.performance(threshold)
+    if _is_detector(iteration):
+        found = evaluation.performance(threshold, overlap_threshold)
+    else:
+        found = evaluation.performance(threshold)
     tags = iteration.model_tags or []
     found.per_tag.sort(key=lambda item: guid_order(tags[item.tag_index]["id"]))
     return iteration, found
@@ -66,17 +77,24 @@ def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: S
     return len(_evaluated(context, project_id, iteration_id, tag_ids))
 
 
-def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, "Evaluation"]:
+def _is_detector(iteration: Iteration) -> bool:
+    return domains.get(iteration.domain_id or "").type == "ObjectDetection"
+
+
+def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, Any]:
+    """The iteration and its `Evaluation`, or `DetectionEvaluation`."""
     with context.database.read() as session:
         iteration = finding.iteration(session, project_id, iteration_id)
     if iteration.status != COMPLETED or iteration.evaluation_blob is None:
         raise ServiceError(
             "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."
         )
+    from emulator.vision.detection_metrics import DetectionEvaluation
     from emulator.vision.metrics import Evaluation
 
+    kind = DetectionEvaluation if _is_detector(iteration) else Evaluation
     try:
-        return iteration, Evaluation.load(context.blobs.path(iteration.evaluation_blob))
+        return iteration, kind.load(context.blobs.path(iteration.evaluation_blob))
     except FileNotFoundError:  # deleted between the look-up and now
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
 
@@ -95,11 +113,9 @@ def _evaluated(
     for blob, tagged in found.items():
         if wanted and not wanted & {tag.tag_id for tag in tagged.tags}:
             continue
-        row = evaluation.probabilities_NT[held_out[blob]]
-        probabilities = [
-            TagProbability(tag["id"], tag["name"], tag["type"], float(value))
-            for tag, value in zip(tags, row, strict=True)
-        ]
-        probabilities.sort(key=lambda item: -item.probability)
+        if _is_detector(iteration):
+            probabilities = scores.of_detector(tags, evaluation.detected(held_out[blob]))
+        else:
+            probabilities = scores.of_classifier(tags, evaluation.probabilities_NT[held_out[blob]])
         evaluated.append(EvaluatedImage(tagged, probabilities))
     return evaluated

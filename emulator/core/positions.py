@@ -1,7 +1,8 @@
 """Where each image of a view stands, so that a count or a page far down a list needs no walk.
 
-For a filter that no counter answers, the numbers of its images are read once, in order, and kept: 8 bytes an
-image. When the project has changed, only the images that the changes touched are looked at again.
+For a filter that no counter answers (tags, metadata, the past), the numbers of its images are read once, in
+order, and kept: 8 bytes an image. When the project has changed, only the images that the changes touched are
+looked at again.
 """
 
 import threading

@@ -1,17 +1,19 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, select
 
-from emulator.core import domains, fetching, finding
+from emulator.core import domains, fetching, finding, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
 from emulator.core.limits import MEGABYTE, STORED_PREDICTION_DAYS
+from emulator.core.scores import BoundingBox, TagProbability
+from emulator.core.stored_predictions import checked_application, uncertainty
 from emulator.core.sweeping import sweep_blobs
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, StoredPrediction
@@ -21,16 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TagProbability:
-    tag_id: str
-    tag_name: str
-    tag_type: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Classified:
-    """A scored image: every tag of the iteration, most probable first."""
+class Predicted:
+    """A scored image: see `scores.of_classifier` and `scores.of_detector`."""
 
     id: str
     project_id: str
@@ -39,19 +33,25 @@ class Classified:
     probabilities: list[TagProbability]
 
 
-def classify(
+def predict(
     context: Context,
     prediction_id: str,
     project_id: str,
     published_name: str,
     data: bytes,
     *,
+    type: str,
     store: bool,
     application: str | None = None,
     limit: int,
-) -> Classified:
-    """Score an image of at most `limit` bytes with what is published under a name (matched exactly)."""
-    iteration = published(context, project_id, published_name, "Classification")
+) -> Predicted:
+    """Score an image of at most `limit` bytes with what is published under a name (matched exactly).
+
+    type: that of the project's domain which the client expects, Classification or ObjectDetection.
+    """
+    if application is not None:
+        application = checked_application(application)
+    iteration = published(context, project_id, published_name, type)
     return _score(context, prediction_id, iteration, data, store=store, application=application, limit=limit)
 
 
@@ -79,7 +79,7 @@ def quick_test(
     *,
     store: bool,
     limit: int,
-) -> Classified:
+) -> Predicted:
     """Score an image with a trained iteration, published or not."""
     iteration = testable(context, project_id, iteration_id)
     return _score(context, prediction_id, iteration, data, store=store, application=None, limit=limit)
@@ -126,7 +126,7 @@ def _score(
     store: bool,
     application: str | None,
     limit: int,
-) -> Classified:
+) -> Predicted:
     from emulator.vision.images import ImageRejected
 
     if len(data) > limit:
@@ -134,28 +134,29 @@ def _score(
             "BadRequestImageSizeBytes",
             f"The image has {len(data)} bytes; at most {limit // MEGABYTE} MB are allowed.",
         )
-    assert iteration.model_blob is not None
-    assert iteration.model_tags is not None
     try:
-        model = context.models.get(iteration.model_blob)
+        probabilities = _probabilities(context, iteration, data)
     except FileNotFoundError:
         # Unpublished and deleted between the look-up and now.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
-    try:
-        scores = model.score(data)
     except ImageRejected as rejected:
         raise ServiceError(*_rejection(rejected, prediction_id)) from None
-    probabilities = [
-        TagProbability(tag["id"], tag["name"], tag["type"], score)
-        for tag, score in zip(iteration.model_tags, scores, strict=True)
-    ]
-    probabilities.sort(key=lambda item: -item.probability)
-    classified = Classified(
+    predicted = Predicted(
         prediction_id, iteration.project_id, iteration.id, context.clock.now(), probabilities
     )
     if store:
-        _store(context, classified, data, application)
-    return classified
+        _store(context, predicted, data, application)
+    return predicted
+
+
+def _probabilities(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
+    assert iteration.model_blob is not None
+    assert iteration.model_tags is not None
+    if domains.get(iteration.domain_id or "").type == "ObjectDetection":
+        boxes = context.models.detector(iteration.model_blob).score(data)
+        return scores.of_detector(iteration.model_tags, boxes)
+    probabilities = context.models.classifier(iteration.model_blob).score(data)
+    return scores.of_classifier(iteration.model_tags, probabilities)
 
 
 def _rejection(rejected: Any, prediction_id: str) -> tuple[str, str]:
@@ -166,13 +167,13 @@ def _rejection(rejected: Any, prediction_id: str) -> tuple[str, str]:
     return "BadRequestImageFormat", f"Bad Request Image Format, Uri: {prediction_id.replace('-', '')}"
 
 
-def _store(context: Context, classified: Classified, data: bytes, application: str | None) -> None:
+def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
     """Keep the image and what was predicted. A full disk costs the record, not the answer."""
     row = StoredPrediction(
-        id=classified.id,
-        project_id=classified.project_id,
-        iteration_id=classified.iteration_id,
-        created=classified.created,
+        id=predicted.id,
+        project_id=predicted.project_id,
+        iteration_id=predicted.iteration_id,
+        created=predicted.created,
         application=application,
         blob="",
         predictions=[
@@ -181,23 +182,44 @@ def _store(context: Context, classified: Classified, data: bytes, application: s
                 "tagName": item.tag_name,
                 "tagType": item.tag_type,
                 "probability": item.probability,
+                **({"boundingBox": astuple(item.box)} if item.box else {}),
             }
-            for item in classified.probabilities
+            for item in predicted.probabilities
         ],
     )
     try:
         row.blob = context.blobs.put(data)
         with context.database.write() as session:
             dropped = _drop_expired(context, session)
-            if session.get(Iteration, classified.iteration_id) is None:
+            iteration = session.get(Iteration, predicted.iteration_id)
+            if iteration is None:
                 dropped.add(row.blob)  # its project was deleted meanwhile
             else:
+                row.domain_id = iteration.domain_id or ""
+                row.uncertainty = uncertainty(
+                    [item.probability for item in predicted.probabilities],
+                    exclusive=iteration.classification_type == "Multiclass",
+                )
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
                 session.add(row)
         sweep_blobs(context, dropped)
     except StorageFull:
-        _log.error("The disk is full: prediction %s was answered but not stored.", classified.id)
+        _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
+
+
+def stored_probabilities(row: StoredPrediction) -> list[TagProbability]:
+    """What was predicted, as it was answered."""
+    return [
+        TagProbability(
+            item["tagId"],
+            item["tagName"],
+            item["tagType"],
+            item["probability"],
+            BoundingBox(*item["boundingBox"]) if "boundingBox" in item else None,
+        )
+        for item in row.predictions
+    ]
 
 
 def _drop_expired(context: Context, session: Session) -> set[str]:

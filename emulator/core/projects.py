@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from emulator.core import domains, finding
+from emulator.core import domains, finding, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.names import checked_description, checked_name
@@ -51,6 +51,7 @@ def create(
         new_iteration_created=now,
     )
     with context.database.write() as session:
+        quotas.check_project(context, session)
         session.add(project)
     return project
 
@@ -125,6 +126,7 @@ def delete(context: Context, project_id: str) -> None:
             blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
         session.delete(project)
     context.training_runs.cancel({iteration.id for iteration in iterations})
+    context.project_imports.cancel({project_id})
     sweep_blobs(context, blobs)
 
 

@@ -11,13 +11,14 @@ from emulator.store.tables import Job
 def reset(context: Context) -> None:
     """Delete all projects and what belongs to them; running trainings stop."""
     with context.database.read() as session:
-        training = set(session.exec(select(Job.iteration_id)))
+        jobs = session.exec(select(Job)).all()
     # Rows first: a blob without a row is waste, a row without its blob is a loss. Nobody writes in between,
     # so that no row of a new project loses its blob.
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()
-    context.training_runs.cancel(training)
+    context.training_runs.cancel({job.iteration_id for job in jobs if job.iteration_id})
+    context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()
     context.models.clear()

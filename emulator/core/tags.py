@@ -7,12 +7,12 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding, history
+from emulator.core import domains, finding, history, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.names import checked_description, checked_name
 from emulator.core.views import View, open_view
-from emulator.store.tables import Image, ImageTag, Project, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 TYPES = ("Regular", "Negative", "GeneralProduct")
 
@@ -33,6 +33,7 @@ def create(
     description = _description(description)
     with context.database.write() as session:
         project = finding.project(session, project_id)
+        quotas.check_tag(context, session, project_id)
         checked_type = _checked_type(session, project, type or "Regular")
         _check_unique(session, project_id, name)
         tag = Tag(
@@ -101,7 +102,7 @@ def update_tag(
 
 
 def delete(context: Context, project_id: str, tag_id: str) -> None:
-    """The tag gone from the workspace and its images; iterations that were trained with it keep it."""
+    """The tag gone from the workspace, its images and their regions; iterations keep what they show."""
     with context.database.write() as session:
         tag = finding.workspace_tag(session, project_id, tag_id)
         project = finding.project(session, project_id)
@@ -121,6 +122,7 @@ def delete(context: Context, project_id: str, tag_id: str) -> None:
         session.execute(
             delete_rows(ImageTag).where(col(ImageTag.tag_id) == tag_id, col(ImageTag.born) > frozen)
         )
+        history.remove_regions(session, [col(Region.tag_id) == tag_id], revision, frozen)
         tag.removed, tag.image_count = revision, 0
         session.add(tag)
         if tag.born > frozen:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding
+from emulator.core import finding, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED, FAILED, TRAINING
-from emulator.core.limits import IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
-from emulator.store.tables import Iteration, Job, Project, Tag
+from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.core.regions import holds_regions
+from emulator.store.tables import Iteration, Job, Project, Region, Tag
 
 TRAINING_TYPES = ("Regular", "Advanced")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -45,10 +46,14 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
         project = finding.project(session, project_id)
         _check_supported(project, request)
         tags = _chosen_tags(session, project_id, request.selected_tags)
-        _check_enough_images(project, tags)
+        if holds_regions(project):
+            _check_enough_regions(session, tags)
+        else:
+            _check_enough_images(project, tags)
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
         _check_needed(session, project, request)
+        quotas.check_iteration(context, session, project_id)
         now = context.clock.now()
         iteration = Iteration(
             id=context.ids.new(),
@@ -81,11 +86,6 @@ def _check_supported(project: Project, request: TrainingRequest) -> None:
         raise ServiceError(
             "BadRequest", f"Unknown training type '{request.training_type[:100]}'; it is Regular or Advanced."
         )
-    if domains.get(project.domain_id).type != "Classification":
-        raise ServiceError(
-            "BadRequestNotSupported",
-            "This version of the emulator trains classification projects; object detection is not there yet.",
-        )
     if request.training_type == "Advanced":
         raise ServiceError(
             "BadRequestNotSupported",
@@ -114,6 +114,24 @@ def _check_enough_images(project: Project, tags: list[Tag]) -> None:
                 f"at least {IMAGES_PER_TAG_MINIMUM} images for every tag are needed, "
                 f"'{tag.name}' has {tag.image_count}.",
             )
+
+
+def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
+    """Each tag needs images with regions of it; one that merely bears the tag teaches nothing."""
+    if any(tag.type == "Negative" for tag in tags):
+        raise ServiceError(
+            "BadRequestDetectionTrainingNotAllowNegativeTag",
+            "Object detection projects are not trained with a Negative tag.",
+        )
+    chosen = (col(Region.tag_id).in_([tag.id for tag in tags]), col(Region.removed).is_(None))
+    images = func.count(func.distinct(Region.image_number))
+    code = "BadRequestDetectionTrainingValidationFailed"
+    if (session.scalar(select(images).where(*chosen)) or 0) < BOXED_IMAGES_PER_TAG_MINIMUM:
+        raise ServiceError(code, "Not enough images for training")
+    counted = session.execute(select(Region.tag_id, images).where(*chosen).group_by(col(Region.tag_id)))
+    by_tag = dict(counted.all())
+    if any(by_tag.get(tag.id, 0) < BOXED_IMAGES_PER_TAG_MINIMUM for tag in tags):
+        raise ServiceError(code, "Not enough images per tag for training")
 
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:

@@ -7,7 +7,6 @@ the row; it is taken up again, a few times, and then ends as ``Failed`` with its
 
 import logging
 import shutil
-import threading
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
+from emulator.core import domains, finding
 from emulator.core.iterations import COMPLETED, FAILED
+from emulator.core.job_threads import ATTEMPTS, JobThread
+from emulator.core.regions import holds_regions
+from emulator.core.training_data import classification_dataset, detection_dataset, trained_tags
 from emulator.store.database import StorageFull
-from emulator.store.tables import Image, ImageTag, Iteration, Job, Project, Tag
+from emulator.store.tables import Iteration, Job
 
 if TYPE_CHECKING:
     from emulator.core.context import Context
     from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
+    from emulator.vision.detector import DetectionDataset, TrainedDetector
 
-ATTEMPTS = 3
-# After trouble that may pass: a disk that was full, say.
-PAUSE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +36,7 @@ class _Run:
     iteration_id: str
     attempt: int
     domain_id: str
-    dataset: "ClassificationDataset"
+    dataset: "ClassificationDataset | DetectionDataset"
     tags: list[dict[str, str]]
 
 
@@ -44,42 +44,25 @@ class _Unusable(Exception):
     """A training that cannot end well; str() tells a person why."""
 
 
-class TrainingRuns:
-    """The thread that carries out trainings. Starts with `start`, ends with `stop`."""
+class TrainingRuns(JobThread):
+    """The thread that carries out trainings."""
+
+    kind = "training"
+    name = "trainings"
+    seconds_to_stop = 5
 
     def __init__(self, context: "Context") -> None:
-        self._context = context
-        self._wake = threading.Event()
-        self._stopping = False
-        self._postponed = False
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        super().__init__(context)
         self._current: tuple[str, Future[Any]] | None = None
         self._progress: dict[str, tuple[float, str]] = {}
 
-    def start(self) -> None:
-        """Begin, with the trainings that an earlier process left."""
+    def clean_up(self) -> None:
         shutil.rmtree(self._work_folder, ignore_errors=True)
-        with self._context.database.read() as session:
-            waiting = session.exec(select(Job.id).limit(1)).first()
-        self._thread = threading.Thread(target=self._loop, name="trainings", daemon=True)
-        self._thread.start()
-        if waiting:
-            self._wake.set()
 
-    def notify(self) -> None:
-        """A job was added."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End without waiting for a training; its job stays for the next start."""
-        self._stopping = True
-        self._wake.set()
+    def interrupt(self) -> None:
         with self._lock:
             if self._current:
                 self._current[1].cancel()
-        if self._thread:
-            self._thread.join(timeout=5)
 
     def cancel(self, iteration_ids: set[str]) -> None:
         """Stop the training of deleted iterations at once."""
@@ -92,29 +75,11 @@ class TrainingRuns:
         return self._progress.get(iteration_id)
 
     @property
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    @property
     def _work_folder(self) -> Path:
         return self._context.folder / "training"
 
-    def _loop(self) -> None:
-        while True:
-            self._wake.wait(PAUSE_SECONDS if self._postponed else None)
-            self._wake.clear()
-            self._postponed = False
-            self.run_waiting()
-            if self._stopping:
-                return
-
-    def run_waiting(self) -> None:
-        """Carry out all trainings that wait, in the calling thread; tests need no other one."""
-        while not self._stopping and self._run_next():
-            pass
-
-    def _run_next(self) -> bool:
-        """Carry out the oldest job; False when there is none, or when it has to wait for better times."""
+    def run_next(self) -> bool:
+        """Carry out the oldest training; False when there is none, or when it has to wait."""
         try:
             run = self._claim()
         except StorageFull:
@@ -147,23 +112,12 @@ class TrainingRuns:
 
     def _carry_out(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied
-        from emulator.vision.classifier import TrainingFailed, train_classifier
-        from emulator.vision.recipes import recipe_for_domain
+        from emulator.vision.training import TrainingFailed
 
         output = self._work_folder / run.job_id
         output.mkdir(parents=True, exist_ok=True)
         try:
-            future = self._context.worker.submit(
-                train_classifier,
-                run.dataset,
-                recipe_for_domain(run.domain_id),
-                seed=self._context.seed,
-                output=output,
-                feature_cache=self._context.feature_cache,
-                on_progress=lambda fraction, step: self._progress.update(
-                    {run.iteration_id: (fraction, step)}
-                ),
-            )
+            future = self._submit(run, output)
             with self._lock:
                 self._current = (run.iteration_id, future)
             try:
@@ -191,22 +145,59 @@ class TrainingRuns:
         finally:
             shutil.rmtree(output, ignore_errors=True)
 
+    def _submit(self, run: _Run, output: Path) -> "Future[Any]":
+        from emulator.vision.classifier import train_classifier
+        from emulator.vision.detector import train_detector
+        from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+
+        def note(fraction: float, step: str) -> None:
+            self._progress[run.iteration_id] = (fraction, step)
+
+        common = {"seed": self._context.seed, "output": output, "on_progress": note}
+        submit = self._context.worker.submit
+        if domains.get(run.domain_id).type == "ObjectDetection":
+            return submit(train_detector, run.dataset, detector_recipe_for_domain(run.domain_id), **common)
+        return submit(
+            train_classifier,
+            run.dataset,
+            recipe_for_domain(run.domain_id),
+            feature_cache=self._context.feature_cache,
+            **common,
+        )
+
     def _claim(self) -> _Run | None:
-        """The oldest job, its attempt counted and its dataset read; None when there is none."""
+        """The oldest job with its dataset; None when there is none.
+
+        The attempt is counted before anything is read: what goes wrong then goes wrong a few times at most.
+        """
+        job = self._take()
+        if job is None:
+            return None
+        with self._context.database.read() as session:
+            iteration = session.get(Iteration, job.iteration_id)
+            if iteration is None:  # deleted meanwhile, and its job with it
+                return self._claim()
+            project = finding.project(session, iteration.project_id)
+            read = detection_dataset if holds_regions(project) else classification_dataset
+            dataset = read(self._context, session, iteration)
+            tags = [
+                {"id": tag.id, "name": tag.name, "type": tag.type} for tag in trained_tags(session, iteration)
+            ]
+            domain_id = iteration.domain_id or project.domain_id
+            return _Run(job.id, iteration.id, job.attempts, domain_id, dataset, tags)
+
+    def _take(self) -> Job | None:
+        """The oldest job, its attempt counted; those that were begun too often have failed."""
         with self._context.database.write() as session:
-            while True:
-                job = session.exec(select(Job).order_by(col(Job.created)).limit(1)).first()
-                if job is None:
-                    return None
+            jobs = select(Job).where(Job.kind == self.kind).order_by(col(Job.created))
+            for job in session.exec(jobs).all():
                 iteration = session.get(Iteration, job.iteration_id)
                 assert iteration is not None
-                project = session.get(Project, iteration.project_id)
-                assert project is not None
                 if job.attempts >= ATTEMPTS:
                     reason = f"The training was interrupted {job.attempts} times by the end of the emulator."
                     _fail(self._context, session, iteration, job, reason)
-                    session.flush()
                     continue
+                project = finding.project(session, iteration.project_id)
                 job.attempts += 1
                 # What the iteration was trained as is fixed when the training begins, as the service does.
                 iteration.domain_id = iteration.domain_id or project.domain_id
@@ -214,10 +205,15 @@ class TrainingRuns:
                 iteration.training_time_in_minutes = 1
                 iteration.last_modified = self._context.clock.now()
                 session.add_all((job, iteration))
-                dataset, tags = _dataset(self._context, session, iteration)
-                return _Run(job.id, iteration.id, job.attempts, iteration.domain_id, dataset, tags)
+                return job
+        return None
 
-    def _end(self, run: _Run, trained: "TrainedClassifier | None" = None, failure: str | None = None) -> None:
+    def _end(
+        self,
+        run: _Run,
+        trained: "TrainedClassifier | TrainedDetector | None" = None,
+        failure: str | None = None,
+    ) -> None:
         """Write down how a training ended. Nothing is written when the iteration was deleted meanwhile."""
         with self._context.database.write() as session:
             iteration, job = session.get(Iteration, run.iteration_id), session.get(Job, run.job_id)
@@ -244,45 +240,3 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
     iteration.last_modified = context.clock.now()
     session.add(iteration)
     session.delete(job)
-
-
-def _dataset(
-    context: "Context", session: Session, iteration: Iteration
-) -> tuple["ClassificationDataset", list[dict[str, str]]]:
-    """The images and tags of the iteration's revision.
-
-    Tags in the order of their names, not of their ids: the model may depend on the order, and must not
-    depend on ids, which are random.
-    """
-    from emulator.vision.classifier import ClassificationDataset, LabelledImage
-
-    at, project_id = iteration.revision, iteration.project_id
-
-    def alive(table: type[Tag] | type[Image] | type[ImageTag]) -> Any:
-        return (col(table.born) <= at) & (col(table.removed).is_(None) | (col(table.removed) > at))
-
-    tags = session.exec(select(Tag).where(Tag.project_id == project_id, alive(Tag))).all()
-    selected = iteration.selected_tags
-    tags = sorted((tag for tag in tags if not selected or tag.id in selected), key=lambda tag: tag.name)
-    index = {tag.id: position for position, tag in enumerate(tags)}
-    rows = session.execute(
-        select(Image.blob, ImageTag.tag_id)
-        .join(ImageTag, col(ImageTag.image_number) == Image.number)
-        .where(Image.project_id == project_id, alive(Image), alive(ImageTag))
-        .order_by(col(Image.number))
-    )
-    labels: dict[str, list[int]] = {}
-    for blob, tag_id in rows:
-        if tag_id in index:
-            labels.setdefault(blob, []).append(index[tag_id])
-    negative = [position for position, tag in enumerate(tags) if tag.type == "Negative"]
-    dataset = ClassificationDataset(
-        images=tuple(
-            LabelledImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image)))
-            for blob, of_image in labels.items()
-        ),
-        tags=tuple(tag.name for tag in tags),
-        multilabel=iteration.classification_type == "Multilabel",
-        negative=negative[0] if negative else None,
-    )
-    return dataset, [{"id": tag.id, "name": tag.name, "type": tag.type} for tag in tags]

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col
 
 from emulator.core import finding
-from emulator.store.tables import Image, ImageTag, Project, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class View:
     def is_workspace(self) -> bool:
         return self.revision is None
 
-    def holds(self, table: type[Image] | type[ImageTag] | type[Tag]) -> ColumnElement[bool]:
+    def holds(self, table: type[Image] | type[ImageTag] | type[Tag] | type[Region]) -> ColumnElement[bool]:
         """The condition that a row of `table` is in this view."""
         born: Any = col(table.born)
         removed: Any = col(table.removed)

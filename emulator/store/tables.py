@@ -1,8 +1,8 @@
 """The tables. Facts only; bytes lie in the blob folder under their SHA-256.
 
 Revisions instead of copies: each change to a project's workspace (images, tags) raises `Project.revision`.
-Rows of images, tags and image tags carry the revision in which they were born and the one in which they
-were removed, so that the workspace as an iteration saw it is ``born <= revision < removed``.
+Rows of images, tags, image tags and regions carry the revision in which they were born and the one in which
+they were removed, so that the workspace as an iteration saw it is ``born <= revision < removed``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,10 +23,20 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment(value)
+
+
+def microseconds(value: datetime) -> int:
+    """A UTC time as whole microseconds since 1970."""
+    return (value - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """The UTC time `value` microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=value)
 
 
 def _moment(nullable: bool = False) -> Any:
@@ -58,6 +68,8 @@ class Project(SQLModel, table=True):
     # Counted with every change, so that no count of the workspace ever walks the images.
     image_count: int = 0
     tagged_count: int = 0
+    # Raised when metadata of images change, which is no change to train on.
+    metadata_revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Tag(SQLModel, table=True):
@@ -136,6 +148,30 @@ class ImageTag(SQLModel, table=True):
     removed: int | None = None
 
 
+class Region(SQLModel, table=True):
+    """A box on an image of a detection project, lengths as parts of the image's width and height.
+
+    Whoever adds one sees to it that the image bears the tag.
+    """
+
+    __table_args__ = (
+        Index("ix_region_image", "image_number", "removed"),
+        Index("ix_region_tag", "tag_id", "removed", "image_number"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
+    tag_id: str = Field(foreign_key="tag.id", ondelete="CASCADE")
+    left: float
+    top: float
+    width: float
+    height: float
+    created: datetime = _moment()
+    born: int
+    removed: int | None = None
+
+
 class Iteration(SQLModel, table=True):
     """A trained (or training, or failed) iteration. `revision`: the workspace that it was trained on."""
 
@@ -177,21 +213,36 @@ class Iteration(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Long work that must survive: training today. Gone when it has ended either way."""
+    """Long work that must survive. Gone when it has ended either way.
+
+    kind: ``training`` (of `iteration_id`) or ``import`` (into `project_id`, `details` says from where).
+    """
 
     id: str = Field(primary_key=True)
     kind: str
-    iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
+    iteration_id: str | None = Field(default=None, foreign_key="iteration.id", ondelete="CASCADE")
     created: datetime = _moment()
     attempts: int = 0
     progress: float = 0.0
     step: str = "Waiting"
+    project_id: str | None = Field(default=None, foreign_key="project.id", ondelete="CASCADE")
+    details: dict[str, Any] | None = _json(nullable=True)
+
+
+class Usage(SQLModel, table=True):
+    """What counts against the quota of a pricing tier, by calendar month (``2026-03``)."""
+
+    month: str = Field(primary_key=True)
+    predictions: int = 0
 
 
 class StoredPrediction(SQLModel, table=True):
+    """A prediction and its image, kept for a while. uncertainty: 0 to 1, see `core.stored_predictions`."""
+
     __tablename__ = "stored_prediction"
     __table_args__ = (
-        Index("ix_stored_prediction_project", "project_id", "number"),
+        Index("ix_stored_prediction_newest", "project_id", "created", "number"),
+        Index("ix_stored_prediction_suggested", "project_id", "uncertainty", "number"),
         Index("ix_stored_prediction_blob", "blob"),
         Index("ix_stored_prediction_created", "created"),
     )
@@ -204,3 +255,5 @@ class StoredPrediction(SQLModel, table=True):
     application: str | None = None
     blob: str
     predictions: list[dict[str, Any]] = _json()
+    domain_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    uncertainty: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})

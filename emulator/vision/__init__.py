@@ -6,7 +6,10 @@ modules is cheap; NumPy, Pillow, ONNX Runtime and PyTorch are imported by the fu
 The modules, by who calls them:
 
 * everybody: `images` (decode, check and scale a picture), `recipes` (what a domain trains);
-* the server: `scoring` (run a trained model), `metrics` (performance figures of a training);
-* the worker process: `classifier` (train), and below it `networks`, `onnx_writer`, `base_weights`,
-  `features`, `feature_cache`, `folds`, `head`.
+* the server: `scoring` and `detection_scoring` (run a trained model), `metrics` and `detection_metrics`
+  (performance figures of a training);
+* the worker process: `classifier` and `detector` (train). Below both lie `networks`, `onnx_writer`, `folds`
+  and `training`; below the one `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`;
+  below the other `nanodet`, `torch_network`, `detection_training`, `detection_views`, `detection_loss`,
+  `detection_boxes` and `detection_calibration`.
 """

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +24,8 @@ from emulator.vision.head import (
 from emulator.vision.networks import with_classifier
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import QUICK, ClassifierRecipe
+from emulator.vision.training import TrainingFailed as TrainingFailed
+from emulator.vision.training import timed, write_atomically
 
 if TYPE_CHECKING:
     import numpy
@@ -40,10 +38,6 @@ EVALUATION_FILE = "evaluation.npz"
 
 # Where the time goes, roughly; progress is told along these shares.
 _FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
-
-
-class TrainingFailed(Exception):
-    """The training cannot give a model. The message tells the person who started it what to do."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +120,7 @@ def train_classifier(
     seconds: dict[str, float] = {}
     try:
         progress(0.0, "Looking at the images")
-        with _timed(seconds, "features"):
+        with timed(seconds, "features"):
             features = compute_features(
                 images,
                 backbone=recipe.backbone,
@@ -138,7 +132,7 @@ def train_classifier(
         readable = [image for image in images if image.key in features.plain]
         targets_NT = _targets(dataset, readable)
         _check_every_tag_has_images(dataset, targets_NT)
-        with _timed(seconds, "heads"):
+        with timed(seconds, "heads"):
             training_set = TrainingSet.of(
                 features,
                 [image.key for image in readable],
@@ -156,12 +150,12 @@ def train_classifier(
             )
             scale = calibrating_scale(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
         progress(_HEADS_DONE, "Writing the model")
-        with _timed(seconds, "writing"):
+        with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             held_out_NT = probabilities(held_out_logits_NT * scale, multilabel=dataset.multilabel)
             evaluation = _evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
-            _write_atomically(output / EVALUATION_FILE, evaluation)
-            _write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head.scaled(scale)))
+            write_atomically(output / EVALUATION_FILE, evaluation)
+            write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head.scaled(scale)))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (OSError, sqlite3.Error) as error:
@@ -273,24 +267,3 @@ def _evaluation_bytes(
         keys=numpy.array([image.key.encode("ascii") for image in images]),
     )
     return buffer.getvalue()
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either there completely, also after a power cut, or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[step] = time.perf_counter() - started

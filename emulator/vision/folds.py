@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 MOST_FOLDS = 5
 
 
-def stratified_folds(targets_NT: NDArray[numpy.bool_], seed: int) -> NDArray[numpy.int8]:
+def stratified_folds(
+    targets_NT: NDArray[numpy.bool_], seed: int, fold_count: int | None = None
+) -> NDArray[numpy.int8]:
     """Deal images out to folds so that each fold has its share of every tag.
 
     There are five folds, fewer where the smallest tag has fewer images, never fewer than two. Tags are dealt
@@ -21,6 +23,8 @@ def stratified_folds(targets_NT: NDArray[numpy.bool_], seed: int) -> NDArray[num
 
     Args:
         targets_NT: which image has which tag. Every tag has an image; images without tags are allowed.
+        fold_count: another number of folds, at most 127; a tag with fewer images is then missing from some,
+            and the first fold has it.
 
     Returns:
         The fold of each image, shape (N,), from 0.
@@ -29,7 +33,8 @@ def stratified_folds(targets_NT: NDArray[numpy.bool_], seed: int) -> NDArray[num
 
     image_count = len(targets_NT)
     images_per_tag = targets_NT.sum(axis=0)
-    fold_count = int(max(2, min(MOST_FOLDS, images_per_tag.min(initial=MOST_FOLDS))))
+    if fold_count is None:
+        fold_count = int(max(2, min(MOST_FOLDS, images_per_tag.min(initial=MOST_FOLDS))))
     folds = numpy.full(image_count, -1, numpy.int8)
     lacking_FT = numpy.tile(images_per_tag / fold_count, (fold_count, 1))
     lacking_F = numpy.full(fold_count, image_count / fold_count)

@@ -103,10 +103,10 @@ class Evaluation:
         per_tag = [
             TagFigures(
                 tag_index=tag,
-                precision=_ratio(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
-                precision_std=_deviation(correct_FT[:, tag], predicted_FT[:, tag]),
-                recall=_ratio(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
-                recall_std=_deviation(correct_FT[:, tag], actual_FT[:, tag]),
+                precision=ratio(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
+                precision_std=deviation(correct_FT[:, tag], predicted_FT[:, tag]),
+                recall=ratio(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
+                recall_std=deviation(correct_FT[:, tag], actual_FT[:, tag]),
                 average_precision=average_precision(self.probabilities_NT[:, tag], self.targets_NT[:, tag]),
             )
             for tag in range(self.targets_NT.shape[1])
@@ -114,10 +114,10 @@ class Evaluation:
         with_images = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
         return PerformanceFigures(
             per_tag=per_tag,
-            precision=_ratio(correct_FT.sum(), predicted_FT.sum()),
-            precision_std=_deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
-            recall=_ratio(correct_FT.sum(), actual_FT.sum()),
-            recall_std=_deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+            precision=ratio(correct_FT.sum(), predicted_FT.sum()),
+            precision_std=deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+            recall=ratio(correct_FT.sum(), actual_FT.sum()),
+            recall_std=deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
             average_precision=sum(tag.average_precision for tag in with_images) / max(1, len(with_images)),
         )
 
@@ -156,10 +156,12 @@ def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bo
     return float((gained * (found_at / predicted_at)).sum())
 
 
-def _ratio(part: int, whole: int) -> float:
+def ratio(part: int, whole: int) -> float:
+    """Part / whole; 0 where the whole is."""
     return float(part / whole) if whole else 0.0
 
 
-def _deviation(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
+def deviation(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
+    """Standard deviation of the ratio over the folds, without those whose whole is 0."""
     defined = wholes_F > 0
     return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0

@@ -1,8 +1,8 @@
 """Neural networks as data: one list of operations a network, and for each file format a writer of its own.
 
-Tensors are pictures (N, height, width, channels) or vectors (N, width); a writer may order the axes of
-pictures otherwise inside. Weights of convolutions are (output, input, height, width), of depthwise ones
-(channel, 1, height, width), of dense layers (input, output): the writers transpose from these.
+Tensors are pictures (N, height, width, channels), vectors (N, width) or rows (N, rows, width); a writer may
+order the axes of pictures otherwise inside. Weights of convolutions are (output, input, height, width), of
+depthwise ones (channel, 1, height, width), of dense layers (input, output): the writers transpose from these.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     FloatArray = NDArray[numpy.float32]
 
 OperationKind = Literal[
-    "normalise",  # (x - mean) x scale; from uint8 to float32
-    "convolution",  # padding as TensorFlow's "SAME"; batch norm folded in
+    "normalise",  # (x - mean) x scale, for all channels or for each; from uint8 to float32
+    "convolution",  # padding as TensorFlow's "SAME" or, if `centred`, equal on all sides; batch norm folded
     "depthwise_convolution",
     "add",
+    "concatenate",  # pictures of one size: channels of the first, then those of the next
+    "max_pool",  # 3 x 3 pixels, stride 2, one pixel around the picture that never wins
+    "resize",  # pictures `factor` times as large, bilinear, by the centres of pixels, not smoothed before
+    "points",  # pictures to rows: the pixels of the first line by line, then those of the next picture
     "global_average",  # mean over height and width
     "l2_normalise",  # each row to Euclidean length `scale`
     "dense",
@@ -42,25 +46,30 @@ class Operation:
     bias: str | None = None
     stride: int = 1
     relu6: bool = False
-    mean: float = 0.0
-    scale: float = 1.0
+    leak: float | None = None  # the slope below zero of a leaky ReLU after a convolution
+    centred: bool = False
+    factor: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network that takes RGB pictures of `resolution` x `resolution` pixels, 0..255, and gives vectors.
+    """A network that takes RGB pictures of `resolution` x `resolution` pixels, 0..255.
 
-    The last operation writes the output: `output_width` numbers for each picture.
+    `outputs` are the tensors that it gives, with the shape of each for one picture.
     """
 
     resolution: int
     operations: tuple[Operation, ...]
     weights: Mapping[str, FloatArray] = field(repr=False)
-    output_width: int
+    outputs: Mapping[str, tuple[int, ...]]
 
     @property
     def output(self) -> str:
-        return self.operations[-1].output
+        """The output of a network that has one."""
+        (name,) = self.outputs
+        return name
 
 
 INPUT = "image"
@@ -111,7 +120,7 @@ def efficientnet_lite(
             channels, block = out_channels, block + 1
     tensor = builder.convolve(tensor, "_conv_head", "_bn1", channels, _FEATURES, kernel=1)
     builder.append(Operation("global_average", (tensor,), "features"))
-    return Network(resolution, tuple(builder.operations), builder.weights, _FEATURES)
+    return Network(resolution, tuple(builder.operations), builder.weights, {"features": (_FEATURES,)})
 
 
 def with_classifier(
@@ -133,7 +142,7 @@ def with_classifier(
         backbone,
         operations=backbone.operations + head,
         weights={**backbone.weights, "head.weight": weight, "head.bias": bias},
-        output_width=weight.shape[1],
+        outputs={"probabilities": (weight.shape[1],)},
     )
 
 

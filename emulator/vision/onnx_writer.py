@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.vision.networks import INPUT, Network, Operation, same_padding
@@ -20,8 +20,8 @@ def onnx_bytes(network: Network, metadata: Mapping[str, str]) -> bytes:
     """Serialise a network to ONNX.
 
     The input "image" is uint8 (N, resolution, resolution, 3), RGB: the bytes of a decoded picture as they lie
-    in memory, so that nothing is left to do outside of the graph. The output, named as the network's last
-    tensor, is float32 (N, output_width). N is free.
+    in memory, so that nothing is left to do outside of the graph. The outputs, named as in the network, are
+    float32 (N, ...). N is free.
 
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
@@ -36,7 +36,10 @@ def onnx_bytes(network: Network, metadata: Mapping[str, str]) -> bytes:
         writer.nodes,
         "network",
         [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", side, side, 3])],
-        [helper.make_tensor_value_info(network.output, TensorProto.FLOAT, ["N", network.output_width])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+            for name, shape in network.outputs.items()
+        ],
         writer.initializers,
     )
     model = helper.make_model(
@@ -68,6 +71,17 @@ class _Writer:
             case "add":
                 self._sides[operation.output] = self._sides[operation.inputs[0]]
                 self._node("Add", operation.inputs, operation.output)
+            case "concatenate":
+                self._sides[operation.output] = self._sides[operation.inputs[0]]
+                self._node("Concat", operation.inputs, operation.output, axis=1)
+            case "max_pool":
+                self._sides[operation.output] = -(-self._sides[operation.inputs[0]] // 2)
+                window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+                self._node("MaxPool", operation.inputs, operation.output, **window)
+            case "resize":
+                self._resize(operation)
+            case "points":
+                self._points(operation)
             case "global_average":
                 pooled = f"{operation.output}.pooled"
                 self._node("GlobalAveragePool", operation.inputs, pooled)
@@ -89,17 +103,20 @@ class _Writer:
         self._sides[operation.output] = self._sides[operation.inputs[0]]
         self._node("Transpose", operation.inputs, f"{prefix}.planes", perm=[0, 3, 1, 2])
         self._node("Cast", (f"{prefix}.planes",), f"{prefix}.float", to=TensorProto.FLOAT)
-        mean = self._constant(f"{prefix}.mean", operation.mean)
+        mean = self._constant(f"{prefix}.mean", _for_planes(operation.mean))
         self._node("Sub", (f"{prefix}.float", mean), f"{prefix}.centred")
-        scale = self._constant(f"{prefix}.scale", operation.scale)
+        scale = self._constant(f"{prefix}.scale", _for_planes(operation.scale))
         self._node("Mul", (f"{prefix}.centred", scale), operation.output)
 
     def _convolution(self, operation: Operation) -> None:
         assert operation.weight is not None
         outputs, _, kernel, _ = self._network.weights[operation.weight].shape
         before, after, side = same_padding(self._sides[operation.inputs[0]], kernel, operation.stride)
+        if operation.centred:
+            before = after = kernel // 2
         self._sides[operation.output] = side
-        result = f"{operation.output}.linear" if operation.relu6 else operation.output
+        activated = operation.relu6 or operation.leak is not None
+        result = f"{operation.output}.linear" if activated else operation.output
         self._node(
             "Conv",
             (*operation.inputs, self._weight(operation.weight), self._weight(operation.bias)),
@@ -112,6 +129,30 @@ class _Writer:
         if operation.relu6:
             zero, six = self._constant("zero", 0.0), self._constant("six", 6.0)
             self._node("Clip", (result, zero, six), operation.output)
+        elif operation.leak is not None:
+            self._node("LeakyRelu", (result,), operation.output, alpha=operation.leak)
+
+    def _resize(self, operation: Operation) -> None:
+        (tensor,) = operation.inputs
+        self._sides[operation.output] = round(self._sides[tensor] * operation.factor)
+        scales = self._constant(f"scales.{operation.factor}", [1, 1, operation.factor, operation.factor])
+        self._node(
+            "Resize",
+            (tensor, "", scales),
+            operation.output,
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )
+
+    def _points(self, operation: Operation) -> None:
+        prefix = operation.output
+        channels = self._initializer("channels", [0, 0, -1], "int64")
+        flat = []
+        for tensor in operation.inputs:
+            flat.append(f"{prefix}.{tensor}")
+            self._node("Reshape", (tensor, channels), flat[-1])
+        self._node("Concat", tuple(flat), f"{prefix}.planes", axis=2)
+        self._node("Transpose", (f"{prefix}.planes",), prefix, perm=[0, 2, 1])
 
     def _l2_normalise(self, operation: Operation) -> None:
         prefix, (tensor,) = operation.output, operation.inputs
@@ -135,10 +176,18 @@ class _Writer:
         self.initializers.append(numpy_helper.from_array(self._network.weights[name], name))
         return name
 
-    def _constant(self, name: str, value: float) -> str:
+    def _constant(self, name: str, value: float | Sequence[Any]) -> str:
+        return self._initializer(name, value, "float32")
+
+    def _initializer(self, name: str, value: float | Sequence[Any], kind: str) -> str:
         import numpy
         from onnx import numpy_helper
 
         if all(tensor.name != name for tensor in self.initializers):
-            self.initializers.append(numpy_helper.from_array(numpy.array(value, numpy.float32), name))
+            self.initializers.append(numpy_helper.from_array(numpy.array(value, kind), name))
         return name
+
+
+def _for_planes(value: float | tuple[float, ...]) -> float | list[list[list[float]]]:
+    """A value for each channel, shaped to meet (N, channels, height, width)."""
+    return [[[each]] for each in value] if isinstance(value, tuple) else value

@@ -32,6 +32,47 @@ class ClassifierRecipe:
 
 QUICK = ClassifierRecipe()
 
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How a detector is trained: the head of NanoDet-g on its frozen body, with new layers for the tags.
+
+    Attributes:
+        resolution: side in pixels of the square that every picture is stretched to.
+        batch: views a step.
+        fewest_steps, most_steps, steps_an_image: how long it learns; the last decides within the first two.
+        warm_up_steps: steps until the learning rate is full; it then falls along a cosine.
+        rate, class_rate: full learning rates, of the layers that start from COCO and of the new ones.
+        enough_evaluated: so many images are predicted by heads that have not seen them, if it takes no more
+            than `most_evaluated_folds` heads, each without a fifth of the images.
+        most_in_fold: sets of which a fifth is more are divided into more parts.
+    """
+
+    resolution: int = 320
+    batch: int = 8
+    fewest_steps: int = 120
+    most_steps: int = 400
+    steps_an_image: int = 4
+    warm_up_steps: int = 15
+    rate: float = 1e-3
+    class_rate: float = 5e-3
+    enough_evaluated: int = 80
+    most_evaluated_folds: int = 3
+    most_in_fold: int = 200
+
+    def steps(self, image_count: int) -> int:
+        """Steps of a training on so many images."""
+        return min(self.most_steps, max(self.fewest_steps, self.steps_an_image * image_count))
+
+    def folds(self, image_count: int) -> tuple[int, int]:
+        """Into how many folds so many images are divided, and how many of them are evaluated."""
+        fold_count = min(100, max(5, -(-image_count // self.most_in_fold)))
+        evaluated = -(-self.enough_evaluated * fold_count // max(1, image_count))
+        return fold_count, min(self.most_evaluated_folds, evaluated)
+
+
+QUICK_DETECTOR = DetectorRecipe()
+
 # Every classification domain of the service trains the same way today: the pretrained network is a general
 # one, and none for food, landmarks or shops exists under a free licence. The table stays, so that a domain
 # can get its own.
@@ -58,3 +99,23 @@ def recipe_for_domain(domain_id: str) -> ClassifierRecipe:
         KeyError: the id is not that of a classification domain.
     """
     return _CLASSIFICATION_DOMAINS[domain_id.lower()]
+
+
+# All detection domains start from the one detector that comes under a free licence.
+_DETECTION_DOMAINS: dict[str, DetectorRecipe] = {
+    "da2e3a8a-40a5-4171-82f4-58522f70fbc1": QUICK_DETECTOR,  # General
+    "9c616dff-2e7d-ea11-af59-1866da359ce6": QUICK_DETECTOR,  # General [A1]
+    "1d8ffafe-ec40-4fb2-8f90-72b3b6cecea4": QUICK_DETECTOR,  # Logo
+    "3780a898-81c3-4516-81ae-3a139614e1f3": QUICK_DETECTOR,  # Products on Shelves
+    "a27d5ca5-bb19-49d8-a70a-fec086c47f5b": QUICK_DETECTOR,  # General (compact)
+    "7ec2ac80-887b-48a6-8df9-8b1357765430": QUICK_DETECTOR,  # General (compact) [S1]
+}
+
+
+def detector_recipe_for_domain(domain_id: str) -> DetectorRecipe:
+    """The recipe of a detection domain of the service, by its id in any case.
+
+    Raises:
+        KeyError: the id is not that of a detection domain.
+    """
+    return _DETECTION_DOMAINS[domain_id.lower()]

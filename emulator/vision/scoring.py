@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Pictures that are scored at a time. More of them than processors take the caches from each other, and a
 # fifth of what the server gets done.
-_processors = threading.BoundedSemaphore(os.cpu_count() or 1)
+processors = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 class ModelUnusable(Exception):
@@ -60,7 +60,7 @@ class ClassifierSession:
         Raises:
             ImageRejected: the bytes are no acceptable picture.
         """
-        with _processors:
+        with processors:
             scores: list[float] = self.score_pixels(stretched(data, self._resolution)[None])[0].tolist()
         return scores
 

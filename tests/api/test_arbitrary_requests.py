@@ -17,7 +17,7 @@ from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.versions import VERSIONS
 from tests.harness import PREDICTION_KEY, TRAINING_KEY, Service, judge, picture, test_settings
 
-TABLES = ("project", "tag", "image", "image_tag", "iteration", "job", "stored_prediction")
+TABLES = ("project", "tag", "image", "image_tag", "region", "iteration", "job", "stored_prediction")
 
 
 class World:

@@ -17,12 +17,14 @@ from tests.harness import (
 )
 
 RESET = "/_emulator/reset"
+NAMES = ("database", "disk", "trainings", "imports")
 
 
 @pytest.fixture
 def started(service: Service) -> Service:
-    """The service with the thread that carries out trainings, as in a live server."""
+    """The service with the threads that carry out trainings and imports, as in a live server."""
     service.context.training_runs.start()
+    service.context.project_imports.start()
     return service
 
 
@@ -32,13 +34,14 @@ def test_live_needs_nothing(service: Service) -> None:
 
 def test_ready(started: Service) -> None:
     answer = expect(started.request("GET", "/_emulator/health/ready", key=None))
-    assert answer == {"status": "ready", "checks": {"database": "ok", "disk": "ok", "trainings": "ok"}}
+    assert answer == {"status": "ready", "checks": dict.fromkeys(NAMES, "ok")}
 
 
 def test_not_ready_says_why(service: Service) -> None:
     answer = expect(service.request("GET", "/_emulator/health/ready", key=None), 503)
     assert answer["status"] == "not ready"
     assert "not running" in answer["checks"]["trainings"]
+    assert "not running" in answer["checks"]["imports"]
     assert answer["checks"]["database"] == "ok"
 
 

@@ -58,7 +58,13 @@ def codes_in_use() -> set[str]:
 @pytest.mark.parametrize("version", ALL_VERSIONS, ids=lambda version: f"{version.api}-{version.name}")
 def test_a_version_gets_only_codes_that_it_lists(version: Version) -> None:
     # These can be told to clients of a version alone that has what they are about.
-    of_later_operations = {"BadRequestImageMetadataKey": (3, 3), "BadRequestImageMetadataValue": (3, 3)} | {
+    of_later_operations = {
+        "BadRequestExportWhileTraining": (3, 2),
+        "BadRequestInvalidImportToken": (3, 2),
+        "BadRequestImageMetadataKey": (3, 3),
+        "BadRequestImageMetadataValue": (3, 3),
+        "BadRequestInvalidArtifactUri": (3, 3),
+    } | {
         f"BadRequestCustomBaseModel{what}": (3, 4)
         for what in ("IterationStatusNotCompleted", "DomainNotCompatible")
     }

@@ -183,8 +183,3 @@ def test_views_of_iterations_that_are_not_there(service: Service, path: str) -> 
         refused = service.refused("GET", f"{other}/{path}", params={"iterationId": iteration_id})
         assert refused == (404, "NotFoundIteration", "Invalid iteration")
     assert service.refused("GET", f"{other}/{path}", params={"iterationId": "x"})[1] == "BadRequestInvalidIds"
-
-
-def test_a_filter_language_that_is_not_there_yet_is_not_passed_over(service: Service, project: str) -> None:
-    refused = service.refused("GET", f"{project}/images", params={"$filter": "metadata=a eq 'b'"})
-    assert refused[:2] == (400, "BadRequestNotSupported")

@@ -8,7 +8,6 @@ from emulator.jobs.worker import WorkerDied
 from emulator.vision.classifier import TrainingFailed
 from tests.harness import NOWHERE, Service, picture, pictures, wait_until
 
-DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
 
 
@@ -48,11 +47,6 @@ def test_one_tag_beside_a_negative_one_is_enough(service: Service) -> None:
     service.images(project, pictures(5, "blue"), service.tag(project, "none", "Negative"))
     assert service.get(service.train(project))["status"] == "Completed"
     assert service.worker.jobs[0]["dataset"].negative is not None
-
-
-def test_detection_is_not_there_yet(service: Service) -> None:
-    project = service.project(domainId=DETECTION)
-    assert refused(service, project)[0] == "BadRequestNotSupported"
 
 
 @pytest.mark.parametrize(

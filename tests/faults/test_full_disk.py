@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from emulator.core import training_runs
+from emulator.core import job_threads, training_runs
 from emulator.store.database import StorageFull
 from tests.harness import Service, expect, files_body, picture, pictures, refusal, wait_until
 
@@ -132,7 +132,7 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
         really_end(*arguments, **keywords)
 
     monkeypatch.setattr(training_runs.TrainingRuns, "_end", no_room)
-    monkeypatch.setattr(training_runs, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
     service.context.training_runs.start()
     iteration = service.post(f"{project}/train")
     path = f"{project}/iterations/{iteration['id']}"

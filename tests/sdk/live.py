@@ -11,7 +11,7 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from msrest.authentication import ApiKeyCredentials
 from PIL import Image, ImageFilter
 
-from tests.harness import PREDICTION_KEY, TRAINING_KEY, wait_until
+from tests.harness import PATIENCE_SECONDS, PREDICTION_KEY, TRAINING_KEY, wait_until
 from tests.live_server import LiveServer
 from tests.sdk.judging import judged
 
@@ -30,14 +30,16 @@ class Emulator(LiveServer):
         return judged(CustomVisionPredictionClient(self.endpoint, credentials))
 
 
-def wait_until_trained(trainer: Any, project_id: str, iteration: Any) -> Any:
+def wait_until_trained(
+    trainer: Any, project_id: str, iteration: Any, patience_seconds: float = PATIENCE_SECONDS
+) -> Any:
     """The iteration once it is Completed, polled as Microsoft's samples poll it."""
 
     def ended() -> Any:
         now = trainer.get_iteration(project_id, iteration.id)
         return now if now.status != "Training" else None
 
-    trained = wait_until(ended, "the end of a training")
+    trained = wait_until(ended, "the end of a training", patience_seconds)
     assert trained.status == "Completed", trained.training_error_details
     return trained
 

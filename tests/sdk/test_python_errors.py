@@ -311,11 +311,8 @@ def test_a_second_negative_tag(job: Job) -> None:
     assert (status, code) == (400, "BadRequestMultipleNegativeTag")
 
 
-def test_operations_that_are_not_there_yet_say_so(job: Job) -> None:
-    for name, call, *arguments in (
-        ("ExportProject", job.trainer.export_project, job.project_id),
-        ("DetectImage", job.predictor.detect_image, job.project_id, "first", picture("Dusk", 9)),
-    ):
-        status, code, message = refusal(call, *arguments)
+def test_operations_for_the_other_kind_of_project(job: Job) -> None:
+    for call in (job.predictor.detect_image, job.predictor.detect_image_with_no_store):
+        status, code, message = refusal(call, job.project_id, "first", picture("Dusk", 9))
         assert (status, code) == (400, "BadRequestNotSupported")
-        assert name in message
+        assert message == "Invalid project type for operation."

@@ -7,8 +7,8 @@ import numpy
 import pytest
 from PIL import Image
 
-from emulator.vision import classifier as classifier_module
 from emulator.vision import features as features_module
+from emulator.vision import training as training_module
 from emulator.vision.classifier import (
     ClassificationDataset,
     LabelledImage,
@@ -295,7 +295,7 @@ def test_a_crash_while_writing_leaves_no_half_model(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(classifier_module.os, "fsync", full)
+    monkeypatch.setattr(training_module.os, "fsync", full)
 
     with pytest.raises(TrainingFailed, match="No space left"):
         train(patterns)

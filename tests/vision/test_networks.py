@@ -114,7 +114,7 @@ def test_features_of_zero_length_do_not_become_nan() -> None:
     silent = {name: numpy.zeros_like(weight) for name, weight in backbone.weights.items()}
     head = numpy.ones((1280, 2), numpy.float32), numpy.array([0.0, 1.0], numpy.float32)
     whole = with_classifier(
-        type(backbone)(backbone.resolution, backbone.operations, silent, backbone.output_width),
+        type(backbone)(backbone.resolution, backbone.operations, silent, backbone.outputs),
         *head,
         feature_length=10,
         multilabel=False,

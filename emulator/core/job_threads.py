@@ -1,0 +1,86 @@
+"""Threads that carry out long work, one job after the other: what trainings and imports have in common."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from sqlmodel import select
+
+from emulator.store.tables import Job
+
+if TYPE_CHECKING:
+    from emulator.core.context import Context
+
+# A job that a death of the process interrupted is begun so often in all, and then has failed.
+ATTEMPTS = 3
+# After trouble that may pass: a disk that was full, say.
+PAUSE_SECONDS = 30.0
+
+
+class JobThread:
+    """A thread for the jobs of one kind. Starts with `start`, ends with `stop`.
+
+    A subclass says which kind, and carries out the oldest job in `run_next`. Whatever a job brings, the
+    thread outlives it; `_postponed` says that jobs wait although `run_next` took none.
+    """
+
+    kind: str
+    name: str
+    seconds_to_stop: float
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._wake = threading.Event()
+        self._stopping = False
+        self._postponed = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin, with the jobs that an earlier process left."""
+        self.clean_up()
+        with self._context.database.read() as session:
+            waiting = session.exec(select(Job.id).where(Job.kind == self.kind).limit(1)).first()
+        self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
+        self._thread.start()
+        if waiting:
+            self._wake.set()
+
+    def notify(self) -> None:
+        """A job was added."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End without waiting for a job; it stays for the next start."""
+        self._stopping = True
+        self._wake.set()
+        self.interrupt()
+        if self._thread:
+            self._thread.join(timeout=self.seconds_to_stop)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def run_waiting(self) -> None:
+        """Carry out all jobs that wait, in the calling thread; tests need no other one."""
+        while not self._stopping and self.run_next():
+            pass
+
+    def clean_up(self) -> None:
+        """Remove what an earlier process left half done."""
+
+    def interrupt(self) -> None:
+        """Make the running job end soon: the process is about to."""
+
+    def run_next(self) -> bool:
+        """Carry out the oldest job; False when there is none."""
+        raise NotImplementedError
+
+    def _loop(self) -> None:
+        while True:
+            self._wake.wait(PAUSE_SECONDS if self._postponed else None)
+            self._wake.clear()
+            self._postponed = False
+            self.run_waiting()
+            if self._stopping:
+                return

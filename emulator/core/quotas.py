@@ -1,0 +1,188 @@
+"""What a pricing tier allows: how many projects, images, tags, iterations, predictions, and calls a second.
+
+The numbers are those that the service documents for its tiers. The emulator's own tier, ``unlimited``, has
+none of these limits; those on single requests (`limits`) hold in every tier.
+"""
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from emulator.core.errors import ServiceError
+from emulator.store.tables import Iteration, Project, Tag, Usage
+
+if TYPE_CHECKING:
+    from emulator.core.context import Context
+
+CallKind = Literal["training", "prediction, stored", "prediction, not stored", "other"]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A pricing tier; None: no limit. calls_per_second: by kind of call; no entry: no limit."""
+
+    name: str
+    projects: int | None = None
+    images_per_project: int | None = None
+    tags_per_project: int | None = None
+    iterations_per_project: int | None = None
+    predictions_per_month: int | None = None
+    calls_per_second: Mapping[CallKind, int] = field(default_factory=dict)
+
+
+TIERS: dict[str, Tier] = {
+    "unlimited": Tier("unlimited"),
+    "f0": Tier(
+        "F0",
+        projects=2,
+        images_per_project=5_000,
+        tags_per_project=50,
+        iterations_per_project=20,
+        predictions_per_month=10_000,
+        calls_per_second={
+            "training": 2,
+            "prediction, stored": 2,
+            "prediction, not stored": 2,
+            "other": 10,
+        },
+    ),
+    "s0": Tier(
+        "S0",
+        projects=100,
+        images_per_project=100_000,
+        tags_per_project=500,
+        iterations_per_project=20,
+        calls_per_second={
+            "training": 10,
+            "prediction, stored": 10,
+            "prediction, not stored": 20,
+            "other": 10,
+        },
+    ),
+}
+
+
+def check_project(context: "Context", session: Session) -> None:
+    """Raises ServiceError when one more project would be too many."""
+    most = context.tier.projects
+    if most is not None and (session.scalar(select(func.count()).select_from(Project)) or 0) >= most:
+        raise ServiceError("BadRequestExceedProjectLimit", _all_there_is(context, "projects", most))
+
+
+def check_tag(context: "Context", session: Session, project_id: str) -> None:
+    """Raises ServiceError when one more tag in the workspace would be too many."""
+    most = context.tier.tags_per_project
+    if most is None:
+        return
+    here = (
+        select(func.count()).select_from(Tag).where(Tag.project_id == project_id, col(Tag.removed).is_(None))
+    )
+    if (session.scalar(here) or 0) >= most:
+        message = _all_there_is(context, "tags in a project", most)
+        raise ServiceError("BadRequestExceedTagPerProjectLimit", message)
+
+
+def check_iteration(context: "Context", session: Session, project_id: str) -> None:
+    """Raises ServiceError when one more iteration would be too many."""
+    most = context.tier.iterations_per_project
+    if most is None:
+        return
+    here = select(func.count()).select_from(Iteration).where(Iteration.project_id == project_id)
+    if (session.scalar(here) or 0) >= most:
+        message = _all_there_is(context, "iterations in a project", most)
+        raise ServiceError("BadRequestExceedIterationPerProjectLimit", message)
+
+
+def has_room_for_image(context: "Context", project: Project) -> bool:
+    """Whether the workspace may have one more image."""
+    most = context.tier.images_per_project
+    return most is None or project.image_count < most
+
+
+def check_import(context: "Context", image_count: int, tag_count: int) -> None:
+    """Raises ServiceError when a project with so many images and tags would be too large."""
+    tier = context.tier
+    if tier.tags_per_project is not None and tag_count > tier.tags_per_project:
+        message = _all_there_is(context, "tags in a project", tier.tags_per_project)
+        raise ServiceError("BadRequestExceedTagPerProjectLimit", message)
+    if tier.images_per_project is not None and image_count > tier.images_per_project:
+        message = _all_there_is(context, "images in a project", tier.images_per_project)
+        raise ServiceError("BadRequestExceededQuota", message)
+
+
+def _all_there_is(context: "Context", what: str, most: int) -> str:
+    return f"The pricing tier {context.tier.name} allows {most} {what}."
+
+
+class MonthIsUsedUp(Exception):
+    """All predictions of this month have been made. days: until the next month, at least 1."""
+
+    def __init__(self, tier: Tier, days: int) -> None:
+        super().__init__(f"{tier.name}: {tier.predictions_per_month} predictions a month")
+        self.tier = tier
+        self.days = days
+
+
+def check_month(context: "Context") -> None:
+    """Raises MonthIsUsedUp when one more prediction in this month would be too many."""
+    most = context.tier.predictions_per_month
+    if most is None:
+        return
+    now = context.clock.now()
+    with context.database.read() as session:
+        usage = session.get(Usage, _month(now))
+    if (usage.predictions if usage else 0) >= most:
+        ends = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=now.tzinfo)
+        raise MonthIsUsedUp(context.tier, max(1, math.ceil((ends - now).total_seconds() / 86400)))
+
+
+def count_prediction(context: "Context") -> None:
+    """One more prediction was made in this month; counted where it matters."""
+    if context.tier.predictions_per_month is None:
+        return
+    month = _month(context.clock.now())
+    with context.database.write() as session:
+        usage = session.get(Usage, month) or Usage(month=month)
+        usage.predictions += 1
+        session.add(usage)
+
+
+def _month(now: datetime) -> str:
+    return f"{now:%Y-%m}"
+
+
+class TooManyCalls(Exception):
+    """A call that came too early. seconds: after which it may be repeated, at least 1."""
+
+    def __init__(self, tier: Tier, seconds: int) -> None:
+        super().__init__(f"{tier.name}: again in {seconds} s")
+        self.tier = tier
+        self.seconds = seconds
+
+
+class CallRates:
+    """Token buckets, one for each kind of call: as many calls at once as a second allows, then one by one."""
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+        self._buckets: dict[CallKind, tuple[float, datetime]] = {}
+        self._lock = threading.Lock()
+
+    def admit(self, kind: CallKind, now: datetime) -> None:
+        """Let a call pass. Raises TooManyCalls, which costs nothing."""
+        rate = self._tier.calls_per_second.get(kind)
+        if rate is None:
+            return
+        with self._lock:
+            level, since = self._buckets.get(kind, (float(rate), now))
+            level = min(float(rate), level + rate * max(0.0, (now - since).total_seconds()))
+            if level < 1:
+                self._buckets[kind] = level, now
+                raise TooManyCalls(self._tier, max(1, math.ceil((1 - level) / rate)))
+            self._buckets[kind] = level - 1, now

@@ -1,0 +1,138 @@
+"""From what a detection network says to boxes: points, decoding, suppression of doubles. NumPy alone.
+
+Boxes are (left, top, right, bottom) here, in fractions of the picture's sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from emulator.vision.nanodet import DISTANCE_BINS, STRIDES
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+# What is less probable than this is not reported; the service's answers end there too.
+SCORE_FLOOR = 0.01
+# Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes.
+OVERLAP_OF_DOUBLES = 0.5
+MOST_BOXES = 200
+# So many of the most probable candidates are looked at: enough for `MOST_BOXES` objects in any picture that
+# has them, and a bound on the work for one that has none.
+_MOST_CANDIDATES = 1000
+
+
+@dataclass(frozen=True)
+class DetectedBox:
+    """An object that a model sees: its tag, as an index into the model's labels, how sure the model is, 0..1,
+    and where it is, as fractions of the upright picture's sides. It lies inside of the picture."""
+
+    tag_index: int
+    probability: float
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@lru_cache(maxsize=8)
+def points(resolution: int) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:
+    """Centres (P, 2), as x and y, and strides (P,) of the network's points, in pixels of its input."""
+    import numpy
+
+    centres, strides = [], []
+    for stride in STRIDES:
+        along = (numpy.arange(resolution // stride, dtype=numpy.float32) + 0.5) * stride
+        x, y = numpy.meshgrid(along, along)
+        centres.append(numpy.stack([x.ravel(), y.ravel()], axis=1))
+        strides.append(numpy.full(x.size, stride, numpy.float32))
+    return numpy.concatenate(centres), numpy.concatenate(strides)
+
+
+def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> list[DetectedBox]:
+    """The boxes of one picture, the most probable first.
+
+    At most `MOST_BOXES`, none below `SCORE_FLOOR`. Doubles are suppressed within a tag only: as with the
+    service, one box may be reported under two tags.
+
+    Args:
+        scores_PT: probability of each tag at each point.
+        distances_PD: the four distributions of distances at each point, before softmax.
+        resolution: side of the network's input in pixels.
+    """
+    import numpy
+
+    candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
+    scores = scores_PT[candidates, tags]
+    order = numpy.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    candidates, tags, scores = candidates[order], tags[order], scores[order]
+    boxes = decoded(distances_PD[candidates], candidates, resolution).clip(0, 1)
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    boxes, tags, scores = boxes[visible], tags[visible], scores[visible]
+    kept = without_doubles(boxes, tags)
+    rows = numpy.concatenate([boxes[kept, :2], boxes[kept, 2:] - boxes[kept, :2]], axis=1).tolist()
+    return [
+        DetectedBox(tag, score, *row)
+        for tag, score, row in zip(tags[kept].tolist(), scores[kept].tolist(), rows, strict=True)
+    ]
+
+
+def decoded(distances_CD: Array, candidates: NDArray[numpy.integer], resolution: int) -> Array:
+    """Boxes (C, 4) of the points with these numbers; they may reach beyond the picture."""
+    import numpy
+
+    centres, strides = points(resolution)
+    exponents = distances_CD.reshape(-1, 4, DISTANCE_BINS)
+    weights = numpy.exp(exponents - exponents.max(axis=2, keepdims=True))
+    bins = numpy.arange(DISTANCE_BINS, dtype=numpy.float32)
+    reach = (weights @ bins) / weights.sum(axis=2) * strides[candidates, None]
+    middle = centres[candidates]
+    boxes: Array = numpy.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], axis=1) / resolution
+    return boxes
+
+
+def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
+    """Greedy non-maximum suppression within each tag: rows that stay, of boxes sorted by falling score.
+
+    It ends with `MOST_BOXES` rows.
+    """
+    import numpy
+
+    left, top, right, bottom = (numpy.ascontiguousarray(side) for side in boxes.T)
+    areas = (right - left) * (bottom - top)
+    alive = numpy.ones(len(boxes), bool)
+    kept: list[int] = []
+    for row in range(len(boxes)):
+        if not alive[row]:
+            continue
+        kept.append(row)
+        if len(kept) == MOST_BOXES:
+            break
+        width = (numpy.minimum(right[row], right) - numpy.maximum(left[row], left)).clip(0)
+        height = (numpy.minimum(bottom[row], bottom) - numpy.maximum(top[row], top)).clip(0)
+        shared = width * height
+        double = shared > OVERLAP_OF_DOUBLES * (areas[row] + areas - shared)
+        alive &= ~(double & (tags == tags[row]))
+    return kept
+
+
+def overlaps(some: Array, others: Array) -> Array:
+    """Intersection over union of each of some boxes with each of the others, (S, O); 0 for boxes without
+    area."""
+    import numpy
+
+    sides = numpy.minimum(some[:, None, 2:], others[None, :, 2:]) - numpy.maximum(
+        some[:, None, :2], others[None, :, :2]
+    )
+    shared = sides.clip(0).prod(axis=2)
+    areas_some, areas_others = (
+        (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1) for boxes in (some, others)
+    )
+    union = areas_some[:, None] + areas_others[None, :] - shared
+    result: Array = shared / numpy.maximum(union, numpy.finfo(union.dtype).tiny)
+    return result

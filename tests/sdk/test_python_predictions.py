@@ -1,0 +1,63 @@
+"""Stored predictions, metadata and artifacts through every version of the official Python SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.conftest import FileServer
+from tests.sdk.live import Emulator
+from tests.sdk.programs import run_main_job
+from tests.sdk.test_python_versions import CURRENT, REPOSITORY, sdk_folder
+
+_TOKEN = [
+    "session",
+    "continuation",
+    "maxCount",
+    "orderBy",
+    "tags",
+    "iterationId",
+    "startTime",
+    "endTime",
+    "application",
+]
+_PROPERTIES = [
+    "resizedImageUri",
+    "thumbnailUri",
+    "originalImageUri",
+    "domain",
+    "id",
+    "project",
+    "iteration",
+    "created",
+    "predictions",
+]
+_PREDICTION = ["probability", "tagId", "tagName"]
+_SINCE_3_3 = {
+    "prediction": [*_PREDICTION, "tagType"],
+    "status of missing": 207,
+    "metadata": [207, "application/octet-stream"],
+}
+_BEFORE = {"prediction": _PREDICTION, "status of missing": 200, "metadata": None}
+LOOKS = {"1.0.0": _BEFORE, "2.0.0": _BEFORE, "3.0.0": _SINCE_3_3, CURRENT: _SINCE_3_3}
+
+
+@pytest.mark.parametrize("version", LOOKS)
+def test_predictions(emulator: Emulator, file_server: FileServer, version: str) -> None:
+    path = [str(REPOSITORY)] if version == CURRENT else [str(sdk_folder(version)), str(REPOSITORY)]
+    output = run_main_job(
+        [sys.executable, str(Path(__file__).with_name("predictions_job.py"))],
+        emulator,
+        file_server,
+        PYTHONPATH=os.pathsep.join(path),
+    )
+    assert json.loads(output.splitlines()[-1]) == {
+        "token": _TOKEN,
+        "properties": _PROPERTIES,
+        "refused": "BadRequestPredictionInvalidQueryParameters",
+        **LOOKS[version],
+    }

@@ -1,0 +1,118 @@
+"""Detectors in the server: what they answer, and which files they are not."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from emulator.vision.base_weights import backbone_network
+from emulator.vision.classifier import TrainedClassifier
+from emulator.vision.detection_boxes import MOST_BOXES, SCORE_FLOOR
+from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.images import ImageRejected
+from emulator.vision.nanodet import detection_network, published_weights
+from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.scoring import ClassifierSession, ModelUnusable
+from tests.vision.pictures import drawn, encoded, photograph
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published network with its 80 tags: it sees much, if little of it well, in every picture."""
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    metadata = {
+        "emulator.task": "detection",
+        "emulator.labels": json.dumps([f"tag {number}" for number in range(80)]),
+        "emulator.resolution": json.dumps(SIDE),
+    }
+    path.write_bytes(onnx_bytes(detection_network(published_weights(), SIDE), metadata))
+    return path
+
+
+def test_boxes_are_inside_and_in_order(model_path: Path) -> None:
+    found = DetectorSession(model_path).score(encoded(photograph()))
+
+    assert 2 <= len(found) <= MOST_BOXES
+    assert [box.probability for box in found] == sorted((box.probability for box in found), reverse=True)
+    for box in found:
+        assert SCORE_FLOOR <= box.probability <= 1
+        assert 0 <= box.tag_index < 80
+        assert box.left >= 0
+        assert box.top >= 0
+        assert box.width > 0
+        assert box.height > 0
+        assert box.left + box.width <= 1 + 1e-6
+        assert box.top + box.height <= 1 + 1e-6
+        assert all(type(value) is float for value in (box.probability, box.left, box.width))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_threads_get_the_boxes_of_one(model_path: Path, threads: int) -> None:
+    session = DetectorSession(model_path, threads)
+    pictures = [encoded(photograph(seed=seed)) for seed in range(6)]
+    expected = [session.score(picture) for picture in pictures]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(session.score, pictures)) == expected
+
+
+def test_labels_and_content_instead_of_a_file(model_path: Path) -> None:
+    session = DetectorSession(model_path.read_bytes())
+
+    assert (session.labels[3], len(session.labels), session.resolution) == ("tag 3", 80, SIDE)
+
+
+def test_what_is_no_picture_is_refused(model_path: Path) -> None:
+    with pytest.raises(ImageRejected):
+        DetectorSession(model_path).score(b"not a picture")
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx", b"\x08\x08" * 50])
+def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+
+    with pytest.raises(ModelUnusable, match="not a detector"):
+        DetectorSession(path)
+
+
+def test_classifiers_and_detectors_are_told_apart(trained: TrainedClassifier, model_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match=r"emulator\.task"):
+        DetectorSession(trained.model_path)
+    with pytest.raises(ModelUnusable, match="not a classifier"):
+        ClassifierSession(model_path)
+
+
+def test_a_model_with_another_task_is_refused() -> None:
+    other = onnx_bytes(backbone_network("efficientnet-lite0", 224), {"emulator.task": "dreaming"})
+
+    with pytest.raises(ModelUnusable, match="another task"):
+        DetectorSession(other)
+
+
+def test_scoring_needs_neither_torch_nor_onnx(model_path: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(encoded(drawn("dots", 1)))
+    code = """
+import sys
+from pathlib import Path
+sys.modules["torch"] = sys.modules["onnx"] = None
+from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+model, picture = map(Path, sys.argv[1:])
+print(len(DetectorSession(model).score(picture.read_bytes())) >= 0)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(model_path), str(picture)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert (finished.stdout, finished.stderr) == ("True\n", "")

@@ -131,6 +131,8 @@ class FakeWorker:
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
         train = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
         future: Future[Any] = Future()
+        if fn.__name__ not in train:
+            return self._run(future, fn, *args, **kwargs)
         self.jobs.append(
             {
                 "train": train[fn.__name__],
@@ -144,6 +146,18 @@ class FakeWorker:
             self.waiting.append(future)
         else:
             self.finish(future)
+        return future
+
+    def _run(self, future: "Future[Any]", fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A job that is no training runs as it is; held, it never ends."""
+        if self.held:
+            return future
+        try:
+            if self.failures:
+                raise self.failures.pop(0)
+            future.set_result(fn(*args, **kwargs, progress=lambda fraction, text: None))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
         return future
 
     def release(self) -> None:

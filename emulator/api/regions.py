@@ -1,10 +1,11 @@
-"""CreateImageRegions, DeleteImageRegions; the regions of images in uploads."""
+"""CreateImageRegions, DeleteImageRegions, GetImageRegionProposals; the regions of images in uploads."""
 
 from collections.abc import Sequence
 
+from emulator.api import shapes
 from emulator.api.calls import Answer, Call, handles
 from emulator.contract import models, requests
-from emulator.core import regions
+from emulator.core import region_proposals, regions
 from emulator.core.errors import ServiceError
 from emulator.core.regions import Box
 
@@ -46,6 +47,13 @@ def create_image_regions(call: Call) -> Answer:
 @handles("DeleteImageRegions")
 def delete_image_regions(call: Call) -> None:
     regions.delete(call.context, call.id("projectId"), call.guids("regionIds", required=True))
+
+
+@handles("GetImageRegionProposals")
+def get_image_region_proposals(call: Call) -> models.ImageRegionProposal:
+    project_id, image_id = call.id("projectId"), call.id("imageId")
+    found = region_proposals.propose(call.context, project_id, image_id)
+    return shapes.region_proposals(project_id, image_id, found)
 
 
 def boxes_of_uploads(

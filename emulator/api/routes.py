@@ -22,6 +22,7 @@ from emulator.api import (  # noqa: F401
     projects,
     regions,
     stored_predictions,
+    suggestions,
     tags,
     training,
 )

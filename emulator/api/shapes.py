@@ -8,9 +8,10 @@ from emulator.core import domains
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
-from emulator.core.predictions import Predicted, stored_probabilities
+from emulator.core.predictions import Predicted
 from emulator.core.regions import RegionOnImage
-from emulator.core.scores import BoundingBox, TagProbability
+from emulator.core.scores import BoundingBox, TagProbability, from_stored
+from emulator.core.suggestions import SuggestedImage
 from emulator.store import tables
 
 # Statuses that came with a version, and what older ones send instead.
@@ -133,8 +134,48 @@ def stored_prediction(call: Call, row: tables.StoredPrediction) -> models.Stored
         row.project_id,
         row.iteration_id,
         row.created,
-        predictions(stored_probabilities(row)),
+        predictions(from_stored(row.predictions)),
     )
+
+
+def suggestion(item: SuggestedImage) -> models.SuggestedTagAndRegion:
+    return models.SuggestedTagAndRegion(
+        item.image.id,
+        item.image.project_id,
+        item.iteration_id,
+        item.created,
+        predictions(item.probabilities),
+        item.uncertainty,
+    )
+
+
+def stored_suggestion(call: Call, item: SuggestedImage) -> models.StoredSuggestedTagAndRegion:
+    row = item.image
+    stored = _uri(call, row.project_id, row.id, "i")
+    return models.StoredSuggestedTagAndRegion(
+        row.width,
+        row.height,
+        stored,
+        _uri(call, row.project_id, row.id, "t"),
+        stored,
+        item.domain_id,
+        row.id,
+        row.project_id,
+        item.iteration_id,
+        item.created,
+        predictions(item.probabilities),
+        item.uncertainty,
+    )
+
+
+def region_proposals(
+    project_id: str, image_id: str, found: Sequence[tuple[float, BoundingBox]]
+) -> models.ImageRegionProposal:
+    proposals = [
+        models.RegionProposal(confidence, models.BoundingBox(box.left, box.top, box.width, box.height))
+        for confidence, box in found
+    ]
+    return models.ImageRegionProposal(project_id, image_id, proposals)
 
 
 def image_performance(call: Call, item: EvaluatedImage) -> models.ImagePerformance:

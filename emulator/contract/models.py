@@ -27,6 +27,7 @@ def shape(cls: type[_Shape]) -> type[_Shape]:
 
 Zulu = Annotated[datetime, Rule(format="zulu")]
 Naive = Annotated[datetime, Rule(format="naive")]
+Double = Annotated[float, Rule(format="float64")]
 
 
 @shape
@@ -263,6 +264,19 @@ class BoundingBox:
 
 
 @shape
+class RegionProposal:
+    confidence: float
+    bounding_box: BoundingBox
+
+
+@shape
+class ImageRegionProposal:
+    project_id: str
+    image_id: str
+    proposals: list[RegionProposal]
+
+
+@shape
 class Prediction:
     probability: float
     tag_id: str
@@ -317,6 +331,48 @@ class PredictionQueryToken:
 class PredictionQueryResult:
     token: PredictionQueryToken
     results: list[StoredImagePrediction]
+
+
+@shape
+class SuggestedTagAndRegion:
+    id: str
+    project: str
+    iteration: str
+    created: Zulu
+    predictions: list[Prediction]
+    prediction_uncertainty: Double
+
+
+@shape
+class StoredSuggestedTagAndRegion:
+    width: int
+    height: int
+    resized_image_uri: str
+    thumbnail_uri: str
+    original_image_uri: str
+    domain: str
+    id: str
+    project: str
+    iteration: str
+    created: Naive
+    predictions: list[Prediction]
+    prediction_uncertainty: Double
+
+
+@shape
+class SuggestedTagAndRegionQueryToken:
+    tag_ids: list[str] | None
+    threshold: Double
+    session: str | None
+    continuation: str | None
+    max_count: int
+    sort_by: str
+
+
+@shape
+class SuggestedTagAndRegionQuery:
+    token: SuggestedTagAndRegionQueryToken
+    results: list[StoredSuggestedTagAndRegion]
 
 
 @shape

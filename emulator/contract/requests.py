@@ -118,6 +118,18 @@ class PredictionQueryToken(Body):
     application: str | None = None
 
 
+class TagFilter(Body):
+    tag_ids: list[Guid] | None = None
+    threshold: float | None = None
+
+
+class SuggestedImageQuery(TagFilter):
+    session: str | None = None
+    continuation: str | None = None
+    max_count: int | None = None
+    sort_by: str | None = None
+
+
 class ImageTagCreateEntry(Body):
     image_id: Guid
     tag_id: Guid

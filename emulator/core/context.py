@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emulator.core.models import ModelCache
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
+    from emulator.core.region_proposals import ProposalModel
     from emulator.core.training_runs import TrainingRuns
 
 
@@ -73,6 +74,7 @@ class Context:
     tier: Tier = TIERS["unlimited"]
     positions: "PositionCache" = field(init=False)
     models: "ModelCache" = field(init=False)
+    proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
     project_imports: "ProjectImports" = field(init=False)
 
@@ -85,9 +87,11 @@ class Context:
         from emulator.core.models import ModelCache
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
+        from emulator.core.region_proposals import ProposalModel
         from emulator.core.training_runs import TrainingRuns
 
         self.positions = PositionCache()
         self.models = ModelCache(self.blobs)
+        self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
         self.project_imports = ProjectImports(self)

@@ -1,13 +1,14 @@
 """Revisions of a workspace: raising them, and which of the past are still needed."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, text, update
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag
+from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Suggestion, Tag
 
 
 def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
@@ -56,6 +57,14 @@ def remove_regions(
     unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
     session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
     session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
+
+
+def forget_suggestions(session: Session, numbers: Collection[int] | Select[Any]) -> None:
+    """Drop what models propose for images that are tagged now, or no longer there."""
+    session.execute(
+        delete(Suggestion).where(col(Suggestion.image_number).in_(numbers)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def discount(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:

@@ -128,9 +128,9 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
             else:
                 outcome.exceeded.append((image_id, tag_id))
         if outcome.created:
-            history.next_revision(
-                context, project, {images[image_id].number or 0 for image_id, _ in outcome.created}
-            )
+            touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
+            history.next_revision(context, project, touched)
+            history.forget_suggestions(session, touched)
             session.add(project)
     return outcome
 

@@ -176,6 +176,8 @@ def _insert(
             if any(item.changed for item in prepared):
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
                 history.next_revision(context, project, touched)
+                images = [result.image for result in results if result.image is not None]
+                history.forget_suggestions(session, [item.image.number or 0 for item in images if item.tags])
             _forget_predictions(session, project, prepared, results)
             session.add(project)
     except BaseException:
@@ -330,6 +332,7 @@ def _leave_workspace(session: Session, here: list[ColumnElement[bool]], revision
     """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
     numbers = select(Image.number).where(*here)
     history.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
+    history.forget_suggestions(session, numbers)
     session.execute(
         update(ImageTag)
         .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))

@@ -1,7 +1,8 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
 import logging
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
 from emulator.core.limits import MEGABYTE, STORED_PREDICTION_DAYS
-from emulator.core.scores import BoundingBox, TagProbability
+from emulator.core.scores import TagProbability
 from emulator.core.stored_predictions import checked_application, uncertainty
 from emulator.core.sweeping import sweep_blobs
 from emulator.store.database import StorageFull
@@ -135,7 +136,7 @@ def _score(
             f"The image has {len(data)} bytes; at most {limit // MEGABYTE} MB are allowed.",
         )
     try:
-        probabilities = _probabilities(context, iteration, data)
+        probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
         # Unpublished and deleted between the look-up and now.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
@@ -149,7 +150,11 @@ def _score(
     return predicted
 
 
-def _probabilities(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
+def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
+    """What the model of a trained iteration says of an image.
+
+    Raises ImageRejected (of `emulator.vision.images`), FileNotFoundError when the iteration is no more.
+    """
     assert iteration.model_blob is not None
     assert iteration.model_tags is not None
     if domains.get(iteration.domain_id or "").type == "ObjectDetection":
@@ -157,6 +162,15 @@ def _probabilities(context: Context, iteration: Iteration, data: bytes) -> list[
         return scores.of_detector(iteration.model_tags, boxes)
     probabilities = context.models.classifier(iteration.model_blob).score(data)
     return scores.of_classifier(iteration.model_tags, probabilities)
+
+
+def uncertainty_of(iteration: Iteration, probabilities: Sequence[TagProbability]) -> float:
+    """How unsure the model of an iteration was when it said this: 0 to 1."""
+    return uncertainty(
+        [item.probability for item in probabilities],
+        exclusive=iteration.classification_type == "Multiclass"
+        and domains.get(iteration.domain_id or "").type == "Classification",
+    )
 
 
 def _rejection(rejected: Any, prediction_id: str) -> tuple[str, str]:
@@ -176,16 +190,7 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
         created=predicted.created,
         application=application,
         blob="",
-        predictions=[
-            {
-                "tagId": item.tag_id,
-                "tagName": item.tag_name,
-                "tagType": item.tag_type,
-                "probability": item.probability,
-                **({"boundingBox": astuple(item.box)} if item.box else {}),
-            }
-            for item in predicted.probabilities
-        ],
+        predictions=scores.to_stored(predicted.probabilities),
     )
     try:
         row.blob = context.blobs.put(data)
@@ -196,30 +201,13 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
                 dropped.add(row.blob)  # its project was deleted meanwhile
             else:
                 row.domain_id = iteration.domain_id or ""
-                row.uncertainty = uncertainty(
-                    [item.probability for item in predicted.probabilities],
-                    exclusive=iteration.classification_type == "Multiclass",
-                )
+                row.uncertainty = uncertainty_of(iteration, predicted.probabilities)
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
                 session.add(row)
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
-
-
-def stored_probabilities(row: StoredPrediction) -> list[TagProbability]:
-    """What was predicted, as it was answered."""
-    return [
-        TagProbability(
-            item["tagId"],
-            item["tagName"],
-            item["tagType"],
-            item["probability"],
-            BoundingBox(*item["boundingBox"]) if "boundingBox" in item else None,
-        )
-        for item in row.predictions
-    ]
 
 
 def _drop_expired(context: Context, session: Session) -> set[str]:

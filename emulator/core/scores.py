@@ -1,8 +1,8 @@
 """What a model says of an image, by tag."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.vision.detection_boxes import DetectedBox
@@ -50,4 +50,32 @@ def of_detector(tags: Sequence[dict[str, str]], boxes: Sequence["DetectedBox"]) 
             BoundingBox(box.left, box.top, box.width, box.height),
         )
         for box in ordered
+    ]
+
+
+def to_stored(scores: Sequence[TagProbability]) -> list[dict[str, Any]]:
+    """As rows of the database keep them."""
+    return [
+        {
+            "tagId": item.tag_id,
+            "tagName": item.tag_name,
+            "tagType": item.tag_type,
+            "probability": item.probability,
+            **({"boundingBox": astuple(item.box)} if item.box else {}),
+        }
+        for item in scores
+    ]
+
+
+def from_stored(rows: Sequence[dict[str, Any]]) -> list[TagProbability]:
+    """The reverse of `to_stored`."""
+    return [
+        TagProbability(
+            item["tagId"],
+            item["tagName"],
+            item["tagType"],
+            item["probability"],
+            BoundingBox(*item["boundingBox"]) if "boundingBox" in item else None,
+        )
+        for item in rows
     ]

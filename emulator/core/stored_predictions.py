@@ -29,7 +29,7 @@ from emulator.core.sweeping import sweep_blobs
 from emulator.store.tables import Moment, StoredPrediction, microseconds, moment
 
 ORDERS = ("Newest", "Oldest", "Suggested")
-_SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
+SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
 _FLOAT32 = struct.Struct("<f")
 
 
@@ -183,7 +183,7 @@ def _check(wanted: PredictionQuery) -> None:
             raise _invalid("The thresholds of a tag must lie from 0 to 1, the lower one first.")
     if wanted.start and wanted.end and wanted.start > wanted.end:
         raise _invalid("startTime is after endTime.")
-    if wanted.session and not _SESSION.fullmatch(wanted.session):
+    if wanted.session and not SESSION.fullmatch(wanted.session):
         raise _invalid("The session is not one that an answer gave.")
 
 
@@ -221,14 +221,14 @@ def _conditions(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
             .select_from(entry)
             .where(
                 func.json_extract(entry.c.value, "$.tagId") == tag.tag_id,
-                probability >= _single(tag.minimum),
-                probability <= _single(tag.maximum),
+                probability >= single_precision(tag.minimum),
+                probability <= single_precision(tag.maximum),
             )
         )
     return conditions
 
 
-def _single(value: float) -> float:
+def single_precision(value: float) -> float:
     """`value` as a float32, which probabilities are: what an answer shows is a threshold that is met."""
     (single,) = _FLOAT32.unpack(_FLOAT32.pack(value))
     return float(single)

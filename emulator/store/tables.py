@@ -257,3 +257,23 @@ class StoredPrediction(SQLModel, table=True):
     predictions: list[dict[str, Any]] = _json()
     domain_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
     uncertainty: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})
+
+
+class Suggestion(SQLModel, table=True):
+    """What an iteration's model says of an untagged image, kept for a while; gone when the image is tagged.
+
+    uncertainty: 0 to 1, see `core.stored_predictions`.
+    """
+
+    __table_args__ = (
+        Index("ix_suggestion_image", "image_number", "iteration_id", unique=True),
+        Index("ix_suggestion_order", "iteration_id", "uncertainty", "image_number"),
+        Index("ix_suggestion_created", "created"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
+    iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
+    created: datetime = _moment()
+    predictions: list[dict[str, Any]] = _json()
+    uncertainty: float

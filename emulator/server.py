@@ -136,8 +136,10 @@ def _bound_socket(settings: Settings) -> Iterator[socket.socket]:
             f"cannot listen on {settings.host} port {settings.port}: {reason}; give another --port"
             " (0 takes any free one) or --host"
         ) from None
-    with listener:
-        yield listener
+    # asyncio switches off Nagle's algorithm on connections that say they are TCP, which a listener passes on
+    # if it says so itself; otherwise clients on keep-alive wait 40 ms for the second packet of every answer.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()) as stated:
+        yield stated
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from emulator.core.fetching import FetchPolicy
 from emulator.core.quotas import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
+from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
     from emulator.core.models import ModelCache
@@ -58,7 +59,8 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    seed: of every training. image_uri_lifetime: how long a signed image URI is valid.
+    seed: of every training. image_uri_lifetime: how long a signed image URI is valid. published: see
+    `predictions.published`.
     """
 
     database: Database
@@ -72,6 +74,7 @@ class Context:
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
+    published: dict[tuple[str, str, str], tuple[int, Iteration]] = field(default_factory=dict)
     positions: "PositionCache" = field(init=False)
     models: "ModelCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)

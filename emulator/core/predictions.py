@@ -20,6 +20,7 @@ from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, StoredPrediction
 
 _EXPIRED_AT_A_TIME = 8
+_PUBLISHED_KEPT = 64
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +58,14 @@ def predict(
 
 
 def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
-    """The iteration published under a name of a project of that domain type."""
+    """The iteration published under a name of a project of that domain type.
+
+    Every prediction asks for it, several at a time: the answer is kept until anything at all is written.
+    """
+    key, commits = (project_id, published_name, type), context.database.commits
+    kept = context.published.get(key)
+    if kept is not None and kept[0] == commits:
+        return kept[1]
     with context.database.read() as session:
         statement = select(Iteration).where(
             Iteration.project_id == project_id, Iteration.publish_name == published_name
@@ -68,7 +76,10 @@ def published(context: Context, project_id: str, published_name: str, type: str)
             raise ServiceError("NotFoundIteration", "Invalid iteration")
         if domains.get(iteration.domain_id or "").type != type:
             raise _wrong_type()
-        return iteration
+    if len(context.published) >= _PUBLISHED_KEPT:
+        context.published.clear()
+    context.published[key] = commits, iteration
+    return iteration
 
 
 def quick_test(

@@ -35,6 +35,9 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
+        # How often something was written. What was read is still true while this stands still, if it was
+        # looked at before the reading began.
+        self.commits = 0
         self._write_lock = threading.RLock()
         self._engine = create_engine(
             f"sqlite:///{self.path}",
@@ -63,6 +66,7 @@ class Database:
                 session.connection(execution_options={"immediate": True})
                 yield session
                 session.commit()
+                self.commits += 1
             except OperationalError as error:
                 session.rollback()
                 if "full" in str(error.orig) or "disk I/O" in str(error.orig):

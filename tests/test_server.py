@@ -8,6 +8,9 @@ from emulator.settings import Settings
 
 def test_accepted_connections_say_that_they_are_tcp() -> None:
     """Only on such does asyncio send small packets at once; otherwise each answer takes 40 ms."""
-    with _bound_socket(Settings(port=0)) as listener:
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
-            assert accepted.proto == socket.IPPROTO_TCP
+    with (
+        _bound_socket(Settings(port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.proto == socket.IPPROTO_TCP

@@ -40,10 +40,6 @@ class _Run:
     tags: list[dict[str, str]]
 
 
-class _Unusable(Exception):
-    """A training that cannot end well; str() tells a person why."""
-
-
 class TrainingRuns(JobThread):
     """The thread that carries out trainings."""
 

@@ -96,10 +96,12 @@ def decoded(distances_CD: Array, candidates: NDArray[numpy.integer], resolution:
     return boxes
 
 
-def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
+def without_doubles(
+    boxes: Array, tags: NDArray[numpy.integer], overlap: float = OVERLAP_OF_DOUBLES, most: int = MOST_BOXES
+) -> list[int]:
     """Greedy non-maximum suppression within each tag: rows that stay, of boxes sorted by falling score.
 
-    It ends with `MOST_BOXES` rows.
+    It ends with `most` rows. `overlap`: intersection over union beyond which the later of two boxes goes.
     """
     import numpy
 
@@ -111,12 +113,12 @@ def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
         if not alive[row]:
             continue
         kept.append(row)
-        if len(kept) == MOST_BOXES:
+        if len(kept) == most:
             break
         width = (numpy.minimum(right[row], right) - numpy.maximum(left[row], left)).clip(0)
         height = (numpy.minimum(bottom[row], bottom) - numpy.maximum(top[row], top)).clip(0)
         shared = width * height
-        double = shared > OVERLAP_OF_DOUBLES * (areas[row] + areas - shared)
+        double = shared > overlap * (areas[row] + areas - shared)
         alive &= ~(double & (tags == tags[row]))
     return kept
 

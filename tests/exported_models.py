@@ -1,7 +1,7 @@
-"""Exports as Custom Vision hands them out, small: their signatures are real, their networks are a few numbers.
+"""Exports as Custom Vision hands them out, but small: real signatures, and networks of a few numbers.
 
-The networks look at colours alone, so that a test knows what they must answer, and notices when colours come in
-the wrong order or range.
+The networks look at colours alone, so that a test knows what they must answer, and notices when colours come
+in the wrong order or range.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ COLOURS = ("blue", "green", "red")  # by the planes of BGR
 
 
 def metadata_properties(method: str, **changes: str) -> dict[str, str]:
-    """What stands in metadata_properties.json. Keys of `changes` lack ``CustomVision.``; _ stands for the dot."""
+    """What stands in metadata_properties.json. `changes`: without ``CustomVision.``, _ for dots."""
     properties = {
         "CustomVision.Metadata.AdditionalModelInfo": "",
         "CustomVision.Metadata.Version": "1.2",
@@ -51,7 +51,7 @@ def export_zip(
     folder: str = "",
     more: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """The zip of a model. Changes of the manifest: None takes an entry out. labels None: without labels.txt."""
+    """The zip of a model. manifest: changes of it; None takes an entry out. labels None: no labels.txt."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
     described: dict[str, Any] = {
         "DomainType": "Classification",
@@ -91,7 +91,7 @@ def colour_classifier(
     keys: str = "strings",
     half: bool = False,
 ) -> ModelProto:
-    """General (compact): `data` -> `classLabel`, `loss`; each label's score is the mean of one plane over 255.
+    """General (compact): `data` -> `classLabel`, `loss`; a label's score is the mean of one plane over 255.
 
     keys: of the map that `loss` is, "strings" or "numbers".
     """

@@ -17,6 +17,7 @@ from emulator.vision.detection_boxes import DetectedBox
 from emulator.vision.exported_model_files import ExportedFiles, ExportUnusable, read_export
 from emulator.vision.exported_model_pictures import PictureRule, announced_size, fit_of, input_size
 from emulator.vision.exported_model_runtimes import Runtime, load
+from emulator.vision.scoring import processors
 
 _BOXES, _CLASSES, _SCORES = "detected_boxes", "detected_classes", "detected_scores"
 _CLASS_LABEL = "classLabel"
@@ -130,7 +131,8 @@ class ExportedDetector(_Session):
         """
         import numpy
 
-        outputs = self._outputs(data)
+        with processors:
+            outputs = self._outputs(data)
         if self._grid is None:
             found, tags, scores = (numpy.asarray(outputs[name]) for name in (_BOXES, _CLASSES, _SCORES))
             return boxes.finished_boxes(found, tags, scores, len(self.labels))

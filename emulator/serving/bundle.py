@@ -54,7 +54,7 @@ REQUIREMENTS = (
 
 
 def program_files() -> Iterator[tuple[str, bytes]]:
-    """Path (``emulator/serving/app.py``, with slashes) and content of each file, in the order of the paths."""
+    """Path (as ``emulator/serving/app.py``) and content of each file, in the order of the paths."""
     serving = sorted(path.name for path in (_PACKAGE / "serving").glob("*.py"))
     for name in sorted((*_FILES, *(f"serving/{one}" for one in serving))):
         yield f"emulator/{name}", (_PACKAGE / name).read_bytes()

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from emulator.vision.nanodet import DISTANCE_BINS, STRIDES
-
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
     Array = NDArray[numpy.floating]
 
+# The network's points lie this many pixels apart; each says how far the sides of a box are, as a distribution
+# over so many bins, each one stride wide.
+STRIDES = (8, 16, 32)
+DISTANCE_BINS = 11
 # What is less probable than this is not reported; the service's answers end there too.
 SCORE_FLOOR = 0.01
 # Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes.

@@ -19,7 +19,7 @@ from emulator.vision.scoring import inference_session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EXTRA = "serve-tensorflow"
+EXTRA = "openvino"
 _LONGEST_REASON = 300
 
 

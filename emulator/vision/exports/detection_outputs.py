@@ -15,8 +15,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.vision.detection_boxes import OVERLAP_OF_DOUBLES, SCORE_FLOOR, points, resolution_of
-from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
+from emulator.vision.detection_boxes import (
+    DISTANCE_BINS,
+    OVERLAP_OF_DOUBLES,
+    SCORE_FLOOR,
+    points,
+    resolution_of,
+)
+from emulator.vision.nanodet import DISTANCES, SCORES
 from emulator.vision.networks import Network, Operation, OperationKind
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from emulator.vision.exports.tensorflow_messages import messages
 from emulator.vision.networks import Network, Operation
 
 if TYPE_CHECKING:
-    import numpy
     from numpy.typing import NDArray
 
 # The number that TensorFlow 2.8 writes; every release since then reads it.

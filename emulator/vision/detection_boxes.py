@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from emulator.vision.nanodet import DISTANCE_BINS, STRIDES
-
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
     Array = NDArray[numpy.floating]
 
+# The network's points lie this many pixels apart; each says how far the sides of a box are, as a distribution
+# over so many bins, each one stride wide.
+STRIDES = (8, 16, 32)
+DISTANCE_BINS = 11
 # What is less probable than this is not reported; the service's answers end there too.
 SCORE_FLOOR = 0.01
 # Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes. The
@@ -103,10 +105,12 @@ def decoded(distances_CD: Array, candidates: NDArray[numpy.integer], resolution:
     return boxes
 
 
-def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
+def without_doubles(
+    boxes: Array, tags: NDArray[numpy.integer], overlap: float = OVERLAP_OF_DOUBLES, most: int = MOST_BOXES
+) -> list[int]:
     """Greedy non-maximum suppression within each tag: rows that stay, of boxes sorted by falling score.
 
-    It ends with `MOST_BOXES` rows.
+    It ends with `most` rows. `overlap`: intersection over union beyond which the later of two boxes goes.
     """
     import numpy
 
@@ -118,12 +122,12 @@ def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
         if not alive[row]:
             continue
         kept.append(row)
-        if len(kept) == MOST_BOXES:
+        if len(kept) == most:
             break
         width = (numpy.minimum(right[row], right) - numpy.maximum(left[row], left)).clip(0)
         height = (numpy.minimum(bottom[row], bottom) - numpy.maximum(top[row], top)).clip(0)
         shared = width * height
-        double = shared > OVERLAP_OF_DOUBLES * (areas[row] + areas - shared)
+        double = shared > overlap * (areas[row] + areas - shared)
         alive &= ~(double & (tags == tags[row]))
     return kept
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.vision.detection_boxes import (
+    DISTANCE_BINS,
     MOST_BOXES,
     MOST_CANDIDATES,
     OVERLAP_OF_DOUBLES,
@@ -23,7 +24,7 @@ from emulator.vision.detection_boxes import (
     points,
     resolution_of,
 )
-from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
+from emulator.vision.nanodet import DISTANCES, SCORES
 from emulator.vision.networks import Network, Operation, OperationKind
 
 if TYPE_CHECKING:

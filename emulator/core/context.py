@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
     from emulator.core.region_proposals import ProposalModel
+    from emulator.core.score_tables import ScoreTables
     from emulator.core.training_runs import TrainingRuns
 
 
@@ -76,6 +77,7 @@ class Context:
     tier: Tier = TIERS["unlimited"]
     published: dict[tuple[str, str, str], tuple[int, Iteration]] = field(default_factory=dict)
     positions: "PositionCache" = field(init=False)
+    scores: "ScoreTables" = field(init=False)
     models: "ModelCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
@@ -91,9 +93,11 @@ class Context:
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
         from emulator.core.region_proposals import ProposalModel
+        from emulator.core.score_tables import ScoreTables
         from emulator.core.training_runs import TrainingRuns
 
         self.positions = PositionCache()
+        self.scores = ScoreTables(self.database)
         self.models = ModelCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)

@@ -3,12 +3,13 @@
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, exists, literal_column, type_coerce
+from sqlalchemy import ColumnElement, Select, String, exists, func, literal_column, type_coerce
 from sqlmodel import Session, col, select
 
-from emulator.core import regions
+from emulator.core import history, regions
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_filters import Expression
@@ -141,18 +142,30 @@ def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
 
 def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
     project, number = view.project, col(Image.number)
-    key: tuple[object, ...] = (project.id, view.revision, chosen)
-    if chosen.metadata is not None:
-        key += (project.metadata_revision,)
-    statement = select(number).where(*_conditions(view, chosen)).order_by(number)
+    key = (project.id, view.revision, chosen)
 
     def read(among: Collection[int] | None) -> Iterable[int]:
-        narrowed = [] if among is None else [number.in_(among)]
         if chosen.metadata is not None:
-            return _matching(session, view, chosen, narrowed)
-        return session.execute(statement.where(*narrowed)).scalars()
+            return _matching(session, view, chosen, [] if among is None else [number.in_(among)])
+        statement = _numbers(view, chosen, among).subquery()
+        # As one text, of which 100,000 numbers are read in the time of 10,000 rows.
+        text = session.scalar(select(func.json_group_array(statement.c.number)))
+        return sorted(orjson.loads(text or "[]"))
 
-    return context.positions.get(project.id, project.revision, key, read)
+    return context.positions.get(project.id, history.changes(project), key, read)
+
+
+def _numbers(view: View, chosen: Filter, among: Collection[int] | None) -> Select[Any]:
+    """The numbers of the chosen images of a view, or of those `among` given ones; each once."""
+    if not chosen.tag_ids or chosen.tagging_status == "Untagged":
+        statement: Select[Any] = select(col(Image.number).label("number")).where(*_conditions(view, chosen))
+        return statement if among is None else statement.where(col(Image.number).in_(among))
+    # From the tags' side, where only their bearers are looked at. No tag is on an image that is not there.
+    number = col(ImageTag.image_number)
+    known = select(Tag.id).where(Tag.project_id == view.project.id, col(Tag.id).in_(chosen.tag_ids))
+    bearers: Select[Any] = select(number.label("number")).distinct()
+    bearers = bearers.where(col(ImageTag.tag_id).in_(known), view.holds(ImageTag))
+    return bearers if among is None else bearers.where(number.in_(among))
 
 
 def _matching(

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from emulator.core import prediction_rows
 from emulator.core.stored_predictions import ORDERS, uncertainty
 from emulator.store.tables import StoredPrediction
 from tests.harness import NOWHERE, Service, expect, picture, refusal, test_settings
@@ -86,7 +87,7 @@ def insert(service: Service, project: str, rows: list[dict[str, Any]]) -> list[s
                 "predictions": [],
                 "domain_id": GENERAL,
             }
-            session.add(StoredPrediction(**(values | row)))
+            prediction_rows.add(service.context, session, StoredPrediction(**(values | row)))
     return ids
 
 

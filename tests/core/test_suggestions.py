@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.core import suggestions
 from emulator.core.predictions import uncertainty_of
 from emulator.core.stored_predictions import uncertainty
 from emulator.store.tables import Iteration, Suggestion
@@ -338,7 +339,7 @@ def insert(suggesting: Suggesting, numbers: Sequence[int], **values: Any) -> Non
                 "created": suggesting.service.clock.now(),
                 "predictions": [],
             }
-            session.add(Suggestion(**(row | values)))
+            suggestions.add(suggesting.service.context, session, Suggestion(**(row | values)))
 
 
 def test_a_continuation_is_for_its_list_alone(suggesting: Suggesting) -> None:

@@ -31,9 +31,6 @@ STOP_DEADLINE_SECONDS = 0.8
 # Clients keep connections for minutes, as the service lets them. Closing one sooner than they expect makes
 # their next POST fail, and they do not repeat a POST.
 KEEP_ALIVE_SECONDS = 240
-# Of glibc's mallopt(3). A smaller size costs predictions 8% of their time, by measurement.
-_M_MMAP_THRESHOLD = -3
-_LARGE_BLOCK_BYTES = 2**20
 # SIGBREAK (Ctrl-Break) is Windows' own.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
@@ -190,7 +187,6 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
             await super().startup(sockets)
             print_start_block(settings, listener.getsockname()[1])
             _collect_garbage_from_now_on()
-            _give_large_blocks_back()
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -302,18 +298,6 @@ def _collect_garbage_from_now_on() -> None:
     # What the start made stays for good: frozen, it is not looked through again and again.
     gc.freeze()
     gc.enable()
-
-
-def _give_large_blocks_back() -> None:
-    """Let the C library return large blocks to the system as soon as they are freed, where it is glibc.
-
-    By itself it begins to keep them when the first one is freed. Decoded pictures of 16 threads then leave
-    holes everywhere: 690 MB after a minute of 64 clients, instead of 160.
-    """
-    import ctypes
-
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
 def _leave_at_once(settings: Settings, status: int) -> NoReturn:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.core.memory import give_large_blocks_back
 from emulator.store.blobs import BlobStore
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ModelCache:
                 if blob in self._sessions:
                     return self._sessions[blob]
             try:
+                give_large_blocks_back()
                 session = load(self._blobs.path(blob))
                 with self._lock:
                     self._sessions[blob] = session

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def fill(data: Path, images: int) -> Filled:
     from sqlalchemy import func, insert, select
 
     from emulator.core.domains import DOMAINS
+    from emulator.store.blobs import FolderBlobStore
     from emulator.store.database import Database
     from emulator.store.tables import Image, ImageTag, Iteration, Project, StoredPrediction, Suggestion, Tag
 
@@ -82,7 +84,7 @@ def fill(data: Path, images: int) -> Filled:
         revision=images * 9 // 10,
         model_tags=[{"id": tag.id, "name": tag.name, "type": "Regular"} for tag in tags],
     )
-    database = Database(data)
+    database, blobs = Database(data), FolderBlobStore(data)
     with database.write() as session:
         session.add(project)
         session.flush()
@@ -156,6 +158,7 @@ def fill(data: Path, images: int) -> Filled:
             StoredPrediction: prediction_rows,
             Suggestion: suggestion_rows,
         }
+        iteration.evaluation_blob = blobs.put(_evaluation([row["blob"] for row in image_rows]))
         for table, rows in tables.items():
             for begin in range(0, len(rows), _CHUNK):
                 session.execute(insert(table), rows[begin : begin + _CHUNK])
@@ -172,6 +175,23 @@ def fill(data: Path, images: int) -> Filled:
         [row["id"] for row in prediction_rows[images // 2 :]],
         (now - timedelta(seconds=images // 2 + 50), now - timedelta(seconds=images // 2)),
     )
+
+
+def _evaluation(blobs: Sequence[str]) -> bytes:
+    """What a training leaves that looked at the first nine tenths of the images."""
+    import numpy
+
+    trained = len(blobs) * 9 // 10
+    generator = numpy.random.default_rng(trained)
+    file = BytesIO()
+    numpy.savez(
+        file,
+        keys=numpy.array([blob.encode() for blob in blobs[:trained]]),
+        folds=numpy.arange(trained, dtype=numpy.int8) % 5,
+        probabilities=generator.random((trained, TAGS), numpy.float32),
+        targets=generator.random((trained, TAGS)) > 0.9,
+    )
+    return file.getvalue()
 
 
 def _said(chance: random.Random, tags: Sequence[Any]) -> list[dict[str, Any]]:

@@ -163,6 +163,14 @@ REQUESTS = {
     "count one tag": _images("/tagged/count?tagIds={tag}"),
     "count two tags": _images("/tagged/count?tagIds={tag},{other}"),
     "count an iteration's tagged": _images("/tagged/count?iterationId={iteration}"),
+    "evaluated images, middle": lambda project: programs.request(
+        "GET",
+        _path(project, "/iterations/{iteration}/performance/images?take=50&skip={middle_of_tag}"),
+        TRAINING,
+    ),
+    "count evaluated images": lambda project: programs.request(
+        "GET", _path(project, "/iterations/{iteration}/performance/images/count"), TRAINING
+    ),
     "$filter, one value": _filter("shop eq 'north'"),
     "$filter, few": _filter("shop eq 'north' and shelf eq '4'"),
     "$filter, count": _filter("shop ne 'north' or shelf eq '7'", "/count"),
@@ -185,6 +193,7 @@ FIRST_TIMES = (
     "tagged, middle, newest",
     "two tags, middle",
     "an iteration's tagged, middle",
+    "evaluated images, middle",
     "$filter, one value",
     "predictions of a tag",
     "suggestions, count",

@@ -16,6 +16,7 @@ from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
+    from emulator.core.evaluations import EvaluationCache
     from emulator.core.models import ModelCache
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
@@ -79,6 +80,7 @@ class Context:
     positions: "PositionCache" = field(init=False)
     scores: "ScoreTables" = field(init=False)
     models: "ModelCache" = field(init=False)
+    evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
     project_imports: "ProjectImports" = field(init=False)
@@ -89,6 +91,7 @@ class Context:
         return self.folder / "features"
 
     def __post_init__(self) -> None:
+        from emulator.core.evaluations import EvaluationCache
         from emulator.core.models import ModelCache
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
@@ -99,6 +102,7 @@ class Context:
         self.positions = PositionCache()
         self.scores = ScoreTables(self.database)
         self.models = ModelCache(self.blobs)
+        self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
         self.project_imports = ProjectImports(self)

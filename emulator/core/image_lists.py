@@ -67,13 +67,21 @@ def list_page(
             )
             return _with_tags(session, view, session.exec(statement).all())
         numbers = _positions(context, session, view, chosen)
-        if newest_first:
-            page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
-        else:
-            page = numbers[skip : skip + take]
-        order = number.desc() if newest_first else number
-        statement = select(Image).where(number.in_(page.tolist())).order_by(order)
-        return _with_tags(session, view, session.exec(statement).all())
+        return page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
+
+
+def page_of(
+    session: Session, view: View, numbers: "array[int]", *, newest_first: bool, take: int, skip: int
+) -> list[TaggedImage]:
+    """`take` images after the first `skip` of those with the ascending `numbers`."""
+    if newest_first:
+        page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
+    else:
+        page = numbers[skip : skip + take]
+    number = col(Image.number)
+    order = number.desc() if newest_first else number
+    statement = select(Image).where(number.in_(page.tolist())).order_by(order)
+    return _with_tags(session, view, session.exec(statement).all())
 
 
 def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
@@ -110,17 +118,28 @@ def by_ids(
         return _with_tags(session, view, session.exec(statement).all())
 
 
-def with_blobs(session: Session, view: View, blobs: Sequence[str]) -> dict[str, TaggedImage]:
-    """The images of a view that hold these blobs, by blob."""
-    found: list[Image] = []
-    for start in range(0, len(blobs), 500):
-        statement = select(Image).where(
-            Image.project_id == view.project.id,
-            col(Image.blob).in_(blobs[start : start + 500]),
-            view.holds(Image),
-        )
-        found.extend(session.exec(statement))
-    return {item.image.blob: item for item in _with_tags(session, view, found)}
+def positions_with_blobs(
+    context: Context,
+    session: Session,
+    view: View,
+    tag_ids: tuple[str, ...],
+    blobs: Collection[str],
+    name: str,
+) -> "array[int]":
+    """The numbers, ascending, of the images of a view that hold one of `blobs` and bear any of the tags (all
+    images when empty). name: what says which blobs these are.
+    """
+    project = view.project
+    chosen = Filter(tag_ids=tag_ids)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        statement = select(Image.number, Image.blob).where(*_conditions(view, chosen))
+        if among is not None:
+            statement = statement.where(col(Image.number).in_(among))
+        return sorted(number or 0 for number, blob in session.execute(statement) if blob in blobs)
+
+    key = (project.id, view.revision, name, tag_ids)
+    return context.positions.get(project.id, history.changes(project), key, read)
 
 
 def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:

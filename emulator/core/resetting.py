@@ -23,3 +23,4 @@ def reset(context: Context) -> None:
     context.positions.clear()
     context.scores.clear()
     context.models.clear()
+    context.evaluations.clear()

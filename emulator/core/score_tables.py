@@ -211,7 +211,10 @@ class ScoreTable:
             if scores is not None:
                 values = numpy.frombuffer(scores.values, numpy.float32)
                 inside = (values >= minimum) & (values <= maximum)
-                mask[numpy.frombuffer(scores.rows, numpy.int64)[inside]] = True
+                if len(values) == len(mask) and not scores.several:  # one of every row, as classifiers give
+                    mask |= inside
+                else:
+                    mask[numpy.frombuffer(scores.rows, numpy.int64)[inside]] = True
         return mask
 
     def _compact(self) -> None:

@@ -104,6 +104,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
     )
     with context.database.read() as session:
         finding.project(session, project_id)
+    # A snapshot of its own: it begins when places have been found in the table of scores, and knows them all.
     with context.database.read() as session:
         page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
         newest = session.scalar(select(func.max(StoredPrediction.number)))

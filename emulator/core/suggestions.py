@@ -5,6 +5,7 @@ proposal of an iteration for an image takes the place of the older one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,7 +31,7 @@ from emulator.core.predictions import probabilities_of, testable, uncertainty_of
 from emulator.core.score_tables import Place, ScoredRow, ScoreRange, ScoreTable, Wanted
 from emulator.core.scores import TagProbability, from_stored, to_stored
 from emulator.core.stored_predictions import SESSION
-from emulator.store.database import when_committed
+from emulator.store.database import StorageFull, when_committed
 from emulator.store.tables import Image, Iteration, Suggestion, microseconds
 
 _Answer = TypeVar("_Answer")
@@ -254,7 +255,8 @@ def _drop_old(context: Context) -> None:
     with context.database.read() as session:
         if session.scalar(select(Suggestion.number).where(old).limit(1)) is None:
             return
-    with context.database.write() as session:
+    # With a full disk they can be looked at a little longer.
+    with suppress(StorageFull), context.database.write() as session:
         history.remove_suggestions(context, session, [old])
 
 

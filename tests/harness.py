@@ -368,6 +368,7 @@ def referenced_blobs(folder: Path) -> set[str]:
         ("stored_prediction", "blob"),
         ("iteration", "model_blob"),
         ("iteration", "evaluation_blob"),
+        ("export", "blob"),
     )
     query = " UNION ".join(f"SELECT {column} FROM {table}" for table, column in columns)
     return {row[0] for row in database_rows(folder, query)} - {None}

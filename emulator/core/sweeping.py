@@ -8,7 +8,7 @@ from sqlalchemy import exists, select
 from sqlmodel import col
 
 from emulator.core.context import Context
-from emulator.store.tables import Image, Iteration, StoredPrediction
+from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 from emulator.vision.feature_cache import forget
 
 # Names looked up while writers wait.
@@ -48,7 +48,13 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
     names = set(names)
     if not names:
         return
-    references = (Image.blob, StoredPrediction.blob, Iteration.model_blob, Iteration.evaluation_blob)
+    references = (
+        Image.blob,
+        StoredPrediction.blob,
+        Iteration.model_blob,
+        Iteration.evaluation_blob,
+        Export.blob,
+    )
     unused = []
     with context.database.write() as session:
         for name in names:

@@ -1,11 +1,11 @@
 """Blobs that nobody refers to, any more or yet."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from sqlalchemy import exists, select
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from emulator.core.context import Context
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
@@ -30,6 +30,12 @@ def begin(context: Context) -> None:
 def end(context: Context) -> None:
     """Note that the process ends in order."""
     (context.folder / _MARK).unlink(missing_ok=True)
+
+
+def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
+    """The blobs of the exports of iterations, which are about to be deleted."""
+    statement = select(col(Export.blob)).where(col(Export.iteration_id).in_(iteration_ids))
+    return {blob for blob in session.scalars(statement) if blob}
 
 
 def sweep_all(context: Context) -> None:

@@ -307,16 +307,17 @@ def _request(
 
     backend = _PinnedBackend(_addresses(url, policy, resolve, deadline), connect, deadline)
     origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
+    sent = {
+        **headers,
+        "Host": url.authority,
+        "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
+        "User-Agent": "custom-vision-emulator",
+        "Connection": "close",
+    }
     request = httpcore.Request(
         method,
         httpcore.URL(scheme=origin.scheme, host=origin.host, port=url.port, target=url.target.encode()),
-        headers=dict(headers)
-        | {
-            "Host": url.authority,
-            "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
-            "User-Agent": "custom-vision-emulator",
-            "Connection": "close",
-        },
+        headers=[(name.encode(), value.encode()) for name, value in sent.items()],
         content=content,
     )
     context = _ssl_context() if url.scheme == "https" else None

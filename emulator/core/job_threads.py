@@ -76,13 +76,19 @@ class JobThread:
     def interrupt(self) -> None:
         """Make the running job end soon: the process is about to."""
 
+    def ended(self) -> None:
+        """A job ended, however: whoever waits for that can be told."""
+
     def run_next(self) -> bool:
         """Carry out the oldest job; False when there is none, or when it has to wait."""
         try:
             run = self._claim()
             if run is None:
                 return False
-            self._carry_out_or_fail(run)
+            try:
+                self._carry_out_or_fail(run)
+            finally:
+                self.ended()
         except StorageFull:
             _log.error("The disk is full: the %s wait.", self.name)
         except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding
+from emulator.core import domains, finding, notifications
 from emulator.core.iterations import COMPLETED, FAILED
 from emulator.core.job_threads import ATTEMPTS, JobThread
 from emulator.core.regions import holds_regions
@@ -73,6 +73,9 @@ class TrainingRuns(JobThread):
     @property
     def _work_folder(self) -> Path:
         return self._context.folder / "training"
+
+    def ended(self) -> None:
+        self._context.notifications.notify()
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
@@ -204,6 +207,7 @@ class TrainingRuns(JobThread):
                 iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
                 session.add(iteration)
                 session.delete(job)
+                notifications.note_training(self._context, session, iteration)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
 
@@ -214,3 +218,4 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
     iteration.last_modified = context.clock.now()
     session.add(iteration)
     session.delete(job)
+    notifications.note_training(context, session, iteration)

@@ -110,7 +110,7 @@ class JavaScriptClaims:
         found: Claims = {}
         for field, mapper in fields.items():
             subject = f"{_RENAMED.get(name, name)}.{mapper['serializedName']}"
-            # A map's type fills several lines, which `_FIELD` passes over; no map has values of an enumeration.
+            # The type of a map fills several lines and is passed over; a map has no values of an enumeration.
             kind = self.interfaces[name].get(field, "").removesuffix("[]")
             found[subject] = self._kind(mapper)
             found[f"{subject} read-only"] = mapper.get("readOnly", False)

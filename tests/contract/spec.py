@@ -146,6 +146,11 @@ def _served(api: str, version: str) -> str | None:
     return older[-1] if older else known[0]
 
 
+def operations_of(api: str, version: str) -> set[str]:
+    """The names of the operations that a version of an API has."""
+    return {operation.name for operation in _operations(api, version)}
+
+
 @cache
 def _operations(api: str, version: str) -> tuple[Operation, ...]:
     """All operations of a version; those whose paths have more literal text come first."""

@@ -13,3 +13,8 @@ def make_client(kind: Any, api: str, endpoint: str, key: str) -> Any:
     from msrest.authentication import ApiKeyCredentials
 
     return kind(endpoint, ApiKeyCredentials(in_headers={f"{api}-key": key}))
+
+
+def never_by_proxy(client: Any) -> None:
+    """A proxy that this machine is configured for has no way to the loopback address."""
+    client.config.proxies.use_env_settings = False

@@ -3,11 +3,12 @@
 # make serve   start the emulator
 # make test    all tests         make lint   style, types, layers
 # make bench   measurements      make clean  remove what make made
+# make coverage-page   all tests, and docs/coverage.md from what they show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test lint bench clean
+.PHONY: help setup demo serve test coverage-page lint bench clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -84,6 +85,9 @@ serve: $(VENV)/train
 
 test: $(VENV)/test .cache/sdks $(JAVASCRIPT)/node_modules/made
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
+
+coverage-page: ARGUMENTS += --write-coverage-page
+coverage-page: test
 
 lint: $(VENV)/test
 	@$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from emulator.core.context import Clock, Ids
 from emulator.settings import Settings
 from tests import standin
 from tests.contract.spec import ContractValidator
+from tests.coverage_evidence import note_validated
 
 PATIENCE_SECONDS = 60
 NEWEST = "v3.4-preview"
@@ -31,7 +32,7 @@ TRAINING_KEY = Settings().training_keys[0]
 PREDICTION_KEY = Settings().prediction_keys[0]
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
-_validator = ContractValidator()
+_validator = ContractValidator(note_validated)
 _T = TypeVar("_T")
 
 

@@ -24,7 +24,7 @@ does. This page is made from the tests that ran: `make coverage-page` writes it,
 is not what the tests show.
 
 - **S***n*: *n* of the official SDKs below have called the operation on a live server with success, and
-  understood all of the answer.
+  understood all of the answer. In brackets: an SDK that is made for another version was sent to this one.
 - **R**: an answer of the real service to this operation of this version was recorded, and the emulator's
   answer in the same situation was compared with it: status, headers, order of properties, null against
   absent, how values are written.
@@ -33,7 +33,8 @@ is not what the tests show.
 - **none**: no test has shown anything. **{LACKED}**: the version does not have the operation.
 
 The documents in turn are held against the SDKs: each operation, path, parameter, bound, default, field, mark,
-enumeration and accepted status of each version of the SDKs is compared.
+enumeration and accepted status of each version of the SDKs is compared; and against Microsoft's descriptions
+of all versions, from which the SDKs are made.
 """
 
 
@@ -70,11 +71,11 @@ def _totals(sources: Mapping[tuple[str, str, str], set[str]]) -> str:
 def _sdks() -> str:
     lines = ["## Who speaks what", "| SDK | Training | Prediction |", "|---|---|---|"]
     lines += [f"| {sdk.language} {sdk.version} | {sdk.training} | {sdk.prediction} |" for sdk in SDKS]
-    lines += ["", "No official SDK speaks Training 3.1."]
+    lines.append("")
     for sdk in REDIRECTED:
         lines.append(
-            f"There it is {sdk.language} {sdk.version}, made for {sdk.redirected_from}, "
-            f"whose calls are sent to {sdk.training}."
+            f"No official SDK speaks Training {sdk.training}: {sdk.language} {sdk.version}, which speaks "
+            f"{sdk.redirected_from}, is sent there."
         )
     return "\n".join([*lines, ""])
 
@@ -97,8 +98,10 @@ def _operations(api: str, sources: Mapping[tuple[str, str, str], set[str]]) -> s
 
 
 def _cell(sources: set[str]) -> str:
-    sdks = len(sources - {RECORDED, VALIDATED})
-    marks = [f"S{sdks}"] if sdks else []
+    sdks = sources - {RECORDED, VALIDATED}
+    redirected = sdks & {str(sdk) for sdk in REDIRECTED}
+    marks = [f"S{len(sdks - redirected)}"] if sdks - redirected else []
+    marks += [f"(S{len(redirected)})"] if redirected else []
     marks += [mark for mark, source in (("R", RECORDED), ("V", VALIDATED)) if source in sources]
     return " ".join(marks) or "none"
 

@@ -17,6 +17,7 @@ SHOWN = [
     Evidence("training", "3.3", "GetTags", "Python 3.0.0"),
     Evidence("training", "3.0", "GetTags", "Python 1.0.0"),
     Evidence("training", "3.0", "GetTags", "JavaScript 3.0.0"),
+    Evidence("training", "3.1", "GetTags", "Python 2.0.0 sent to 3.1"),
     Evidence("prediction", "3.1", "ClassifyImage", VALIDATED),
 ]
 
@@ -28,7 +29,7 @@ def row(page: str, name: str) -> str:
 
 def test_cells_say_how_an_operation_is_known() -> None:
     page = coverage_page.page(SHOWN)
-    assert row(page, "GetTags") == "| GetTags | S2 | none | none | S1 R V | none |"
+    assert row(page, "GetTags") == "| GetTags | S2 | (S1) | none | S1 R V | none |"
     assert (
         row(page, "GetArtifact") == "| GetArtifact | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} | none | none |"
     )

@@ -15,14 +15,12 @@ import pytest
 
 from tests.sdk.installed import CURRENT, NEWEST_JAVASCRIPT, SDKS, Sdk, command
 
-from .contradictions import CONTRADICTIONS
+from .agreement import assert_agreement, differences
 from .document_claims import JAVASCRIPT, PYTHON, DocumentClaims
 from .javascript_claims import JavaScriptClaims
 from .sdk_claims import Claims
 from .spec import render
 
-# The document knows more than clients do of these: a field that answers always hold, defaults of the service.
-ONLY_IN_DOCUMENT = (" present", " default")
 APIS = ("training", "prediction")
 # How many operations and models each version of each API has: a reader that overlooks something would make
 # the comparison pass too easily.
@@ -36,20 +34,6 @@ EXTENT = {
 }
 by_sdk = pytest.mark.parametrize("sdk", SDKS, ids=str)
 by_api = pytest.mark.parametrize("api", APIS)
-
-
-def differences(sdk: Claims, document: Claims) -> list[str]:
-    """One line for each claim that only one side makes, or that they make differently."""
-    lines = []
-    for subject in sorted(sdk.keys() | document.keys()):
-        if subject not in document:
-            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec nothing")
-        elif subject not in sdk:
-            if not subject.endswith(ONLY_IN_DOCUMENT):
-                lines.append(f"{subject}: api_spec says {document[subject]!r}, the SDK nothing")
-        elif sdk[subject] != document[subject]:
-            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec {document[subject]!r}")
-    return lines
 
 
 @cache
@@ -85,12 +69,7 @@ def test_the_sdk_speaks_the_version_that_is_compared(sdk: Sdk, api: str) -> None
 @by_api
 @by_sdk
 def test_sdk_and_document_agree(sdk: Sdk, api: str) -> None:
-    found = differences(sdk_claims(sdk, api), document_claims(sdk, api))
-    known = CONTRADICTIONS.get((api, sdk.speaks(api)), {})
-    unknown = [line for line in found if not line.startswith(tuple(known))]
-    assert not unknown, "\n".join(["", *unknown])
-    gone = [start for start in known if not any(line.startswith(start) for line in found)]
-    assert not gone, f"no longer contradicted, take it out of CONTRADICTIONS: {gone}"
+    assert_agreement(api, sdk.speaks(api), sdk_claims(sdk, api), document_claims(sdk, api))
 
 
 @by_api

@@ -68,6 +68,8 @@ def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
         problems += misunderstandings(sdk, answer, body)
         assert not problems, "\n".join(problems)
     for api, operations in documented.items():
+        if sdk.redirected_from and api == "prediction":
+            continue  # as without redirecting
         for operation in operations & set(last["called"]):
             coverage_evidence.note(api, sdk.speaks(api), operation, str(sdk))
 

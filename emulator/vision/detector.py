@@ -21,6 +21,7 @@ from emulator.vision.features import processor_count
 from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected
 from emulator.vision.nanodet import detection_network, published_weights
+from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import DetectorRecipe
 from emulator.vision.training import TrainingFailed, timed, write_atomically
@@ -300,6 +301,7 @@ def _model_bytes(
         {
             "emulator.task": "detection",
             "emulator.labels": json.dumps(dataset.tags),
+            DESCRIPTION_KEY: description(network),
             "emulator.resolution": json.dumps(recipe.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
             "Image.BitmapPixelFormat": "Rgb8",

@@ -21,13 +21,12 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from tests.harness import NOWHERE, RESOURCE_ID, picture
+from tests.detection import GENERAL
+from tests.harness import COMPACT, NOWHERE, RESOURCE_ID, picture
 
 Step = dict[str, Any]
 
 PICTURES = "http://pictures.test"
-COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
-DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 TO_DETECT = 15
 TO_CLASSIFY = 5
 ANY: dict[str, Any] = {}
@@ -215,9 +214,14 @@ def _exporting() -> list[Step]:
         {
             "call": "ExportIteration",
             "with": {**I, "platform": "ONNX"},
-            "refused": [400, "BadRequestNotSupported"],
+            "expect": {"platform": "ONNX", "status": "Exporting", "flavor": None},
         },
-        {"call": "GetExports", "with": I, "refused": [400, "BadRequestNotSupported"]},
+        {
+            "call": "ExportIteration",
+            "with": {**I, "platform": "DockerFile", "flavor": "Linux"},
+            "expect": {"platform": "DockerFile", "status": "Exporting", "flavor": "Linux"},
+        },
+        {"call": "GetExports", "with": I, "until": [{"status": "Done"}, {"status": "Done"}]},
     ]
 
 
@@ -312,7 +316,7 @@ def _detection() -> list[Step]:
     region = {"imageId": "$marked.images.0.image.id", "tagId": "$thing.id", **box, "left": 0.125}
     created = {"regionId": "$regions.created.0.regionId"}
     return [
-        {"call": "CreateProject", "with": {"name": "Boxes", "domainId": DETECTION}, "as": "project"},
+        {"call": "CreateProject", "with": {"name": "Boxes", "domainId": GENERAL}, "as": "project"},
         {"call": "CreateTag", "with": {**P, "name": "thing"}, "as": "thing"},
         {"call": "CreateImagesFromFiles", "with": {**P, "body": marked}, "as": "marked"},
         {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Old enough for every runtime of the last years, new enough for all operators in use; and the version of the
 # file's own layout that came with each set of operators.
 OPSET = 17
-_IR_VERSIONS = {10: 5, 12: 7, 17: 8}
+_IR_VERSIONS = {10: 5, 12: 7, 13: 7, 17: 8}
 _PRODUCER = "custom-vision-emulator"
 
 
@@ -47,7 +47,7 @@ def onnx_model(
 
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
-        opset: 10, 12 or 17.
+        opset: 10, 12, 13 or 17.
         pictures: N, if the file is to say it; else N is free, but for networks that take one picture.
         half_weights: weights are stored in float16, and computed with in float32.
     """
@@ -243,11 +243,12 @@ class _Writer:
         self._sides[operation.output] = round(side * operation.factor)
         if self._opset < 11:
             # Resizing by the centres of pixels came with opset 11; before, it is two products of matrices.
-            weights = resizing_matrix(side, self._sides[operation.output])
-            rows = self._constant(f"{operation.output}.rows", weights)
-            columns = self._constant(f"{operation.output}.columns", weights.T)
-            self._node("MatMul", (rows, tensor), f"{operation.output}.tall")
-            self._node("MatMul", (f"{operation.output}.tall", columns), operation.output)
+            resized = self._sides[operation.output]
+            rows = self._constant(f"rows.{side}.{resized}", resizing_matrix(side, resized))
+            columns, tall = f"{operation.output}.columns", f"{operation.output}.tall"
+            self._node("Transpose", (rows,), columns, perm=[1, 0])
+            self._node("MatMul", (rows, tensor), tall)
+            self._node("MatMul", (tall, columns), operation.output)
             return
         scales = self._constant(f"scales.{operation.factor}", [1, 1, operation.factor, operation.factor])
         # A region that is not used, but had to be there until opset 13.

@@ -9,7 +9,7 @@ _READ_ONLY = (
     "SDKs, for the same operation, send them"
 )
 _UNKNOWN_SETTING = "recorded answers of 3.0 have it, the SDKs of 3.0 do not know it"
-_QUERY = "documented as a query parameter of 3.3, which the SDK of 3.3 does not know"
+_STORAGE = "documented for 3.3, whose SDK does not know it"
 
 CONTRADICTIONS: dict[tuple[str, str], dict[str, str]] = {
     ("training", "3.0"): {
@@ -19,7 +19,10 @@ CONTRADICTIONS: dict[tuple[str, str], dict[str, str]] = {
         "ProjectSettings.useNegativeSet": _UNKNOWN_SETTING,
     },
     ("training", "3.3"): {
-        "CreateProject query exportModelContainerUri": _QUERY,
-        "CreateProject query notificationQueueUri": _QUERY,
+        "CreateProject query exportModelContainerUri": _STORAGE,
+        "CreateProject query notificationQueueUri": _STORAGE,
+        "ProjectSettings as sent: ": "what is documented for 3.3 can be changed too",
+        "ProjectSettings.exportModelContainerUri": _STORAGE,
+        "ProjectSettings.notificationQueueUri": _STORAGE,
     },
 }

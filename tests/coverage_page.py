@@ -24,7 +24,7 @@ does. This page is made from the tests that ran: `make coverage-page` writes it,
 is not what the tests show.
 
 - **S1**, **S2**, ...: so many of the official SDKs below have called the operation on a live server with
-  success, and understood all of the answer. In brackets: an SDK made for another version was sent to this one.
+  success, and understood all of the answer. In brackets: SDKs made for another version, sent to this one.
 - **R**: an answer of the real service to this operation of this version was recorded, and the emulator's
   answer in the same situation was compared with it: status, headers, order of properties, null against
   absent, how values are written.

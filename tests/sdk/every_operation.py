@@ -97,10 +97,12 @@ class Client:
         shape = getattr(self.models, self.claims[f"{operation} body"], None)
         if shape is None:  # a plain map
             return {free.pop(): body}
+        keys = {name: entry["key"] for name, entry in shape._attribute_map.items()}
+        is_whole = not free <= keys.keys()
+        taken = set(keys.values()) if is_whole else {keys[name] for name in free}
+        assert body.keys() <= taken, f"{operation}: the SDK takes no {body.keys() - taken}"
         model = shape.from_dict(body)
-        if free <= set(shape._attribute_map):
-            return {name: getattr(model, name) for name in free}
-        return {free.pop(): model}
+        return {free.pop(): model} if is_whole else {name: getattr(model, name) for name in free}
 
 
 def snake(name: str) -> str:

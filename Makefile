@@ -21,8 +21,7 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
-JAVASCRIPT := tests/sdk/javascript
-AZURITE := tests/azurite
+JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,22 +63,13 @@ $(VENV)/test: $(VENV)/train
 .cache/sdks: $(VENV)/test tools/install_sdks.py
 	@$(BIN)/python tools/install_sdks.py && touch $@ || true
 
-# The JavaScript SDK is driven by tests when Node is here; they say so when it is not.
-$(JAVASCRIPT)/node_modules/made: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json
+# With Node, tests drive the JavaScript SDK, load exports and use Azurite; without it they say so.
+%/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
-	  echo "Installing the official JavaScript SDK ..."; \
-	  (cd $(JAVASCRIPT) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
+	  echo "Installing what $* needs ..."; \
+	  (cd $* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@; \
 	else \
-	  echo "Node or npm is missing: the tests of the JavaScript SDK are skipped (install Node 20 or newer)"; \
-	fi
-
-# So is Azurite, in which exports are backed up and queues are told of them.
-$(AZURITE)/node_modules/made: $(AZURITE)/package.json $(AZURITE)/package-lock.json
-	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
-	  echo "Installing Azurite ..."; \
-	  (cd $(AZURITE) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
-	else \
-	  echo "Node or npm is missing: the tests of storage integration are skipped (install Node 20 or newer)"; \
+	  echo "Node or npm is missing: the tests in $* are skipped (install Node 20 or newer)"; \
 	fi
 
 # --- What there is to do ----------------------------------------------------------------------------------------
@@ -93,7 +83,7 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test .cache/sdks $(JAVASCRIPT)/node_modules/made $(AZURITE)/node_modules/made
+test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
 
 coverage-page: ARGUMENTS += --write-coverage-page
@@ -111,5 +101,5 @@ bench: $(VENV)/test
 
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean
-	rm -rf $(VENV) $(JAVASCRIPT)/node_modules $(AZURITE)/node_modules build dist *.egg-info .cache
+	rm -rf $(VENV) $(JAVASCRIPT:%=%/node_modules) build dist *.egg-info .cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -45,7 +45,8 @@ _NONE_OF = {
 }
 _REFERENCES = """
     SELECT blob FROM image UNION SELECT blob FROM stored_prediction
-    UNION SELECT model_blob FROM iteration UNION SELECT evaluation_blob FROM iteration"""
+    UNION SELECT model_blob FROM iteration UNION SELECT evaluation_blob FROM iteration
+    UNION SELECT blob FROM export WHERE blob IS NOT NULL"""
 
 
 def over_http(port: int, stage: Stage, clients: Sequence[Client]) -> list[str]:

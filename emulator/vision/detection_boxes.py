@@ -5,6 +5,7 @@ Boxes are (left, top, right, bottom) here, in fractions of the picture's sides.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -54,6 +55,11 @@ def points(resolution: int) -> tuple[NDArray[numpy.float32], NDArray[numpy.float
     return numpy.concatenate(centres), numpy.concatenate(strides)
 
 
+def resolution_of(point_count: int) -> int:
+    """Side in pixels of what a network with so many points looks at."""
+    return round(math.sqrt(point_count / sum(1 / stride**2 for stride in STRIDES)))
+
+
 def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> list[DetectedBox]:
     """The boxes of one picture, the most probable first.
 
@@ -63,7 +69,7 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
     Args:
         scores_PT: probability of each tag at each point.
         distances_PD: the four distributions of distances at each point, before softmax.
-        resolution: side of the network's input in pixels.
+        resolution: side in pixels of what the network looks at.
     """
     import numpy
 

@@ -295,14 +295,18 @@ def _model_bytes(
         if ".classes." in name:
             offset = calibration.offset if name.endswith(".bias") else 0.0
             calibrated[name] = (weight * calibration.slope + offset).astype(numpy.float32)
-    network = detection_network({**published_weights(), **calibrated}, recipe.resolution)
+    network = detection_network(
+        {**published_weights(), **calibrated},
+        recipe.resolution,
+        input_resolution=recipe.input_resolution,
+    )
     return onnx_bytes(
         network,
         {
             "emulator.task": "detection",
             "emulator.labels": json.dumps(dataset.tags),
             DESCRIPTION_KEY: description(network),
-            "emulator.resolution": json.dumps(recipe.resolution),
+            "emulator.resolution": json.dumps(network.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
             "Image.BitmapPixelFormat": "Rgb8",
             "Image.NominalPixelRange": "NominalRange_0_255",

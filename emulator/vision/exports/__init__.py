@@ -1,7 +1,7 @@
 """Trained models as the files that the service's users take away: one function, one table of formats.
 
 `write_export` writes any format of `FORMATS`, in the worker process; importing this package is cheap. Below
-it lie, for every format: `stored_models` (from the stored model back to its network), `graphs` (the network as
+it lie, for every format: `stored_models` (from the stored model to its network), `graphs` (the network as
 a domain's exports have it: input, outputs, boxes), `detection_outputs` (the operations that make boxes) and
 `bundles` (what all zip files carry); and for each format a module that knows its bytes.
 """

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.vision.detection_boxes import OVERLAP_OF_DOUBLES, SCORE_FLOOR, points
+from emulator.vision.detection_boxes import OVERLAP_OF_DOUBLES, SCORE_FLOOR, points, resolution_of
 from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
 from emulator.vision.networks import Network, Operation, OperationKind
 
@@ -168,9 +168,10 @@ def _decoded(steps: _Steps, point: str, network: Network, count: int) -> str:
     means = steps.add(
         "matmul", steps.add("softmax", bins), steps.constant(numpy.arange(DISTANCE_BINS)[:, None])
     )
-    centres, strides = points(network.resolution)
-    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / network.resolution
-    middle = numpy.concatenate([centres, centres], 1) / network.resolution
+    resolution = resolution_of(point_count)
+    centres, strides = points(resolution)
+    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
+    middle = numpy.concatenate([centres, centres], 1) / resolution
     moved = steps.add(
         "multiply",
         steps.add("reshape", means, shape=(count, 4)),

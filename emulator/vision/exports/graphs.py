@@ -68,15 +68,17 @@ def taking(network: Network, pixels: Pixels) -> Network:
 
     The order costs nothing: the weights of the first convolution change places.
     """
-    first, second, *others = network.operations
-    assert first.kind == "normalise" and second.kind == "convolution" and second.weight is not None
+    first, *others = network.operations
+    assert first.kind == "normalise"
     weights = dict(network.weights)
     if pixels.order == "Bgr8":
         first = replace(first, mean=_reversed(first.mean), scale=_reversed(first.scale))
-        weights[second.weight] = weights[second.weight][:, ::-1].copy()
+        stem = next(operation.weight for operation in others if operation.kind == "convolution")
+        assert stem is not None
+        weights[stem] = weights[stem][:, ::-1].copy()
     if pixels.range == "Normalized_0_1":
         first = replace(first, mean=_scaled(first.mean, 1 / 255), scale=_scaled(first.scale, 255))
-    return replace(network, operations=(first, second, *others), weights=weights, float_input=True)
+    return replace(network, operations=(first, *others), weights=weights, float_input=True)
 
 
 def renamed(network: Network, names: dict[str, str]) -> Network:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # coremltools' notes on a model: the date and the versions would make each file another one.
 _NOTES = "com.github.apple.coremltools."
 _LARGEST_HALF = 65504.0
+# Core ML computes in half precision where it uses more than the processor. There a number just below 1 is 1; what is
+# left to 1 is then 0 instead of something, and its logarithm must not become infinite.
+_LEAST = 1e-4
 
 
 def coreml_network(network: Network, *, labels: Sequence[str] | None = None, half: bool = False) -> Any:
@@ -53,6 +57,7 @@ def coreml_network(network: Network, *, labels: Sequence[str] | None = None, hal
             skip_model_load=True,
         )
     message = model.get_spec()
+    _number(message)
     if half:
         _narrow(message)
     notes = message.description.metadata.userDefined
@@ -61,12 +66,28 @@ def coreml_network(network: Network, *, labels: Sequence[str] | None = None, hal
     return message
 
 
+def _number(message: Any) -> None:
+    """Name layers and tensors by their place: which of two equal ones lends its name is left to chance by
+    coremltools, and the same network shall be the same file."""
+    described = (*message.description.input, *message.description.output)
+    names = {feature.name: feature.name for feature in described}
+    for number, layer in enumerate(_layers(message)):
+        layer.name = f"{layer.WhichOneof('layer')}_{number}"
+        layer.input[:] = [names[name] for name in layer.input]
+        for place, name in enumerate(layer.output):
+            names.setdefault(name, f"{layer.name}_output_{place}")
+        layer.output[:] = [names[name] for name in layer.output]
+
+
+def _layers(message: Any) -> Any:
+    return getattr(message, message.WhichOneof("Type")).layers
+
+
 def _narrow(message: Any) -> None:
     """Store the weights of convolutions and dense layers in half precision."""
     import numpy
 
-    graph = getattr(message, message.WhichOneof("Type"))
-    for layer in graph.layers:
+    for layer in _layers(message):
         kind = layer.WhichOneof("layer")
         if kind not in ("convolution", "innerProduct"):
             continue
@@ -123,6 +144,8 @@ class _Writer:
 
         self._network = network
         self._builder = Builder
+        # Where the greatest numbers are, by what an operation for them reads and how many it wants.
+        self._places: dict[tuple[str, int], Any] = {}
         self.tensors: dict[str, Any] = {network.input: pictures}
 
     def write(self, operation: Operation) -> None:
@@ -192,15 +215,29 @@ class _Writer:
         return result
 
     def _resize(self, operation: Operation, pictures: Any) -> Any:
-        if operation.factor == 0.5:
+        build, side = self._builder, pictures.shape[2]
+        size = round(side * operation.factor)
+        if size > side:
+            return build.upsample_bilinear(
+                x=pictures,
+                scale_factor_height=float(operation.factor),
+                scale_factor_width=float(operation.factor),
+                align_corners=False,
+            )
+        if size * 2 == side:
             # The centre of a pixel lies between four: bilinear is their mean.
-            return self._builder.avg_pool(x=pictures, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
-        return self._builder.upsample_bilinear(
-            x=pictures,
-            scale_factor_height=float(operation.factor),
-            scale_factor_width=float(operation.factor),
-            align_corners=False,
-        )
+            return build.avg_pool(x=pictures, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+        # Core ML has no resizing by the centres of pixels to any size. But a picture that becomes smaller is one of
+        # blocks that become smaller each by itself, and a block is multiplied by a small matrix.
+        blocks = math.gcd(side, size)
+        matrix = _shrinking(side // blocks, size // blocks)
+        for _ in range(2):
+            # (.., rows, columns) with fewer columns, and then the rows in their place.
+            _, channels, rows, columns = pictures.shape
+            cut = build.reshape(x=pictures, shape=[channels * rows * blocks, columns // blocks])
+            shrunk = build.reshape(x=build.matmul(x=cut, y=matrix), shape=[1, channels, rows, size])
+            pictures = build.transpose(x=shrunk, perm=[0, 1, 3, 2])
+        return pictures
 
     def _plain(self, operation: Operation, inputs: list[Any]) -> Any:
         """An operation on plain tensors."""
@@ -222,15 +259,20 @@ class _Writer:
                 return build.matmul(x=first, y=inputs[1])
             case "greater":
                 return build.cast(x=build.greater(x=first, y=inputs[1]), dtype="fp32")
-            case "top_k" | "top_k_places":
+            case "top_k":
                 values, places = build.topk(x=first, k=operation.count, axis=0)
-                return values if operation.kind == "top_k" else build.cast(x=places, dtype="fp32")
+                self._places[operation.inputs[0], operation.count] = places
+                return values
+            case "top_k_places":
+                return build.cast(x=self._places[operation.inputs[0], operation.count], dtype="fp32")
             case "gather":
                 rows = build.cast(x=inputs[1], dtype="int32")
                 return build.gather(x=first, indices=rows, axis=0)
             case "integers":
                 return build.cast(x=first, dtype="int32")
-            case "exp" | "abs" | "floor" | "log":
+            case "log":
+                return build.log(x=first, epsilon=_LEAST)
+            case "exp" | "abs" | "floor":
                 one: Callable[..., Any] = getattr(build, operation.kind)
                 return one(x=first)
             case _:
@@ -250,6 +292,20 @@ _TWO_SIDED = {
     "minimum": "minimum",
     "maximum": "maximum",
 }
+
+
+def _shrinking(side: int, size: int) -> NDArray[numpy.float32]:
+    """The matrix (side, size) that scales a row of pixels bilinearly, by the centres of pixels."""
+    import numpy
+
+    matrix = numpy.zeros((side, size), numpy.float32)
+    for column in range(size):
+        place = (column + 0.5) * side / size - 0.5
+        first = int(place)
+        matrix[first, column] += 1 - (place - first)
+        if place > first:
+            matrix[first + 1, column] += place - first
+    return matrix
 
 
 def _for_planes(value: float | tuple[float, ...]) -> NDArray[numpy.float32]:

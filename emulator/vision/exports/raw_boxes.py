@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emulator.vision.detection_boxes import points
+from emulator.vision.detection_boxes import points, resolution_of
 from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
 from emulator.vision.networks import Network, Operation
 
@@ -29,12 +29,13 @@ def with_raw_boxes(
     import numpy
 
     point_count, tag_count = network.outputs[SCORES]
-    centres, strides = points(network.resolution)
-    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / network.resolution
+    resolution = resolution_of(point_count)
+    centres, strides = points(resolution)
+    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
     constants = {
         "raw.bins": numpy.arange(DISTANCE_BINS)[:, None],
         "raw.reach": reach,
-        "raw.middle": numpy.concatenate([centres, centres], axis=1) / network.resolution,
+        "raw.middle": numpy.concatenate([centres, centres], axis=1) / resolution,
         "raw.zero": [[0]],
         "raw.one": [[1]],
         "raw.to_centres": _TO_CENTRES,

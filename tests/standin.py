@@ -14,12 +14,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
-from emulator.vision.detection_boxes import decoded, points
+from emulator.vision.detection_boxes import DISTANCE_BINS, decoded, points
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detector import DetectionDataset, TrainedDetector
 from emulator.vision.images import stretched
-from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
+from emulator.vision.nanodet import DISTANCES, SCORES
 
 RESOLUTION = 32
 # The distances that a point of the detector may be from the sides of a box reach far enough here.

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from emulator.vision.base_weights import BaseWeightsMissing
+from emulator.vision.detection_boxes import DISTANCE_BINS, STRIDES
 from emulator.vision.networks import INPUT, Network, Operation
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
-STRIDES = (8, 16, 32)
-DISTANCE_BINS = 11
 COCO_CLASSES = 80
 # What the head reads, from fine to coarse: pictures of `PYRAMID_CHANNELS` channels.
 PYRAMID = ("pyramid.0", "pyramid.1", "pyramid.2")

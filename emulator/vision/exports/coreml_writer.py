@@ -146,6 +146,8 @@ class _Writer:
         self._builder = Builder
         # Where the greatest numbers are, by what an operation for them reads and how many it wants.
         self._places: dict[tuple[str, int], Any] = {}
+        # A matrix of one zero that nobody can know beforehand.
+        self._zero: Any = None
         self.tensors: dict[str, Any] = {network.input: pictures}
 
     def write(self, operation: Operation) -> None:
@@ -241,7 +243,12 @@ class _Writer:
 
     def _plain(self, operation: Operation, inputs: list[Any]) -> Any:
         """An operation on plain tensors."""
+        import numpy
+
         build, first = self._builder, inputs[0]
+        if len(inputs) == 2 and all(isinstance(each, numpy.ndarray) for each in inputs):
+            # What follows from constants would be computed now and stored, and may be many times as large.
+            first = build.add(x=first, y=self._zero)
         match operation.kind:
             case "reshape":
                 return build.reshape(x=first, shape=list(operation.shape))
@@ -262,6 +269,9 @@ class _Writer:
             case "top_k":
                 values, places = build.topk(x=first, k=operation.count, axis=0)
                 self._places[operation.inputs[0], operation.count] = places
+                if self._zero is None:
+                    one = build.slice_by_index(x=values, begin=[0], end=[1])
+                    self._zero = build.reshape(x=build.mul(x=one, y=0.0), shape=[1, 1])
                 return values
             case "top_k_places":
                 return build.cast(x=self._places[operation.inputs[0], operation.count], dtype="fp32")

@@ -6,7 +6,7 @@ The tables are those of TensorFlow Lite's schema, version 3, whose generated cod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,6 +65,13 @@ class TfliteFile:
         content = value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
         self._buffers.append(content)
         return self._add_tensor(_Tensor(name, value.shape, value.dtype.name, len(self._buffers) - 1))
+
+    def rename(self, name: str, other: str) -> str:
+        """Give a tensor another name; the first one goes on meaning it here, but does not appear in the file."""
+        number = self._numbers[name]
+        self._tensors[number] = replace(self._tensors[number], name=other)
+        self._numbers[other] = number
+        return other
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._tensors[self._numbers[name]].shape

@@ -292,6 +292,9 @@ class _Writer:
         return self._compute("PADV2", inputs, f"{tensor}.padded", shape, "PadV2Options")
 
     def _reshape(self, tensor: str, output: str, shape: Sequence[int]) -> str:
+        if self._shape(tensor) == tuple(shape):
+            # Some runtimes drop an operator that does nothing, and the name of its output with it.
+            return self.file.rename(tensor, output)
         inputs = [tensor, self._integers(f"{output}.shape", shape)]
         return self._compute("RESHAPE", inputs, output, shape, "ReshapeOptions")
 

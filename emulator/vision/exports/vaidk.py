@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from emulator.vision.exports import ExportOrder, Progress
 from emulator.vision.exports.bundles import LABELS_FILE, bundle, metadata_properties
-from emulator.vision.exports.detection_outputs import BOXES, finished
+from emulator.vision.exports.detection_outputs import finished
 from emulator.vision.exports.graphs import Pixels, renamed
 from emulator.vision.exports.stored_models import StoredModel, read_stored_model
 from emulator.vision.exports.tflite_writer import tflite_bytes
@@ -57,6 +57,7 @@ def _camera_detector(network: Network) -> Network:
     import numpy
 
     found = finished(renamed(network, {network.input: "data"}), batch_axis=False)
+    (box_count,) = found.outputs["detected_scores"]
     (whole_numbers,) = (step for step in found.operations if step.kind == "integers")
     constants = {
         # Columns 1, 0, 3, 2.
@@ -71,9 +72,9 @@ def _camera_detector(network: Network) -> Network:
         Operation("slice", ("camera.sides",), "camera.sides.first", span=first),
         Operation("transpose", ("camera.sides.first",), "camera.boxes.first"),
         Operation("reshape", ("camera.boxes.first",), _BOXES, shape=(1, _MOST_BOXES, 4)),
-        Operation("reshape", whole_numbers.inputs, "camera.tags", shape=(1, BOXES)),
+        Operation("reshape", whole_numbers.inputs, "camera.tags", shape=(1, box_count)),
         Operation("slice", ("camera.tags",), _TAGS, span=first),
-        Operation("reshape", ("detected_scores",), "camera.scores", shape=(1, BOXES)),
+        Operation("reshape", ("detected_scores",), "camera.scores", shape=(1, box_count)),
         Operation("slice", ("camera.scores",), _SCORES, span=first),
         Operation("greater", (_SCORES, "camera.zero"), "camera.there"),
         Operation("matmul", ("camera.there", "camera.ones"), "camera.count"),

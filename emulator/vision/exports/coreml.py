@@ -12,6 +12,7 @@ from emulator.vision.exports.coreml_writer import coreml_network
 from emulator.vision.exports.detection_outputs import yolo_grid
 from emulator.vision.exports.graphs import Pixels, finished_boxes, renamed
 from emulator.vision.exports.raw_boxes import with_raw_boxes
+from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_models import StoredModel, read_stored_model
 
 MODEL_FILE = "model.mlmodel"
@@ -41,7 +42,8 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
     for key, value in metadata.items():
         message.description.metadata.userDefined[key] = value
     content: bytes = message.SerializeToString(deterministic=True)
-    return bundle(order, {MODEL_FILE: content}, metadata)
+    samples = sample_files("coreml", detection=stored.detection)
+    return bundle(order, {MODEL_FILE: content}, metadata, samples)
 
 
 def _model(order: ExportOrder, stored: StoredModel) -> Any:
@@ -60,11 +62,11 @@ def _model(order: ExportOrder, stored: StoredModel) -> Any:
 def _with_suppression(
     detector: Any, labels: Sequence[str], boxes: tuple[int, ...], scores: tuple[int, ...]
 ) -> Any:
-    """The detector followed by Core ML's own suppression of doubles: the form in which Apple's Vision framework knows
-    a model as a detector, and gives its boxes as recognised objects.
+    """The detector followed by Core ML's own suppression of doubles: the form in which Apple's Vision
+    framework knows a model as a detector, and gives its boxes as recognised objects.
 
-    The outputs are `confidence` (boxes, tags) and `coordinates` (boxes, 4): x and y of the centre, width and height,
-    in fractions of the picture.
+    The outputs are `confidence` (boxes, tags) and `coordinates` (boxes, 4): x and y of the centre, width and
+    height, in fractions of the picture.
     """
     from coremltools.proto import FeatureTypes_pb2, Model_pb2
 

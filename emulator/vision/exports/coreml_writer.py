@@ -1,5 +1,5 @@
-"""A network written as a Core ML model (a neural network, no ML program), with coremltools: it runs from iOS 14
-and macOS 11 on."""
+"""A network written as a Core ML model (a neural network, no ML program), with coremltools: it runs from iOS
+14 and macOS 11 on."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 # coremltools' notes on a model: the date and the versions would make each file another one.
 _NOTES = "com.github.apple.coremltools."
 _LARGEST_HALF = 65504.0
-# Core ML computes in half precision where it uses more than the processor. There a number just below 1 is 1; what is
-# left to 1 is then 0 instead of something, and its logarithm must not become infinite.
+# Core ML computes in half precision where it uses more than the processor. There a number just below 1 is 1;
+# what is left to 1 is then 0 instead of something, and its logarithm must not become infinite.
 _LEAST = 1e-4
 
 
 def coreml_network(network: Network, *, labels: Sequence[str] | None = None, half: bool = False) -> Any:
     """The model of a network as Core ML's protobuf message `Model`.
 
-    The input is an RGB picture of `resolution` x `resolution` pixels: Core ML's own type for pictures, so that
-    programs hand over what a camera gives. Inside, pictures are (1, channels, height, width).
+    The input is an RGB picture of `resolution` x `resolution` pixels: Core ML's own type for pictures, so
+    that programs hand over what a camera gives. Inside, pictures are (1, channels, height, width).
 
     Args:
-        labels: if given, the network's one output are the probabilities of these labels; the model then has the
-            output `classLabel` besides, and its own becomes a dictionary.
+        labels: if given, the network's one output are the probabilities of these labels; the model then has
+            the output `classLabel` besides, and its own becomes a dictionary.
         half: store the weights in half precision.
     """
     with _quiet():
@@ -84,18 +84,20 @@ def _layers(message: Any) -> Any:
 
 
 def _narrow(message: Any) -> None:
-    """Store the weights of convolutions and dense layers in half precision."""
+    """Store the weights of convolutions and dense layers in half precision. Biases and the weights of
+    depthwise convolutions are few, and rounding them is what costs most."""
     import numpy
 
     for layer in _layers(message):
         kind = layer.WhichOneof("layer")
         if kind not in ("convolution", "innerProduct"):
             continue
-        parameters = getattr(layer, kind)
-        for weights in (parameters.weights, parameters.bias):
-            values = numpy.array(weights.floatValue, numpy.float32).clip(-_LARGEST_HALF, _LARGEST_HALF)
-            weights.ClearField("floatValue")
-            weights.float16Value = values.astype("<f2").tobytes()
+        if kind == "convolution" and layer.convolution.kernelChannels == 1:
+            continue
+        weights = getattr(layer, kind).weights
+        values = numpy.array(weights.floatValue, numpy.float32).clip(-_LARGEST_HALF, _LARGEST_HALF)
+        weights.ClearField("floatValue")
+        weights.float16Value = values.astype("<f2").tobytes()
 
 
 @contextlib.contextmanager
@@ -229,8 +231,8 @@ class _Writer:
         if size * 2 == side:
             # The centre of a pixel lies between four: bilinear is their mean.
             return build.avg_pool(x=pictures, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
-        # Core ML has no resizing by the centres of pixels to any size. But a picture that becomes smaller is one of
-        # blocks that become smaller each by itself, and a block is multiplied by a small matrix.
+        # Core ML has no resizing by the centres of pixels to any size. But a picture that becomes smaller is
+        # one of blocks that become smaller each by itself, and a block is multiplied by a small matrix.
         blocks = math.gcd(side, size)
         matrix = _shrinking(side // blocks, size // blocks)
         for _ in range(2):
@@ -283,11 +285,11 @@ class _Writer:
             case "log":
                 return build.log(x=first, epsilon=_LEAST)
             case "exp" | "abs" | "floor":
-                one: Callable[..., Any] = getattr(build, operation.kind)
-                return one(x=first)
+                of_one: Callable[..., Any] = getattr(build, operation.kind)
+                return of_one(x=first)
             case _:
-                two: Callable[..., Any] = getattr(build, _TWO_SIDED[operation.kind])
-                return two(x=first, y=inputs[1])
+                of_two: Callable[..., Any] = getattr(build, _TWO_SIDED[operation.kind])
+                return of_two(x=first, y=inputs[1])
 
     def _weight(self, name: str | None) -> NDArray[numpy.float32]:
         assert name is not None

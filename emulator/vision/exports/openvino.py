@@ -31,9 +31,9 @@ _COORDINATES_OF_BOX = 4
 def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
     """`model.xml` and `model.bin` with their descriptions.
 
-    The input is float32 (1, 3, side, side). Detectors give finished boxes; with the flavor "NoPostProcess", all boxes
-    ("General (compact) [S1]") or the grid of a YOLO detector, decoded as far as OpenVINO's operation for it goes
-    ("General (compact)").
+    The input is float32 (1, 3, side, side). Detectors give finished boxes; with the flavor "NoPostProcess",
+    all boxes ("General (compact) [S1]") or the grid of a YOLO detector, decoded as far as OpenVINO's
+    operation for it goes ("General (compact)").
 
     Raises:
         ImportError: openvino is not installed.
@@ -64,7 +64,7 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
         metadata["CustomVision.Postprocess.Method"] = "SSD"
         metadata["CustomVision.Postprocess.Yolo.Biases"] = "[]"
         metadata["CustomVision.Postprocess.Yolo.NmsThreshold"] = "0.0"
-    return bundle(order, files, metadata, sample_files("openvino"))
+    return bundle(order, files, metadata, sample_files("openvino", detection=stored.detection))
 
 
 def _export_network(stored: StoredModel, domain: str, *, raw: bool) -> Network:
@@ -81,8 +81,8 @@ def _export_network(stored: StoredModel, domain: str, *, raw: bool) -> Network:
 
 
 def _with_decoded_grid(model: Model, tag_count: int) -> Model:
-    """The model with OpenVINO's own operation for such grids at its end, as programs that read the anchors from it
-    expect: offsets and probabilities are decoded, widths and heights are left as they are."""
+    """The model with OpenVINO's own operation for such grids at its end, as programs that read the anchors
+    from it expect: offsets and probabilities are decoded, widths and heights are left as they are."""
     import openvino
     from openvino import opset1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emulator.vision.detection_boxes import points, resolution_of
-from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
+from emulator.vision.detection_boxes import DISTANCE_BINS, points, resolution_of
+from emulator.vision.nanodet import DISTANCES, SCORES
 from emulator.vision.networks import Network, Operation
 
 # From left, top, right and bottom, as a row, to the centre's x and y, width and height.
@@ -17,13 +17,13 @@ def with_raw_boxes(
 ) -> Network:
     """The detector with the outputs `boxes` (points, 4) and `scores` (points, tags).
 
-    A box is the x and y of its centre, its width and its height, in fractions of the picture, inside of which it
-    lies. Nothing is left out: neither improbable boxes nor doubles.
+    A box is the x and y of its centre, its width and its height, in fractions of the picture, inside of which
+    it lies. Nothing is left out: neither improbable boxes nor doubles.
 
     Args:
         boxes, scores: names of the outputs.
-        background: a column comes before those of the tags, that nothing is there: what the probabilities of the
-            tags leave of 1.
+        background: a column comes before those of the tags, that nothing is there: what the probabilities of
+            the tags leave of 1.
         batch_axis: the outputs have an axis of one picture before the others.
     """
     import numpy
@@ -68,9 +68,7 @@ def with_raw_boxes(
         Operation("reshape", ("raw.boxes",), boxes, shape=outputs[boxes]),
         Operation("reshape", (all_scores,), scores, shape=outputs[scores]),
     ]
-    arrays = {
-        name: numpy.ascontiguousarray(value, numpy.float32) for name, value in constants.items()
-    }
+    arrays = {name: numpy.ascontiguousarray(value, numpy.float32) for name, value in constants.items()}
     return replace(
         network,
         operations=(*network.operations, *operations),

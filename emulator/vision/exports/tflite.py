@@ -15,8 +15,8 @@ MODEL_FILE = "model.tflite"
 def tflite_zip(order: ExportOrder, progress: Progress) -> bytes:
     """`model.tflite` with its descriptions.
 
-    Input and outputs are those of the frozen graph. The flavor "TensorFlowLiteFloat16" keeps the weights in half
-    precision; runtimes compute in full precision with them, or in half where that is faster.
+    Input and outputs are those of the frozen graph. The flavor "TensorFlowLiteFloat16" keeps the weights in
+    half precision; runtimes compute in full precision with them, or in half where that is faster.
     """
     stored = read_stored_model(order)
     progress(0.4, "Writing the model")
@@ -31,4 +31,6 @@ def tflite_zip(order: ExportOrder, progress: Progress) -> bytes:
         multilabel=stored.multilabel,
         pixels=pixels_of(order.domain, detection=stored.detection, family="tensorflow"),
     )
-    return bundle(order, {MODEL_FILE: content}, metadata, sample_files("tflite"))
+    return bundle(
+        order, {MODEL_FILE: content}, metadata, sample_files("tensorflow_lite", detection=stored.detection)
+    )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy
     from flatbuffers import Builder
     from numpy.typing import NDArray
 
@@ -54,7 +53,6 @@ class TfliteFile:
     _codes: dict[tuple[str, int], int] = field(default_factory=dict)
     # The first buffer is empty by convention: that of tensors which are computed.
     _buffers: list[bytes] = field(default_factory=lambda: [b""])
-    _metadata: dict[str, int] = field(default_factory=dict)
 
     def tensor(self, name: str, shape: Sequence[int], kind: str = "float32") -> str:
         """Declare a tensor that is given or computed. `kind` is the name of its NumPy type."""
@@ -67,7 +65,8 @@ class TfliteFile:
         return self._add_tensor(_Tensor(name, value.shape, value.dtype.name, len(self._buffers) - 1))
 
     def rename(self, name: str, other: str) -> str:
-        """Give a tensor another name; the first one goes on meaning it here, but does not appear in the file."""
+        """Give a tensor another name; the first one goes on meaning it here, but does not appear in the
+        file."""
         number = self._numbers[name]
         self._tensors[number] = replace(self._tensors[number], name=other)
         self._numbers[other] = number
@@ -103,13 +102,9 @@ class TfliteFile:
         numbers = [tuple(self._numbers[name] for name in names) for names in (inputs, outputs)]
         self._operators.append(_Operator(code, numbers[0], numbers[1], table, options))
 
-    def metadata(self, name: str, content: bytes) -> None:
-        """Add a named block of bytes that programs may ask for."""
-        self._buffers.append(content)
-        self._metadata[name] = len(self._buffers) - 1
-
     def content(self, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-        """The whole file, with a signature "serving_default" for these tensors, which are given and wanted."""
+        """The whole file, with a signature "serving_default" for these tensors, which are given and
+        wanted."""
         import flatbuffers
 
         builder = flatbuffers.Builder(sum(map(len, self._buffers)) + 65536)
@@ -122,7 +117,6 @@ class TfliteFile:
             Subgraphs=self._vector(builder, [self._write_graph(builder, inputs, outputs)]),
             Description=builder.CreateString(self.description),
             Buffers=self._vector(builder, buffers),
-            Metadata=self._vector(builder, self._write_metadata(builder)),
             SignatureDefs=self._vector(builder, [self._write_signature(builder, inputs, outputs)]),
         )
         builder.Finish(model, file_identifier=_IDENTIFIER)
@@ -195,7 +189,9 @@ class TfliteFile:
             Tensors=self._vector(builder, [self._write_tensor(builder, tensor) for tensor in self._tensors]),
             Inputs=self._numbers_vector(builder, [self._numbers[name] for name in inputs]),
             Outputs=self._numbers_vector(builder, [self._numbers[name] for name in outputs]),
-            Operators=self._vector(builder, [self._write_operator(builder, each) for each in self._operators]),
+            Operators=self._vector(
+                builder, [self._write_operator(builder, each) for each in self._operators]
+            ),
             Name=builder.CreateString("main"),
         )
 
@@ -223,14 +219,6 @@ class TfliteFile:
             fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, operator.options_table)
             fields["BuiltinOptions"] = self._table(builder, operator.options_table, **operator.options)
         return self._table(builder, "Operator", **fields)
-
-    def _write_metadata(self, builder: Builder) -> list[int]:
-        written = []
-        for name, buffer in self._metadata.items():
-            written.append(
-                self._table(builder, "Metadata", Name=builder.CreateString(name), Buffer=buffer)
-            )
-        return written
 
     def _write_signature(self, builder: Builder, inputs: Sequence[str], outputs: Sequence[str]) -> int:
         maps = []

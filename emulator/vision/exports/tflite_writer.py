@@ -3,7 +3,7 @@ network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.vision.exports.tflite_file import TfliteFile
@@ -38,7 +38,6 @@ def tflite_bytes(
     half: bool = False,
     bytes_in: bool = False,
     description: str = "",
-    metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Serialise a network to TensorFlow Lite, for one picture at a time.
 
@@ -50,13 +49,10 @@ def tflite_bytes(
         bytes_in: the input is uint8 instead.
         half: store the weights in half precision; the file is half as large, and they are widened when the
             model is loaded.
-        metadata: blocks that go into the file, by their names.
     """
     writer = _Writer(network, half, bytes_in, description)
     for operation in network.operations:
         writer.write(operation)
-    for name, content in (metadata or {}).items():
-        writer.file.metadata(name, content)
     return writer.file.content([network.input], [*network.outputs])
 
 
@@ -91,7 +87,12 @@ class _Writer:
                 axes = self._integers("axes of pictures", [1, 2])
                 channels = self._shape(inputs[0])[3]
                 self._compute(
-                    "MEAN", [inputs[0], axes], operation.output, (1, channels), "ReducerOptions", KeepDims=False
+                    "MEAN",
+                    [inputs[0], axes],
+                    operation.output,
+                    (1, channels),
+                    "ReducerOptions",
+                    KeepDims=False,
                 )
             case "l2_normalise":
                 self._l2_normalise(operation, inputs[0])
@@ -110,6 +111,7 @@ class _Writer:
         """An operation on plain tensors."""
         first = self._shape(inputs[0])
         output = operation.output
+        shape: tuple[int, ...]
         match operation.kind:
             case "reshape":
                 self._reshape(inputs[0], output, operation.shape)
@@ -153,7 +155,9 @@ class _Writer:
         return tuple(max(sides) for sides in zip(*map(self._shape, inputs), strict=True))
 
     def _cast(self, tensor: str, output: str, kind: str) -> str:
-        return self._compute("CAST", [tensor], output, self._shape(tensor), "CastOptions", kind_of_output=kind)
+        return self._compute(
+            "CAST", [tensor], output, self._shape(tensor), "CastOptions", kind_of_output=kind
+        )
 
     def _top_k(self, operation: Operation, tensor: str) -> None:
         names = [operation.output, f"{operation.output}.places"]
@@ -194,7 +198,7 @@ class _Writer:
             self._weight(operation.weight, weight.transpose(axes)),
             self._weight(operation.bias, self._weights(operation.bias)),
         ]
-        options: dict[str, float] = {
+        options: dict[str, Any] = {
             "Padding": padding,
             "StrideW": operation.stride,
             "StrideH": operation.stride,
@@ -335,7 +339,9 @@ class _Writer:
         assert name is not None
         if self.file.has(name):
             return name
-        if not self._half:
+        # Biases and the weights of depthwise convolutions are few, and rounding them is what costs most.
+        depthwise = value.ndim == 4 and value.shape[0] == 1
+        if not self._half or value.ndim == 1 or depthwise:
             return self.file.constant(name, value)
         narrow = value.clip(-_LARGEST_HALF, _LARGEST_HALF).astype(numpy.float16)
         stored = self.file.constant(f"{name}.half", narrow)

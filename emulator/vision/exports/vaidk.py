@@ -1,9 +1,9 @@
 """Exports for the Vision AI Developer Kit, a camera of 2018 with a Qualcomm processor.
 
-The service's zip carried a model in the format of Qualcomm's own engine, which only Qualcomm's tools can write. The
-camera's software takes TensorFlow Lite files as well, from its firmware of 2019 on; that is what this writes, with
-the configuration that selects it. The names in it, and what the camera expects of inputs and outputs, are those of
-its published software; nothing here was tried on a camera.
+The service's zip carried a model in the format of Qualcomm's own engine, which only Qualcomm's tools can
+write. The camera's software takes TensorFlow Lite files as well, from its firmware of 2019 on; that is what
+this writes, with the configuration that selects it. The names in it, and what the camera expects of inputs
+and outputs, are those of its published software; nothing here was tried on a camera.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _camera_classifier(stored: StoredModel) -> Network:
 
 
 def _camera_detector(network: Network) -> Network:
-    """The detector with the four outputs of detectors in this format: top, left, bottom and right of boxes (1, N, 4),
-    numbers of tags (1, N), probabilities (1, N) and how many boxes there are (1,), all float32."""
+    """The detector with the four outputs of detectors in this format: top, left, bottom and right of boxes
+    (1, N, 4), numbers of tags (1, N), probabilities (1, N) and how many boxes there are (1,), all float32."""
     import numpy
 
     found = finished(renamed(network, {network.input: "data"}), batch_axis=False)

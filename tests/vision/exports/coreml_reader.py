@@ -19,6 +19,7 @@ _EXACT_ARRAY_MAPPING = 1
 _RANK4_IMAGE_MAPPING = 1
 
 
+@torch.inference_mode()
 def run(model: Any, pictures: numpy.ndarray) -> dict[str, numpy.ndarray]:
     """What a model gives for pictures (1, height, width, 3), red first.
 
@@ -69,9 +70,7 @@ def _run(layer: Any, inputs: list[Tensor]) -> list[Tensor]:
             assert parameters.mode == parameters.BILINEAR
             assert parameters.linearUpsampleMode == parameters.ALIGN_CORNERS_FALSE
             factors = list(parameters.scalingFactor) or list(parameters.fractionalScalingFactor)
-            return [
-                functional.interpolate(first, scale_factor=factors, mode="bilinear", align_corners=False)
-            ]
+            return [functional.interpolate(first, scale_factor=factors, mode="bilinear", align_corners=False)]
         case "activation":
             return [_activation(parameters, first)]
         case "unary":
@@ -104,7 +103,11 @@ def _run(layer: Any, inputs: list[Tensor]) -> list[Tensor]:
         case "reduceL2":
             return [first.square().sum(tuple(parameters.axes), keepdim=parameters.keepDims).sqrt()]
         case "squeeze":
-            return [first.reshape([side for place, side in enumerate(first.shape) if place not in parameters.axes])]
+            return [
+                first.reshape(
+                    [side for place, side in enumerate(first.shape) if place not in parameters.axes]
+                )
+            ]
         case "expandDims":
             for axis in sorted(parameters.axes):  # by the axes of the result
                 first = first.unsqueeze(axis)
@@ -145,6 +148,8 @@ _SIMPLE = {
     "ceil": torch.ceil,
     "greaterThan": lambda some, others: (some > others).float(),
     "whereBroadcastable": lambda condition, some, others: torch.where(condition != 0, some, others),
+    "max": torch.maximum,
+    "min": torch.minimum,
     "maxBroadcastable": torch.maximum,
     "minBroadcastable": torch.minimum,
     "addBroadcastable": torch.add,
@@ -156,7 +161,9 @@ _SIMPLE = {
 
 def _edges(parameters: Any) -> list[tuple[int, int]]:
     """Pixels above and below, left and right."""
-    assert parameters.WhichOneof("ConvolutionPaddingType" if hasattr(parameters, "nGroups") else "PoolingPaddingType")
+    assert parameters.WhichOneof(
+        "ConvolutionPaddingType" if hasattr(parameters, "nGroups") else "PoolingPaddingType"
+    )
     amounts = parameters.valid.paddingAmounts.borderAmounts
     return [(amount.startEdgeSize, amount.endEdgeSize) for amount in amounts] or [(0, 0), (0, 0)]
 

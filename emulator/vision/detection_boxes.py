@@ -22,12 +22,13 @@ STRIDES = (8, 16, 32)
 DISTANCE_BINS = 11
 # What is less probable than this is not reported; the service's answers end there too.
 SCORE_FLOOR = 0.01
-# Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes.
-OVERLAP_OF_DOUBLES = 0.5
+# Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes. The
+# threshold is that of the programs for the service's exported models, which have it in their source.
+OVERLAP_OF_DOUBLES = 0.45
 MOST_BOXES = 200
 # So many of the most probable candidates are looked at: enough for `MOST_BOXES` objects in any picture that
 # has them, and a bound on the work for one that has none.
-_MOST_CANDIDATES = 1000
+MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
 
     candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
     scores = scores_PT[candidates, tags]
-    order = numpy.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
     boxes = decoded(distances_PD[candidates], candidates, resolution).clip(0, 1)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)

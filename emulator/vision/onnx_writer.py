@@ -243,11 +243,12 @@ class _Writer:
         self._sides[operation.output] = round(side * operation.factor)
         if self._opset < 11:
             # Resizing by the centres of pixels came with opset 11; before, it is two products of matrices.
-            weights = resizing_matrix(side, self._sides[operation.output])
-            rows = self._constant(f"{operation.output}.rows", weights)
-            columns = self._constant(f"{operation.output}.columns", weights.T)
-            self._node("MatMul", (rows, tensor), f"{operation.output}.tall")
-            self._node("MatMul", (f"{operation.output}.tall", columns), operation.output)
+            resized = self._sides[operation.output]
+            rows = self._constant(f"rows.{side}.{resized}", resizing_matrix(side, resized))
+            columns, tall = f"{operation.output}.columns", f"{operation.output}.tall"
+            self._node("Transpose", (rows,), columns, perm=[1, 0])
+            self._node("MatMul", (rows, tensor), tall)
+            self._node("MatMul", (tall, columns), operation.output)
             return
         scales = self._constant(f"scales.{operation.factor}", [1, 1, operation.factor, operation.factor])
         # A region that is not used, but had to be there until opset 13.

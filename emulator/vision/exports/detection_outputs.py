@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.vision.detection_boxes import (
     DISTANCE_BINS,
+    MOST_BOXES,
+    MOST_CANDIDATES,
     OVERLAP_OF_DOUBLES,
     SCORE_FLOOR,
     points,
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ANCHORS", "CELLS", "OVERLAP_OF_DOUBLES", "finished", "yolo_grid"]
 
-# Of the most probable candidates so many are looked at, and of the boxes so many are given.
-CANDIDATES = 300
-BOXES = 100
 _ROUNDS = 15
 
 # The grid that consumers of the service's first detection domain decode: cells a side, and width and height
@@ -60,14 +59,14 @@ def finished(network: Network, *, batch_axis: bool) -> Network:
     steps = _Steps(network)
     boxes, scores, tags = _standing_boxes(steps, network)
     leading = (1,) if batch_axis else ()
-    steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, BOXES, 4))
-    steps.add("reshape", scores, output="detected_scores", shape=(*leading, BOXES))
-    steps.add("integers", steps.add("reshape", tags, shape=(*leading, BOXES)), output="detected_classes")
+    steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, MOST_BOXES, 4))
+    steps.add("reshape", scores, output="detected_scores", shape=(*leading, MOST_BOXES))
+    steps.add("integers", steps.add("reshape", tags, shape=(*leading, MOST_BOXES)), output="detected_classes")
     return steps.network(
         {
-            "detected_boxes": (*leading, BOXES, 4),
-            "detected_scores": (*leading, BOXES),
-            "detected_classes": (*leading, BOXES),
+            "detected_boxes": (*leading, MOST_BOXES, 4),
+            "detected_scores": (*leading, MOST_BOXES),
+            "detected_classes": (*leading, MOST_BOXES),
         }
     )
 
@@ -97,7 +96,7 @@ def yolo_grid(network: Network, output: str) -> Network:
     cell = steps.add("add_each", steps.add("multiply", cells[1], steps.number(CELLS)), cells[0])
     stands = steps.add("greater", scores, steps.number(0))
     # How many boxes before it lie in the same cell.
-    mates = steps.add("multiply", steps.same(cell), _before(steps, BOXES))
+    mates = steps.add("multiply", steps.same(cell), _before(steps, MOST_BOXES))
     rank = steps.add("matmul", mates, stands)
     placed = steps.add("multiply", stands, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
     slot = steps.add("add_each", steps.add("multiply", cell, steps.number(len(ANCHORS))), rank)
@@ -118,7 +117,7 @@ def yolo_grid(network: Network, output: str) -> Network:
         steps.equal(steps.constant(numpy.arange(slot_count)[:, None]), steps.add("transpose", slot)),
         steps.add("transpose", placed),
     )
-    filled = steps.add("matmul", goes, steps.constant(numpy.ones((BOXES, 1))))
+    filled = steps.add("matmul", goes, steps.constant(numpy.ones((MOST_BOXES, 1))))
     empty = numpy.zeros((1, 5 + tag_count))
     empty[0, 4] = -_CERTAIN
     nothing = steps.add("matmul", steps.add("subtract", steps.number(1), filled), steps.constant(empty))
@@ -130,12 +129,12 @@ def yolo_grid(network: Network, output: str) -> Network:
 
 
 def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
-    """Boxes (BOXES, 4), their scores (BOXES, 1), falling, and tags (BOXES, 1); zeros where there are no
-    more."""
+    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where there are
+    no more."""
     tag_count = _tag_count(network)
     point_count = network.outputs[SCORES][0]
     flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))
-    count = min(CANDIDATES, point_count * tag_count)
+    count = min(MOST_CANDIDATES, point_count * tag_count)
     best = steps.add("top_k", flat, count=count)
     places = steps.add("top_k_places", flat, count=count)
     scores = steps.add("reshape", best, shape=(count, 1))
@@ -154,9 +153,9 @@ def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
     stands = _without_doubles(steps, (left, top, right, bottom), (width, height), tags, stands, count)
 
     scores = steps.add("reshape", steps.add("multiply", scores, stands), shape=(count,))
-    best = steps.add("top_k", scores, count=BOXES)
-    places = steps.add("top_k_places", scores, count=BOXES)
-    scores = steps.add("reshape", best, shape=(BOXES, 1))
+    best = steps.add("top_k", scores, count=MOST_BOXES)
+    places = steps.add("top_k_places", scores, count=MOST_BOXES)
+    scores = steps.add("reshape", best, shape=(MOST_BOXES, 1))
     found = steps.add("gather", steps.add("join", boxes, tags), places)
     # Where no box stands there is nothing, instead of one that was suppressed.
     found = steps.add("multiply", found, steps.add("greater", scores, steps.number(0)))

@@ -185,8 +185,15 @@ class TensorFlowGraph:
         around = self._constant(f"{output}/around", [[0, 0], [1, 1], [1, 1], [0, 0]], "int32")
         value = self._constant(f"{output}/nothing", _PADDING_THAT_NEVER_WINS)
         self._add("PadV2", f"{output}/padded", (tensor, around, value), Tpaddings="int32")
-        window = {"ksize": [1, 3, 3, 1], "strides": [1, 2, 2, 1]}
-        self._add("MaxPool", output, (f"{output}/padded",), padding="VALID", data_format="NHWC", **window)
+        self._add(
+            "MaxPool",
+            output,
+            (f"{output}/padded",),
+            ksize=[1, 3, 3, 1],
+            strides=[1, 2, 2, 1],
+            padding="VALID",
+            data_format="NHWC",
+        )
 
     def _points(self, operation: Operation, inputs: Sequence[str]) -> None:
         output, flat = self._name(operation.output), []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Old enough for every runtime of the last years, new enough for all operators in use; and the version of the
 # file's own layout that came with each set of operators.
 OPSET = 17
-_IR_VERSIONS = {10: 5, 12: 7, 17: 8}
+_IR_VERSIONS = {10: 5, 12: 7, 13: 7, 17: 8}
 _PRODUCER = "custom-vision-emulator"
 
 
@@ -47,7 +47,7 @@ def onnx_model(
 
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
-        opset: 10, 12 or 17.
+        opset: 10, 12, 13 or 17.
         pictures: N, if the file is to say it; else N is free, but for networks that take one picture.
         half_weights: weights are stored in float16, and computed with in float32.
     """

@@ -55,8 +55,8 @@ class Format:
     """One kind of export file.
 
     Attributes:
-        writer: "module:function" below this package; the function takes an `ExportOrder` and a `Progress` and
-            returns the file's bytes.
+        writer: "module:function"; the function takes an `ExportOrder` and a `Progress` and returns the file's
+            bytes. Modules are of this package, but for those of writers that stand above this library.
         suffix: of the file's name.
         extra: the extra of this project that has to be installed for it; "train" for most.
         addition: the service has no such format; it is asked for through the emulator's own API.
@@ -73,7 +73,7 @@ _GRAPH = Format("tensorflow_files:frozen_graph_zip")
 _TFLITE = Format("tflite:tflite_zip")
 _COREML = Format("coreml:coreml_zip", extra="coreml")
 _OPENVINO = Format("openvino:openvino_zip", extra="openvino")
-_DOCKER = Format("docker:docker_zip")
+_DOCKER = Format("emulator.container_export:container_zip")
 
 FORMATS: Mapping[tuple[str, str | None], Format] = {
     ("ONNX", None): _ONNX,
@@ -120,7 +120,7 @@ def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
     module_name, _, function_name = chosen.writer.partition(":")
     progress(0.0, "Reading the model")
     try:
-        module = importlib.import_module(f"{__name__}.{module_name}")
+        module = importlib.import_module(module_name if "." in module_name else f"{__name__}.{module_name}")
         content: bytes = getattr(module, function_name)(order, progress)
     except ImportError as error:
         raise ExportFailed(

@@ -8,12 +8,14 @@ import json
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import resources
 from io import BytesIO
 
 from emulator.vision.exports import ExportOrder
 from emulator.vision.exports.detection_outputs import ANCHORS, OVERLAP_OF_DOUBLES
 from emulator.vision.exports.graphs import Pixels, finished_boxes
 
+LICENCE_FILE = "LICENSE"
 LABELS_FILE = "labels.txt"
 MANIFEST_FILE = "cvexport.manifest"
 METADATA_FILE = "metadata_properties.json"
@@ -21,6 +23,12 @@ METADATA_FILE = "metadata_properties.json"
 # Of the service's exporter whose files ours are like.
 _EXPORTER_VERSION = "2.2"
 _METADATA_VERSION = "1.2"
+_DETECTOR_LICENCE = "nanodet-g-coco.LICENSE-Apache-2.0.txt"
+_CLASSIFIER_NOTICE = """\
+EfficientNet-Lite0: Mingxing Tan and Quoc V. Le, Google, 2020; converted by ML Illustrated, Copyright 2020.
+The weights were folded with their batch norms, and a layer for the tags was trained on top.
+
+"""
 # Compressing weights saves a fifteenth of their size and takes longer than writing the model does.
 _COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Dockerfile", "LICENSE")
 
@@ -82,9 +90,17 @@ def bundle(
         folder: where in the zip the model and its descriptions lie, with its slash.
     """
     files = {**model_files, **description_files(order, model_files, metadata)}
-    return zipped(
-        {**{folder + name: content for name, content in files.items()}, **(extras or {})}, order.created
-    )
+    in_folder = {folder + name: content for name, content in files.items()}
+    return zipped({**in_folder, **(extras or {}), LICENCE_FILE: licence(order)}, order.created)
+
+
+def licence(order: ExportOrder) -> bytes:
+    """Whose weights the model started from, and under which licence."""
+    text = (resources.files("emulator.vision") / "weights" / _DETECTOR_LICENCE).read_text(encoding="utf-8")
+    if order.domain_type == "ObjectDetection":
+        return text.encode()
+    _, title, terms = text.partition("                                 Apache License")
+    return (_CLASSIFIER_NOTICE + title + terms).encode()
 
 
 def description_files(

@@ -129,8 +129,8 @@ def yolo_grid(network: Network, output: str) -> Network:
 
 
 def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
-    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where there are
-    no more."""
+    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where
+    there are no more."""
     tag_count = _tag_count(network)
     point_count = network.outputs[SCORES][0]
     flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))

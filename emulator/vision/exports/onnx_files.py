@@ -34,7 +34,9 @@ def onnx_zip(order: ExportOrder, progress: Progress) -> bytes:
         opset=_OPSETS[order.flavor],
         half_weights=order.flavor == "OnnxFloat16",
     )
-    return bundle(order, {MODEL_FILE: serialised(model)}, metadata, sample_files("onnx"))
+    return bundle(
+        order, {MODEL_FILE: serialised(model)}, metadata, sample_files("onnx", detection=stored.detection)
+    )
 
 
 def onnx_metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:

@@ -86,7 +86,7 @@ def _read(order: ExportOrder, progress: Progress, **options: str) -> tuple[Store
 
 
 def _zip(order: ExportOrder, stored: StoredModel, files: dict[str, bytes], samples: str) -> bytes:
-    return bundle(order, files, _metadata(order, stored), sample_files(samples))
+    return bundle(order, files, _metadata(order, stored), sample_files(samples, detection=stored.detection))
 
 
 def _metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:

@@ -6,8 +6,9 @@ modules is cheap; NumPy, Pillow, ONNX Runtime and PyTorch are imported by the fu
 The modules, by who calls them:
 
 * everybody: `images` (decode, check and scale a picture), `recipes` (what a domain trains);
-* the server: `scoring` and `detection_scoring` (run a trained model), `metrics` and `detection_metrics`
-  (performance figures of a training);
+* the server: `scoring` and `detection_scoring` (run a trained model), `exported_model` (run an exported one;
+  below it the modules whose names begin so), `metrics` and `detection_metrics` (performance figures of a
+  training);
 * the worker process: `classifier` and `detector` (train). Below both lie `networks`, `onnx_writer`, `folds`
   and `training`; below the one `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`;
   below the other `nanodet`, `torch_network`, `detection_training`, `detection_views`, `detection_loss`,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from emulator.vision.exported_model_files import ExportUnusable
 from tests.exported_models import (
     COLOURS,
     classifier_zip,
@@ -249,6 +250,20 @@ def test_quick_tests_and_suggestions_use_it(service: Service) -> None:
         params={"iterationId": answer["iterationId"], "imageIds": image},
     )
     assert suggested["predictions"][0]["tagName"] == "red"
+
+
+def test_a_model_that_no_longer_runs_is_an_error_of_the_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = imported(service, classifier_zip(), **PUBLISHED)
+
+    def gone(*_: object) -> None:
+        raise ExportUnusable("Install something.")
+
+    monkeypatch.setattr("emulator.vision.exported_model.load", gone)
+    service.restart()
+    predicted = service.predict(prediction_path(answer), plain("red"))
+    assert refusal(predicted) == (500, "ErrorPrediction", "The model cannot be run. Install something.")
 
 
 @pytest.mark.parametrize("path", ["performance", "performance/images", "performance/images/count"])

@@ -13,7 +13,7 @@ from PIL import Image
 from emulator.vision import exported_model_boxes as boxes
 from emulator.vision.exported_model import ExportedClassifier, ExportedDetector, load_export
 from emulator.vision.exported_model_files import ExportUnusable
-from emulator.vision.exported_model_pictures import PictureRule, aligned_size, fit_of
+from emulator.vision.exported_model_pictures import PictureRule, aligned_size, announced_size, fit_of
 from emulator.vision.images import ImageRejected, stretched
 from tests.exported_models import (
     BGR,
@@ -174,6 +174,13 @@ def test_sides_are_multiples_of_32_and_about_512_squared_together(
 def test_only_detectors_of_open_size_keep_the_aspect() -> None:
     assert fit_of({}, detects=True, open_size=False) == "stretch"
     assert fit_of({}, detects=True, open_size=True) == "keep aspect"
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "8", "99999", "00000022499", "9" * 5000, "²²²", "224.0"])
+def test_sizes_that_make_no_sense_are_not_announced(text: str) -> None:
+    metadata = metadata_properties("Yolo", Preprocess_TargetWidth=text)
+    assert announced_size(metadata) is None
+    assert announced_size(metadata_properties("Yolo")) == (224, 224)
 
 
 def test_what_is_no_picture_is_refused() -> None:

@@ -20,7 +20,7 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
-JAVASCRIPT := tests/sdk/javascript
+JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,13 +58,13 @@ $(VENV)/test: $(VENV)/train
 	@$(PIP) --editable '.[train,demo,test]'
 	@touch $@
 
-# The JavaScript SDK is driven by tests when Node is here; they say so when it is not.
-$(JAVASCRIPT)/node_modules/made: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json
+# The JavaScript SDK is driven, and exports are loaded, by tests when Node is here; they say so when it is not.
+%/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
-	  echo "Installing the official JavaScript SDK ..."; \
-	  (cd $(JAVASCRIPT) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
+	  echo "Installing what $* needs ..."; \
+	  (cd $* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@; \
 	else \
-	  echo "Node or npm is missing: the tests of the JavaScript SDK are skipped (install Node 20 or newer)"; \
+	  echo "Node or npm is missing: the tests in $* are skipped (install Node 20 or newer)"; \
 	fi
 
 # --- What there is to do ----------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test $(JAVASCRIPT)/node_modules/made
+test: $(VENV)/test $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
 
 lint: $(VENV)/test
@@ -93,5 +93,5 @@ bench: $(VENV)/test
 
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean
-	rm -rf $(VENV) $(JAVASCRIPT)/node_modules build dist *.egg-info .cache
+	rm -rf $(VENV) $(JAVASCRIPT:%=%/node_modules) build dist *.egg-info .cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

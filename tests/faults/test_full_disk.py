@@ -180,9 +180,4 @@ def test_an_imported_model_that_finds_no_room_leaves_nothing(service: Service) -
     with full_for_blobs():
         assert post().status_code == 507
     assert (service.get("/projects"), service.blobs()) == ([], set())
-    with full_for_rows(service):
-        fill(service)
-        assert post().status_code == 507
-        assert service.blobs() == set()
-    assert [project["name"] for project in service.get("/projects")] == ["filling"]
     assert expect(post())["iterationName"] == "Iteration 1"

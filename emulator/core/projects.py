@@ -40,11 +40,33 @@ def create(
 
     The URIs are those of `storage_integration`, which are tried out.
     """
+    project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    if export_model_container_uri or notification_queue_uri:
+        with context.database.read() as session:
+            quotas.check_project(context, session)
+        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
+        project.export_model_container_uri = export_model_container_uri
+        project.notification_queue_uri = notification_queue_uri
+    with context.database.write() as session:
+        quotas.check_project(context, session)
+        session.add(project)
+    return project
+
+
+def new_project(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+) -> Project:
+    """The row of a new project, checked, in no store yet."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
     domain = _known_domain(domain_id or domains.DEFAULT_DOMAIN.id)
     now = context.clock.now()
-    project = Project(
+    return Project(
         id=context.ids.new(),
         name=name,
         description=description,
@@ -55,17 +77,7 @@ def create(
         created=now,
         last_modified=now,
         new_iteration_created=now,
-        export_model_container_uri=export_model_container_uri,
-        notification_queue_uri=notification_queue_uri,
     )
-    if export_model_container_uri or notification_queue_uri:
-        with context.database.read() as session:
-            quotas.check_project(context, session)
-        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
-    with context.database.write() as session:
-        quotas.check_project(context, session)
-        session.add(project)
-    return project
 
 
 def list_all(context: Context) -> list[Project]:

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "upload": "1,000 photographs through the official SDK, and training on them",
     "lists": "listing and counting in a project of 100,000 images, over one of 1,000",
     "management": "the small requests, beside Azurite; reset",
+    "serving": "one exported model served alone, over a bare loop",
 }
 BUSY = 0.5
 

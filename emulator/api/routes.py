@@ -31,6 +31,7 @@ from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource
 from emulator.api.control import control_routes
 from emulator.api.documents import document_routes
 from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
+from emulator.api.model_imports import model_import_routes
 from emulator.api.pictures import picture_routes
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
@@ -136,4 +137,6 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
         endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
     archives, pictures = archive_routes(context, threads), picture_routes(context, threads)
-    return [*routes, *archives, *document_routes(threads), *pictures, *control_routes(context, threads)]
+    imports = model_import_routes(context, threads, max_body)
+    control = control_routes(context, threads)
+    return [*routes, *archives, *document_routes(threads), *pictures, *imports, *control]

@@ -9,7 +9,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_lists import Filter, with_blobs
 from emulator.core.images import TaggedImage
-from emulator.core.iterations import COMPLETED
+from emulator.core.iterations import COMPLETED, is_imported
 from emulator.core.scores import TagProbability
 from emulator.core.tags import guid_order
 from emulator.core.views import View
@@ -85,6 +85,11 @@ def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[I
     """The iteration and its `Evaluation`, or `DetectionEvaluation`."""
     with context.database.read() as session:
         iteration = finding.iteration(session, project_id, iteration_id)
+    if is_imported(iteration):
+        raise ServiceError(
+            "NotFoundIterationPerformance",
+            "The iteration is an imported model: there are no images by which its performance is known.",
+        )
     if iteration.status != COMPLETED or iteration.evaluation_blob is None:
         raise ServiceError(
             "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."

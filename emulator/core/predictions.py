@@ -160,15 +160,21 @@ def _score(
 def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
     """What the model of a trained iteration says of an image.
 
-    Raises ImageRejected (of `emulator.vision.images`), FileNotFoundError when the iteration is no more.
+    Raises ImageRejected (of `emulator.vision.images`), FileNotFoundError when the iteration is no more, and
+    ServiceError when its model cannot be run: an imported one may need what is no longer installed.
     """
+    from emulator.vision.scoring import ModelUnusable
+
     assert iteration.model_blob is not None
     assert iteration.model_tags is not None
-    if domains.get(iteration.domain_id or "").type == "ObjectDetection":
-        boxes = context.models.detector(iteration.model_blob).score(data)
-        return scores.of_detector(iteration.model_tags, boxes)
-    probabilities = context.models.classifier(iteration.model_blob).score(data)
-    return scores.of_classifier(iteration.model_tags, probabilities)
+    try:
+        if domains.get(iteration.domain_id or "").type == "ObjectDetection":
+            boxes = context.models.detector(iteration.model_blob).score(data)
+            return scores.of_detector(iteration.model_tags, boxes)
+        probabilities = context.models.classifier(iteration.model_blob).score(data)
+        return scores.of_classifier(iteration.model_tags, probabilities)
+    except ModelUnusable as unusable:
+        raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None
 
 
 def uncertainty_of(iteration: Iteration, probabilities: Sequence[TagProbability]) -> float:

@@ -34,11 +34,27 @@ def create(
     target_export_platforms: list[str] | None = None,
 ) -> Project:
     """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel."""
+    project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    with context.database.write() as session:
+        quotas.check_project(context, session)
+        session.add(project)
+    return project
+
+
+def new_project(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+) -> Project:
+    """The row of a new project, checked, in no store yet."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
     domain = _known_domain(domain_id or domains.DEFAULT_DOMAIN.id)
     now = context.clock.now()
-    project = Project(
+    return Project(
         id=context.ids.new(),
         name=name,
         description=description,
@@ -50,10 +66,6 @@ def create(
         last_modified=now,
         new_iteration_created=now,
     )
-    with context.database.write() as session:
-        quotas.check_project(context, session)
-        session.add(project)
-    return project
 
 
 def list_all(context: Context) -> list[Project]:

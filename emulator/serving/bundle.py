@@ -12,6 +12,7 @@ _PACKAGE = Path(__file__).parents[1]
 _FILES = (
     "__init__.py",
     "contract/__init__.py",
+    "contract/answer_headers.py",
     "contract/error_codes.py",
     "contract/form_data.py",
     "contract/gateway_errors.py",

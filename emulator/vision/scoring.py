@@ -80,4 +80,7 @@ def inference_session(model: bytes, threads: int) -> InferenceSession:
     options.log_severity_level = 3
     # Threads that wait for work must sleep: spinning ones would take the processors from everything else.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Kept for a restart with other providers, of which there are none: as much again as the weights.
+    session._model_bytes = None
+    return session

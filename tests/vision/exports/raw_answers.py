@@ -1,20 +1,11 @@
-"""From the boxes of all points of a detector to answers, and what the Prediction API answers in the same
-form."""
+"""From the boxes of all points of a detector to answers."""
 
 from __future__ import annotations
 
 import numpy
 
 from emulator.vision.detection_boxes import without_doubles
-from emulator.vision.detection_scoring import DetectorSession
 from tests.vision.exports.parity import Found
-
-
-def expected_boxes(session: DetectorSession, data: bytes) -> list[Found]:
-    return [
-        (box.tag_index, box.probability, box.left, box.top, box.left + box.width, box.top + box.height)
-        for box in session.score(data)
-    ]
 
 
 def suppressed(boxes: numpy.ndarray, probabilities: numpy.ndarray) -> list[Found]:

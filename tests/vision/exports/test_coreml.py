@@ -15,10 +15,9 @@ import numpy
 import pytest
 
 from emulator.vision.detection_boxes import OVERLAP_OF_DOUBLES, SCORE_FLOOR
-from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.exports import ExportFailed, write_export
 from tests.vision.exports import coreml_reader, lite_networks
-from tests.vision.exports.conftest import KINDS, LABELS, Kind, MakeOrder
+from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import (
     Found,
     assert_same_answers,
@@ -28,7 +27,7 @@ from tests.vision.exports.parity import (
     fitting_a_grid,
     written,
 )
-from tests.vision.exports.raw_answers import expected_boxes, suppressed
+from tests.vision.exports.raw_answers import suppressed
 
 pytest.importorskip("coremltools", reason="coremltools are missing: pip install coremltools")
 
@@ -70,29 +69,30 @@ def network_of(model: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS_CONVERTED, ids=lambda kind: kind.name)
 def test_it_computes_what_the_prediction_api_answers(
-    kind: Kind, folders: Callable[[Kind], Path], make_order: MakeOrder, photographs: dict[str, bytes]
+    kind: Kind, folders: Callable[[Kind], Path], photographs: dict[str, bytes], expected: Expected
 ) -> None:
-    order = make_order(kind, "CoreML", FLAVORS[kind.name])
     folder = folders(kind)
     model = network_of(model_of(folder))
     some = {name: photographs[name] for name in ("astronaut.png", "coffee.png", "motorcycle_left.png")}
 
     if not kind.detection:
-        assert_same_answers(kind, order, folder, some, lambda pixels: coreml_reader.run(model, pixels))
+        assert_same_answers(
+            kind, expected(kind), folder, some, lambda pixels: coreml_reader.run(model, pixels)
+        )
         return
-    session = DetectorSession(Path(order.model))
+    side = expected(kind).side
     for name, data in some.items():
         outputs = coreml_reader.run(model, fed(data, folder))
-        expected = expected_boxes(session, data)
+        wanted = expected(kind).by_name[name]
         if kind.yolo:
             # The axes that programs expect of a Core ML grid.
             assert outputs["model_outputs0"].shape == (1, 1, 5 * (5 + len(LABELS)), 13, 13)
             grid = outputs["model_outputs0"][0, 0].transpose(1, 2, 0)
-            assert_same_boxes(fitting_a_grid(expected, 13), probable(grid), 320, name)
+            assert_same_boxes(fitting_a_grid(wanted, 13), probable(grid), side, name)
         else:
             # What Core ML's suppression gets, suppressed as its definition says, by tag.
             found = suppressed(corners(outputs["raw_coordinates"]), outputs["raw_confidence"])
-            assert_same_boxes(expected, found, 320, name)
+            assert_same_boxes(wanted, found, side, name)
 
 
 def probable(grid: numpy.ndarray) -> list[Found]:

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.images import stretched
-from emulator.vision.scoring import ClassifierSession
-from tests.vision.exports.conftest import KINDS, LABELS, Kind, MakeOrder
+from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import PROBABILITY, written
 
 interpreters = pytest.importorskip(
@@ -54,38 +52,34 @@ class Camera:
 
 @pytest.mark.parametrize("kind", CLASSIFIERS, ids=lambda kind: kind.name)
 def test_classifiers_answer_what_the_prediction_api_answers(
-    kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], tmp_path: Path
+    kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], expected: Expected, tmp_path: Path
 ) -> None:
-    order = make_order(kind, "VAIDK")
-    camera = Camera(written(order, tmp_path))
-    session = ClassifierSession(Path(order.model))
+    camera = Camera(written(make_order(kind, "VAIDK"), tmp_path))
 
     assert camera.configuration["Engine"] == 0
     # The camera refuses models with another number of outputs than there are lines.
     assert camera.labels == list(LABELS)
     for name, data in photographs.items():
         (probabilities,) = camera.outputs(data)
-        assert numpy.abs(probabilities[0] - session.score(data)).max() <= PROBABILITY, name
+        assert numpy.abs(probabilities[0] - expected(kind).by_name[name]).max() <= PROBABILITY, name
 
 
 @pytest.mark.parametrize("kind", DETECTORS, ids=lambda kind: kind.name)
 def test_detectors_give_the_best_boxes_of_the_prediction_api(
-    kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], tmp_path: Path
+    kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], expected: Expected, tmp_path: Path
 ) -> None:
-    order = make_order(kind, "VAIDK")
-    camera = Camera(written(order, tmp_path))
-    session = DetectorSession(Path(order.model))
+    camera = Camera(written(make_order(kind, "VAIDK"), tmp_path))
 
     assert camera.configuration["Engine"] == 1
     for name, data in photographs.items():
         boxes, tags, scores, (count,) = camera.outputs(data)
-        expected = session.score(data)[:10]
-        assert count == len(expected)
-        for place, box in enumerate(expected):
+        wanted = expected(kind).by_name[name][:10]
+        assert count == len(wanted)
+        for place, (tag, probability, *edges) in enumerate(wanted):
             # It looks names up from the second line on.
-            assert camera.labels[int(tags[0, place]) + 1] == LABELS[box.tag_index], name
-            assert abs(scores[0, place] - box.probability) <= PROBABILITY
+            assert camera.labels[int(tags[0, place]) + 1] == LABELS[tag], name
+            assert abs(scores[0, place] - probability) <= PROBABILITY
             top, left, bottom, right = boxes[0, place]
-            edges = (box.left, box.top, box.left + box.width, box.top + box.height)
-            numpy.testing.assert_allclose((left, top, right, bottom), edges, atol=1 / 320, err_msg=name)
-        assert not scores[0, len(expected) :].any()
+            pixel = 1 / expected(kind).side
+            numpy.testing.assert_allclose((left, top, right, bottom), edges, atol=pixel, err_msg=name)
+        assert not scores[0, len(wanted) :].any()

@@ -179,6 +179,8 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     from uvicorn.protocols.http import httptools_impl
 
     from emulator.app import create_app
+    from emulator.protocol import Protocol
+    from emulator.vision.warming import hush_pillow
 
     class Server(uvicorn.Server):
         """uvicorn's server, but it says when it is ready and ends in time, in order and with status 0."""
@@ -211,6 +213,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
                 deadline.start()
             self.should_exit = True
 
+    hush_pillow()
     give_the_gateway_reason(httptools_impl.STATUS_LINE)
     # A request that is cut off by the stop is no fault to report.
     logging.getLogger("uvicorn.error").addFilter(_is_worth_telling)
@@ -222,7 +225,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
-        http="httptools",
+        http=Protocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

@@ -136,4 +136,6 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
         endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
     archives, pictures = archive_routes(context, threads), picture_routes(context, threads)
-    return [*routes, *archives, *document_routes(threads), *pictures, *control_routes(context, threads)]
+    own = [*document_routes(threads), *control_routes(context, threads)]
+    # Pictures last: their pattern takes whatever has two parts.
+    return [*routes, *archives, *own, *pictures]

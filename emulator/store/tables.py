@@ -213,9 +213,10 @@ class Iteration(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Long work that must survive. Gone when it has ended either way.
+    """Long work that must survive. Gone when it has ended, but for imports that failed.
 
-    kind: ``training`` (of `iteration_id`) or ``import`` (into `project_id`, `details` says from where).
+    kind: ``training`` (of `iteration_id`), ``import`` (into `project_id`, `details` says from where) or
+    ``failed import`` (`details` says why), which nobody carries out.
     """
 
     id: str = Field(primary_key=True)

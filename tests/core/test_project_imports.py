@@ -434,6 +434,30 @@ def test_a_source_that_is_deleted_before_the_copy_begins(service: Service) -> No
     service.delete(copy)
 
 
+def test_why_an_import_failed_can_be_asked(elsewhere: Elsewhere, target: Service) -> None:
+    def listed() -> Any:
+        return expect(target.request("GET", "/_emulator/imports"))
+
+    assert target.request("GET", "/_emulator/imports", key=None).status_code == 401
+    assert listed() == []
+    project, _, _ = elsewhere.service.trainable()
+    copy = start_import(target, elsewhere.token(project))
+    waiting = {"projectId": copy.rpartition("/")[2], "name": "project (1)", "status": "Importing"}
+    assert listed() == [waiting | {"attempts": 0, "reason": None}]
+    elsewhere.service.delete(project)
+    run_imports(target)
+    (failed,) = listed()
+    assert failed["reason"] and "404" in failed["reason"]
+    assert failed == waiting | {"status": "Failed", "attempts": 1, "reason": failed["reason"]}
+    # It stays as long as the project, and nobody begins it again.
+    target.restart()
+    run_imports(target)
+    assert listed() == [failed]
+    target.delete(copy)
+    assert listed() == []
+    assert target.rows("SELECT count(*) FROM job") == [(0,)]
+
+
 def test_reset_ends_imports(service: Service) -> None:
     project, _, _ = service.trainable()
     start_import(service, service.get(f"{project}/export")["token"])
@@ -447,7 +471,7 @@ def nothing_is_left(service: Service, project: str) -> None:
     assert service.get(f"{project}/images") == service.get(f"{project}/tags") == []
     assert service.get(f"{project}/iterations") == []
     assert service.blobs() == set()
-    for table in ("job", "image", "image_tag", "region", "tag", "iteration"):
+    for table in ("image", "image_tag", "region", "tag", "iteration"):
         assert service.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 

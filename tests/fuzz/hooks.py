@@ -3,8 +3,7 @@
 schemathesis invents ids, and the service answers 404 to them. So an id that the emulator never gave, or gave
 for another project, mostly stands for one of the project of the request. Which one follows from the request,
 so that the same request means the same whenever it is sent. It is the same with images and with what else has
-to fit. What deletes is left as it is, so that the world keeps what it holds: projects that schemathesis made
-are there to be deleted.
+to fit. The world keeps what it holds: deleted are projects that schemathesis made.
 
     FUZZ_WORLD   what `world.make` made, as JSON
     FUZZ_COUNTS  the file for the number of answers, by operation and status
@@ -28,13 +27,15 @@ from schemathesis.transport.serialization import Binary
 
 from tests.contract.spec import ContractValidator
 from tests.fuzz.world import KINDS, PICTURES, PUBLISHED_NAME, SIGNED, TO_TRAIN, Ids, as_base64, make
-from tests.harness import RESOURCE_ID, TRAINING_KEY, wait_until
+from tests.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_READ = 1_000_000
 # Of so many values, one stays as schemathesis made it.
 _LEFT_ALONE = 8
 _DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages"}
+# What these are about is in projects that schemathesis made itself.
+_IN_OTHERS = {*_DESTROYING, "CreateTag"}
 # These get projects that are there for them.
 _TRAINING = {"TrainProject", "PublishIteration", "UnpublishIteration", "DeleteIteration"}
 # Names in the contract of the ids that the world has; those that `world.make` uses are names too.
@@ -70,6 +71,8 @@ _published: set[str] = {PUBLISHED_NAME}
 
 
 def _take_in(world: dict[str, Ids]) -> None:
+    for forgotten in (_known, _project_of, _world):
+        forgotten.clear()
     for name, ids in world.items():
         _world[name] = project = ids["projectId"][0]
         _known[project] = ids
@@ -89,14 +92,19 @@ class _Meaning:
         body = case.body if isinstance(case.body, dict | list | str | bytes) else None
         self._case = _GUID.sub("", repr((case.operation.label, stable, body)))
         self._project = str((case.path_parameters or {}).get("projectId"))
-        if not self._fits(case) or self._chance("project", 2):
+        made = [one for one in _known if one not in _world.values() and self._fits(case, one)]
+        if made and self._operation in _IN_OTHERS:
+            self._project = made[self._chance("project", len(made))]
+        elif self._operation in _DESTROYING:
+            self._project = NOWHERE
+        elif not self._fits(case, self._project) or self._chance("project", 2):
             self._project = _world[self._kind(_name(case)) + (TO_TRAIN if _name(case) in _TRAINING else "")]
 
-    def _fits(self, case: Case) -> bool:
-        """Whether the project of the request is there and has what the request names."""
-        known = _known.get(self._project, {})
+    def _fits(self, case: Case, project: str) -> bool:
+        """Whether the project is there and has what the request names."""
+        known = _known.get(project, {})
         named = {*(case.path_parameters or {}), *(case.query or {})}
-        return self._project in _project_of and all(
+        return project in _known and all(
             known.get(_NAMES.get(name, name)) for name in named if _NAMES.get(name, name) in _KINDS_OF_IDS
         )
 
@@ -113,7 +121,10 @@ class _Meaning:
     def of(self, name: str, value: Any) -> Any:
         """What `value` stands for as the parameter or property `name`."""
         if isinstance(value, dict):
-            return {key: self.of(key, item) for key, item in value.items()}
+            # An image without bytes is one that fits the documents and comes to nothing.
+            is_file = name == "images" and self._operation == "CreateImagesFromFiles"
+            whole = {"contents": ""} | value if is_file else value
+            return {key: self.of(key, item) for key, item in whole.items()}
         if isinstance(value, list) and name == "selectedTags" and self._chance(name, _LEFT_ALONE):
             return _known.get(self._project, {}).get("tagId", [])[:2]
         if isinstance(value, list):
@@ -153,6 +164,9 @@ class _Meaning:
             return "metadata=shop eq 'north'"
         if name == "name" and self._operation == "GetOpenApiDocument":
             return ("3.0", "3.1", "3.3")[self._chance(value, 3)]
+        if name == "token":
+            tokens = [uri for ids in _known.values() for uri in ids.get(SIGNED, ()) if "export-info" in uri]
+            return tokens[self._chance(value, len(tokens))]
         if name == "path":
             image = self._id("imageId", "")
             return f"/i-{self._project}/i-{image}".replace("-", "").replace("/i", "/i-")
@@ -178,8 +192,6 @@ def _name(case: Case) -> str:
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    if _name(case) in _DESTROYING:
-        return
     meaning = _Meaning(case)
     if {"sig", "se"} <= set(case.query or {}):
         meaning.sign(case)
@@ -197,13 +209,16 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
     _counts[f"{name} {response.status_code}"] += 1
     if name == "Reset" and response.status_code == 204:
         _take_in(make(str(response.request.url).partition("/_emulator")[0]))
+    if name == "DeleteProject" and response.status_code == 204:
+        _known.pop(str((case.path_parameters or {}).get("projectId")), None)
     if response.status_code != 200 or len(response.content) > _LONGEST_READ:
         return
     parameters = case.path_parameters or {}
     project = str(parameters.get("projectId", ""))
     ids = _GUID.findall(response.content.decode("utf-8", "replace"))
-    if name == "CreateProject":
+    if name in ("CreateProject", "ImportProject"):
         _project_of[ids[0]] = ids[0]
+        _known[ids[0]] = {"projectId": [ids[0]]}
     elif project in _project_of:
         for one in ids:
             _project_of.setdefault(one, project)

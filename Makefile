@@ -22,6 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
 JAVASCRIPT := tests/sdk/javascript
+AZURITE := tests/azurite
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -68,6 +69,15 @@ $(JAVASCRIPT)/node_modules/made: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/packag
 	  echo "Node or npm is missing: the tests of the JavaScript SDK are skipped (install Node 20 or newer)"; \
 	fi
 
+# So is Azurite, in which exports are backed up and queues are told of them.
+$(AZURITE)/node_modules/made: $(AZURITE)/package.json $(AZURITE)/package-lock.json
+	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
+	  echo "Installing Azurite ..."; \
+	  (cd $(AZURITE) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
+	else \
+	  echo "Node or npm is missing: the tests of storage integration are skipped (install Node 20 or newer)"; \
+	fi
+
 # --- What there is to do ----------------------------------------------------------------------------------------
 
 setup: $(VENV)/train
@@ -79,7 +89,7 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test $(JAVASCRIPT)/node_modules/made
+test: $(VENV)/test $(JAVASCRIPT)/node_modules/made $(AZURITE)/node_modules/made
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
 
 lint: $(VENV)/test
@@ -97,5 +107,5 @@ fuzz: $(VENV)/test
 
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean
-	rm -rf $(VENV) $(JAVASCRIPT)/node_modules build dist *.egg-info .cache
+	rm -rf $(VENV) $(JAVASCRIPT)/node_modules $(AZURITE)/node_modules build dist *.egg-info .cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

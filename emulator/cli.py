@@ -8,12 +8,22 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from emulator import __version__
-from emulator.settings import Option, SettingError, Settings, StartRefused, load_settings, options
+from emulator.serving.settings import ServingSettings
+from emulator.settings import (
+    Option,
+    SettingError,
+    Settings,
+    StartRefused,
+    load_options,
+    load_settings,
+    options,
+)
 
 PROGRAM = "custom-vision-emulator"
 CONTROL_TIMEOUT_SECONDS = 5
@@ -56,14 +66,32 @@ def _end(status: int, message: str) -> None:
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command every option of `Settings`; it receives them read and checked, as `settings`."""
-    described = options()
+    return _with_options(command, options(), load_settings, Settings)
 
+
+def with_serving_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The same with the options of `ServingSettings`; the export itself is no flag but the argument."""
+    described = options(ServingSettings)
+    del described["model"]
+
+    def load(flags: dict[str, Any]) -> ServingSettings:
+        return ServingSettings(**load_options(ServingSettings, flags))
+
+    return _with_options(command, described, load, ServingSettings)
+
+
+def _with_options(
+    command: Callable[..., None],
+    described: dict[str, Option],
+    load: Callable[[dict[str, Any]], Any],
+    of: type,
+) -> Callable[..., None]:
     @functools.wraps(command)
     def read_settings(**given: Any) -> None:
         flags = {name: given.pop(name) for name in described}
-        command(settings=load_settings(flags), **given)
+        command(settings=load(flags), **given)
 
-    parameters = [_parameter(name, one) for name, one in described.items()]
+    parameters = [_parameter(name, one, of) for name, one in described.items()]
     parameters += [
         own.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for own in inspect.signature(command, eval_str=True).parameters.values()
@@ -75,8 +103,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return read_settings
 
 
-def _parameter(name: str, one: Option) -> inspect.Parameter:
-    default = one.default_text or getattr(Settings, name, "")
+def _parameter(name: str, one: Option, of: type) -> inspect.Parameter:
+    default = one.default_text or getattr(of, name, "")
     notes = f"[{one.variable}]" if one.switch else f"[{one.variable}; default: {default}]"
     kind: Any = bool if one.switch else list[str] if one.separator else str
     metavar = None if one.switch else one.metavar
@@ -90,13 +118,26 @@ def _parameter(name: str, one: Option) -> inspect.Parameter:
 @with_settings
 def serve(settings: Settings) -> None:
     """Start the emulator and serve until Ctrl-C or SIGTERM."""
-    from emulator import server
+    from emulator import listening, server
 
     try:
         status = server.run(settings)
     except StartRefused as error:
         _end(1, str(error))
-    server.leave(status)
+    listening.leave(status)
+
+
+@app.command("serve-model")
+@with_serving_settings
+def serve_model(
+    settings: ServingSettings,
+    export: Annotated[str, typer.Argument(metavar="EXPORT", help="The zip, or a folder with its content.")],
+) -> None:
+    """Serve one exported model, of the emulator or of the service itself, until Ctrl-C or SIGTERM."""
+    from emulator import listening
+    from emulator.serving import program
+
+    listening.leave(program.run(replace(settings, model=Path(export).absolute())))
 
 
 @app.command()

@@ -303,9 +303,12 @@ class Settings:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port if port is None else port}"
 
 
-def options() -> dict[str, Option]:
-    """The option of each field, by the field's name and in the order of the fields."""
-    return {described.name: _option_of(described) for described in fields(Settings)}
+def options(of: type = Settings) -> dict[str, Option]:
+    """The option of each field, by the field's name and in the order of the fields.
+
+    of: `Settings`, or another dataclass whose fields are made by `option`.
+    """
+    return {described.name: _option_of(described) for described in fields(of)}
 
 
 def load_settings(
@@ -314,23 +317,35 @@ def load_settings(
 ) -> Settings:
     """Settings from flags, then environment variables, then the keys file, then the defaults.
 
+    `flags` is as for `load_options`. Raises `SettingError` for the first value that is not allowed.
+    """
+    values = load_options(Settings, {} if flags is None else flags, environment)
+    keys_file = values.get("keys_file")
+    if keys_file is not None:
+        values = {**read_keys_file(keys_file), **values}
+    return replace(Settings(), **values)
+
+
+def load_options(
+    of: type,
+    flags: Mapping[str, str | bool | Sequence[str] | None],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The values that are given for fields of `of`, by flags or else by environment variables.
+
     `flags` maps names of fields to what stood on the command line: text, a list of texts for an option that
     takes several, True or False for a switch, and None or nothing where the flag was not given. An empty
     variable counts as not set. Raises `SettingError` for the first value that is not allowed.
     """
-    flags = {} if flags is None else flags
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
-    for name, described in options().items():
+    for name, described in options(of).items():
         given = flags.get(name)
         if given is None and environment.get(described.variable):
             values[name] = _read(described, described.variable, environment[described.variable])
         elif given is not None:
             values[name] = _read(described, described.flag, given)
-    keys_file = values.get("keys_file")
-    if keys_file is not None:
-        values = {**read_keys_file(keys_file), **values}
-    return replace(Settings(), **values)
+    return values
 
 
 def read_keys_file(path: Path) -> dict[str, tuple[str, str]]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from emulator import __version__, cli, server
+from emulator import __version__, cli, listening, server
 from emulator.settings import Settings, StartRefused, options
 
 PROGRAM = [sys.executable, "-m", "emulator"]
@@ -284,7 +284,7 @@ def test_an_application_that_refuses_is_told_without_a_traceback() -> None:
     async def receive() -> MutableMapping[str, Any]:
         raise AssertionError
 
-    guarded = server.GuardedLifespan(application)
+    guarded = listening.GuardedLifespan(application)
     asyncio.run(guarded({"type": "lifespan"}, receive, send))
     assert str(guarded.refused) == "the store is of a newer version"
     assert sent == [{"type": "lifespan.startup.failed", "message": ""}]

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.api.addressing import Address
 from emulator.api.calls import UnknownResource
 from emulator.contract.error_codes import code_for, http_status
+from emulator.contract.gateway_errors import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
 from emulator.contract.requests import Malformed
 from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
@@ -23,10 +24,6 @@ from emulator.store.database import StorageFull
 
 REQUEST_ID_HEADER_SINCE = {"training": (3, 2), "prediction": (3, 1)}
 JSON = b"application/json; charset=utf-8"
-_ACCESS_DENIED = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
-    "for an active subscription and use a correct regional API endpoint for your resource."
-)
 _KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs")
 _FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _log = logging.getLogger(__name__)
@@ -152,15 +149,15 @@ def describe(error: Exception, address: Address | None) -> tuple[int, dict[str, 
     if isinstance(error, Malformed):
         return 400, {"code": error.code, "message": str(error)}
     if isinstance(error, AccessDenied):
-        return 401, _gateway_error(401, _ACCESS_DENIED)
+        return 401, gateway_error(401, ACCESS_DENIED)
     if isinstance(error, UnknownResource) or (
         isinstance(error, HTTPException) and error.status_code in (404, 405)
     ):
-        return 404, _gateway_error(404, "Resource not found")
+        return 404, gateway_error(404, RESOURCE_NOT_FOUND)
     if isinstance(error, Throttled):
-        return error.status, _gateway_error(error.status, str(error))
+        return error.status, gateway_error(error.status, str(error))
     if isinstance(error, TooLarge):
-        return 413, _gateway_error(413, str(error))
+        return 413, gateway_error(413, str(error))
     if isinstance(error, StorageFull):
         return 507, {"code": "ErrorUnknown", "message": _FULL}
     _log.error("A request failed", exc_info=error)
@@ -168,10 +165,6 @@ def describe(error: Exception, address: Address | None) -> tuple[int, dict[str, 
         "code": "ErrorUnknown",
         "message": "An unknown error occurred. The emulator's log tells more.",
     }
-
-
-def _gateway_error(status: int, message: str) -> dict[str, Any]:
-    return {"error": {"code": str(status), "message": message}}
 
 
 class Keys:

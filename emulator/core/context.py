@@ -16,7 +16,9 @@ from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
+    from emulator.core.export_runs import ExportRuns
     from emulator.core.models import ModelCache
+    from emulator.core.notifications import Notifications
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
     from emulator.core.region_proposals import ProposalModel
@@ -48,7 +50,7 @@ class Ids:
 
 
 class Worker(Protocol):
-    """The child process that owns PyTorch, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
+    """A child process that does long work, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
 
     def warm_up(self) -> None: ...
 
@@ -59,14 +61,15 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    seed: of every training. image_uri_lifetime: how long a signed image URI is valid. published: see
-    `predictions.published`.
+    worker: trains. export_worker: writes exports. seed: of every training. image_uri_lifetime: how long a
+    signed image URI is valid. published: see `predictions.published`.
     """
 
     database: Database
     blobs: BlobStore
     folder: Path
     worker: Worker
+    export_worker: Worker
     fetch_policy: FetchPolicy
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
@@ -79,6 +82,8 @@ class Context:
     models: "ModelCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
+    export_runs: "ExportRuns" = field(init=False)
+    notifications: "Notifications" = field(init=False)
     project_imports: "ProjectImports" = field(init=False)
 
     @property
@@ -87,7 +92,9 @@ class Context:
         return self.folder / "features"
 
     def __post_init__(self) -> None:
+        from emulator.core.export_runs import ExportRuns
         from emulator.core.models import ModelCache
+        from emulator.core.notifications import Notifications
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
         from emulator.core.region_proposals import ProposalModel
@@ -97,4 +104,6 @@ class Context:
         self.models = ModelCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
+        self.export_runs = ExportRuns(self)
+        self.notifications = Notifications(self)
         self.project_imports = ProjectImports(self)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlmodel import Session, select
 
@@ -12,7 +11,8 @@ from emulator.core import domains, fetching, finding, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
-from emulator.core.limits import MEGABYTE, STORED_PREDICTION_DAYS
+from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.refused_images import check_size, refusal
 from emulator.core.scores import TagProbability
 from emulator.core.stored_predictions import checked_application, uncertainty
 from emulator.core.sweeping import sweep_blobs
@@ -141,18 +141,14 @@ def _score(
 ) -> Predicted:
     from emulator.vision.images import ImageRejected
 
-    if len(data) > limit:
-        raise ServiceError(
-            "BadRequestImageSizeBytes",
-            f"The image has {len(data)} bytes; at most {limit // MEGABYTE} MB are allowed.",
-        )
+    check_size(data, limit)
     try:
         probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
         # Unpublished and deleted between the look-up and now.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
-        raise ServiceError(*_rejection(rejected, prediction_id)) from None
+        raise refusal(rejected, prediction_id) from None
     predicted = Predicted(
         prediction_id, iteration.project_id, iteration.id, context.clock.now(), probabilities
     )
@@ -182,14 +178,6 @@ def uncertainty_of(iteration: Iteration, probabilities: Sequence[TagProbability]
         exclusive=iteration.classification_type == "Multiclass"
         and domains.get(iteration.domain_id or "").type == "Classification",
     )
-
-
-def _rejection(rejected: Any, prediction_id: str) -> tuple[str, str]:
-    if rejected.reason == "dimensions":
-        return "BadRequestImageDimensions", str(rejected)
-    if rejected.reason == "aspect_ratio":
-        return "BadRequestImageAspectRatio", str(rejected)
-    return "BadRequestImageFormat", f"Bad Request Image Format, Uri: {prediction_id.replace('-', '')}"
 
 
 def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:

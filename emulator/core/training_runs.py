@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding
+from emulator.core import domains, finding, notifications
 from emulator.core.iterations import COMPLETED, FAILED
 from emulator.core.job_threads import ATTEMPTS, JobThread
 from emulator.core.regions import holds_regions
@@ -94,6 +94,8 @@ class TrainingRuns(JobThread):
             _log.exception("How the training of iteration %s ended could not be noted", run.iteration_id)
             self._postponed = True
             return False
+        finally:
+            self._context.notifications.notify()
         return True
 
     def _carry_out_or_fail(self, run: _Run) -> None:
@@ -226,6 +228,7 @@ class TrainingRuns(JobThread):
                 iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
                 session.add(iteration)
                 session.delete(job)
+                notifications.note_training(self._context, session, iteration)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
 
@@ -236,3 +239,4 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
     iteration.last_modified = context.clock.now()
     session.add(iteration)
     session.delete(job)
+    notifications.note_training(context, session, iteration)

@@ -21,6 +21,7 @@ from emulator.vision.head import (
     fit_linear_head,
     probabilities,
 )
+from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
 from emulator.vision.networks import with_classifier
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import QUICK, ClassifierRecipe
@@ -239,6 +240,7 @@ def _model_bytes(dataset: ClassificationDataset, recipe: ClassifierRecipe, head:
         network,
         {
             "emulator.labels": json.dumps(dataset.tags),
+            DESCRIPTION_KEY: description(network),
             "emulator.multilabel": json.dumps(dataset.multilabel),
             "emulator.resolution": json.dumps(recipe.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",

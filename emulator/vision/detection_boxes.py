@@ -5,11 +5,10 @@ Boxes are (left, top, right, bottom) here, in fractions of the picture's sides.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from emulator.vision.nanodet import DISTANCE_BINS, STRIDES
 
 if TYPE_CHECKING:
     import numpy
@@ -17,14 +16,19 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
+# The network's points lie this many pixels apart; each says how far the sides of a box are, as a distribution
+# over so many bins, each one stride wide.
+STRIDES = (8, 16, 32)
+DISTANCE_BINS = 11
 # What is less probable than this is not reported; the service's answers end there too.
 SCORE_FLOOR = 0.01
-# Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes.
-OVERLAP_OF_DOUBLES = 0.5
+# Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes. The
+# threshold is that of the programs for the service's exported models, which have it in their source.
+OVERLAP_OF_DOUBLES = 0.45
 MOST_BOXES = 200
 # So many of the most probable candidates are looked at: enough for `MOST_BOXES` objects in any picture that
 # has them, and a bound on the work for one that has none.
-_MOST_CANDIDATES = 1000
+MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ def points(resolution: int) -> tuple[NDArray[numpy.float32], NDArray[numpy.float
     return numpy.concatenate(centres), numpy.concatenate(strides)
 
 
+def resolution_of(point_count: int) -> int:
+    """Side in pixels of what a network with so many points looks at."""
+    return round(math.sqrt(point_count / sum(1 / stride**2 for stride in STRIDES)))
+
+
 def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> list[DetectedBox]:
     """The boxes of one picture, the most probable first.
 
@@ -63,13 +72,13 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
     Args:
         scores_PT: probability of each tag at each point.
         distances_PD: the four distributions of distances at each point, before softmax.
-        resolution: side of the network's input in pixels.
+        resolution: side in pixels of what the network looks at.
     """
     import numpy
 
     candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
     scores = scores_PT[candidates, tags]
-    order = numpy.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
     boxes = decoded(distances_PD[candidates], candidates, resolution).clip(0, 1)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
@@ -96,10 +105,12 @@ def decoded(distances_CD: Array, candidates: NDArray[numpy.integer], resolution:
     return boxes
 
 
-def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
+def without_doubles(
+    boxes: Array, tags: NDArray[numpy.integer], overlap: float = OVERLAP_OF_DOUBLES, most: int = MOST_BOXES
+) -> list[int]:
     """Greedy non-maximum suppression within each tag: rows that stay, of boxes sorted by falling score.
 
-    It ends with `MOST_BOXES` rows.
+    It ends with `most` rows. `overlap`: intersection over union beyond which the later of two boxes goes.
     """
     import numpy
 
@@ -111,12 +122,12 @@ def without_doubles(boxes: Array, tags: NDArray[numpy.integer]) -> list[int]:
         if not alive[row]:
             continue
         kept.append(row)
-        if len(kept) == MOST_BOXES:
+        if len(kept) == most:
             break
         width = (numpy.minimum(right[row], right) - numpy.maximum(left[row], left)).clip(0)
         height = (numpy.minimum(bottom[row], bottom) - numpy.maximum(top[row], top)).clip(0)
         shared = width * height
-        double = shared > OVERLAP_OF_DOUBLES * (areas[row] + areas - shared)
+        double = shared > overlap * (areas[row] + areas - shared)
         alive &= ~(double & (tags == tags[row]))
     return kept
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.vision.detection_boxes import points
-from emulator.vision.nanodet import DISTANCE_BINS
+from emulator.vision.detection_boxes import DISTANCE_BINS, points
 
 if TYPE_CHECKING:
     from torch import Tensor

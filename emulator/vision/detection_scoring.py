@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.detection_boxes import DetectedBox, detected_boxes
+from emulator.vision.detection_boxes import DetectedBox, detected_boxes, resolution_of
 from emulator.vision.images import stretched
 from emulator.vision.nanodet import DISTANCES, SCORES
 from emulator.vision.scoring import ModelUnusable, inference_session, processors
@@ -60,4 +60,4 @@ class DetectorSession:
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
         """The same for a picture (side, side, 3) that `images.stretched` made."""
         scores_NPT, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
-        return detected_boxes(scores_NPT[0], distances_NPD[0], self.resolution)
+        return detected_boxes(scores_NPT[0], distances_NPD[0], resolution_of(scores_NPT.shape[1]))

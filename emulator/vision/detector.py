@@ -21,6 +21,7 @@ from emulator.vision.features import processor_count
 from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected
 from emulator.vision.nanodet import detection_network, published_weights
+from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import DetectorRecipe
 from emulator.vision.training import TrainingFailed, timed, write_atomically
@@ -294,13 +295,18 @@ def _model_bytes(
         if ".classes." in name:
             offset = calibration.offset if name.endswith(".bias") else 0.0
             calibrated[name] = (weight * calibration.slope + offset).astype(numpy.float32)
-    network = detection_network({**published_weights(), **calibrated}, recipe.resolution)
+    network = detection_network(
+        {**published_weights(), **calibrated},
+        recipe.resolution,
+        input_resolution=recipe.input_resolution,
+    )
     return onnx_bytes(
         network,
         {
             "emulator.task": "detection",
             "emulator.labels": json.dumps(dataset.tags),
-            "emulator.resolution": json.dumps(recipe.resolution),
+            DESCRIPTION_KEY: description(network),
+            "emulator.resolution": json.dumps(network.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
             "Image.BitmapPixelFormat": "Rgb8",
             "Image.NominalPixelRange": "NominalRange_0_255",

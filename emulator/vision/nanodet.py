@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from emulator.vision.base_weights import BaseWeightsMissing
+from emulator.vision.detection_boxes import DISTANCE_BINS, STRIDES
 from emulator.vision.networks import INPUT, Network, Operation
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
-STRIDES = (8, 16, 32)
-DISTANCE_BINS = 11
 COCO_CLASSES = 80
 # What the head reads, from fine to coarse: pictures of `PYRAMID_CHANNELS` channels.
 PYRAMID = ("pyramid.0", "pyramid.1", "pyramid.2")
@@ -112,17 +112,27 @@ def head_operations() -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def detection_network(weights: Mapping[str, FloatArray], resolution: int) -> Network:
+def detection_network(
+    weights: Mapping[str, FloatArray], resolution: int, *, input_resolution: int | None = None
+) -> Network:
     """The whole network: a picture in, `SCORES` and `DISTANCES` of every point out.
 
     Args:
         weights: of every layer in `layer_names()`; the class layers decide the number of tags.
-        resolution: side of the input in pixels, a multiple of the coarsest stride.
+        resolution: side in pixels of what it looks at, a multiple of the coarsest stride.
+        input_resolution: side of the input in pixels, if it is another: then it is resized first.
     """
     points = sum((resolution // stride) ** 2 for stride in STRIDES)
+    body = body_operations()
+    if input_resolution not in (None, resolution):
+        assert input_resolution is not None
+        first, second, *others = body
+        factor = resolution / input_resolution
+        resize = Operation("resize", (first.output,), "resized", factor=factor)
+        body = (first, resize, replace(second, inputs=("resized",)), *others)
     return Network(
-        resolution,
-        (*body_operations(), *head_operations()),
+        input_resolution or resolution,
+        (*body, *head_operations()),
         weights,
         outputs={
             SCORES: (points, len(weights["head.0.classes.bias"])),

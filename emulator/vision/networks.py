@@ -3,6 +3,11 @@
 Tensors are pictures (N, height, width, channels), vectors (N, width) or rows (N, rows, width); a writer may
 order the axes of pictures otherwise inside. Weights of convolutions are (output, input, height, width), of
 depthwise ones (channel, 1, height, width), of dense layers (input, output): the writers transpose from these.
+
+What follows a detector's rows, so that a file can promise finished boxes, is written with operations on
+**plain tensors**: float32 whatever they hold (whole numbers are exact), of a shape that is known beforehand,
+the same in every format, without an axis for several pictures. Both sides of a two-sided operation have the
+same number of axes and are broadcast; either may be a constant, that is a name of the network's weights.
 """
 
 from __future__ import annotations
@@ -30,8 +35,30 @@ OperationKind = Literal[
     "global_average",  # mean over height and width
     "l2_normalise",  # each row to Euclidean length `scale`
     "dense",
-    "softmax",
+    "softmax",  # along the last axis
     "sigmoid",
+    # Plain tensors from here on.
+    "reshape",  # to `shape`; also from rows or vectors of one picture, and to an output's own shape
+    "slice",  # of a matrix the columns `span[0]` to `span[1]` - 1
+    "transpose",  # of a matrix
+    "join",  # matrices beside each other: columns of the first, then those of the next
+    "matmul",  # of two matrices
+    "add_each",
+    "subtract",
+    "multiply",
+    "divide",
+    "minimum",
+    "maximum",
+    "greater",  # 1 where the first is greater than the second, else 0
+    "exp",
+    "log",
+    "abs",
+    "floor",
+    "top_k",  # the `count` greatest of a vector (shape (n,)), falling; equal ones in their order
+    "top_k_places",  # where they are: the same inputs and `count` as a "top_k" that stands just before
+    "gather",  # the rows of a matrix whose numbers are in a vector
+    "picture",  # (1, height x width, channels) to a picture of the height and width `shape`: undoes "points"
+    "integers",  # to int64 (or the widest integers that a format has); for outputs alone
 ]
 
 
@@ -51,19 +78,31 @@ class Operation:
     factor: float = 1.0
     mean: float | tuple[float, ...] = 0.0
     scale: float | tuple[float, ...] = 1.0
+    shape: tuple[int, ...] = ()
+    span: tuple[int, int] = (0, 0)
+    count: int = 0
 
 
 @dataclass(frozen=True)
 class Network:
     """A network that takes RGB pictures of `resolution` x `resolution` pixels, 0..255.
 
-    `outputs` are the tensors that it gives, with the shape of each for one picture.
+    Attributes:
+        outputs: the tensors that it gives, with the shape of each for one picture.
+        input: name of the tensor of pictures.
+        float_input: the pictures are float32, and in a file with the axes that its format prefers, instead of
+            uint8 (N, height, width, 3). "normalise" says of which order and range the channels are.
+        one_picture: it takes exactly one picture at a time, because there are plain tensors in it. The shapes
+            of outputs are then whole ones; else an axis of pictures comes before them.
     """
 
     resolution: int
     operations: tuple[Operation, ...]
     weights: Mapping[str, FloatArray] = field(repr=False)
     outputs: Mapping[str, tuple[int, ...]]
+    input: str = "image"
+    float_input: bool = False
+    one_picture: bool = False
 
     @property
     def output(self) -> str:

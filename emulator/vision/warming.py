@@ -1,14 +1,4 @@
-"""Making a fresh process ready. Imports nothing that takes time: the server names these functions too."""
-
-import warnings
-
-
-def hush_pillow() -> None:
-    """Keep Pillow from telling on standard error of damaged metadata: such pictures are as good as any.
-
-    What is wrong with pixels is an exception, and an answer.
-    """
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+"""Making a fresh worker process ready. Imports nothing by itself: the server names this function too."""
 
 
 def warm_up() -> None:
@@ -16,9 +6,10 @@ def warm_up() -> None:
 
     What is missing is not said here, where nobody asked for anything: the training that needs it says so.
     """
-    hush_pillow()
     from emulator.vision.classifier import TrainingFailed, warm_up
+    from emulator.vision.images import hush_pillow
 
+    hush_pillow()
     try:
         warm_up()
     except TrainingFailed:

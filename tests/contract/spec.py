@@ -107,7 +107,7 @@ class ContractValidator:
             if version is not None:
                 operations = _operations(api[2].lower(), version)
             path = (api[3] or "").rstrip("/")
-        elif path.startswith(("/_emulator/", "/prjexp-", "/i-", "/predictionimages/")):
+        elif path.startswith(("/_emulator/", "/m-", "/prjexp-", "/i-", "/predictionimages/")):
             operations = _operations("emulator", VERSIONS["emulator"][-1])
         else:
             return []

@@ -1,0 +1,102 @@
+"""The paths of the prediction API, so that the official SDKs can call an exported model."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from emulator.contract import models, wire
+from emulator.contract.identifiers import guid
+from emulator.contract.versions import RetiredVersion, Version, resolve
+from emulator.core.errors import ServiceError
+from emulator.serving import bodies
+from emulator.serving.errors import NoSuchResource
+from emulator.serving.scoring import Scorer
+
+_PATH = re.compile(
+    r"/*customvision/+(?P<version>v[^/]{1,40})/+prediction/+(?P<project>[^/]+)/+(?P<kind>classify|detect)"
+    r"/+iterations/+(?P<name>[^/]+)/+(?P<source>image|url)(?:/+nostore)?/*",
+    re.IGNORECASE,
+)
+_API = re.compile(r"/*customvision(/|$)", re.IGNORECASE)
+JSON = "application/json; charset=utf-8"
+
+
+class _PredictionRoute(Route):
+    """Everything below ``/customvision``, in any case and with any number of slashes."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or not _API.match(scope["path"]):
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
+
+
+def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], datetime]) -> list[BaseRoute]:
+    """Classifying or detecting, by upload or URL, with or without ``nostore``; nothing is ever stored.
+
+    model_name: the published name that is answered to; None: any.
+    """
+
+    def predict(version: Version, project_id: str, prediction_id: str, data: bytes) -> bytes:
+        found = scorer.predict(data, prediction_id)
+        predictions = [
+            models.Prediction(
+                one.probability,
+                one.tag_id,
+                one.tag_name,
+                models.BoundingBox(one.box.left, one.box.top, one.box.width, one.box.height)
+                if one.box
+                else None,
+                one.tag_type,
+            )
+            for one in found
+        ]
+        answer = models.ImagePrediction(prediction_id, project_id, scorer.iteration_id, now(), predictions)
+        return wire.render(answer, version)
+
+    async def endpoint(request: Request) -> Response:
+        # As it was sent: a name may have a slash in it, which is then encoded.
+        match = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
+        if match is None or request.method != "POST":
+            raise NoSuchResource
+        version = _version(match["version"])
+        request.scope["version"] = version
+        try:
+            project_id = guid(unquote(match["project"]))
+        except ValueError:
+            raise NoSuchResource from None
+        body = await bodies.read_body(request)
+        if match["kind"].lower() != ("detect" if scorer.detects else "classify"):
+            raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+        if model_name is not None and unquote(match["name"]) != model_name:
+            raise ServiceError("NotFoundIteration", "Invalid iteration")
+        run = asyncio.get_running_loop().run_in_executor
+        if match["source"].lower() == "url":
+            data = await run(scorer.threads, scorer.fetch, bodies.url(body))
+        else:
+            data = bodies.picture(request, body)
+        prediction_id = request.scope["request_id"]
+        answer = await run(scorer.threads, predict, version, project_id, prediction_id, data)
+        return Response(answer, headers={"content-type": JSON})
+
+    return [_PredictionRoute("/customvision", endpoint, methods=["POST"])]
+
+
+def _version(text: str) -> Version:
+    try:
+        return resolve("prediction", text)[0]
+    except RetiredVersion:
+        raise ServiceError(
+            "BadRequestNotSupported",
+            f"API version {text[:40]} is retired. Use /customvision/v3.1/prediction.",
+        ) from None
+    except ValueError:
+        raise NoSuchResource from None

@@ -1,0 +1,70 @@
+"""Load the model, listen, serve."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import sys
+
+from emulator import __version__
+from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
+from emulator.serving.settings import ServingSettings
+from emulator.settings import StartRefused
+
+
+def run(settings: ServingSettings) -> int:
+    """Serve until a signal; returns the exit status of the process.
+
+    Raises:
+        StartRefused: the export cannot be served, or the port is taken.
+    """
+    gc.disable()  # for the start, whose objects stay; `serve_until_stopped` turns it on again
+    write_lines_at_once()
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    with bound_socket(settings.host, settings.port) as listener:
+        from emulator.core.fetching import FetchPolicy
+        from emulator.core.limits import PREDICTION_IMAGE_BYTES
+        from emulator.serving.app import ServingApp
+        from emulator.serving.scoring import Scorer
+        from emulator.vision.exported_model import load_export
+        from emulator.vision.images import hush_pillow
+        from emulator.vision.scoring import ModelUnusable
+
+        hush_pillow()
+        try:
+            policy = FetchPolicy(
+                max_bytes=PREDICTION_IMAGE_BYTES, mode=settings.url_fetch, allow=settings.url_allow
+            )
+        except ValueError as error:
+            raise StartRefused(f"--url-allow: {error}") from None
+        try:
+            scorer = Scorer(load_export(settings.model), policy)
+        except OSError as error:
+            raise StartRefused(f"cannot read {str(settings.model)!r}: {error.strerror or error}") from None
+        except ModelUnusable as error:
+            raise StartRefused(f"{settings.model.name}: {error}") from None
+        keys = tuple(dict.fromkeys(settings.keys or ()))
+        if not keys and not is_loopback(settings.host):
+            print(
+                f"Other machines can reach {settings.host}, and no key is asked for (--key).", file=sys.stderr
+            )
+        application = ServingApp(scorer, keys, settings.model_name)
+        return serve_until_stopped(
+            application,
+            listener,
+            when_ready=lambda: _print_start(settings, scorer, listener.getsockname()[1]),
+        )
+
+
+def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:
+    # The first line has the same form as the emulator's, so that scripts can wait for it.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    # Whoever started the server may have stopped reading, which is no reason to stop serving.
+    with contextlib.suppress(OSError, ValueError):
+        print(f"custom-vision-emulator {__version__} ready at {place}", flush=True)

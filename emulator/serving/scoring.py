@@ -1,0 +1,82 @@
+"""What the loaded model says of pictures, for either API."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
+
+from emulator.core import fetching, scores
+from emulator.core.errors import ServiceError
+from emulator.core.fetching import FetchPolicy
+from emulator.core.limits import PREDICTION_IMAGE_BYTES
+from emulator.core.refused_images import check_size, refusal
+
+if TYPE_CHECKING:
+    from emulator.vision.detection_boxes import DetectedBox
+    from emulator.vision.exported_model import ExportedClassifier, ExportedDetector
+
+# Requests worked on at a time: enough that downloads keep nobody waiting.
+_THREADS = 16
+# The ids of tags are not in an export. These are the same at every start, and others for every model.
+_TAG_IDS = uuid.UUID("6f4f5f0e-9a0f-5d0b-8a55-3b8c0a3f3e61")
+
+
+class Scorer:
+    """The model, and the threads in which it works.
+
+    Attributes:
+        detects: it finds objects; else it classifies pictures.
+        labels: the tags, in the order of the scores.
+        tags: the same with ids, as `emulator.core.scores` wants them.
+        iteration_id: that of the export, or one made from the model's bytes.
+    """
+
+    def __init__(self, model: ExportedClassifier | ExportedDetector, fetch_policy: FetchPolicy) -> None:
+        from emulator.vision.exported_model import ExportedDetector
+
+        self.detects = isinstance(model, ExportedDetector)
+        self.labels = model.labels
+        self.iteration_id = _iteration_id(model.iteration_id, model.digest)
+        self.tags = [
+            {"id": str(uuid.uuid5(_TAG_IDS, f"{model.digest} {label}")), "name": label, "type": "Regular"}
+            for label in model.labels
+        ]
+        self.threads: Executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="requests")
+        self._model = model
+        self._fetch_policy = fetch_policy
+
+    def score(self, data: bytes, prediction_id: str) -> list[float] | list[DetectedBox]:
+        """Probabilities of the labels in their order, or boxes, the most probable first.
+
+        Raises:
+            ServiceError: the bytes are no acceptable picture, or too many.
+        """
+        from emulator.vision.images import ImageRejected
+
+        check_size(data, PREDICTION_IMAGE_BYTES)
+        try:
+            return self._model.score(data)
+        except ImageRejected as rejected:
+            raise refusal(rejected, prediction_id) from None
+
+    def predict(self, data: bytes, prediction_id: str) -> list[scores.TagProbability]:
+        """The same with tags, in the order of the prediction API."""
+        found = self.score(data, prediction_id)
+        if self.detects:
+            return scores.of_detector(self.tags, cast("list[DetectedBox]", found))
+        return scores.of_classifier(self.tags, cast("list[float]", found))
+
+    def fetch(self, url: str) -> bytes:
+        """The picture behind a URL. Raises ServiceError BadRequestImageUrl."""
+        try:
+            return fetching.fetch(url, self._fetch_policy)
+        except fetching.FetchRejected as rejected:
+            raise ServiceError("BadRequestImageUrl", str(rejected)) from None
+
+
+def _iteration_id(announced: str | None, digest: str) -> str:
+    try:
+        return str(uuid.UUID(announced or ""))
+    except ValueError:
+        return str(uuid.uuid5(_TAG_IDS, digest))

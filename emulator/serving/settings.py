@@ -1,0 +1,59 @@
+"""The options of the server for one exported model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emulator.settings import (
+    LOG_LEVELS,
+    URL_FETCH_MODES,
+    one_of,
+    option,
+    read_allowed_host,
+    read_host,
+    read_keys,
+    read_path,
+    whole_number,
+)
+
+DEFAULT_PORT = 10020
+_LONGEST_NAME = 256
+
+
+def read_model_name(text: str) -> str:
+    """A name to publish under."""
+    if not 0 < len(text) <= _LONGEST_NAME or not text.isprintable():
+        raise ValueError(f"is no name of 1 to {_LONGEST_NAME} characters")
+    return text
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """What the server was told to do; made by `emulator.settings.load_options`."""
+
+    # fmt: off
+    model: Path = option(
+        Path("model.zip"), "--model", "FILE", "The export: a zip, or a folder with its content.", read_path)
+    host: str = option("127.0.0.1", "--host", "ADDRESS", "Address to listen on.", read_host)
+    port: int = option(
+        DEFAULT_PORT, "--port", "NUMBER", "Port to listen on; 0 takes any free one.", whole_number(0, 65535))
+    keys: tuple[str, str] | None = option(
+        None, "--key", "KEY[,KEY]", "One or two keys, of which every request must carry one.",
+        read_keys, default_text="no key is asked for")
+    model_name: str | None = option(
+        None, "--model-name", "NAME", "The one published name that the prediction API answers to.",
+        read_model_name, default_text="any name")
+    url_fetch: Literal["public", "any", "off"] = option(
+        "public", "--url-fetch", "MODE",
+        "Image URLs that may be fetched: public (no private or local address), any, or off.",
+        one_of(*URL_FETCH_MODES))
+    url_allow: tuple[str, ...] = option(
+        (), "--url-allow", "HOST",
+        "Host, host:port or network that may be fetched from although it is private; repeatable.",
+        read_allowed_host, separator=",", default_text="none")
+    log_level: str = option(
+        "warning", "--log-level", "LEVEL", f"Least that standard error is told: {', '.join(LOG_LEVELS)}.",
+        one_of(*LOG_LEVELS))
+    # fmt: on

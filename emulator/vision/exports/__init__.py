@@ -1,0 +1,137 @@
+"""Trained models as the files that the service's users take away: one function, one table of formats.
+
+`write_export` writes any format of `FORMATS`, in the worker process; importing this package is cheap. Below
+it lie, for every format: `stored_models` (from the stored model to its network), `graphs` (the network as
+a domain's exports have it: input, outputs, boxes), `detection_outputs` (the operations that make boxes) and
+`bundles` (what all zip files carry); and for each format a module that knows its bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from emulator.vision.training import write_atomically
+
+Progress = Callable[[float, str], None]
+
+
+class ExportFailed(Exception):
+    """The export cannot be made. The message tells the person who asked for it what to do."""
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """What to export. The same order for the same model gives the same file, byte by byte.
+
+    Attributes:
+        model: path of the model as a training wrote it.
+        platform, flavor: as in the REST contract ("ONNX", "ONNX12"); no flavor means the usual one.
+        domain: name of the domain that the model was trained in, such as "General (compact) [S1]".
+        domain_type: "Classification" or "ObjectDetection".
+        classification_type: "Multiclass" or "Multilabel"; none for detectors.
+        labels: names of the tags, in the order of the model's outputs.
+        project_id, iteration_id: where the model comes from.
+        created: when the export was asked for, with its zone; every date in the file is this one.
+    """
+
+    model: str
+    platform: str
+    flavor: str | None
+    domain: str
+    domain_type: str
+    classification_type: str | None
+    labels: tuple[str, ...]
+    project_id: str
+    iteration_id: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of export file.
+
+    Attributes:
+        writer: "module:function"; the function takes an `ExportOrder` and a `Progress` and returns the file's
+            bytes. Modules are of this package, but for those of writers that stand above this library.
+        suffix: of the file's name.
+        extra: the extra of this project that has to be installed for it; "train" for most.
+        addition: the service has no such format; it is asked for through the emulator's own API.
+    """
+
+    writer: str
+    suffix: str = ".zip"
+    extra: str = "train"
+    addition: bool = False
+
+
+_ONNX = Format("onnx_files:onnx_zip")
+_GRAPH = Format("tensorflow_files:frozen_graph_zip")
+_TFLITE = Format("tflite:tflite_zip")
+_COREML = Format("coreml:coreml_zip", extra="coreml")
+_OPENVINO = Format("openvino:openvino_zip", extra="openvino")
+_DOCKER = Format("emulator.container_export:container_zip")
+
+FORMATS: Mapping[tuple[str, str | None], Format] = {
+    ("ONNX", None): _ONNX,
+    ("ONNX", "ONNX10"): _ONNX,
+    ("ONNX", "ONNX12"): _ONNX,
+    ("ONNX", "OnnxFloat16"): _ONNX,
+    ("ONNX", "OnnxInt8"): Format("additions:int8_zip", addition=True),
+    ("TensorFlow", None): _GRAPH,
+    ("TensorFlow", "TensorFlowNormal"): _GRAPH,
+    ("TensorFlow", "TensorFlowJs"): Format("tensorflow_files:tensorflow_js_zip"),
+    ("TensorFlow", "TensorFlowSavedModel"): Format("tensorflow_files:saved_model_zip"),
+    ("TensorFlow", "TensorFlowLite"): _TFLITE,
+    ("TensorFlow", "TensorFlowLiteFloat16"): _TFLITE,
+    ("CoreML", None): _COREML,
+    ("CoreML", "CoreMLFloat16"): _COREML,
+    ("OpenVino", None): _OPENVINO,
+    ("OpenVino", "NoPostProcess"): _OPENVINO,
+    ("VAIDK", None): Format("vaidk:vaidk_zip"),
+    ("DockerFile", None): _DOCKER,
+    ("DockerFile", "Linux"): _DOCKER,
+    ("DockerFile", "Windows"): _DOCKER,
+    ("DockerFile", "ARM"): _DOCKER,
+    ("Torch", "TorchStateDict"): Format("additions:state_dictionary_zip", addition=True),
+}
+
+
+def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
+    """Write an export into the file `output`, whole or not at all.
+
+    Args:
+        output: the file; its folder is made when missing.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+
+    Returns:
+        `output`.
+
+    Raises:
+        ExportFailed: the format is unknown, something that it needs is not installed, the model cannot be
+            exported, or the disk is full.
+    """
+    chosen = FORMATS.get((order.platform, order.flavor))
+    if chosen is None:
+        raise ExportFailed(f"There is no export to {order.platform} {order.flavor or ''}".rstrip() + ".")
+    module_name, _, function_name = chosen.writer.partition(":")
+    progress(0.0, "Reading the model")
+    try:
+        module = importlib.import_module(module_name if "." in module_name else f"{__name__}.{module_name}")
+        content: bytes = getattr(module, function_name)(order, progress)
+    except ImportError as error:
+        raise ExportFailed(
+            f"Exporting to {order.platform} needs packages that are not installed; install "
+            f"custom-vision-emulator[{chosen.extra}] ({error})."
+        ) from error
+    progress(0.95, "Writing the file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, content)
+    except OSError as error:
+        raise ExportFailed(f"The export cannot be stored: {error}.") from error
+    progress(1.0, "Done")
+    return output

@@ -1,0 +1,293 @@
+"""From what a detection network says to boxes, as operations of the network itself.
+
+The same as `detection_boxes.detected_boxes`, with plain operations on tensors of a fixed shape alone, so that
+every format can hold it and every runtime can run it without waiting in between: the greatest scores, the
+boxes of their points, and of doubles the most probable one. Greedy suppression is the one set of boxes in
+which each stands exactly if no better one of its tag that stands overlaps it; starting from all, one round of
+"who is overlapped by a better one that stands?" after the other comes to it in as many rounds as the longest
+chain of boxes of which each suppresses the next. An odd number of rounds, if it ever falls short, leaves
+out a box rather than show a double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from emulator.vision.detection_boxes import (
+    DISTANCE_BINS,
+    MOST_BOXES,
+    MOST_CANDIDATES,
+    OVERLAP_OF_DOUBLES,
+    SCORE_FLOOR,
+    points,
+    resolution_of,
+)
+from emulator.vision.nanodet import DISTANCES, SCORES
+from emulator.vision.networks import Network, Operation, OperationKind
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+__all__ = ["ANCHORS", "CELLS", "OVERLAP_OF_DOUBLES", "finished", "yolo_grid"]
+
+_ROUNDS = 15
+
+# The grid that consumers of the service's first detection domain decode: cells a side, and width and height
+# of the anchor of each of a cell's slots, in cells.
+CELLS = 13
+ANCHORS = ((0.573, 0.677), (1.87, 2.06), (3.34, 5.47), (7.88, 3.53), (9.77, 9.17))
+# Logits that mean yes and no; e to the power of it is still far from what float32 can hold.
+_CERTAIN = 20.0
+_NEARLY_ZERO = 1e-6
+
+
+def finished(network: Network, *, batch_axis: bool) -> Network:
+    """The detector with `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes` (N,) as
+    outputs.
+
+    Boxes are left, top, right and bottom, in fractions of the picture, the most probable first. Where there
+    are fewer than N, zeros follow.
+
+    Args:
+        batch_axis: the outputs have an axis of one picture before the others.
+    """
+    steps = _Steps(network)
+    boxes, scores, tags = _standing_boxes(steps, network)
+    leading = (1,) if batch_axis else ()
+    steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, MOST_BOXES, 4))
+    steps.add("reshape", scores, output="detected_scores", shape=(*leading, MOST_BOXES))
+    steps.add("integers", steps.add("reshape", tags, shape=(*leading, MOST_BOXES)), output="detected_classes")
+    return steps.network(
+        {
+            "detected_boxes": (*leading, MOST_BOXES, 4),
+            "detected_scores": (*leading, MOST_BOXES),
+            "detected_classes": (*leading, MOST_BOXES),
+        }
+    )
+
+
+def yolo_grid(network: Network, output: str) -> Network:
+    """The detector with the raw grid of a YOLOv2 detector as its output: a picture of 13 x 13 cells.
+
+    The channels are, for each of the five slots of a cell: offset of the box's centre in the cell (x, y, as
+    logits), width and height (logarithms of multiples of the slot's anchor), logit of the probability, and a
+    logit for each tag. Each box is put into the next free slot of its cell, so that the usual decoding gives
+    exactly the boxes that `finished` gives; the sixth box of a cell and those after it are lost.
+    """
+    import numpy
+
+    steps = _Steps(network)
+    boxes, scores, tags = _standing_boxes(steps, network)
+    tag_count = _tag_count(network)
+    slot_count = CELLS * CELLS * len(ANCHORS)
+    left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
+    cells, offsets = [], []
+    for low, high in ((left, right), (top, bottom)):
+        centre = steps.add("multiply", steps.add("add_each", low, high), steps.number(CELLS / 2))
+        cell = steps.add("minimum", steps.add("floor", centre), steps.number(CELLS - 1))
+        inside = steps.between(steps.add("subtract", centre, cell), 1e-4, 1 - 1e-4)
+        cells.append(cell)
+        offsets.append(steps.logit(inside))
+    cell = steps.add("add_each", steps.add("multiply", cells[1], steps.number(CELLS)), cells[0])
+    stands = steps.add("greater", scores, steps.number(0))
+    # How many boxes before it lie in the same cell.
+    mates = steps.add("multiply", steps.same(cell), _before(steps, MOST_BOXES))
+    rank = steps.add("matmul", mates, stands)
+    placed = steps.add("multiply", stands, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
+    slot = steps.add("add_each", steps.add("multiply", cell, steps.number(len(ANCHORS))), rank)
+    # Width and height depend on the slot's anchor: by five columns, of which `rank` chooses one.
+    chosen = steps.equal(rank, steps.constant(numpy.arange(len(ANCHORS))[None]))
+    sizes = []
+    for axis, (low, high) in enumerate(((left, right), (top, bottom))):
+        size = steps.add("maximum", steps.add("subtract", high, low), steps.number(_NEARLY_ZERO))
+        anchor = steps.constant(numpy.log([[anchor[axis] / CELLS] for anchor in ANCHORS]))
+        sizes.append(steps.add("subtract", steps.add("log", size), steps.add("matmul", chosen, anchor)))
+    sure = steps.logit(steps.between(scores, _NEARLY_ZERO, 1 - _NEARLY_ZERO))
+    tag = steps.equal(tags, steps.constant(numpy.arange(tag_count)[None]))
+    logits = steps.add("multiply", tag, steps.number(_CERTAIN))
+    values = steps.add("join", *offsets, *sizes, sure, logits)
+    # Where each box goes, (slots, boxes): moves without an operation that scatters.
+    goes = steps.add(
+        "multiply",
+        steps.equal(steps.constant(numpy.arange(slot_count)[:, None]), steps.add("transpose", slot)),
+        steps.add("transpose", placed),
+    )
+    filled = steps.add("matmul", goes, steps.constant(numpy.ones((MOST_BOXES, 1))))
+    empty = numpy.zeros((1, 5 + tag_count))
+    empty[0, 4] = -_CERTAIN
+    nothing = steps.add("matmul", steps.add("subtract", steps.number(1), filled), steps.constant(empty))
+    slots = steps.add("add_each", steps.add("matmul", goes, values), nothing)
+    channels = len(ANCHORS) * (5 + tag_count)
+    rows = steps.add("reshape", slots, shape=(1, CELLS * CELLS, channels))
+    steps.add("picture", rows, output=output, shape=(CELLS, CELLS))
+    return steps.network({output: (1, CELLS, CELLS, channels)})
+
+
+def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
+    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where
+    there are no more."""
+    tag_count = _tag_count(network)
+    point_count = network.outputs[SCORES][0]
+    flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))
+    count = min(MOST_CANDIDATES, point_count * tag_count)
+    best = steps.add("top_k", flat, count=count)
+    places = steps.add("top_k_places", flat, count=count)
+    scores = steps.add("reshape", best, shape=(count, 1))
+    place = steps.add("reshape", places, shape=(count, 1))
+    # The half keeps the quotient away from whole numbers, where rounding could take it to the wrong one.
+    shifted = steps.add("add_each", place, steps.number(0.5))
+    point = steps.add("floor", steps.add("multiply", shifted, steps.number(1 / tag_count)))
+    tags = steps.add("subtract", place, steps.add("multiply", point, steps.number(tag_count)))
+
+    boxes = _decoded(steps, steps.add("reshape", point, shape=(count,)), network, count)
+    left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
+    width, height = steps.add("subtract", right, left), steps.add("subtract", bottom, top)
+    stands = steps.add("greater", scores, steps.number(_just_below(SCORE_FLOOR)))
+    for side in (width, height):
+        stands = steps.add("multiply", stands, steps.add("greater", side, steps.number(0)))
+    stands = _without_doubles(steps, (left, top, right, bottom), (width, height), tags, stands, count)
+
+    scores = steps.add("reshape", steps.add("multiply", scores, stands), shape=(count,))
+    best = steps.add("top_k", scores, count=MOST_BOXES)
+    places = steps.add("top_k_places", scores, count=MOST_BOXES)
+    scores = steps.add("reshape", best, shape=(MOST_BOXES, 1))
+    found = steps.add("gather", steps.add("join", boxes, tags), places)
+    # Where no box stands there is nothing, instead of one that was suppressed.
+    found = steps.add("multiply", found, steps.add("greater", scores, steps.number(0)))
+    boxes = steps.add("slice", found, span=(0, 4))
+    return boxes, scores, steps.column(found, 4)
+
+
+def _decoded(steps: _Steps, point: str, network: Network, count: int) -> str:
+    """Boxes (count, 4) of the points with these numbers, inside of the picture."""
+    import numpy
+
+    point_count = network.outputs[SCORES][0]
+    distances = steps.add("reshape", DISTANCES, shape=(point_count, 4 * DISTANCE_BINS))
+    bins = steps.add("reshape", steps.add("gather", distances, point), shape=(4 * count, DISTANCE_BINS))
+    means = steps.add(
+        "matmul", steps.add("softmax", bins), steps.constant(numpy.arange(DISTANCE_BINS)[:, None])
+    )
+    resolution = resolution_of(point_count)
+    centres, strides = points(resolution)
+    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
+    middle = numpy.concatenate([centres, centres], 1) / resolution
+    moved = steps.add(
+        "multiply",
+        steps.add("reshape", means, shape=(count, 4)),
+        steps.add("gather", steps.constant(reach), point),
+    )
+    boxes = steps.add("add_each", steps.add("gather", steps.constant(middle), point), moved)
+    return steps.between(boxes, 0, 1)
+
+
+def _without_doubles(
+    steps: _Steps,
+    sides: tuple[str, str, str, str],
+    sizes: tuple[str, str],
+    tags: str,
+    stands: str,
+    count: int,
+) -> str:
+    """Which of the candidates, sorted by falling score, stand: (count, 1)."""
+    left, top, right, bottom = sides
+    overlap = None
+    for low, high in ((left, right), (top, bottom)):
+        begin = steps.add("maximum", low, steps.add("transpose", low))
+        end = steps.add("minimum", high, steps.add("transpose", high))
+        both = steps.add("maximum", steps.add("subtract", end, begin), steps.number(0))
+        overlap = both if overlap is None else steps.add("multiply", overlap, both)
+    assert overlap is not None
+    area = steps.add("multiply", *sizes)
+    together = steps.add("add_each", area, steps.add("transpose", area))
+    union = steps.add("subtract", together, overlap)
+    double = steps.add("greater", overlap, steps.add("multiply", union, steps.number(OVERLAP_OF_DOUBLES)))
+    double = steps.add("multiply", double, steps.same(tags))
+    double = steps.add("multiply", double, _before(steps, count))
+    visible = stands
+    for _ in range(_ROUNDS):
+        overlapped = steps.add("matmul", double, stands)
+        stands = steps.add("multiply", visible, steps.add("greater", steps.number(0.5), overlapped))
+    return stands
+
+
+def _before(steps: _Steps, count: int) -> str:
+    """1 where the column is of an earlier one than the row, else 0: (count, count)."""
+    import numpy
+
+    numbers = numpy.arange(count)
+    return steps.add("greater", steps.constant(numbers[:, None]), steps.constant(numbers[None]))
+
+
+def _just_below(value: float) -> float:
+    import numpy
+
+    return float(numpy.nextafter(numpy.float32(value), numpy.float32(0)))
+
+
+def _tag_count(network: Network) -> int:
+    return network.outputs[SCORES][1]
+
+
+class _Steps:
+    """Operations on plain tensors, one after the other, with names and constants made up on the way."""
+
+    def __init__(self, network: Network) -> None:
+        self._base = network
+        self._operations: list[Operation] = []
+        self._constants: dict[str, FloatArray] = {}
+
+    def add(self, kind: OperationKind, *inputs: str, output: str | None = None, **details: Any) -> str:
+        name = output or f"boxes.{len(self._operations)}"
+        self._operations.append(Operation(kind, inputs, name, **details))
+        return name
+
+    def constant(self, value: Any) -> str:
+        """A constant, float32; equal ones are one."""
+        import numpy
+
+        array = numpy.ascontiguousarray(value, numpy.float32)
+        for name, known in self._constants.items():
+            if known.shape == array.shape and (known == array).all():
+                return name
+        name = f"boxes.constant.{len(self._constants)}"
+        self._constants[name] = array
+        return name
+
+    def number(self, value: float) -> str:
+        return self.constant([[value]])
+
+    def column(self, matrix: str, number: int) -> str:
+        """One column of a matrix, as a matrix."""
+        return self.add("slice", matrix, span=(number, number + 1))
+
+    def between(self, tensor: str, low: float, high: float) -> str:
+        return self.add("minimum", self.add("maximum", tensor, self.number(low)), self.number(high))
+
+    def logit(self, tensor: str) -> str:
+        """log p - log(1 - p)."""
+        other = self.add("subtract", self.number(1), tensor)
+        return self.add("subtract", self.add("log", tensor), self.add("log", other))
+
+    def equal(self, some: str, others: str) -> str:
+        """1 where two whole numbers are the same, else 0."""
+        distance = self.add("abs", self.add("subtract", some, others))
+        return self.add("greater", self.number(0.5), distance)
+
+    def same(self, numbers: str) -> str:
+        """(n, n): 1 where two of these whole numbers (n, 1) are the same, else 0."""
+        return self.equal(numbers, self.add("transpose", numbers))
+
+    def network(self, outputs: Mapping[str, tuple[int, ...]]) -> Network:
+        return replace(
+            self._base,
+            operations=(*self._base.operations, *self._operations),
+            weights={**self._base.weights, **self._constants},
+            outputs=outputs,
+            one_picture=True,
+        )

@@ -1,0 +1,89 @@
+"""Programs and a text that come with an exported model and show how to use it.
+
+The other modules of this package are those programs: they are copied into zip files, import nothing of the
+emulator, and run where Pillow, NumPy and the runtime of the format are.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+# The program that predicts, by kind of model file; none for what is not loaded from Python.
+_PROGRAMS = {
+    "onnx": "predict_onnx.py",
+    "tensorflow": "predict_tensorflow.py",
+    "tensorflow_saved_model": "predict_saved_model.py",
+    "tensorflow_lite": "predict_tensorflow_lite.py",
+    "torch": "predict_torch.py",
+    "tensorflow_js": None,
+    "openvino": None,
+    "coreml": None,
+}
+_SHARED = ("picture.py", "outputs.py")
+_PACKAGES = {
+    "onnx": "onnxruntime",
+    "tensorflow": "tensorflow",
+    "tensorflow_saved_model": "tensorflow",
+    "tensorflow_lite": "ai-edge-litert",
+    "torch": "torch",
+}
+_JAVASCRIPT = """\
+    import * as cvstfjs from '@microsoft/customvision-tfjs';
+
+    const model = new cvstfjs.%s();
+    await model.loadModelAsync('model.json');
+    const result = await model.executeAsync(document.getElementById('image'));
+
+The package crops pictures of a classifier to their centre, which the training did not do. To get what the
+Prediction API answers, hand over a tensor of the stretched picture instead of the element: float32,
+[1, side, side, 3], 0 to 255, channels in the order that `metadata_properties.json` names.
+"""
+
+
+def sample_files(kind: str, *, detection: bool) -> dict[str, bytes]:
+    """Their paths in the zip and their content.
+
+    Args:
+        kind: of model file: "onnx", "tensorflow", "tensorflow_saved_model", "tensorflow_lite",
+            "torch", "tensorflow_js", "openvino" or "coreml".
+        detection: whether the model finds boxes.
+    """
+    files = {"README.md": _read_me(kind, detection).encode()}
+    program = _PROGRAMS[kind]
+    if program is not None:
+        files["python/predict.py"] = _content(program)
+        files |= {f"python/{name}": _content(name) for name in _SHARED}
+    return files
+
+
+def _content(name: str) -> bytes:
+    return (resources.files(__name__) / name).read_bytes()
+
+
+def _read_me(kind: str, detection: bool) -> str:
+    task = "Object detection" if detection else "Image classification"
+    text = f"""\
+# {task}, exported from Custom Vision Emulator
+
+| File | |
+|---|---|
+| `labels.txt` | the names of the tags, one a line, in the order of the model's outputs |
+| `metadata_properties.json` | how pictures are to be prepared and outputs to be read |
+| `cvexport.manifest` | which model this is, and the SHA-1 of its file |
+
+The whole picture, upright and in RGB, is stretched to the size of the model's input (bilinear). Order and
+range of the channels are `Image.BitmapPixelFormat` and `Image.NominalPixelRange` in
+`metadata_properties.json`.
+"""
+    if _PROGRAMS[kind] is not None:
+        text += f"""
+## Try it
+
+    pip install numpy pillow {_PACKAGES[kind]}
+    python python/predict.py picture.jpg
+"""
+    if kind == "tensorflow_js":
+        text += "\n## Try it\n\n" + _JAVASCRIPT % (
+            "ObjectDetectionModel" if detection else "ClassificationModel"
+        )
+    return text

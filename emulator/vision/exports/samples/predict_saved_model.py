@@ -1,0 +1,17 @@
+"""Predict a picture with saved_model.pb: python python/predict.py picture.jpg"""
+
+import sys
+
+import tensorflow
+from outputs import show
+from picture import FOLDER, prepared
+
+
+def main() -> None:
+    model = tensorflow.saved_model.load(str(FOLDER))
+    outputs = model.signatures["serving_default"](tensorflow.constant(prepared(sys.argv[1])))
+    show({name: value.numpy() for name, value in outputs.items()})
+
+
+if __name__ == "__main__":
+    main()

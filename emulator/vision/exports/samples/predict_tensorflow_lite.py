@@ -1,0 +1,24 @@
+"""Predict a picture with model.tflite: python python/predict.py picture.jpg"""
+
+import sys
+
+from ai_edge_litert.interpreter import Interpreter
+from outputs import show
+from picture import FOLDER, prepared
+
+
+def main() -> None:
+    interpreter = Interpreter(model_path=str(FOLDER / "model.tflite"))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], prepared(sys.argv[1]))
+    interpreter.invoke()
+    show(
+        {
+            output["name"].split(":")[0]: interpreter.get_tensor(output["index"])
+            for output in interpreter.get_output_details()
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -4,11 +4,12 @@
 # make test    all tests         make lint   style, types, layers
 # make bench   measurements      make fuzz   requests made from the contract, for MINUTES=10
 # make clean   remove what make made
+# make coverage-page   all tests, and docs/coverage.md from what they show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test lint bench fuzz clean
+.PHONY: help setup demo serve test coverage-page lint bench fuzz clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -60,6 +61,10 @@ $(VENV)/test: $(VENV)/train
 	@$(PIP) --editable '.[train,demo,test]'
 	@touch $@
 
+# Older versions of the official SDK are driven by tests beside the newest one.
+.cache/sdks: $(VENV)/test tools/install_sdks.py
+	@$(BIN)/python tools/install_sdks.py && touch $@ || true
+
 # The JavaScript SDK is driven by tests when Node is here; they say so when it is not.
 $(JAVASCRIPT)/node_modules/made: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
@@ -89,8 +94,11 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test $(JAVASCRIPT)/node_modules/made $(AZURITE)/node_modules/made
+test: $(VENV)/test .cache/sdks $(JAVASCRIPT)/node_modules/made $(AZURITE)/node_modules/made
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
+
+coverage-page: ARGUMENTS += --write-coverage-page
+coverage-page: test
 
 lint: $(VENV)/test
 	@$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from emulator.core.context import Clock, Ids
 from emulator.settings import Settings
 from tests import standin
 from tests.contract.spec import ContractValidator
+from tests.coverage_evidence import note_validated
 
 PATIENCE_SECONDS = 60
 NEWEST = "v3.4-preview"
@@ -32,7 +33,7 @@ PREDICTION_KEY = Settings().prediction_keys[0]
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
-_validator = ContractValidator()
+_validator = ContractValidator(note_validated)
 _T = TypeVar("_T")
 
 

@@ -27,12 +27,17 @@ from tests.harness import (
 class LiveServer:
     """``custom-vision-emulator serve`` in a process of its own, on a free port.
 
-    environment: variables that the process has besides those of this one.
+    `program`: another module that serves the same way. `environment`: variables that the process has besides
+    those of this one.
     """
 
-    module = "emulator"
-
-    def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        program: str = "emulator",
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self._log = (data / "standard-error.log").open("ab")
@@ -43,7 +48,7 @@ class LiveServer:
             [
                 sys.executable,
                 "-m",
-                self.module,
+                program,
                 "serve",
                 "--port",
                 "0",

@@ -64,6 +64,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         session.flush()
         blobs |= purge_unseen(session, project_id)
     context.training_runs.cancel({iteration_id})
+    context.scores.forget([iteration_id])
     context.export_runs.cancel({iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

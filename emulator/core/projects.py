@@ -157,6 +157,7 @@ def delete(context: Context, project_id: str) -> None:
     context.training_runs.cancel({iteration.id for iteration in iterations})
     context.export_runs.cancel({iteration.id for iteration in iterations})
     context.project_imports.cancel({project_id})
+    context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)
 
 
@@ -188,9 +189,15 @@ def _platforms(platforms: list[str]) -> list[str]:
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
     """The image that stands for each project (or for one): the first of its workspace; id by project id."""
-    first = select(func.min(Image.number)).where(col(Image.removed).is_(None)).group_by(Image.project_id)
+    # Project by project, since SQLite finds the first of one in an index, but walks all images to group them.
+    first = (
+        select(func.min(Image.number))
+        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    statement = select(Project.id, Image.id).join(Image, col(Image.number) == first)
     if project_id is not None:
-        first = first.where(Image.project_id == project_id)
+        statement = statement.where(Project.id == project_id)
     with context.database.read() as session:
-        rows = session.execute(select(Image.project_id, Image.id).where(col(Image.number).in_(first)))
-        return dict(rows.all())
+        return dict(session.execute(statement).all())

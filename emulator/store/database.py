@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from emulator.store import tables  # noqa: F401  (declares the tables)
 SCHEMA_REVISION = "0004"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
+_COMMITTED = "functions to call when committed"
 
 
 class StorageFull(Exception):
@@ -70,6 +71,8 @@ class Database:
                 yield session
                 session.commit()
                 self.commits += 1
+                for function in session.info.get(_COMMITTED, ()):
+                    function()
             except OperationalError as error:
                 session.rollback()
                 if "full" in str(error.orig) or "disk I/O" in str(error.orig):
@@ -96,6 +99,11 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def when_committed(session: Session, function: Callable[[], None]) -> None:
+    """Call `function` when the writing `session` has been committed, before anybody else writes."""
+    session.info.setdefault(_COMMITTED, []).append(function)
 
 
 class _Connection(sqlite3.Connection):

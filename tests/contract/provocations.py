@@ -451,6 +451,27 @@ def unpublishing_what_is_not_published(service: Service) -> httpx.Response:
     return service.send("DELETE", f"{iteration}/publish")
 
 
+@provokes("BadRequestExportValidationFailed")
+def exporting_what_is_no_compact_domain(service: Service) -> httpx.Response:
+    _, iteration = _trained(service)
+    return service.send("POST", f"{iteration}/export", params={"platform": "ONNX"})
+
+
+@provokes("BadRequestExportAlreadyInProgress", "[0-9a-f-]{36} is already queued for export")
+def exporting_twice(service: Service) -> httpx.Response:
+    project, _, _ = service.trainable(domainId=COMPACT)
+    iteration = service.train(project)
+    service.post(f"{iteration}/export", params={"platform": "ONNX"})
+    return service.send("POST", f"{iteration}/export", params={"platform": "ONNX"})
+
+
+@provokes("BadRequestInvalidUri")
+def a_container_that_is_none(service: Service) -> httpx.Response:
+    return service.send(
+        "POST", "/projects", params={"name": "new"}, json={"exportModelContainerUri": "somewhere"}
+    )
+
+
 # --- predictions --------------------------------------------------------------------------------------------
 
 

@@ -78,11 +78,6 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "BadRequestExportPlatformNotSupportedForAdvancedTraining",
         "BadRequestReservedBudgetInHoursNotEnoughForAdvancedTraining",
     ),
-    "iterations cannot be exported yet, nor is storage integrated": (
-        "BadRequestExportValidationFailed",
-        "BadRequestExportAlreadyInProgress",
-        "BadRequestInvalidUri",
-    ),
     "faults between the parts of a distributed service; here there is one process": (
         "ErrorIterationCopyFailed",
         "ErrorPreparePerformanceMigrationFailed",

@@ -18,12 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 _CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
-class FuzzServer(LiveServer):
-    """An emulator of `tests.fuzz.server`."""
-
-    module = "tests.fuzz.server"
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How schemathesis ended: what it wrote, and how many answers there were by operation and status."""
@@ -44,15 +38,19 @@ class Outcome:
         return [answer for answer in self.answers if answer.partition(" ")[2].startswith("5")]
 
 
-def start(folder: Path, seed: int, real_trainings: int = 0) -> FuzzServer:
+def start(folder: Path, seed: int, real_trainings: int = 0) -> LiveServer:
     """An empty emulator whose `folder` holds the pictures that URLs lead to as well."""
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
     for number, data in enumerate(world.PICTURES):
         (pictures / str(number)).write_bytes(data)
     environment = {"FUZZ_SEED": str(seed), "FUZZ_REAL_TRAININGS": str(real_trainings)}
-    return FuzzServer(
-        folder / "data", "--url-map", f"http://pictures.test/={pictures}", environment=environment
+    return LiveServer(
+        folder / "data",
+        "--url-map",
+        f"http://pictures.test/={pictures}",
+        program="tests.fuzz.server",
+        environment=environment,
     )
 
 

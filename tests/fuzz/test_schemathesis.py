@@ -11,6 +11,7 @@ import pytest
 from tests.contract.spec import VERSIONS
 from tests.fuzz import running
 from tests.fuzz.documents import CONTROL, RUNS, document, names
+from tests.live_server import LiveServer
 
 SEED = 20
 _NEWEST = VERSIONS["training"][-1]
@@ -20,7 +21,7 @@ _EXAMPLES_OF_OTHERS = 4
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[running.FuzzServer]:
+def server(tmp_path: Path) -> Iterator[LiveServer]:
     started = running.start(tmp_path / "server", SEED)
     yield started
     started.kill()
@@ -29,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[running.FuzzServer]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_what_schemathesis_sends_is_answered_within_the_documents(
-    name: str, server: running.FuzzServer, tmp_path: Path
+    name: str, server: LiveServer, tmp_path: Path
 ) -> None:
     examples = _EXAMPLES.get(name, _EXAMPLES_OF_OTHERS)
     outcome = running.run(server, tmp_path, name, SEED, "--max-examples", str(examples))

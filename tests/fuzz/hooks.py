@@ -37,7 +37,14 @@ _DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages"}
 # What these are about is in projects that schemathesis made itself.
 _IN_OTHERS = {*_DESTROYING, "CreateTag"}
 # These get projects that are there for them.
-_TRAINING = {"TrainProject", "PublishIteration", "UnpublishIteration", "DeleteIteration"}
+_TRAINING = {
+    "TrainProject",
+    "PublishIteration",
+    "UnpublishIteration",
+    "ExportIteration",
+    "ExportToAnyFormat",
+    "DeleteIteration",
+}
 # Names in the contract of the ids that the world has; those that `world.make` uses are names too.
 _NAMES = {
     "tagIds": "tagId",
@@ -58,6 +65,7 @@ _FRACTIONS = {
     "maxThreshold",
 }
 
+_FORMATS = {"platform": ("ONNX",), "flavor": ("ONNX12", "OnnxInt8")}
 _PUBLISHED_ITERATION = "iterationId to unpublish"
 _KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "id"}
 
@@ -167,6 +175,8 @@ class _Meaning:
         if name == "token":
             tokens = [uri for ids in _known.values() for uri in ids.get(SIGNED, ()) if "export-info" in uri]
             return tokens[self._chance(value, len(tokens))]
+        if self._operation == "ExportToAnyFormat" and name in _FORMATS:
+            return _FORMATS[name][self._chance(value, len(_FORMATS[name]))]
         if name == "path":
             image = self._id("imageId", "")
             return f"/i-{self._project}/i-{image}".replace("-", "").replace("/i", "/i-")

@@ -20,7 +20,11 @@ from tests.harness import (
 )
 
 PUBLISHED_NAME = "published"
-DETECTION_DOMAIN = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
+# Compact ones, whose iterations can be exported.
+_DOMAINS = {
+    "classify": "0732100f-1a38-4e49-a514-c9b44c697ab5",
+    "detect": "a27d5ca5-bb19-49d8-a70a-fec086c47f5b",
+}
 # What uploads and predictions send: pictures that differ, one that is cut off, and what is none.
 PICTURES = (
     *(picture(number, colour) for number in range(3) for colour in ("red", "blue")),
@@ -68,9 +72,7 @@ def make(endpoint: str) -> dict[str, Ids]:
 
 def _labelled(sent: Callable[..., Any], kind: str) -> tuple[Ids, str]:
     """A project that can be trained: what it holds, and the id of its domain."""
-    parameters = {"name": kind, "classificationType": "Multiclass"}
-    if kind == "detect":
-        parameters["domainId"] = DETECTION_DOMAIN
+    parameters = {"name": kind, "classificationType": "Multiclass", "domainId": _DOMAINS[kind]}
     made = sent("POST", "/projects", params=parameters)
     project = f"/projects/{made['id']}"
     tags, images = [], []
@@ -114,6 +116,10 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
     stored = sent("POST", f"{project}/predictions/query", json={})["results"][0]
     image = sent("GET", f"{project}/images/id", params={"imageIds": untagged_id})[0]
     token = sent("GET", f"{project}/export")["token"]
+    sent("POST", f"{iteration}/export", params={"platform": "CoreML"})
+    exported = wait_until(
+        lambda: [one for one in sent("GET", f"{iteration}/export") if one["status"] == "Done"], "an export"
+    )
     return {
         "iterationId": [iteration_id],
         "id": [stored["id"]],
@@ -121,6 +127,7 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
             *(one[name] for one in (image, stored) for name in ("originalImageUri", "thumbnailUri")),
             token,
             token.replace("project-export-info", "project-export-data"),
+            exported[0]["downloadUri"],
         ],
     }
 

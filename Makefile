@@ -2,13 +2,14 @@
 # make demo    a classifier on real photographs, from upload to prediction
 # make serve   start the emulator
 # make test    all tests         make lint   style, types, layers
-# make bench   measurements      make clean  remove what make made
+# make bench   measurements      make fuzz   requests made from the contract, for MINUTES=10
+# make clean   remove what make made
 # make coverage-page   all tests, and docs/coverage.md from what they show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test coverage-page lint bench clean
+.PHONY: help setup demo serve test coverage-page lint bench fuzz clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -98,6 +99,9 @@ lint: $(VENV)/test
 bench: $(VENV)/test
 	@$(MAKE) --no-print-directory --directory=bench peers PYTHON=../$(BIN)/python
 	@$(BIN)/python -m bench $(ARGUMENTS)
+
+fuzz: $(VENV)/test
+	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
 
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean

@@ -130,12 +130,16 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
     for operation in OPERATIONS:
         endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
+    own = [
+        *document_routes(threads),
+        *model_import_routes(context, threads, max_body),
+        *control_routes(context, threads),
+    ]
+    # Pictures last: their pattern takes whatever has two parts.
     return [
         *routes,
         *archive_routes(context, threads),
         *exports.export_routes(context, threads, public_url),
-        *document_routes(threads),
+        *own,
         *picture_routes(context, threads),
-        *model_import_routes(context, threads, max_body),
-        *control_routes(context, threads),
     ]

@@ -96,5 +96,5 @@ def nothing_is_left(service: Service, project: str) -> None:
     assert service.get(f"{project}/images") == service.get(f"{project}/tags") == []
     assert service.get(f"{project}/iterations") == []
     assert service.blobs() == set()
-    for table in ("job", "image", "image_tag", "region", "tag", "iteration"):
+    for table in ("image", "image_tag", "region", "tag", "iteration"):
         assert service.rows(f"SELECT count(*) FROM {table}") == [(0,)], table

@@ -10,6 +10,7 @@ from tests.harness import (
     TRAINING_KEY,
     Service,
     blobs_in,
+    expect,
     referenced_blobs,
     wait_until,
 )
@@ -89,6 +90,30 @@ def test_a_source_that_is_deleted_before_the_copy_begins(service: Service) -> No
     run_imports(service)
     assert service.get(copy)["status"] == "Failed"
     service.delete(copy)
+
+
+def test_why_an_import_failed_can_be_asked(elsewhere: Elsewhere, target: Service) -> None:
+    def listed() -> Any:
+        return expect(target.request("GET", "/_emulator/imports"))
+
+    assert target.request("GET", "/_emulator/imports", key=None).status_code == 401
+    assert listed() == []
+    project, _, _ = elsewhere.service.trainable()
+    copy = start_import(target, elsewhere.token(project))
+    waiting = {"projectId": copy.rpartition("/")[2], "name": "project (1)", "status": "Importing"}
+    assert listed() == [waiting | {"attempts": 0, "reason": None}]
+    elsewhere.service.delete(project)
+    run_imports(target)
+    (failed,) = listed()
+    assert failed["reason"] and "404" in failed["reason"]
+    assert failed == waiting | {"status": "Failed", "attempts": 1, "reason": failed["reason"]}
+    # It stays as long as the project, and nobody begins it again.
+    target.restart()
+    run_imports(target)
+    assert listed() == [failed]
+    target.delete(copy)
+    assert listed() == []
+    assert target.rows("SELECT count(*) FROM job") == [(0,)]
 
 
 def test_reset_ends_imports(service: Service) -> None:

@@ -2,12 +2,14 @@
 # make demo    a classifier on real photographs, from upload to prediction
 # make serve   start the emulator
 # make test    all tests         make lint   style, types, layers
-# make bench   measurements      make clean  remove what make made
+# make bench   measurements      make fuzz   requests made from the contract, for MINUTES=10
+# make clean   remove what make made
+# make coverage-page   all tests, and docs/coverage.md from what they show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test lint bench clean
+.PHONY: help setup demo serve test coverage-page lint bench fuzz clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -20,7 +22,7 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
-JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript
+JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,7 +60,11 @@ $(VENV)/test: $(VENV)/train
 	@$(PIP) --editable '.[train,demo,test]'
 	@touch $@
 
-# The JavaScript SDK is driven, and exports are loaded, by tests when Node is here; they say so when it is not.
+# Older versions of the official SDK are driven by tests beside the newest one.
+.cache/sdks: $(VENV)/test tools/install_sdks.py
+	@$(BIN)/python tools/install_sdks.py && touch $@ || true
+
+# With Node, tests drive the JavaScript SDK, load exports and use Azurite; without it they say so.
 %/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
 	  echo "Installing what $* needs ..."; \
@@ -78,8 +84,11 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test $(JAVASCRIPT:%=%/node_modules/made)
+test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
+
+coverage-page: ARGUMENTS += --write-coverage-page
+coverage-page: test
 
 lint: $(VENV)/test
 	@$(BIN)/ruff check .
@@ -90,6 +99,9 @@ lint: $(VENV)/test
 bench: $(VENV)/test
 	@$(MAKE) --no-print-directory --directory=bench peers PYTHON=../$(BIN)/python
 	@$(BIN)/python -m bench $(ARGUMENTS)
+
+fuzz: $(VENV)/test
+	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
 
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean

@@ -1,4 +1,4 @@
-"""The emulator's own API under ``/_emulator``: is it alive, is it ready, forget everything."""
+"""The emulator's own API under ``/_emulator``: is it alive, is it ready, why did imports fail, forget all."""
 
 import asyncio
 import shutil
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from emulator.core import project_imports
 from emulator.core.context import Context
 from emulator.core.limits import MEGABYTE
 from emulator.core.resetting import reset
@@ -33,10 +34,15 @@ def readiness(context: Context) -> dict[str, str]:
             problems["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         problems["disk"] = f"the data folder is out of reach: {error.strerror}"
-    if not context.training_runs.is_alive:
-        problems["trainings"] = "the thread that carries out trainings is not running"
-    if not context.project_imports.is_alive:
-        problems["imports"] = "the thread that carries out imports is not running"
+    threads = {
+        "trainings": (context.training_runs, "carries out trainings"),
+        "exports": (context.export_runs, "carries out exports"),
+        "imports": (context.project_imports, "carries out imports"),
+        "notifications": (context.notifications, "sends notifications"),
+    }
+    for name, (thread, what) in threads.items():
+        if not thread.is_alive:
+            problems[name] = f"the thread that {what} is not running"
     return problems
 
 
@@ -46,7 +52,7 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
 
     async def ready(_request: Request) -> Response:
         problems = await asyncio.get_running_loop().run_in_executor(threads, readiness, context)
-        names = ("database", "disk", "trainings", "imports")
+        names = ("database", "disk", "trainings", "exports", "imports", "notifications")
         checks = {name: problems.get(name, "ok") for name in names}
         status = "not ready" if problems else "ready"
         return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
@@ -54,6 +60,21 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def forget(_request: Request) -> Response:
         await asyncio.get_running_loop().run_in_executor(threads, reset, context)
         return Response(status_code=204)
+
+    async def imports(_request: Request) -> Response:
+        found = await asyncio.get_running_loop().run_in_executor(threads, project_imports.unfinished, context)
+        return JSONResponse(
+            [
+                {
+                    "projectId": one.project_id,
+                    "name": one.name,
+                    "status": one.status,
+                    "attempts": one.attempts,
+                    "reason": one.reason,
+                }
+                for one in found
+            ]
+        )
 
     async def welcome(_request: Request) -> Response:
         return PlainTextResponse(_WELCOME)
@@ -63,4 +84,5 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
         Route("/_emulator/health/live", live),
         Route("/_emulator/health/ready", ready),
         Route("/_emulator/reset", forget, methods=["POST"]),
+        Route("/_emulator/imports", imports),
     ]

@@ -122,7 +122,7 @@ class AnswerErrors:
                 raise
             status, body = describe(error, scope.get("address"))
             drained = 0
-            while not received_all and drained <= self._max_body_bytes:
+            while not received_all and drained <= 2 * self._max_body_bytes:
                 message = await watched_receive()
                 drained += len(message.get("body", b""))
             headers = [(b"content-type", JSON)]

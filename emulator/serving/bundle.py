@@ -28,6 +28,7 @@ _FILES = (
     "core/refused_images.py",
     "core/scores.py",
     "listening.py",
+    "protocol.py",
     "settings.py",
     "vision/__init__.py",
     "vision/detection_boxes.py",

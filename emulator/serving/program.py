@@ -32,8 +32,10 @@ def run(settings: ServingSettings) -> int:
         from emulator.serving.app import ServingApp
         from emulator.serving.scoring import Scorer
         from emulator.vision.exported_model import load_export
+        from emulator.vision.images import hush_pillow
         from emulator.vision.scoring import ModelUnusable
 
+        hush_pillow()
         try:
             policy = FetchPolicy(
                 max_bytes=PREDICTION_IMAGE_BYTES, mode=settings.url_fetch, allow=settings.url_allow

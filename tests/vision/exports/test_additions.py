@@ -18,7 +18,6 @@ from tests.vision.exports.test_onnx_files import loaded, runner
 # What a program needs that is not there everywhere, by platform and flavor.
 PROGRAMS = {
     ("ONNX", None): "onnxruntime",
-    ("ONNX", "ONNX10"): "onnxruntime",
     ("Torch", "TorchStateDict"): "torch",
     ("TensorFlow", None): "tensorflow",
     ("TensorFlow", "TensorFlowSavedModel"): "tensorflow",

@@ -62,7 +62,10 @@ def test_serving_needs_no_torch() -> None:
     assert not {"torch", "onnx"} & required(PROJECT["dependencies"])
 
 
-@pytest.mark.parametrize("start", ["emulator.cli", "emulator.app", "emulator.server"])
+@pytest.mark.parametrize(
+    "start",
+    ["emulator.cli", "emulator.app", "emulator.server", "emulator.serving.app", "emulator.serving.program"],
+)
 def test_the_server_starts_without_what_is_heavy(start: str) -> None:
     heavy = [
         "torch",

@@ -6,6 +6,7 @@ from emulator.api.calls import Call
 from emulator.contract import models
 from emulator.core import domains, exports
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
+from emulator.core.iterations import is_imported
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
 from emulator.core.predictions import Predicted
@@ -84,7 +85,7 @@ def created_images(call: Call, results: Sequence[CreatedImage]) -> models.ImageC
 
 
 def iteration(row: tables.Iteration) -> models.Iteration:
-    platforms = None if row.domain_id is None else list(_exportable_to(row.domain_id))
+    platforms = None if row.domain_id is None else list(_exportable_to(row))
     base = row.custom_base_model_info
     return models.Iteration(
         row.id,
@@ -225,9 +226,10 @@ def _image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[models
     ]
 
 
-def _exportable_to(domain_id: str) -> tuple[str, ...]:
+def _exportable_to(row: tables.Iteration) -> tuple[str, ...]:
     # Recorded for 3.0 to 3.2: exactly these four for every compact domain; 3.4-preview sends null always.
-    return ("CoreML", "DockerFile", "ONNX", "TensorFlow") if domains.get(domain_id).exportable else ()
+    exportable = domains.get(row.domain_id or "").exportable and not is_imported(row)
+    return ("CoreML", "DockerFile", "ONNX", "TensorFlow") if exportable else ()
 
 
 def _uri(call: Call, project_id: str, image_id: str, size: Size) -> str:

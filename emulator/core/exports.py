@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from emulator.core import domains, finding, links
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations import COMPLETED
+from emulator.core.iterations import COMPLETED, is_imported
 from emulator.store.tables import Export, Iteration, Job
 
 EXPORTING, FAILED, DONE = "Exporting", "Failed", "Done"
@@ -145,6 +145,8 @@ def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -
             "BadRequestIterationIsNotTrained",
             f"Iteration is not trained: its status is {iteration.status}.",
         )
+    if is_imported(iteration):
+        raise _refusal("The iteration is an imported model, which is not exported again; its export exists.")
     domain = domains.get(iteration.domain_id or "")
     if not iteration.exportable or not domain.exportable:
         raise _refusal(

@@ -13,6 +13,7 @@ import httpx
 from emulator.core import limits
 from emulator.core.quotas import TIERS
 from tests import detection
+from tests.exported_models import classifier_zip, detector_zip
 from tests.harness import NOWHERE, PREDICTION_KEY, RESOURCE_ID, Service, files_body, picture, pictures
 
 Provocation = Callable[[Service], httpx.Response]
@@ -544,6 +545,27 @@ def a_query_for_too_many(service: Service) -> httpx.Response:
 @provokes("BadRequestPredictionInvalidQueryParameters")
 def a_query_for_less_than_nothing(service: Service) -> httpx.Response:
     return _query(service, maxCount=-1)
+
+
+def _imported(service: Service) -> str:
+    """The path of an iteration that was imported as a model."""
+    answer = service.request(
+        "POST", "/_emulator/models", params={"project": "imported"}, content=classifier_zip()
+    ).json()
+    return f"/projects/{answer['projectId']}/iterations/{answer['iterationId']}"
+
+
+@provokes("NotFoundIterationPerformance")
+def performance_of_an_imported_model(service: Service) -> httpx.Response:
+    return service.send("GET", f"{_imported(service)}/performance")
+
+
+@provokes("ErrorPrediction", r"The model cannot be run\. .*")
+def predicting_with_a_model_that_became_another(service: Service) -> httpx.Response:
+    path = service.publish(_imported(service))
+    (blob,) = service.blobs()
+    service.context.blobs.path(blob).write_bytes(detector_zip())
+    return service.predict(path, picture())
 
 
 @provokes("ErrorUnknown")

@@ -61,7 +61,6 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "BadRequestTrainingValidationFailed",  # those of the kinds of projects
         "BadRequestClassificationTrainingValidationFailed",  # likewise
         "BadRequestOperationNotSupported",  # BadRequestNotSupported
-        "NotFoundIterationPerformance",  # BadRequestIterationIsNotTrained
         "NotFound",  # the gateway's 404
         "Conflict",  # the codes of what is in the way
     ),
@@ -99,7 +98,6 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "ErrorPredictionServiceUnavailable",
         "ErrorPredictionModelNotFound",
         "ErrorPredictionModelNotCached",
-        "ErrorPrediction",
         "ErrorPredictionStorage",
         "ErrorUnknownBaseModel",
         "ErrorServerTimeOut",

@@ -252,6 +252,17 @@ def test_quick_tests_and_suggestions_use_it(service: Service) -> None:
     assert suggested["predictions"][0]["tagName"] == "red"
 
 
+def test_it_is_not_exported_again(service: Service) -> None:
+    answer = imported(service, classifier_zip())
+    iteration = f"/projects/{answer['projectId']}/iterations/{answer['iterationId']}"
+    assert service.get(iteration, version="v3.1")["exportableTo"] == []
+    status, _, message = service.refused("POST", f"{iteration}/export", params={"platform": "ONNX"})
+    assert (status, message) == (
+        400,
+        "The iteration is an imported model, which is not exported again; its export exists.",
+    )
+
+
 def test_a_model_that_no_longer_runs_is_an_error_of_the_service(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

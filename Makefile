@@ -2,13 +2,14 @@
 # make demo    a classifier on real photographs, from upload to prediction
 # make serve   start the emulator
 # make test    all tests         make lint   style, types, layers
-# make bench   measurements      make clean  remove what make made
-# make coverage-page   docs/coverage.md from what tests show
+# make bench   measurements      make fuzz   requests made from the contract, for MINUTES=10
+# make clean   remove what make made
+# make coverage-page   docs/coverage.md, from what tests show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test coverage-page lint bench clean
+.PHONY: help setup demo serve test coverage-page lint bench fuzz clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -21,8 +22,7 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
-JAVASCRIPT := tests/sdk/javascript
-AZURITE := tests/azurite
+JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,22 +64,13 @@ $(VENV)/test: $(VENV)/train
 .cache/sdks: $(VENV)/test tools/install_sdks.py
 	@$(BIN)/python tools/install_sdks.py && touch $@ || true
 
-# The JavaScript SDK is driven by tests when Node is here; they say so when it is not.
-$(JAVASCRIPT)/node_modules/made: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json
+# With Node, tests drive the JavaScript SDK, load exports and use Azurite; without it they say so.
+%/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
-	  echo "Installing the official JavaScript SDK ..."; \
-	  (cd $(JAVASCRIPT) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
+	  echo "Installing what $* needs ..."; \
+	  (cd $* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) && touch $@; \
 	else \
-	  echo "Node or npm is missing: the tests of the JavaScript SDK are skipped (install Node 20 or newer)"; \
-	fi
-
-# So is Azurite, in which exports are backed up and queues are told of them.
-$(AZURITE)/node_modules/made: $(AZURITE)/package.json $(AZURITE)/package-lock.json
-	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
-	  echo "Installing Azurite ..."; \
-	  (cd $(AZURITE) && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
-	else \
-	  echo "Node or npm is missing: the tests of storage integration are skipped (install Node 20 or newer)"; \
+	  echo "Node or npm is missing: the tests in $* are skipped (install Node 20 or newer)"; \
 	fi
 
 # --- What there is to do ----------------------------------------------------------------------------------------
@@ -93,12 +84,12 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test .cache/sdks $(JAVASCRIPT)/node_modules/made $(AZURITE)/node_modules/made
+test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
 
 # These tests show all that there is to show; "make test" says so if they ever do not.
-SHOWING := tests/contract tests/recorded tests/sdk/test_every_operation.py
-coverage-page: $(VENV)/test .cache/sdks $(JAVASCRIPT)/node_modules/made
+SHOWING := tests/recorded tests/sdk/test_every_operation.py
+coverage-page: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile \
 	  --override-ini="testpaths=$(SHOWING)" --write-coverage-page
 
@@ -112,7 +103,10 @@ bench: $(VENV)/test
 	@$(MAKE) --no-print-directory --directory=bench peers PYTHON=../$(BIN)/python
 	@$(BIN)/python -m bench $(ARGUMENTS)
 
+fuzz: $(VENV)/test
+	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
+
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean
-	rm -rf $(VENV) $(JAVASCRIPT)/node_modules $(AZURITE)/node_modules build dist *.egg-info .cache
+	rm -rf $(VENV) $(JAVASCRIPT:%=%/node_modules) build dist *.egg-info .cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,6 +27,8 @@ from emulator.settings import (
 
 PROGRAM = "custom-vision-emulator"
 CONTROL_TIMEOUT_SECONDS = 5
+WORK_TIMEOUT_SECONDS = 300
+WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
 NO_PORT = "--port: 0 does not say where the emulator is; give the port that it printed at its start"
 
 app = typer.Typer(
@@ -140,6 +142,83 @@ def serve_model(
     listening.leave(program.run(replace(settings, model=Path(export).absolute())))
 
 
+@app.command("import-model")
+@with_settings
+def import_model(
+    settings: Settings,
+    export: Annotated[str, typer.Argument(metavar="EXPORT", help="The zip of the exported model.")],
+    project: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|ID", help="The project that takes it; one of that name is made if there is none."
+        ),
+    ],
+    publish_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Publish the iteration under this name.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="The name may belong to another iteration, which loses it.")
+    ] = False,
+    classification_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE", help="Multiclass (default) or Multilabel, for exports too old to say which."
+        ),
+    ] = None,
+) -> None:
+    """Give a running emulator an exported model, as a trained iteration that can be predicted with."""
+    from urllib.parse import urlencode
+
+    try:
+        content = Path(export).read_bytes()
+    except OSError as error:
+        raise CommandFailed(f"cannot read {export!r}: {error.strerror or error}") from None
+    given = {
+        "project": project,
+        "publishName": publish_name,
+        "predictionId": settings.prediction_resource_id if publish_name else None,
+        "overwrite": "true" if overwrite else None,
+        "classificationType": classification_type,
+    }
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    status, body = ask_emulator(settings, "POST", f"/_emulator/models?{query}", content)
+    if status == 401:
+        raise CommandFailed(WRONG_KEY)
+    if status != 200:
+        raise CommandFailed(f"{Path(export).name}: {message_in(body) or f'status {status}'}")
+    print_import(settings, body)
+
+
+def print_import(settings: Settings, body: bytes) -> None:
+    """Say what came of an import, from the emulator's answer."""
+    import json
+    from urllib.parse import quote
+
+    answer = json.loads(body)
+    new = " (new)" if answer["projectCreated"] else ""
+    print(f"project    {answer['projectId']}  {answer['projectName']}{new}")
+    print(f"iteration  {answer['iterationId']}  {answer['iterationName']}")
+    print(f"tags       {', '.join(tag['name'] for tag in answer['tags'])}")
+    if answer["publishName"] is not None:
+        kind = "detect" if answer["domainType"] == "ObjectDetection" else "classify"
+        name = quote(answer["publishName"], safe="")
+        print(
+            f"published  {settings.training_endpoint()}/customvision/v3.1/prediction/{answer['projectId']}"
+            f"/{kind}/iterations/{name}/image"
+        )
+
+
+def message_in(body: bytes) -> str:
+    """The message of an error's body; empty when it is not such a body."""
+    import json
+
+    try:
+        answer = json.loads(body)
+        return str(answer["error"]["message"] if "error" in answer else answer["message"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 @app.command()
 @with_settings
 def env(
@@ -219,22 +298,23 @@ def reset(
         )
     status, _ = ask_emulator(settings, "POST", "/_emulator/reset")
     if status == 401:
-        raise CommandFailed("the emulator does not know this training key; give its own with --training-key")
+        raise CommandFailed(WRONG_KEY)
     if status not in (200, 204):
         raise CommandFailed(f"the emulator answered with status {status}; nothing is certain about its state")
     print("everything is deleted")
 
 
-def ask_emulator(settings: Settings, method: str, path: str) -> tuple[int, bytes]:
+def ask_emulator(settings: Settings, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     """The status and body that the running emulator answers; `CommandFailed` when there is no answer."""
     import http.client
 
     if settings.port == 0:
         raise SettingError(NO_PORT)
     address = _local(settings).training_endpoint().removeprefix("http://")
-    connection = http.client.HTTPConnection(address, timeout=CONTROL_TIMEOUT_SECONDS)
+    timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
+    connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
-        connection.request(method, path, headers={"Training-Key": settings.training_keys[0]})
+        connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:

@@ -1,7 +1,7 @@
 """The DockerFile export: a zip from which a container is built that serves the model.
 
-It stands above both what writes models (`vision.exports`) and what serves them (`serving`), and puts a file of
-the one and a copy of the other's modules into a folder `app`.
+It stands above both what writes models (`vision.exports`) and what serves them (`serving`), and puts a file
+of the one and a copy of the other's modules into a folder `app`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ Where Docker cannot reach python:3.13-slim and the like, name another image with
     docker build --build-arg BASE_IMAGE=... --tag model .
 
 /image and /url answer as the containers do that Custom Vision exports. The paths of its Prediction API are
-answered too (/customvision/v3.1/prediction/...), so that its SDKs can be pointed at the container; any project
-id and published name will do. /health says whether the model is loaded. Options follow the image's name:
+answered too (/customvision/v3.1/prediction/...), so that its SDKs can be pointed at the container; any
+project id and published name will do. /health says whether the model is loaded. Options follow the image's
+name:
 
     docker run --publish 127.0.0.1:8080:80 model python app.py --help
 

@@ -103,6 +103,8 @@ def serve_until_stopped(
     import uvicorn
     from uvicorn.protocols.http import httptools_impl
 
+    from emulator.protocol import Protocol
+
     class Server(uvicorn.Server):
         """uvicorn's server, but it says when it is ready and ends in time, in order and with status 0."""
 
@@ -142,7 +144,7 @@ def serve_until_stopped(
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
-        http="httptools",
+        http=Protocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

@@ -115,7 +115,9 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     from sqlalchemy.exc import DBAPIError
 
     from emulator.app import create_app
+    from emulator.vision.images import hush_pillow
 
+    hush_pillow()
     try:
         application = create_app(settings)
     except (OSError, DBAPIError) as error:

@@ -27,14 +27,21 @@ from tests.harness import (
 class LiveServer:
     """``custom-vision-emulator serve`` in a process of its own, on a free port.
 
-    `program`: another module that serves the same way.
+    `program`: another module that serves the same way. `environment`: variables that the process has besides
+    those of this one.
     """
 
-    def __init__(self, data: Path, *arguments: str, program: str = "emulator") -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        program: str = "emulator",
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self._log = (data / "standard-error.log").open("ab")
-        environment = {
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("CUSTOM_VISION_")
         }
         self.process = subprocess.Popen(
@@ -53,7 +60,7 @@ class LiveServer:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env=environment,
+            env=inherited | (environment or {}),
         )
         assert self.process.stdout is not None
         overdue = threading.Timer(PATIENCE_SECONDS, self.process.kill)

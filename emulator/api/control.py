@@ -1,4 +1,4 @@
-"""The emulator's own API under ``/_emulator``: is it alive, is it ready, forget everything."""
+"""The emulator's own API under ``/_emulator``: is it alive, is it ready, why did imports fail, forget all."""
 
 import asyncio
 import shutil
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from emulator.core import project_imports
 from emulator.core.context import Context
 from emulator.core.limits import MEGABYTE
 from emulator.core.resetting import reset
@@ -60,6 +61,21 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
         await asyncio.get_running_loop().run_in_executor(threads, reset, context)
         return Response(status_code=204)
 
+    async def imports(_request: Request) -> Response:
+        found = await asyncio.get_running_loop().run_in_executor(threads, project_imports.unfinished, context)
+        return JSONResponse(
+            [
+                {
+                    "projectId": one.project_id,
+                    "name": one.name,
+                    "status": one.status,
+                    "attempts": one.attempts,
+                    "reason": one.reason,
+                }
+                for one in found
+            ]
+        )
+
     async def welcome(_request: Request) -> Response:
         return PlainTextResponse(_WELCOME)
 
@@ -68,4 +84,5 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
         Route("/_emulator/health/live", live),
         Route("/_emulator/health/ready", ready),
         Route("/_emulator/reset", forget, methods=["POST"]),
+        Route("/_emulator/imports", imports),
     ]

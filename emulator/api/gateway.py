@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.api.addressing import Address
 from emulator.api.calls import UnknownResource
+from emulator.contract.answer_headers import answer_headers
 from emulator.contract.error_codes import code_for, http_status
 from emulator.contract.gateway_errors import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
 from emulator.contract.requests import Malformed
@@ -22,7 +23,6 @@ from emulator.core.errors import ServiceError
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
 from emulator.store.database import StorageFull
 
-REQUEST_ID_HEADER_SINCE = {"training": (3, 2), "prediction": (3, 1)}
 JSON = b"application/json; charset=utf-8"
 _KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs")
 _FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
@@ -81,18 +81,10 @@ class AnswerHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"] = list(message.get("headers", ()))
-                headers += (
-                    (b"apim-request-id", request_id.encode()),
-                    (b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"),
-                    (b"x-content-type-options", b"nosniff"),
-                )
                 address: Address | None = scope.get("address")
-                if address is not None:
-                    if address.version.number >= REQUEST_ID_HEADER_SINCE[address.api]:
-                        headers.append((b"request-id", request_id.encode()))
-                    if not address.exact:
-                        headers.append((b"x-emulator-served-version", address.version.name.encode()))
+                version, exact = (address.version, address.exact) if address else (None, True)
+                headers = answer_headers(request_id, version, exact=exact)
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -130,7 +122,7 @@ class AnswerErrors:
                 raise
             status, body = describe(error, scope.get("address"))
             drained = 0
-            while not received_all and drained <= self._max_body_bytes:
+            while not received_all and drained <= 2 * self._max_body_bytes:
                 message = await watched_receive()
                 drained += len(message.get("body", b""))
             headers = [(b"content-type", JSON)]

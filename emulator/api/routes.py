@@ -32,6 +32,7 @@ from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource
 from emulator.api.control import control_routes
 from emulator.api.documents import document_routes
 from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
+from emulator.api.model_imports import model_import_routes
 from emulator.api.pictures import picture_routes
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
@@ -129,11 +130,16 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
     for operation in OPERATIONS:
         endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
+    own = [
+        *document_routes(threads),
+        *model_import_routes(context, threads, max_body),
+        *control_routes(context, threads),
+    ]
+    # Pictures last: their pattern takes whatever has two parts.
     return [
         *routes,
         *archive_routes(context, threads),
         *exports.export_routes(context, threads, public_url),
-        *document_routes(threads),
+        *own,
         *picture_routes(context, threads),
-        *control_routes(context, threads),
     ]

@@ -11,6 +11,17 @@ from emulator.contract.wire import camel
 Guid = Annotated[str, BeforeValidator(guid)]
 
 
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("is not a number")
+    return value
+
+
+# Left to itself, pydantic takes true for 1.
+Number = Annotated[float, BeforeValidator(_no_flag)]
+Count = Annotated[int, BeforeValidator(_no_flag)]
+
+
 class Malformed(ValueError):
     """A body that is no JSON, or not of the shape that the operation takes; str() says where and why."""
 
@@ -43,10 +54,10 @@ class Body(BaseModel):
 
 class Region(Body):
     tag_id: Guid
-    left: float
-    top: float
-    width: float
-    height: float
+    left: Number
+    top: Number
+    width: Number
+    height: Number
 
 
 class ImageRegionCreateEntry(Region):
@@ -100,8 +111,8 @@ class ImageIdCreateBatch(Body):
 
 class PredictionQueryTag(Body):
     id: Guid
-    min_threshold: float | None = None
-    max_threshold: float | None = None
+    min_threshold: Number | None = None
+    max_threshold: Number | None = None
 
 
 class PredictionQueryToken(Body):
@@ -109,7 +120,7 @@ class PredictionQueryToken(Body):
 
     session: str | None = None
     continuation: str | None = None
-    max_count: int | None = None
+    max_count: Count | None = None
     order_by: str | None = None
     tags: list[PredictionQueryTag] | None = None
     iteration_id: Guid | None = None
@@ -120,13 +131,13 @@ class PredictionQueryToken(Body):
 
 class TagFilter(Body):
     tag_ids: list[Guid] | None = None
-    threshold: float | None = None
+    threshold: Number | None = None
 
 
 class SuggestedImageQuery(TagFilter):
     session: str | None = None
     continuation: str | None = None
-    max_count: int | None = None
+    max_count: Count | None = None
     sort_by: str | None = None
 
 

@@ -16,12 +16,14 @@ from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
+    from emulator.core.evaluations import EvaluationCache
     from emulator.core.export_runs import ExportRuns
     from emulator.core.models import ModelCache
     from emulator.core.notifications import Notifications
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
     from emulator.core.region_proposals import ProposalModel
+    from emulator.core.score_tables import ScoreTables
     from emulator.core.training_runs import TrainingRuns
 
 
@@ -79,7 +81,9 @@ class Context:
     tier: Tier = TIERS["unlimited"]
     published: dict[tuple[str, str, str], tuple[int, Iteration]] = field(default_factory=dict)
     positions: "PositionCache" = field(init=False)
+    scores: "ScoreTables" = field(init=False)
     models: "ModelCache" = field(init=False)
+    evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
     export_runs: "ExportRuns" = field(init=False)
@@ -92,16 +96,20 @@ class Context:
         return self.folder / "features"
 
     def __post_init__(self) -> None:
+        from emulator.core.evaluations import EvaluationCache
         from emulator.core.export_runs import ExportRuns
         from emulator.core.models import ModelCache
         from emulator.core.notifications import Notifications
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
         from emulator.core.region_proposals import ProposalModel
+        from emulator.core.score_tables import ScoreTables
         from emulator.core.training_runs import TrainingRuns
 
         self.positions = PositionCache()
+        self.scores = ScoreTables(self.database)
         self.models = ModelCache(self.blobs)
+        self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
         self.export_runs = ExportRuns(self)

@@ -81,25 +81,8 @@ class ExportRuns(JobThread):
     def _work_folder(self) -> Path:
         return self._context.folder / "exports"
 
-    def run_next(self) -> bool:
-        """Carry out the oldest export; False when there is none, or when it has to wait."""
-        try:
-            run = self._claim()
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("The next export could not be prepared")
-            self._postponed = True
-            return False
-        if run is None:
-            return False
-        try:
-            self._carry_out_or_fail(run)
-        except Exception:  # noqa: BLE001  (likewise)
-            _log.exception("%s: how it ended could not be noted", run.label)
-            self._postponed = True
-            return False
-        finally:
-            self._context.notifications.notify()
-        return True
+    def ended(self) -> None:
+        self._context.notifications.notify()
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied

@@ -1,6 +1,7 @@
 """Iterations: listing, renaming, deleting."""
 
-from sqlmodel import col, select
+from sqlalchemy import func
+from sqlmodel import Session, col, select
 
 from emulator.core import finding
 from emulator.core.context import Context
@@ -8,9 +9,24 @@ from emulator.core.errors import ServiceError
 from emulator.core.images import purge_unseen
 from emulator.core.names import checked_name
 from emulator.core.sweeping import export_blobs, sweep_blobs
-from emulator.store.tables import Iteration
+from emulator.store.tables import Iteration, Project
 
 TRAINING, COMPLETED, FAILED = "Training", "Completed", "Failed"
+
+
+def is_imported(iteration: Iteration) -> bool:
+    """Whether its model came ready-made (`model_imports`): it says nothing of the images of the project."""
+    return iteration.status == COMPLETED and iteration.evaluation_blob is None
+
+
+def free_name(session: Session, project: Project) -> str:
+    """``Iteration N``, unless somebody gave that name to another iteration."""
+    taken = set(session.exec(select(func.lower(Iteration.name)).where(Iteration.project_id == project.id)))
+    name, again = f"Iteration {project.next_iteration}", 1
+    while name.lower() in taken:
+        again += 1
+        name = f"Iteration {project.next_iteration} ({again})"
+    return name
 
 
 def list_all(context: Context, project_id: str) -> list[Iteration]:
@@ -64,6 +80,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         session.flush()
         blobs |= purge_unseen(session, project_id)
     context.training_runs.cancel({iteration_id})
+    context.scores.forget([iteration_id])
     context.export_runs.cancel({iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

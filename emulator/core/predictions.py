@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
-from emulator.core import domains, fetching, finding, scores
+from emulator.core import domains, fetching, finding, prediction_rows, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
@@ -160,15 +160,21 @@ def _score(
 def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
     """What the model of a trained iteration says of an image.
 
-    Raises ImageRejected (of `emulator.vision.images`), FileNotFoundError when the iteration is no more.
+    Raises ImageRejected (of `emulator.vision.images`), FileNotFoundError when the iteration is no more, and
+    ServiceError when its model cannot be run: an imported one may need what is no longer installed.
     """
+    from emulator.vision.scoring import ModelUnusable
+
     assert iteration.model_blob is not None
     assert iteration.model_tags is not None
-    if domains.get(iteration.domain_id or "").type == "ObjectDetection":
-        boxes = context.models.detector(iteration.model_blob).score(data)
-        return scores.of_detector(iteration.model_tags, boxes)
-    probabilities = context.models.classifier(iteration.model_blob).score(data)
-    return scores.of_classifier(iteration.model_tags, probabilities)
+    try:
+        if domains.get(iteration.domain_id or "").type == "ObjectDetection":
+            boxes = context.models.detector(iteration.model_blob).score(data)
+            return scores.of_detector(iteration.model_tags, boxes)
+        probabilities = context.models.classifier(iteration.model_blob).score(data)
+        return scores.of_classifier(iteration.model_tags, probabilities)
+    except ModelUnusable as unusable:
+        raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None
 
 
 def uncertainty_of(iteration: Iteration, probabilities: Sequence[TagProbability]) -> float:
@@ -203,7 +209,7 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
                 row.uncertainty = uncertainty_of(iteration, predicted.probabilities)
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
-                session.add(row)
+                prediction_rows.add(context, session, row)
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
@@ -215,8 +221,6 @@ def _drop_expired(context: Context, session: Session) -> set[str]:
     With every prediction stored, more go than come, so that the store does not grow for ever.
     """
     limit = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
-    statement = select(StoredPrediction).where(StoredPrediction.created < limit).limit(_EXPIRED_AT_A_TIME)
-    expired = session.exec(statement).all()
-    for row in expired:
-        session.delete(row)
-    return {row.blob for row in expired}
+    expired = select(StoredPrediction.number).where(StoredPrediction.created < limit)
+    which = col(StoredPrediction.number).in_(expired.limit(_EXPIRED_AT_A_TIME))
+    return prediction_rows.remove(context, session, [which])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emulator.core.archive_format import Info, Manifest
 
 IMPORTING, FAILED = "Importing", "Failed"
+_KIND, _FAILED_KIND = "import", "failed import"
 _LARGEST_ARCHIVE = 2**50
 _LONGEST_TRANSFER_SECONDS = 6 * 3600
 _LONGEST_SILENCE_SECONDS = 30
@@ -114,6 +115,40 @@ def _invalid(reason: str = "") -> ServiceError:
     )
 
 
+@dataclass(frozen=True)
+class ImportState:
+    """An import that waits or runs, or one that failed: then `reason` says why.
+
+    attempts: how often it was begun.
+    """
+
+    project_id: str
+    name: str
+    status: str
+    attempts: int
+    reason: str | None
+
+
+def unfinished(context: Context) -> list[ImportState]:
+    """The imports that have not succeeded, oldest first; those whose project was deleted are forgotten."""
+    with context.database.read() as session:
+        rows = session.exec(
+            select(Project, Job)
+            .where(Job.project_id == Project.id, col(Job.kind).in_((_KIND, _FAILED_KIND)))
+            .order_by(col(Job.created))
+        ).all()
+    return [
+        ImportState(
+            project.id,
+            project.name,
+            project.status,
+            job.attempts,
+            str(job.details["reason"]) if job.kind == _FAILED_KIND and job.details else None,
+        )
+        for project, job in rows
+    ]
+
+
 class _Stopped(Exception):
     """The project was deleted meanwhile, or the process ends."""
 
@@ -137,7 +172,7 @@ class _Run:
 class ProjectImports(JobThread):
     """The thread that carries out imports."""
 
-    kind = "import"
+    kind = _KIND
     name = "imports"
     seconds_to_stop = 0.5  # it may be waiting for another machine
 
@@ -148,25 +183,6 @@ class ProjectImports(JobThread):
     def cancel(self, project_ids: set[str]) -> None:
         """Stop the imports of deleted projects soon."""
         self._cancelled |= project_ids
-
-    def run_next(self) -> bool:
-        try:
-            run = self._claim()
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("The next import could not be prepared")
-            self._postponed = True
-            return False
-        if run is None:
-            return False
-        try:
-            self._carry_out_or_fail(run)
-        except Exception:  # noqa: BLE001  (likewise)
-            _log.exception("How the import of project %s ended could not be noted", run.project_id)
-            self._postponed = True
-            return False
-        finally:
-            self._cancelled.discard(run.project_id)
-        return True
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
@@ -185,6 +201,8 @@ class ProjectImports(JobThread):
             if not self._stopping:
                 _log.exception("Import of project %s failed", run.project_id)
                 self._fail(run.project_id, run.job_id, f"The emulator could not import: {error}")
+        finally:
+            self._cancelled.discard(run.project_id)
 
     def _claim(self) -> _Run | None:
         """The oldest job, its attempt counted; None when there is none."""
@@ -328,8 +346,9 @@ class ProjectImports(JobThread):
             if project is not None and job is not None:
                 project.status = FAILED
                 project.last_modified = self._context.clock.now()
-                session.add(project)
-                session.delete(job)
+                # Kept as long as the project: the service's own answers have no place for the reason.
+                job.kind, job.details = _FAILED_KIND, {"reason": reason}
+                session.add_all((project, job))
 
 
 def _alive(session: Session, run: _Run) -> Project:

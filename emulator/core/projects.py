@@ -40,11 +40,33 @@ def create(
 
     The URIs are those of `storage_integration`, which are tried out.
     """
+    project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    if export_model_container_uri or notification_queue_uri:
+        with context.database.read() as session:
+            quotas.check_project(context, session)
+        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
+        project.export_model_container_uri = export_model_container_uri
+        project.notification_queue_uri = notification_queue_uri
+    with context.database.write() as session:
+        quotas.check_project(context, session)
+        session.add(project)
+    return project
+
+
+def new_project(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+) -> Project:
+    """The row of a new project, checked, in no store yet."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
     domain = _known_domain(domain_id or domains.DEFAULT_DOMAIN.id)
     now = context.clock.now()
-    project = Project(
+    return Project(
         id=context.ids.new(),
         name=name,
         description=description,
@@ -55,17 +77,7 @@ def create(
         created=now,
         last_modified=now,
         new_iteration_created=now,
-        export_model_container_uri=export_model_container_uri,
-        notification_queue_uri=notification_queue_uri,
     )
-    if export_model_container_uri or notification_queue_uri:
-        with context.database.read() as session:
-            quotas.check_project(context, session)
-        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
-    with context.database.write() as session:
-        quotas.check_project(context, session)
-        session.add(project)
-    return project
 
 
 def list_all(context: Context) -> list[Project]:
@@ -157,6 +169,7 @@ def delete(context: Context, project_id: str) -> None:
     context.training_runs.cancel({iteration.id for iteration in iterations})
     context.export_runs.cancel({iteration.id for iteration in iterations})
     context.project_imports.cancel({project_id})
+    context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)
 
 
@@ -188,9 +201,15 @@ def _platforms(platforms: list[str]) -> list[str]:
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
     """The image that stands for each project (or for one): the first of its workspace; id by project id."""
-    first = select(func.min(Image.number)).where(col(Image.removed).is_(None)).group_by(Image.project_id)
+    # Project by project, since SQLite finds the first of one in an index, but walks all images to group them.
+    first = (
+        select(func.min(Image.number))
+        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    statement = select(Project.id, Image.id).join(Image, col(Image.number) == first)
     if project_id is not None:
-        first = first.where(Image.project_id == project_id)
+        statement = statement.where(Project.id == project_id)
     with context.database.read() as session:
-        rows = session.execute(select(Image.project_id, Image.id).where(col(Image.number).in_(first)))
-        return dict(rows.all())
+        return dict(session.execute(statement).all())

@@ -22,4 +22,6 @@ def reset(context: Context) -> None:
     context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()
+    context.scores.clear()
     context.models.clear()
+    context.evaluations.clear()

@@ -68,3 +68,4 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
                 context.blobs.delete(name)
                 unused.append(name)
     forget(context.feature_cache, unused)
+    context.models.forget(unused)

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from emulator.core import finding, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations import COMPLETED, FAILED, TRAINING
+from emulator.core.iterations import COMPLETED, FAILED, TRAINING, free_name, is_imported
 from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
 from emulator.core.regions import holds_regions
 from emulator.store.tables import Iteration, Job, Project, Region, Tag
@@ -59,7 +59,7 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
             id=context.ids.new(),
             project_id=project_id,
             number=project.next_iteration,
-            name=_free_name(session, project),
+            name=free_name(session, project),
             status=TRAINING,
             created=project.new_iteration_created,
             last_modified=now,
@@ -154,7 +154,8 @@ def _check_needed(session: Session, project: Project, request: TrainingRequest) 
         raise ServiceError("BadRequestTrainingAlreadyInProgress", "Training is already in progress.")
     if request.force_train:
         return
-    last = session.exec(of_project.order_by(col(Iteration.number).desc())).first()
+    trained = session.exec(of_project.order_by(col(Iteration.number).desc()))
+    last = next((iteration for iteration in trained if not is_imported(iteration)), None)
     if (
         last is not None
         and last.status != FAILED
@@ -164,13 +165,3 @@ def _check_needed(session: Session, project: Project, request: TrainingRequest) 
         and last.selected_tags == (sorted(request.selected_tags) or None)
     ):
         raise ServiceError("BadRequestTrainingNotNeeded", "Nothing changed since last training")
-
-
-def _free_name(session: Session, project: Project) -> str:
-    """``Iteration N``, unless somebody gave that name to another iteration."""
-    taken = set(session.exec(select(func.lower(Iteration.name)).where(Iteration.project_id == project.id)))
-    name, again = f"Iteration {project.next_iteration}", 1
-    while name.lower() in taken:
-        again += 1
-        name = f"Iteration {project.next_iteration} ({again})"
-    return name

@@ -74,29 +74,8 @@ class TrainingRuns(JobThread):
     def _work_folder(self) -> Path:
         return self._context.folder / "training"
 
-    def run_next(self) -> bool:
-        """Carry out the oldest training; False when there is none, or when it has to wait."""
-        try:
-            run = self._claim()
-        except StorageFull:
-            _log.error("The disk is full: no training can begin.")
-            self._postponed = True
-            return False
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("The next training could not be prepared")
-            self._postponed = True
-            return False
-        if run is None:
-            return False
-        try:
-            self._carry_out_or_fail(run)
-        except Exception:  # noqa: BLE001  (likewise)
-            _log.exception("How the training of iteration %s ended could not be noted", run.iteration_id)
-            self._postponed = True
-            return False
-        finally:
-            self._context.notifications.notify()
-        return True
+    def ended(self) -> None:
+        self._context.notifications.notify()
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:

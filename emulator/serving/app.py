@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
+from emulator.contract.answer_headers import answer_headers
 from emulator.serving.bodies import LARGEST_BODY
 from emulator.serving.container_routes import container_routes
 from emulator.serving.errors import AccessDenied, describe
@@ -69,11 +70,9 @@ class ServingApp:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"apim-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                version, exact = scope.get("version", (None, True))
+                headers = answer_headers(request_id, version, exact=exact)
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         try:
@@ -82,7 +81,7 @@ class ServingApp:
         except Exception as error:
             if started:
                 raise
-            status, body = describe(error, scope.get("version"))
+            status, body = describe(error, scope.get("version", (None, True))[0])
             # A client that is still sending would otherwise see its connection break instead of the answer.
             drained = 0
             while not received_all and drained <= LARGEST_BODY:

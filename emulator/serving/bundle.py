@@ -12,6 +12,7 @@ _PACKAGE = Path(__file__).parents[1]
 _FILES = (
     "__init__.py",
     "contract/__init__.py",
+    "contract/answer_headers.py",
     "contract/error_codes.py",
     "contract/form_data.py",
     "contract/gateway_errors.py",
@@ -27,6 +28,7 @@ _FILES = (
     "core/refused_images.py",
     "core/scores.py",
     "listening.py",
+    "protocol.py",
     "settings.py",
     "vision/__init__.py",
     "vision/detection_boxes.py",

@@ -67,8 +67,7 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         match = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
         if match is None or request.method != "POST":
             raise NoSuchResource
-        version = _version(match["version"])
-        request.scope["version"] = version
+        version, _ = request.scope["version"] = _version(match["version"])
         try:
             project_id = guid(unquote(match["project"]))
         except ValueError:
@@ -90,9 +89,9 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
     return [_PredictionRoute("/customvision", endpoint, methods=["POST"])]
 
 
-def _version(text: str) -> Version:
+def _version(text: str) -> tuple[Version, bool]:
     try:
-        return resolve("prediction", text)[0]
+        return resolve("prediction", text)
     except RetiredVersion:
         raise ServiceError(
             "BadRequestNotSupported",

@@ -1,7 +1,9 @@
 """SQLite through SQLModel: one writer at a time, many readers, nothing answered before it is durable."""
 
+import sqlite3
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from emulator.store import tables  # noqa: F401  (declares the tables)
 SCHEMA_REVISION = "0004"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
+_COMMITTED = "functions to call when committed"
 
 
 class StorageFull(Exception):
@@ -43,10 +46,11 @@ class Database:
             f"sqlite:///{self.path}",
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
-            connect_args={"check_same_thread": False, "timeout": 30},
+            connect_args={"check_same_thread": False, "timeout": 30, "factory": _Connection},
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
+        event.listen(self._engine, "reset", _close_cursors)
         _prepare(self._engine, self.path)
 
     @contextmanager
@@ -67,6 +71,8 @@ class Database:
                 yield session
                 session.commit()
                 self.commits += 1
+                for function in session.info.get(_COMMITTED, ()):
+                    function()
             except OperationalError as error:
                 session.rollback()
                 if "full" in str(error.orig) or "disk I/O" in str(error.orig):
@@ -93,6 +99,34 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def when_committed(session: Session, function: Callable[[], None]) -> None:
+    """Call `function` when the writing `session` has been committed, before anybody else writes."""
+    session.info.setdefault(_COMMITTED, []).append(function)
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows its cursors."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cursors = weakref.WeakSet[sqlite3.Cursor]()
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        made = super().cursor(*arguments, **options)
+        self.cursors.add(made)
+        return made
+
+
+def _close_cursors(connection: _Connection, _record: Any, _state: Any) -> None:
+    """When a session ends: a result that was not read to its end would go on reading.
+
+    Its snapshot would stay with the connection, whose next session would see the past and could not write,
+    and the write-ahead log could not be shortened.
+    """
+    for cursor in tuple(connection.cursors):
+        cursor.close()
 
 
 def _configure(connection: Any, _record: Any) -> None:

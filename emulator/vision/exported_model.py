@@ -42,14 +42,13 @@ class _Session:
         self.iteration_id = files.iteration_id
         self.digest = files.digest
         self.compact_s1 = False
-        self._files = files
         self._runtime = runtime
 
     def _outputs(self, data: bytes) -> dict[str, Any]:
         return self._runtime.run(self._rule.tensor(data))
 
-    def _prepare(self, task: Literal["classification", "detection"]) -> None:
-        self._rule = _picture_rule(self._runtime, self._files, task, self.compact_s1)
+    def _prepare(self, files: ExportedFiles, task: Literal["classification", "detection"]) -> None:
+        self._rule = _picture_rule(self._runtime, files, task, self.compact_s1)
 
 
 class ExportedClassifier(_Session):
@@ -70,7 +69,7 @@ class ExportedClassifier(_Session):
             output.startswith("model_output") or announced_size(files.metadata) == (_S1_SIDE, _S1_SIDE)
         )
         self._output = output
-        self._prepare("classification")
+        self._prepare(files, "classification")
         self.score(_grey_picture())
 
     def score(self, data: bytes) -> list[float]:
@@ -120,7 +119,7 @@ class ExportedDetector(_Session):
         self._grid = grid
         self._anchors = boxes.anchors_of(files.metadata)
         self._overlap = boxes.overlap_of_doubles(files.metadata)
-        self._prepare("detection")
+        self._prepare(files, "detection")
         self.score(_grey_picture())
 
     def score(self, data: bytes) -> list[DetectedBox]:

@@ -6,7 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emulator.vision.detection_boxes import SCORE_FLOOR, DetectedBox, without_doubles
+from emulator.vision.detection_boxes import (
+    MOST_CANDIDATES,
+    OVERLAP_OF_DOUBLES,
+    SCORE_FLOOR,
+    DetectedBox,
+    without_doubles,
+)
 from emulator.vision.exported_model_files import ExportUnusable
 
 if TYPE_CHECKING:
@@ -18,11 +24,8 @@ if TYPE_CHECKING:
 # Width and height of the five boxes that every cell of the grid proposes, in cells: the numbers that all
 # programs for these exports have in them.
 ANCHORS = (0.573, 0.677, 1.87, 2.06, 3.34, 5.47, 7.88, 3.53, 9.77, 9.17)
-OVERLAP_OF_DOUBLES = 0.45
-MOST_BOXES = 64
 # A cell proposes so much besides its tags: where, how large, and whether there is an object at all.
 _NUMBERS_BEFORE_TAGS = 5
-_MOST_CANDIDATES = 1000
 
 
 def anchors_of(metadata: Mapping[str, str]) -> tuple[float, ...]:
@@ -58,7 +61,7 @@ def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) 
 
 
 def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> list[DetectedBox]:
-    """The boxes of a YOLO grid, the most probable first: at most 64, none below `SCORE_FLOOR`.
+    """The boxes of a YOLO grid, the most probable first: as many, and as few, as `detected_boxes` gives.
 
     After YOLO9000 (Redmon, Farhadi, 2016), section 2: the centre is the sigmoid of the first two numbers from
     the cell's corner, the size is the anchor times e to the next two, the probability of a tag is the sigmoid
@@ -90,9 +93,9 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
     boxes = boxes.reshape(-1, 4)
     candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
     scores = scores_PT[candidates, tags]
-    order = numpy.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
-    kept = without_doubles(boxes[candidates], tags, overlap, MOST_BOXES)
+    kept = without_doubles(boxes[candidates], tags, overlap)
     return _inside(boxes[candidates][kept], tags[kept], scores[kept])
 
 

@@ -140,7 +140,8 @@ def announced_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     sides = []
     for name in ("TargetWidth", "TargetHeight"):
         text = metadata.get(f"CustomVision.Preprocess.{name}", "")
-        if not text.isascii() or not text.isdigit() or not _SMALLEST_SIDE <= int(text[:9]) <= LARGEST_SIDE:
+        side = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        if not _SMALLEST_SIDE <= side <= LARGEST_SIDE:
             return None
-        sides.append(int(text))
+        sides.append(side)
     return sides[0], sides[1]

@@ -105,7 +105,7 @@ class OpenVinoRuntime:
                     # One picture at a time: with all sides known OpenVINO plans better.
                     shape = [1, *(-1 if side is None else side for side in self.input_shape[1:])]
                     model.reshape(openvino.PartialShape(shape))
-                # In full precision: on processors that know bfloat16, OpenVINO would use it and be off by 0.1.
+                # Processors that know bfloat16 would otherwise use it, and probabilities be off by 0.1.
                 options = {
                     "INFERENCE_NUM_THREADS": threads,
                     "INFERENCE_PRECISION_HINT": "f32",

@@ -9,6 +9,7 @@ the GIL while it decodes and scales, so the functions may run in threads.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -249,3 +250,11 @@ def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
     if scale >= 1:
         return width, height
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def hush_pillow() -> None:
+    """Keep Pillow from telling on standard error of damaged metadata: such pictures are as good as any.
+
+    What is wrong with pixels is an exception, and an answer.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -130,13 +130,19 @@ _FEATURES = 1280
 
 
 def efficientnet_lite(
-    state: Mapping[str, FloatArray], *, resolution: int, width: float = 1.0, depth: float = 1.0
+    state: Mapping[str, FloatArray],
+    *,
+    resolution: int,
+    looks_at: int | None = None,
+    width: float = 1.0,
+    depth: float = 1.0,
 ) -> Network:
     """EfficientNet-Lite without its classifier: a picture in, the 1280 pooled features out.
 
     Args:
         state: weights by the names of the published PyTorch checkpoints.
         resolution: side of the input in pixels.
+        looks_at: side to which the input is resized first, if it is another.
         width, depth: multipliers of the family: 1.0 and 1.0 for Lite0, 1.0 and 1.1 for Lite1, 1.1 and 1.2 for
             Lite2.
 
@@ -146,6 +152,9 @@ def efficientnet_lite(
     """
     builder = _LiteBuilder(state)
     tensor = builder.append(Operation("normalise", (INPUT,), "normalised", mean=127.0, scale=1 / 128))
+    if looks_at not in (None, resolution):
+        assert looks_at is not None
+        tensor = builder.append(Operation("resize", (tensor,), "resized", factor=looks_at / resolution))
     tensor = builder.convolve(tensor, "_conv_stem", "_bn0", 3, 32, kernel=3, stride=2)
     channels, block = 32, 0
     for stage, (expansion, base_channels, base_repeats, first_stride, kernel) in enumerate(_STAGES):

@@ -31,6 +31,9 @@ class ClassifierRecipe:
 
 
 QUICK = ClassifierRecipe()
+# Programs that load exports of the compact [S1] domain give pictures of this size, whatever the file says.
+# The network is better at the size that it was made for (see its card), so it resizes them.
+QUICK_S1 = ClassifierRecipe(backbone="efficientnet-lite0-at-224", resolution=300)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ _CLASSIFICATION_DOMAINS: dict[str, ClassifierRecipe] = {
     "b30a91ae-e3c1-4f73-a81e-c270bff27c39": QUICK,  # Retail
     "45badf75-3591-4f26-a705-45678d3e9f5f": QUICK,  # Adult
     "0732100f-1a38-4e49-a514-c9b44c697ab5": QUICK,  # General (compact)
-    "a1db07ca-a19a-4830-bae8-e004a42dc863": QUICK,  # General (compact) [S1]
+    "a1db07ca-a19a-4830-bae8-e004a42dc863": QUICK_S1,  # General (compact) [S1]
     "8882951b-82cd-4c32-970b-d5f8cb8bf6d7": QUICK,  # Food (compact)
     "b5cfd229-2ac7-4b2b-8d0a-2b0661344894": QUICK,  # Landmarks (compact)
     "6b4faeda-8396-481b-9f8b-177b9fa3097f": QUICK,  # Retail (compact)

@@ -7,7 +7,9 @@ def warm_up() -> None:
     What is missing is not said here, where nobody asked for anything: the training that needs it says so.
     """
     from emulator.vision.classifier import TrainingFailed, warm_up
+    from emulator.vision.images import hush_pillow
 
+    hush_pillow()
     try:
         warm_up()
     except TrainingFailed:

@@ -94,7 +94,7 @@ def test_a_reset_that_fails_loses_nothing(service: Service, monkeypatch: pytest.
 
     with monkeypatch.context() as patch:
         patch.setattr(service.context.database, "clear", no_room)
-        assert service.unjudged("POST", RESET).status_code == 507
+        assert service.request("POST", RESET).status_code == 507
     assert service.get(f"{project}/images/count") == 10
     assert len(service.blobs()) == 10
     assert service.get(service.train(project))["status"] == "Completed"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
@@ -145,6 +146,34 @@ def test_bytes_that_are_hardly_a_request(server: LiveServer, raw: bytes) -> None
     assert server.get("/projects") is not None
 
 
+def test_parameters_behind_a_long_one_are_read(server: LiveServer) -> None:
+    project = server.project()
+    path = f"/customvision/v3.3/training{project}/tags?description={'x' * 70_000}&name="
+    status, body = status_and_body(exchange(server, request("POST", path)))
+    assert (status, json.loads(body)["code"]) == (400, "BadRequestRequiredParamIsNull")
+
+
+def test_a_long_path_leads_nowhere(server: LiveServer) -> None:
+    for path in (f"/{'x' * 100_000}", f"{PROJECTS}/{'x' * 100_000}", f"/{'%41' * 50_000}?a=b"):
+        status, body = status_and_body(exchange(server, request("GET", path)))
+        assert (status, json.loads(body)) == (
+            404,
+            {"error": {"code": "404", "message": "Resource not found"}},
+        )
+
+
+def test_a_url_without_end(server: LiveServer) -> None:
+    status, body = status_and_body(exchange(server, request("GET", f"/?{'x' * 2_000_000}")))
+    assert (status, json.loads(body)["code"]) == (400, "BadRequest")
+    assert "URL is too long" in json.loads(body)["message"]
+
+
+def test_what_is_no_http_is_refused_in_the_shape_of_the_service(server: LiveServer) -> None:
+    head, _, body = exchange(server, b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\n")
+    assert json.loads(body) == {"code": "BadRequest", "message": "Invalid HTTP request received."}
+
+
 def test_head_of_an_image_has_no_body(server: LiveServer) -> None:
     project = server.project()
     server.post(f"{project}/images/files", json=files_body([picture(5)]))
@@ -156,6 +185,17 @@ def test_head_of_an_image_has_no_body(server: LiveServer) -> None:
     length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     assert length in got
     assert int(length.partition(b":")[2]) == len(status_and_body(got)[1])
+
+
+def test_damaged_exif_is_told_to_nobody(server: LiveServer) -> None:
+    photograph = picture(7, format="JPEG")
+    exif = b"Exif\0\0II*\0\xff\xff\xff\xff garbage"
+    damaged = photograph[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + photograph[2:]
+    before = server.log()
+    project = server.project()
+    summary = server.post(f"{project}/images/files", json=files_body([damaged]))
+    assert [image["status"] for image in summary["images"]] == ["OK"]
+    assert server.log() == before
 
 
 def test_connections_are_kept(server: LiveServer) -> None:

@@ -6,9 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
+from azure.cognitiveservices.vision.customvision.training.models import CustomVisionErrorException
+from msrest.authentication import ApiKeyCredentials
 
 from tests.azurite.conftest import Azurite, Storage
-from tests.harness import COMPACT, Service, pictures
+from tests.conftest import Serve
+from tests.harness import COMPACT, TRAINING_KEY, Service, pictures
 
 SETTINGS = ("exportModelContainerUri", "notificationQueueUri")
 
@@ -148,6 +152,25 @@ def test_what_storage_refuses(service: Service, storage: Storage, case: str) -> 
     )
     assert service.get(project) == before
     assert storage.blobs() == {}
+
+
+def test_the_official_sdk_connects_a_project(serve: Serve, storage: Storage) -> None:
+    server = serve("--url-allow", "127.0.0.1")
+    credentials = ApiKeyCredentials(in_headers={"Training-key": TRAINING_KEY})
+    wanted = uris(storage)
+    options = {
+        "export_model_container_uri": wanted[SETTINGS[0]],
+        "notification_queue_uri": wanted[SETTINGS[1]],
+    }
+    with CustomVisionTrainingClient(server.endpoint, credentials) as trainer:
+        made = trainer.create_project("connected", **options)
+        assert made.settings.export_model_container_uri == wanted[SETTINGS[0]]
+        assert made.settings.notification_queue_uri == wanted[SETTINGS[1]]
+        assert storage.messages() == connection_test(made.id)
+        options["notification_queue_uri"] = wanted[SETTINGS[1]].replace("sig=", "sig=x")
+        with pytest.raises(CustomVisionErrorException) as refused:
+            trainer.create_project("not connected", **options)
+        assert refused.value.error.code == "BadRequestInvalidUri"
 
 
 # --- telling ------------------------------------------------------------------------------------------------

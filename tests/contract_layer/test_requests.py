@@ -83,3 +83,13 @@ def test_any_json_under_known_names_is_read_or_refused(data: st.DataObject) -> N
         assert isinstance(parse(shape, orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)), shape)
     except (Malformed, orjson.JSONEncodeError):
         return
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"), [(requests.TagFilter, "threshold"), (requests.PredictionQueryToken, "maxCount")]
+)
+def test_a_flag_is_no_number(shape: type[requests.Body], name: str) -> None:
+    assert parse(shape, orjson.dumps({name: 1})).model_dump(by_alias=True)[name] == 1
+    for flag in (True, False):
+        with pytest.raises(Malformed, match=f"invalid at '{name}'.*is not a number"):
+            parse(shape, orjson.dumps({name: flag}))

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from emulator.core import export_runs, job_threads, training_runs
 from emulator.store.database import StorageFull
+from tests.exported_models import classifier_zip
 from tests.harness import Service, expect, files_body, picture, pictures, refusal, wait_until
 
 
@@ -221,3 +222,15 @@ def test_a_link_secret_cut_off_by_a_full_disk_is_made_anew_and_a_good_one_is_kep
     path.write_bytes(good[:7])
     service.restart()
     assert len(path.read_bytes()) == len(good)
+
+
+def test_an_imported_model_that_finds_no_room_leaves_nothing(service: Service) -> None:
+    def post() -> Any:
+        return service.request(
+            "POST", "/_emulator/models", params={"project": "imported"}, content=classifier_zip()
+        )
+
+    with full_for_blobs():
+        assert post().status_code == 507
+    assert (service.get("/projects"), service.blobs()) == ([], set())
+    assert expect(post())["iterationName"] == "Iteration 1"

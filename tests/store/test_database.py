@@ -213,6 +213,28 @@ def test_writers_queue(database: Database) -> None:
         assert session.get(Project, "a").revision == 200  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("session_of", ["read", "write"])
+def test_a_result_that_nobody_read_to_its_end_locks_nothing(database: Database, session_of: str) -> None:
+    with database.write() as session:
+        session.add_all(project(str(number)) for number in range(100))
+    kept = []
+    for round_ in range(5):
+        # Sessions one after the other use one connection, which the cursor must not have left in a snapshot.
+        with getattr(database, session_of)() as session:
+            result = session.connection().exec_driver_sql("SELECT id FROM project")
+            kept.append((result, next(iter(result))))
+        other = sqlite3.connect(database.path)
+        other.execute("UPDATE project SET name = 'by another connection'")
+        other.commit()
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "somebody still reads"
+        other.close()
+        with database.write() as session:
+            found = session.get_one(Project, "1")
+            assert found.name == "by another connection"
+            found.name = f"round {round_}"
+    assert len(kept) == 5
+
+
 def test_a_project_takes_its_rows_along(database: Database) -> None:
     with database.write() as session:
         session.add(project("a"))

@@ -122,7 +122,8 @@ def description_files(
         "SchemaVersion": "1.0",
     }
     return {
-        LABELS_FILE: "\n".join(order.labels).encode(),
+        # One a line, whatever characters a tag's name has.
+        LABELS_FILE: "\n".join(" ".join(label.splitlines()) for label in order.labels).encode(),
         METADATA_FILE: json.dumps(metadata, indent=4).encode(),
         MANIFEST_FILE: json.dumps(manifest, indent=2).encode(),
     }

@@ -71,7 +71,8 @@ def _name_outputs(model: ModelProto, labels: tuple[str, ...]) -> None:
     from onnx import TensorProto, helper
 
     graph = model.graph
-    graph.node[-1].output[0] = "probabilities"
+    last = graph.node[-1]
+    last.name = last.output[0] = "probabilities"
     graph.node.extend(
         [
             helper.make_node("ArgMax", ["probabilities"], ["best"], name="best", axis=1, keepdims=0),

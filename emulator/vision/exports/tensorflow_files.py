@@ -53,7 +53,8 @@ def tensorflow_js_zip(order: ExportOrder, progress: Progress) -> bytes:
     for node in graph.definition.node:
         if node.op == "Const":
             node.attr["value"].tensor.tensor_content = b""
-    topology = MessageToDict(graph.definition)
+    # Sorted, because the attributes of a node come in any order.
+    topology = json.loads(json.dumps(MessageToDict(graph.definition), sort_keys=True))
     topology["library"] = {}
     weights = [
         {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}

@@ -1,0 +1,115 @@
+"""OpenVINO exports, made from ONNX by the package openvino."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.exports import ExportOrder, Progress
+from emulator.vision.exports.bundles import bundle, metadata_properties
+from emulator.vision.exports.detection_outputs import ANCHORS, finished, yolo_grid
+from emulator.vision.exports.graphs import Pixels, finished_boxes, renamed, taking
+from emulator.vision.exports.raw_boxes import with_raw_boxes
+from emulator.vision.exports.samples import sample_files
+from emulator.vision.exports.stored_models import StoredModel, read_stored_model
+from emulator.vision.networks import Network
+from emulator.vision.onnx_writer import onnx_model, serialised
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
+# Red first, 0 to 1, in every domain: what the service's files of this kind take.
+PIXELS = Pixels("Rgb8", "Normalized_0_1")
+_INPUT = "data"
+_GRID = "model_outputs0"
+_COORDINATES_OF_BOX = 4
+
+
+def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
+    """`model.xml` and `model.bin` with their descriptions.
+
+    The input is float32 (1, 3, side, side). Detectors give finished boxes; with the flavor "NoPostProcess",
+    all boxes ("General (compact) [S1]") or the grid of a YOLO detector, decoded as far as OpenVINO's
+    operation for it goes ("General (compact)").
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
+    import openvino
+
+    stored = read_stored_model(order)
+    progress(0.3, "Writing the model")
+    raw = order.flavor == "NoPostProcess"
+    network = _export_network(stored, order.domain, raw=raw)
+    model = openvino.Core().read_model(serialised(onnx_model(network, {}, pictures=1)))
+    if _GRID in network.outputs:
+        model = _with_decoded_grid(model, len(order.labels))
+    # Else it would be named after the ONNX graph and a count.
+    model.set_friendly_name(order.domain)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL_FILE
+        openvino.save_model(model, path, compress_to_fp16=False)
+        files = {
+            MODEL_FILE: _numbered_afresh(path.read_text("utf-8")).encode(),
+            WEIGHTS_FILE: path.with_suffix(".bin").read_bytes(),
+        }
+    metadata = metadata_properties(
+        order, resolution=network.resolution, multilabel=stored.multilabel, pixels=PIXELS
+    )
+    if stored.detection and not raw:
+        # Nothing is left to do, whatever the domain.
+        metadata["CustomVision.Postprocess.Method"] = "SSD"
+        metadata["CustomVision.Postprocess.Yolo.Biases"] = "[]"
+        metadata["CustomVision.Postprocess.Yolo.NmsThreshold"] = "0.0"
+    return bundle(order, files, metadata, sample_files("openvino", detection=stored.detection))
+
+
+def _export_network(stored: StoredModel, domain: str, *, raw: bool) -> Network:
+    network = renamed(taking(stored.network, PIXELS), {stored.network.input: _INPUT})
+    if not stored.detection:
+        return renamed(network, {network.output: "model_output" if finished_boxes(domain) else "loss"})
+    if not raw:
+        return finished(network, batch_axis=True)
+    if finished_boxes(domain):
+        return with_raw_boxes(
+            network, boxes="raw_boxes", scores="raw_probs", background=True, batch_axis=True
+        )
+    return yolo_grid(network, _GRID)
+
+
+def _with_decoded_grid(model: Model, tag_count: int) -> Model:
+    """The model with OpenVINO's own operation for such grids at its end, as programs that read the anchors
+    from it expect: offsets and probabilities are decoded, widths and heights are left as they are."""
+    import openvino
+    from openvino import opset1
+
+    (result,) = model.outputs
+    anchors = [value for anchor in ANCHORS for value in anchor]
+    decoded = opset1.region_yolo(
+        result.get_node().input_value(0),
+        coords=_COORDINATES_OF_BOX,
+        classes=tag_count,
+        num=len(ANCHORS),
+        do_softmax=True,
+        mask=[],
+        axis=1,
+        end_axis=3,
+        anchors=anchors,
+        name=_GRID,
+    )
+    decoded.output(0).set_names({_GRID})
+    return openvino.Model([opset1.result(decoded)], model.get_parameters(), "grid")
+
+
+def _numbered_afresh(text: str) -> str:
+    """The model with its own count in the names that OpenVINO makes up: it counts through the whole life of a
+    process, so that the same model would not be the same file."""
+    numbers: dict[str, str] = {}
+    return re.sub(
+        r'(?<=name=")([A-Za-z]+)_(\d+)(?=")',
+        lambda match: f"{match[1]}_{numbers.setdefault(match[2], str(len(numbers)))}",
+        text,
+    )

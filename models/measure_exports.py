@@ -1,0 +1,111 @@
+"""Measure exports: the size of every format and how long it takes to write it.
+
+    python models/measure_exports.py [--tags 10]
+
+Models with the published weights and random heads are exported in this process, each format three times; the
+table gives the size of the zip file in megabytes (10^6 bytes) and the median time in seconds. Formats whose
+packages are not installed are named below it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy
+
+from emulator.vision import classifier, detector
+from emulator.vision.detection_calibration import Calibration
+from emulator.vision.exports import FORMATS, ExportFailed, ExportOrder, write_export
+from emulator.vision.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.nanodet import published_weights
+from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+
+RUNS = 3
+COMPACT, S1 = "General (compact)", "General (compact) [S1]"
+DOMAINS = (
+    (COMPACT, "Classification", "0732100f-1a38-4e49-a514-c9b44c697ab5"),
+    (S1, "Classification", "a1db07ca-a19a-4830-bae8-e004a42dc863"),
+    (COMPACT, "ObjectDetection", "a27d5ca5-bb19-49d8-a70a-fec086c47f5b"),
+    (S1, "ObjectDetection", "7ec2ac80-887b-48a6-8df9-8b1357765430"),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tags", type=int, default=10)
+    tags = tuple(f"tag {number}" for number in range(parser.parse_args().tags))
+    missing: dict[str, None] = {}
+    print("| Platform | Flavor | " + " | ".join(f"{task[:9]}, {name}" for name, task, _ in DOMAINS) + " |")
+    print("|---|---|" + "---|" * len(DOMAINS))
+    with tempfile.TemporaryDirectory() as folder:
+        models = {domain: stored_model(Path(folder), *domain[1:], tags) for domain in DOMAINS}
+        for platform, flavor in FORMATS:
+            cells = []
+            for domain, model in models.items():
+                order = ExportOrder(
+                    model=str(model),
+                    platform=platform,
+                    flavor=flavor,
+                    domain=domain[0],
+                    domain_type=domain[1],
+                    classification_type="Multiclass" if domain[1] == "Classification" else None,
+                    labels=tags,
+                    project_id="0" * 32,
+                    iteration_id="1" * 32,
+                    created=datetime(2026, 1, 1, tzinfo=UTC),
+                )
+                try:
+                    size, seconds = measured(order, Path(folder))
+                    cells.append(f"{size / 1e6:.1f} MB, {seconds:.2f} s")
+                except ExportFailed as failure:
+                    cells.append("-")
+                    missing[str(failure)] = None
+            print(f"| {platform} | {flavor or ''} | " + " | ".join(cells) + " |", flush=True)
+    print(*missing, sep="\n", file=sys.stderr)
+    return 0
+
+
+def measured(order: ExportOrder, folder: Path) -> tuple[int, float]:
+    """Size in bytes and median time in seconds."""
+
+    def runs() -> Iterator[float]:
+        for _ in range(RUNS):
+            started = time.perf_counter()
+            write_export(order, folder / "export", lambda share, step: None)
+            yield time.perf_counter() - started
+
+    seconds = statistics.median(runs())
+    return (folder / "export").stat().st_size, seconds
+
+
+def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...]) -> Path:
+    random = numpy.random.default_rng(0)
+    if task == "Classification":
+        head = LinearHead(random.normal(size=(1280, len(tags))) / FEATURE_LENGTH, numpy.zeros(len(tags)))
+        dataset = classifier.ClassificationDataset((), tags, multilabel=False)
+        content = classifier._model_bytes(dataset, recipe_for_domain(domain_id), head)
+    else:
+        layers = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
+        layers |= {
+            name: numpy.resize(weight, (len(tags), *weight.shape[1:]))
+            for name, weight in layers.items()
+            if ".classes." in name
+        }
+        boxed = detector.DetectionDataset((), tags)
+        content = detector._model_bytes(boxed, detector_recipe_for_domain(domain_id), layers, Calibration())
+    path = folder / f"{domain_id}.onnx"
+    path.write_bytes(content)
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

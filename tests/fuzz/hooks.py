@@ -1,0 +1,278 @@
+"""Loaded by schemathesis: values that mean something to the emulator, and one more check.
+
+schemathesis invents ids, and the service answers 404 to them. So an id that the emulator never gave, or gave
+for another project, mostly stands for one of the project of the request. Which one follows from the request,
+so that the same request means the same whenever it is sent. It is the same with images and with what else has
+to fit. The world keeps what it holds: deleted are projects that schemathesis made.
+
+    FUZZ_WORLD   what `world.make` made, as JSON
+    FUZZ_COUNTS  the file for the number of answers, by operation and status
+"""
+
+import atexit
+import json
+import os
+import re
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import schemathesis
+from hypothesis import strategies
+from schemathesis import Case, CheckContext, GenerationMode, HookContext, Response
+from schemathesis.transport.serialization import Binary
+
+from tests.contract.spec import ContractValidator
+from tests.fuzz.world import KINDS, PICTURES, PUBLISHED_NAME, SIGNED, TO_TRAIN, Ids, as_base64, make
+from tests.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LONGEST_READ = 1_000_000
+# Of so many values, one stays as schemathesis made it.
+_LEFT_ALONE = 8
+_DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages"}
+# What these are about is in projects that schemathesis made itself.
+_IN_OTHERS = {*_DESTROYING, "CreateTag"}
+# These get projects that are there for them.
+_TRAINING = {
+    "TrainProject",
+    "PublishIteration",
+    "UnpublishIteration",
+    "ExportIteration",
+    "ExportToAnyFormat",
+    "DeleteIteration",
+}
+# Names in the contract of the ids that the world has; those that `world.make` uses are names too.
+_NAMES = {
+    "tagIds": "tagId",
+    "selectedTags": "tagId",
+    "imageIds": "imageId",
+    "regionIds": "regionId",
+    "ids": "id",
+}
+_SIGNED_PARAMETERS = {"sig", "se", "token"}
+_FRACTIONS = {
+    "left",
+    "top",
+    "width",
+    "height",
+    "threshold",
+    "overlapThreshold",
+    "minThreshold",
+    "maxThreshold",
+}
+
+_FORMATS = {"platform": ("ONNX",), "flavor": ("ONNX12", "OnnxInt8")}
+_PUBLISHED_ITERATION = "iterationId to unpublish"
+_KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "id"}
+
+_counts = Counter[str]()
+_validator = ContractValidator()
+# What is in which project, and in which project is what; the projects of the world by their names.
+_known: dict[str, Ids] = {}
+_project_of: dict[str, str] = {}
+_world: dict[str, str] = {}
+_published: set[str] = {PUBLISHED_NAME}
+
+
+def _take_in(world: dict[str, Ids]) -> None:
+    for forgotten in (_known, _project_of, _world):
+        forgotten.clear()
+    for name, ids in world.items():
+        _world[name] = project = ids["projectId"][0]
+        _known[project] = ids
+        _project_of.update((one, project) for listed in ids.values() for one in listed)
+
+
+_take_in(json.loads(os.environ["FUZZ_WORLD"]))
+
+
+class _Meaning:
+    """What the values of one request stand for."""
+
+    def __init__(self, case: Case) -> None:
+        self._operation = _name(case)
+        # Without what differs from run to run.
+        stable = {key: value for key, value in (case.query or {}).items() if key not in _SIGNED_PARAMETERS}
+        body = case.body if isinstance(case.body, dict | list | str | bytes) else None
+        self._case = _GUID.sub("", repr((case.operation.label, stable, body)))
+        self._project = str((case.path_parameters or {}).get("projectId"))
+        made = [one for one in _known if one not in _world.values() and self._fits(case, one)]
+        if made and self._operation in _IN_OTHERS:
+            self._project = made[self._chance("project", len(made))]
+        elif self._operation in _DESTROYING:
+            self._project = NOWHERE
+        elif not self._fits(case, self._project) or self._chance("project", 2):
+            self._project = _world[self._kind(_name(case)) + (TO_TRAIN if _name(case) in _TRAINING else "")]
+
+    def _fits(self, case: Case, project: str) -> bool:
+        """Whether the project is there and has what the request names."""
+        known = _known.get(project, {})
+        named = {*(case.path_parameters or {}), *(case.query or {})}
+        return project in _known and all(
+            known.get(_NAMES.get(name, name)) for name in named if _NAMES.get(name, name) in _KINDS_OF_IDS
+        )
+
+    def _kind(self, operation: str) -> str:
+        for kind, word in (("classify", "Classify"), ("detect", "Detect"), ("detect", "Region")):
+            if word in operation and self._chance("kind", _LEFT_ALONE):
+                return kind
+        return KINDS[self._chance("kind", len(KINDS))]
+
+    def _chance(self, value: object, of: int) -> int:
+        """A number below `of` that depends on the value and the request alone."""
+        return zlib.crc32(f"{value!r} {self._case}".encode("utf-8", "surrogatepass")) % of
+
+    def of(self, name: str, value: Any) -> Any:
+        """What `value` stands for as the parameter or property `name`."""
+        if isinstance(value, dict):
+            # An image without bytes is one that fits the documents and comes to nothing.
+            is_file = name == "images" and self._operation == "CreateImagesFromFiles"
+            whole = {"contents": ""} | value if is_file else value
+            return {key: self.of(key, item) for key, item in whole.items()}
+        if isinstance(value, list) and name == "selectedTags" and self._chance(name, _LEFT_ALONE):
+            return _known.get(self._project, {}).get("tagId", [])[:2]
+        if isinstance(value, list):
+            return [self.of(name, item) for item in value]
+        if not self._chance((name, value), _LEFT_ALONE):
+            return value
+        if isinstance(value, bytes | Binary) and name == "imageData":
+            return self._picture(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return (1 + self._chance(value, 99)) / 200 if name in _FRACTIONS else value
+        return self._text(name, value) if isinstance(value, str) else value
+
+    def sign(self, case: Case) -> None:
+        """Make of a request for signed bytes one that is signed by the emulator, mostly."""
+        path = re.escape(case.operation.path).replace(r"\{", "(?P<").replace(r"\}", ">.+)")
+        uris = [uri for ids in _known.values() for uri in ids.get(SIGNED, ()) if re.search(path + r"\?", uri)]
+        is_meant_well = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
+        if uris and is_meant_well:
+            uri = uris[self._chance("uri", len(uris))]
+            found = re.search(path + r"\?", uri)
+            assert found is not None
+            case.path_parameters.update(found.groupdict())
+            case.query.update(parse_qsl(urlsplit(uri).query))
+
+    def _text(self, name: str, value: str) -> str:
+        if _GUID.fullmatch(value):
+            return self._id(name, value)
+        if name == "publishedName":
+            return value if value in _published else PUBLISHED_NAME
+        if name == "contents":
+            return as_base64(self._picture(value))
+        if name == "predictionId":
+            return RESOURCE_ID
+        if name == "url":
+            return f"http://pictures.test/{self._chance(value, len(PICTURES))}"
+        if name == "$filter":
+            return "metadata=shop eq 'north'"
+        if name == "name" and self._operation == "GetOpenApiDocument":
+            return ("3.0", "3.1", "3.3")[self._chance(value, 3)]
+        if name == "token":
+            tokens = [uri for ids in _known.values() for uri in ids.get(SIGNED, ()) if "export-info" in uri]
+            return tokens[self._chance(value, len(tokens))]
+        if self._operation == "ExportToAnyFormat" and name in _FORMATS:
+            return _FORMATS[name][self._chance(value, len(_FORMATS[name]))]
+        if name == "path":
+            image = self._id("imageId", "")
+            return f"/i-{self._project}/i-{image}".replace("-", "").replace("/i", "/i-")
+        return value
+
+    def _id(self, name: str, value: str) -> str:
+        if name == "projectId":
+            return self._project
+        if self._operation == "UnpublishIteration" and name == "iterationId":
+            name = _PUBLISHED_ITERATION
+        choice = _known.get(self._project, {}).get(_NAMES.get(name, name))
+        if not choice or (_project_of.get(value) == self._project and self._chance(name, 2)):
+            return value
+        return choice[self._chance(value, len(choice))]
+
+    def _picture(self, value: object) -> bytes:
+        return PICTURES[self._chance(value, len(PICTURES))]
+
+
+def _name(case: Case) -> str:
+    return str(case.operation.definition.raw.get("operationId", ""))
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    meaning = _Meaning(case)
+    if {"sig", "se"} <= set(case.query or {}):
+        meaning.sign(case)
+        return
+    for values in (case.path_parameters or {}, case.query or {}):
+        for key, value in values.items():
+            values[key] = meaning.of(key, value)
+    if isinstance(case.body, dict | list):
+        case.body = meaning.of("", case.body)
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: Case, response: Response) -> None:
+    name = _name(case)
+    _counts[f"{name} {response.status_code}"] += 1
+    if name == "Reset" and response.status_code == 204:
+        _take_in(make(str(response.request.url).partition("/_emulator")[0]))
+    if name == "DeleteProject" and response.status_code == 204:
+        _known.pop(str((case.path_parameters or {}).get("projectId")), None)
+    if response.status_code != 200 or len(response.content) > _LONGEST_READ:
+        return
+    parameters = case.path_parameters or {}
+    project = str(parameters.get("projectId", ""))
+    ids = _GUID.findall(response.content.decode("utf-8", "replace"))
+    if name in ("CreateProject", "ImportProject"):
+        _project_of[ids[0]] = ids[0]
+        _known[ids[0]] = {"projectId": [ids[0]]}
+    elif project in _project_of:
+        for one in ids:
+            _project_of.setdefault(one, project)
+        kind = {"CreateTag": "tagId", "TrainProject": "iterationId"}.get(name)
+        if kind:
+            _known.setdefault(project, {}).setdefault(kind, []).append(ids[0])
+    if name == "TrainProject":
+        _wait_for(case, response)
+    if name == "PublishIteration":
+        _published.add(str((case.query or {}).get("publishName")))
+        _known.setdefault(project, {}).setdefault(_PUBLISHED_ITERATION, []).append(parameters["iterationId"])
+
+
+def _wait_for(case: Case, trained: Response) -> None:
+    """Until the iteration is trained: what comes next shall not depend on how fast that goes."""
+    made = trained.json()
+    path = f"/projects/{made['projectId']}/iterations/{made['id']}"
+    address = str(trained.request.url).partition("/projects/")[0] + path
+    with httpx.Client(headers={"Training-Key": TRAINING_KEY}, trust_env=False) as client:
+        wait_until(lambda: client.get(address).json()["status"] != "Training", "a training")
+
+
+@schemathesis.check
+def contract(ctx: CheckContext, response: Response, case: Case) -> None:
+    """The judge of the other tests: order of properties, formats, the gateway's answers where nothing is."""
+    request = response.request
+    wrong = _validator.check(
+        str(request.method),
+        str(request.path_url),
+        response.status_code,
+        # The length of what was sent compressed is not the one that arrives here.
+        {
+            name: values[0]
+            for name, values in response.headers.items()
+            if name != "content-length" or "content-encoding" not in response.headers
+        },
+        response.content,
+    )
+    assert not wrong, "\n".join(wrong)
+
+
+@atexit.register
+def _write_counts() -> None:
+    Path(os.environ["FUZZ_COUNTS"]).write_text(json.dumps(_counts), encoding="utf-8")
+
+
+schemathesis.openapi.media_type("application/octet-stream", strategies.sampled_from(PICTURES))

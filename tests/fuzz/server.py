@@ -1,0 +1,80 @@
+"""``python -m tests.fuzz.server serve ...``: the emulator, but trainings and exports take milliseconds.
+
+    FUZZ_SEED            ids are made from it, so that a run can be repeated
+    FUZZ_REAL_TRAININGS  of so many trainings one is real, in the emulator's own child process; 0: none is
+
+The rest of the program is as it is.
+"""
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from emulator import app
+from emulator.core.export_runs import ExportRuns
+from emulator.core.job_threads import JobThread
+from emulator.core.training_runs import TrainingRuns
+from emulator.jobs.worker import WorkerExecutor
+from emulator.settings import Settings
+from tests import standin
+from tests.harness import seeded_ids
+
+_STANDINS = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
+_REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
+
+
+class MostlyStandIn(WorkerExecutor):
+    """The worker, but `tests.standin` carries out all trainings, or all but a few."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._numbers = itertools.count(1)
+
+    def warm_up(self) -> None:
+        if _REAL:
+            super().warm_up()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
+        if fn.__name__ == "write_export":
+            return _done(_write_nothing_much, args[1])
+        if fn.__name__ not in _STANDINS or (_REAL and next(self._numbers) % _REAL == 0):
+            return super().submit(fn, *args, **options)
+        return _done(_STANDINS[fn.__name__], args[0], options["output"], options["on_progress"])
+
+
+def _done(fn: Callable[..., Any], *args: Any) -> "Future[Any]":
+    future: Future[Any] = Future()
+    try:
+        future.set_result(fn(*args))
+    except Exception as error:  # noqa: BLE001 - as an executor does
+        future.set_exception(error)
+    return future
+
+
+def _write_nothing_much(output: Path) -> Path:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(b"an export")
+    return output
+
+
+def _application(settings: Settings) -> app.Application:
+    return app.Application(settings, ids=seeded_ids(int(os.environ.get("FUZZ_SEED", "0"))))
+
+
+def _at_once(runs: JobThread) -> None:
+    """In place of telling the thread: what an answer says begins has ended."""
+    runs.run_waiting()
+
+
+if __name__ == "__main__":
+    if not _REAL:
+        for runs in (TrainingRuns, ExportRuns):
+            runs.notify = _at_once  # type: ignore[attr-defined]
+    app.WorkerExecutor = MostlyStandIn  # type: ignore[misc]
+    app.create_app = _application
+    from emulator.__main__ import main
+
+    main()

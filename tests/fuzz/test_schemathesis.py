@@ -1,0 +1,44 @@
+"""The short run of schemathesis: every document of `api_spec/`, the same requests on every run and machine.
+
+A finding is printed by schemathesis with the request that led to it. ``make fuzz`` looks longer.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.spec import VERSIONS
+from tests.fuzz import running
+from tests.fuzz.documents import CONTROL, RUNS, document, names
+from tests.live_server import LiveServer
+
+SEED = 20
+_NEWEST = VERSIONS["training"][-1]
+# The newest version is looked at more closely; what it shares with the older ones is most of the code.
+_EXAMPLES = {_NEWEST: 15, CONTROL: 15}
+_EXAMPLES_OF_OTHERS = 4
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    started = running.start(tmp_path / "server", SEED)
+    yield started
+    started.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_what_schemathesis_sends_is_answered_within_the_documents(
+    name: str, server: LiveServer, tmp_path: Path
+) -> None:
+    examples = _EXAMPLES.get(name, _EXAMPLES_OF_OTHERS)
+    outcome = running.run(server, tmp_path, name, SEED, "--max-examples", str(examples))
+    assert outcome.status == 0, outcome.report
+    assert not outcome.server_errors, outcome.report
+    assert "Traceback" not in server.log()
+    unanswered = names(document(name)) - outcome.succeeded
+    if name in _EXAMPLES:
+        assert not unanswered, "no request for these succeeded"
+    else:
+        assert len(unanswered) < len(names(document(name))) / 4, unanswered

@@ -1,0 +1,72 @@
+"""The application that serves an exported model, in this process."""
+
+import asyncio
+import itertools
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from emulator.core.fetching import FetchPolicy
+from emulator.core.limits import PREDICTION_IMAGE_BYTES
+from emulator.serving.app import ServingApp
+from emulator.serving.scoring import Scorer
+from emulator.vision.exported_model import ExportedClassifier, ExportedDetector, load_export
+from tests.exported_models import classifier_zip
+from tests.harness import judge
+
+KEYS = ("first-key", "second-key")
+NOW = datetime(2026, 3, 4, 5, 6, 7, 123456, UTC)
+
+
+class Serving:
+    """The application for one export, and a client of it; answers of the prediction API are judged."""
+
+    def __init__(
+        self,
+        export: bytes | ExportedClassifier | ExportedDetector,
+        *,
+        keys: tuple[str, ...] = (),
+        model_name: str | None = None,
+        url_allow: tuple[str, ...] = (),
+    ) -> None:
+        model = load_export(export) if isinstance(export, bytes) else export
+        policy = FetchPolicy(PREDICTION_IMAGE_BYTES, allow=url_allow)
+        numbers = itertools.count(1)
+        self.scorer = Scorer(model, policy)
+        self.app = ServingApp(
+            self.scorer,
+            keys,
+            model_name,
+            now=lambda: NOW,
+            new_id=lambda: str(UUID(int=next(numbers), version=4)),
+        )
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://model.test") as client:
+                return await client.request(method, path, **more)
+
+        answer = asyncio.run(send())
+        if path.startswith("/customvision/"):
+            judge(answer)
+        return answer
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+
+@cache
+def _classifier() -> ExportedClassifier | ExportedDetector:
+    return load_export(classifier_zip())
+
+
+def classifier_server(**options: Any) -> Serving:
+    """A server of the classifier of colours."""
+    return Serving(_classifier(), **options)

@@ -1,0 +1,166 @@
+"""The paths of the prediction API, judged by the contract."""
+
+from typing import Any
+
+import pytest
+
+from tests.exported_models import (
+    COLOURS,
+    ITERATION,
+    classifier_zip,
+    colour_classifier,
+    detector_zip,
+    export_zip,
+    plain,
+    spot,
+)
+from tests.serving.harness import Serving, classifier_server
+
+PROJECT = "11111111-2222-4333-8444-555555555555"
+BASE = f"/customvision/v3.1/prediction/{PROJECT}"
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Serving:
+    return classifier_server()
+
+
+def classify(server: Serving, path: str = f"{BASE}/classify/iterations/live/image", **more: Any) -> Any:
+    return server.post(path, **({"content": plain("red"), "headers": RAW} | more))
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v3.1"])
+@pytest.mark.parametrize("last", ["image", "image/nostore"])
+def test_classifying(server: Serving, version: str, last: str) -> None:
+    path = f"{BASE.replace('v3.1', version)}/classify/iterations/live/{last}"
+    answer = classify(server, path)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["id"] == answer.headers["apim-request-id"]
+    assert (body["project"], body["iteration"]) == (PROJECT, ITERATION)
+    assert [one["tagName"] for one in body["predictions"]] == ["red", "blue", "green"]
+    assert ("tagType" in body["predictions"][0]) == (version == "v3.1")
+    assert '"probability":1.0' in answer.text
+
+
+def test_detecting() -> None:
+    answer = Serving(detector_zip()).post(
+        f"{BASE}/detect/iterations/live/image",
+        content=spot("red", (64, 128, 96, 160), (512, 512)),
+        headers=RAW,
+    )
+    (one,) = answer.json()["predictions"]
+    assert (one["tagName"], set(one["boundingBox"])) == ("red", {"left", "top", "width", "height"})
+
+
+@pytest.mark.parametrize("last", ["url", "url/nostore"])
+def test_by_url(last: str, picture_url: str) -> None:
+    server = classifier_server(url_allow=("127.0.0.1",))
+    answer = server.post(f"{BASE}/classify/iterations/live/{last}", json={"url": picture_url})
+    assert answer.json()["predictions"][0]["tagName"] == "red"
+
+
+def test_ids_of_tags_stay_and_differ_by_model(server: Serving) -> None:
+    def ids(data: bytes) -> set[str]:
+        return {one["tagId"] for one in classify(Serving(data)).json()["predictions"]}
+
+    assert ids(classifier_zip()) == ids(classifier_zip())
+    other = export_zip(colour_classifier(side=227), COLOURS)
+    assert ids(classifier_zip()).isdisjoint(ids(other))
+
+
+def test_an_export_without_a_manifest_has_an_iteration_all_the_same() -> None:
+    first, second = (
+        classify(Serving(export_zip(colour_classifier(), COLOURS, manifest={"IterationId": name}))).json()
+        for name in (None, "none")
+    )
+    assert first["iteration"] == second["iteration"] != ITERATION
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"//customvision/v3.1/Prediction/{PROJECT.upper()}/Classify/Iterations/live/Image",
+        f"/CustomVision/v3.1/prediction/{PROJECT}/classify/iterations/live/image/",
+    ],
+)
+def test_paths_in_any_case_and_with_more_slashes(server: Serving, path: str) -> None:
+    answer = server.post(f"http://model.test{path}", content=plain("red"), headers=RAW)
+    assert answer.json()["project"] == PROJECT
+
+
+def test_one_name_if_one_is_given() -> None:
+    server = classifier_server(model_name="my/model 1")
+    path = f"{BASE}/classify/iterations/%s/image"
+    assert classify(server, path % "my%2Fmodel%201").status_code == 200
+    answer = classify(server, path % "live")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"code": "NotFoundIteration", "message": "Invalid iteration"},
+    )
+
+
+def test_the_wrong_kind(server: Serving) -> None:
+    answer = classify(server, f"{BASE}/detect/iterations/live/image")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid project type for operation.")
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "code"),
+    [
+        ({"content": b""}, 400, "BadRequestImageStream"),
+        ({"content": b"no picture"}, 400, "BadRequestImageFormat"),
+        ({"content": plain("red") + bytes(4 * 2**20)}, 400, "BadRequestImageSizeBytes"),
+        ({"content": bytes(6 * 2**20)}, 400, "BadRequestImageSizeBytes"),
+        ({"content": plain("red", (2600, 100))}, 400, "BadRequestImageDimensions"),
+        (
+            {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+            400,
+            "BadRequestImageStream",
+        ),
+    ],
+)
+def test_what_is_no_picture(server: Serving, more: dict[str, Any], status: int, code: str) -> None:
+    answer = classify(server, **more)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_picture_that_cannot_be_read_is_named_by_the_id(server: Serving) -> None:
+    answer = classify(server, content=b"no picture")
+    digits = answer.headers["apim-request-id"].replace("-", "")
+    assert answer.json()["message"] == f"Bad Request Image Format, Uri: {digits}"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"url": "http://127.0.0.1/x"}'])
+def test_what_is_no_url(server: Serving, body: bytes) -> None:
+    answer = server.post(f"{BASE}/classify/iterations/live/url", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "BadRequestImageUrl")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"{BASE}/classify/iterations/live/image"),
+        ("POST", f"{BASE}/classify/iterations/live/picture"),
+        ("POST", "/customvision/v3.1/prediction/no-guid/classify/iterations/live/image"),
+        ("POST", "/customvision/v3.3/training/projects"),
+        ("POST", "/customvision"),
+    ],
+)
+def test_what_is_not_there(server: Serving, method: str, path: str) -> None:
+    answer = server.request(method, f"http://model.test{path}", content=plain("red"))
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Resource not found")
+
+
+def test_a_retired_version_says_which_to_use(server: Serving) -> None:
+    path = f"http://model.test/customvision/v2.0/prediction/{PROJECT}/classify/iterations/live/image"
+    answer = server.post(path, content=plain("red"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "BadRequestNotSupported")
+
+
+def test_without_a_key_the_gateway_refuses() -> None:
+    server = classifier_server(keys=("a-key",))
+    answer = classify(server)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "401")
+    assert classify(server, headers={**RAW, "Prediction-Key": "a-key"}).status_code == 200

@@ -1,0 +1,141 @@
+"""Models of each kind as trainings store them, with the published weights and fixed heads, and real
+photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from emulator.vision import classifier, detector
+from emulator.vision.classifier import ClassificationDataset
+from emulator.vision.detection_calibration import Calibration
+from emulator.vision.detector import DetectionDataset
+from emulator.vision.exports import ExportOrder
+from emulator.vision.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.nanodet import published_weights
+from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+
+COMPACT, S1 = "General (compact)", "General (compact) [S1]"
+# Names that are not plain ASCII and not in alphabetical order.
+LABELS = ("tasse", "Bücher, alt", "person", "猫", "orange")
+# Of COCO's classes: cup, book, person, cat, orange.
+_COCO = (41, 73, 0, 15, 49)
+_PHOTOGRAPHS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "motorcycle_left.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of exported model: the domain, by name and id, and what it does."""
+
+    name: str
+    domain: str
+    domain_id: str
+    detection: bool = False
+    multilabel: bool = False
+
+    @property
+    def yolo(self) -> bool:
+        return self.detection and self.domain == COMPACT
+
+
+KINDS = (
+    Kind("classifier", COMPACT, "0732100f-1a38-4e49-a514-c9b44c697ab5"),
+    Kind("multilabel-classifier", COMPACT, "0732100f-1a38-4e49-a514-c9b44c697ab5", multilabel=True),
+    Kind("classifier-s1", S1, "a1db07ca-a19a-4830-bae8-e004a42dc863"),
+    Kind("detector", COMPACT, "a27d5ca5-bb19-49d8-a70a-fec086c47f5b", detection=True),
+    Kind("detector-s1", S1, "7ec2ac80-887b-48a6-8df9-8b1357765430", detection=True),
+)
+CREATED = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=timezone(timedelta(hours=2)))
+MakeOrder = Callable[..., ExportOrder]
+Expected = Callable[[Kind], Any]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def stored_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The stored model of each kind, by the kind's name."""
+    folder = tmp_path_factory.mktemp("stored-models")
+    paths = {}
+    for each in KINDS:
+        paths[each.name] = folder / f"{each.name}.onnx"
+        paths[each.name].write_bytes(_detector(each) if each.detection else _classifier(each))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def make_order(stored_models: dict[str, Path]) -> MakeOrder:
+    def make(kind: Kind, platform: str, flavor: str | None = None) -> ExportOrder:
+        multilabel = "Multilabel" if kind.multilabel else "Multiclass"
+        return ExportOrder(
+            model=str(stored_models[kind.name]),
+            platform=platform,
+            flavor=flavor,
+            domain=kind.domain,
+            domain_type="ObjectDetection" if kind.detection else "Classification",
+            classification_type=None if kind.detection else multilabel,
+            labels=LABELS,
+            project_id="5aea1d4b-5c24-4b4b-a3a4-4f1d5b5a0c4e",
+            iteration_id="c7f0e2ad-6a3c-4a3f-9c5f-0c8f0b1f5f2d",
+            created=CREATED,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, bytes]:
+    """Ten real photographs, by file name: everyday things, surfaces, grey ones, large ones."""
+    return {name: (resources.files("skimage") / "data" / name).read_bytes() for name in _PHOTOGRAPHS}
+
+
+@pytest.fixture(scope="session")
+def expected(stored_models: dict[str, Path], photographs: dict[str, bytes]) -> Expected:
+    """What the Prediction API says about the photographs, for a kind: see `parity.answers`."""
+    from tests.vision.exports.parity import answers
+
+    return lru_cache(lambda kind: answers(kind, stored_models[kind.name], photographs))
+
+
+def exported_date() -> str:
+    """`CREATED` as manifests say it."""
+    return CREATED.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+
+
+def _classifier(kind: Kind) -> bytes:
+    random = numpy.random.default_rng(len(kind.name))
+    # Twice as large as those of trained heads, which makes it a little surer of itself.
+    weight = random.normal(size=(1280, len(LABELS))) / FEATURE_LENGTH
+    head = LinearHead(weight, random.normal(size=len(LABELS)))
+    dataset = ClassificationDataset((), LABELS, kind.multilabel)
+    return classifier._model_bytes(dataset, recipe_for_domain(kind.domain_id), head)
+
+
+def _detector(kind: Kind) -> bytes:
+    head = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
+    head |= {name: weight[list(_COCO)] for name, weight in head.items() if ".classes." in name}
+    dataset = DetectionDataset((), LABELS)
+    return detector._model_bytes(dataset, detector_recipe_for_domain(kind.domain_id), head, Calibration())

@@ -1,0 +1,19 @@
+"""From the boxes of all points of a detector to answers."""
+
+from __future__ import annotations
+
+import numpy
+
+from emulator.vision.detection_boxes import without_doubles
+from tests.vision.exports.parity import Found
+
+
+def suppressed(boxes: numpy.ndarray, probabilities: numpy.ndarray) -> list[Found]:
+    """What programs make of raw boxes (left, top, right, bottom) and the probabilities of each for each
+    tag."""
+    rows, tags = numpy.nonzero(probabilities >= 0.01)
+    scores = probabilities[rows, tags]
+    order = numpy.argsort(-scores, kind="stable")[:1000]
+    rows, tags, scores = rows[order], tags[order], scores[order]
+    kept = without_doubles(boxes[rows], tags)
+    return [(int(tags[row]), float(scores[row]), *map(float, boxes[rows[row]])) for row in kept]

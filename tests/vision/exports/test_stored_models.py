@@ -1,0 +1,100 @@
+"""From a stored model back to its network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import onnx
+import pytest
+
+from emulator.vision.exports import ExportFailed, ExportOrder
+from emulator.vision.exports.stored_models import read_stored_model
+from emulator.vision.network_descriptions import DESCRIPTION_KEY
+from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.recipes import QUICK, QUICK_DETECTOR
+from emulator.vision.scoring import inference_session
+from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
+
+CLASSIFIER, MULTILABEL, _, DETECTOR, DETECTOR_S1 = KINDS
+
+
+def without(order: ExportOrder, folder: Path, *keys: str, **others: str) -> ExportOrder:
+    """The order for a model without some of its metadata, or with others."""
+    model = onnx.load(order.model)
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in keys}
+    onnx.helper.set_model_props(model, {**kept, **others})
+    (folder / "changed.onnx").write_bytes(model.SerializeToString())
+    return replace(order, model=str(folder / "changed.onnx"))
+
+
+def test_it_is_the_network_that_was_stored(kind: Kind, make_order: MakeOrder) -> None:
+    order = make_order(kind, "ONNX")
+
+    network = read_stored_model(order).network
+
+    stored = onnx.load(order.model)
+    again = onnx.load_from_string(onnx_bytes(network, {}))
+    assert again.graph == stored.graph
+
+
+@pytest.mark.parametrize("kind", [CLASSIFIER, MULTILABEL, DETECTOR_S1], ids=lambda each: each.name)
+def test_models_that_do_not_describe_themselves_are_rebuilt(
+    kind: Kind, make_order: MakeOrder, tmp_path: Path
+) -> None:
+    """Those stored before models did: of two architectures, and with pictures of the usual size."""
+    order = make_order(kind, "ONNX")
+    side = (QUICK_DETECTOR if kind.detection else QUICK).resolution
+    pixels = numpy.random.default_rng(0).integers(0, 256, (1, side, side, 3)).astype(numpy.uint8)
+
+    stored = read_stored_model(without(order, tmp_path, DESCRIPTION_KEY))
+
+    rebuilt = inference_session(onnx_bytes(stored.network, {}), threads=1).run(None, {"image": pixels})
+    kept = inference_session(Path(order.model).read_bytes(), threads=1).run(None, {"image": pixels})
+    assert stored.multilabel == kind.multilabel
+    for one, other in zip(rebuilt, kept, strict=True):
+        numpy.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_an_unknown_architecture_asks_for_a_new_training(make_order: MakeOrder, tmp_path: Path) -> None:
+    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, DESCRIPTION_KEY)
+    model = onnx.load(order.model)
+    del model.graph.initializer[3:]
+    Path(order.model).write_bytes(model.SerializeToString())
+
+    with pytest.raises(ExportFailed, match="train again"):
+        read_stored_model(order)
+
+
+def test_a_description_that_nobody_understands_asks_for_a_new_training(
+    make_order: MakeOrder, tmp_path: Path
+) -> None:
+    text = '{"resolution": 224, "operations": [{"kind": "add", "wings": 2}], "outputs": {}}'
+    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, **{DESCRIPTION_KEY: text})
+
+    with pytest.raises(ExportFailed, match="train again"):
+        read_stored_model(order)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07" * 50])
+def test_a_file_that_is_no_model(content: bytes, make_order: MakeOrder, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+
+    with pytest.raises(ExportFailed, match="train again"):
+        read_stored_model(replace(make_order(CLASSIFIER, "ONNX"), model=str(tmp_path / "model.onnx")))
+
+
+def test_a_file_that_is_gone(make_order: MakeOrder, tmp_path: Path) -> None:
+    with pytest.raises(ExportFailed, match="cannot be read"):
+        read_stored_model(replace(make_order(CLASSIFIER, "ONNX"), model=str(tmp_path / "gone.onnx")))
+
+
+def test_labels_that_do_not_fit_the_outputs(make_order: MakeOrder) -> None:
+    with pytest.raises(ExportFailed, match="5 outputs for 2 tags"):
+        read_stored_model(replace(make_order(DETECTOR, "ONNX"), labels=("a", "b")))
+
+
+def test_a_model_of_another_task(make_order: MakeOrder) -> None:
+    with pytest.raises(ExportFailed, match="ObjectDetection"):
+        read_stored_model(replace(make_order(CLASSIFIER, "ONNX"), domain_type="ObjectDetection"))

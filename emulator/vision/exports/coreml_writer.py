@@ -246,7 +246,11 @@ class _Writer:
     def _plain(self, operation: Operation, inputs: list[Any]) -> Any:
         """An operation on plain tensors."""
         import numpy
+        from coremltools.converters.mil.mil import types
 
+        if operation.kind != "gather":
+            # Places are whole numbers, and go to "gather" as such, without a step that could round them.
+            inputs = [self._floating(each) for each in inputs]
         build, first = self._builder, inputs[0]
         if len(inputs) == 2 and all(isinstance(each, numpy.ndarray) for each in inputs):
             # What follows from constants would be computed now and stored, and may be many times as large.
@@ -276,9 +280,11 @@ class _Writer:
                     self._zero = build.reshape(x=build.mul(x=one, y=0.0), shape=[1, 1])
                 return values
             case "top_k_places":
-                return build.cast(x=self._places[operation.inputs[0], operation.count], dtype="fp32")
+                return self._places[operation.inputs[0], operation.count]
             case "gather":
-                rows = build.cast(x=inputs[1], dtype="int32")
+                rows = inputs[1]
+                if rows.dtype != types.int32:
+                    rows = build.cast(x=rows, dtype="int32")
                 return build.gather(x=first, indices=rows, axis=0)
             case "integers":
                 return build.cast(x=first, dtype="int32")
@@ -290,6 +296,12 @@ class _Writer:
             case _:
                 of_two: Callable[..., Any] = getattr(build, _TWO_SIDED[operation.kind])
                 return of_two(x=first, y=inputs[1])
+
+    def _floating(self, tensor: Any) -> Any:
+        from coremltools.converters.mil.mil import types
+
+        whole = getattr(tensor, "dtype", None) == types.int32
+        return self._builder.cast(x=tensor, dtype="fp32") if whole else tensor
 
     def _weight(self, name: str | None) -> NDArray[numpy.float32]:
         assert name is not None

@@ -71,18 +71,22 @@ def finished(network: Network, *, batch_axis: bool) -> Network:
     )
 
 
-def yolo_grid(network: Network, output: str) -> Network:
+def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Network:
     """The detector with the raw grid of a YOLOv2 detector as its output: a picture of 13 x 13 cells.
 
     The channels are, for each of the five slots of a cell: offset of the box's centre in the cell (x, y, as
     logits), width and height (logarithms of multiples of the slot's anchor), logit of the probability, and a
     logit for each tag. Each box is put into the next free slot of its cell, so that the usual decoding gives
     exactly the boxes that `finished` gives; the sixth box of a cell and those after it are lost.
+
+    Args:
+        looked_up: which point and tag a candidate is of is looked up instead of computed from its number, which
+            is too large for runtimes that compute in half precision. It takes longer.
     """
     import numpy
 
     steps = _Steps(network)
-    boxes, scores, tags = _standing_boxes(steps, network)
+    boxes, scores, tags = _standing_boxes(steps, network, looked_up=looked_up)
     tag_count = _tag_count(network)
     slot_count = CELLS * CELLS * len(ANCHORS)
     left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
@@ -128,7 +132,7 @@ def yolo_grid(network: Network, output: str) -> Network:
     return steps.network({output: (1, CELLS, CELLS, channels)})
 
 
-def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
+def _standing_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
     """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where
     there are no more."""
     tag_count = _tag_count(network)
@@ -138,13 +142,17 @@ def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
     best = steps.add("top_k", flat, count=count)
     places = steps.add("top_k_places", flat, count=count)
     scores = steps.add("reshape", best, shape=(count, 1))
-    place = steps.add("reshape", places, shape=(count, 1))
-    # The half keeps the quotient away from whole numbers, where rounding could take it to the wrong one.
-    shifted = steps.add("add_each", place, steps.number(0.5))
-    point = steps.add("floor", steps.add("multiply", shifted, steps.number(1 / tag_count)))
-    tags = steps.add("subtract", place, steps.add("multiply", point, steps.number(tag_count)))
+    if looked_up:
+        rows = steps.add("gather", _all_candidates(steps, network), places)
+        boxes, tags = steps.add("slice", rows, span=(0, 4)), steps.column(rows, 4)
+    else:
+        place = steps.add("reshape", places, shape=(count, 1))
+        # The half keeps the quotient away from whole numbers, where rounding could take it to the wrong one.
+        shifted = steps.add("add_each", place, steps.number(0.5))
+        point = steps.add("floor", steps.add("multiply", shifted, steps.number(1 / tag_count)))
+        tags = steps.add("subtract", place, steps.add("multiply", point, steps.number(tag_count)))
 
-    boxes = _decoded(steps, steps.add("reshape", point, shape=(count,)), network, count)
+        boxes = _decoded(steps, steps.add("reshape", point, shape=(count,)), network, count)
     left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
     width, height = steps.add("subtract", right, left), steps.add("subtract", bottom, top)
     stands = steps.add("greater", scores, steps.number(_just_below(SCORE_FLOOR)))
@@ -163,13 +171,37 @@ def _standing_boxes(steps: _Steps, network: Network) -> tuple[str, str, str]:
     return boxes, scores, steps.column(found, 4)
 
 
-def _decoded(steps: _Steps, point: str, network: Network, count: int) -> str:
-    """Boxes (count, 4) of the points with these numbers, inside of the picture."""
+def _all_candidates(steps: _Steps, network: Network) -> str:
+    """Box and tag of every point with every tag, (points x tags, 5), in the order of the scores."""
     import numpy
+
+    point_count, tag_count = network.outputs[SCORES]
+    boxes = _decoded(steps, None, network, point_count)
+    blank = steps.constant(numpy.zeros((1, tag_count, 1)))
+    repeated = steps.add("add_each", steps.add("reshape", boxes, shape=(point_count, 1, 4)), blank)
+    tags = steps.add(
+        "add_each",
+        steps.constant(numpy.zeros((point_count, 1))),
+        steps.constant(numpy.arange(tag_count)[None]),
+    )
+    count = point_count * tag_count
+    return steps.add(
+        "join",
+        steps.add("reshape", repeated, shape=(count, 4)),
+        steps.add("reshape", tags, shape=(count, 1)),
+    )
+
+
+def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> str:
+    """Boxes (count, 4) of the points with these numbers, or of all, inside of the picture."""
+    import numpy
+
+    def chosen(rows: str) -> str:
+        return rows if point is None else steps.add("gather", rows, point)
 
     point_count = network.outputs[SCORES][0]
     distances = steps.add("reshape", DISTANCES, shape=(point_count, 4 * DISTANCE_BINS))
-    bins = steps.add("reshape", steps.add("gather", distances, point), shape=(4 * count, DISTANCE_BINS))
+    bins = steps.add("reshape", chosen(distances), shape=(4 * count, DISTANCE_BINS))
     means = steps.add(
         "matmul", steps.add("softmax", bins), steps.constant(numpy.arange(DISTANCE_BINS)[:, None])
     )
@@ -180,9 +212,9 @@ def _decoded(steps: _Steps, point: str, network: Network, count: int) -> str:
     moved = steps.add(
         "multiply",
         steps.add("reshape", means, shape=(count, 4)),
-        steps.add("gather", steps.constant(reach), point),
+        chosen(steps.constant(reach)),
     )
-    boxes = steps.add("add_each", steps.add("gather", steps.constant(middle), point), moved)
+    boxes = steps.add("add_each", chosen(steps.constant(middle)), moved)
     return steps.between(boxes, 0, 1)
 
 

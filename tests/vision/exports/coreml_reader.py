@@ -20,11 +20,13 @@ _RANK4_IMAGE_MAPPING = 1
 
 
 @torch.inference_mode()
-def run(model: Any, pictures: numpy.ndarray) -> dict[str, numpy.ndarray]:
+def run(model: Any, pictures: numpy.ndarray, *, half: bool = False) -> dict[str, numpy.ndarray]:
     """What a model gives for pictures (1, height, width, 3), red first.
 
     Args:
         model: a message `Model` of the kinds neural network or classifier.
+        half: round what every layer gives to half precision, as graphics processors and neural engines do;
+            but not where the greatest numbers are, for which only the processor has a layer.
     """
     network = getattr(model, model.WhichOneof("Type"))
     (feature,) = model.description.input
@@ -43,6 +45,8 @@ def run(model: Any, pictures: numpy.ndarray) -> dict[str, numpy.ndarray]:
     for layer in network.layers:
         outputs = _run(layer, [tensors[name] for name in layer.input])
         assert len(outputs) == len(set(layer.output)) == len(layer.output), layer.name
+        if half and layer.WhichOneof("layer") != "topK":
+            outputs = [output.half().float() for output in outputs]
         tensors.update(zip(layer.output, outputs, strict=True))
     wanted = [output.name for output in model.description.output if output.name in tensors]
     return {name: tensors[name].numpy() for name in wanted}

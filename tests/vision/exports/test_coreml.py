@@ -95,6 +95,32 @@ def test_it_computes_what_the_prediction_api_answers(
             assert_same_boxes(wanted, found, side, name)
 
 
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS_CONVERTED if kind.detection], ids=lambda kind: kind.name
+)
+def test_detectors_bear_half_precision(
+    kind: Kind, folders: Callable[[Kind], Path], photographs: dict[str, bytes], expected: Expected
+) -> None:
+    """Core ML uses it where it can: then a box may be a pixel or two off, but not be another one."""
+    folder = folders(kind)
+
+    outputs = coreml_reader.run(
+        network_of(model_of(folder)), fed(photographs["astronaut.png"], folder), half=True
+    )
+
+    if kind.yolo:
+        found = probable(outputs["model_outputs0"][0, 0].transpose(1, 2, 0))
+    else:
+        found = suppressed(corners(outputs["raw_coordinates"]), outputs["raw_confidence"])
+    for tag, probability, *edges in expected(kind).by_name["astronaut.png"][:5]:
+        assert any(
+            other[0] == tag
+            and abs(other[1] - probability) < 0.02
+            and numpy.allclose(other[2:], edges, atol=2 / expected(kind).side)
+            for other in found
+        )
+
+
 def probable(grid: numpy.ndarray) -> list[Found]:
     # Logarithms are kept from infinity at the price of a ten-thousandth, also in what is hardly probable.
     return [box for box in decoded_grid(grid) if box[1] >= 0.01]

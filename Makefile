@@ -3,11 +3,12 @@
 # make serve   start the emulator
 # make test    all tests         make lint   style, types, layers
 # make bench   measurements      make clean  remove what make made
+# make coverage-page   all tests, and docs/coverage.md from what they show
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test lint bench clean
+.PHONY: help setup demo serve test coverage-page lint bench clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -20,7 +21,7 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 # Tests that start servers are independent of each other.
 WORKERS ?= 2
-JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript
+JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,7 +59,11 @@ $(VENV)/test: $(VENV)/train
 	@$(PIP) --editable '.[train,demo,test]'
 	@touch $@
 
-# The JavaScript SDK is driven, and exports are loaded, by tests when Node is here; they say so when it is not.
+# Older versions of the official SDK are driven by tests beside the newest one.
+.cache/sdks: $(VENV)/test tools/install_sdks.py
+	@$(BIN)/python tools/install_sdks.py && touch $@ || true
+
+# With Node, tests drive the JavaScript SDK, load exports and use Azurite; without it they say so.
 %/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
 	  echo "Installing what $* needs ..."; \
@@ -78,8 +83,11 @@ demo: $(VENV)/demo
 serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test $(JAVASCRIPT:%=%/node_modules/made)
+test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
+
+coverage-page: ARGUMENTS += --write-coverage-page
+coverage-page: test
 
 lint: $(VENV)/test
 	@$(BIN)/ruff check .

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "prediction": "one picture to its prediction, over decoding and running the model in a bare loop",
     "upload": "1,000 photographs through the official SDK, and training on them",
     "lists": "listing and counting in a project of 100,000 images, over one of 1,000",
+    "soak": "64 clients for two minutes, and whether everything is as they were told",
     "management": "the small requests, beside Azurite; reset",
     "serving": "one exported model served alone, over a bare loop",
 }

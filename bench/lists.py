@@ -1,45 +1,32 @@
 """Listing and counting in a project of 100,000 images, over the same in one of 1,000.
 
 The rows are written straight into the store, the counters with them; the bytes of the images are not needed.
-Each request is timed in turn in both projects: as it comes, and right after an image was given a tag or lost
-it, when nothing that was remembered about the project is true any more.
+Each request is timed in turn in both projects: as it comes, and right after a change to what it asks for (an
+image was given a tag or lost it, say), when nothing that was remembered is true any more. There are as many
+stored predictions and suggestions as images.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from bench import load, programs
+from bench.list_rows import SHOPS, TAGS, UNTAGGED_EVERY, Filled, fill
 from bench.programs import EMULATOR, TRAINING, TRAINING_PATH
 from bench.report import Measurement, compared
 
 LARGE, SMALL = 100_000, 1_000
-TAGS = 10
 TIMES = 25
 TIMES_AFTER_A_WRITE = 15
 RATIO = 1.5
 STARTS = 3
-_UNTAGGED_EVERY = 5
-_CHUNK = 5_000
 _PAGE = 50
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A project full of images. `spare`: an image that bears no tag."""
-
-    id: str
-    images: int
-    tag_ids: list[str]
-    iteration_id: str
-    spare: str
 
 
 def measure() -> Iterator[Measurement]:
@@ -48,29 +35,28 @@ def measure() -> Iterator[Measurement]:
         # A first start makes the schema, as it does for everybody.
         with programs.running(EMULATOR, data):
             pass
-        large, small = _fill(data, LARGE), _fill(data, SMALL)
+        large, small = fill(data, LARGE), fill(data, SMALL)
         with programs.running(EMULATOR, data) as server:
             client = load.Client(server.port)
-            for name, target in REQUESTS.items():
-                requests = [programs.request("GET", target(project), TRAINING) for project in (large, small)]
-                for request in requests:
-                    client.timed([request] * 3)
+            for name, request in REQUESTS.items():
+                requests = [request(project) for project in (large, small)]
+                for each in requests:
+                    client.timed([each] * 3)
                 taken = [client.timed(requests) for _ in range(TIMES)]
                 yield _compared(name, taken)
-            for name, target in REQUESTS.items():
+            for name, request in REQUESTS.items():
+                writes = [_writes(name, project) for project in (large, small)]
                 taken = []
-                for number in range(TIMES_AFTER_A_WRITE):
+                for _ in range(TIMES_AFTER_A_WRITE):
                     pair = []
-                    for project in (large, small):
-                        client.ask(_write(project, give=number % 2 == 0))
-                        pair += client.timed([programs.request("GET", target(project), TRAINING)])
+                    for project, write in zip((large, small), writes, strict=True):
+                        client.ask(next(write))
+                        pair += client.timed([request(project)])
                     taken.append(pair)
-                if TIMES_AFTER_A_WRITE % 2:
-                    for project in (large, small):
-                        client.ask(_write(project, give=False))
                 yield _compared(f"{name}, after a write", taken[1:])
-            writes = [_timed_write(client, (large, small), number) for number in range(TIMES)]
-            yield _compared("giving an image a tag, or taking it", writes[1:])
+            both = [_tagging(project) for project in (large, small)]
+            taken = [client.timed([next(one) for one in both]) for _ in range(TIMES)]
+            yield _compared("giving an image a tag, or taking it", taken[1:])
             deletions = zip(*(_deletions(client, project) for project in (large, small)), strict=True)
             yield _compared("deleting an image", [client.timed(pair) for pair in deletions])
             client.close()
@@ -78,21 +64,15 @@ def measure() -> Iterator[Measurement]:
 
 
 def _first_times(data: Path, large: Filled, small: Filled) -> Iterator[Measurement]:
-    """What cannot be as quick: the first page far down a list since the start, when nothing is known yet."""
-    for name in ("tagged, middle, newest", "two tags, middle", "an iteration's tagged, middle"):
+    """What cannot be as quick: what needs a list or a table that nobody has asked for since the start."""
+    for name in FIRST_TIMES:
         taken = []
         for _ in range(STARTS):
             with programs.running(EMULATOR, data) as server:
                 client = load.Client(server.port)
-                target = REQUESTS["count tagged"]
-                client.timed(
-                    [programs.request("GET", target(project), TRAINING) for project in (large, small)]
-                )
+                client.timed([REQUESTS["count tagged"](project) for project in (large, small)])
                 # The small one first: it pays for what any first request pays for.
-                pair = [
-                    client.timed([programs.request("GET", REQUESTS[name](project), TRAINING)])[0]
-                    for project in (small, large)
-                ]
+                pair = [client.timed([REQUESTS[name](project)])[0] for project in (small, large)]
                 taken.append(pair[::-1])
                 client.close()
         first, second = zip(*taken, strict=True)
@@ -107,22 +87,55 @@ def _compared(name: str, taken: list[list[float]]) -> Measurement:
 # --- requests -----------------------------------------------------------------------------------------------
 
 
-def _images(rest: str) -> Callable[[Filled], str]:
-    def target(project: Filled) -> str:
-        tagged = project.images - project.images // _UNTAGGED_EVERY
-        filled = rest.format(
-            middle=project.images // 2,
-            middle_of_tagged=tagged // 2,
-            last_of_tagged=tagged - _PAGE,
-            middle_of_untagged=project.images // _UNTAGGED_EVERY // 2,
-            middle_of_tag=tagged // TAGS // 2,
-            tag=project.tag_ids[0],
-            other=project.tag_ids[1],
-            iteration=project.iteration_id,
-        )
-        return f"{TRAINING_PATH}/projects/{project.id}/images{filled}"
+def _path(project: Filled, rest: str) -> str:
+    tagged = project.images - project.images // UNTAGGED_EVERY
+    filled = rest.format(
+        middle=project.images // 2,
+        middle_of_tagged=tagged // 2,
+        last_of_tagged=tagged - _PAGE,
+        middle_of_untagged=project.images // UNTAGGED_EVERY // 2,
+        middle_of_tag=tagged // TAGS // 2,
+        tag=project.tag_ids[0],
+        other=project.tag_ids[1],
+        iteration=project.iteration_id,
+    )
+    return f"{TRAINING_PATH}/projects/{project.id}{filled}"
 
-    return target
+
+def _images(rest: str) -> Callable[[Filled], bytes]:
+    return lambda project: programs.request("GET", _path(project, f"/images{rest}"), TRAINING)
+
+
+def _filter(text: str, rest: str = "") -> Callable[[Filled], bytes]:
+    return _images(f"{rest}?take=50&$filter={quote(f'metadata={text}')}")
+
+
+def _post(project: Filled, rest: str, body: dict[str, Any]) -> bytes:
+    headers = {**TRAINING, "Content-Type": "application/json"}
+    return programs.request("POST", _path(project, rest), headers, json.dumps(body).encode())
+
+
+def _predictions(order: str = "Newest", tags: int = 0, **fields: Any) -> Callable[[Filled], bytes]:
+    """fields: of the token; `window`: from which of the project's times to which."""
+
+    def request(project: Filled) -> bytes:
+        token = {"orderBy": order, "maxCount": _PAGE, **fields}
+        if token.pop("window", False):
+            token["startTime"], token["endTime"] = (time.isoformat() for time in project.window)
+        token["tags"] = [
+            {"id": tag, "minThreshold": 0.2, "maxThreshold": 0.9} for tag in project.tag_ids[:tags]
+        ]
+        return _post(project, "/predictions/query", token)
+
+    return request
+
+
+def _suggested(rest: str = "", tags: int = 0, **body: Any) -> Callable[[Filled], bytes]:
+    def request(project: Filled) -> bytes:
+        wanted = {**body, "tagIds": project.tag_ids[:tags]}
+        return _post(project, f"/images/suggested{rest}?iterationId={{iteration}}", wanted)
+
+    return request
 
 
 REQUESTS = {
@@ -150,22 +163,81 @@ REQUESTS = {
     "count one tag": _images("/tagged/count?tagIds={tag}"),
     "count two tags": _images("/tagged/count?tagIds={tag},{other}"),
     "count an iteration's tagged": _images("/tagged/count?iterationId={iteration}"),
+    "evaluated images, middle": lambda project: programs.request(
+        "GET",
+        _path(project, "/iterations/{iteration}/performance/images?take=50&skip={middle_of_tag}"),
+        TRAINING,
+    ),
+    "count evaluated images": lambda project: programs.request(
+        "GET", _path(project, "/iterations/{iteration}/performance/images/count"), TRAINING
+    ),
+    "$filter, one value": _filter("shop eq 'north'"),
+    "$filter, few": _filter("shop eq 'north' and shelf eq '4'"),
+    "$filter, count": _filter("shop ne 'north' or shelf eq '7'", "/count"),
+    "projects": lambda project: programs.request("GET", f"{TRAINING_PATH}/projects", TRAINING),
+    "predictions, newest": _predictions(),
+    "predictions, most uncertain": _predictions("Suggested"),
+    "predictions of a tag": _predictions(tags=1),
+    "predictions of two tags, oldest": _predictions("Oldest", tags=2),
+    "predictions of a tag, most uncertain": _predictions("Suggested", tags=1),
+    "predictions of a time": _predictions(window=True),
+    "predictions of a time, most uncertain": _predictions("Suggested", window=True),
+    "predictions of an application": _predictions(application="application 7"),
+    "suggestions": _suggested(maxCount=_PAGE),
+    "suggestions of a tag": _suggested(tags=1, threshold=0.8, maxCount=_PAGE),
+    "suggestions of few": _suggested(tags=1, threshold=0.84, maxCount=_PAGE, sortBy="UncertaintyDescending"),
+    "suggestions, count": _suggested("/count", threshold=0.5),
+    "suggestions of two tags, count": _suggested("/count", tags=2, threshold=0.5),
 }
+FIRST_TIMES = (
+    "tagged, middle, newest",
+    "two tags, middle",
+    "an iteration's tagged, middle",
+    "evaluated images, middle",
+    "$filter, one value",
+    "predictions of a tag",
+    "suggestions, count",
+)
 
 
-def _write(project: Filled, give: bool) -> bytes:
-    """A request that gives the spare image a tag, or takes it again."""
-    path = f"{TRAINING_PATH}/projects/{project.id}/images/tags"
-    if not give:
-        return programs.request(
-            "DELETE", f"{path}?imageIds={project.spare}&tagIds={project.tag_ids[0]}", TRAINING
+def _writes(name: str, project: Filled) -> Iterator[bytes]:
+    """Changes of what `name` lists, over and over."""
+    if name.startswith("$filter"):
+        return _describing(project)
+    if name.startswith("predictions"):
+        return _forgetting(project)
+    if name.startswith("suggestions"):
+        return _tagging_others(project)
+    return _tagging(project)
+
+
+def _tagging(project: Filled) -> Iterator[bytes]:
+    """Giving the spare image a tag, and taking it again."""
+    tag = project.tag_ids[0]
+    body = {"tags": [{"imageId": project.spare, "tagId": tag}]}
+    taken = _path(project, f"/images/tags?imageIds={project.spare}&tagIds={tag}")
+    while True:
+        yield _post(project, "/images/tags", body)
+        yield programs.request("DELETE", taken, TRAINING)
+
+
+def _tagging_others(project: Filled) -> Iterator[bytes]:
+    """Giving further images a tag, which ends what is suggested for them."""
+    while True:
+        body = {"tags": [{"imageId": project.untagged.pop(), "tagId": project.tag_ids[0]}]}
+        yield _post(project, "/images/tags", body)
+
+
+def _describing(project: Filled) -> Iterator[bytes]:
+    for shop in cycle(SHOPS):
+        yield _post(project, f"/images/metadata?imageIds={project.spare}", {"shop": shop})
+
+
+def _forgetting(project: Filled) -> Iterator[bytes]:
+    while True:
+        yield programs.request(
+            "DELETE", _path(project, f"/predictions?ids={project.predictions.pop()}"), TRAINING
         )
-    body = json.dumps({"tags": [{"imageId": project.spare, "tagId": project.tag_ids[0]}]}).encode()
-    return programs.request("POST", path, {**TRAINING, "Content-Type": "application/json"}, body)
-
-
-def _timed_write(client: load.Client, projects: tuple[Filled, ...], number: int) -> list[float]:
-    return client.timed([_write(project, give=number % 2 == 0) for project in projects])
 
 
 def _deletions(client: load.Client, project: Filled) -> list[bytes]:
@@ -173,96 +245,3 @@ def _deletions(client: load.Client, project: Filled) -> list[bytes]:
     path = f"{TRAINING_PATH}/projects/{project.id}/images"
     newest = json.loads(client.ask(programs.request("GET", f"{path}?take={TIMES}", TRAINING)))
     return [programs.request("DELETE", f"{path}?imageIds={image['id']}", TRAINING) for image in newest]
-
-
-# --- rows ---------------------------------------------------------------------------------------------------
-
-
-def _fill(data: Path, images: int) -> Filled:
-    """Write a project of so many images: every fifth untagged, the others with one or two tags, and an
-    iteration that was trained before the last tenth of them came."""
-    from sqlalchemy import func, insert, select
-
-    from emulator.core.domains import DOMAINS
-    from emulator.store.database import Database
-    from emulator.store.tables import Image, ImageTag, Iteration, Project, Tag
-
-    project_id = str(uuid.uuid4())
-    start = datetime(2025, 1, 1, tzinfo=UTC)
-    tags = [
-        Tag(id=str(uuid.uuid4()), project_id=project_id, name=f"tag {number}", born=1)
-        for number in range(TAGS)
-    ]
-    project = Project(
-        id=project_id,
-        name=f"{images} images",
-        description="",
-        domain_id=DOMAINS[0].id,
-        classification_type="Multilabel",
-        target_export_platforms=[],
-        augmentation_methods={},
-        created=start,
-        last_modified=start,
-        new_iteration_created=start,
-        revision=images,
-        image_count=images,
-    )
-    iteration = Iteration(
-        id=str(uuid.uuid4()),
-        project_id=project_id,
-        number=1,
-        name="Iteration 1",
-        status="Completed",
-        created=start,
-        last_modified=start,
-        trained_at=start,
-        domain_id=DOMAINS[0].id,
-        classification_type="Multilabel",
-        revision=images * 9 // 10,
-    )
-    database = Database(data)
-    with database.write() as session:
-        session.add(project)
-        session.flush()
-        session.add_all([*tags, iteration])
-        session.flush()
-        first = (session.scalar(select(func.max(Image.number))) or 0) + 1
-        image_rows, tag_rows = [], []
-        for index in range(images):
-            borne = (
-                []
-                if index % _UNTAGGED_EVERY == 0
-                else [index // 7 % TAGS, index // 70 % TAGS][: 1 + index % 2]
-            )
-            moment = start + timedelta(seconds=index)
-            image_rows.append(
-                {
-                    "number": first + index,
-                    "id": str(uuid.uuid4()),
-                    "project_id": project_id,
-                    "blob": hashlib.sha256(f"{project_id} {index}".encode()).hexdigest(),
-                    "size": 100_000,
-                    "width": 800,
-                    "height": 600,
-                    "created": moment,
-                    "born": index + 1,
-                    "tag_count": len(set(borne)),
-                }
-            )
-            project.tagged_count += bool(borne)
-            for tag in set(borne):
-                tags[tag].image_count += 1
-                tag_rows.append(
-                    {
-                        "image_number": first + index,
-                        "tag_id": tags[tag].id,
-                        "created": moment,
-                        "born": index + 1,
-                    }
-                )
-        for table, rows in ((Image, image_rows), (ImageTag, tag_rows)):
-            for begin in range(0, len(rows), _CHUNK):
-                session.execute(insert(table), rows[begin : begin + _CHUNK])
-    database.close()
-    spare = image_rows[images // 2 // _UNTAGGED_EVERY * _UNTAGGED_EVERY]["id"]
-    return Filled(project_id, images, [tag.id for tag in tags], iteration.id, str(spare))

@@ -27,6 +27,8 @@ from emulator.store.database import Database, SchemaTooNew
 from emulator.vision.warming import warm_up
 
 _SECRET_BYTES = 32
+# Somebody who exports to one platform often exports to the next.
+_EXPORT_WORKER_IDLE_SECONDS = 30
 
 
 class Application:
@@ -34,7 +36,14 @@ class Application:
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
         self.worker = WorkerExecutor(initializer=warm_up)
-        self.context = make_context(settings, self.worker, clock or Clock(), ids or Ids())
+        self.export_worker = WorkerExecutor(idle_seconds=_EXPORT_WORKER_IDLE_SECONDS)
+        self.context = make_context(settings, self.worker, self.export_worker, clock or Clock(), ids or Ids())
+        self._threads = (
+            self.context.training_runs,
+            self.context.export_runs,
+            self.context.project_imports,
+            self.context.notifications,
+        )
         max_body = settings.max_body_mb * MEGABYTE
         # In this order a request passes them; an answer passes them the other way.
         middleware: list[Any] = [
@@ -60,8 +69,8 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         sweeping.begin(self.context)
-        self.context.training_runs.start()
-        self.context.project_imports.start()
+        for thread in self._threads:
+            thread.start()
         try:
             yield
         finally:
@@ -69,9 +78,10 @@ class Application:
 
     def close(self) -> None:
         """End the worker and close the store; a running training stays a job for the next start."""
-        self.context.training_runs.stop()
-        self.context.project_imports.stop()
-        self.worker.shutdown(wait=True, cancel_futures=True)
+        for thread in self._threads:
+            thread.stop()
+        for worker in (self.worker, self.export_worker):
+            worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
         if not self.context.project_imports.is_alive:  # else it may leave bytes behind
             sweeping.end(self.context)
@@ -82,7 +92,9 @@ def create_app(settings: Settings) -> Application:
     return Application(settings)
 
 
-def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: Ids) -> Context:
+def make_context(
+    settings: Settings, worker: WorkerExecutor, export_worker: WorkerExecutor, clock: Clock, ids: Ids
+) -> Context:
     folder = settings.data
     try:
         fetch_policy = FetchPolicy(
@@ -105,6 +117,7 @@ def make_context(settings: Settings, worker: WorkerExecutor, clock: Clock, ids: 
         blobs=blobs,
         folder=folder,
         worker=worker,
+        export_worker=export_worker,
         fetch_policy=fetch_policy,
         clock=clock,
         ids=ids,

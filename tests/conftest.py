@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.coverage_plugin import WRITE, CoveragePlugin
 from tests.harness import Service, running_service
 from tests.live_server import LiveServer
 
@@ -18,6 +19,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("suite")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(WRITE, action="store_true", help="write docs/coverage.md from what this run shows")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(CoveragePlugin(config), "coverage-page")
+
 
 Serve = Callable[..., LiveServer]
 

@@ -23,15 +23,17 @@ from emulator.core.context import Clock, Ids
 from emulator.settings import Settings
 from tests import standin
 from tests.contract.spec import ContractValidator
+from tests.coverage_evidence import note_validated
 
 PATIENCE_SECONDS = 60
 NEWEST = "v3.4-preview"
 RESOURCE_ID = Settings().prediction_resource_id
 TRAINING_KEY = Settings().training_keys[0]
 PREDICTION_KEY = Settings().prediction_keys[0]
+COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
-_validator = ContractValidator()
+_validator = ContractValidator(note_validated)
 _T = TypeVar("_T")
 
 
@@ -173,6 +175,29 @@ class FakeWorker:
             future.set_exception(error)
 
 
+class FakeExporter(FakeWorker):
+    """Stands for the process that writes exports: writes by `tests.standin`, or as a test wants it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
+        assert fn.__name__ == "write_export"
+        self.jobs.append({"order": args[0], "output": args[1], "on_progress": on_progress})
+        future: Future[Any] = Future()
+        if self.held:
+            self.waiting.append(future)
+        else:
+            self.finish(future)
+        return future
+
+    def finish(self, future: "Future[Any]") -> None:
+        job = self.jobs[-1]
+        try:
+            if self.failures:
+                raise self.failures.pop(0)
+            future.set_result(standin.write_export(job["order"], job["output"]))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+
+
 # --- an application in this process -------------------------------------------------------------------------
 
 
@@ -183,6 +208,7 @@ class Service:
         self.settings = settings
         self.clock = TestClock()
         self.worker = FakeWorker()
+        self.exporter = FakeExporter()
         self._loop = asyncio.Runner()
         self.open()
 
@@ -190,6 +216,7 @@ class Service:
         self.app = Application(self.settings, self.clock, seeded_ids(self.clock.now().microsecond))
         self.context = self.app.context
         self.context.worker = self.worker
+        self.context.export_worker = self.exporter
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
 
     def close(self) -> None:
@@ -299,6 +326,22 @@ class Service:
     def finish_trainings(self) -> None:
         self.context.training_runs.run_waiting()
 
+    def exportable(self) -> str:
+        """The path of a trained iteration of a compact domain."""
+        project, _, _ = self.trainable(domainId=COMPACT)
+        return self.train(project)
+
+    def export(self, iteration: str, platform: str, flavor: str | None = None, **more: Any) -> dict[str, Any]:
+        """An export that is over, as GetExports shows it."""
+        parameters = {"platform": platform} | ({"flavor": flavor} if flavor else {})
+        self.post(f"{iteration}/export", params=parameters, **more)
+        self.finish_exports()
+        shown: dict[str, Any] = self.get(f"{iteration}/export", **more)[-1]
+        return shown
+
+    def finish_exports(self) -> None:
+        self.context.export_runs.run_waiting()
+
     def publish(self, iteration: str, name: str = "published", kind: str = "classify") -> str:
         """The path of the prediction API for the iteration, up to the name. `kind`: classify or detect."""
         assert (
@@ -368,6 +411,7 @@ def referenced_blobs(folder: Path) -> set[str]:
         ("stored_prediction", "blob"),
         ("iteration", "model_blob"),
         ("iteration", "evaluation_blob"),
+        ("export", "blob"),
     )
     query = " UNION ".join(f"SELECT {column} FROM {table}" for table, column in columns)
     return {row[0] for row in database_rows(folder, query)} - {None}

@@ -25,9 +25,12 @@ from tests.harness import (
 
 
 class LiveServer:
-    """``custom-vision-emulator serve`` in a process of its own, on a free port."""
+    """``custom-vision-emulator serve`` in a process of its own, on a free port.
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    `program`: another module that serves the same way.
+    """
+
+    def __init__(self, data: Path, *arguments: str, program: str = "emulator") -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self._log = (data / "standard-error.log").open("ab")
@@ -38,7 +41,7 @@ class LiveServer:
             [
                 sys.executable,
                 "-m",
-                "emulator",
+                program,
                 "serve",
                 "--port",
                 "0",

@@ -1,11 +1,13 @@
 """Stand for training, and write in milliseconds what real trainings write: a model that the server loads and
-an evaluation of it. No torch.
+an evaluation of it. No torch. And stand for exporting: a zip of the stored model and its labels.
 
 The classifier looks at the mean colour of a picture. The detector does not look: it finds in any picture,
 for each tag, the mean of the tag's boxes and, with less confidence, the whole picture.
 """
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from emulator.vision.detection_boxes import DISTANCE_BINS, decoded, points
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detector import DetectionDataset, TrainedDetector
+from emulator.vision.exports import ExportOrder
 from emulator.vision.images import stretched
 from emulator.vision.nanodet import DISTANCES, SCORES
 
@@ -116,6 +119,22 @@ def train_detector(
         image_count=len(dataset.images),
         skipped=(),
     )
+
+
+def write_export(order: ExportOrder, output: Path) -> Path:
+    """A zip with the model as it is stored, its labels and where it comes from."""
+    content = io.BytesIO()
+    about = {"platform": order.platform, "flavor": order.flavor, "iteration": order.iteration_id}
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in (
+            ("model.onnx", Path(order.model).read_bytes()),
+            ("labels.txt", "\n".join(order.labels).encode()),
+            ("about.json", json.dumps(about).encode()),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, order.created.timetuple()[:6]), data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(content.getvalue())
+    return output
 
 
 def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:

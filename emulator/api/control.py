@@ -33,10 +33,15 @@ def readiness(context: Context) -> dict[str, str]:
             problems["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         problems["disk"] = f"the data folder is out of reach: {error.strerror}"
-    if not context.training_runs.is_alive:
-        problems["trainings"] = "the thread that carries out trainings is not running"
-    if not context.project_imports.is_alive:
-        problems["imports"] = "the thread that carries out imports is not running"
+    threads = {
+        "trainings": (context.training_runs, "carries out trainings"),
+        "exports": (context.export_runs, "carries out exports"),
+        "imports": (context.project_imports, "carries out imports"),
+        "notifications": (context.notifications, "sends notifications"),
+    }
+    for name, (thread, what) in threads.items():
+        if not thread.is_alive:
+            problems[name] = f"the thread that {what} is not running"
     return problems
 
 
@@ -46,7 +51,7 @@ def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
 
     async def ready(_request: Request) -> Response:
         problems = await asyncio.get_running_loop().run_in_executor(threads, readiness, context)
-        names = ("database", "disk", "trainings", "imports")
+        names = ("database", "disk", "trainings", "exports", "imports", "notifications")
         checks = {name: problems.get(name, "ok") for name in names}
         status = "not ready" if problems else "ready"
         return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from emulator.api import shapes
 from emulator.api.calls import Answer, Call, handles
@@ -20,7 +20,9 @@ from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM, TRAINING_IMAGE_BY
 from emulator.core.predictions import fetch
 from emulator.core.regions import Box
 
-_Shape = TypeVar("_Shape", bound=requests.Body)
+_Batch = TypeVar(
+    "_Batch", requests.ImageFileCreateBatch, requests.ImageUrlCreateBatch, requests.ImageIdCreateBatch
+)
 ORDERS = ("Newest", "Oldest")
 # What the service says of batches with nothing in them.
 _NO_FILES = "No valid image files"
@@ -41,76 +43,18 @@ def create_images_from_data(call: Call) -> Answer:
 
 @handles("CreateImagesFromFiles")
 def create_images_from_files(call: Call) -> Answer:
-    project_id = call.id("projectId")
-    batch = _batch(call, requests.ImageFileCreateBatch, _NO_FILES)
-    entries = batch.images or []
-    new = [
-        NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ()), boxes=boxes)
-        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
-    ]
-    return _created(
-        call,
-        images.create(
-            call.context,
-            project_id,
-            new,
-            batch.tag_ids or (),
-            _metadata(call, batch.metadata),
-            nothing_valid=_NO_FILES,
-        ),
-    )
+    return _create_batch(call, requests.ImageFileCreateBatch, _NO_FILES, _file)
 
 
 @handles("CreateImagesFromUrls")
 def create_images_from_urls(call: Call) -> Answer:
-    project_id = call.id("projectId")
-    batch = _batch(call, requests.ImageUrlCreateBatch, _NO_URLS)
-    entries = batch.images or []
-    downloads: list[Callable[[], NewImage]] = [
-        partial(_download, call, entry, boxes)
-        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
-    ]
-    return _created(
-        call,
-        images.create(
-            call.context,
-            project_id,
-            downloads,
-            batch.tag_ids or (),
-            _metadata(call, batch.metadata),
-            nothing_valid=_NO_URLS,
-            must_hold_an_image=False,
-        ),
-    )
+    return _create_batch(call, requests.ImageUrlCreateBatch, _NO_URLS, _url, must_hold_an_image=False)
 
 
 @handles("CreateImagesFromPredictions")
 def create_images_from_predictions(call: Call) -> Answer:
-    project_id = call.id("projectId")
-    batch = _batch(call, requests.ImageIdCreateBatch, _NO_PREDICTIONS)
-    entries = batch.images or []
-    taken: list[Callable[[], NewImage]] = [
-        partial(
-            stored_predictions.as_new_image,
-            call.context,
-            project_id,
-            entry.id,
-            tuple(entry.tag_ids or ()),
-            boxes,
-        )
-        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
-    ]
-    return _created(
-        call,
-        images.create(
-            call.context,
-            project_id,
-            taken,
-            batch.tag_ids or (),
-            _metadata(call, batch.metadata),
-            nothing_valid=_NO_PREDICTIONS,
-            must_hold_an_image=False,
-        ),
+    return _create_batch(
+        call, requests.ImageIdCreateBatch, _NO_PREDICTIONS, _prediction, must_hold_an_image=False
     )
 
 
@@ -167,13 +111,41 @@ def delete_images(call: Call) -> Answer:
     return Answer(status=202 if all_images or all_iterations else 204)
 
 
+def _create_batch(
+    call: Call,
+    shape: type[_Batch],
+    nothing_valid: str,
+    obtain: Callable[[Call, Any, tuple[Box, ...]], NewImage | Callable[[], NewImage]],
+    *,
+    must_hold_an_image: bool = True,
+) -> Answer:
+    """`obtain`: what an entry of the batch asks for, or a function that gets it."""
+    project_id = call.id("projectId")
+    batch = _batch(call, shape, nothing_valid)
+    entries = batch.images or []
+    items = [
+        obtain(call, entry, boxes)
+        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
+    ]
+    results = images.create(
+        call.context,
+        project_id,
+        items,
+        batch.tag_ids or (),
+        _metadata(call, batch.metadata),
+        nothing_valid=nothing_valid,
+        must_hold_an_image=must_hold_an_image,
+    )
+    return _created(call, results)
+
+
 def _created(call: Call, results: Sequence[images.CreatedImage]) -> Answer:
     summary = shapes.created_images(call, results)
     partial_status = 207 if call.version.number >= _MULTI_STATUS_SINCE else 200
     return Answer(summary, 200 if summary.is_batch_successful else partial_status)
 
 
-def _batch(call: Call, shape: type[_Shape], nothing_valid: str) -> _Shape:
+def _batch(call: Call, shape: type[_Batch], nothing_valid: str) -> _Batch:
     try:
         return call.parsed(shape)
     except requests.Malformed:
@@ -193,6 +165,14 @@ def _decoded(contents: str | None) -> bytes:
         return b""
 
 
+def _file(call: Call, entry: requests.ImageFileCreateEntry, boxes: tuple[Box, ...]) -> NewImage:
+    return NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ()), boxes=boxes)
+
+
+def _url(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box, ...]) -> Callable[[], NewImage]:
+    return partial(_download, call, entry, boxes)
+
+
 def _download(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box, ...]) -> NewImage:
     tag_ids = tuple(entry.tag_ids or ())
     try:
@@ -200,6 +180,13 @@ def _download(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box,
         return NewImage(entry.url, data, tag_ids, boxes=boxes)
     except ServiceError:
         return NewImage(entry.url, None, tag_ids, "ErrorSource")
+
+
+def _prediction(
+    call: Call, entry: requests.ImageIdCreateEntry, boxes: tuple[Box, ...]
+) -> Callable[[], NewImage]:
+    tag_ids, project_id = tuple(entry.tag_ids or ()), call.id("projectId")
+    return partial(stored_predictions.as_new_image, call.context, project_id, entry.id, tag_ids, boxes)
 
 
 def _metadata(call: Call, metadata: dict[str, str] | None) -> dict[str, str] | None:

@@ -4,10 +4,11 @@ from emulator.api import shapes
 from emulator.api.calls import Call, handles
 from emulator.contract import models, requests
 from emulator.core import project_exports, project_imports, projects
-from emulator.core.errors import ServiceError
 from emulator.store import tables
 
 _IMPORT_NAME_SINCE = (3, 3)
+_STORAGE_SINCE = (3, 3)
+_OPTIONS_SINCE = (3, 4)
 
 
 @handles("GetProjects")
@@ -19,16 +20,13 @@ def get_projects(call: Call) -> list[models.Project]:
 
 @handles("CreateProject")
 def create_project(call: Call) -> models.Project:
-    options = call.parsed_or(requests.CreateProjectOptions, requests.CreateProjectOptions())
-    if (
-        options.export_model_container_uri
-        or options.notification_queue_uri
-        or call.text("exportModelContainerUri")
-        or call.text("notificationQueueUri")
-    ):
-        raise ServiceError(
-            "BadRequestNotSupported", "Storage notifications are not in this version of the emulator."
-        )
+    options = requests.CreateProjectOptions()
+    if call.version.number >= _OPTIONS_SINCE:
+        options = call.parsed_or(requests.CreateProjectOptions, options)
+    container, queue = options.export_model_container_uri, options.notification_queue_uri
+    if call.version.number >= _STORAGE_SINCE:
+        container = container or call.text("exportModelContainerUri")
+        queue = queue or call.text("notificationQueueUri")
     row = projects.create(
         call.context,
         call.required_text("name"),
@@ -36,6 +34,8 @@ def create_project(call: Call) -> models.Project:
         call.guid("domainId"),
         call.text("classificationType"),
         call.texts("targetExportPlatforms"),
+        container or None,
+        queue or None,
     )
     return shapes.project(call, row, None)
 
@@ -58,6 +58,11 @@ def update_project(call: Call) -> models.Project:
         "target_export_platforms": settings.target_export_platforms,
         "augmentation_methods": processing.augmentation_methods,
     }
+    if call.version.number >= _STORAGE_SINCE:
+        changes |= {
+            "export_model_container_uri": settings.export_model_container_uri,
+            "notification_queue_uri": settings.notification_queue_uri,
+        }
     return _shown(call, projects.update(call.context, call.id("projectId"), changes))
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api import (  # noqa: F401
     artifacts,
     domains,
+    exports,
     image_metadata,
     image_tags,
     images,
@@ -37,7 +38,6 @@ from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
 from emulator.core import quotas
 from emulator.core.context import Context
-from emulator.core.errors import ServiceError
 
 # Requests worked on at a time: enough that downloads and disks keep nobody waiting.
 _THREADS = 16
@@ -105,18 +105,12 @@ def _kind(operation: Operation) -> quotas.CallKind:
 
 def _answer(call: Call) -> tuple[int, bytes, bytes]:
     """Status, ``Content-Type`` (none where there is no body) and body."""
-    handler = HANDLERS.get(call.operation.name)
-    if handler is None:
-        raise ServiceError(
-            "BadRequestNotSupported",
-            f"The operation {call.operation.name} is not in this version of the emulator yet.",
-        )
     if call.operation.api == "prediction":
         try:
             quotas.check_month(call.context)
         except quotas.MonthIsUsedUp as reason:
             raise Throttled(call.operation.name, call.version, reason) from None
-    result = handler(call)
+    result = HANDLERS[call.operation.name](call)
     if call.operation.api == "prediction":
         quotas.count_prediction(call.context)
     if not isinstance(result, Answer):
@@ -136,7 +130,12 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
     for operation in OPERATIONS:
         endpoint: ASGIApp = _Endpoint(context, operation, threads, max_body, public_url, rates)
         routes.append(OperationRoute(f"/{operation.api}{operation.path}", endpoint, operation.method))
-    archives, pictures = archive_routes(context, threads), picture_routes(context, threads)
-    imports = model_import_routes(context, threads, max_body)
-    control = control_routes(context, threads)
-    return [*routes, *archives, *document_routes(threads), *pictures, *imports, *control]
+    return [
+        *routes,
+        *archive_routes(context, threads),
+        *exports.export_routes(context, threads, public_url),
+        *document_routes(threads),
+        *picture_routes(context, threads),
+        *model_import_routes(context, threads, max_body),
+        *control_routes(context, threads),
+    ]

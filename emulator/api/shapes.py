@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from emulator.api.calls import Call
 from emulator.contract import models
-from emulator.core import domains
+from emulator.core import domains, exports
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
@@ -34,6 +34,8 @@ def project(call: Call, row: tables.Project, thumbnail_id: str | None) -> models
         row.use_negative_set,
         row.detection_parameters,
         models.ImageProcessingSettings(row.augmentation_methods),
+        row.export_model_container_uri,
+        row.notification_queue_uri,
     )
     return models.Project(
         row.id,
@@ -103,6 +105,16 @@ def iteration(row: tables.Iteration) -> models.Iteration:
         row.original_publish_resource_id,
         None if base is None else models.CustomBaseModelInfo(base["projectId"], base["iterationId"]),
         row.training_error_details,
+    )
+
+
+def export(call: Call, project_id: str, row: tables.Export) -> models.Export:
+    return models.Export(
+        row.platform,
+        row.status,
+        exports.download_uri(call.context, call.base_url, project_id, row),
+        row.flavor or None,
+        exports.newer_version_available(row),
     )
 
 

@@ -176,6 +176,7 @@ def http_status(code: str) -> int:
 _LATER_CODES: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
     "BadRequestImageAspectRatio": ({"training": (3, 4)}, "BadRequestImageDimensions"),
     "BadRequestImageDimensions": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestImageFormat"),
+    "BadRequestInvalidUri": ({"training": (3, 4)}, "BadRequest"),
     "BadRequestMultipleGeneralProductTag": ({"training": (3, 3)}, "BadRequestTagType"),
     "BadRequestProjectImagePreprocessingSettings": ({"training": (3, 1)}, "BadRequest"),
 }

@@ -60,6 +60,8 @@ class ProjectSettings:
     use_negative_set: bool
     detection_parameters: str | None
     image_processing_settings: Annotated[ImageProcessingSettings, Rule(since=_TRAINING_3_1)]
+    export_model_container_uri: Annotated[str | None, Rule(since=_TRAINING_3_3, omit_empty=True)]
+    notification_queue_uri: Annotated[str | None, Rule(since=_TRAINING_3_3, omit_empty=True)]
 
     ORDER: ClassVar[dict[str, tuple[str, ...]]] = {
         "training 3.0": (
@@ -232,6 +234,15 @@ class Iteration:
     original_publish_resource_id: str | None
     custom_base_model_info: Annotated[CustomBaseModelInfo | None, Rule(since=_TRAINING_3_4)]
     training_error_details: Annotated[str | None, Rule(since=_TRAINING_3_4)]
+
+
+@shape
+class Export:
+    platform: str
+    status: str
+    download_uri: str | None
+    flavor: str | None
+    newer_version_available: bool
 
 
 @shape

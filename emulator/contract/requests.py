@@ -150,6 +150,8 @@ class ProjectSettings(Body):
     use_negative_set: bool | None = None
     detection_parameters: str | None = None
     image_processing_settings: ImageProcessingSettings | None = None
+    export_model_container_uri: str | None = None
+    notification_queue_uri: str | None = None
 
 
 class Project(Body):

@@ -16,10 +16,14 @@ from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
+    from emulator.core.evaluations import EvaluationCache
+    from emulator.core.export_runs import ExportRuns
     from emulator.core.models import ModelCache
+    from emulator.core.notifications import Notifications
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
     from emulator.core.region_proposals import ProposalModel
+    from emulator.core.score_tables import ScoreTables
     from emulator.core.training_runs import TrainingRuns
 
 
@@ -48,7 +52,7 @@ class Ids:
 
 
 class Worker(Protocol):
-    """The child process that owns PyTorch, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
+    """A child process that does long work, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
 
     def warm_up(self) -> None: ...
 
@@ -59,14 +63,15 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    seed: of every training. image_uri_lifetime: how long a signed image URI is valid. published: see
-    `predictions.published`.
+    worker: trains. export_worker: writes exports. seed: of every training. image_uri_lifetime: how long a
+    signed image URI is valid. published: see `predictions.published`.
     """
 
     database: Database
     blobs: BlobStore
     folder: Path
     worker: Worker
+    export_worker: Worker
     fetch_policy: FetchPolicy
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
@@ -76,9 +81,13 @@ class Context:
     tier: Tier = TIERS["unlimited"]
     published: dict[tuple[str, str, str], tuple[int, Iteration]] = field(default_factory=dict)
     positions: "PositionCache" = field(init=False)
+    scores: "ScoreTables" = field(init=False)
     models: "ModelCache" = field(init=False)
+    evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
+    export_runs: "ExportRuns" = field(init=False)
+    notifications: "Notifications" = field(init=False)
     project_imports: "ProjectImports" = field(init=False)
 
     @property
@@ -87,14 +96,22 @@ class Context:
         return self.folder / "features"
 
     def __post_init__(self) -> None:
+        from emulator.core.evaluations import EvaluationCache
+        from emulator.core.export_runs import ExportRuns
         from emulator.core.models import ModelCache
+        from emulator.core.notifications import Notifications
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
         from emulator.core.region_proposals import ProposalModel
+        from emulator.core.score_tables import ScoreTables
         from emulator.core.training_runs import TrainingRuns
 
         self.positions = PositionCache()
+        self.scores = ScoreTables(self.database)
         self.models = ModelCache(self.blobs)
+        self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
+        self.export_runs = ExportRuns(self)
+        self.notifications = Notifications(self)
         self.project_imports = ProjectImports(self)

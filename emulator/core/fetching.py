@@ -1,5 +1,7 @@
 """Fetches image URLs that strangers name, without being led where the strangers cannot go themselves.
 
+Sends to the URLs of storage that they name, too, under the same rules.
+
 By default only public addresses are fetched. A name is resolved once, all its addresses are judged, and the
 connection goes to one of them, while TLS and the Host header keep the name: what the name service answers
 afterwards has no effect. Redirects start from the beginning. The whole fetch has one deadline and one limit
@@ -15,7 +17,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ from emulator.core.fetching_rules import (
     redirected,
 )
 
-__all__ = ["FetchPolicy", "FetchRejected", "fetch", "fetch_pieces"]
+__all__ = ["FetchPolicy", "FetchRejected", "fetch", "fetch_pieces", "send"]
 
 if TYPE_CHECKING:
     import httpcore
@@ -41,6 +43,9 @@ Resolve = Callable[[str, int], Sequence[str]]
 Connect = Callable[[str, int, float], NetworkStream]
 
 _MOST_ADDRESSES = 8
+_LONGEST_REPLY = 65536
+_PIECE = 1 << 20
+_IMAGE_HEADERS = {"Accept": "image/*, */*;q=0.5"}
 _BROKEN_OFF = "The URL's host broke off, or its answer was not HTTP."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -107,6 +112,55 @@ def fetch_pieces(
     with _request(parsed, policy, deadline, resolve_with_system, connect_with_socket) as response:
         _check_response(response, policy.max_bytes)
         consume(_bounded(response, policy.max_bytes))
+
+
+def send(
+    method: str,
+    url: str,
+    policy: FetchPolicy,
+    headers: dict[str, str],
+    content: bytes | Path = b"",
+    *,
+    longest_silence: float = math.inf,
+) -> tuple[int, dict[str, str]]:
+    """Send `content` (bytes, or a file) to a URL: the status and, by lower-case names, the headers answered.
+
+    Nothing is redirected, and folders that stand for URLs (`policy.mapping`) play no part. Raises
+    FetchRejected, and OSError when the file cannot be read.
+    """
+    if policy.mode == "off":
+        raise FetchRejected("Using URLs is switched off (--url-fetch off).")
+    deadline = _Deadline(policy.timeout_seconds, longest_silence)
+    parsed = parse_url(url)
+    length = len(content) if isinstance(content, bytes) else content.stat().st_size
+    with contextlib.ExitStack() as stack:
+        pieces: bytes | Iterator[bytes] = b""
+        if isinstance(content, bytes):
+            pieces = content
+        else:
+            file = stack.enter_context(content.open("rb"))
+            pieces = iter(lambda: file.read(_PIECE), b"")
+        response = stack.enter_context(
+            _request(
+                parsed,
+                policy,
+                deadline,
+                resolve_with_system,
+                connect_with_socket,
+                method=method,
+                headers={**headers, "Content-Length": str(length)},
+                content=pieces,
+            )
+        )
+        size = 0
+        for piece in response.iter_stream():  # to its end, since some wait for that
+            size += len(piece)
+            if size > _LONGEST_REPLY:
+                break
+        answered = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        return response.status, answered
 
 
 def _addresses(url: Url, policy: FetchPolicy, resolve: Resolve, deadline: "_Deadline") -> list[str]:
@@ -238,23 +292,33 @@ def _get(
 
 @contextlib.contextmanager
 def _request(
-    url: Url, policy: FetchPolicy, deadline: _Deadline, resolve: Resolve, connect: Connect
+    url: Url,
+    policy: FetchPolicy,
+    deadline: _Deadline,
+    resolve: Resolve,
+    connect: Connect,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] = _IMAGE_HEADERS,
+    content: bytes | Iterator[bytes] = b"",
 ) -> "Iterator[httpcore.Response]":
     """One request and its answer, its body not read yet. What the network does becomes FetchRejected."""
     import httpcore
 
     backend = _PinnedBackend(_addresses(url, policy, resolve, deadline), connect, deadline)
     origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
+    sent = {
+        **headers,
+        "Host": url.authority,
+        "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
+        "User-Agent": "custom-vision-emulator",
+        "Connection": "close",
+    }
     request = httpcore.Request(
-        "GET",
+        method,
         httpcore.URL(scheme=origin.scheme, host=origin.host, port=url.port, target=url.target.encode()),
-        headers={
-            "Host": url.authority,
-            "Accept": "image/*, */*;q=0.5",
-            "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
-            "User-Agent": "custom-vision-emulator",
-            "Connection": "close",
-        },
+        headers=[(name.encode(), value.encode()) for name, value in sent.items()],
+        content=content,
     )
     context = _ssl_context() if url.scheme == "https" else None
     connection = httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)

@@ -1,6 +1,7 @@
 """Revisions of a workspace: raising them, and which of the past are still needed."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, text, update
@@ -8,6 +9,8 @@ from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.score_tables import ScoreTable
+from emulator.store.database import when_committed
 from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Suggestion, Tag
 
 
@@ -20,8 +23,20 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
-    context.positions.note(project.id, project.revision, touched)
+    context.positions.note(project.id, changes(project), touched)
     return project.revision
+
+
+def next_metadata_revision(context: Context, project: Project, touched: Collection[int]) -> None:
+    """Raise the revision of the metadata for a change that is being made to those of the `touched` images."""
+    project.metadata_revision += 1
+    project.last_modified = context.clock.now()
+    context.positions.note(project.id, changes(project), touched)
+
+
+def changes(project: Project) -> int:
+    """How many changes there were on which lists of images depend."""
+    return project.revision + project.metadata_revision
 
 
 def newest_frozen_revision(session: Session, project_id: str) -> int:
@@ -59,12 +74,21 @@ def remove_regions(
     session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
 
 
-def forget_suggestions(session: Session, numbers: Collection[int] | Select[Any]) -> None:
+def forget_suggestions(context: Context, session: Session, numbers: Collection[int] | Select[Any]) -> None:
     """Drop what models propose for images that are tagged now, or no longer there."""
-    session.execute(
-        delete(Suggestion).where(col(Suggestion.image_number).in_(numbers)),
-        execution_options={"synchronize_session": False},
+    remove_suggestions(context, session, [col(Suggestion.image_number).in_(numbers)])
+
+
+def remove_suggestions(context: Context, session: Session, which: Sequence[ColumnElement[bool]]) -> None:
+    """Drop the proposals that fulfil `which`, from the tables of their scores too."""
+    statement = (
+        delete(Suggestion).where(*which).returning(col(Suggestion.iteration_id), col(Suggestion.image_number))
     )
+    for iteration_id, number in session.execute(
+        statement, execution_options={"synchronize_session": False}
+    ).all():
+        change = partial(ScoreTable.remove, number=number)
+        when_committed(session, partial(context.scores.change, iteration_id, change))
 
 
 def discount(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:

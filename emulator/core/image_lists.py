@@ -3,12 +3,13 @@
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, exists, literal_column, type_coerce
+from sqlalchemy import ColumnElement, Select, String, exists, func, literal_column, type_coerce
 from sqlmodel import Session, col, select
 
-from emulator.core import regions
+from emulator.core import history, regions
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_filters import Expression
@@ -66,13 +67,21 @@ def list_page(
             )
             return _with_tags(session, view, session.exec(statement).all())
         numbers = _positions(context, session, view, chosen)
-        if newest_first:
-            page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
-        else:
-            page = numbers[skip : skip + take]
-        order = number.desc() if newest_first else number
-        statement = select(Image).where(number.in_(page.tolist())).order_by(order)
-        return _with_tags(session, view, session.exec(statement).all())
+        return page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
+
+
+def page_of(
+    session: Session, view: View, numbers: "array[int]", *, newest_first: bool, take: int, skip: int
+) -> list[TaggedImage]:
+    """`take` images after the first `skip` of those with the ascending `numbers`."""
+    if newest_first:
+        page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
+    else:
+        page = numbers[skip : skip + take]
+    number = col(Image.number)
+    order = number.desc() if newest_first else number
+    statement = select(Image).where(number.in_(page.tolist())).order_by(order)
+    return _with_tags(session, view, session.exec(statement).all())
 
 
 def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
@@ -109,17 +118,28 @@ def by_ids(
         return _with_tags(session, view, session.exec(statement).all())
 
 
-def with_blobs(session: Session, view: View, blobs: Sequence[str]) -> dict[str, TaggedImage]:
-    """The images of a view that hold these blobs, by blob."""
-    found: list[Image] = []
-    for start in range(0, len(blobs), 500):
-        statement = select(Image).where(
-            Image.project_id == view.project.id,
-            col(Image.blob).in_(blobs[start : start + 500]),
-            view.holds(Image),
-        )
-        found.extend(session.exec(statement))
-    return {item.image.blob: item for item in _with_tags(session, view, found)}
+def positions_with_blobs(
+    context: Context,
+    session: Session,
+    view: View,
+    tag_ids: tuple[str, ...],
+    blobs: Collection[str],
+    name: str,
+) -> "array[int]":
+    """The numbers, ascending, of the images of a view that hold one of `blobs` and bear any of the tags (all
+    images when empty). name: what says which blobs these are.
+    """
+    project = view.project
+    chosen = Filter(tag_ids=tag_ids)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        statement = select(Image.number, Image.blob).where(*_conditions(view, chosen))
+        if among is not None:
+            statement = statement.where(col(Image.number).in_(among))
+        return sorted(number or 0 for number, blob in session.execute(statement) if blob in blobs)
+
+    key = (project.id, view.revision, name, tag_ids)
+    return context.positions.get(project.id, history.changes(project), key, read)
 
 
 def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
@@ -141,18 +161,30 @@ def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
 
 def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
     project, number = view.project, col(Image.number)
-    key: tuple[object, ...] = (project.id, view.revision, chosen)
-    if chosen.metadata is not None:
-        key += (project.metadata_revision,)
-    statement = select(number).where(*_conditions(view, chosen)).order_by(number)
+    key = (project.id, view.revision, chosen)
 
     def read(among: Collection[int] | None) -> Iterable[int]:
-        narrowed = [] if among is None else [number.in_(among)]
         if chosen.metadata is not None:
-            return _matching(session, view, chosen, narrowed)
-        return session.execute(statement.where(*narrowed)).scalars()
+            return _matching(session, view, chosen, [] if among is None else [number.in_(among)])
+        statement = _numbers(view, chosen, among).subquery()
+        # As one text, of which 100,000 numbers are read in the time of 10,000 rows.
+        text = session.scalar(select(func.json_group_array(statement.c.number)))
+        return sorted(orjson.loads(text or "[]"))
 
-    return context.positions.get(project.id, project.revision, key, read)
+    return context.positions.get(project.id, history.changes(project), key, read)
+
+
+def _numbers(view: View, chosen: Filter, among: Collection[int] | None) -> Select[Any]:
+    """The numbers of the chosen images of a view, or of those `among` given ones; each once."""
+    if not chosen.tag_ids or chosen.tagging_status == "Untagged":
+        statement: Select[Any] = select(col(Image.number).label("number")).where(*_conditions(view, chosen))
+        return statement if among is None else statement.where(col(Image.number).in_(among))
+    # From the tags' side, where only their bearers are looked at. No tag is on an image that is not there.
+    number = col(ImageTag.image_number)
+    known = select(Tag.id).where(Tag.project_id == view.project.id, col(Tag.id).in_(chosen.tag_ids))
+    bearers: Select[Any] = select(number.label("number")).distinct()
+    bearers = bearers.where(col(ImageTag.tag_id).in_(known), view.holds(ImageTag))
+    return bearers if among is None else bearers.where(number.in_(among))
 
 
 def _matching(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from emulator.core import finding
+from emulator.core import finding, history
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import (
@@ -67,7 +67,7 @@ def update(
         )
         images = {image.id: image for image in session.exec(statement)}
         results = []
-        changed = False
+        changed = set()
         for image_id in dict.fromkeys(image_ids):
             image = images.get(image_id)
             if image is None:
@@ -80,10 +80,9 @@ def update(
             if merged != image.metadata_:
                 image.metadata_ = merged
                 session.add(image)
-                changed = True
+                changed.add(image.number or 0)
             results.append(UpdatedImage(image_id, "OK", merged))
         if changed:
-            project.metadata_revision += 1
-            project.last_modified = context.clock.now()
+            history.next_metadata_revision(context, project, changed)
             session.add(project)
     return results

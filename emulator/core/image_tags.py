@@ -130,7 +130,7 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
             history.next_revision(context, project, touched)
-            history.forget_suggestions(session, touched)
+            history.forget_suggestions(context, session, touched)
             session.add(project)
     return outcome
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy import delete as delete_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import finding, history, image_metadata, quotas, regions
+from emulator.core import finding, history, image_metadata, prediction_rows, quotas, regions
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_tags import attach, tagging_problem
@@ -24,7 +24,7 @@ from emulator.core.regions import Box, RegionOnImage
 from emulator.core.sweeping import sweep_blobs
 from emulator.core.views import View
 from emulator.store.database import StorageFull
-from emulator.store.tables import Image, ImageTag, Project, Region, StoredPrediction, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 _REJECTED = {
     "format": "ErrorImageFormat",
@@ -177,8 +177,10 @@ def _insert(
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
                 history.next_revision(context, project, touched)
                 images = [result.image for result in results if result.image is not None]
-                history.forget_suggestions(session, [item.image.number or 0 for item in images if item.tags])
-            _forget_predictions(session, project, prepared, results)
+                history.forget_suggestions(
+                    context, session, [item.image.number or 0 for item in images if item.tags]
+                )
+            _forget_predictions(context, session, project, prepared, results)
             session.add(project)
     except BaseException:
         sweep_blobs(context, blobs)
@@ -189,7 +191,11 @@ def _insert(
 
 
 def _forget_predictions(
-    session: Session, project: Project, prepared: list[_Prepared], results: list[CreatedImage]
+    context: Context,
+    session: Session,
+    project: Project,
+    prepared: list[_Prepared],
+    results: list[CreatedImage],
 ) -> None:
     """The predictions whose images have been added are stored predictions no more."""
     taken = [
@@ -198,11 +204,7 @@ def _forget_predictions(
         if result.image is not None and item.new.prediction_id is not None
     ]
     if taken:
-        session.execute(
-            delete_rows(StoredPrediction).where(
-                col(StoredPrediction.project_id) == project.id, col(StoredPrediction.id).in_(taken)
-            )
-        )
+        prediction_rows.remove(context, session, prediction_rows.with_ids(project.id, taken))
 
 
 def _insert_one(
@@ -316,7 +318,7 @@ def delete(
         revision = history.next_revision(context, project, touched)
         frozen = history.newest_frozen_revision(session, project_id)
         history.discount(session, project, here)
-        _leave_workspace(session, here, revision, frozen)
+        _leave_workspace(context, session, here, revision, frozen)
         lost = [*chosen, col(Image.removed) == revision]
         if all_iterations:
             lost = chosen
@@ -328,11 +330,13 @@ def delete(
     sweep_blobs(context, blobs)
 
 
-def _leave_workspace(session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int) -> None:
+def _leave_workspace(
+    context: Context, session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int
+) -> None:
     """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
     numbers = select(Image.number).where(*here)
     history.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
-    history.forget_suggestions(session, numbers)
+    history.forget_suggestions(context, session, numbers)
     session.execute(
         update(ImageTag)
         .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))

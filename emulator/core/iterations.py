@@ -8,7 +8,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import purge_unseen
 from emulator.core.names import checked_name
-from emulator.core.sweeping import sweep_blobs
+from emulator.core.sweeping import export_blobs, sweep_blobs
 from emulator.store.tables import Iteration, Project
 
 TRAINING, COMPLETED, FAILED = "Training", "Completed", "Failed"
@@ -63,7 +63,8 @@ def rename(context: Context, project_id: str, iteration_id: str, name: str | Non
 
 
 def delete(context: Context, project_id: str, iteration_id: str) -> None:
-    """The iteration, its model, and the images that it alone still showed are gone; a training stops.
+    """The iteration, its model and exports, and the images that it alone still showed are gone; a training or
+    an export of it stops.
 
     Refused while it is published.
     """
@@ -74,9 +75,12 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
                 "BadRequestIterationIsPublished",
                 f"Iteration is already published as: {iteration.publish_name}",
             )
+        blobs = export_blobs(session, [iteration_id])
         session.delete(iteration)
         session.flush()
-        blobs = purge_unseen(session, project_id)
+        blobs |= purge_unseen(session, project_id)
     context.training_runs.cancel({iteration_id})
+    context.scores.forget([iteration_id])
+    context.export_runs.cancel({iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

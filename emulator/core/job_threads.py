@@ -1,10 +1,12 @@
 """Threads that carry out long work, one job after the other: what trainings and imports have in common."""
 
+import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import select
 
+from emulator.store.database import StorageFull
 from emulator.store.tables import Job
 
 if TYPE_CHECKING:
@@ -14,13 +16,15 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 # After trouble that may pass: a disk that was full, say.
 PAUSE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
 
 
 class JobThread:
     """A thread for the jobs of one kind. Starts with `start`, ends with `stop`.
 
-    A subclass says which kind, and carries out the oldest job in `run_next`. Whatever a job brings, the
-    thread outlives it; `_postponed` says that jobs wait although `run_next` took none.
+    A subclass says which kind, takes the oldest job in `_claim` and carries it out in `_carry_out_or_fail`.
+    Whatever a job brings, the thread outlives it; `_postponed` says that jobs wait although `run_next` took
+    none.
     """
 
     kind: str
@@ -72,8 +76,34 @@ class JobThread:
     def interrupt(self) -> None:
         """Make the running job end soon: the process is about to."""
 
+    def ended(self) -> None:
+        """A job ended, however: whoever waits for that can be told."""
+
     def run_next(self) -> bool:
-        """Carry out the oldest job; False when there is none."""
+        """Carry out the oldest job; False when there is none, or when it has to wait."""
+        try:
+            run = self._claim()
+            if run is None:
+                return False
+            try:
+                self._carry_out_or_fail(run)
+            finally:
+                self.ended()
+        except StorageFull:
+            _log.error("The disk is full: the %s wait.", self.name)
+        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
+            _log.exception("One of the %s could not be begun, or its end not be noted", self.name)
+        else:
+            return True
+        self._postponed = True
+        return False
+
+    def _claim(self) -> Any:
+        """What is needed to carry out the oldest job, its attempt counted; None when there is none."""
+        raise NotImplementedError
+
+    def _carry_out_or_fail(self, run: Any) -> None:
+        """Carry out what `_claim` gave, and write down how it ended; raises when that is impossible."""
         raise NotImplementedError
 
     def _loop(self) -> None:

@@ -2,10 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.core.memory import give_large_blocks_back
 from emulator.store.blobs import BlobStore
 
 if TYPE_CHECKING:
@@ -45,13 +46,23 @@ class ModelCache:
             with self._lock:
                 if blob in self._sessions:
                     return self._sessions[blob]
-            session = load(self._blobs.path(blob))
-            with self._lock:
-                self._sessions[blob] = session
-                self._loading.pop(blob, None)
-                while len(self._sessions) > _KEPT:
-                    self._sessions.popitem(last=False)
+            try:
+                give_large_blocks_back()
+                session = load(self._blobs.path(blob))
+                with self._lock:
+                    self._sessions[blob] = session
+                    while len(self._sessions) > _KEPT:
+                        self._sessions.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._loading.pop(blob, None)
             return session
+
+    def forget(self, blobs: Iterable[str]) -> None:
+        """Let go of models that are no more: each holds tens of megabytes."""
+        with self._lock:
+            for blob in blobs:
+                self._sessions.pop(blob, None)
 
     def clear(self) -> None:
         with self._lock:

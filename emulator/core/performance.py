@@ -1,13 +1,17 @@
 """How good an iteration is: figures from predictions on images that its model had not seen."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session
 
 from emulator.core import domains, finding, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.image_lists import Filter, with_blobs
+from emulator.core.evaluations import KeptEvaluation
+from emulator.core.image_lists import page_of, positions_with_blobs
 from emulator.core.images import TaggedImage
 from emulator.core.iterations import COMPLETED, is_imported
 from emulator.core.scores import TagProbability
@@ -47,7 +51,8 @@ def figures(
     overlap_threshold = DEFAULT_OVERLAP_THRESHOLD if overlap_threshold is None else overlap_threshold
     if not (0 <= threshold <= 1 and 0 <= overlap_threshold <= 1):
         raise ServiceError("BadRequest", "The thresholds must lie between 0 and 1.")
-    iteration, evaluation = _evaluation(context, project_id, iteration_id)
+    iteration, kept = _evaluation(context, project_id, iteration_id)
+    evaluation = kept.figures
     if _is_detector(iteration):
         found = evaluation.performance(threshold, overlap_threshold)
     else:
@@ -68,21 +73,46 @@ def images(
     skip: int,
 ) -> list[EvaluatedImage]:
     """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
-    evaluated = _evaluated(context, project_id, iteration_id, tag_ids)
-    evaluated.sort(key=lambda item: item.tagged.image.number or 0, reverse=newest_first)
-    return evaluated[skip : skip + take]
+    iteration, kept = _evaluation(context, project_id, iteration_id)
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id), iteration.revision)
+        numbers = _held_out(context, session, view, iteration, kept, tag_ids)
+        page = page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
+    return [EvaluatedImage(tagged, _predicted(iteration, kept, tagged.image.blob)) for tagged in page]
 
 
 def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]) -> int:
-    return len(_evaluated(context, project_id, iteration_id, tag_ids))
+    iteration, kept = _evaluation(context, project_id, iteration_id)
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id), iteration.revision)
+        return len(_held_out(context, session, view, iteration, kept, tag_ids))
+
+
+def _held_out(
+    context: Context,
+    session: Session,
+    view: View,
+    iteration: Iteration,
+    kept: KeptEvaluation,
+    tag_ids: Sequence[str],
+) -> "array[int]":
+    """The numbers of the images of the evaluation set that are still there."""
+    wanted = tuple(sorted(set(tag_ids)))
+    return positions_with_blobs(context, session, view, wanted, kept.held_out, f"held out of {iteration.id}")
+
+
+def _predicted(iteration: Iteration, kept: KeptEvaluation, blob: str) -> list[TagProbability]:
+    tags, index = iteration.model_tags or [], kept.held_out[blob]
+    if _is_detector(iteration):
+        return scores.of_detector(tags, kept.figures.detected(index))
+    return scores.of_classifier(tags, kept.figures.probabilities_NT[index])
 
 
 def _is_detector(iteration: Iteration) -> bool:
     return domains.get(iteration.domain_id or "").type == "ObjectDetection"
 
 
-def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, Any]:
-    """The iteration and its `Evaluation`, or `DetectionEvaluation`."""
+def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, KeptEvaluation]:
     with context.database.read() as session:
         iteration = finding.iteration(session, project_id, iteration_id)
     if is_imported(iteration):
@@ -94,33 +124,8 @@ def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[I
         raise ServiceError(
             "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."
         )
-    from emulator.vision.detection_metrics import DetectionEvaluation
-    from emulator.vision.metrics import Evaluation
-
-    kind = DetectionEvaluation if _is_detector(iteration) else Evaluation
     try:
-        return iteration, kind.load(context.blobs.path(iteration.evaluation_blob))
+        kept = context.evaluations.get(iteration.evaluation_blob, of_detector=_is_detector(iteration))
     except FileNotFoundError:  # deleted between the look-up and now
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
-
-
-def _evaluated(
-    context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]
-) -> list[EvaluatedImage]:
-    wanted = set(Filter(tag_ids=tuple(tag_ids)).tag_ids)
-    iteration, evaluation = _evaluation(context, project_id, iteration_id)
-    held_out = {evaluation.keys[index]: index for index in evaluation.held_out()}
-    with context.database.read() as session:
-        view = View(finding.project(session, project_id), iteration.revision)
-        found = with_blobs(session, view, list(held_out))
-    tags = iteration.model_tags or []
-    evaluated = []
-    for blob, tagged in found.items():
-        if wanted and not wanted & {tag.tag_id for tag in tagged.tags}:
-            continue
-        if _is_detector(iteration):
-            probabilities = scores.of_detector(tags, evaluation.detected(held_out[blob]))
-        else:
-            probabilities = scores.of_classifier(tags, evaluation.probabilities_NT[held_out[blob]])
-        evaluated.append(EvaluatedImage(tagged, probabilities))
-    return evaluated
+    return iteration, kept

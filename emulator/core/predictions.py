@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
-from emulator.core import domains, fetching, finding, scores
+from emulator.core import domains, fetching, finding, prediction_rows, scores
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED
@@ -209,7 +209,7 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
                 row.uncertainty = uncertainty_of(iteration, predicted.probabilities)
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
-                session.add(row)
+                prediction_rows.add(context, session, row)
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
@@ -221,8 +221,6 @@ def _drop_expired(context: Context, session: Session) -> set[str]:
     With every prediction stored, more go than come, so that the store does not grow for ever.
     """
     limit = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
-    statement = select(StoredPrediction).where(StoredPrediction.created < limit).limit(_EXPIRED_AT_A_TIME)
-    expired = session.exec(statement).all()
-    for row in expired:
-        session.delete(row)
-    return {row.blob for row in expired}
+    expired = select(StoredPrediction.number).where(StoredPrediction.created < limit)
+    which = col(StoredPrediction.number).in_(expired.limit(_EXPIRED_AT_A_TIME))
+    return prediction_rows.remove(context, session, [which])

@@ -149,25 +149,6 @@ class ProjectImports(JobThread):
         """Stop the imports of deleted projects soon."""
         self._cancelled |= project_ids
 
-    def run_next(self) -> bool:
-        try:
-            run = self._claim()
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("The next import could not be prepared")
-            self._postponed = True
-            return False
-        if run is None:
-            return False
-        try:
-            self._carry_out_or_fail(run)
-        except Exception:  # noqa: BLE001  (likewise)
-            _log.exception("How the import of project %s ended could not be noted", run.project_id)
-            self._postponed = True
-            return False
-        finally:
-            self._cancelled.discard(run.project_id)
-        return True
-
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
             self._carry_out(run)
@@ -185,6 +166,8 @@ class ProjectImports(JobThread):
             if not self._stopping:
                 _log.exception("Import of project %s failed", run.project_id)
                 self._fail(run.project_id, run.job_id, f"The emulator could not import: {error}")
+        finally:
+            self._cancelled.discard(run.project_id)
 
     def _claim(self) -> _Run | None:
         """The oldest job, its attempt counted; None when there is none."""

@@ -5,15 +5,16 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from emulator.core import domains, finding, quotas
+from emulator.core import domains, finding, quotas, storage_integration
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.names import checked_description, checked_name
-from emulator.core.sweeping import sweep_blobs
+from emulator.core.sweeping import export_blobs, sweep_blobs
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
 EXPORT_PLATFORMS = ("CoreML", "TensorFlow", "DockerFile", "ONNX", "VAIDK", "OpenVino")
+_STORAGE_URIS = ("export_model_container_uri", "notification_queue_uri")
 AUGMENTATION_METHODS = (
     "rotation",
     "scaling",
@@ -32,9 +33,20 @@ def create(
     domain_id: str | None = None,
     classification_type: str | None = None,
     target_export_platforms: list[str] | None = None,
+    export_model_container_uri: str | None = None,
+    notification_queue_uri: str | None = None,
 ) -> Project:
-    """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel."""
+    """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel.
+
+    The URIs are those of `storage_integration`, which are tried out.
+    """
     project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    if export_model_container_uri or notification_queue_uri:
+        with context.database.read() as session:
+            quotas.check_project(context, session)
+        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
+        project.export_model_container_uri = export_model_container_uri
+        project.notification_queue_uri = notification_queue_uri
     with context.database.write() as session:
         quotas.check_project(context, session)
         session.add(project)
@@ -81,11 +93,13 @@ def get(context: Context, project_id: str) -> Project:
 
 def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
     """Change what `changes` names: name, description, domain_id, classification_type,
-    target_export_platforms, augmentation_methods. What is absent or None stays as it is.
+    target_export_platforms, augmentation_methods, export_model_container_uri, notification_queue_uri. What is
+    absent or None stays as it is; an empty URI ends that integration, another one is tried out.
 
     A change of domain or classification type makes the next training needed.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
+    _try_storage(context, project_id, changes)
     with context.database.write() as session:
         project = finding.project(session, project_id)
         if "name" in changes:
@@ -114,9 +128,23 @@ def update(context: Context, project_id: str, changes: dict[str, Any]) -> Projec
                     f"Unknown augmentation method '{min(unknown)[:100]}'.",
                 )
             project.augmentation_methods = project.augmentation_methods | changes["augmentation_methods"]
+        for name in _STORAGE_URIS:
+            if name in changes:
+                setattr(project, name, changes[name] or None)
         project.last_modified = context.clock.now()
         session.add(project)
     return project
+
+
+def _try_storage(context: Context, project_id: str, changes: dict[str, Any]) -> None:
+    """Try out the URIs of storage that change. Not within a transaction: it may take a while."""
+    if not any(changes.get(name) for name in _STORAGE_URIS):
+        return
+    project = get(context, project_id)
+    container, queue = (
+        changes.get(name) if changes.get(name) != getattr(project, name) else None for name in _STORAGE_URIS
+    )
+    storage_integration.connect(context, project_id, container or None, queue or None)
 
 
 def delete(context: Context, project_id: str) -> None:
@@ -134,11 +162,14 @@ def delete(context: Context, project_id: str) -> None:
         blobs |= set(
             session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project_id))
         )
+        blobs |= export_blobs(session, [iteration.id for iteration in iterations])
         for iteration in iterations:
             blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
         session.delete(project)
     context.training_runs.cancel({iteration.id for iteration in iterations})
+    context.export_runs.cancel({iteration.id for iteration in iterations})
     context.project_imports.cancel({project_id})
+    context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)
 
 
@@ -170,9 +201,15 @@ def _platforms(platforms: list[str]) -> list[str]:
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
     """The image that stands for each project (or for one): the first of its workspace; id by project id."""
-    first = select(func.min(Image.number)).where(col(Image.removed).is_(None)).group_by(Image.project_id)
+    # Project by project, since SQLite finds the first of one in an index, but walks all images to group them.
+    first = (
+        select(func.min(Image.number))
+        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    statement = select(Project.id, Image.id).join(Image, col(Image.number) == first)
     if project_id is not None:
-        first = first.where(Image.project_id == project_id)
+        statement = statement.where(Project.id == project_id)
     with context.database.read() as session:
-        rows = session.execute(select(Image.project_id, Image.id).where(col(Image.number).in_(first)))
-        return dict(rows.all())
+        return dict(session.execute(statement).all())

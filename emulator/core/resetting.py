@@ -9,7 +9,7 @@ from emulator.store.tables import Job
 
 
 def reset(context: Context) -> None:
-    """Delete all projects and what belongs to them; running trainings stop."""
+    """Delete all projects and what belongs to them; running trainings and exports stop."""
     with context.database.read() as session:
         jobs = session.exec(select(Job)).all()
     # Rows first: a blob without a row is waste, a row without its blob is a loss. Nobody writes in between,
@@ -18,7 +18,10 @@ def reset(context: Context) -> None:
         context.database.clear()
         context.blobs.clear()
     context.training_runs.cancel({job.iteration_id for job in jobs if job.iteration_id})
+    context.export_runs.cancel({job.iteration_id for job in jobs if job.iteration_id})
     context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()
+    context.scores.clear()
     context.models.clear()
+    context.evaluations.clear()

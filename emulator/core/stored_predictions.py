@@ -1,36 +1,34 @@
 """Predictions that were kept: looking through them page by page, deleting them, taking their images over."""
 
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, exists, func, literal, literal_column, tuple_
-from sqlalchemy import delete as delete_rows
+from sqlalchemy import ColumnElement, func, literal_column
 from sqlmodel import col, select
 
-from emulator.core import continuations, finding
+from emulator.core import finding, prediction_rows
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import NewImage
+from emulator.core.kept_lists import Find, KeptList, check_page, invalid
 from emulator.core.limits import (
-    PAGE_SIZE,
-    PAGE_SIZE_MAXIMUM,
     PREDICTION_IDS_PER_REQUEST,
     STORED_PREDICTION_DAYS,
     TAGS_PER_PREDICTION_QUERY,
 )
 from emulator.core.names import checked_name
 from emulator.core.regions import Box
+from emulator.core.score_tables import Place, ScoreRange, Wanted
 from emulator.core.sweeping import sweep_blobs
-from emulator.store.tables import Moment, StoredPrediction, microseconds, moment
+from emulator.store.tables import Moment, StoredPrediction, microseconds
 
 ORDERS = ("Newest", "Oldest", "Suggested")
 SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
-_FLOAT32 = struct.Struct("<f")
+_TABLE_ORDERS = {"Newest": "created", "Oldest": "created", "Suggested": "uncertainty"}
 
 
 @dataclass(frozen=True)
@@ -85,34 +83,31 @@ def uncertainty(probabilities: Sequence[float], exclusive: bool) -> float:
 
 
 def query(context: Context, project_id: str, wanted: PredictionQuery) -> PredictionPage:
-    """A page of the stored predictions of a project.
-
-    A page begins after the last result of the page before, whatever came or went meanwhile: what is there
-    all the time is listed once.
-    """
+    """A page of the stored predictions of a project."""
     _check(wanted)
     if wanted.application is not None:
         checked_application(wanted.application)
-    size = wanted.maximum or PAGE_SIZE
-    listed = _listed(project_id, wanted)
+    find = _finder(context, project_id, wanted)
+    if find is None:
+        conditions = [*_kept(context, project_id, wanted.order_by), *_times(wanted)]
+    else:
+        # The rows are looked up by their numbers, not by the index of the project, which leads to all.
+        conditions = [literal_column("+stored_prediction.project_id") == project_id]
+    listed = KeptList(
+        name=_name(project_id, wanted),
+        row=StoredPrediction,
+        key=col(StoredPrediction.uncertainty if wanted.order_by == "Suggested" else StoredPrediction.created),
+        number=col(StoredPrediction.number),
+        ascending=wanted.order_by == "Oldest",
+        conditions=conditions,
+        find=find,
+    )
     with context.database.read() as session:
         finding.project(session, project_id)
-        conditions = [*_kept(context, project_id, wanted.order_by), *_conditions(wanted)]
-        if wanted.continuation:
-            try:
-                position = continuations.unseal(context, listed, wanted.continuation)
-            except continuations.ContinuationRejected as rejected:
-                raise _invalid(str(rejected)) from None
-            conditions.append(_after(wanted.order_by, position))
-        keys = (_key(wanted.order_by), col(StoredPrediction.number))
-        order = keys if wanted.order_by == "Oldest" else tuple(key.desc() for key in keys)
-        statement = select(StoredPrediction).where(*conditions).order_by(*order).limit(size + 1)
-        found = list(session.exec(statement))
+    # A snapshot of its own: it begins when places have been found in the table of scores, and knows them all.
+    with context.database.read() as session:
+        page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
         newest = session.scalar(select(func.max(StoredPrediction.number)))
-    page, rest = found[:size], found[size:]
-    continuation = None
-    if rest:
-        continuation = continuations.seal(context, listed, _position(wanted.order_by, page[-1]))
     return PredictionPage(page, f"0:{newest or 0}", continuation)
 
 
@@ -128,12 +123,7 @@ def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> 
         )
     with context.database.write() as session:
         finding.project(session, project_id)
-        chosen = (
-            col(StoredPrediction.project_id) == project_id,
-            col(StoredPrediction.id).in_(set(prediction_ids)),
-        )
-        blobs = set(session.exec(select(StoredPrediction.blob).where(*chosen)))
-        session.execute(delete_rows(StoredPrediction).where(*chosen))
+        blobs = prediction_rows.remove(context, session, prediction_rows.with_ids(project_id, prediction_ids))
     sweep_blobs(context, blobs)
 
 
@@ -165,98 +155,79 @@ def checked_application(application: str) -> str:
 
 def _check(wanted: PredictionQuery) -> None:
     if wanted.order_by not in ORDERS:
-        raise _invalid(f"orderBy is none of {', '.join(ORDERS)}.")
+        raise invalid(f"orderBy is none of {', '.join(ORDERS)}.")
     if len(wanted.tags) > TAGS_PER_PREDICTION_QUERY:
         raise ServiceError(
             "BadRequestPredictionTagsExceededCount",
             f"The query names {len(wanted.tags)} tags; at most {TAGS_PER_PREDICTION_QUERY} are allowed.",
         )
-    if wanted.maximum > PAGE_SIZE_MAXIMUM:
-        raise ServiceError(
-            "BadRequestPredictionResultsExceededCount",
-            f"maxCount is {wanted.maximum}; at most {PAGE_SIZE_MAXIMUM} are allowed.",
-        )
-    if wanted.maximum < 0:
-        raise _invalid("maxCount is negative.")
+    check_page(wanted.maximum)
     for tag in wanted.tags:
         if not 0.0 <= tag.minimum <= tag.maximum <= 1.0:
-            raise _invalid("The thresholds of a tag must lie from 0 to 1, the lower one first.")
+            raise invalid("The thresholds of a tag must lie from 0 to 1, the lower one first.")
     if wanted.start and wanted.end and wanted.start > wanted.end:
-        raise _invalid("startTime is after endTime.")
+        raise invalid("startTime is after endTime.")
     if wanted.session and not SESSION.fullmatch(wanted.session):
-        raise _invalid("The session is not one that an answer gave.")
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("BadRequestPredictionInvalidQueryParameters", message)
+        raise invalid("The session is not one that an answer gave.")
 
 
 def _kept(context: Context, project_id: str, order_by: str = ORDERS[0]) -> list[ColumnElement[bool]]:
     """The conditions that a prediction is the project's and not too old, dropped already or not."""
-    oldest = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
     created: Any = col(StoredPrediction.created)
     if order_by == "Suggested":
         # SQLite would take the index of times, and sort: nearly all are young enough.
         created = literal_column("+stored_prediction.created", Moment())
-    return [col(StoredPrediction.project_id) == project_id, created >= oldest]
+    return [col(StoredPrediction.project_id) == project_id, created >= _oldest(context)]
 
 
-def _conditions(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
+def _oldest(context: Context) -> datetime:
+    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+
+
+def _times(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
     created = col(StoredPrediction.created)
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.iteration_id is not None:
-        conditions.append(col(StoredPrediction.iteration_id) == wanted.iteration_id)
-    if wanted.application is not None:
-        conditions.append(col(StoredPrediction.application) == wanted.application)
-    # Answers show milliseconds, so that what they show as `endTime` is still inside.
-    if wanted.start is not None:
-        conditions.append(created >= _millisecond(wanted.start))
-    if wanted.end is not None:
-        conditions.append(created <= _millisecond(wanted.end) + timedelta(microseconds=999))
-    for tag in wanted.tags:
-        entry = func.json_each(col(StoredPrediction.predictions)).table_valued("value")
-        probability = func.json_extract(entry.c.value, "$.probability")
-        conditions.append(
-            exists()
-            .select_from(entry)
-            .where(
-                func.json_extract(entry.c.value, "$.tagId") == tag.tag_id,
-                probability >= single_precision(tag.minimum),
-                probability <= single_precision(tag.maximum),
-            )
+    start, end = _window(wanted)
+    conditions = [] if start is None else [created >= start]
+    return conditions if end is None else [*conditions, created <= end]
+
+
+def _window(wanted: PredictionQuery) -> tuple[datetime | None, datetime | None]:
+    """The first and the last moment. Answers show milliseconds, so that what they show as `endTime` is in."""
+    end = wanted.end and _millisecond(wanted.end) + timedelta(microseconds=999)
+    return wanted.start and _millisecond(wanted.start), end
+
+
+def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find | None:
+    """What finds those that no index of the database leads to: few of many."""
+    labels = {"iteration": wanted.iteration_id, "application": wanted.application}
+    asked = tuple((name, label) for name, label in labels.items() if label is not None)
+    start, end = _window(wanted)
+    if not (wanted.tags or asked or (wanted.order_by == "Suggested" and (start or end))):
+        return None
+    oldest = _oldest(context)
+    rows = Wanted(
+        ranges=tuple(ScoreRange((tag.tag_id,), tag.minimum, tag.maximum) for tag in wanted.tags),
+        labels=asked,
+        start=microseconds(max(start or oldest, oldest)),
+        end=None if end is None else microseconds(end),
+    )
+    order, ascending = _TABLE_ORDERS[wanted.order_by], wanted.order_by == "Oldest"
+
+    def find(size: int, after: Place | None) -> list[Place]:
+        return context.scores.ask(
+            project_id,
+            lambda: prediction_rows.table(context, project_id),
+            lambda table: table.page(order, ascending, rows, size, after),
         )
-    return conditions
 
-
-def single_precision(value: float) -> float:
-    """`value` as a float32, which probabilities are: what an answer shows is a threshold that is met."""
-    (single,) = _FLOAT32.unpack(_FLOAT32.pack(value))
-    return float(single)
+    return find
 
 
 def _millisecond(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
-def _key(order_by: str) -> Any:
-    return col(StoredPrediction.uncertainty if order_by == "Suggested" else StoredPrediction.created)
-
-
-def _position(order_by: str, row: StoredPrediction) -> list[float | int]:
-    assert row.number is not None
-    key = row.uncertainty if order_by == "Suggested" else microseconds(row.created)
-    return [key, row.number]
-
-
-def _after(order_by: str, position: list[float | int]) -> Any:
-    key, number = position
-    value: Any = key if order_by == "Suggested" else moment(int(key))
-    row = tuple_(_key(order_by), col(StoredPrediction.number))
-    last = tuple_(literal(value, _key(order_by).type), literal(number))
-    return row > last if order_by == "Oldest" else row < last
-
-
-def _listed(project_id: str, wanted: PredictionQuery) -> str:
+def _name(project_id: str, wanted: PredictionQuery) -> str:
     """Names the list that `wanted` is a page of: all but the size and the place of the page."""
     tags = [[tag.tag_id, tag.minimum, tag.maximum] for tag in wanted.tags]
     times = [time and _millisecond(time) for time in (wanted.start, wanted.end)]

@@ -4,35 +4,37 @@ They are kept for as long as the image has no tag and the iteration is there, an
 proposal of an iteration for an image takes the place of the older one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, exists, func, literal, literal_column, tuple_
-from sqlalchemy import delete as delete_rows
+from sqlalchemy import String, func, type_coerce
 from sqlalchemy import select as select_columns
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from emulator.core import continuations
+from emulator.core import history
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.image_tags import workspace_images
+from emulator.core.kept_lists import KeptList, check_page, invalid
 from emulator.core.limits import (
-    PAGE_SIZE,
-    PAGE_SIZE_MAXIMUM,
     STORED_PREDICTION_DAYS,
     SUGGESTED_IMAGES_PER_REQUEST,
     TAGS_PER_SUGGESTION_QUERY,
 )
 from emulator.core.parallel import in_parallel
 from emulator.core.predictions import probabilities_of, testable, uncertainty_of
+from emulator.core.score_tables import Place, ScoredRow, ScoreRange, ScoreTable, Wanted
 from emulator.core.scores import TagProbability, from_stored, to_stored
-from emulator.core.stored_predictions import SESSION, single_precision
-from emulator.store.tables import Image, Iteration, Moment, Suggestion
+from emulator.core.stored_predictions import SESSION
+from emulator.store.database import StorageFull, when_committed
+from emulator.store.tables import Image, Iteration, Suggestion, microseconds
 
+_Answer = TypeVar("_Answer")
 ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
 
 
@@ -127,68 +129,70 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
 def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
     """Keep what was said of those images that have no tag, if they and the iteration are still there."""
     with context.database.write() as session:
-        oldest = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
-        session.execute(delete_rows(Suggestion).where(col(Suggestion.created) < oldest))
+        history.remove_suggestions(context, session, [col(Suggestion.created) < _oldest(context)])
         here = workspace_images(session, project_id, [item.image.id for item in suggested])
         for item in suggested:
             image = here.get(item.image.id)
             if image is None or image.tag_count or session.get(Iteration, item.iteration_id) is None:
                 continue
             assert image.number is not None
-            session.execute(
-                delete_rows(Suggestion).where(
-                    col(Suggestion.image_number) == image.number,
-                    col(Suggestion.iteration_id) == item.iteration_id,
-                )
+            row = Suggestion(
+                image_number=image.number,
+                iteration_id=item.iteration_id,
+                created=item.created,
+                predictions=to_stored(item.probabilities),
+                uncertainty=item.uncertainty,
             )
-            session.add(
-                Suggestion(
-                    image_number=image.number,
-                    iteration_id=item.iteration_id,
-                    created=item.created,
-                    predictions=to_stored(item.probabilities),
-                    uncertainty=item.uncertainty,
-                )
-            )
+            add(context, session, row)
+
+
+def add(context: Context, session: Session, row: Suggestion) -> None:
+    """Keep a proposal; one that the iteration made for the image before goes."""
+    history.remove_suggestions(
+        context,
+        session,
+        [
+            col(Suggestion.image_number) == row.image_number,
+            col(Suggestion.iteration_id) == row.iteration_id,
+        ],
+    )
+    session.add(row)
+    session.flush()
+    scored = _scores_of(row.image_number, row.created, row.uncertainty, row.predictions)
+    change = partial(ScoreTable.add, row=scored)
+    when_committed(session, partial(context.scores.change, row.iteration_id, change))
 
 
 def query(context: Context, project_id: str, iteration_id: str, wanted: SuggestionQuery) -> SuggestionPage:
-    """A page of what an iteration proposed for images that still have no tag.
-
-    A page begins after the last result of the page before, whatever came or went meanwhile.
-    """
+    """A page of what an iteration proposed for images that still have no tag."""
     _check(wanted)
     iteration = testable(context, project_id, iteration_id)
-    size = wanted.maximum or PAGE_SIZE
-    listed = _listed(iteration_id, wanted)
-    # Beside each other in an index, and the same when an image is proposed for again.
-    keys = (col(Suggestion.uncertainty), col(Suggestion.image_number))
+    _drop_old(context)
     ascending = wanted.order_by == ORDERS[0]
-    conditions = [*_kept(context, iteration_id), *_conditions(wanted)]
-    if wanted.continuation:
-        try:
-            uncertainty, number = continuations.unseal(context, listed, wanted.continuation)
-        except continuations.ContinuationRejected as rejected:
-            raise _invalid(str(rejected)) from None
-        row = tuple_(*keys)
-        last = tuple_(literal(float(uncertainty)), literal(number))
-        conditions.append(row > last if ascending else row < last)
-    with context.database.read() as session:
-        order = keys if ascending else tuple(key.desc() for key in keys)
-        statement = select(Suggestion).where(*conditions).order_by(*order).limit(size + 1)
-        found = list(session.exec(statement))
-        newest = session.scalar(
-            select(func.max(Suggestion.number)).where(Suggestion.iteration_id == iteration_id)
+    rows = Wanted((ScoreRange(wanted.tag_ids, wanted.threshold),))
+
+    def find(size: int, after: Place | None) -> list[Place]:
+        return _ask(
+            context, iteration_id, lambda table: table.page("uncertainty", ascending, rows, size, after)
         )
-        page, rest = found[:size], found[size:]
+
+    listed = KeptList(
+        name=_name(iteration_id, wanted),
+        row=Suggestion,
+        # Beside each other in an index, and the same when an image is proposed for again.
+        key=col(Suggestion.uncertainty),
+        number=col(Suggestion.image_number),
+        ascending=ascending,
+        conditions=[col(Suggestion.iteration_id) == iteration_id],
+        find=find if wanted.tag_ids or wanted.threshold else None,
+    )
+    with context.database.read() as session:
+        page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
+        newest = session.scalar(select(func.max(Suggestion.number)))
         numbers = [row.image_number for row in page]
         images = {
             image.number: image for image in session.exec(select(Image).where(col(Image.number).in_(numbers)))
         }
-    continuation = None
-    if rest:
-        position = [page[-1].uncertainty, page[-1].image_number]
-        continuation = continuations.seal(context, listed, position)
     results = [
         SuggestedImage(
             images[row.image_number],
@@ -211,22 +215,53 @@ def counts(
     """
     _check(SuggestionQuery(tuple(tag_ids), threshold))
     iteration = testable(context, project_id, iteration_id)
+    _drop_old(context)
     wanted = tuple(tag_ids) or tuple(tag["id"] for tag in iteration.model_tags or ())
-    entry = func.json_each(col(Suggestion.predictions)).table_valued("value")
-    tag_id = func.json_extract(entry.c.value, "$.tagId")
-    statement: Any = (
-        select_columns(tag_id, func.count(col(Suggestion.number).distinct()))
-        .select_from(Suggestion)
-        .join(entry, literal(True))
-        .where(
-            *_kept(context, iteration_id),
-            func.json_extract(entry.c.value, "$.probability") >= single_precision(threshold),
-        )
-        .group_by(tag_id)
-    )
+    return _ask(context, iteration_id, lambda table: table.counts(wanted, threshold))
+
+
+def _ask(context: Context, iteration_id: str, question: Callable[[ScoreTable], _Answer]) -> _Answer:
+    return context.scores.ask(iteration_id, lambda: _table(context, iteration_id), question)
+
+
+def _table(context: Context, iteration_id: str) -> ScoreTable:
+    """The table of scores of what an iteration proposed, as it is now."""
     with context.database.read() as session:
-        found = {row[0]: row[1] for row in session.execute(statement)}
-    return {name: found.get(name, 0) for name in wanted}
+        columns: list[Any] = [
+            Suggestion.image_number,
+            Suggestion.created,
+            Suggestion.uncertainty,
+            type_coerce(col(Suggestion.predictions), String),
+        ]
+        statement = select_columns(*columns).where(col(Suggestion.iteration_id) == iteration_id)
+        found: Iterable[Any] = session.execute(statement)
+        rows = (
+            _scores_of(number, created, uncertainty, orjson.loads(predictions))
+            for number, created, uncertainty, predictions in found
+        )
+        return ScoreTable(("uncertainty",), rows)
+
+
+def _scores_of(
+    number: int, created: datetime, uncertainty: float, predictions: Sequence[dict[str, Any]]
+) -> ScoredRow:
+    scores = [(item["tagId"], item["probability"]) for item in predictions]
+    return ScoredRow(number, microseconds(created), uncertainty, scores)
+
+
+def _drop_old(context: Context) -> None:
+    """Let go of proposals whose time is over, if there are any."""
+    old = col(Suggestion.created) < _oldest(context)
+    with context.database.read() as session:
+        if session.scalar(select(Suggestion.number).where(old).limit(1)) is None:
+            return
+    # With a full disk they can be looked at a little longer.
+    with suppress(StorageFull), context.database.write() as session:
+        history.remove_suggestions(context, session, [old])
+
+
+def _oldest(context: Context) -> datetime:
+    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
 
 
 def _check(wanted: SuggestionQuery) -> None:
@@ -235,56 +270,20 @@ def _check(wanted: SuggestionQuery) -> None:
             "BadRequestPredictionTagsExceededCount",
             f"The query names {len(wanted.tag_ids)} tags; at most {TAGS_PER_SUGGESTION_QUERY} are allowed.",
         )
-    if wanted.maximum > PAGE_SIZE_MAXIMUM:
-        raise ServiceError(
-            "BadRequestPredictionResultsExceededCount",
-            f"maxCount is {wanted.maximum}; at most {PAGE_SIZE_MAXIMUM} are allowed.",
-        )
-    if wanted.maximum < 0:
-        raise _invalid("maxCount is negative.")
+    check_page(wanted.maximum)
     if not 0.0 <= wanted.threshold <= 1.0:
-        raise _invalid("The threshold must lie from 0 to 1.")
+        raise invalid("The threshold must lie from 0 to 1.")
     if wanted.order_by not in ORDERS:
-        raise _invalid(f"sortBy is none of {', '.join(ORDERS)}.")
+        raise invalid(f"sortBy is none of {', '.join(ORDERS)}.")
     if wanted.session and not SESSION.fullmatch(wanted.session):
-        raise _invalid("The session is not one that an answer gave.")
+        raise invalid("The session is not one that an answer gave.")
 
 
-def _kept(context: Context, iteration_id: str) -> list[ColumnElement[bool]]:
-    """The conditions that a proposal is the iteration's and not too old, dropped already or not."""
-    oldest = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
-    # Not a condition for an index: nearly all are young enough.
-    created: ColumnElement[Any] = literal_column("+suggestion.created", Moment())
-    return [col(Suggestion.iteration_id) == iteration_id, created >= oldest]
-
-
-def _conditions(wanted: SuggestionQuery) -> list[ColumnElement[bool]]:
-    if not wanted.tag_ids and not wanted.threshold:
-        return []
-    entry = func.json_each(col(Suggestion.predictions)).table_valued("value")
-    proposed = (
-        exists()
-        .select_from(entry)
-        .where(func.json_extract(entry.c.value, "$.probability") >= single_precision(wanted.threshold))
-    )
-    if wanted.tag_ids:
-        proposed = proposed.where(func.json_extract(entry.c.value, "$.tagId").in_(_distinct(wanted.tag_ids)))
-    return [proposed]
-
-
-def _distinct(tag_ids: Collection[str]) -> list[str]:
-    return sorted(set(tag_ids))
-
-
-def _listed(iteration_id: str, wanted: SuggestionQuery) -> str:
+def _name(iteration_id: str, wanted: SuggestionQuery) -> str:
     """Names the list that `wanted` is a page of: all but the size and the place of the page."""
-    parts = (iteration_id, wanted.order_by, _distinct(wanted.tag_ids), wanted.threshold)
+    parts = (iteration_id, wanted.order_by, sorted(set(wanted.tag_ids)), wanted.threshold)
     return orjson.dumps(("suggestions", *parts)).decode()
 
 
 def _no_image(image_id: str) -> ServiceError:
     return ServiceError("NotFoundImage", f"Image not found: {image_id}")
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("BadRequestPredictionInvalidQueryParameters", message)

@@ -1,14 +1,14 @@
 """Blobs that nobody refers to, any more or yet."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from sqlalchemy import exists, select
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from emulator.core.context import Context
-from emulator.store.tables import Image, Iteration, StoredPrediction
+from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 from emulator.vision.feature_cache import forget
 
 # Names looked up while writers wait.
@@ -32,6 +32,12 @@ def end(context: Context) -> None:
     (context.folder / _MARK).unlink(missing_ok=True)
 
 
+def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
+    """The blobs of the exports of iterations, which are about to be deleted."""
+    statement = select(col(Export.blob)).where(col(Export.iteration_id).in_(iteration_ids))
+    return {blob for blob in session.scalars(statement) if blob}
+
+
 def sweep_all(context: Context) -> None:
     """Delete every blob to which no row refers: what a process left that was killed between blob and row."""
     names = iter(context.blobs.names())
@@ -48,7 +54,13 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
     names = set(names)
     if not names:
         return
-    references = (Image.blob, StoredPrediction.blob, Iteration.model_blob, Iteration.evaluation_blob)
+    references = (
+        Image.blob,
+        StoredPrediction.blob,
+        Iteration.model_blob,
+        Iteration.evaluation_blob,
+        Export.blob,
+    )
     unused = []
     with context.database.write() as session:
         for name in names:
@@ -56,3 +68,4 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
                 context.blobs.delete(name)
                 unused.append(name)
     forget(context.feature_cache, unused)
+    context.models.forget(unused)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, finding
+from emulator.core import domains, finding, notifications
 from emulator.core.iterations import COMPLETED, FAILED
 from emulator.core.job_threads import ATTEMPTS, JobThread
 from emulator.core.regions import holds_regions
@@ -74,27 +74,8 @@ class TrainingRuns(JobThread):
     def _work_folder(self) -> Path:
         return self._context.folder / "training"
 
-    def run_next(self) -> bool:
-        """Carry out the oldest training; False when there is none, or when it has to wait."""
-        try:
-            run = self._claim()
-        except StorageFull:
-            _log.error("The disk is full: no training can begin.")
-            self._postponed = True
-            return False
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("The next training could not be prepared")
-            self._postponed = True
-            return False
-        if run is None:
-            return False
-        try:
-            self._carry_out_or_fail(run)
-        except Exception:  # noqa: BLE001  (likewise)
-            _log.exception("How the training of iteration %s ended could not be noted", run.iteration_id)
-            self._postponed = True
-            return False
-        return True
+    def ended(self) -> None:
+        self._context.notifications.notify()
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
@@ -226,6 +207,7 @@ class TrainingRuns(JobThread):
                 iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
                 session.add(iteration)
                 session.delete(job)
+                notifications.note_training(self._context, session, iteration)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
 
@@ -236,3 +218,4 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
     iteration.last_modified = context.clock.now()
     session.add(iteration)
     session.delete(job)
+    notifications.note_training(context, session, iteration)

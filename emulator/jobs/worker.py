@@ -88,12 +88,20 @@ class WorkerExecutor(Executor):
 
     `initializer` is called in every new child before its first job; it must be picklable. `nice` lowers the
     child's priority, so that the server keeps answering (on Windows any positive value means "below normal").
-    Making one of these starts nothing. All methods may be called from any thread.
+    A child without work for `idle_seconds` is ended; with None it stays. Making one of these starts nothing.
+    All methods may be called from any thread.
     """
 
-    def __init__(self, *, initializer: Callable[[], None] | None = None, nice: int = 5) -> None:
+    def __init__(
+        self,
+        *,
+        initializer: Callable[[], None] | None = None,
+        nice: int = 5,
+        idle_seconds: float | None = None,
+    ) -> None:
         self._initializer = None if initializer is None else pack_call(initializer, (), {})
         self._nice = nice
+        self._idle_seconds = idle_seconds
         self._changed = threading.Condition()
         # All below is guarded by `_changed`.
         self._waiting: deque[JobFuture[Any]] = deque()
@@ -199,10 +207,18 @@ class WorkerExecutor(Executor):
         """The thread: everything that waits for the child waits here, and only here is a child buried."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._warm_up_wanted or self._waiting)
+                idle_child = self._child
+                in_time = self._changed.wait_for(
+                    lambda: self._closed or self._warm_up_wanted or self._waiting,
+                    None if idle_child is None else self._idle_seconds,
+                )
                 self._warm_up_wanted = False
                 if self._closed:
                     break
+            if not in_time and idle_child is not None:
+                idle_child.kill()
+                self._bury(idle_child)
+                continue
             child: WorkerProcess | WorkerDied
             try:
                 child = self._ready_child()

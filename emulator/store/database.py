@@ -1,7 +1,7 @@
 """SQLite through SQLModel: one writer at a time, many readers, nothing answered before it is durable."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from sqlmodel import Session, SQLModel
 from emulator.store import tables  # noqa: F401  (declares the tables)
 
 # The newest migration in `migrations/versions`; a test keeps the two together.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
+_COMMITTED = "functions to call when committed"
 
 
 class StorageFull(Exception):
@@ -67,6 +68,8 @@ class Database:
                 yield session
                 session.commit()
                 self.commits += 1
+                for function in session.info.get(_COMMITTED, ()):
+                    function()
             except OperationalError as error:
                 session.rollback()
                 if "full" in str(error.orig) or "disk I/O" in str(error.orig):
@@ -93,6 +96,11 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def when_committed(session: Session, function: Callable[[], None]) -> None:
+    """Call `function` when the writing `session` has been committed, before anybody else writes."""
+    session.info.setdefault(_COMMITTED, []).append(function)
 
 
 def _configure(connection: Any, _record: Any) -> None:

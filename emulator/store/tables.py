@@ -68,8 +68,11 @@ class Project(SQLModel, table=True):
     # Counted with every change, so that no count of the workspace ever walks the images.
     image_count: int = 0
     tagged_count: int = 0
-    # Raised when metadata of images change, which is no change to train on.
+    # Raised when metadata of images change, which lists depend on but no training.
     metadata_revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # Of Azure Storage, with their signatures: where copies of exports and notifications go.
+    export_model_container_uri: str | None = None
+    notification_queue_uri: str | None = None
 
 
 class Tag(SQLModel, table=True):
@@ -212,10 +215,36 @@ class Iteration(SQLModel, table=True):
     evaluation_blob: str | None = None
 
 
+class Export(SQLModel, table=True):
+    """An iteration's model in the form that a platform needs: asked for, there, or failed.
+
+    flavor: "" where none was asked for. exporter: `exports.EXPORTER` of the program that wrote it. suffix: of
+    the file's name, with its dot. size: in bytes. failure: why it failed, for a person.
+    """
+
+    __table_args__ = (
+        Index("ix_export_unique", "iteration_id", "platform", "flavor", unique=True),
+        Index("ix_export_blob", "blob"),
+    )
+
+    id: str = Field(primary_key=True)
+    iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
+    platform: str
+    flavor: str
+    status: str
+    created: datetime = _moment()
+    exporter: int
+    blob: str | None = None
+    suffix: str | None = None
+    size: int | None = None
+    failure: str | None = None
+
+
 class Job(SQLModel, table=True):
     """Long work that must survive. Gone when it has ended either way.
 
-    kind: ``training`` (of `iteration_id`) or ``import`` (into `project_id`, `details` says from where).
+    kind: ``training`` (of `iteration_id`), ``import`` (into `project_id`, `details` says from where),
+    ``export`` (of `iteration_id`, `details` names the export) or ``notification`` (of `project_id`).
     """
 
     id: str = Field(primary_key=True)

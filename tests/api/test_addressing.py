@@ -2,7 +2,6 @@
 
 import pytest
 
-from emulator.api.calls import HANDLERS
 from tests.harness import (
     NOWHERE,
     PREDICTION_KEY,
@@ -144,15 +143,6 @@ def test_operations_exist_from_their_version_on(
     project = service.project()
     response = service.send("GET", project + path, version=version)
     assert response.status_code == (200 if exists else 404)
-
-
-def test_an_operation_that_is_not_there_yet_says_so_in_the_services_shape(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(HANDLERS, "GetDomains")
-    status, code, message = service.refused("GET", "/domains")
-    assert (status, code) == (400, "BadRequestNotSupported")
-    assert "GetDomains" in message
 
 
 # --- keys ---------------------------------------------------------------------------------------------------

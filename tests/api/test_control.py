@@ -17,14 +17,14 @@ from tests.harness import (
 )
 
 RESET = "/_emulator/reset"
-NAMES = ("database", "disk", "trainings", "imports")
+NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications")
 
 
 @pytest.fixture
 def started(service: Service) -> Service:
-    """The service with the threads that carry out trainings and imports, as in a live server."""
-    service.context.training_runs.start()
-    service.context.project_imports.start()
+    """The service with the threads that carry out jobs, as in a live server."""
+    for thread in service.app._threads:
+        thread.start()
     return service
 
 
@@ -40,8 +40,8 @@ def test_ready(started: Service) -> None:
 def test_not_ready_says_why(service: Service) -> None:
     answer = expect(service.request("GET", "/_emulator/health/ready", key=None), 503)
     assert answer["status"] == "not ready"
-    assert "not running" in answer["checks"]["trainings"]
-    assert "not running" in answer["checks"]["imports"]
+    for name in ("trainings", "exports", "imports", "notifications"):
+        assert "not running" in answer["checks"][name]
     assert answer["checks"]["database"] == "ok"
 
 

@@ -8,14 +8,21 @@ from .sdk_claims import Claims
 Schema = dict[str, Any]
 
 _BOUNDS = {"minimum": "minimum", "maximum": "maximum", "minItems": "min_items", "maxItems": "max_items"}
-_SIMPLE = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
+
+# How the clients of a language call the simple types; by type, or by format where that has a name of its own.
+PYTHON = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
+JAVASCRIPT = {"integer": "number", "number": "number", "boolean": "bool", "string": "str", "uuid": "uuid"}
 
 
 class DocumentClaims:
-    """Reads one rendered document of the training or the prediction API."""
+    """Reads one rendered document of the training or the prediction API.
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    `words`: PYTHON or JAVASCRIPT, the language in whose words types are claimed.
+    """
+
+    def __init__(self, document: dict[str, Any], words: dict[str, str] = PYTHON) -> None:
         self.document = document
+        self.words = words
         self.schemas: dict[str, Schema] = document["components"]["schemas"]
 
     def claims(self) -> Claims:
@@ -163,4 +170,4 @@ class DocumentClaims:
             return "iso-8601"
         if schema.get("contentEncoding") == "base64":
             return "bytearray"
-        return _SIMPLE[kind]
+        return self.words.get(schema.get("format", ""), self.words[kind])

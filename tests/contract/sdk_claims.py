@@ -1,12 +1,16 @@
-"""What the installed official Python SDK says about the contract, as flat claims: {"subject": value}.
+"""What an installed official Python SDK says about the contract, as flat claims: {"subject": value}.
 
 Operations are read from the source of the generated client, models from their maps. `document_claims.py`
 derives the same subjects from a rendered document; where the two differ, one of them is wrong.
+
+As a program, ``python -m tests.contract.sdk_claims``, it prints what the SDK that comes first on the path
+says: for "training" and "prediction" the client's address and its claims, as JSON.
 """
 
 import ast
 import enum
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -42,6 +46,11 @@ def claims(mixin: type, models: ModuleType) -> Claims:
 def pascal(name: str) -> str:
     """`create_images_from_urls` as the contract names the operation."""
     return "".join(word.capitalize() for word in name.split("_"))
+
+
+def pascal_from_camel(name: str) -> str:
+    """`createImagesFromUrls` as the contract names the operation."""
+    return name[0].upper() + name[1:]
 
 
 def _operation(name: str, function: Any) -> Claims:
@@ -169,3 +178,28 @@ def _writable(shape: Any) -> list[tuple[str, dict[str, str]]]:
         for field, entry in shape._attribute_map.items()
         if not shape._validation.get(field, {}).get("readonly")
     ]
+
+
+def main() -> None:
+    from azure.cognitiveservices.vision.customvision import prediction, training
+    from azure.cognitiveservices.vision.customvision.prediction import models as prediction_models
+    from azure.cognitiveservices.vision.customvision.training import models as training_models
+
+    from tests.sdk.clients import make_client
+
+    clients = {
+        "training": (training.CustomVisionTrainingClient, training_models),
+        "prediction": (prediction.CustomVisionPredictionClient, prediction_models),
+    }
+    said = {
+        api: {
+            "address": make_client(kind, api, "http://127.0.0.1:1", "key").config.base_url,
+            "claims": claims(kind, models),
+        }
+        for api, (kind, models) in clients.items()
+    }
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

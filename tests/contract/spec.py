@@ -76,7 +76,13 @@ class Operation:
 
 
 class ContractValidator:
-    """Judges answers. Documents and validators are compiled once and kept for the whole process."""
+    """Judges answers. Documents and validators are compiled once and kept for the whole process.
+
+    `kept` is told the API, its version and the operation of each successful answer that keeps the contract.
+    """
+
+    def __init__(self, kept: Callable[[str, str, str], None] = lambda api, version, operation: None) -> None:
+        self._kept = kept
 
     _API = re.compile(r"/+customvision/v([^/]+)/(training|prediction)(/.*)?", re.IGNORECASE)
 
@@ -102,12 +108,13 @@ class ContractValidator:
         lower = {name.lower(): value for name, value in headers.items()}
         api = self._API.fullmatch(path)
         operations: tuple[Operation, ...] = ()
+        version = None
         if api:
             version = _served(api[2].lower(), api[1])
             if version is not None:
                 operations = _operations(api[2].lower(), version)
             path = (api[3] or "").rstrip("/")
-        elif path.startswith(("/_emulator/", "/prjexp-", "/i-", "/predictionimages/")):
+        elif path.startswith(("/_emulator/", "/m-", "/prjexp-", "/i-", "/predictionimages/")):
             operations = _operations("emulator", VERSIONS["emulator"][-1])
         else:
             return []
@@ -117,6 +124,8 @@ class ContractValidator:
         else:
             label = f"{operation.name}: {label}"
             problems = list(_judge(operation, status, lower, body, bool(api), request_id))
+            if api and version is not None and status < 400 and not problems:
+                self._kept(api[2].lower(), version, operation.name)
         return [f"{label}: {problem}" for problem in problems]
 
 
@@ -144,6 +153,11 @@ def _served(api: str, version: str) -> str | None:
     number = (int(match[1]), int(match[2] or 0))
     older = [name for name in known if tuple(map(int, name.partition("-")[0].split("."))) <= number]
     return older[-1] if older else known[0]
+
+
+def operations_of(api: str, version: str) -> set[str]:
+    """The names of the operations that a version of an API has."""
+    return {operation.name for operation in _operations(api, version)}
 
 
 @cache

@@ -1,75 +1,84 @@
-"""First link of the chain: the installed official Python SDK and api_spec/ say the same.
+"""First link of the chain: the installed official SDKs and api_spec/ say the same.
 
-The SDK speaks Training 3.4-preview and Prediction 3.1. Every operation, path, parameter, bound, default, enum
-value, accepted status, model field and mark is compared, both ways.
+Every operation, path, parameter, bound, default, enum value, accepted status, model field and mark that a
+version of the Python or of the JavaScript SDK has is compared with the document of the version that it
+speaks, both ways.
 """
 
+import json
+import os
+import subprocess
+from functools import cache
 from typing import Any
 
 import pytest
-from azure.cognitiveservices.vision.customvision import prediction, training
-from azure.cognitiveservices.vision.customvision.prediction import models as prediction_models
-from azure.cognitiveservices.vision.customvision.training import models as training_models
-from msrest.authentication import ApiKeyCredentials
 
-from .document_claims import DocumentClaims
-from .sdk_claims import Claims, claims
+from tests.sdk.installed import CURRENT, NEWEST_JAVASCRIPT, SDKS, Sdk, command
+
+from .agreement import assert_agreement, differences
+from .document_claims import JAVASCRIPT, PYTHON, DocumentClaims
+from .javascript_claims import JavaScriptClaims
+from .sdk_claims import Claims
 from .spec import render
 
-# The document knows more than clients do of these: a field that answers always hold, defaults of the service.
-ONLY_IN_DOCUMENT = (" present", " default")
-
-
-def differences(sdk: Claims, document: Claims) -> list[str]:
-    """One line for each claim that only one side makes, or that they make differently."""
-    lines = []
-    for subject in sorted(sdk.keys() | document.keys()):
-        if subject not in document:
-            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec nothing")
-        elif subject not in sdk:
-            if not subject.endswith(ONLY_IN_DOCUMENT):
-                lines.append(f"{subject}: api_spec says {document[subject]!r}, the SDK nothing")
-        elif sdk[subject] != document[subject]:
-            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec {document[subject]!r}")
-    return lines
-
-
-CLIENTS = {
-    "training": (training.CustomVisionTrainingClient, training_models, "3.4-preview"),
-    "prediction": (prediction.CustomVisionPredictionClient, prediction_models, "3.1"),
+APIS = ("training", "prediction")
+# How many operations and models each version of each API has: a reader that overlooks something would make
+# the comparison pass too easily.
+EXTENT = {
+    ("training", "3.0"): (43, 39),
+    ("training", "3.2"): (48, 47),
+    ("training", "3.3"): (52, 49),
+    ("training", "3.4-preview"): (52, 52),
+    ("prediction", "3.0"): (8, 5),
+    ("prediction", "3.1"): (8, 5),
 }
+by_sdk = pytest.mark.parametrize("sdk", SDKS, ids=str)
+by_api = pytest.mark.parametrize("api", APIS)
 
 
-def sdk_claims(api: str) -> Claims:
-    client, models, _ = CLIENTS[api]
-    return claims(client, models)
+@cache
+def said(sdk: Sdk) -> Any:
+    """What a process that has this SDK says about it, by API."""
+    program = "contract.sdk_claims" if sdk.language == "Python" else "claims"
+    line, environment = command(sdk, program)
+    ended = subprocess.run(
+        line, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
-def document_claims(api: str) -> Claims:
-    return DocumentClaims(render(api, CLIENTS[api][2])).claims()
+def sdk_claims(sdk: Sdk, api: str) -> Claims:
+    if sdk.language == "JavaScript":
+        return JavaScriptClaims(said(sdk)[api]).claims()
+    claims: Claims = said(sdk)[api]["claims"]
+    return claims
 
 
-@pytest.mark.parametrize("api", CLIENTS)
-def test_the_sdk_speaks_the_version_that_is_compared(api: str) -> None:
-    make_client: Any
-    make_client, _, version = CLIENTS[api]
-    make_credentials: Any = ApiKeyCredentials
-    with make_client("http://127.0.0.1:1", make_credentials(in_headers={"Training-Key": "0"})) as client:
-        assert client.config.base_url == f"{{Endpoint}}/customvision/v{version}/{api}"
+def document_claims(sdk: Sdk, api: str) -> Claims:
+    words = PYTHON if sdk.language == "Python" else JAVASCRIPT
+    return DocumentClaims(render(api, sdk.speaks(api)), words).claims()
 
 
-@pytest.mark.parametrize("api", CLIENTS)
-def test_sdk_and_document_agree(api: str) -> None:
-    found = differences(sdk_claims(api), document_claims(api))
-    assert not found, "\n".join(["", *found])
+@by_api
+@by_sdk
+def test_the_sdk_speaks_the_version_that_is_compared(sdk: Sdk, api: str) -> None:
+    assert said(sdk)[api]["address"] == f"{{Endpoint}}/customvision/v{sdk.speaks(api)}/{api}"
 
 
-@pytest.mark.parametrize(("api", "operations", "models"), [("training", 52, 52), ("prediction", 8, 5)])
-def test_the_sdk_is_read_completely(api: str, operations: int, models: int) -> None:
-    """A reader that overlooks something would make the comparison pass too easily."""
-    found = sdk_claims(api)
-    assert len([value for value in found.values() if str(value).split(" ")[0] in METHODS]) == operations
-    assert len({subject.split(".")[0] for subject in found if "." in subject.split(" ")[0]}) == models
+@by_api
+@by_sdk
+def test_sdk_and_document_agree(sdk: Sdk, api: str) -> None:
+    assert_agreement(api, sdk.speaks(api), sdk_claims(sdk, api), document_claims(sdk, api))
+
+
+@by_api
+@by_sdk
+def test_the_sdk_is_read_completely(sdk: Sdk, api: str) -> None:
+    found = sdk_claims(sdk, api)
+    operations = [subject for subject, value in found.items() if str(value).split(" ")[0] in METHODS]
+    models = {subject.split(".")[0] for subject in found if "." in subject.split(" ")[0]}
+    assert (len(operations), len(models)) == EXTENT[api, sdk.speaks(api)]
 
 
 METHODS = ("GET", "POST", "PATCH", "DELETE")
@@ -144,5 +153,14 @@ def _other_type(document: dict[str, Any]) -> None:
 def test_a_difference_is_one_readable_line(damage: Any, line: str) -> None:
     document = render("training", "3.4-preview")
     damage(document)
-    found = differences(sdk_claims("training"), DocumentClaims(document).claims())
+    [sdk] = (sdk for sdk in SDKS if sdk.version == CURRENT)
+    found = differences(sdk_claims(sdk, "training"), DocumentClaims(document).claims())
     assert any(entry.startswith(line) for entry in found), "\n".join(found)
+
+
+def test_the_javascript_sdk_tells_ids_from_other_text() -> None:
+    document = render("training", "3.4-preview")
+    document["components"]["schemas"]["Tag"]["properties"]["id"] = {"type": "string", "readOnly": True}
+    [sdk] = (sdk for sdk in SDKS if sdk.version == NEWEST_JAVASCRIPT)
+    found = differences(sdk_claims(sdk, "training"), DocumentClaims(document, JAVASCRIPT).claims())
+    assert found == ["Tag.id: the SDK says 'uuid', api_spec 'str'"]

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import emulator
+from emulator.api import routes  # noqa: F401  (hangs the handlers on their operations)
+from emulator.api.calls import HANDLERS
+from emulator.contract import exports
 from emulator.contract.error_codes import ERROR_CODES, code_for, http_status
 from emulator.contract.identifiers import guid
 from emulator.contract.operations import OPERATIONS
@@ -34,9 +37,21 @@ def test_operations_of_a_version_are_those_of_the_contract(version: Version) -> 
     assert ours == documented
 
 
+def test_every_operation_has_a_handler() -> None:
+    assert set(HANDLERS) == {operation.name for operation in OPERATIONS}
+
+
 def test_versions_are_those_of_the_contract() -> None:
     ours = {api: tuple(version.name for version in versions) for api, versions in VERSIONS.items()}
     assert ours == {api: names for api, names in spec.VERSIONS.items() if api != "emulator"}
+
+
+@pytest.mark.parametrize("version", VERSIONS["training"], ids=str)
+def test_platforms_and_flavors_of_a_version_are_those_of_the_contract(version: Version) -> None:
+    schemas = spec.render("training", version.name)["components"]["schemas"]
+    assert exports.platforms(version) == tuple(schemas["ExportPlatform"]["enum"])
+    listed = (*schemas["ExportFlavor"]["enum"], *schemas["UnlistedExportFlavor"]["enum"])
+    assert exports.flavors(version) == listed
 
 
 def codes_of(version: Version) -> set[str]:

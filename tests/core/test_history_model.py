@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from emulator.core import image_lists, tags
+from emulator.core.image_filters import Comparison
 from emulator.core.image_lists import Filter
-from tests.harness import Service, expect, files_body, picture, test_settings
+from tests.harness import NOWHERE, Service, expect, files_body, picture, test_settings
 
 # Few, so that the same bytes come again.
 CONTENTS = [picture(number, colour, size=(16, 12)) for colour in ("red", "blue") for number in range(12)]
@@ -49,6 +50,8 @@ class History(RuleBasedStateMachine):
         self.now = Workspace()
         self.then: dict[str, Workspace] = {}
         self.tags_made = 0
+        # Metadata are no part of what is frozen: every view shows those of now.
+        self.kinds: dict[str, str] = {}
 
     def teardown(self) -> None:
         self.service.end()
@@ -80,6 +83,14 @@ class History(RuleBasedStateMachine):
             assert known.setdefault(number, image) == image
             self.now.images.setdefault(image, set()).update(tags)
             self.now.contents[image] = number
+
+    @rule(numbers=some_numbers, kind=st.sampled_from("ab"))
+    def describe(self, numbers: list[int], kind: str) -> None:
+        images = self.pick(self.now.images, numbers)
+        if images:
+            parameters = {"imageIds": ",".join(images)}
+            self.service.post(f"{self.project}/images/metadata", params=parameters, json={"kind": kind})
+            self.kinds |= dict.fromkeys(images, kind)
 
     @rule()
     def create_tag(self) -> None:
@@ -192,11 +203,16 @@ class History(RuleBasedStateMachine):
         untagged = [image for image, tags in workspace.images.items() if not tags]
         some_tag = workspace.tags[-1]
         bearers = [image for image, tags in workspace.images.items() if some_tag in tags]
+        kind_a = [image for image in workspace.images if self.kinds.get(image) == "a"]
         for chosen, expected in (
             (Filter(), list(workspace.images)),
             (Filter("Tagged"), tagged),
             (Filter("Untagged"), untagged),
             (Filter(tag_ids=(some_tag,)), bearers),
+            (Filter("Tagged", (some_tag, NOWHERE)), bearers),
+            (Filter("Untagged", (some_tag,)), []),
+            (Filter(metadata=Comparison("kind", "a")), kind_a),
+            (Filter("Tagged", (), Comparison("kind", "a")), [image for image in kind_a if image in tagged]),
         ):
             shown = image_lists.list_page(context, project, iteration, chosen, take=256, skip=0)
             assert [item.image.id for item in shown] == expected[::-1]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from emulator.core import image_filters
 from emulator.core.errors import ServiceError
 from emulator.core.image_filters import DEEPEST, LONGEST, MOST_COMPARISONS, Comparison, parse
+from emulator.core.positions import PositionCache
 from tests.harness import (
     PATIENCE_SECONDS,
     TRAINING_KEY,
@@ -201,6 +202,34 @@ def test_what_has_changed_is_found_at_once(shops: tuple[Service, str, dict[str, 
     assert listed(service, project, text, orderBy="Oldest") == [ids["north"][0], *ids["south"]]
     service.delete(f"{project}/images", params={"imageIds": ids["south"][0]})
     assert len(listed(service, project, text)) == 3
+
+
+def test_after_a_change_only_its_images_are_looked_at(
+    shops: tuple[Service, str, dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, project, by_shop = shops
+    shop = next(iter(by_shop))
+    parameters = {"$filter": f"metadata=shop eq '{shop}'"}
+    path = f"{project}/images/count"
+    assert service.get(path, params=parameters) == len(by_shop[shop])
+    looked_at = []
+    get = PositionCache.get
+
+    def spied(self: PositionCache, project_id: str, revision: int, key: Any, read: Any) -> Any:
+        def spied_read(among: Any) -> Any:
+            looked_at.append(None if among is None else len(among))
+            return read(among)
+
+        return get(self, project_id, revision, key, spied_read)
+
+    monkeypatch.setattr(PositionCache, "get", spied)
+    image = by_shop[shop][0]
+    service.post(f"{project}/images/metadata", params={"imageIds": image}, json={"shop": "elsewhere"})
+    assert service.get(path, params=parameters) == len(by_shop[shop]) - 1
+    tag = service.tag(project, "a tag")
+    service.post(f"{project}/images/tags", json={"tags": [{"imageId": image, "tagId": tag}]})
+    assert service.get(path, params=parameters) == len(by_shop[shop]) - 1
+    assert looked_at == [1, 1]
 
 
 @pytest.mark.parametrize("path", ["/images", "/images/count"])

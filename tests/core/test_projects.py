@@ -63,7 +63,7 @@ def test_detection_projects_carry_a_classification_type_too(service: Service) ->
             {"name": "a", "targetExportPlatforms": "CoreML,Toaster"},
             "BadRequestProjectUnsupportedExportPlatform",
         ),
-        ({"name": "a", "notificationQueueUri": "https://x"}, "BadRequestNotSupported"),
+        ({"name": "a", "notificationQueueUri": "https://x"}, "BadRequestInvalidUri"),
     ],
 )
 def test_what_no_project_can_be_made_of(service: Service, parameters: dict[str, str], code: str) -> None:

@@ -1,94 +1,17 @@
-"""Stored predictions: queries and their pages, their pictures, deletion, and images made from them."""
+"""Stored predictions: what an answer shows, what is found, what is refused, deleting."""
 
-import base64
-import json
-import tempfile
-from datetime import timedelta
 from io import BytesIO
-from itertools import chain
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from emulator.core.stored_predictions import ORDERS, uncertainty
-from emulator.store.tables import StoredPrediction
-from tests.harness import NOWHERE, Service, expect, picture, refusal, test_settings
-
-INVALID = "BadRequestPredictionInvalidQueryParameters"
-NO_BLOB = "0" * 64
-GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
-
-
-def query(service: Service, project: str, **body: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = service.post(f"{project}/predictions/query", json=body)
-    return answer
-
-
-def found(service: Service, project: str, **body: Any) -> list[str]:
-    return [item["id"] for item in query(service, project, **body)["results"]]
-
-
-def refused_query(service: Service, project: str, **body: Any) -> tuple[int, str]:
-    return service.refused("POST", f"{project}/predictions/query", json=body)[:2]
-
-
-def pages(service: Service, project: str, **body: Any) -> list[list[str]]:
-    """The ids of all pages; each query is the token of the answer before."""
-    listed, token = [], body
-    while True:
-        answer = query(service, project, **token)
-        listed.append([item["id"] for item in answer["results"]])
-        token = answer["token"]
-        if token["continuation"] is None:
-            return listed
-
-
-class Predicted:
-    """A trained, published project and predictions made with it."""
-
-    def __init__(self, service: Service, **parameters: str) -> None:
-        self.service = service
-        self.project, self.red, self.blue = service.trainable(**parameters)
-        self.iteration = service.train(self.project)
-        self.address = service.publish(self.iteration)
-        self.number = 100
-
-    def predict(self, colour: str = "red", **parameters: str) -> str:
-        """The id of a prediction, a second after the one before."""
-        self.service.clock.advance(seconds=1)
-        self.number += 1
-        response = self.service.predict(self.address, picture(self.number, colour), params=parameters)
-        return str(expect(response)["id"])
-
-
-@pytest.fixture
-def predicted(service: Service) -> Predicted:
-    return Predicted(service)
-
-
-def insert(service: Service, project: str, rows: list[dict[str, Any]]) -> list[str]:
-    """Stored predictions as a prediction would leave them, without their pictures; their ids."""
-    ids = [service.context.ids.new() for _ in rows]
-    with service.context.database.write() as session:
-        for prediction_id, row in zip(ids, rows, strict=True):
-            values = {
-                "id": prediction_id,
-                "project_id": project.rpartition("/")[2],
-                "iteration_id": NOWHERE,
-                "created": service.clock.now(),
-                "blob": NO_BLOB,
-                "predictions": [],
-                "domain_id": GENERAL,
-            }
-            session.add(StoredPrediction(**(values | row)))
-    return ids
-
+from emulator.core.stored_predictions import uncertainty
+from tests.core.predicting import GENERAL, INVALID, Predicted, fetch, found, query, refused_query
+from tests.harness import NOWHERE, Service, expect, picture, refusal
 
 # --- the shape of an answer ---------------------------------------------------------------------------------
 
@@ -152,11 +75,6 @@ def test_a_domain_is_that_of_the_model(predicted: Predicted) -> None:
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
-
-
-def fetch(service: Service, uri: str) -> httpx.Response:
-    parts = urlsplit(uri)
-    return service.request("GET", f"{parts.path}?{parts.query}", key=None)
 
 
 def test_pictures_are_fetched_without_a_key(predicted: Predicted) -> None:
@@ -312,119 +230,6 @@ def test_quick_tests_are_found_too_and_other_projects_are_not(predicted: Predict
     assert found(service, other.project) == [made]
 
 
-# --- pages --------------------------------------------------------------------------------------------------
-
-
-def test_pages_follow_each_other(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    made = [predicted.predict() for _ in range(5)]
-    newest = made[::-1]
-    assert pages(service, project, maxCount=2) == [newest[:2], newest[2:4], newest[4:]]
-    assert pages(service, project, maxCount=5) == [newest]
-    # The size of a page may change on the way.
-    token = query(service, project, maxCount=1)["token"]
-    assert found(service, project, **(token | {"maxCount": 3})) == newest[1:4]
-
-
-def test_what_comes_and_goes_between_pages(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    made = [predicted.predict() for _ in range(6)]
-    newest, oldest = (query(service, project, maxCount=2, orderBy=order)["token"] for order in ORDERS[:2])
-    service.delete(f"{project}/predictions", params={"ids": f"{made[5]},{made[4]},{made[1]}"})
-    later = predicted.predict()
-    assert found(service, project, **newest) == [made[3], made[2]]
-    token = query(service, project, **oldest)["token"]
-    assert found(service, project, **oldest) + found(service, project, **token) == [made[2], made[3], later]
-
-
-def test_pages_go_on_after_a_restart(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    made = [predicted.predict() for _ in range(2)]
-    token = query(service, project, maxCount=1)["token"]
-    service.restart()
-    assert found(service, project, **token) == [made[0]]
-
-
-def test_without_a_size_a_page_has_fifty(service: Service) -> None:
-    project = service.project()
-    insert(service, project, [{}] * 60)
-    assert [len(page) for page in pages(service, project)] == [50, 10]
-    assert [len(page) for page in pages(service, project, maxCount=256)] == [60]
-
-
-rows = st.lists(
-    st.fixed_dictionaries(
-        {
-            "seconds": st.integers(0, 5),
-            "uncertainty": st.sampled_from([0.0, 0.1, 1 / 3, 0.9999999, 1.0]),
-            "probability": st.sampled_from([0.0, 0.25, 0.5, 1.0]),
-            "application": st.sampled_from([None, "a", "b"]),
-        }
-    ),
-    max_size=20,
-)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    rows=rows,
-    order=st.sampled_from(ORDERS),
-    size=st.integers(1, 7),
-    application=st.sampled_from([None, "a"]),
-    bounds=st.sampled_from([None, (0.0, 0.25), (0.5, 1.0)]),
-    start=st.one_of(st.none(), st.integers(0, 5)),
-)
-def test_pages_partition_the_list_in_order(
-    shared: Service,
-    rows: list[dict[str, Any]],
-    order: str,
-    size: int,
-    application: str | None,
-    bounds: tuple[float, float] | None,
-    start: int | None,
-) -> None:
-    service = shared
-    project, tag = service.project(), NOWHERE
-    epoch = service.clock.now()
-    stored = []
-    for number, row in enumerate(rows):
-        # Some moments are the same, and some differ by less than answers show.
-        created = epoch + timedelta(seconds=row["seconds"], microseconds=number % 3)
-        entry = {"tagId": tag, "tagName": "x", "tagType": "Regular", "probability": row["probability"]}
-        stored.append(
-            {
-                "created": created,
-                "uncertainty": row["uncertainty"],
-                "application": row["application"],
-                "predictions": [entry],
-            }
-        )
-    ids = insert(service, project, stored)
-    wanted: dict[str, Any] = {"orderBy": order, "maxCount": size, "application": application}
-    matching = [number for number in range(len(rows)) if application in (None, rows[number]["application"])]
-    if bounds is not None:
-        wanted["tags"] = [{"id": tag, "minThreshold": bounds[0], "maxThreshold": bounds[1]}]
-        matching = [number for number in matching if bounds[0] <= rows[number]["probability"] <= bounds[1]]
-    if start is not None:
-        wanted["startTime"] = (epoch + timedelta(seconds=start)).isoformat()
-        matching = [number for number in matching if rows[number]["seconds"] >= start]
-    key = "uncertainty" if order == "Suggested" else "created"
-    matching.sort(key=lambda number: (stored[number][key], number), reverse=order != "Oldest")
-    listed = pages(service, project, **wanted)
-    assert list(chain.from_iterable(listed)) == [ids[number] for number in matching]
-    assert all(len(page) == size for page in listed[:-1])
-    assert listed[-1] or len(listed) == 1
-
-
-@pytest.fixture(scope="module")
-def shared() -> Any:
-    """One service for all examples of a property, each in a project of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        service = Service(test_settings(Path(folder)))
-        yield service
-        service.end()
-
-
 # --- queries that are refused -------------------------------------------------------------------------------
 
 
@@ -483,53 +288,6 @@ def test_names_of_applications_are_checked_when_predicting(predicted: Predicted)
     assert refusal(response)[:2] == (400, "BadRequestPredictionInvalidApplicationName")
 
 
-@pytest.fixture
-def token(service: Service) -> tuple[str, dict[str, Any]]:
-    """A project with two predictions, and the token of the first page of one."""
-    project = service.project()
-    insert(service, project, [{}] * 2)
-    return project, query(service, project, maxCount=1)["token"]
-
-
-def test_a_continuation_is_for_its_own_list_alone(service: Service, token: tuple[str, Any]) -> None:
-    project, given = token
-    other = service.project()
-    insert(service, other, [{}] * 2)
-    assert refused_query(service, other, **given) == (400, INVALID)
-    for change in (
-        {"orderBy": "Oldest"},
-        {"orderBy": "Suggested"},
-        {"application": "x"},
-        {"iterationId": NOWHERE},
-        {"startTime": "2026-01-01"},
-        {"tags": [{"id": NOWHERE}]},
-    ):
-        assert refused_query(service, project, **(given | change)) == (400, INVALID)
-    assert len(found(service, project, **given)) == 1
-
-
-def test_a_forged_continuation_is_refused(service: Service, token: tuple[str, Any]) -> None:
-    project, given = token
-    text = given["continuation"]
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    expires, position = json.loads(data[16:])
-    for content in ([expires + 1, position], [expires, [position[0], position[1] - 1]], []):
-        forged = base64.urlsafe_b64encode(data[:16] + json.dumps(content).encode()).decode().rstrip("=")
-        assert refused_query(service, project, **(given | {"continuation": forged})) == (400, INVALID)
-    for number in range(len(text)):
-        forged = text[:number] + ("A" if text[number] != "A" else "B") + text[number + 1 :]
-        if base64.urlsafe_b64decode(forged + "=" * (-len(forged) % 4)) != data:
-            assert refused_query(service, project, **(given | {"continuation": forged})) == (400, INVALID)
-
-
-def test_a_stale_continuation_is_refused(service: Service, token: tuple[str, Any]) -> None:
-    project, given = token
-    service.clock.advance(hours=23)
-    assert len(found(service, project, **given)) == 1
-    service.clock.advance(hours=2)
-    assert refused_query(service, project, **given) == (400, INVALID)
-
-
 # --- deleting -----------------------------------------------------------------------------------------------
 
 
@@ -557,111 +315,3 @@ def test_deletions_that_are_refused(predicted: Predicted) -> None:
     assert service.refused("DELETE", f"{project}/predictions")[1] == "BadRequestPredictionIdsMissing"
     service.delete(f"{service.project()}/predictions", params={"ids": made})
     assert found(service, project) == [made]
-
-
-# --- images from predictions --------------------------------------------------------------------------------
-
-
-def take(service: Service, project: str, body: Any, version: str = "v3.4-preview") -> httpx.Response:
-    return service.send("POST", f"{project}/images/predictions", json=body, version=version)
-
-
-def test_images_from_predictions(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    green = service.tag(project, "green")
-    first, second, third = (predicted.predict() for _ in range(3))
-    count = service.get(f"{project}/images/count")
-    entries = [{"id": second, "tagIds": [predicted.red]}, {"id": first}]
-    response = take(service, project, {"images": entries[:1], "metadata": {"from": "prediction"}})
-    (item,) = expect(response)["images"]
-    assert (item["sourceUrl"], item["status"]) == (second, "OK")
-    assert item["image"]["id"] != second
-    assert item["image"]["metadata"] == {"from": "prediction"}
-    assert [tag["tagId"] for tag in item["image"]["tags"]] == [predicted.red]
-    (item,) = expect(take(service, project, {"images": entries[1:], "tagIds": [green]}))["images"]
-    assert [tag["tagId"] for tag in item["image"]["tags"]] == [green]
-    assert found(service, project) == [third]
-    assert service.get(f"{project}/images/count") == count + 2
-    newest = service.get(f"{project}/images", params={"take": 1})[0]
-    assert newest["id"] == item["image"]["id"]
-    assert fetch(service, newest["originalImageUri"]).status_code == 200
-    assert service.blobs() == service.referenced_blobs()
-
-
-@pytest.mark.parametrize(("version", "status"), [("v3.0", 200), ("v3.2", 200), ("v3.3", 207)])
-def test_each_fails_for_itself(predicted: Predicted, version: str, status: int) -> None:
-    service, project = predicted.service, predicted.project
-    made, untaken = predicted.predict(), predicted.predict()
-    elsewhere = insert(service, service.project(), [{}])[0]
-    entries = [
-        {"id": NOWHERE},
-        {"id": made},
-        {"id": elsewhere},
-        {"id": untaken, "tagIds": [NOWHERE]},
-    ]
-    summary = expect(take(service, project, {"images": entries}, version), status)
-    assert [item["status"] for item in summary["images"]] == [
-        "ErrorSource",
-        "OK",
-        "ErrorSource",
-        "ErrorUnknown",
-    ]
-    assert summary["isBatchSuccessful"] is False
-    assert [item["image"] is None for item in summary["images"]] == [True, False, True, True]
-    assert found(service, project) == [untaken]
-    assert service.blobs() == service.referenced_blobs() - {NO_BLOB}
-
-
-def test_a_picture_that_the_project_has_is_a_duplicate(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    answer = expect(service.predict(predicted.address, picture(0)))
-    count = service.get(f"{project}/images/count")
-    (item,) = expect(take(service, project, {"images": [{"id": answer["id"]}]}), 207)["images"]
-    assert item["status"] == "OKDuplicate"
-    assert found(service, project) == []
-    assert service.get(f"{project}/images/count") == count
-    assert service.blobs() == service.referenced_blobs()
-
-
-def test_one_prediction_twice_in_a_batch(predicted: Predicted) -> None:
-    made = predicted.predict()
-    response = take(predicted.service, predicted.project, {"images": [{"id": made}, {"id": made}]})
-    first, second = expect(response, 207)["images"]
-    assert (first["status"], second["status"]) == ("OK", "OKDuplicate")
-    assert first["image"]["id"] == second["image"]["id"]
-
-
-def test_one_prediction_taken_by_two_clients_at_once(predicted: Predicted) -> None:
-    service, project = predicted.service, predicted.project
-    made = predicted.predict()
-    count = service.get(f"{project}/images/count")
-    request = (
-        "POST",
-        f"/customvision/v3.4-preview/training{project}/images/predictions",
-        {"json": {"images": [{"id": made}]}},
-    )
-    statuses = [
-        item["status"]
-        for response in service.together(*[(*request[:2], dict(request[2])) for _ in range(4)])
-        for item in response.json()["images"]
-    ]
-    assert statuses.count("OK") == 1
-    assert set(statuses) <= {"OK", "OKDuplicate", "ErrorSource"}
-    assert service.get(f"{project}/images/count") == count + 1
-    assert service.blobs() == service.referenced_blobs()
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({}, "BadRequestImageBatch"),
-        ({"images": []}, "BadRequestImageBatch"),
-        ({"images": [{}]}, "BadRequestImageBatch"),
-        ({"images": [{"id": "x"}]}, "BadRequestImageBatch"),
-        ({"images": [{"id": NOWHERE}] * 65}, "BadRequestExceededBatchSize"),
-        ({"images": [{"id": NOWHERE}], "tagIds": [NOWHERE] * 21}, "BadRequestExceededBatchSize"),
-        ({"images": [{"id": NOWHERE}], "metadata": {"k" * 129: ""}}, "BadRequestImageMetadataKey"),
-    ],
-)
-def test_batches_that_are_refused(service: Service, body: Any, code: str) -> None:
-    assert refusal(take(service, service.project(), body))[:2] == (400, code)

@@ -1,78 +1,18 @@
-"""Suggestions: making them, looking through them page by page, counting them, and how they end."""
+"""Suggestions: making them, and how they end."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from emulator.core import suggestions
 from emulator.core.predictions import uncertainty_of
 from emulator.core.stored_predictions import uncertainty
-from emulator.store.tables import Iteration, Suggestion
+from emulator.store.tables import Iteration
 from tests import detection
-from tests.harness import NOWHERE, Service, expect, picture, pictures, refusal
+from tests.core.suggesting import GENERAL, VERSIONS, Suggesting, best
+from tests.harness import NOWHERE, Service, picture, pictures, refusal
 from tests.standin import DETECTED, WHOLE_PICTURE
-
-INVALID = "BadRequestPredictionInvalidQueryParameters"
-GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
-ASCENDING, DESCENDING = "UncertaintyAscending", "UncertaintyDescending"
-VERSIONS = ("v3.1", "v3.2", "v3.3", "v3.4-preview")
-
-
-class Suggesting:
-    """A trained project of two tags, and images in it that have none."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.project, self.red, self.blue = service.trainable()
-        self.iteration = service.train(self.project).rpartition("/")[2]
-        self.images = service.images(
-            self.project,
-            [picture(100, "red"), picture(101, "green"), picture(102, "blue"), picture(103, "grey")],
-        )
-
-    def send(self, *image_ids: str, **more: Any) -> Any:
-        parameters = {"iterationId": self.iteration, "imageIds": ",".join(image_ids)} | more.pop("params", {})
-        return self.service.send(
-            "POST", f"{self.project}/tagsandregions/suggestions", params=parameters, **more
-        )
-
-    def suggest(self, *image_ids: str, **more: Any) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = expect(self.send(*(image_ids or self.images), **more))
-        return answer
-
-    def query(self, **body: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = expect(self.asked("", body))
-        return answer
-
-    def asked(self, suffix: str, body: dict[str, Any], **more: Any) -> Any:
-        parameters = more.pop("params", {"iterationId": self.iteration})
-        path = f"{self.project}/images/suggested{suffix}"
-        return self.service.send("POST", path, params=parameters, json=body, **more)
-
-    def found(self, **body: Any) -> list[str]:
-        return [item["id"] for item in self.query(**body)["results"]]
-
-    def count(self, **body: Any) -> dict[str, int]:
-        answer: dict[str, int] = expect(self.asked("/count", body))
-        return answer
-
-    def kept(self) -> int:
-        return len(self.service.rows("SELECT number FROM suggestion"))
-
-
-@pytest.fixture
-def suggesting(service: Service) -> Suggesting:
-    return Suggesting(service)
-
-
-def best(item: dict[str, Any]) -> str:
-    return str(item["predictions"][0]["tagId"])
-
-
-def by_uncertainty(items: Sequence[dict[str, Any]]) -> list[str]:
-    return [item["id"] for item in sorted(items, key=lambda item: item["predictionUncertainty"])]
-
 
 # --- making them --------------------------------------------------------------------------------------------
 
@@ -223,189 +163,6 @@ def test_boxes_exclude_nothing() -> None:
     assert uncertainty_of(iteration, sure) == pytest.approx(0.99)
 
 
-# --- looking through them -----------------------------------------------------------------------------------
-
-
-def test_a_query_as_it_was_recorded(suggesting: Suggesting) -> None:
-    (made,) = suggesting.suggest(suggesting.images[0])
-    body = {
-        "tagIds": [suggesting.red],
-        "threshold": 0.0,
-        "session": None,
-        "continuation": None,
-        "maxCount": 10,
-        "sortBy": ASCENDING,
-    }
-    response = suggesting.asked("", body)
-    answer = expect(response)
-    assert list(answer) == ["token", "results"]
-    assert list(answer["token"]) == list(body)
-    assert answer["token"] | {"session": None} == body
-    assert answer["token"]["session"] == "0:1"
-    assert b'"threshold":0.0,' in response.content
-    (item,) = answer["results"]
-    assert list(item) == [
-        "width",
-        "height",
-        "resizedImageUri",
-        "thumbnailUri",
-        "originalImageUri",
-        "domain",
-        "id",
-        "project",
-        "iteration",
-        "created",
-        "predictions",
-        "predictionUncertainty",
-    ]
-    assert {name: item[name] for name in made if name != "created"} == {
-        name: value for name, value in made.items() if name != "created"
-    }
-    assert not item["created"].endswith("Z")
-    assert (item["width"], item["height"], item["domain"]) == (48, 36, GENERAL)
-    (listed,) = suggesting.service.get(f"{suggesting.project}/images/id", params={"imageIds": item["id"]})
-    for name in ("originalImageUri", "resizedImageUri", "thumbnailUri"):
-        ours, theirs = (
-            suggesting.service.unjudged("GET", uri.partition("emulator.test")[2])
-            for uri in (item[name], listed[name])
-        )
-        assert ours.status_code == 200
-        assert ours.content == theirs.content
-
-
-def test_the_order_is_that_of_uncertainty(suggesting: Suggesting) -> None:
-    expected = by_uncertainty(suggesting.suggest())
-    assert suggesting.found() == expected
-    assert suggesting.found(sortBy=ASCENDING) == expected
-    assert suggesting.found(sortBy=DESCENDING.lower()) == expected[::-1]
-
-
-def test_tags_and_thresholds(suggesting: Suggesting) -> None:
-    items = suggesting.suggest()
-    of_red = {
-        item["id"]: prediction["probability"]
-        for item in items
-        for prediction in item["predictions"]
-        if prediction["tagId"] == suggesting.red
-    }
-    for least in (0.5, *of_red.values()):  # what an answer shows is a threshold that is met
-        expected = {image for image, probability in of_red.items() if probability >= least}
-        assert set(suggesting.found(tagIds=[suggesting.red], threshold=least)) == expected
-        assert suggesting.count(tagIds=[suggesting.red], threshold=least) == {suggesting.red: len(expected)}
-    assert set(suggesting.found(tagIds=[suggesting.red, suggesting.blue], threshold=0.5)) == set(of_red)
-    assert set(suggesting.found(threshold=0.5)) == set(of_red)
-    assert suggesting.found(threshold=1.0) == []
-    assert suggesting.found(tagIds=[NOWHERE]) == []
-
-
-@pytest.mark.parametrize("order", [ASCENDING, DESCENDING])
-@pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_pages(suggesting: Suggesting, order: str, size: int) -> None:
-    suggesting.suggest()
-    listed, token = [], {"maxCount": size, "sortBy": order}
-    while True:
-        answer = suggesting.query(**token)
-        assert len(answer["results"]) <= size
-        listed += [item["id"] for item in answer["results"]]
-        token = answer["token"]
-        if token["continuation"] is None:
-            break
-        # What comes again between two pages moves nothing.
-        suggesting.suggest(suggesting.images[0])
-    assert listed == suggesting.found(sortBy=order)
-    assert len(listed) == 4
-
-
-def test_pages_of_equal_uncertainty(suggesting: Suggesting) -> None:
-    numbers = [row[0] for row in suggesting.service.rows("SELECT number FROM image")]
-    insert(suggesting, numbers, uncertainty=1 / 3)
-    listed, token = [], {"maxCount": 3}
-    while True:
-        answer = suggesting.query(**token)
-        listed += [item["id"] for item in answer["results"]]
-        token = answer["token"]
-        if token["continuation"] is None:
-            break
-    assert listed == [row[0] for row in suggesting.service.rows("SELECT id FROM image ORDER BY number")]
-
-
-def insert(suggesting: Suggesting, numbers: Sequence[int], **values: Any) -> None:
-    with suggesting.service.context.database.write() as session:
-        for number in numbers:
-            row = {
-                "image_number": number,
-                "iteration_id": suggesting.iteration,
-                "created": suggesting.service.clock.now(),
-                "predictions": [],
-            }
-            session.add(Suggestion(**(row | values)))
-
-
-def test_a_continuation_is_for_its_list_alone(suggesting: Suggesting) -> None:
-    suggesting.suggest()
-    token = suggesting.query(maxCount=1)["token"]
-    for changes in (
-        {"sortBy": DESCENDING},
-        {"threshold": 0.25},
-        {"tagIds": [suggesting.red]},
-        {"continuation": "forged"},
-    ):
-        assert refusal(suggesting.asked("", token | changes))[:2] == (400, INVALID)
-    suggesting.service.clock.advance(hours=25)
-    assert refusal(suggesting.asked("", token))[:2] == (400, INVALID)
-
-
-def test_iterations_do_not_see_each_others_suggestions(suggesting: Suggesting) -> None:
-    service = suggesting.service
-    suggesting.suggest()
-    service.images(suggesting.project, [picture(50)], suggesting.red)
-    newer = service.train(suggesting.project).rpartition("/")[2]
-    assert expect(suggesting.asked("", {}, params={"iterationId": newer}))["results"] == []
-    answer = expect(suggesting.asked("/count", {}, params={"iterationId": newer}))
-    assert answer == {suggesting.red: 0, suggesting.blue: 0}
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"maxCount": 257}, "BadRequestPredictionResultsExceededCount"),
-        ({"maxCount": -1}, INVALID),
-        ({"maxCount": "many"}, INVALID),
-        ({"threshold": 1.01}, INVALID),
-        ({"threshold": -0.01}, INVALID),
-        ({"sortBy": "Newest"}, INVALID),
-        ({"session": "yesterday"}, INVALID),
-        ({"tagIds": ["seven"]}, "BadRequestInvalidIds"),
-        ({"tagIds": [NOWHERE] * 501}, "BadRequestPredictionTagsExceededCount"),
-    ],
-)
-def test_queries_that_are_refused(suggesting: Suggesting, body: dict[str, Any], code: str) -> None:
-    assert refusal(suggesting.asked("", body))[:2] == (400, code)
-    if "tagIds" in body or "threshold" in body:
-        assert refusal(suggesting.asked("/count", body))[:2] == (400, code)
-
-
-def test_queries_of_unknown_iterations(suggesting: Suggesting) -> None:
-    for suffix in ("", "/count"):
-        for iteration, status, code in (
-            (NOWHERE, 404, "NotFoundIteration"),
-            ("", 400, "BadRequestRequiredParamIsNull"),
-            ("seven", 400, "BadRequestInvalidIds"),
-        ):
-            response = suggesting.asked(suffix, {}, params={"iterationId": iteration})
-            assert refusal(response)[:2] == (status, code)
-
-
-def test_counts(suggesting: Suggesting) -> None:
-    suggesting.suggest(suggesting.images[0], suggesting.images[2])
-    assert suggesting.count(tagIds=[suggesting.blue, NOWHERE], threshold=0.5) == {
-        suggesting.blue: 1,
-        NOWHERE: 0,
-    }
-    assert suggesting.count() == {suggesting.red: 2, suggesting.blue: 2}
-    assert suggesting.count(threshold=1.0) == {suggesting.red: 0, suggesting.blue: 0}
-
-
 # --- how they end -------------------------------------------------------------------------------------------
 
 
@@ -480,7 +237,6 @@ def test_suggestions_are_kept_for_thirty_days(suggesting: Suggesting) -> None:
 def test_what_is_tagged_while_it_is_scored_is_not_kept(
     suggesting: Suggesting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emulator.core import suggestions
 
     service, first, score = suggesting.service, suggesting.images[0], suggestions.probabilities_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from emulator.core import job_threads, training_runs
+from emulator.core import export_runs, job_threads, training_runs
 from emulator.store.database import StorageFull
 from tests.exported_models import classifier_zip
 from tests.harness import Service, expect, files_body, picture, pictures, refusal, wait_until
@@ -143,6 +143,59 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
     assert len(calls) > 3
 
 
+def test_an_export_that_finds_no_room_fails_with_its_reason_and_can_be_asked_for_again(
+    service: Service,
+) -> None:
+    iteration = service.exportable()
+    with full_for_blobs():
+        failed = service.export(iteration, "ONNX")
+    assert (failed["status"], failed["downloadUri"]) == ("Failed", None)
+    (told,) = expect(service.request("GET", f"/_emulator{iteration}/exports"))
+    assert told["failure"] == "The disk is full: the export could not be stored."
+    assert service.blobs() == service.referenced_blobs()
+    assert list((service.settings.data / "exports").iterdir()) == []
+    assert service.export(iteration, "ONNX")["status"] == "Done"
+
+
+def test_an_export_that_cannot_even_be_written_down_is_taken_up_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iteration = service.exportable()
+    really_note = export_runs.notifications.note_export
+    calls = []
+
+    def no_room(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) <= 4:  # as Done, then as Failed, twice
+            raise StorageFull("database or disk is full")
+        really_note(*arguments)
+
+    monkeypatch.setattr(export_runs.notifications, "note_export", no_room)
+    monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
+    service.context.export_runs.start()
+    service.post(f"{iteration}/export", params={"platform": "ONNX"})
+    wait_until(lambda: service.get(f"{iteration}/export")[0]["status"] == "Done", "the export")
+    assert len(calls) == 5
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_full_disk_when_an_export_is_asked_for(service: Service) -> None:
+    iteration = service.exportable()
+    with full_for_rows(service):
+        fill(service)
+        answers = [
+            service.send("POST", f"{iteration}/export", params={"platform": platform})
+            for platform in ("ONNX", "CoreML", "VAIDK", "OpenVino")
+        ]
+        assert {answer.status_code for answer in answers} <= {200, 507}
+        service.finish_exports()
+    service.finish_exports()
+    shown = service.get(f"{iteration}/export")
+    assert len(shown) == sum(answer.status_code == 200 for answer in answers)
+    assert {one["status"] for one in shown} <= {"Done", "Failed"}
+    assert service.blobs() == service.referenced_blobs()
+
+
 def test_a_full_disk_at_the_start_of_a_training(service: Service) -> None:
     project, _, _ = service.trainable()
     service.post(f"{project}/train")
@@ -180,9 +233,4 @@ def test_an_imported_model_that_finds_no_room_leaves_nothing(service: Service) -
     with full_for_blobs():
         assert post().status_code == 507
     assert (service.get("/projects"), service.blobs()) == ([], set())
-    with full_for_rows(service):
-        fill(service)
-        assert post().status_code == 507
-        assert service.blobs() == set()
-    assert [project["name"] for project in service.get("/projects")] == ["filling"]
     assert expect(post())["iterationName"] == "Iteration 1"

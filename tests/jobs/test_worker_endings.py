@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from emulator.jobs.worker import JobFuture, WorkerDied, WorkerExecutor
+from tests.harness import wait_until
 from tests.jobs import job_functions as jobs
 from tests.jobs.waiting import PATIENCE, Records, Reports, start_endless_job
 
@@ -170,6 +171,13 @@ def test_shutdown_while_a_job_runs_cancels_all(wait_for_it: bool) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     worker.shutdown()
+
+
+def test_a_child_without_work_is_ended_and_the_next_job_gets_another() -> None:
+    with WorkerExecutor(idle_seconds=0.01) as worker:
+        for number in range(2):
+            assert worker.submit(jobs.add, number, 1).result(PATIENCE) == number + 1
+            wait_until(lambda: worker.pid is None, "the end of the idle child", PATIENCE)
 
 
 def test_shutdown_from_a_callback() -> None:

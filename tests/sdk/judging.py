@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from tests.contract.spec import ContractValidator
+from tests.sdk.clients import never_by_proxy
 
 _contract = ContractValidator()
 
@@ -23,6 +24,5 @@ def judged(client: Any) -> Any:
         session.hooks["response"] = [judge]
 
     client.config.session_configuration_callback = hook
-    # A proxy that this machine is configured for has no way to the loopback address.
-    client.config.proxies.use_env_settings = False
+    never_by_proxy(client)
     return client

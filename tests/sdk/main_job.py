@@ -17,6 +17,7 @@ from typing import Any
 from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient, models
 
+from tests.sdk.clients import make_client
 from tests.sdk.judging import judged
 
 PATIENCE_SECONDS = 60
@@ -27,11 +28,7 @@ tag_names = sorted(path.name for path in images_folder.iterdir() if path.name !=
 
 def client(kind: Any, api: str) -> Any:
     key, endpoint = os.environ[f"VISION_{api.upper()}_KEY"], os.environ[f"VISION_{api.upper()}_ENDPOINT"]
-    if "api_key" in inspect.signature(kind).parameters:  # the first version of the SDK
-        return judged(kind(key, endpoint=endpoint))
-    from msrest.authentication import ApiKeyCredentials
-
-    return judged(kind(endpoint, ApiKeyCredentials(in_headers={f"{api}-key": key})))
+    return judged(make_client(kind, api, endpoint, key))
 
 
 def create_images(trainer: Any, source: str, project_id: str, entries: list[Any], **more: Any) -> Any:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.sdk.conftest import FileServer
+from tests.sdk.installed import CURRENT, python_path
 from tests.sdk.live import Emulator
 from tests.sdk.programs import run_main_job
-from tests.sdk.test_python_versions import CURRENT, REPOSITORY, sdk_folder
 
 _TOKEN = [
     "session",
@@ -48,12 +46,11 @@ LOOKS = {"1.0.0": _BEFORE, "2.0.0": _BEFORE, "3.0.0": _SINCE_3_3, CURRENT: _SINC
 
 @pytest.mark.parametrize("version", LOOKS)
 def test_predictions(emulator: Emulator, file_server: FileServer, version: str) -> None:
-    path = [str(REPOSITORY)] if version == CURRENT else [str(sdk_folder(version)), str(REPOSITORY)]
     output = run_main_job(
-        [sys.executable, str(Path(__file__).with_name("predictions_job.py"))],
+        [sys.executable, "-m", "tests.sdk.predictions_job"],
         emulator,
         file_server,
-        PYTHONPATH=os.pathsep.join(path),
+        PYTHONPATH=python_path(version),
     )
     assert json.loads(output.splitlines()[-1]) == {
         "token": _TOKEN,

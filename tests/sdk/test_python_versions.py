@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sdk.conftest import FileServer
+from tests.sdk.installed import CURRENT, python_path
 from tests.sdk.live import Emulator
 from tests.sdk.programs import run_main_job
-
-REPOSITORY = Path(__file__).parents[2]
-PACKAGE = "azure-cognitiveservices-vision-customvision"
-CURRENT = "3.1.1"
-DOWNLOAD_SECONDS = 120
 
 _ITERATION_3_0 = [
     "id",
@@ -92,35 +84,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("version", LOOKS)
 def test_the_main_job(emulator: Emulator, file_server: FileServer, version: str) -> None:
-    path = [str(REPOSITORY)] if version == CURRENT else [str(sdk_folder(version)), str(REPOSITORY)]
     output = run_main_job(
-        [sys.executable, str(Path(__file__).with_name("main_job.py"))],
-        emulator,
-        file_server,
-        PYTHONPATH=os.pathsep.join(path),
+        [sys.executable, "-m", "tests.sdk.main_job"], emulator, file_server, PYTHONPATH=python_path(version)
     )
     assert json.loads(output.splitlines()[-1]) == LOOKS[version]
-
-
-def sdk_folder(version: str) -> Path:
-    """The folder into which that version of the SDK is installed, once; skips the test when it cannot be."""
-    folder = REPOSITORY / ".cache" / f"sdk-{version}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
-        target = Path(temporary) / "sdk"
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        command += ["--no-deps", "--only-binary", ":all:", "--target", str(target), f"{PACKAGE}=={version}"]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
-            problem = ended.stderr.strip().splitlines()[-1:] if ended.returncode else []
-        except (OSError, subprocess.TimeoutExpired) as error:
-            problem = [str(error)]
-        if problem or not target.is_dir():
-            pytest.skip(f"{PACKAGE}=={version} cannot be installed by pip (network?): {' '.join(problem)}")
-        try:
-            target.rename(folder)
-        except OSError:  # another run of the tests was faster
-            assert folder.is_dir()
-    return folder

@@ -98,5 +98,5 @@ def test_int8_weights_take_a_quarter_and_change_little(
             ).max()
             for name in photographs
         ]
-        assert numpy.mean(distances) < 0.03
+        assert numpy.mean(distances) < 0.06
         assert max(distances) > 0  # else nothing was rounded

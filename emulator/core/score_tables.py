@@ -1,0 +1,300 @@
+"""The scores of many predictions side by side in memory: no query by tags and thresholds walks rows of JSON.
+
+A table is made when it is first asked for, and follows every change from then on: 100,000 predictions of ten
+tags take about 30 MB and are searched in less than a millisecond.
+"""
+
+import logging
+import threading
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    from emulator.store.database import Database
+
+_TABLES_KEPT = 8
+_DEAD_MOST = 1024
+# Places of an order that are looked at first; four times as many each further time.
+_FIRST_LOOK = 1024
+# Of a score that is no more: below every threshold.
+_NO_SCORE = -1.0
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+Place = tuple[float, int]
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """A prediction. number: names it in its table, and orders what is otherwise equal.
+
+    created: microseconds since 1970. scores: pairs of tag id and probability, several for a tag with several
+    boxes. labels: what else may be asked for, by name (an iteration, an application).
+    """
+
+    number: int
+    created: int
+    uncertainty: float
+    scores: Sequence[tuple[str, float]]
+    labels: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoreRange:
+    """Some score of any of the tags (of any tag at all when empty; `maximum` is 1 then) is in the range."""
+
+    tag_ids: tuple[str, ...]
+    minimum: float
+    maximum: float = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Rows that are in all ranges, bear the labels and are from `start` to `end` (microseconds)."""
+
+    ranges: tuple[ScoreRange, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass
+class _Scores:
+    """Of one tag: the rows that have a score of it, ascending, and the scores."""
+
+    rows: "array[int]" = field(default_factory=lambda: array("q"))
+    values: "array[float]" = field(default_factory=lambda: array("f"))
+    several: bool = False
+
+
+class ScoreTable:
+    """Predictions by row. Rows are appended; what leaves is marked, and sorted out when it is the most.
+
+    orders: by which pages are asked for, of "created" and "uncertainty".
+    """
+
+    def __init__(self, orders: Sequence[str], rows: Iterable[ScoredRow] = ()) -> None:
+        self._numbers = array("q")
+        self._here = array("b")
+        self._highest = array("f")
+        self._keys: dict[str, array[Any]] = {"created": array("q"), "uncertainty": array("d")}
+        self._labels: dict[str, array[int]] = {}
+        self._codes: dict[str | None, int] = {None: 0}
+        self._scores: dict[str, _Scores] = {}
+        self._row_of: dict[int, int] = {}
+        self._orders: dict[str, array[int]] = {name: array("q") for name in orders}
+        for row in rows:
+            self._append(row)
+        for name in self._orders:
+            self._orders[name].extend(sorted(range(len(self._numbers)), key=self._place_in(name)))
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def add(self, row: ScoredRow) -> None:
+        """Add a prediction; one of the same number goes."""
+        self.remove(row.number)
+        new = self._append(row)
+        for name, order in self._orders.items():
+            place = self._place_in(name)
+            order.insert(bisect_left(order, place(new), key=place), new)
+
+    def remove(self, number: int) -> None:
+        """Take a prediction out, if it is there."""
+        row = self._row_of.pop(number, None)
+        if row is None:
+            return
+        self._here[row] = 0
+        for scores in self._scores.values():
+            for index in range(bisect_left(scores.rows, row), bisect_right(scores.rows, row)):
+                scores.values[index] = _NO_SCORE
+        if len(self._numbers) - len(self._row_of) > max(_DEAD_MOST, len(self._row_of)):
+            self._compact()
+
+    def page(
+        self, order: str, ascending: bool, wanted: Wanted, size: int, after: Place | None = None
+    ) -> list[Place]:
+        """The first `size` of the wanted predictions behind `after`, each as (key of the order, number)."""
+        import numpy
+
+        rows = self._orders[order]
+        if not self._row_of:
+            return []
+        mask = self._mask(wanted)
+        view = numpy.frombuffer(rows, numpy.int64)
+        place = self._place_in(order)
+        if ascending:
+            left = view[0 if after is None else bisect_right(rows, after, key=place) :]
+        else:
+            left = view[: len(rows) if after is None else bisect_left(rows, after, key=place)][::-1]
+        found: list[int] = []
+        begin, step = 0, _FIRST_LOOK
+        while begin < len(left) and len(found) < size:
+            looked_at = left[begin : begin + step]
+            found += looked_at[mask[looked_at]][: size - len(found)].tolist()
+            begin, step = begin + step, step * 4
+        return [place(row) for row in found]
+
+    def counts(self, tag_ids: Sequence[str], threshold: float) -> dict[str, int]:
+        """For each tag, how many predictions have a score of it of at least `threshold`."""
+        import numpy
+
+        counted = dict.fromkeys(tag_ids, 0)
+        for tag_id in counted:
+            scores = self._scores.get(tag_id)
+            if scores is None:
+                continue
+            reached = numpy.frombuffer(scores.values, numpy.float32) >= numpy.float32(threshold)
+            if scores.several:
+                rows = numpy.frombuffer(scores.rows, numpy.int64)[reached]
+                reached = numpy.zeros(len(self._numbers), bool)
+                reached[rows] = True
+            counted[tag_id] = int(numpy.count_nonzero(reached))
+        return counted
+
+    def _append(self, row: ScoredRow) -> int:
+        new = len(self._numbers)
+        self._row_of[row.number] = new
+        self._numbers.append(row.number)
+        self._here.append(1)
+        self._highest.append(max([value for _, value in row.scores], default=_NO_SCORE))
+        self._keys["created"].append(row.created)
+        self._keys["uncertainty"].append(row.uncertainty)
+        for name, label in row.labels:
+            code = self._codes.setdefault(label, len(self._codes))
+            self._labels.setdefault(name, array("q")).append(code)
+        for tag_id, value in row.scores:
+            scores = self._scores.get(tag_id)
+            if scores is None:
+                scores = self._scores[tag_id] = _Scores()
+            scores.several = scores.several or bool(scores.rows and scores.rows[-1] == new)
+            scores.rows.append(new)
+            scores.values.append(value)
+        return new
+
+    def _place_in(self, order: str) -> Callable[[int], Place]:
+        keys, numbers = self._keys[order], self._numbers
+        return lambda row: (keys[row], numbers[row])
+
+    def _mask(self, wanted: Wanted) -> "NDArray[numpy.bool_]":
+        """For each row, whether it is wanted. What looks at the arrays is gone at the end: they can grow."""
+        import numpy
+
+        mask = numpy.frombuffer(self._here, numpy.bool_).copy()
+        for one in wanted.ranges:
+            mask &= self._in_range(one)
+        for name, label in wanted.labels:
+            mask &= numpy.frombuffer(self._labels[name], numpy.int64) == self._codes.get(label, -1)
+        created = numpy.frombuffer(self._keys["created"], numpy.int64)
+        if wanted.start is not None:
+            mask &= created >= wanted.start
+        if wanted.end is not None:
+            mask &= created <= wanted.end
+        return mask
+
+    def _in_range(self, wanted: ScoreRange) -> "NDArray[numpy.bool_]":
+        import numpy
+
+        minimum, maximum = numpy.float32(wanted.minimum), numpy.float32(wanted.maximum)
+        if not wanted.tag_ids:
+            return numpy.frombuffer(self._highest, numpy.float32) >= minimum
+        mask = numpy.zeros(len(self._numbers), bool)
+        for tag_id in wanted.tag_ids:
+            scores = self._scores.get(tag_id)
+            if scores is not None:
+                values = numpy.frombuffer(scores.values, numpy.float32)
+                inside = (values >= minimum) & (values <= maximum)
+                if len(values) == len(mask) and not scores.several:  # one of every row, as classifiers give
+                    mask |= inside
+                else:
+                    mask[numpy.frombuffer(scores.rows, numpy.int64)[inside]] = True
+        return mask
+
+    def _compact(self) -> None:
+        """Let go of the rows of what left."""
+        import numpy
+
+        def kept(column: "array[Any]", which: "NDArray[Any]") -> "array[Any]":
+            made = array(column.typecode)
+            made.frombytes(numpy.frombuffer(column, column.typecode)[which].tobytes())
+            return made
+
+        here = numpy.frombuffer(self._here, numpy.bool_).copy()
+        new_rows = numpy.cumsum(here) - 1
+
+        def moved(rows: "array[int]") -> "array[int]":
+            old = numpy.frombuffer(rows, numpy.int64)
+            made = array("q")
+            made.frombytes(new_rows[old[here[old]]].astype(numpy.int64).tobytes())
+            return made
+
+        self._orders = {name: moved(order) for name, order in self._orders.items()}
+        for scores in self._scores.values():
+            scores.values = kept(scores.values, here[numpy.frombuffer(scores.rows, numpy.int64)])
+            scores.rows = moved(scores.rows)
+        self._numbers = kept(self._numbers, here)
+        self._highest = kept(self._highest, here)
+        self._keys = {name: kept(column, here) for name, column in self._keys.items()}
+        self._labels = {name: kept(column, here) for name, column in self._labels.items()}
+        self._here = kept(self._here, here)
+        self._row_of = {number: row for row, number in enumerate(self._numbers)}
+
+
+class ScoreTables:
+    """The tables that were asked for last, by the id of what they are of.
+
+    A writer tells of a change when it has been committed, before the next one writes; whoever asked for it
+    has no answer yet. So what a table says may be gone when its rows are read, but nothing is missing.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self._tables: OrderedDict[str, ScoreTable] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def ask(self, key: str, make: Callable[[], ScoreTable], question: Callable[[ScoreTable], _T]) -> _T:
+        """What the table of `key` says; `make` reads it from the database when there is none."""
+        with self._lock:
+            table = self._tables.get(key)
+            if table is not None:
+                self._tables.move_to_end(key)
+                return question(table)
+        # While it is made nobody writes, so that no change is missed.
+        with self._database.exclusively():
+            with self._lock:
+                table = self._tables.get(key)
+            if table is None:
+                table = make()
+            with self._lock:
+                self._tables[key] = table
+                while len(self._tables) > _TABLES_KEPT:
+                    self._tables.popitem(last=False)
+        with self._lock:
+            return question(table)
+
+    def change(self, key: str, change: Callable[[ScoreTable], None]) -> None:
+        """Change the table of `key`, if there is one. To be called when the change has been committed."""
+        with self._lock:
+            table = self._tables.get(key)
+            try:
+                if table is not None:
+                    change(table)
+            except Exception:  # noqa: BLE001  (the change is made and must be answered)
+                _log.exception("The table of scores of %s is made anew", key)
+                del self._tables[key]
+
+    def forget(self, keys: Iterable[str]) -> None:
+        with self._lock:
+            for key in keys:
+                self._tables.pop(key, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._tables.clear()

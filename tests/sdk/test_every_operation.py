@@ -1,0 +1,139 @@
+"""Every operation that an official SDK has, called by it on a live server; for every version of every SDK.
+
+The calls are those of `scenario.py`. Each answer is held to the contract, and what the SDK made of it to what
+was sent. Trainings are stand-ins here; the main jobs really train through each version of the Python SDK.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import coverage_evidence
+from tests.contract.contradictions import CONTRADICTIONS
+from tests.contract.spec import ContractValidator, operations_of
+from tests.sdk import scenario
+from tests.sdk.installed import REDIRECTED, SDKS, Sdk, command
+from tests.sdk.live import Emulator
+from tests.sdk.programs import run_main_job
+
+validator = ContractValidator(coverage_evidence.note_validated)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Trains by stand-ins, and reads URLs of pictures from a folder."""
+    folder, data = tmp_path_factory.mktemp("pictures"), tmp_path_factory.mktemp("data")
+    scenario.write_pictures(folder)
+    server = Emulator(data, "--url-map", f"{scenario.PICTURES}={folder}", program="tests.standin_server")
+    yield server
+    server.kill()
+    assert "Traceback" not in server.log(), server.log()
+
+
+@pytest.mark.parametrize("sdk", [*SDKS, *REDIRECTED], ids=str)
+def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
+    name = "every-operation" if sdk.language == "JavaScript" else "sdk.every_operation"
+    line, environment = command(sdk, name)
+    assert emulator.client.post(f"{emulator.endpoint}/_emulator/reset").is_success
+    steps, answers = tmp_path / "scenario.json", tmp_path / "answers.jsonl"
+    steps.write_text(json.dumps(scenario.scenario()), encoding="utf-8")
+    documented = {api: operations_of(api, sdk.speaks(api)) for api in ("training", "prediction")}
+    missing = operations_of("training", sdk.redirected_from or sdk.training) - documented["training"]
+    output = run_main_job(
+        line,
+        emulator,
+        SCENARIO=str(steps),
+        ANSWERS=str(answers),
+        TRAINING_VERSION=sdk.training,
+        NOT_IN_VERSION=" ".join(sorted(missing)),
+        **environment,
+    )
+    last = json.loads(output.splitlines()[-1])
+    assert set(last["has"]) - missing == documented["training"] | documented["prediction"]
+    assert set(last["called"]) == set(last["has"]) - missing
+
+    for text in answers.read_text(encoding="utf-8").splitlines():
+        answer = json.loads(text)
+        body = base64.b64decode(answer["body"])
+        problems = validator.check(answer["method"], answer["url"], answer["status"], answer["headers"], body)
+        problems += misunderstandings(sdk, answer, body)
+        assert not problems, "\n".join(problems)
+    for api, operations in documented.items():
+        if sdk.redirected_from and api == "prediction":
+            continue  # as without redirecting
+        for operation in operations & set(last["called"]):
+            coverage_evidence.note(api, sdk.speaks(api), operation, str(sdk))
+
+
+# --- what the SDK made of answers ---------------------------------------------------------------------------
+
+
+def misunderstandings(sdk: Sdk, answer: dict[str, Any], body: bytes) -> list[str]:
+    """In what the SDK's objects are not what was sent."""
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    if "json" not in headers.get("content-type", ""):
+        return []
+    unknown = {
+        start.partition(".")[2]
+        for start in CONTRADICTIONS.get(("training", sdk.training), {})
+        if start.startswith("ProjectSettings.")
+    }
+    found = not_understood(json.loads(body), answer["understood"], unknown)
+    return [f"{answer['operation']}: {line}" for line in found]
+
+
+def not_understood(sent: Any, made: Any, unknown: set[str], at: str = "$") -> Iterator[str]:
+    """`unknown`: names of properties that the SDK is known to pass over. It may leave out what is null."""
+    if isinstance(sent, dict) and isinstance(made, dict):
+        for key, value in sent.items():
+            if not (key in unknown and key not in made) and not (value is None and made.get(key) is None):
+                yield from not_understood(value, made.get(key), unknown, f"{at}.{key}")
+    elif isinstance(sent, list) and isinstance(made, list) and len(sent) == len(made):
+        for index, value in enumerate(sent):
+            yield from not_understood(value, made[index], unknown, f"{at}[{index}]")
+    elif not is_same(sent, made):
+        yield f"{at}: the SDK understands {made!r}, sent was {sent!r}"
+
+
+def is_same(sent: Any, made: Any) -> bool:
+    if isinstance(sent, float) and isinstance(made, int | float):
+        return math.isclose(sent, made, rel_tol=1e-12)
+    if isinstance(sent, str) and isinstance(made, str) and sent != made:
+        return is_same_time(sent, made)
+    return type(sent) is type(made) and bool(sent == made)
+
+
+def is_same_time(sent: str, made: str) -> bool:
+    """Whether both are the same moment, to the millisecond that JavaScript's clock has."""
+    try:
+        moments = [datetime.fromisoformat(text) for text in (sent, made)]
+    except ValueError:
+        return False
+    first, second = (moment.replace(tzinfo=moment.tzinfo or UTC) for moment in moments)
+    return abs((first - second).total_seconds()) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("sent", "made", "said"),
+    [
+        ({"a": 1}, {}, "$.a: the SDK understands None, sent was 1"),
+        ({"a": "x"}, {"a": "y"}, "$.a: the SDK understands 'y', sent was 'x'"),
+        ([1, 2], [1], "$: the SDK understands [1], sent was [1, 2]"),
+        (
+            {"at": "2026-01-01T00:00:00.1Z"},
+            {"at": "2026-01-01T00:00:00.102Z"},
+            "$.at: the SDK understands '2026-01-01T00:00:00.102Z', sent was '2026-01-01T00:00:00.1Z'",
+        ),
+        (True, 1, "$: the SDK understands 1, sent was True"),
+    ],
+)
+def test_what_is_not_understood_is_said(sent: Any, made: Any, said: str) -> None:
+    assert list(not_understood(sent, made, set())) == [said]

@@ -80,8 +80,8 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     exactly the boxes that `finished` gives; the sixth box of a cell and those after it are lost.
 
     Args:
-        looked_up: which point and tag a candidate is of is looked up instead of computed from its number, which
-            is too large for runtimes that compute in half precision. It takes longer.
+        looked_up: which point and tag a candidate is of is looked up instead of computed from its number,
+            which is too large for runtimes that compute in half precision. It takes longer.
     """
     import numpy
 

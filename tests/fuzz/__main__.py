@@ -1,8 +1,8 @@
 """``make fuzz``: schemathesis against all documents in turn, for as long as you like, on one emulator.
 
 Every pass has a seed of its own, drawn from the one that is printed first; between passes everything is
-forgotten. Most trainings take milliseconds, every twentieth is a real one. The end is a failure if
-schemathesis found something or if the emulator's memory grew beyond bounds.
+forgotten. Trainings take milliseconds, but for every twentieth of a classifier, which is real. The end is a
+failure if schemathesis found something or if the emulator's memory grew beyond bounds.
 """
 
 import argparse

@@ -155,12 +155,9 @@ def _lenient(made: Document) -> Document:
     parameters = [parameter for operation in operations for parameter in operation.get("parameters", ())]
     for parameter in (*made["components"]["parameters"].values(), *parameters):
         schema = parameter.get("schema", {})
-        if parameter.get("in") != "query":
+        if parameter.get("in") != "query" or schema.get("type") == "array":
             continue
-        if schema.get("type") == "array":
-            # An item without anything between its commas is none.
-            schema["items"] = {"anyOf": [schema["items"], *_EMPTY]}
-        elif not parameter.get("required"):
+        if not parameter.get("required"):
             parameter["schema"] = {"anyOf": [schema, *_EMPTY]}
         elif schema.get("type") == "string":
             parameter["schema"] = {**schema, "minLength": 1}

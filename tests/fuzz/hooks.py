@@ -26,7 +26,17 @@ from schemathesis import Case, CheckContext, GenerationMode, HookContext, Respon
 from schemathesis.transport.serialization import Binary
 
 from tests.contract.spec import ContractValidator
-from tests.fuzz.world import KINDS, PICTURES, PUBLISHED_NAME, SIGNED, TO_TRAIN, Ids, as_base64, make
+from tests.fuzz.world import (
+    KINDS,
+    PICTURES,
+    PUBLISHED_NAME,
+    SIGNED,
+    TO_TRAIN,
+    TRAINING_SECONDS,
+    Ids,
+    as_base64,
+    make,
+)
 from tests.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -208,7 +218,9 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         return
     for values in (case.path_parameters or {}, case.query or {}):
         for key, value in values.items():
-            values[key] = meaning.of(key, value)
+            # Nothing between two commas is no item of a list, however the documents count it.
+            items = [item for item in value if item != ""] if isinstance(value, list) else value
+            values[key] = meaning.of(key, items)
     if isinstance(case.body, dict | list):
         case.body = meaning.of("", case.body)
 
@@ -248,7 +260,11 @@ def _wait_for(case: Case, trained: Response) -> None:
     path = f"/projects/{made['projectId']}/iterations/{made['id']}"
     address = str(trained.request.url).partition("/projects/")[0] + path
     with httpx.Client(headers={"Training-Key": TRAINING_KEY}, trust_env=False) as client:
-        wait_until(lambda: client.get(address).json()["status"] != "Training", "a training")
+
+        def ended() -> bool:
+            return bool(client.get(address).json()["status"] != "Training")
+
+        wait_until(ended, "a training", TRAINING_SECONDS)
 
 
 @schemathesis.check

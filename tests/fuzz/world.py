@@ -35,6 +35,8 @@ PICTURES = (
     b"no picture",
     b"",
 )
+# A real training beside a busy emulator takes its time.
+TRAINING_SECONDS = 300
 _PER_TAG = {"classify": 5, "detect": 15}
 KINDS = tuple(_PER_TAG)
 # Added to a kind: the project of that kind that is there to be trained.
@@ -103,7 +105,7 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
     project = f"/projects/{project_id}"
     iteration_id = sent("POST", f"{project}/train")["id"]
     iteration = f"{project}/iterations/{iteration_id}"
-    wait_until(lambda: sent("GET", iteration)["status"] == "Completed", "a training")
+    wait_until(lambda: sent("GET", iteration)["status"] != "Training", "a training", TRAINING_SECONDS)
     sent("POST", f"{iteration}/publish", params={"publishName": PUBLISHED_NAME, "predictionId": RESOURCE_ID})
     suggested = {"iterationId": iteration_id, "imageIds": untagged_id}
     sent("POST", f"{project}/tagsandregions/suggestions", params=suggested)

@@ -55,13 +55,13 @@ def _import(context: Context, export: bytes, parameters: Mapping[str, str]) -> d
 
 
 def _publication(parameters: Mapping[str, str]) -> model_imports.Publication | None:
-    name = parameters.get("publishName")
-    if not name:
-        return None
-    overwrite = parameters.get("overwrite", "false").lower()
+    overwrite = (parameters.get("overwrite") or "false").lower()
     if overwrite not in ("true", "false"):
         raise ServiceError(
             "BadRequest",
             f"The value '{overwrite[:100]}' is not valid for 'overwrite': expected true or false.",
         )
+    name = parameters.get("publishName")
+    if not name:
+        return None
     return model_imports.Publication(name, parameters.get("predictionId", ""), overwrite == "true")

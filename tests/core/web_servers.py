@@ -30,7 +30,8 @@ class Visit:
         return self.request.split(b" ")[1].decode()
 
     def header(self, name: str) -> str | None:
-        for line in self.request.decode().split("\r\n")[1:]:
+        # The body, of which a part may be here already, can be any bytes.
+        for line in self.request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]:
             key, _, value = line.partition(": ")
             if key.lower() == name:
                 return value

@@ -26,6 +26,7 @@ from schemathesis import Case, CheckContext, GenerationMode, HookContext, Respon
 from schemathesis.transport.serialization import Binary
 
 from tests.contract.spec import ContractValidator
+from tests.exported_models import classifier_zip, detector_zip
 from tests.fuzz.world import (
     KINDS,
     PICTURES,
@@ -176,6 +177,8 @@ class _Meaning:
             return as_base64(self._picture(value))
         if name == "predictionId":
             return RESOURCE_ID
+        if name == "project":
+            return f"Imported {self._chance(value, 5)}"
         if name == "url":
             return f"http://pictures.test/{self._chance(value, len(PICTURES))}"
         if name == "$filter":
@@ -291,4 +294,14 @@ def _write_counts() -> None:
     Path(os.environ["FUZZ_COUNTS"]).write_text(json.dumps(_counts), encoding="utf-8")
 
 
+@schemathesis.hook
+def filter_query(context: HookContext, query: dict[str, Any] | None) -> bool:
+    """Not lists that are too long because of items that are none."""
+    listed = (value for value in (query or {}).values() if isinstance(value, list))
+    return not any("" in one for one in listed)
+
+
 schemathesis.openapi.media_type("application/octet-stream", strategies.sampled_from(PICTURES))
+schemathesis.openapi.media_type(
+    "application/zip", strategies.sampled_from((classifier_zip(), detector_zip()))
+)

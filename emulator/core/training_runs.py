@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# The name of no blob.
+_DELETED = "deleted"
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -38,6 +41,9 @@ class _Run:
     domain_id: str
     dataset: "ClassificationDataset | DetectionDataset"
     tags: list[dict[str, str]]
+    # Seconds; None for regular trainings.
+    budget: int | None
+    base_model: Path | None
 
 
 class TrainingRuns(JobThread):
@@ -142,22 +148,34 @@ class TrainingRuns(JobThread):
             shutil.rmtree(output, ignore_errors=True)
 
     def _submit(self, run: _Run, output: Path) -> "Future[Any]":
+        from emulator.vision.advanced import train_advanced_classifier
         from emulator.vision.classifier import train_classifier
         from emulator.vision.detector import train_detector
-        from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+        from emulator.vision.recipes import (
+            advanced_recipe_for_domain,
+            detector_recipe_for_domain,
+            recipe_for_domain,
+        )
 
         def note(fraction: float, step: str) -> None:
             self._progress[run.iteration_id] = (fraction, step)
 
-        common = {"seed": self._context.seed, "output": output, "on_progress": note}
+        common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
         submit = self._context.worker.submit
         if domains.get(run.domain_id).type == "ObjectDetection":
             return submit(train_detector, run.dataset, detector_recipe_for_domain(run.domain_id), **common)
+        common["feature_cache"] = self._context.feature_cache
+        recipe = recipe_for_domain(run.domain_id)
+        if run.budget is None and run.base_model is None:
+            return submit(train_classifier, run.dataset, recipe, **common)
         return submit(
-            train_classifier,
+            train_advanced_classifier,
             run.dataset,
-            recipe_for_domain(run.domain_id),
-            feature_cache=self._context.feature_cache,
+            recipe,
+            advanced=advanced_recipe_for_domain(run.domain_id),
+            # Without a budget, nothing is tried but quick training and the base model.
+            budget_seconds=run.budget or 0,
+            base_model=run.base_model,
             **common,
         )
 
@@ -179,8 +197,29 @@ class TrainingRuns(JobThread):
             tags = [
                 {"id": tag.id, "name": tag.name, "type": tag.type} for tag in trained_tags(session, iteration)
             ]
-            domain_id = iteration.domain_id or project.domain_id
-            return _Run(job.id, iteration.id, job.attempts, domain_id, dataset, tags)
+            return _Run(
+                job_id=job.id,
+                iteration_id=iteration.id,
+                attempt=job.attempts,
+                domain_id=iteration.domain_id or project.domain_id,
+                dataset=dataset,
+                tags=tags,
+                budget=self._budget(iteration),
+                base_model=self._base_model(session, iteration),
+            )
+
+    def _budget(self, iteration: Iteration) -> int | None:
+        if iteration.training_type != "Advanced":
+            return None
+        return iteration.reserved_budget_in_hours * self._context.training_hour_seconds
+
+    def _base_model(self, session: Session, iteration: Iteration) -> Path | None:
+        """The model to start from. One that is deleted meanwhile is not there: the training then says so."""
+        base = iteration.custom_base_model_info
+        if base is None:
+            return None
+        row = session.get(Iteration, base["iterationId"])
+        return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
 
     def _take(self) -> Job | None:
         """The oldest job, its attempt counted; those that were begun too often have failed."""

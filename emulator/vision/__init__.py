@@ -8,10 +8,10 @@ The modules, by who calls them:
 * everybody: `images` (decode, check and scale a picture), `recipes` (what a domain trains);
 * the server: `scoring` and `detection_scoring` (run a trained model), `metrics` and `detection_metrics`
   (performance figures of a training);
-* the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train). Below all lie `networks`,
-  `onnx_writer`, `folds` and `training`; below the first `base_weights`, `features`, `feature_cache`,
-  `cross_validation` and `head`; below the second `advanced_search`, `advanced_finetuning`,
-  `advanced_candidates`, `finetuning`, `ensembles`, `base_models` and `budget`; below the last `nanodet`,
-  `torch_network`, `detection_training`, `detection_views`, `detection_loss`, `detection_boxes` and
-  `detection_calibration`.
+* the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train). Below all lie
+  `networks`, `onnx_writer`, `folds`, `training` and, for those that train whole networks, `torch_network`;
+  below the first `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`; below the second
+  `nanodet`, `detection_training`, `detection_views`, `detection_loss`, `detection_boxes` and
+  `detection_calibration`; below the third `advanced_search`, `advanced_finetuning`, `advanced_candidates`,
+  `finetuning`, `ensembles`, `base_models` and `budget`; below the last `detection_finetuning`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +58,9 @@ class Told:
         self._share = 0.0
         self.step = "Looking at the images"
 
-    def __call__(self, _share: float = 0.0) -> None:
-        used = 1.0 if self.budget.seconds <= 0 else 1 - self.budget.left / self.budget.seconds
+    def __call__(self, share: float = 0.0) -> None:
+        """`share` of the present step is told where there is no budget."""
+        used = share if self.budget.seconds <= 0 else 1 - self.budget.left / self.budget.seconds
         self._share = max(self._share, min(used, _NEARLY_DONE))
         self._progress(self._share, self.step)
 
@@ -174,9 +175,11 @@ class Search:
             if self.start is not None:
                 # Somebody asked for it: it is looked at even if there is no time for anything.
                 unlimited = Budget(math.inf, self.told.budget.clock)
-                found += self._with_network("the base model", self.start, unlimited, own=True)
+                for candidate in self._with_network("the base model", self.start, unlimited, own=True):
+                    found.append(candidate)  # noqa: PERF402 - what is found before the time is over counts
             for name, resolution in networks:
-                found += self._with_network(name, backbone_network(name, resolution), budget)
+                for candidate in self._with_network(name, backbone_network(name, resolution), budget):
+                    found.append(candidate)  # noqa: PERF402 - likewise
         except OutOfTime:
             _log.info("No time for more networks")
         except BaseWeightsMissing as error:
@@ -195,7 +198,7 @@ class Search:
 
     def _with_network(
         self, name: str, network: Network, budget: Budget, *, own: bool = False
-    ) -> list[Candidate]:
+    ) -> Iterator[Candidate]:
         """Heads on the features of a network; `own` if it is none of the pretrained ones."""
         budget.check()
         tell = self.told.until(budget)
@@ -221,16 +224,14 @@ class Search:
             multilabel=self.dataset.multilabel,
             inverse_regularisation=strength,
         )
-        return [
-            _frozen(
+        for factor in self.advanced.regularisations:
+            yield _frozen(
                 f"{name}, C x {factor}",
                 replace(training_set, inverse_regularisation=factor * strength),
                 self.folds_N,
                 network,
                 tell,
             )
-            for factor in self.advanced.regularisations
-        ]
 
 
 def _frozen(

@@ -85,7 +85,7 @@ class AdvancedRecipe:
 
     backbones: str | None = None
     resolution: int = 256
-    regularisations: tuple[float, ...] = (0.3, 1.0, 3.0)
+    regularisations: tuple[float, ...] = (1.0, 0.3, 3.0)
     fine_tuning: FineTuningRecipe = FINE_TUNING
     tiny_side: int = 64
     tiny_resolution: int = 128

@@ -9,7 +9,8 @@ The modules, by who calls them:
 * the server: `scoring` and `detection_scoring` (run a trained model), `metrics` and `detection_metrics`
   (performance figures of a training);
 * the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train). Below all lie
-  `networks`, `onnx_writer`, `folds`, `training` and, for those that train whole networks, `torch_network`;
+  `networks`, `onnx_writer`, `folds`, `training` and, where all of a network is trained, `torch_network` and
+  `whole_networks`;
   below the first `base_weights`, `features`, `feature_cache`, `cross_validation` and `head`; below the second
   `nanodet`, `detection_training`, `detection_views`, `detection_loss`, `detection_boxes` and
   `detection_calibration`; below the third `advanced_search`, `advanced_finetuning`, `advanced_candidates`,

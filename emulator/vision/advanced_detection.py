@@ -36,12 +36,12 @@ from emulator.vision.detector import (
     presence,
     train_detector,
 )
-from emulator.vision.finetuning import Unstable
 from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected, inspect_image
 from emulator.vision.nanodet import published_weights
 from emulator.vision.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training import TrainingFailed, timed, write_atomically
+from emulator.vision.whole_networks import Unstable
 
 if TYPE_CHECKING:
     import numpy

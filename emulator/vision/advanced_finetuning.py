@@ -21,7 +21,6 @@ from emulator.vision.features import processor_count
 from emulator.vision.finetuning import (
     FineTuned,
     Pictures,
-    Unstable,
     fine_tune,
     measure_step,
     steps_an_epoch,
@@ -32,6 +31,7 @@ from emulator.vision.networks import INPUT, Network
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import AdvancedRecipe
 from emulator.vision.scoring import inference_session
+from emulator.vision.whole_networks import Unstable
 
 if TYPE_CHECKING:
     import numpy

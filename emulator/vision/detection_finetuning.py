@@ -1,12 +1,7 @@
-"""Training of a whole detector, body and head, from given weights on. PyTorch; for the worker alone.
-
-As in `finetuning`, a batch is divided into slices of fixed size, each of which a thread computes by itself;
-the gradients are added in the order of the slices.
-"""
+"""Training of a whole detector, body and head, from given weights on. PyTorch; for the worker alone."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.budget import Budget
 from emulator.vision.detection_loss import DetectionLoss, Truth
-from emulator.vision.detection_training import new_class_layers, reproducible, sample_batches
+from emulator.vision.detection_training import new_class_layers, sample_batches
 from emulator.vision.detection_views import Example, Pictures, random_view
-from emulator.vision.features import processor_count
-from emulator.vision.finetuning import Unstable
 from emulator.vision.nanodet import DISTANCES, LOGITS, body_operations, head_operations
 from emulator.vision.networks import INPUT
 from emulator.vision.recipes import AdvancedDetectorRecipe
-from emulator.vision.torch_network import fast_bfloat16, run_operations
+from emulator.vision.torch_network import run_operations
+from emulator.vision.whole_networks import WholeNetwork, rate_share, slice_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -71,12 +65,11 @@ def train_whole(
         Unstable: the loss is not a number any more.
     """
     chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
-    with reproducible(), ThreadPoolExecutor(_threads(), thread_name_prefix="slices") as pool:
+    with slice_threads() as pool:
         learner = _Learner(examples, pictures, start, tag_count, recipe, scale, seed)
-        warm_up = min(recipe.warm_up_steps, max(1, steps // 5))
         done, step, remaining = 0.0, 0, budget.plan(steps)
         while remaining:
-            share = min(1.0, (step + 1) / warm_up) * (1 + math.cos(math.pi * done)) / 2
+            share = rate_share(step, done, steps, recipe.warm_up_steps)
             learner.learn(step, chosen[step], share, pool)
             step += 1
             done += (1 - done) / remaining
@@ -96,7 +89,7 @@ def measure_step(
 ) -> float:
     """Seconds of a step on this machine, as it is now: the second of two, which change nothing."""
     (chosen,) = sample_batches(examples, tag_count, recipe.batch, 1, 0)
-    with reproducible(), ThreadPoolExecutor(_threads(), thread_name_prefix="slices") as pool:
+    with slice_threads() as pool:
         learner = _Learner(examples, pictures, start, tag_count, recipe, scale, 0)
         for _ in range(2):
             started = clock()
@@ -115,8 +108,6 @@ class _Learner:
         scale: Scale,
         seed: int,
     ) -> None:
-        import torch
-
         self._examples, self._pictures, self._recipe = examples, pictures, recipe
         self._scale, self._seed = scale, seed
         self._loss = DetectionLoss(recipe.view)
@@ -125,37 +116,34 @@ class _Learner:
             **{name: weight for name, weight in start.items() if ".classes." not in name},
             **new_class_layers(tag_count, seed),
         }
-        self._weights = {name: _parameter(weight) for name, weight in weights.items()}
         rate = recipe.rate if len(examples) >= recipe.few else recipe.rate_of_few
-        groups: dict[tuple[bool, bool], list[torch.Tensor]] = {}
-        for name, weight in self._weights.items():
-            groups.setdefault((".classes." in name, name.endswith(".weight")), []).append(weight)
-        self._rates = [rate * (recipe.class_factor if of_tags else 1.0) for of_tags, _ in groups]
-        self._optimiser = torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": recipe.weight_decay if decays else 0.0}
-                for (_, decays), weights in groups.items()
-            ]
+        self._network = WholeNetwork(
+            weights,
+            rate=lambda name: rate * (recipe.class_factor if ".classes." in name else 1.0),
+            weight_decay=recipe.weight_decay,
+            longest_gradient=recipe.longest_gradient,
+            slice_size=_SLICE,
         )
 
     def learn(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
         """One step; `share` is that of the full learning rate."""
-        import torch
 
-        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * share
-        starts = range(0, len(numbers), _SLICE)
-        sums: list[torch.Tensor] = []
-        for gradients in pool.map(
-            lambda first: self._gradients(step, first, numbers[first : first + _SLICE], len(numbers)), starts
-        ):
-            sums = [a.add_(b) for a, b in zip(sums, gradients, strict=True)] if sums else list(gradients)
-        for weight, gradient in zip(self._weights.values(), sums, strict=True):
-            weight.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), self._recipe.longest_gradient)
-        self._optimiser.step()
+        def loss_of(
+            first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
+        ) -> torch.Tensor:
+            loss = self._loss_of(step, first, numbers[first:last], weights, device)
+            return loss * ((last - first) / len(numbers))
 
-    def _gradients(self, step: int, first: int, numbers: Sequence[int], whole: int) -> Sequence[torch.Tensor]:
+        self._network.learn(len(numbers), share, loss_of, pool)
+
+    def _loss_of(
+        self,
+        step: int,
+        first: int,
+        numbers: Sequence[int],
+        weights: Mapping[str, torch.Tensor],
+        device: torch.device,
+    ) -> torch.Tensor:
         import numpy
         import torch
 
@@ -169,31 +157,13 @@ class _Learner:
             )
             for slot, number in enumerate(numbers)
         ]
-        truths = [Truth(torch.from_numpy(boxes), torch.from_numpy(tags)) for _, boxes, tags in views]
-        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in views]))}
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
-            run_operations(self._operations, self._weights, tensors)
-        loss = self._loss(tensors[LOGITS], tensors[DISTANCES], truths) * (len(numbers) / whole)
-        if not math.isfinite(loss.item()):
-            raise Unstable
-        return torch.autograd.grad(loss, list(self._weights.values()))
+        truths = [
+            Truth(torch.from_numpy(boxes).to(device), torch.from_numpy(tags).to(device))
+            for _, boxes, tags in views
+        ]
+        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in views])).to(device)}
+        run_operations(self._operations, weights, tensors)
+        return self._loss(tensors[LOGITS], tensors[DISTANCES], truths)
 
     def result(self) -> dict[str, FloatArray]:
-        import numpy
-
-        return {
-            name: numpy.ascontiguousarray(weight.detach().numpy()) for name, weight in self._weights.items()
-        }
-
-
-def _parameter(weight: FloatArray) -> torch.Tensor:
-    import torch
-
-    tensor = torch.from_numpy(weight.copy())
-    if weight.ndim == 4:
-        tensor = tensor.to(memory_format=torch.channels_last)
-    return tensor.requires_grad_()
-
-
-def _threads() -> int:
-    return min(processor_count(), 2)
+        return self._network.arrays()

@@ -57,6 +57,9 @@ class DetectionLoss:
         if not (torch.isfinite(logits_NPT).all() and torch.isfinite(distances_NPD).all()):
             # Nothing can be matched by what is no number.
             return logits_NPT.new_tensor(torch.nan)
+        self._centres, self._strides, self._bins = (
+            each.to(logits_NPT.device) for each in (self._centres, self._strides, self._bins)
+        )
         exponents_NP4B = distances_NPD.float().view(*distances_NPD.shape[:2], 4, DISTANCE_BINS)
         targets_NPT = torch.zeros_like(logits_NPT)
         box_loss = distribution_loss = weight_sum = logits_NPT.new_zeros(())

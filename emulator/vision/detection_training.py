@@ -82,7 +82,7 @@ def train_heads(
     """
     steps = recipe.steps(len(examples))
     loss = DetectionLoss(recipe.resolution)
-    with reproducible():
+    with _reproducible():
         learners = [_Learner(head, tag_count, recipe, seed) for head in heads]
         chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
         batches = _batches(examples, pictures, chosen, recipe.resolution, seed)
@@ -291,7 +291,7 @@ def _tensor(weight: FloatArray) -> torch.Tensor:
 
 
 @contextmanager
-def reproducible() -> Iterator[None]:
+def _reproducible() -> Iterator[None]:
     """While it lasts, PyTorch gives the same numbers for the same work, and computes on the thread that asks.
 
     Threads inside of an operation would wait for each other thousands of times a step, and come to a near

@@ -1,28 +1,22 @@
 """Fine-tuning of a classification network: everything is trained, from the pretrained weights on. PyTorch;
 for the worker alone.
 
-Batch norms are folded into the convolutions before, so their statistics stay as they were. A batch is divided
-into slices of fixed size, each of which a thread computes by itself; the gradients are added in the order of
-the slices. That makes the numbers independent of how many processors there are, and keeps PyTorch's own
-threads, which come to a near standstill whenever another process wants a processor, out of it.
+Batch norms are folded into the convolutions before, so their statistics stay as they were.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emulator.vision.budget import Budget
-from emulator.vision.features import processor_count
-from emulator.vision.head import FEATURE_LENGTH, LinearHead, balancing_weights, one_processor_a_fit
+from emulator.vision.head import FEATURE_LENGTH, LinearHead, balancing_weights
 from emulator.vision.networks import INPUT, Network, Operation
 from emulator.vision.recipes import FineTuningRecipe
-from emulator.vision.torch_network import fast_bfloat16, run_operations, training_device
+from emulator.vision.torch_network import run_operations
+from emulator.vision.whole_networks import WholeNetwork, rate_share, slice_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -32,19 +26,12 @@ if TYPE_CHECKING:
     Array = NDArray[numpy.floating]
     Pixels = NDArray[numpy.uint8]
 
-_log = logging.getLogger(__name__)
-
-# Pictures that are computed together: on the CPU by one thread, on a GPU as far as its memory allows.
-_SLICE, _LARGEST_SLICE = 8, 32
+_SLICE = 8
 _HEAD = ("head.weight", "head.bias")
 # An image of a rare tag counts up to so many times as much as another, and comes so many times as often.
 _LARGEST_WEIGHT, _MOST_REPEATS = 5.0, 8.0
 # Streams of random numbers, so that none depends on how many another has used.
 _ORDER, _VIEWS = range(2)
-
-
-class Unstable(Exception):
-    """The loss is not a number any more."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ def fine_tune(
 
     steps = epochs * steps_an_epoch(len(used), recipe)
     tag_count = pictures.targets_NT.shape[1]
-    with _reproducible(), ThreadPoolExecutor(_threads(), thread_name_prefix="slices") as pool:
+    with slice_threads() as pool:
         learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
         order = _order(pictures, used, steps * recipe.batch, seed)
         weights_N = _weights(pictures, used)
@@ -108,8 +95,7 @@ def fine_tune(
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
             random = numpy.random.default_rng([seed, _VIEWS, step])
             batch = _mixed(pictures, chosen, weights_N[chosen], recipe, random)
-            warm = min(1.0, (step + 1) / min(recipe.warm_up_steps, max(1, steps // 5)))
-            learner.learn(batch, warm * (1 + math.cos(math.pi * done)) / 2, pool)
+            learner.learn(batch, rate_share(step, done, steps, recipe.warm_up_steps), pool)
             step += 1
             done += (1 - done) / remaining
             remaining = budget.plan(remaining - 1)
@@ -134,7 +120,7 @@ def measure_step(
 
     count = len(pictures.targets_NT)
     chosen = numpy.arange(recipe.batch) % count
-    with _reproducible(), ThreadPoolExecutor(_threads(), thread_name_prefix="slices") as pool:
+    with slice_threads() as pool:
         learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
         for _ in range(2):
             started = clock()
@@ -156,112 +142,53 @@ class _Learner:
     def __init__(self, backbone: Network, tag_count: int, multilabel: bool, recipe: FineTuningRecipe) -> None:
         import numpy
 
-        self._backbone, self._multilabel, self._recipe = backbone, multilabel, recipe
-        # A head of zeros proved better than one fitted to the features as they are.
-        width = backbone.outputs[backbone.output][0]
-        head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
+        self._backbone, self._multilabel = backbone, multilabel
         self._operations = (
             *backbone.operations,
             Operation("l2_normalise", (backbone.output,), "normalised_features", scale=FEATURE_LENGTH),
             Operation("dense", ("normalised_features",), "scores", weight=_HEAD[0], bias=_HEAD[1]),
         )
-        self._move_to(training_device(), {**backbone.weights, **head})
-
-    def _move_to(self, device: torch.device, weights: Mapping[str, Array]) -> None:
-        """Begin, or begin again, with these weights; what the optimiser remembers is lost."""
-        import torch
-
-        self._device = device
-        self._slice = _SLICE if device.type == "cpu" else _LARGEST_SLICE
-        self._weights = {name: _parameter(weight, device) for name, weight in weights.items()}
-        groups: dict[tuple[bool, bool], list[torch.Tensor]] = {}
-        for name, weight in self._weights.items():
-            groups.setdefault((name in _HEAD, weight.ndim > 1), []).append(weight)
-        recipe = self._recipe
-        self._rates = [recipe.rate * (recipe.head_factor if is_head else 1.0) for is_head, _ in groups]
-        self._optimiser = torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": recipe.weight_decay if decays else 0.0}
-                for (_, decays), weights in groups.items()
-            ]
+        # A head of zeros proved better than one fitted to the features as they are.
+        width = backbone.outputs[backbone.output][0]
+        head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
+        self._network = WholeNetwork(
+            {**backbone.weights, **head},
+            rate=lambda name: recipe.rate * (recipe.head_factor if name in _HEAD else 1.0),
+            weight_decay=recipe.weight_decay,
+            longest_gradient=recipe.longest_gradient,
+            slice_size=_SLICE,
         )
 
     def learn(self, batch: _Batch, share: float, pool: ThreadPoolExecutor) -> None:
         """One step; `share` is that of the full learning rate."""
-        import torch
-
-        while True:
-            try:
-                loss, sums = self._summed(batch, pool)
-                break
-            except torch.OutOfMemoryError:
-                self._need_less()
-        if not math.isfinite(loss):
-            raise Unstable
-        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * share
-        for weight, gradient in zip(self._weights.values(), sums, strict=True):
-            weight.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), self._recipe.longest_gradient)
-        self._optimiser.step()
-
-    def _summed(self, batch: _Batch, pool: ThreadPoolExecutor) -> tuple[float, list[torch.Tensor]]:
-        """The loss of a batch and its gradients, slice by slice: on a GPU one after the other."""
-        import torch
-
         total = float(batch.weights.sum())
-        parts = (torch.split(each, self._slice) for each in (batch.views, batch.targets, batch.weights))
-        slices = [_Batch(*(each.to(self._device) for each in part)) for part in zip(*parts, strict=True)]
-        run = pool.map if self._device.type == "cpu" else map
-        whole = 0.0
-        sums: list[torch.Tensor] = []
-        for loss, gradients in run(lambda part: self._gradients(part, total), slices):
-            whole += loss
-            sums = [a.add_(b) for a, b in zip(sums, gradients, strict=True)] if sums else list(gradients)
-        return whole, sums
 
-    def _need_less(self) -> None:
-        """Go on in smaller slices, and where even those are too large, on the CPU."""
-        import torch
+        def loss_of(
+            first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
+        ) -> torch.Tensor:
+            tensors = {INPUT: batch.views[first:last].to(device)}
+            run_operations(self._operations, weights, tensors)
+            scores, targets = tensors["scores"].float(), batch.targets[first:last].to(device)
+            return (self._losses(scores, targets) * batch.weights[first:last].to(device)).sum() / total
 
-        if self._slice > 1:
-            self._slice //= 2
-        elif self._device.type != "cpu":
-            _log.warning("The memory of the GPU is too small; training goes on without it")
-            self._move_to(torch.device("cpu"), self._as_arrays())
-        else:
-            raise MemoryError("There is not enough memory to train")
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._network.learn(len(batch.views), share, loss_of, pool)
 
-    def _as_arrays(self) -> dict[str, Array]:
-        return {name: weight.detach().cpu().numpy() for name, weight in self._weights.items()}
-
-    def _gradients(self, part: _Batch, total: float) -> tuple[float, Sequence[torch.Tensor]]:
+    def _losses(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log loss of each picture, (B,); with several tags an image, the sum over the tags."""
         import torch
         from torch.nn import functional
 
-        tensors = {INPUT: part.views}
-        half = fast_bfloat16() if self._device.type == "cpu" else self._device.type == "cuda"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
-            run_operations(self._operations, self._weights, tensors)
-        scores = tensors["scores"].float()
         if self._multilabel:
-            losses = functional.binary_cross_entropy_with_logits(scores, part.targets, reduction="none").sum(
-                1
-            )
-        else:
-            losses = -(torch.log_softmax(scores, 1) * part.targets).sum(1)
-        loss = (losses * part.weights).sum() / total
-        return loss.item(), torch.autograd.grad(loss, list(self._weights.values()))
+            losses = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+            return losses.sum(1)
+        return -(torch.log_softmax(scores, 1) * targets).sum(1)
 
     def result(self) -> FineTuned:
         import numpy
 
-        trained = self._as_arrays()
+        trained = self._network.arrays()
         weight, bias = (trained.pop(name).astype(numpy.float64) for name in _HEAD)
-        kept = {name: numpy.ascontiguousarray(value) for name, value in trained.items()}
-        return FineTuned(replace(self._backbone, weights=kept), LinearHead(weight, bias))
+        return FineTuned(replace(self._backbone, weights=trained), LinearHead(weight, bias))
 
 
 def _mixed(
@@ -352,32 +279,3 @@ def _order(pictures: Pictures, used: NDArray[numpy.integer], count: int, seed: i
         parts.append(random.permutation(numpy.repeat(used, copies)))
         have += len(parts[-1])
     return numpy.concatenate(parts)[:count]
-
-
-def _parameter(weight: Array, device: torch.device) -> torch.Tensor:
-    import numpy
-    import torch
-
-    tensor = torch.from_numpy(weight.astype(numpy.float32)).to(device)
-    if weight.ndim == 4:
-        tensor = tensor.to(memory_format=torch.channels_last)
-    return tensor.requires_grad_()
-
-
-def _threads() -> int:
-    return min(processor_count(), 4)
-
-
-@contextmanager
-def _reproducible() -> Iterator[None]:
-    """While it lasts, PyTorch gives the same numbers for the same work, on the thread that asks."""
-    import torch
-
-    strict = torch.are_deterministic_algorithms_enabled()
-    # GPUs have no such promise to give for all that is needed here.
-    torch.use_deterministic_algorithms(training_device().type == "cpu")
-    try:
-        with one_processor_a_fit():
-            yield
-    finally:
-        torch.use_deterministic_algorithms(strict)

@@ -251,10 +251,10 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
 ) -> None:
     prefer("fine-tuned")
 
-    def poisoned(self: Any, part: Any, total: float) -> tuple[float, list[torch.Tensor]]:
-        return float("nan"), [torch.zeros_like(weight) for weight in self._weights.values()]
+    def poisoned(self: Any, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return scores.sum(1) * float("nan")
 
-    monkeypatch.setattr(finetuning._Learner, "_gradients", poisoned)
+    monkeypatch.setattr(finetuning._Learner, "_losses", poisoned)
     trained = train(hard)
     monkeypatch.undo()
     assert trained.model_path.read_bytes() == train(hard, seconds=0, output="quick").model_path.read_bytes()

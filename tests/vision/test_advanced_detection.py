@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
+import torch
 
 from emulator.vision import advanced_detection, detection_finetuning
 from emulator.vision.advanced_detection import (
@@ -30,10 +32,10 @@ from emulator.vision.detector import (
     evaluation_of,
     train_detector,
 )
-from emulator.vision.finetuning import Unstable
 from emulator.vision.nanodet import published_weights
 from emulator.vision.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
 from emulator.vision.training import TrainingFailed
+from emulator.vision.whole_networks import Unstable, WholeNetwork, rate_share, slice_threads
 from tests.vision.detection_pictures import SHAPES, TINY, scenes
 from tests.vision.pictures import kept as kept_classified
 from tests.vision.test_advanced import Ticks
@@ -192,6 +194,45 @@ def test_a_training_can_start_from_another(
     broken = kept_classified(tmp_path, b"no model", ())
     with pytest.raises(TrainingFailed, match="cannot be read"):
         train(dataset, base_model=Path(broken.path))
+
+
+def whole_network(slice_size: int) -> WholeNetwork:
+    start = {"a.weight": numpy.eye(3), "a.bias": numpy.zeros(3)}
+    return WholeNetwork(
+        start, rate=lambda name: 0.1, weight_decay=0.0, longest_gradient=100.0, slice_size=slice_size
+    )
+
+
+def test_slices_change_nothing_but_rounding_and_too_little_memory_ends_it() -> None:
+    inputs = torch.from_numpy(numpy.random.default_rng(0).normal(size=(12, 3)).astype(numpy.float32))
+
+    def loss_of(first: int, last: int, weights: Any, device: torch.device) -> torch.Tensor:
+        outputs = inputs[first:last] @ weights["a.weight"].float() + weights["a.bias"]
+        return outputs.float().square().sum() / 12
+
+    results = []
+    for size in (12, 5, 1):
+        network = whole_network(size)
+        with slice_threads() as pool:
+            for _ in range(3):
+                network.learn(12, 1.0, loss_of, pool)
+        results.append(network.arrays())
+    for result in results[1:]:
+        numpy.testing.assert_allclose(result["a.weight"], results[0]["a.weight"], atol=0.02)
+
+    def never_fits(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no memory")
+
+    with slice_threads() as pool, pytest.raises(MemoryError):
+        whole_network(4).learn(12, 1.0, never_fits, pool)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    shares = [rate_share(step, step / 100, 100, 50) for step in range(100)]
+    assert shares[0] == pytest.approx(0.05)
+    assert max(shares) == shares[19]
+    assert shares[19:] == sorted(shares[19:], reverse=True)
+    assert shares[-1] < 0.001
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------

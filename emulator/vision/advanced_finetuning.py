@@ -4,6 +4,8 @@ worker."""
 from __future__ import annotations
 
 import logging
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PICTURES_FILE = "pictures.npy"
+# Bytes of pictures that are kept in memory; and if there are more, how much of the free disk they may take: a
+# disk that is full while memory is mapped to it ends the process.
+_MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 # What is left of the budget, less what scoring and writing take at the end.
 _USABLE = 0.93
 # A model that learned from everything is trained only with time for so much of what was planned; else the one
@@ -107,7 +112,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     except Unstable:
         _log.warning("Fine-tuning became unstable: its loss was not a number any more")
     except MemoryError:
-        _log.warning("Not enough memory to fine-tune")
+        _log.warning("Not enough memory or disk space to fine-tune")
 
 
 class _Attempt:
@@ -209,13 +214,21 @@ class _Attempt:
 
 @contextmanager
 def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures]]:
-    """The network that is trained further, and all pictures in its size, on disk."""
+    """The network that is trained further, and all pictures in its size: in memory, or if many, on disk."""
     import numpy
     from numpy.lib.format import open_memmap
 
     backbone = search.start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _PICTURES_FILE
-    pixels = open_memmap(path, "w+", numpy.uint8, (len(search.images), side, side, 3))
+    shape = (len(search.images), side, side, 3)
+    size = math.prod(shape)
+    pixels: NDArray[numpy.uint8]
+    if size <= _MOST_IN_MEMORY:
+        pixels = numpy.empty(shape, numpy.uint8)
+    elif size <= _MOST_OF_DISK * shutil.disk_usage(scratch).free:
+        pixels = open_memmap(path, "w+", numpy.uint8, shape)
+    else:
+        raise MemoryError
     tell = search.told.until(search.told.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:

@@ -260,6 +260,24 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     assert trained.model_path.read_bytes() == train(hard, seconds=0, output="quick").model_path.read_bytes()
 
 
+def test_many_pictures_lie_on_disk_while_they_are_learned_from(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefer("fine-tuned")
+    in_memory = train(hard, SMALL_COMPACT, output="memory")
+    monkeypatch.setattr(advanced_finetuning, "_MOST_IN_MEMORY", 0)
+    on_disk = train(hard, SMALL_COMPACT, output="disk")
+    monkeypatch.setattr(advanced_finetuning, "_MOST_OF_DISK", 0.0)
+    nowhere = train(hard, SMALL_COMPACT, output="nowhere")
+
+    assert on_disk.model_path.read_bytes() == in_memory.model_path.read_bytes()
+    assert sorted(path.name for path in on_disk.model_path.parent.iterdir()) == [
+        "evaluation.npz",
+        "model.onnx",
+    ]
+    assert nowhere.model_path.read_bytes() == train(hard, seconds=0).model_path.read_bytes()
+
+
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Only two pictures can be computed at once. The list gets how many were tried."""

@@ -122,6 +122,7 @@ def make_context(
         clock=clock,
         ids=ids,
         seed=settings.seed,
+        training_hour_seconds=settings.training_hour,
         image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
         link_secret=link_secret,
         tier=TIERS[settings.tier],

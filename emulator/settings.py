@@ -275,6 +275,9 @@ class Settings:
     image_uri_hours: int = option(
         24, "--image-uri-hours", "NUMBER", "How long an image URI that was handed out can be used.",
         whole_number(1, 87600))
+    training_hour: int = option(
+        3600, "--training-hour", "SECONDS",
+        "Seconds that an hour of an advanced training's budget lasts.", whole_number(1, 3600))
     seed: int = option(
         0, "--seed", "NUMBER", "Seed of everything random in training.", whole_number(0, 2**32 - 1))
     log_level: str = option(

@@ -131,12 +131,18 @@ class FakeWorker:
         self.warm_ups += 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        train = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
+        train = {
+            "train_classifier": standin.train_classifier,
+            "train_advanced_classifier": standin.train_classifier,
+            "train_detector": standin.train_detector,
+            "train_advanced_detector": standin.train_detector,
+        }
         future: Future[Any] = Future()
         if fn.__name__ not in train:
             return self._run(future, fn, *args, **kwargs)
         self.jobs.append(
             {
+                "function": fn.__name__,
                 "train": train[fn.__name__],
                 "dataset": args[0],
                 "recipe": args[1],

@@ -63,8 +63,9 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    worker: trains. export_worker: writes exports. seed: of every training. image_uri_lifetime: how long a
-    signed image URI is valid. published: see `predictions.published`.
+    worker: trains. export_worker: writes exports. seed: of every training. training_hour_seconds: what an
+    hour of a training's budget stands for. image_uri_lifetime: how long a signed image URI is valid.
+    published: see `predictions.published`.
     """
 
     database: Database
@@ -76,6 +77,7 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
     seed: int = 0
+    training_hour_seconds: int = 3600
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]

@@ -15,7 +15,8 @@ _SSD = (*_COMPACT, "IVS")
 
 @dataclass(frozen=True)
 class Domain:
-    """`platforms`: what iterations of it can be exported to; () for domains of the cloud alone."""
+    """`platforms`: what iterations of it can be exported to; () for domains of the cloud alone. `retired`:
+    the service documents it no more."""
 
     id: str
     name: str
@@ -23,6 +24,7 @@ class Domain:
     platforms: tuple[str, ...] = ()
     megabytes: int | None = None
     description: str | None = None
+    retired: bool = False
 
     @property
     def exportable(self) -> bool:
@@ -38,7 +40,7 @@ DOMAINS: tuple[Domain, ...] = (
     Domain("c151d5b5-dd07-472a-acc8-15d29dea8518", "Food", "Classification"),
     Domain("ca455789-012d-4b50-9fec-5bb63841c793", "Landmarks", "Classification"),
     Domain("b30a91ae-e3c1-4f73-a81e-c270bff27c39", "Retail", "Classification"),
-    Domain("45badf75-3591-4f26-a705-45678d3e9f5f", "Adult", "Classification"),
+    Domain("45badf75-3591-4f26-a705-45678d3e9f5f", "Adult", "Classification", retired=True),
     _shufflenet(
         "0732100f-1a38-4e49-a514-c9b44c697ab5",
         "General (compact)",

@@ -26,6 +26,7 @@ IMAGE_IDS_PER_METADATA_UPDATE = 64
 IMAGES_PER_TAG_MINIMUM = 5
 TAGS_MINIMUM = 2
 BOXED_IMAGES_PER_TAG_MINIMUM = 15
+ADVANCED_HOURS_MINIMUM = 1
 
 # Not documented: what the service's pages accept, rounded up, so that a name always fits a list on a screen.
 NAME_LENGTH = 256

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import finding, quotas
+from emulator.core import domains, finding, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import COMPLETED, FAILED, TRAINING, free_name, is_imported
-from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.core.limits import (
+    ADVANCED_HOURS_MINIMUM,
+    BOXED_IMAGES_PER_TAG_MINIMUM,
+    IMAGES_PER_TAG_MINIMUM,
+    TAGS_MINIMUM,
+)
 from emulator.core.regions import holds_regions
 from emulator.store.tables import Iteration, Job, Project, Region, Tag
 
@@ -64,12 +69,10 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
             created=project.new_iteration_created,
             last_modified=now,
             revision=project.revision,
+            training_type=request.training_type,
+            reserved_budget_in_hours=request.reserved_budget_in_hours,
             selected_tags=sorted(request.selected_tags) or None,
-            custom_base_model_info=(
-                dict(zip(("projectId", "iterationId"), request.custom_base_model, strict=True))
-                if request.custom_base_model
-                else None
-            ),
+            custom_base_model_info=_base_model_info(request),
         )
         # The workspace that was trained becomes the iteration; the next one begins now.
         project.next_iteration += 1
@@ -86,11 +89,25 @@ def _check_supported(project: Project, request: TrainingRequest) -> None:
         raise ServiceError(
             "BadRequest", f"Unknown training type '{request.training_type[:100]}'; it is Regular or Advanced."
         )
-    if request.training_type == "Advanced":
+    if request.training_type != "Advanced":
+        return
+    if request.reserved_budget_in_hours < ADVANCED_HOURS_MINIMUM:
         raise ServiceError(
-            "BadRequestNotSupported",
-            "This version of the emulator has no advanced training yet; use trainingType=Regular.",
+            "BadRequestReservedBudgetInHoursNotEnoughForAdvancedTraining",
+            f"Advanced training needs reservedBudgetInHours of at least {ADVANCED_HOURS_MINIMUM}.",
         )
+    domain = domains.get(project.domain_id)
+    if domain.retired:
+        raise ServiceError(
+            "BadRequestDomainNotSupportedForAdvancedTraining",
+            f"The domain {domain.name} is retired and has no advanced training; choose another one.",
+        )
+
+
+def _base_model_info(request: TrainingRequest) -> dict[str, str] | None:
+    if request.custom_base_model is None:
+        return None
+    return dict(zip(("projectId", "iterationId"), request.custom_base_model, strict=True))
 
 
 def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> list[Tag]:
@@ -163,5 +180,12 @@ def _check_needed(session: Session, project: Project, request: TrainingRequest) 
         and last.domain_id == project.domain_id
         and last.classification_type == project.classification_type
         and last.selected_tags == (sorted(request.selected_tags) or None)
+        and last.training_type == request.training_type
+        # A larger budget may give a better model; regular training has none.
+        and (
+            request.training_type != "Advanced"
+            or last.reserved_budget_in_hours >= request.reserved_budget_in_hours
+        )
+        and last.custom_base_model_info == _base_model_info(request)
     ):
         raise ServiceError("BadRequestTrainingNotNeeded", "Nothing changed since last training")

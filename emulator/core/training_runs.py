@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# The name of no blob.
+_DELETED = "deleted"
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -38,6 +41,9 @@ class _Run:
     domain_id: str
     dataset: "ClassificationDataset | DetectionDataset"
     tags: list[dict[str, str]]
+    # Seconds; None for regular trainings.
+    budget: int | None
+    base_model: Path | None
 
 
 class TrainingRuns(JobThread):
@@ -123,24 +129,36 @@ class TrainingRuns(JobThread):
             shutil.rmtree(output, ignore_errors=True)
 
     def _submit(self, run: _Run, output: Path) -> "Future[Any]":
+        from emulator.vision.advanced import train_advanced_classifier
+        from emulator.vision.advanced_detection import train_advanced_detector
         from emulator.vision.classifier import train_classifier
         from emulator.vision.detector import train_detector
-        from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+        from emulator.vision.recipes import (
+            advanced_detector_recipe_for_domain,
+            advanced_recipe_for_domain,
+            detector_recipe_for_domain,
+            recipe_for_domain,
+        )
 
         def note(fraction: float, step: str) -> None:
             self._progress[run.iteration_id] = (fraction, step)
 
-        common = {"seed": self._context.seed, "output": output, "on_progress": note}
+        common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
         submit = self._context.worker.submit
+        # Without a budget, nothing is tried but quick training and, for classifiers, the base model.
+        more = {"budget_seconds": run.budget or 0, "base_model": run.base_model}
         if domains.get(run.domain_id).type == "ObjectDetection":
-            return submit(train_detector, run.dataset, detector_recipe_for_domain(run.domain_id), **common)
-        return submit(
-            train_classifier,
-            run.dataset,
-            recipe_for_domain(run.domain_id),
-            feature_cache=self._context.feature_cache,
-            **common,
-        )
+            how = detector_recipe_for_domain(run.domain_id)
+            if run.budget is None:
+                return submit(train_detector, run.dataset, how, **common)
+            all_layers = advanced_detector_recipe_for_domain(run.domain_id)
+            return submit(train_advanced_detector, run.dataset, how, advanced=all_layers, **common, **more)
+        common["feature_cache"] = self._context.feature_cache
+        recipe = recipe_for_domain(run.domain_id)
+        if run.budget is None and run.base_model is None:
+            return submit(train_classifier, run.dataset, recipe, **common)
+        advanced = advanced_recipe_for_domain(run.domain_id)
+        return submit(train_advanced_classifier, run.dataset, recipe, advanced=advanced, **common, **more)
 
     def _claim(self) -> _Run | None:
         """The oldest job with its dataset; None when there is none.
@@ -160,8 +178,29 @@ class TrainingRuns(JobThread):
             tags = [
                 {"id": tag.id, "name": tag.name, "type": tag.type} for tag in trained_tags(session, iteration)
             ]
-            domain_id = iteration.domain_id or project.domain_id
-            return _Run(job.id, iteration.id, job.attempts, domain_id, dataset, tags)
+            return _Run(
+                job_id=job.id,
+                iteration_id=iteration.id,
+                attempt=job.attempts,
+                domain_id=iteration.domain_id or project.domain_id,
+                dataset=dataset,
+                tags=tags,
+                budget=self._budget(iteration),
+                base_model=self._base_model(session, iteration),
+            )
+
+    def _budget(self, iteration: Iteration) -> int | None:
+        if iteration.training_type != "Advanced":
+            return None
+        return iteration.reserved_budget_in_hours * self._context.training_hour_seconds
+
+    def _base_model(self, session: Session, iteration: Iteration) -> Path | None:
+        """The model to start from. One that is deleted meanwhile is not there: the training then says so."""
+        base = iteration.custom_base_model_info
+        if base is None:
+            return None
+        row = session.get(Iteration, base["iterationId"])
+        return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
 
     def _take(self) -> Job | None:
         """The oldest job, its attempt counted; those that were begun too often have failed."""

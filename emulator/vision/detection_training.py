@@ -127,6 +127,22 @@ def sample_batches(
     return [order[step * size : (step + 1) * size] for step in range(steps)]
 
 
+def new_class_layers(tag_count: int, seed: int) -> dict[str, FloatArray]:
+    """Weights of the layers of the tags, by name, before they have learned anything."""
+    import numpy
+
+    random = numpy.random.default_rng([seed, _CLASSES])
+    layers: dict[str, FloatArray] = {}
+    for operation in head_operations():
+        if operation.output.endswith(".classes"):
+            shape = (tag_count, PYRAMID_CHANNELS, 1, 1)
+            weight = random.normal(0, _CLASS_DEVIATION, shape).astype(numpy.float32)
+            layers[f"{operation.output}.weight"] = weight
+            bias = numpy.full(tag_count, -math.log(1 / _FIRST_PROBABILITY - 1), numpy.float32)
+            layers[f"{operation.output}.bias"] = bias
+    return layers
+
+
 class _Body:
     """The published network up to its pyramid, frozen."""
 
@@ -155,23 +171,16 @@ class _Learner:
     """A head while it learns. The shared and the distance layers start from what they were on COCO."""
 
     def __init__(self, head: Head, tag_count: int, recipe: DetectorRecipe, seed: int) -> None:
-        import numpy
         import torch
 
-        random = numpy.random.default_rng([seed, _CLASSES])
         self._visible_N = ~head.hidden_N
         self._operations = head_operations()[:-1]  # the loss takes logits
-        published = published_weights()
+        initial = {**published_weights(), **new_class_layers(tag_count, seed)}
         self._weights: dict[str, torch.Tensor] = {}
         for operation in self._operations:
             if operation.kind != "convolution":
                 continue
-            if operation.output.endswith(".classes"):
-                shape = (tag_count, PYRAMID_CHANNELS, 1, 1)
-                weight = random.normal(0, _CLASS_DEVIATION, shape).astype(numpy.float32)
-                bias = numpy.full(tag_count, -math.log(1 / _FIRST_PROBABILITY - 1), numpy.float32)
-            else:
-                weight, bias = (published[f"{operation.output}.{part}"] for part in ("weight", "bias"))
+            weight, bias = (initial[f"{operation.output}.{part}"] for part in ("weight", "bias"))
             self._weights[f"{operation.output}.weight"] = _tensor(weight).requires_grad_()
             self._weights[f"{operation.output}.bias"] = _tensor(bias).requires_grad_()
         classes = [weight for name, weight in self._weights.items() if ".classes." in name]

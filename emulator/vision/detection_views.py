@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[numpy.floating]
 
 # Pictures are kept decoded at this size: enough for a view that shows half of one.
-_KEPT_SIDE = 640
+KEPT_SIDE = 640
 _MOST_KEPT_BYTES = 512 * 2**20
 
 # Ranges from which chance chooses, and the grey around a picture that a view reaches beyond.
@@ -48,7 +48,12 @@ class Example:
 class Pictures:
     """Decoded pictures, kept as far as memory allows; the others are decoded again each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = KEPT_SIDE) -> None:
+        """
+        Args:
+            side: longest side of the pictures, in pixels, unless they are smaller.
+        """
+        self._side = side
         self._kept: dict[str, Image] = {}
         self._bytes = 0
 
@@ -57,7 +62,7 @@ class Pictures:
         examples = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
             for done, (image, picture) in enumerate(
-                zip(images, pool.map(lambda image: _readable(image.path), images), strict=True), 1
+                zip(images, pool.map(lambda image: _readable(image.path, self._side), images), strict=True), 1
             ):
                 if picture is not None:
                     examples.append(_example(image))
@@ -66,13 +71,13 @@ class Pictures:
         return examples
 
     def of(self, example: Example) -> Image:
-        """The picture, upright, its longest side `_KEPT_SIDE` pixels or less.
+        """The picture, upright, its longest side as long as was asked for, or less.
 
         Raises:
             ImageRejected, OSError: the file is not there any more.
         """
         kept = self._kept.get(example.key)
-        return kept if kept is not None else _decoded(example.path)
+        return kept if kept is not None else _decoded(example.path, self._side)
 
     def _keep(self, key: str, picture: Image) -> None:
         size = 3 * picture.width * picture.height
@@ -82,12 +87,19 @@ class Pictures:
 
 
 def random_view(
-    picture: Image, example: Example, resolution: int, random: numpy.random.Generator
+    picture: Image,
+    example: Example,
+    resolution: int,
+    random: numpy.random.Generator,
+    magnification: float = 1.0,
 ) -> tuple[NDArray[numpy.uint8], NDArray[numpy.float32], NDArray[numpy.int64]]:
     """A window on the picture, perhaps mirrored, in other light.
 
     The window shows between a half and twice the picture and may reach beyond its edges. Boxes of which less
     than 40% are visible are left out; there are windows without any only of pictures without any.
+
+    Args:
+        magnification: the window shows a smaller part of the picture by this factor, around one of the boxes.
 
     Returns:
         Pixels (resolution, resolution, 3), boxes (G, 4) in pixels of them, tags (G,).
@@ -96,7 +108,7 @@ def random_view(
 
     size = numpy.array([picture.width, picture.height])
     boxes = example.boxes * numpy.tile(size, 2)
-    window, visible, shown = _window(size, boxes, random)
+    window, visible, shown = _window(size, boxes, random, magnification)
     pixels, placed = _cut(picture, window, visible, resolution)
     tags = example.tags[shown]
     placed = placed[shown]
@@ -115,7 +127,7 @@ def random_view(
 
 
 def _window(
-    size: NDArray[numpy.int64], boxes: Array, random: numpy.random.Generator
+    size: NDArray[numpy.int64], boxes: Array, random: numpy.random.Generator, magnification: float
 ) -> tuple[Array, Array, NDArray[numpy.bool_]]:
     """A window (4,) in pixels of the picture, the parts of the boxes inside of it, and which count as
     shown."""
@@ -123,10 +135,18 @@ def _window(
 
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     for _ in range(_TRIES):
-        zoom = numpy.exp(random.uniform(numpy.log(_LARGEST_ZOOM_OUT), numpy.log(_LARGEST_ZOOM_IN)))
+        zoom = magnification * numpy.exp(
+            random.uniform(numpy.log(_LARGEST_ZOOM_OUT), numpy.log(_LARGEST_ZOOM_IN))
+        )
         aspect = numpy.exp(random.uniform(-_LOGARITHM_OF_ASPECT, _LOGARITHM_OF_ASPECT))
         half = size / zoom * numpy.array([aspect**0.5, aspect**-0.5]) / 2
-        centre = random.uniform(numpy.minimum(half, size - half), numpy.maximum(half, size - half))
+        nearest, farthest = numpy.minimum(half, size - half), numpy.maximum(half, size - half)
+        if magnification > 1 and len(boxes):
+            # Small windows at any place would mostly show nothing.
+            box = boxes[random.integers(len(boxes))]
+            nearest = numpy.maximum(nearest, box[2:] - half)
+            farthest = numpy.maximum(nearest, numpy.minimum(farthest, box[:2] + half))
+        centre = random.uniform(nearest, farthest)
         window = numpy.concatenate([centre - half, centre + half])
         visible = numpy.clip(boxes, numpy.tile(window[:2], 2), numpy.tile(window[2:], 2))
         shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > _SMALLEST_VISIBLE_SHARE * areas
@@ -166,18 +186,18 @@ def _example(image: BoxedImage) -> Example:
     return Example(image.key, image.path, boxes[real], tags[real])
 
 
-def _readable(path: str) -> Image | None:
+def _readable(path: str, side: int) -> Image | None:
     try:
-        return _decoded(path)
+        return _decoded(path, side)
     except (ImageRejected, OSError):
         return None
 
 
-def _decoded(path: str) -> Image:
+def _decoded(path: str, side: int) -> Image:
     from PIL.Image import Resampling
 
-    image = open_rgb(Path(path).read_bytes(), target=_KEPT_SIDE)
-    scale = _KEPT_SIDE / max(image.size)
+    image = open_rgb(Path(path).read_bytes(), target=side)
+    scale = side / max(image.size)
     if scale >= 1:
         return image
     width, height = (max(1, round(side * scale)) for side in image.size)

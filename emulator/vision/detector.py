@@ -123,8 +123,8 @@ def train_detector(
     """
     import numpy
 
-    _check_torch_is_there()
-    images = _distinct_images(dataset)
+    check_torch_is_there()
+    images = distinct_images(dataset)
     seconds: dict[str, float] = {}
     pictures = Pictures()
     try:
@@ -134,7 +134,7 @@ def train_detector(
             examples = pictures.load(
                 images, lambda share: progress(_IMAGES_DONE * share, "Looking at the images")
             )
-        has_NT = _presence(dataset, examples)
+        has_NT = presence(dataset, examples)
         fold_count, evaluated_folds = recipe.folds(len(examples))
         folds_N = stratified_folds(has_NT, seed, fold_count)
         # A fold without images needs no head, and the only image cannot be hidden.
@@ -154,23 +154,23 @@ def train_detector(
         with timed(seconds, "evaluation"):
             chosen = numpy.flatnonzero(numpy.isin(folds_N, folds)).tolist()
             sessions = {
-                fold: DetectorSession(_model_bytes(dataset, recipe, head, Calibration()))
+                fold: DetectorSession(detector_bytes(dataset, recipe, head, Calibration()))
                 for fold, head in zip(folds, evaluated, strict=True)
             }
-            detected = _detect(
+            detected = detect_in(
                 [(sessions[int(folds_N[number])], examples[number]) for number in chosen],
                 lambda share: progress(
                     _TRAINING_DONE + (_EVALUATION_DONE - _TRAINING_DONE) * share, "Evaluating"
                 ),
             )
-            evaluation, calibration = _evaluation(
+            evaluation, calibration = evaluation_of(
                 dataset, [examples[number] for number in chosen], folds_N[chosen], detected
             )
         progress(_EVALUATION_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             write_atomically(output / EVALUATION_FILE, evaluation.content())
-            write_atomically(output / MODEL_FILE, _model_bytes(dataset, recipe, final, calibration))
+            write_atomically(output / MODEL_FILE, detector_bytes(dataset, recipe, final, calibration))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError) as error:
@@ -186,7 +186,7 @@ def train_detector(
     )
 
 
-def _check_torch_is_there() -> None:
+def check_torch_is_there() -> None:
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
@@ -196,7 +196,7 @@ def _check_torch_is_there() -> None:
         ) from error
 
 
-def _distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
+def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
     """The images by key, each once; one that occurs several times has the boxes of all its occurrences."""
     if not dataset.tags:
         raise TrainingFailed("There are no tags: mark objects in the images with a tag.")
@@ -213,7 +213,7 @@ def _distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
     return list(by_key.values())
 
 
-def _presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
+def presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
     """Which image shows which tag, (N, T); every tag is shown by one."""
     import numpy
 
@@ -229,7 +229,7 @@ def _presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray
     return has_NT
 
 
-def _detect(
+def detect_in(
     pairs: Sequence[tuple[DetectorSession, Example]], progress: Callable[[float], None]
 ) -> list[list[DetectedBox]]:
     """What the session finds in each picture: several pictures at a time, each on one processor."""
@@ -246,7 +246,7 @@ def _detect(
     return results
 
 
-def _evaluation(
+def evaluation_of(
     dataset: DetectionDataset,
     examples: Sequence[Example],
     folds_N: NDArray[numpy.int8],
@@ -281,7 +281,7 @@ def _evaluation(
     return uncalibrated.with_probabilities(calibration.probabilities(uncalibrated.probabilities)), calibration
 
 
-def _model_bytes(
+def detector_bytes(
     dataset: DetectionDataset,
     recipe: DetectorRecipe,
     head: Mapping[str, FloatArray],

@@ -50,6 +50,7 @@ def compute_features(
     mirror: bool,
     cache_folder: Path,
     progress: Callable[[float], None],
+    session: InferenceSession | None = None,
 ) -> Features:
     """Features of all pictures, from the cache where it has them.
 
@@ -58,15 +59,19 @@ def compute_features(
     decoded are left out.
 
     Args:
-        progress: called with the share that is done, 0..1.
+        progress: called with the share that is done, 0..1. What it raises ends the work.
+        session: a network that is none of the pretrained ones; `backbone` is then a name of its own for the
+            cache.
 
     Raises:
         BaseWeightsMissing: the network cannot be had.
     """
-    session = backbone_session(backbone, resolution)
+    session = session or backbone_session(backbone, resolution)
     width = session.get_outputs()[0].shape[1]
     views = {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
     wanted = (False, True) if mirror else (False,)
+
+    runner = session
 
     def compute(picture: Picture) -> dict[bool, NDArray[numpy.float16]]:
         try:
@@ -74,7 +79,7 @@ def compute_features(
         except (ImageRejected, OSError):
             return {}
         shown = {False: pixels, True: pixels[:, ::-1]}
-        return {flipped: _features_of(session, shown[flipped]) for flipped in wanted}
+        return {flipped: _features_of(runner, shown[flipped]) for flipped in wanted}
 
     with FeatureCache(cache_folder) as cache:
         keys = [picture.key for picture in pictures]

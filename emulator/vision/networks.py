@@ -27,8 +27,8 @@ OperationKind = Literal[
     "normalise",  # (x - mean) x scale, for all channels or for each; from uint8 to float32
     "convolution",  # padding as TensorFlow's "SAME" or, if `centred`, equal on all sides; batch norm folded
     "depthwise_convolution",
-    "add",
-    "concatenate",  # pictures of one size: channels of the first, then those of the next
+    "add",  # of pictures of one size, or of vectors
+    "concatenate",  # pictures of one size, or vectors: channels of the first, then those of the next
     "max_pool",  # 3 x 3 pixels, stride 2, one pixel around the picture that never wins
     "resize",  # pictures `factor` times as large, bilinear, by the centres of pixels, not smoothed before
     "points",  # pictures to rows: the pixels of the first line by line, then those of the next picture

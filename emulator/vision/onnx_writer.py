@@ -119,10 +119,10 @@ class _Writer:
             case "convolution" | "depthwise_convolution":
                 self._convolution(operation)
             case "add":
-                self._sides[operation.output] = self._sides[operation.inputs[0]]
+                self._keep_side(operation)
                 self._node("Add", operation.inputs, operation.output)
             case "concatenate":
-                self._sides[operation.output] = self._sides[operation.inputs[0]]
+                self._keep_side(operation)
                 self._node("Concat", operation.inputs, operation.output, axis=1)
             case "max_pool":
                 self._sides[operation.output] = -(-self._sides[operation.inputs[0]] // 2)
@@ -237,6 +237,11 @@ class _Writer:
             self._node("Clip", (result, zero, six), operation.output)
         elif operation.leak is not None:
             self._node("LeakyRelu", (result,), operation.output, alpha=operation.leak)
+
+    def _keep_side(self, operation: Operation) -> None:
+        """The output is as large as the first input; vectors have no sides."""
+        if operation.inputs[0] in self._sides:
+            self._sides[operation.output] = self._sides[operation.inputs[0]]
 
     def _resize(self, operation: Operation) -> None:
         (tensor,) = operation.inputs

@@ -37,6 +37,73 @@ QUICK_S1 = ClassifierRecipe(backbone="efficientnet-lite0-at-224", resolution=300
 
 
 @dataclass(frozen=True)
+class FineTuningRecipe:
+    """How a whole classification network is trained.
+
+    Attributes:
+        rate: of AdamW, at its highest; it rises over the warm-up and then falls along a cosine to nothing.
+        head_factor: times as fast as the rest, for the head.
+        weight_decay: of weights, not of biases.
+        warm_up_steps: at most; never more than a fifth of all.
+        longest_gradient: longer ones are cut to this length.
+        batch: pictures a step.
+        largest_shift: of a picture, as a share of its side.
+        mixup: both parameters of the beta distribution that says how much of another picture is mixed in.
+        label_smoothing: how much of a target is spread over all tags.
+    """
+
+    rate: float = 3e-4
+    head_factor: float = 10.0
+    weight_decay: float = 0.05
+    warm_up_steps: int = 50
+    longest_gradient: float = 1.0
+    batch: int = 32
+    largest_shift: float = 1 / 8
+    mixup: float = 0.2
+    label_smoothing: float = 0.1
+
+
+FINE_TUNING = FineTuningRecipe()
+
+
+@dataclass(frozen=True)
+class AdvancedRecipe:
+    """What an advanced training of a classifier tries.
+
+    Attributes:
+        backbones: networks that look at the picture side by side (see `base_weights.backbone_network`), for
+            models that are not exported; none for those that are.
+        resolution: side in pixels of what these look at.
+        regularisations: factors on `ClassifierRecipe.inverse_regularisation`.
+        fine_tuning: how a whole network is trained.
+        tiny_side, tiny_resolution: pictures whose sides are no longer than that are fine-tuned on in this
+            size: a larger one would only cost time.
+        large_resolution: pictures at least as large are looked at in this size, too, for the sake of small
+            defects; where that is best, they are fine-tuned on in it.
+        fewest_epochs: with time for fewer, nothing is fine-tuned.
+        enough_epochs: models are left without other parts of the images only if there is time for so many.
+        most_epochs: more bring nothing.
+        enough_evaluated: so many images that a model has not seen are enough to judge it.
+    """
+
+    backbones: str | None = None
+    resolution: int = 256
+    regularisations: tuple[float, ...] = (1.0, 0.3, 3.0)
+    fine_tuning: FineTuningRecipe = FINE_TUNING
+    tiny_side: int = 64
+    tiny_resolution: int = 128
+    large_resolution: int = 448
+    fewest_epochs: int = 2
+    enough_epochs: int = 8
+    most_epochs: int = 30
+    enough_evaluated: int = 100
+
+
+ADVANCED = AdvancedRecipe("efficientnet-lite0+efficientnet-lite2")
+ADVANCED_COMPACT = AdvancedRecipe()
+
+
+@dataclass(frozen=True)
 class DetectorRecipe:
     """How a detector is trained: the head of NanoDet-g on its frozen body, with new layers for the tags.
 
@@ -81,6 +148,50 @@ QUICK_DETECTOR = DetectorRecipe()
 # them takes 1.7 times as long and finds no more; see `models/nanodet-g.md`.
 QUICK_COMPACT_DETECTOR = DetectorRecipe(input_resolution=416)
 
+
+@dataclass(frozen=True)
+class AdvancedDetectorRecipe:
+    """How a whole detector is trained.
+
+    Attributes:
+        resolutions: sides in pixels that pictures may be scored in; the first is that of quick training.
+        wanted_side: small boxes (the first quartile) should be so many pixels large: the size that pictures
+            are scored in is the smallest one in which they are, and no larger than the pictures.
+        view: side in pixels of what is learned from: windows of pictures, at the scale they are scored in.
+        batch: views a step.
+        rate, rate_of_few: of AdamW, at its highest; the second for fewer than `few` images.
+        class_factor: times as fast as the rest, for the new layers.
+        weight_decay: of weights, not of biases.
+        warm_up_steps: at most; never more than a fifth of all.
+        longest_gradient: longer ones are cut to this length.
+        fewest_steps: with time for fewer, nothing is trained.
+        most_steps, steps_an_image: more bring nothing; the second decides between the first and `most_steps`.
+    """
+
+    resolutions: tuple[int, ...] = (320, 416, 640, 960)
+    wanted_side: float = 28.0
+    view: int = 320
+    batch: int = 8
+    rate: float = 3e-4
+    rate_of_few: float = 2e-4
+    few: int = 30
+    class_factor: float = 5.0
+    weight_decay: float = 0.05
+    warm_up_steps: int = 50
+    longest_gradient: float = 10.0
+    fewest_steps: int = 100
+    most_steps: int = 3000
+    steps_an_image: int = 10
+
+    def steps(self, image_count: int) -> int:
+        """The most steps that are worth while for so many images."""
+        return min(self.most_steps, max(600, self.steps_an_image * image_count))
+
+
+ADVANCED_DETECTOR = AdvancedDetectorRecipe()
+# Exports promise a size.
+ADVANCED_COMPACT_DETECTOR = AdvancedDetectorRecipe(resolutions=(320,))
+
 # Every classification domain of the service trains the same way today: the pretrained network is a general
 # one, and none for food, landmarks or shops exists under a free licence. The table stays, so that a domain
 # can get its own.
@@ -109,6 +220,27 @@ def recipe_for_domain(domain_id: str) -> ClassifierRecipe:
     return _CLASSIFICATION_DOMAINS[domain_id.lower()]
 
 
+_COMPACT = frozenset(
+    {
+        "0732100f-1a38-4e49-a514-c9b44c697ab5",
+        "a1db07ca-a19a-4830-bae8-e004a42dc863",
+        "8882951b-82cd-4c32-970b-d5f8cb8bf6d7",
+        "b5cfd229-2ac7-4b2b-8d0a-2b0661344894",
+        "6b4faeda-8396-481b-9f8b-177b9fa3097f",
+    }
+)
+
+
+def advanced_recipe_for_domain(domain_id: str) -> AdvancedRecipe:
+    """What an advanced training of a classification domain tries, by the domain's id in any case.
+
+    Raises:
+        KeyError: the id is not that of a classification domain.
+    """
+    recipe_for_domain(domain_id)
+    return ADVANCED_COMPACT if domain_id.lower() in _COMPACT else ADVANCED
+
+
 # All detection domains start from the one detector that comes under a free licence.
 _DETECTION_DOMAINS: dict[str, DetectorRecipe] = {
     "da2e3a8a-40a5-4171-82f4-58522f70fbc1": QUICK_DETECTOR,  # General
@@ -127,3 +259,18 @@ def detector_recipe_for_domain(domain_id: str) -> DetectorRecipe:
         KeyError: the id is not that of a detection domain.
     """
     return _DETECTION_DOMAINS[domain_id.lower()]
+
+
+_COMPACT_DETECTION = frozenset(
+    {"a27d5ca5-bb19-49d8-a70a-fec086c47f5b", "7ec2ac80-887b-48a6-8df9-8b1357765430"}
+)
+
+
+def advanced_detector_recipe_for_domain(domain_id: str) -> AdvancedDetectorRecipe:
+    """How an advanced training of a detection domain goes, by the domain's id in any case.
+
+    Raises:
+        KeyError: the id is not that of a detection domain.
+    """
+    detector_recipe_for_domain(domain_id)
+    return ADVANCED_COMPACT_DETECTOR if domain_id.lower() in _COMPACT_DETECTION else ADVANCED_DETECTOR

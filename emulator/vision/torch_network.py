@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from emulator.vision.networks import Operation
+from emulator.vision.networks import Operation, same_padding
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -38,6 +39,16 @@ def fast_bfloat16() -> bool:
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
+@lru_cache(maxsize=1)
+def training_device() -> torch.device:
+    """Where whole networks are trained: on a GPU where PyTorch finds one (CUDA, Apple), else on the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tensor]) -> Tensor:
     import torch
     from torch.nn import functional
@@ -45,23 +56,13 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
     (first, *_) = inputs
     match operation.kind:
         case "normalise":
-            mean, scale = torch.tensor(operation.mean), torch.tensor(operation.scale)
+            mean, scale = (
+                torch.tensor(each, device=first.device) for each in (operation.mean, operation.scale)
+            )
             # The permuted view has its channels last in memory, the order in which convolutions are fastest.
             return ((first.float() - mean) * scale).permute(0, 3, 1, 2)
-        case "convolution":
-            assert operation.weight is not None and operation.bias is not None
-            weight = weights[operation.weight]
-            if not operation.centred:
-                raise NotImplementedError("convolution with the padding of TensorFlow")
-            output = functional.conv2d(
-                first.to(weight.dtype),
-                weight,
-                weights[operation.bias],
-                operation.stride,
-                weight.shape[-1] // 2,
-            )
-            # In place: nothing else reads what a convolution gives.
-            return output if operation.leak is None else functional.leaky_relu_(output, operation.leak)
+        case "convolution" | "depthwise_convolution":
+            return _convolution(operation, first, weights)
         case "add":
             return inputs[0] + inputs[1]
         case "concatenate":
@@ -74,7 +75,48 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             )
         case "points":
             return torch.cat([picture.flatten(2) for picture in inputs], 2).transpose(1, 2)
+        case "global_average":
+            return first.mean((2, 3))
+        case "l2_normalise":
+            assert isinstance(operation.scale, float)
+            return functional.normalize(first.float()) * operation.scale
+        case "dense":
+            assert operation.weight is not None and operation.bias is not None
+            return torch.addmm(weights[operation.bias], first, weights[operation.weight])
+        case "softmax":
+            return first.softmax(1)
         case "sigmoid":
             return first.sigmoid()
         case _:
             raise NotImplementedError(operation.kind)
+
+
+def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    import torch
+    from torch.nn import functional
+
+    assert operation.weight is not None and operation.bias is not None
+    weight = weights[operation.weight]
+    kernel = weight.shape[-1]
+    padding = kernel // 2
+    if not operation.centred:
+        before, after, _ = same_padding(picture.shape[-1], kernel, operation.stride)
+        padding = before
+        if before != after:
+            picture = functional.pad(picture, [before, after, before, after])
+            padding = 0
+    # Autocasting chooses the type by itself; to convert before would only cost time.
+    if not torch.is_autocast_enabled(picture.device.type):
+        picture = picture.to(weight.dtype)
+    output = functional.conv2d(
+        picture,
+        weight,
+        weights[operation.bias],
+        operation.stride,
+        padding,
+        groups=len(weight) if operation.kind == "depthwise_convolution" else 1,
+    )
+    # In place: nothing else reads what a convolution gives.
+    if operation.relu6:
+        return functional.hardtanh_(output, 0.0, 6.0)
+    return output if operation.leak is None else functional.leaky_relu_(output, operation.leak)

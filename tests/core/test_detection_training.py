@@ -40,6 +40,18 @@ def is_enough(service: Service, project: str, **more: Any) -> bool:
     return response.status_code == 200 or response.json()["code"] not in (INVALID, "NotFoundTag")
 
 
+def test_an_advanced_training_of_a_detector(service: Service) -> None:
+    service.context.training_hour_seconds = 60
+    project = detection_project(service)
+    marked_images(service, project, pictures(15), service.tag(project, "red"))
+    parameters = {"trainingType": "Advanced", "reservedBudgetInHours": "2"}
+    iteration = service.get(service.train(project, params=parameters))
+    assert (iteration["status"], iteration["trainingType"]) == ("Completed", "Advanced")
+    (job,) = service.worker.jobs
+    assert (job["function"], job["budget_seconds"]) == ("train_advanced_detector", 120)
+    assert len(job["advanced"].resolutions) > 1
+
+
 # --- what must hold -----------------------------------------------------------------------------------------
 
 

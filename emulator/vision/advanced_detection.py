@@ -1,0 +1,327 @@
+"""Advanced training of detectors: all layers, at the scale that small objects need, and never worse than
+quick training. Runs in the worker process: the functions import PyTorch, the module does not.
+
+The detector is made of convolutions alone, so that what learned from small windows of pictures at their full
+resolution finds the same things in whole pictures of that resolution: every picture is looked at as if it
+were cut into overlapping tiles, at the cost of one run.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.advanced_search import Told
+from emulator.vision.base_models import starting_detector
+from emulator.vision.budget import Budget, OutOfTime
+from emulator.vision.detection_calibration import Calibration
+from emulator.vision.detection_finetuning import Scale, measure_step, train_whole
+from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_views import KEPT_SIDE, Example, Pictures
+from emulator.vision.detector import (
+    EVALUATION_FILE,
+    MODEL_FILE,
+    DetectionDataset,
+    TrainedDetector,
+    detect_in,
+    detector_bytes,
+    distinct_images,
+    evaluation_of,
+    presence,
+    train_detector,
+)
+from emulator.vision.folds import stratified_folds
+from emulator.vision.images import ImageRejected, inspect_image
+from emulator.vision.nanodet import published_weights
+from emulator.vision.recipes import AdvancedDetectorRecipe, DetectorRecipe
+from emulator.vision.training import TrainingFailed, timed, write_atomically
+from emulator.vision.whole_networks import Unstable
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+_log = logging.getLogger(__name__)
+
+# What is left of the budget, less what scoring and writing take.
+_USABLE = 0.9
+_OVERLAPS = (0.5, 0.75)
+# Draws of images, with replacement, of which the new model has to win so many: what it wins by is then larger
+# than its standard error.
+_DRAWS, _DRAWS_TO_WIN = 200, 0.84
+_ENOUGH_OF_PLAN = 0.6
+_LOOKED_AT = 50
+
+
+def train_advanced_detector(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    *,
+    budget_seconds: float,
+    seed: int,
+    output: Path,
+    progress: Callable[[float, str], None],
+    base_model: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainedDetector:
+    """Train the best detector that the budget allows and write it, with its evaluation, into `output`.
+
+    First quick training; then a detector of which all layers are trained and that leaves out a fifth of the
+    images; if that finds more there than quick training's twin, one that leaves out nothing. What repeats and
+    what does not is as for `advanced.train_advanced_classifier`.
+
+    Args:
+        recipe: what quick training does; nothing cuts it short.
+        budget_seconds: kept within a tenth, unless quick training alone takes longer.
+        seed: decides which images are evaluated, what views are learned from and how the new layers start.
+        output: made when missing. Files appear in it whole or not at all.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        base_model: a detector of this program to start from, instead of the published one.
+        clock: seconds since some moment.
+
+    Raises:
+        TrainingFailed: with a message for a person.
+        ValueError: the tag of a box is not an index of a tag.
+    """
+    told = Told(progress, Budget(budget_seconds, clock))
+    seconds: dict[str, float] = {}
+    start = published_weights() if base_model is None else starting_detector(base_model)
+    told.step = "Quick training"
+    quick_folder = output / "quick"
+    try:
+        with timed(seconds, "quick"):
+            quick = train_detector(
+                dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: told()
+            )
+        quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
+        with timed(seconds, "training"):
+            result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)
+        told.step = "Writing the model"
+        told()
+        with timed(seconds, "writing"):
+            if result is None:
+                result = _Result(quick.model_path.read_bytes(), quick.evaluation_path.read_bytes())
+            write_atomically(output / EVALUATION_FILE, result.evaluation)
+            write_atomically(output / MODEL_FILE, result.model)
+    except (ImageRejected, OSError) as error:
+        raise TrainingFailed(f"The training cannot read its images or store its results: {error}.") from error
+    finally:
+        shutil.rmtree(quick_folder, ignore_errors=True)
+    progress(1.0, "Done")
+    return replace(
+        quick,
+        model_path=output / MODEL_FILE,
+        evaluation_path=output / EVALUATION_FILE,
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The bytes of both files."""
+
+    model: bytes
+    evaluation: bytes
+
+
+def chosen_scale(examples: Sequence[Example], recipe: AdvancedDetectorRecipe, longest_side: float) -> Scale:
+    """The smallest size in which small boxes are large enough, but none larger than the pictures."""
+    import numpy
+
+    sides = numpy.concatenate([numpy.sqrt((e.boxes[:, 2:] - e.boxes[:, :2]).prod(axis=1)) for e in examples])
+    small = float(numpy.quantile(sides, 0.25)) if len(sides) else 1.0
+    usable = [side for side in recipe.resolutions if side <= max(longest_side, recipe.resolutions[0])]
+    resolution = next((side for side in usable if small * side >= recipe.wanted_side), usable[-1])
+    return Scale(resolution, resolution / recipe.view)
+
+
+def gain_is_real(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
+    """Whether the new detections of the same images are better, and by more than chance.
+
+    Better is a higher mean average precision, itself the mean of those at overlaps of 0.5 and 0.75. Chance is
+    judged by drawing the images again, with replacement (the bootstrap of Efron, 1979).
+    """
+    import numpy
+
+    random = numpy.random.default_rng(seed)
+    count = len(old.keys)
+    everything = numpy.ones(count)
+    before, after = _Precision(old), _Precision(new)
+    if after(everything) <= before(everything):
+        return False
+    wins = 0
+    for _ in range(_DRAWS):
+        weights = numpy.bincount(random.integers(count, size=count), minlength=count).astype(float)
+        wins += after(weights) > before(weights)
+    return wins >= _DRAWS_TO_WIN * _DRAWS
+
+
+class _Precision:
+    """Mean average precision of an evaluation in which each image counts with a weight."""
+
+    def __init__(self, evaluation: DetectionEvaluation) -> None:
+        import numpy
+
+        self._evaluation = evaluation
+        self._order = numpy.argsort(-evaluation.probabilities, kind="stable")
+        self._found = [evaluation.hits(overlap)[self._order] for overlap in _OVERLAPS]
+
+    def __call__(self, weights: NDArray[numpy.float64]) -> float:
+        import numpy
+
+        evaluation = self._evaluation
+        counts = weights[evaluation.detections.images[self._order]]
+        tags = evaluation.detections.tags[self._order]
+        objects = weights[evaluation.truths.images]
+        figures = []
+        for tag in range(evaluation.tag_count):
+            actual = objects[evaluation.truths.tags == tag].sum()
+            if not actual:
+                continue
+            of_tag = (tags == tag) & (counts > 0)
+            for found in self._found:
+                gained = counts[of_tag] * found[of_tag]
+                precision = numpy.cumsum(gained) / numpy.cumsum(counts[of_tag])
+                best_from_here = numpy.maximum.accumulate(precision[::-1])[::-1]
+                figures.append(float((gained * best_from_here).sum() / actual))
+        return sum(figures) / max(1, len(figures))
+
+
+def of_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> DetectionEvaluation:
+    """The evaluation of some of its images, in this order."""
+    import numpy
+
+    number = {key: row for row, key in enumerate(evaluation.keys)}
+    rows = numpy.array([number[key] for key in keys], int)
+    place = numpy.full(len(evaluation.keys), -1)
+    place[rows] = numpy.arange(len(rows))
+
+    def kept(boxes: Boxes) -> tuple[Boxes, NDArray[numpy.bool_]]:
+        inside = place[boxes.images] >= 0
+        images = place[boxes.images[inside]].astype(numpy.int32)
+        return Boxes(images, boxes.tags[inside], boxes.places[inside]), inside
+
+    detections, shown = kept(evaluation.detections)
+    return replace(
+        evaluation,
+        keys=tuple(keys),
+        folds=evaluation.folds[rows],
+        truths=kept(evaluation.truths)[0],
+        detections=detections,
+        probabilities=evaluation.probabilities[shown],
+    )
+
+
+def _attempt(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    start: Mapping[str, FloatArray],
+    quick: DetectionEvaluation,
+    seed: int,
+    told: Told,
+) -> _Result | None:
+    """A detector of which all layers are trained, or None if quick training's is as good."""
+    try:
+        return _trained_whole(dataset, recipe, advanced, start, quick, seed, told)
+    except OutOfTime:
+        _log.info("No time to train the whole detector")
+    except Unstable:
+        _log.warning("The training became unstable: its loss was not a number any more")
+    except MemoryError:
+        _log.warning("Not enough memory to train the whole detector")
+    return None
+
+
+def _trained_whole(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    start: Mapping[str, FloatArray],
+    quick: DetectionEvaluation,
+    seed: int,
+    told: Told,
+) -> _Result | None:
+    import numpy
+
+    budget = told.budget
+    budget.check()
+    images = distinct_images(dataset)
+    looked_at = images[:: max(1, len(images) // _LOOKED_AT)]
+    side = float(numpy.median([_longest_side(image.path) for image in looked_at]))
+    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
+    examples = pictures.load(images, lambda share: told())
+    scale = chosen_scale(examples, advanced, side)
+    scored = replace(recipe, resolution=scale.resolution)
+    fold_count, _ = recipe.folds(len(examples))
+    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
+    hidden = [example for example, fold in zip(examples, folds_N, strict=True) if fold == 0]
+    shown = [example for example, fold in zip(examples, folds_N, strict=True) if fold != 0]
+    if not hidden or not shown:
+        return None
+    tag_count = len(dataset.tags)
+    step_seconds = measure_step(examples, pictures, start, tag_count, advanced, scale, budget.clock)
+    steps = planned_steps(budget.left * _USABLE / 2 / max(step_seconds, 1e-6), len(examples), advanced)
+    if not steps:
+        raise OutOfTime
+    _log.info("%d steps of %.2f s, %s", steps, step_seconds, scale)
+
+    def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
+        told.step = f"Training ({number + 1} of 2)"
+        return train_whole(
+            which,
+            pictures,
+            start,
+            tag_count,
+            advanced,
+            scale,
+            steps=steps,
+            seed=seed,
+            budget=budget.part(share),
+            progress=told,
+        )
+
+    weights = train(shown, 0, _USABLE / 2)
+    session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration()))
+    detected = detect_in([(session, example) for example in hidden], lambda share: told())
+    evaluation, calibration = evaluation_of(dataset, hidden, folds_N[folds_N == 0], detected)
+    compared = of_images(quick, [example.key for example in hidden])
+    _log.info(
+        "Average precision: quick %.3f, all layers %.3f",
+        compared.performance(overlap_threshold=0.5).average_precision,
+        evaluation.performance(overlap_threshold=0.5).average_precision,
+    )
+    if not gain_is_real(compared, evaluation, seed):
+        return None
+    if budget.part(_USABLE).left > _ENOUGH_OF_PLAN * steps * step_seconds:
+        weights = train(examples, 1, _USABLE)
+    return _Result(detector_bytes(dataset, scored, weights, calibration), evaluation.content())
+
+
+def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
+    """Steps of a training, or 0 if time is short: levels that grow by a quarter, for the sake of
+    repeatability."""
+    most = min(steps_that_fit, recipe.steps(image_count))
+    level = float(recipe.fewest_steps)
+    if most < level:
+        return 0
+    while level * 1.25 <= most:
+        level *= 1.25
+    return round(level)
+
+
+def _longest_side(path: str) -> int:
+    try:
+        shown = inspect_image(Path(path).read_bytes())
+    except (ImageRejected, OSError):
+        return 0
+    return max(shown.width, shown.height)

@@ -1,0 +1,252 @@
+"""The search for the best classifier: the candidates so far, and those with frozen networks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.advanced_candidates import Candidate, Judge
+from emulator.vision.base_weights import BaseWeightsMissing, backbone_network
+from emulator.vision.budget import Budget, OutOfTime
+from emulator.vision.classifier import (
+    ClassificationDataset,
+    LabelledImage,
+    check_every_tag_has_images,
+    classifying_network,
+    targets_of,
+)
+from emulator.vision.cross_validation import TrainingSet, fit_heads
+from emulator.vision.features import compute_features
+from emulator.vision.folds import stratified_folds
+from emulator.vision.images import inspect_image
+from emulator.vision.networks import Network
+from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.recipes import AdvancedRecipe, ClassifierRecipe
+from emulator.vision.scoring import inference_session
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+_log = logging.getLogger(__name__)
+
+# Until the model is written, no more than this is told to be done.
+_NEARLY_DONE = 0.98
+# What looking at other frozen networks may take of the budget.
+_SHARE_OF_FROZEN = 0.35
+# So many pictures, evenly chosen, say how large pictures are.
+_LOOKED_AT = 50
+
+
+class Told:
+    """Progress by time: the share of the budget that is used.
+
+    Attributes:
+        budget: of the whole training.
+        step: what is being done, for people.
+    """
+
+    def __init__(self, progress: Callable[[float, str], None], budget: Budget) -> None:
+        self._progress, self.budget = progress, budget
+        self._share = 0.0
+        self.step = "Looking at the images"
+
+    def __call__(self, share: float = 0.0) -> None:
+        """`share` of the present step is told where there is no budget."""
+        used = share if self.budget.seconds <= 0 else 1 - self.budget.left / self.budget.seconds
+        self._share = max(self._share, min(used, _NEARLY_DONE))
+        self._progress(self._share, self.step)
+
+    def until(self, part: Budget) -> Callable[[float], None]:
+        """Tell progress, and stop by OutOfTime when a part of the budget is over."""
+
+        def tell(share: float) -> None:
+            self(share)
+            part.check()
+
+        return tell
+
+
+@dataclass
+class Search:
+    """What is searched in, and the best candidate so far.
+
+    Attributes:
+        images: those that can be read.
+        targets_NT: 1 where the image has the tag, else 0.
+        folds_N: the fold of each image, from 0.
+        start: a network of another training to begin with, if there is one.
+    """
+
+    dataset: ClassificationDataset
+    images: list[LabelledImage]
+    targets_NT: Array  # noqa: N815 - the suffix names the axes
+    folds_N: NDArray[numpy.int8]  # noqa: N815
+    recipe: ClassifierRecipe
+    advanced: AdvancedRecipe
+    start: Network | None
+    seed: int
+    cache: Path
+    told: Told
+    judge: Judge
+    best: Candidate
+
+    @classmethod
+    def begin(
+        cls,
+        dataset: ClassificationDataset,
+        images: list[LabelledImage],
+        recipe: ClassifierRecipe,
+        advanced: AdvancedRecipe,
+        *,
+        start: Network | None,
+        seed: int,
+        cache: Path,
+        told: Told,
+    ) -> Search:
+        """With quick training, which nothing cuts short.
+
+        Raises:
+            TrainingFailed: no image of a tag can be read.
+            BaseWeightsMissing: the network of quick training cannot be had.
+        """
+        told()
+        backbone = backbone_network(recipe.backbone, recipe.resolution)
+        features = compute_features(
+            images,
+            backbone=recipe.backbone,
+            resolution=recipe.resolution,
+            mirror=len(images) <= recipe.mirror_up_to,
+            cache_folder=cache,
+            progress=told,
+        )
+        readable = [image for image in images if image.key in features.plain]
+        targets_NT = targets_of(dataset, readable)
+        check_every_tag_has_images(dataset, targets_NT)
+        folds_N = stratified_folds(targets_NT > 0, seed)
+        quick_set = TrainingSet.of(
+            features,
+            [image.key for image in readable],
+            targets_NT,
+            multilabel=dataset.multilabel,
+            inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+        )
+        return cls(
+            dataset=dataset,
+            images=readable,
+            targets_NT=targets_NT,
+            folds_N=folds_N,
+            recipe=recipe,
+            advanced=advanced,
+            start=start,
+            seed=seed,
+            cache=cache,
+            told=told,
+            judge=Judge(targets_NT, multilabel=dataset.multilabel),
+            best=_frozen("quick", quick_set, folds_N, backbone, told),
+        )
+
+    def consider(self, challengers: list[Candidate]) -> None:
+        """Take the best of those that replace the best so far."""
+        for each in challengers:
+            _log.info("%s: log loss %.4f", each.name, self.judge.loss(each))
+        good = [each for each in challengers if self.judge.replaces(each, self.best)]
+        if good:
+            self.best = min(good, key=self.judge.loss)
+
+    def try_frozen(self) -> None:
+        """Other networks, and other strengths of regularisation, by cross-validation over all images."""
+        self.told.step = "Comparing networks"
+        budget = self.told.budget.part(_SHARE_OF_FROZEN)
+        networks = [(self.recipe.backbone, self.recipe.resolution)]
+        if self.advanced.backbones is not None:
+            networks.append((self.advanced.backbones, self.advanced.resolution))
+            if self.usual_side() >= self.advanced.large_resolution:
+                networks.append((self.recipe.backbone, self.advanced.large_resolution))
+        found: list[Candidate] = []
+        try:
+            if self.start is not None:
+                # Somebody asked for it: it is looked at even if there is no time for anything.
+                unlimited = Budget(math.inf, self.told.budget.clock)
+                for candidate in self._with_network("the base model", self.start, unlimited, own=True):
+                    found.append(candidate)  # noqa: PERF402 - what is found before the time is over counts
+            for name, resolution in networks:
+                for candidate in self._with_network(name, backbone_network(name, resolution), budget):
+                    found.append(candidate)  # noqa: PERF402 - likewise
+        except OutOfTime:
+            _log.info("No time for more networks")
+        except BaseWeightsMissing as error:
+            _log.warning("%s", error)
+        self.consider(found)
+
+    def usual_side(self) -> float:
+        """The median of the pictures' longer sides, in pixels."""
+        import numpy
+
+        sides = []
+        for image in self.images[:: max(1, len(self.images) // _LOOKED_AT)]:
+            shown = inspect_image(Path(image.path).read_bytes())
+            sides.append(max(shown.width, shown.height))
+        return float(numpy.median(sides))
+
+    def _with_network(
+        self, name: str, network: Network, budget: Budget, *, own: bool = False
+    ) -> Iterator[Candidate]:
+        """Heads on the features of a network; `own` if it is none of the pretrained ones."""
+        budget.check()
+        tell = self.told.until(budget)
+        session, view = None, name
+        if own:
+            content = onnx_bytes(network, {})
+            session = inference_session(content, threads=1)
+            view = f"model {hashlib.sha256(content).hexdigest()}"
+        features = compute_features(
+            self.images,
+            backbone=view,
+            resolution=network.resolution,
+            mirror=len(self.images) <= self.recipe.mirror_up_to,
+            cache_folder=self.cache,
+            progress=tell,
+            session=session,
+        )
+        strength = self.recipe.inverse_regularisation(len(self.images))
+        training_set = TrainingSet.of(
+            features,
+            [image.key for image in self.images],
+            self.targets_NT,
+            multilabel=self.dataset.multilabel,
+            inverse_regularisation=strength,
+        )
+        for factor in self.advanced.regularisations:
+            yield _frozen(
+                f"{name}, C x {factor}",
+                replace(training_set, inverse_regularisation=factor * strength),
+                self.folds_N,
+                network,
+                tell,
+            )
+
+
+def _frozen(
+    name: str,
+    training_set: TrainingSet,
+    folds_N: NDArray[numpy.int8],
+    backbone: Network,
+    progress: Callable[[float], None],
+) -> Candidate:
+    """A head on a network that stays as it is."""
+    import numpy
+
+    head, logits_NT = fit_heads(training_set, folds_N, progress)
+
+    def make(scale: float) -> Network:
+        return classifying_network(backbone, head.scaled(scale), multilabel=training_set.multilabel)
+
+    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make)

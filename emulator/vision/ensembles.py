@@ -1,0 +1,92 @@
+"""Several networks as one: they look at the same picture, each in its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from emulator.vision.networks import INPUT, Network, Operation
+
+if TYPE_CHECKING:
+    from emulator.vision.networks import FloatArray
+
+# Each of the joined vectors has this length before they stand beside each other: no network drowns another.
+_LENGTH = 10.0
+
+
+def joined(networks: Sequence[Network], resolution: int) -> Network:
+    """The features of all networks, each scaled to the same length, beside each other."""
+    members = [at_resolution(network, resolution) for network in networks]
+    operations = [
+        operation for number, member in enumerate(members) for operation in _prefixed(member, number)
+    ]
+    lengths = []
+    for number, member in enumerate(members):
+        lengths.append(f"{number}.unit")
+        operations.append(
+            Operation("l2_normalise", (f"{number}.{member.output}",), lengths[-1], scale=_LENGTH)
+        )
+    operations.append(Operation("concatenate", tuple(lengths), "features"))
+    width = sum(member.outputs[member.output][0] for member in members)
+    return Network(resolution, tuple(operations), _weights(members), {"features": (width,)})
+
+
+def summed(classifiers: Sequence[Network], resolution: int) -> Network:
+    """The probabilities of the sums of the scores: up to a factor, of the geometric mean of the classifiers'
+    probabilities.
+
+    Args:
+        classifiers: as `networks.with_classifier` makes them, all for the same tags.
+    """
+    members = [at_resolution(network, resolution) for network in classifiers]
+    operations: list[Operation] = []
+    scores = []
+    for number, member in enumerate(members):
+        *steps, last = _prefixed(member, number)
+        operations += steps
+        scores.append(f"{number}.{member.operations[-1].inputs[0]}")
+    operations.append(Operation("add", tuple(scores), "scores"))
+    operations.append(replace(last, inputs=("scores",), output="probabilities"))
+    return Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs)
+
+
+def at_resolution(network: Network, resolution: int) -> Network:
+    """The same network for larger pictures, which it first scales down to its own size."""
+    if network.resolution == resolution:
+        return network
+    first, *others = network.operations
+    assert first.kind == "normalise"
+    small = f"{first.output}.scaled"
+    scaled = Operation("resize", (first.output,), small, factor=network.resolution / resolution)
+    followers = [
+        replace(operation, inputs=tuple(small if name == first.output else name for name in operation.inputs))
+        for operation in others
+    ]
+    return replace(network, resolution=resolution, operations=(first, scaled, *followers))
+
+
+def _prefixed(member: Network, number: int) -> list[Operation]:
+    """The operations of a member, every name of theirs beginning with its number."""
+
+    def name(old: str | None) -> str | None:
+        return None if old is None else f"{number}.{old}"
+
+    return [
+        replace(
+            operation,
+            inputs=tuple(each if each == INPUT else f"{number}.{each}" for each in operation.inputs),
+            output=f"{number}.{operation.output}",
+            weight=name(operation.weight),
+            bias=name(operation.bias),
+        )
+        for operation in member.operations
+    ]
+
+
+def _weights(members: Sequence[Network]) -> dict[str, FloatArray]:
+    return {
+        f"{number}.{name}": weight
+        for number, member in enumerate(members)
+        for name, weight in member.weights.items()
+    }

@@ -1,0 +1,162 @@
+"""Measure what advanced training of classifiers adds to quick training, on real photographs not seen in it.
+
+    python models/measure_advanced.py FOLDER [--sets NAME ...] [--images-a-tag 50] [--shrink SIDE]
+
+FOLDER holds sets as for `measure.py`. Of each set, images are drawn, and trained on in both ways. The budget
+is five minutes per 500 images of two processors' time. It is counted in processor seconds, so that figures do
+not depend on what else the machine does. `--shrink` makes pictures tiny first, for sets of small ones.
+
+Columns: tags; training images; test images; what "quick" and "advanced" get right (accuracy, or mean average
+precision in sets with several tags an image); how many of quick's mistakes are gone; what advanced training
+says about itself; calibration errors of both; processor seconds of the advanced training; the chosen model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import sys
+import tempfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+import numpy
+from measure import Photograph, accuracy, calibration_error, draw, load, mean_average_precision, row
+from PIL import Image
+
+from emulator.vision.advanced import train_advanced_classifier
+from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier, warm_up
+from emulator.vision.metrics import Evaluation
+from emulator.vision.recipes import ADVANCED, QUICK
+from emulator.vision.scoring import ClassifierSession
+
+SECONDS_AN_IMAGE, PROCESSORS = 300 / 500, 2
+HEADER = (
+    "set",
+    "tags",
+    "images",
+    "test images",
+    "figure",
+    "quick",
+    "advanced",
+    "mistakes gone",
+    "own",
+    "calibration error",
+    "processor s",
+    "chosen",
+)
+
+
+class Chosen(logging.Handler):
+    """Remembers which model an advanced training chose."""
+
+    name_of_last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        print(f"  {message}", file=sys.stderr, flush=True)
+        if message.startswith("Chosen: "):
+            Chosen.name_of_last = message.removeprefix("Chosen: ")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sets", nargs="*")
+    parser.add_argument("--images-a-tag", type=int, default=50)
+    parser.add_argument("--shrink", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, help="folder that keeps features for the next time")
+    arguments = parser.parse_args()
+    sets = sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl"))
+    sets = [folder for folder in sets if not arguments.sets or folder.name in arguments.sets]
+    if not sets:
+        print(f"{arguments.folder} has no such folder with a file labels.jsonl", file=sys.stderr)
+        return 1
+    logging.getLogger("emulator.vision").setLevel(logging.INFO)
+    logging.getLogger("emulator.vision").addHandler(Chosen())
+    warm_up()
+    print(row(HEADER))
+    print(row(("---",) * len(HEADER)))
+    for folder in sets:
+        with tempfile.TemporaryDirectory() as scratch:
+            print(row(measured(folder, Path(scratch), arguments)), flush=True)
+    return 0
+
+
+def measured(folder: Path, scratch: Path, arguments: argparse.Namespace) -> tuple[object, ...]:
+    photographs = load(folder)
+    if arguments.shrink:
+        photographs = [shrunk(each, scratch, arguments.shrink) for each in photographs]
+    multilabel = any(len(photograph.tags) != 1 for photograph in photographs)
+    tags = sorted({tag for photograph in photographs for tag in photograph.tags})
+    tested = [photograph for photograph in photographs if not photograph.for_training]
+    chosen = draw(photographs, tags, arguments.images_a_tag, arguments.seed)
+    dataset = ClassificationDataset(
+        tuple(
+            LabelledImage(
+                str(photograph.path),
+                hashlib.sha256(photograph.path.read_bytes()).hexdigest(),
+                tuple(tags.index(tag) for tag in photograph.tags),
+            )
+            for photograph in chosen
+        ),
+        tuple(tags),
+        multilabel,
+    )
+    common = {
+        "seed": arguments.seed,
+        "feature_cache": arguments.cache or scratch / "features",
+        "progress": lambda share, step: None,
+    }
+    quick = train_classifier(dataset, QUICK, output=scratch / "quick", **common)
+    started = time.process_time()
+    advanced = train_advanced_classifier(
+        dataset,
+        QUICK,
+        ADVANCED,
+        budget_seconds=SECONDS_AN_IMAGE * len(chosen),
+        output=scratch / "advanced",
+        clock=lambda: time.process_time() / PROCESSORS,
+        **common,
+    )
+    seconds = time.process_time() - started
+    targets_NT = numpy.array([[tag in photograph.tags for tag in tags] for photograph in tested])
+    figure = mean_average_precision if multilabel else accuracy
+    scores = [
+        numpy.array([session.score(photograph.path.read_bytes()) for photograph in tested])
+        for session in (ClassifierSession(trained.model_path) for trained in (quick, advanced))
+    ]
+    before, after = (figure(scores_NT, targets_NT) for scores_NT in scores)
+    own = Evaluation.load(advanced.evaluation_path)
+    return (
+        folder.name + (f" at {arguments.shrink} pixels" if arguments.shrink else ""),
+        len(tags),
+        len(chosen),
+        len(tested),
+        "mAP" if multilabel else "accuracy",
+        f"{before:.3f}",
+        f"{after:.3f}",
+        f"{(after - before) / (1 - before):.0%}" if before < 1 else "none there",
+        f"{figure(own.probabilities_NT, own.targets_NT):.3f} of {own.count}",
+        " / ".join(f"{calibration_error(scores_NT, targets_NT, multilabel):.3f}" for scores_NT in scores),
+        f"{seconds:.0f}",
+        Chosen.name_of_last,
+    )
+
+
+def shrunk(photograph: Photograph, scratch: Path, side: int) -> Photograph:
+    picture = Image.open(photograph.path).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+    encoded = BytesIO()
+    picture.save(encoded, "PNG")
+    path = scratch / f"{hashlib.sha256(str(photograph.path).encode()).hexdigest()}.png"
+    path.write_bytes(encoded.getvalue())
+    return Photograph(path, photograph.tags, photograph.for_training)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -85,12 +85,12 @@ def suggest(
 
     Images that bear tags are scored too, but nothing is kept of them.
     """
-    image_ids = tuple(dict.fromkeys(image_ids))
     if len(image_ids) > SUGGESTED_IMAGES_PER_REQUEST:
         raise ServiceError(
             "BadRequestExceededBatchSize",
             f"The request names {len(image_ids)} images; at most {SUGGESTED_IMAGES_PER_REQUEST} are allowed.",
         )
+    image_ids = tuple(dict.fromkeys(image_ids))
     iteration = testable(context, project_id, iteration_id)
     with context.database.read() as session:
         images = workspace_images(session, project_id, image_ids)

@@ -82,6 +82,7 @@ def test_tagged_images_are_scored_but_not_kept(suggesting: Suggesting) -> None:
         ({"imageIds": "seven"}, 400, "BadRequestInvalidIds"),
         ({"imageIds": NOWHERE}, 404, "NotFoundImage"),
         ({"imageIds": ",".join(f"{NOWHERE[:-2]}{number:02}" for number in range(65))}, 400, None),
+        ({"imageIds": ",".join([NOWHERE] * 65)}, 400, None),
         ({"iterationId": ""}, 400, "BadRequestRequiredParamIsNull"),
         ({"iterationId": "seven"}, 400, "BadRequestInvalidIds"),
         ({"iterationId": NOWHERE}, 404, "NotFoundIteration"),

@@ -145,7 +145,8 @@ def _lenient(made: Document) -> Document:
         for name, value in schema.get("properties", {}).items():
             if name not in schema.get("required", ()):
                 marks = {"readOnly": True} if value.get("readOnly") else {}
-                schema["properties"][name] = {"anyOf": [value, {"type": "null"}, *_empty(value)], **marks}
+                empty = _EMPTY if _is_text_of_a_form(value, schemas) else ()
+                schema["properties"][name] = {"anyOf": [value, {"type": "null"}, *empty], **marks}
     operations = _operations(made)
     for operation in operations:
         body = operation.get("requestBody", {"required": True})
@@ -167,8 +168,11 @@ def _lenient(made: Document) -> Document:
 _EMPTY = ({"type": "string", "maxLength": 0},)
 
 
-def _empty(schema: Document) -> tuple[Document, ...]:
-    return _EMPTY if schema.get("format") in ("date-time", "uuid") else ()
+def _is_text_of_a_form(schema: Document, schemas: Document) -> bool:
+    """Whether only some texts will do: an id, a moment, one of several words."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    return schema.get("type") == "string" and ("enum" in schema or "format" in schema)
 
 
 def _operations(made: Document) -> list[dict[str, Any]]:

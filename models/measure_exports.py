@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy
 
 from emulator.vision import classifier, detector
+from emulator.vision.base_weights import backbone_network
 from emulator.vision.detection_calibration import Calibration
 from emulator.vision.exports import FORMATS, ExportFailed, ExportOrder, write_export
 from emulator.vision.head import FEATURE_LENGTH, LinearHead
@@ -92,7 +93,10 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
     if task == "Classification":
         head = LinearHead(random.normal(size=(1280, len(tags))) / FEATURE_LENGTH, numpy.zeros(len(tags)))
         dataset = classifier.ClassificationDataset((), tags, multilabel=False)
-        content = classifier._model_bytes(dataset, recipe_for_domain(domain_id), head)
+        recipe = recipe_for_domain(domain_id)
+        backbone = backbone_network(recipe.backbone, recipe.resolution)
+        network = classifier.classifying_network(backbone, head, multilabel=False)
+        content = classifier.model_bytes(dataset, network)
     else:
         layers = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
         layers |= {
@@ -101,7 +105,7 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
             if ".classes." in name
         }
         boxed = detector.DetectionDataset((), tags)
-        content = detector._model_bytes(boxed, detector_recipe_for_domain(domain_id), layers, Calibration())
+        content = detector.detector_bytes(boxed, detector_recipe_for_domain(domain_id), layers, Calibration())
     path = folder / f"{domain_id}.onnx"
     path.write_bytes(content)
     return path

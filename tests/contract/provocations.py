@@ -22,6 +22,7 @@ PROVOCATIONS: dict[str, Provocation] = {}
 MESSAGES: dict[str, str] = {}
 CONTROL_CHARACTER = "\x07"
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
+ADULT = "45badf75-3591-4f26-a705-45678d3e9f5f"
 SHELVES = "3780a898-81c3-4516-81ae-3a139614e1f3"
 
 
@@ -362,6 +363,19 @@ def detection_with_a_negative_tag(service: Service) -> httpx.Response:
     with service.context.database.write() as session:
         session.connection().exec_driver_sql("UPDATE tag SET type = 'Negative'")
     return service.send("POST", f"{project}/train")
+
+
+@provokes("BadRequestReservedBudgetInHoursNotEnoughForAdvancedTraining")
+def advanced_training_without_a_budget(service: Service) -> httpx.Response:
+    project, _, _ = service.trainable()
+    return service.send("POST", f"{project}/train", params={"trainingType": "Advanced"})
+
+
+@provokes("BadRequestDomainNotSupportedForAdvancedTraining")
+def advanced_training_in_a_retired_domain(service: Service) -> httpx.Response:
+    project, _, _ = service.trainable(domainId=ADULT)
+    budget = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
+    return service.send("POST", f"{project}/train", params=budget)
 
 
 @provokes("BadRequestInvalidEmailAddress")

@@ -72,10 +72,8 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "BadRequestRetiredDomainNotSupportedForTraining",
         "BadRequestCustomBaseModelArchitectureRetired",
     ),
-    "there is no advanced training, which BadRequestNotSupported says": (
-        "BadRequestDomainNotSupportedForAdvancedTraining",
+    "models of advanced training can be exported to every platform that those of their domain can": (
         "BadRequestExportPlatformNotSupportedForAdvancedTraining",
-        "BadRequestReservedBudgetInHoursNotEnoughForAdvancedTraining",
     ),
     "faults between the parts of a distributed service; here there is one process": (
         "ErrorIterationCopyFailed",

@@ -15,6 +15,7 @@ import numpy
 import pytest
 
 from emulator.vision import classifier, detector
+from emulator.vision.base_weights import backbone_network
 from emulator.vision.classifier import ClassificationDataset
 from emulator.vision.detection_calibration import Calibration
 from emulator.vision.detector import DetectionDataset
@@ -131,11 +132,14 @@ def _classifier(kind: Kind) -> bytes:
     weight = random.normal(size=(1280, len(LABELS))) / FEATURE_LENGTH
     head = LinearHead(weight, random.normal(size=len(LABELS)))
     dataset = ClassificationDataset((), LABELS, kind.multilabel)
-    return classifier._model_bytes(dataset, recipe_for_domain(kind.domain_id), head)
+    recipe = recipe_for_domain(kind.domain_id)
+    backbone = backbone_network(recipe.backbone, recipe.resolution)
+    network = classifier.classifying_network(backbone, head, multilabel=kind.multilabel)
+    return classifier.model_bytes(dataset, network)
 
 
 def _detector(kind: Kind) -> bytes:
     head = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
     head |= {name: weight[list(_COCO)] for name, weight in head.items() if ".classes." in name}
     dataset = DetectionDataset((), LABELS)
-    return detector._model_bytes(dataset, detector_recipe_for_domain(kind.domain_id), head, Calibration())
+    return detector.detector_bytes(dataset, detector_recipe_for_domain(kind.domain_id), head, Calibration())

@@ -200,7 +200,7 @@ def _metadata_filter(call: Call) -> Expression | None:
 
 def _filter(call: Call, tagging_status: str, metadata: Expression | None) -> Filter:
     tag_ids = call.guids("tagIds") if tagging_status != "Untagged" else ()
-    return Filter(tagging_status, tuple(sorted(set(tag_ids))), metadata)
+    return Filter(tagging_status, tag_ids, metadata)
 
 
 def _page(call: Call, tagging_status: str, metadata: Expression | None = None) -> list[models.Image]:

@@ -29,18 +29,24 @@ _UNTAGGED: ColumnElement[bool] = literal_column("(image.tag_count = 0)")
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images of a view. tagging_status: All, Tagged or Untagged; tag_ids: bearing any of them."""
+    """Which images of a view. tagging_status: All, Tagged or Untagged; tag_ids: bearing any of them.
+
+    tag_ids may be given in any order and more than once.
+    """
 
     tagging_status: str = "All"
     tag_ids: tuple[str, ...] = ()
     metadata: Expression | None = None
 
     def __post_init__(self) -> None:
+        # As in all limits, one that is named twice counts twice.
         if len(self.tag_ids) > TAGS_PER_BATCH:
             raise ServiceError(
                 "BadRequestExceededBatchSize",
                 f"The request names {len(self.tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
             )
+        # Filters that choose the same are equal: positions are remembered by them.
+        object.__setattr__(self, "tag_ids", tuple(sorted(set(self.tag_ids))))
 
 
 def list_page(
@@ -138,7 +144,7 @@ def positions_with_blobs(
             statement = statement.where(col(Image.number).in_(among))
         return sorted(number or 0 for number, blob in session.execute(statement) if blob in blobs)
 
-    key = (project.id, view.revision, name, tag_ids)
+    key = (project.id, view.revision, name, chosen.tag_ids)
     return context.positions.get(project.id, history.changes(project), key, read)
 
 

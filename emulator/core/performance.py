@@ -97,8 +97,8 @@ def _held_out(
     tag_ids: Sequence[str],
 ) -> "array[int]":
     """The numbers of the images of the evaluation set that are still there."""
-    wanted = tuple(sorted(set(tag_ids)))
-    return positions_with_blobs(context, session, view, wanted, kept.held_out, f"held out of {iteration.id}")
+    name = f"held out of {iteration.id}"
+    return positions_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
 
 
 def _predicted(iteration: Iteration, kept: KeptEvaluation, blob: str) -> list[TagProbability]:

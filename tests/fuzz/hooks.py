@@ -310,13 +310,6 @@ def _write_counts() -> None:
     Path(os.environ["FUZZ_COUNTS"]).write_text(json.dumps(_counts), encoding="utf-8")
 
 
-@schemathesis.hook
-def filter_query(context: HookContext, query: dict[str, Any] | None) -> bool:
-    """Not lists that are too long because of items that are none."""
-    listed = (value for value in (query or {}).values() if isinstance(value, list))
-    return not any("" in one for one in listed)
-
-
 schemathesis.openapi.media_type("application/octet-stream", strategies.sampled_from(PICTURES))
 schemathesis.openapi.media_type(
     "application/zip", strategies.sampled_from((classifier_zip(), detector_zip()))

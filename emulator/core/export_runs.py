@@ -8,21 +8,21 @@ a few times, and then has failed with its reason.
 import errno
 import logging
 import shutil
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
 from emulator.core import domains, exports, notifications
-from emulator.core.job_threads import ATTEMPTS, JobThread
+from emulator.core.job_threads import ATTEMPTS
 from emulator.core.sweeping import sweep_blobs
+from emulator.core.worker_jobs import WorkerJobThread
 from emulator.store.database import StorageFull
 from emulator.store.tables import Export, Iteration, Job
 
 if TYPE_CHECKING:
-    from emulator.core.context import Context
     from emulator.vision.exports import ExportOrder
 
 _FULL = "The disk is full: the export could not be stored."
@@ -47,42 +47,12 @@ class _Run:
         return f"Export of iteration {order.iteration_id} to {order.platform} {order.flavor or ''}".rstrip()
 
 
-class ExportRuns(JobThread):
+class ExportRuns(WorkerJobThread):
     """The thread that carries out exports."""
 
     kind = exports.JOB_KIND
     name = "exports"
-    seconds_to_stop = 5
-
-    def __init__(self, context: "Context") -> None:
-        super().__init__(context)
-        self._current: tuple[str, Future[Any]] | None = None
-        self._progress: dict[str, tuple[float, str]] = {}
-
-    def clean_up(self) -> None:
-        shutil.rmtree(self._work_folder, ignore_errors=True)
-
-    def interrupt(self) -> None:
-        with self._lock:
-            if self._current:
-                self._current[1].cancel()
-
-    def cancel(self, iteration_ids: set[str]) -> None:
-        """Stop the export of deleted iterations at once."""
-        with self._lock:
-            if self._current and self._current[0] in iteration_ids:
-                self._current[1].cancel()
-
-    def progress(self, export_id: str) -> tuple[float, str] | None:
-        """How far an export is (0 to 1) and what it is doing; None when it is not running."""
-        return self._progress.get(export_id)
-
-    @property
-    def _work_folder(self) -> Path:
-        return self._context.folder / "exports"
-
-    def ended(self) -> None:
-        self._context.notifications.notify()
+    folder_name = "exports"
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied
@@ -119,21 +89,10 @@ class ExportRuns(JobThread):
         """The file, from the worker process."""
         from emulator.vision.exports import write_export
 
-        def note(fraction: float, step: str) -> None:
-            self._progress[run.export_id] = (fraction, step)
-
+        note = self._noting(run.export_id)
         future = self._context.export_worker.submit(write_export, run.order, output, on_progress=note)
-        with self._lock:
-            self._current = (run.order.iteration_id, future)
-        try:
-            if self._stopping:
-                future.cancel()
-            written: Path = future.result()
-            return written
-        finally:
-            with self._lock:
-                self._current = None
-            self._progress.pop(run.export_id, None)
+        written: Path = self._result(future, run.order.iteration_id, run.export_id)
+        return written
 
     def _claim(self) -> _Run | None:
         """The oldest job, its attempt counted, with what it is to do; None when there is none."""

@@ -16,9 +16,10 @@ from sqlmodel import Session, col, select
 
 from emulator.core import domains, finding, notifications
 from emulator.core.iterations import COMPLETED, FAILED
-from emulator.core.job_threads import ATTEMPTS, JobThread
+from emulator.core.job_threads import ATTEMPTS
 from emulator.core.regions import holds_regions
 from emulator.core.training_data import classification_dataset, detection_dataset, trained_tags
+from emulator.core.worker_jobs import WorkerJobThread
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, Job
 
@@ -46,42 +47,12 @@ class _Run:
     base_model: Path | None
 
 
-class TrainingRuns(JobThread):
+class TrainingRuns(WorkerJobThread):
     """The thread that carries out trainings."""
 
     kind = "training"
     name = "trainings"
-    seconds_to_stop = 5
-
-    def __init__(self, context: "Context") -> None:
-        super().__init__(context)
-        self._current: tuple[str, Future[Any]] | None = None
-        self._progress: dict[str, tuple[float, str]] = {}
-
-    def clean_up(self) -> None:
-        shutil.rmtree(self._work_folder, ignore_errors=True)
-
-    def interrupt(self) -> None:
-        with self._lock:
-            if self._current:
-                self._current[1].cancel()
-
-    def cancel(self, iteration_ids: set[str]) -> None:
-        """Stop the training of deleted iterations at once."""
-        with self._lock:
-            if self._current and self._current[0] in iteration_ids:
-                self._current[1].cancel()
-
-    def progress(self, iteration_id: str) -> tuple[float, str] | None:
-        """How far a training is (0 to 1) and what it is doing; None when it is not running."""
-        return self._progress.get(iteration_id)
-
-    @property
-    def _work_folder(self) -> Path:
-        return self._context.folder / "training"
-
-    def ended(self) -> None:
-        self._context.notifications.notify()
+    folder_name = "training"
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
@@ -100,17 +71,7 @@ class TrainingRuns(JobThread):
         output = self._work_folder / run.job_id
         output.mkdir(parents=True, exist_ok=True)
         try:
-            future = self._submit(run, output)
-            with self._lock:
-                self._current = (run.iteration_id, future)
-            try:
-                if self._stopping:
-                    future.cancel()
-                trained = future.result()
-            finally:
-                with self._lock:
-                    self._current = None
-                self._progress.pop(run.iteration_id, None)
+            trained = self._result(self._submit(run, output), run.iteration_id, run.iteration_id)
             self._end(run, trained=trained)
         except CancelledError:
             _log.info("Training of iteration %s was stopped", run.iteration_id)
@@ -140,9 +101,7 @@ class TrainingRuns(JobThread):
             recipe_for_domain,
         )
 
-        def note(fraction: float, step: str) -> None:
-            self._progress[run.iteration_id] = (fraction, step)
-
+        note = self._noting(run.iteration_id)
         common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
         submit = self._context.worker.submit
         # Without a budget, nothing is tried but quick training and, for classifiers, the base model.

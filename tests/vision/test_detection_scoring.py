@@ -125,7 +125,7 @@ def test_pictures_in_tiles_get_the_same_boxes_on_any_number_of_threads() -> None
 
 def test_a_tiling_that_nobody_wrote_is_refused() -> None:
     for tiling in ("", "{}", '{"side": 1e6, "overlap": 16, "whole": true}'):
-        with pytest.raises(ModelUnusable, match="tiling|tiles|Expecting"):
+        with pytest.raises(ModelUnusable, match=r"tiling|tiles|Expecting"):
             DetectorSession(in_tiles(tiling))
 
 

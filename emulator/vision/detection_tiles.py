@@ -66,6 +66,8 @@ class Tiling:
             raise ValueError(f"no tiling: {text[:100]}") from error
         if not (tile <= tiling.side <= MOST_SIDE and 0 <= tiling.overlap <= tile // 2):
             raise ValueError(f"tiles of {tile} pixels cannot be used as {tiling}")
+        if len(tiles_of(1, 1, tile, tiling)) > MOST_TILES:
+            raise ValueError(f"tiles of {tile} pixels would be too many for {tiling}")
         return tiling
 
     def scaled(self, width: int, height: int) -> tuple[float, float]:

@@ -170,7 +170,8 @@ def test_a_tiling_survives_in_metadata() -> None:
     [
         "", "[]", "{}", "null", '{"side": 256, "overlap": 32}', '{"side": "x", "overlap": 1, "whole": true}',
         '{"side": 1e9, "overlap": 32, "whole": true}', '{"side": 50, "overlap": 32, "whole": true}',
-        '{"side": 256, "overlap": 90, "whole": true}', '{"side": 256, "overlap": -1, "whole": true}',
+        '{"side": 5120, "overlap": 32, "whole": true}', '{"side": 256, "overlap": 90, "whole": true}',
+        '{"side": 256, "overlap": -1, "whole": true}',
     ],
 )  # fmt: skip
 def test_what_is_no_tiling_is_refused(text: str) -> None:

@@ -51,7 +51,10 @@ class Pieces:
 
     def load(self, examples: Sequence[Example], progress: Callable[[float], None]) -> list[list[Example]]:
         """The pieces of each picture: at least one, but of pictures that are not there any more and, where
-        there are more pictures than pieces can be kept, of those that chance leaves out."""
+        there are more pictures than pieces can be kept, of those that chance leaves out.
+
+        What `progress` raises ends it.
+        """
         import numpy
 
         order = numpy.random.default_rng([self._seed, _PLACES]).permutation(len(examples))
@@ -63,10 +66,14 @@ class Pieces:
             return self._of_picture(examples[number], number, most) if number in chosen else []
 
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pieces") as pool:
-            for done, found in enumerate(pool.map(pieces, range(len(examples))), 1):
-                self._kept.update((example.key, content) for example, content in found)
-                results.append([example for example, _ in found])
-                progress(done / len(examples))
+            try:
+                for done, found in enumerate(pool.map(pieces, range(len(examples))), 1):
+                    self._kept.update((example.key, content) for example, content in found)
+                    results.append([example for example, _ in found])
+                    progress(done / len(examples))
+            finally:
+                # When the time is over, nothing is begun any more.
+                pool.shutdown(wait=False, cancel_futures=True)
         return results
 
     def of(self, example: Example) -> Image:

@@ -292,3 +292,20 @@ def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> N
         steps=6, seed=0, budget=Budget(1e9), progress=lambda share: None,
     )  # fmt: skip
     assert all(numpy.isfinite(weight).all() for weight in weights.values())
+
+
+def test_cutting_ends_when_the_time_is_over(
+    dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection_pieces, "processor_count", lambda: 1)
+    opened: list[bytes] = []
+    monkeypatch.setattr(
+        detection_pieces, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
+    )
+
+    def over(share: float) -> None:
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        Pieces(Tiling(560, 32, whole=False), TILE, PIECE, 0).load(loaded(dataset) * 20, over)
+    assert len(opened) < 100

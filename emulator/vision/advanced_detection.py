@@ -25,6 +25,7 @@ from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_pieces import Pieces
 from emulator.vision.detection_scale import chosen_scale, sizes_of
 from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_training import new_class_layers
 from emulator.vision.detection_views import KEPT_SIDE, Example, Pictures
 from emulator.vision.detector import (
     EVALUATION_FILE,
@@ -270,14 +271,18 @@ def _trained_whole(
     if not hidden or not shown:
         return None
     tag_count = len(dataset.tags)
+    scoring = 0.0
+    if scale.tiling is not None:
+        untrained = {**start, **new_class_layers(tag_count, seed)}
+        content = detector_bytes(dataset, scored, untrained, Calibration(), scale.tiling)
+        most = budget.left * advanced.share_of_scoring
+        hidden, scoring = judged_in_time(DetectorSession(content), hidden, most, budget.clock)
     step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
-    share_of_scoring = advanced.share_of_scoring if scale.tiling else 0.0
-    share = (_USABLE - share_of_scoring) / 2
+    share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
     steps = planned_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
     if not steps:
         raise OutOfTime
     _log.info("%d steps of %.2f s, %s, %d pieces", steps, step_seconds, scale, len(everything))
-    most_scoring = budget.left * share_of_scoring
 
     def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
         told.step = f"Training ({number + 1} of 2)"
@@ -296,8 +301,6 @@ def _trained_whole(
 
     weights = train(shown, 0, share)
     session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration(), scale.tiling))
-    if scale.tiling is not None:
-        hidden = judged_in_time(session, hidden, most_scoring, budget.clock)
     detected = detect_in([(session, example) for example in hidden], lambda share: told())
     none_N = numpy.zeros(len(hidden), numpy.int8)
     evaluation, calibration = evaluation_of(dataset, hidden, none_N, detected)
@@ -317,8 +320,9 @@ def _trained_whole(
 
 def judged_in_time(
     session: DetectorSession, examples: Sequence[Example], seconds: float, clock: Callable[[], float]
-) -> list[Example]:
-    """As many of the pictures as can be scored in the time: all, a half, a quarter, ...
+) -> tuple[list[Example], float]:
+    """As many of the pictures as can be scored in the time, all, a half, a quarter, ..., and the seconds that
+    it will take.
 
     Raises:
         OutOfTime: that would be too few to judge by.
@@ -331,7 +335,7 @@ def judged_in_time(
         count = -(-count // 2)
         if count < min(_FEWEST_JUDGED, len(examples)):
             raise OutOfTime
-    return list(examples[:count])
+    return list(examples[:count]), count * each
 
 
 def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:

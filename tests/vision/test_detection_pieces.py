@@ -277,8 +277,9 @@ def test_no_more_is_judged_than_there_is_time_for(
         with pytest.raises(OutOfTime):
             judged_in_time(session, examples, seconds - 2, lambda: session.now)  # type: ignore[arg-type]
     else:
-        chosen = judged_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
+        chosen, needed = judged_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
         assert chosen == examples[:judged]
+        assert needed == 2 * judged
 
 
 def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> None:

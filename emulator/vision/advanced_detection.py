@@ -3,7 +3,7 @@ quick training. Runs in the worker process: the functions import PyTorch, the mo
 
 The detector is made of convolutions alone, so that what learned from small windows of pictures at their full
 resolution finds the same things in whole pictures of that resolution: every picture is looked at as if it
-were cut into overlapping tiles, at the cost of one run.
+were cut into overlapping tiles, at the cost of one run. Only pictures too large for one run are really cut.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from emulator.vision.detection_calibration import Calibration
 from emulator.vision.detection_finetuning import Source, measure_step, train_whole
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_pieces import Pieces
-from emulator.vision.detection_scale import chosen_scale, sizes_of
+from emulator.vision.detection_scale import Scale, chosen_scale, sizes_of
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detection_training import new_class_layers
 from emulator.vision.detection_views import KEPT_SIDE, Example, Pictures
@@ -250,26 +250,12 @@ def _trained_whole(
 
     budget = told.budget
     budget.check()
-    images = distinct_images(dataset)
-    sizes = sizes_of(images)
-    side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
-    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = pictures.load(images, lambda share: told())
-    scale = chosen_scale(examples, advanced, sizes)
-    scored = replace(recipe, resolution=scale.resolution)
-    fold_count, _ = recipe.folds(len(examples))
-    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
-    hidden = [example for example, fold in zip(examples, folds_N, strict=True) if fold == 0]
-    source: Source = pictures
-    learned = [[example] for example in examples]
-    if scale.tiling is not None:
-        source = cutter = Pieces(scale.tiling, scale.resolution, advanced.piece, seed)
-        del pictures
-        learned = cutter.load(examples, told.until(budget.part(_SHARE_OF_CUTTING)))
-    everything = [piece for pieces in learned for piece in pieces]
-    shown = [piece for pieces, fold in zip(learned, folds_N, strict=True) if fold != 0 for piece in pieces]
-    if not hidden or not shown:
+    material = _material(dataset, recipe, advanced, seed, told)
+    scale, source, hidden = material.scale, material.source, material.hidden
+    everything = material.everything
+    if not hidden or not material.shown:
         return None
+    scored = replace(recipe, resolution=scale.resolution)
     tag_count = len(dataset.tags)
     scoring = 0.0
     if scale.tiling is not None:
@@ -299,7 +285,7 @@ def _trained_whole(
             progress=told,
         )
 
-    weights = train(shown, 0, share)
+    weights = train(material.shown, 0, share)
     session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration(), scale.tiling))
     detected = detect_in([(session, example) for example in hidden], lambda share: told())
     none_N = numpy.zeros(len(hidden), numpy.int8)
@@ -316,6 +302,56 @@ def _trained_whole(
         weights = train(everything, 1, _USABLE)
     content = detector_bytes(dataset, scored, weights, calibration, scale.tiling)
     return _Result(content, evaluation.content())
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What is learned from and judged by.
+
+    Attributes:
+        source: has the pictures of what is learned from.
+        everything: pictures, or pieces of them, at their scale.
+        shown: those of everything that are not of hidden pictures.
+        hidden: the pictures that are left out.
+    """
+
+    scale: Scale
+    source: Source
+    everything: list[Example]
+    shown: list[Example]
+    hidden: list[Example]
+
+
+def _material(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    seed: int,
+    told: Told,
+) -> _Material:
+    import numpy
+
+    images = distinct_images(dataset)
+    sizes = sizes_of(images)
+    side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
+    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
+    examples = pictures.load(images, lambda share: told())
+    scale = chosen_scale(examples, advanced, sizes)
+    fold_count, _ = recipe.folds(len(examples))
+    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
+    source: Source = pictures
+    learned = [[example] for example in examples]
+    if scale.tiling is not None:
+        source = cutter = Pieces(scale.tiling, scale.resolution, advanced.piece, seed)
+        del pictures
+        learned = cutter.load(examples, told.until(told.budget.part(_SHARE_OF_CUTTING)))
+    return _Material(
+        scale,
+        source,
+        everything=[piece for pieces in learned for piece in pieces],
+        shown=[piece for pieces, fold in zip(learned, folds_N, strict=True) if fold != 0 for piece in pieces],
+        hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],
+    )
 
 
 def judged_in_time(

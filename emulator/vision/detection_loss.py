@@ -62,7 +62,8 @@ class DetectionLoss:
         )
         exponents_NP4B = distances_NPD.float().view(*distances_NPD.shape[:2], 4, DISTANCE_BINS)
         targets_NPT = torch.zeros_like(logits_NPT)
-        box_loss = distribution_loss = logits_NPT.new_zeros(())
+        # Where there are no objects, it still is a function of the distances: one without a slope.
+        box_loss = distribution_loss = 0.0 * exponents_NP4B[:, 0].sum()
         weight_sum = logits_NPT.new_ones(())
         found = self._all_matches(logits_NPT.detach(), exponents_NP4B.detach(), truths)
         if found is not None:

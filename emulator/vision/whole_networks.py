@@ -114,8 +114,7 @@ class WholeNetwork:
             loss = loss_of(first, last, self._weights, self._device)
         if not math.isfinite(loss.item()):
             raise Unstable
-        # Members that show nothing teach some layers nothing, such as those of the edges of boxes.
-        return list(torch.autograd.grad(loss, list(self._weights.values()), materialize_grads=True))
+        return list(torch.autograd.grad(loss, list(self._weights.values())))
 
     def _need_less(self) -> None:
         """Go on in smaller slices, and where even those are too large, on the CPU."""

@@ -1,6 +1,7 @@
 """Measure how good trainings of detectors are, on real photographs that they have not seen.
 
-    python models/measure_detection.py FOLDER [--seeds 1] [--set NAME ...] [--advanced-minutes 10]
+    python models/measure_detection.py FOLDER [--seeds 1] [--set NAME ...]
+        [--advanced-minutes 10 [--without-tiles]]
 
 FOLDER holds sets: folders with a file `labels.jsonl`, one object a line with `file` (relative to the set),
 `split` ("train" or "test") and `boxes` (`tag`, and `left`, `top`, `width`, `height` as fractions of the
@@ -17,6 +18,7 @@ calls. The table gives means over the seeds:
 
 Trainings are quick ones, or with `--advanced-minutes` advanced ones with that budget. It is counted in
 processor seconds, of which a minute has 120, so that figures do not depend on what else the machine does.
+`--without-tiles` shows what large photographs gain by being looked at in tiles.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import logging
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy
@@ -37,7 +39,7 @@ from emulator.vision.advanced_detection import train_advanced_detector
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
-from emulator.vision.recipes import ADVANCED_DETECTOR, QUICK_DETECTOR
+from emulator.vision.recipes import ADVANCED_DETECTOR, QUICK_DETECTOR, AdvancedDetectorRecipe
 
 PROCESSORS = 2
 HEADER = (
@@ -71,7 +73,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--advanced-minutes", type=float)
+    parser.add_argument("--without-tiles", action="store_true")
     arguments = parser.parse_args()
+    recipe = replace(ADVANCED_DETECTOR, tiles_below=0) if arguments.without_tiles else ADVANCED_DETECTOR
     logging.basicConfig(level=logging.INFO, format="  %(message)s")
     sets = [
         loaded
@@ -85,7 +89,8 @@ def main() -> int:
     print(row(("---",) * len(HEADER)))
     for each in sets:
         figures = numpy.mean(
-            [measure(each, seed, arguments.advanced_minutes) for seed in range(arguments.seeds)], axis=0
+            [measure(each, seed, arguments.advanced_minutes, recipe) for seed in range(arguments.seeds)],
+            axis=0,
         )
         *shares, seconds = figures.tolist()
         counts = (len(each.tags), len(each.training), len(each.tested))
@@ -131,7 +136,9 @@ def load(folder: Path) -> LabelledSet | None:
     return LabelledSet(folder.name, tags, training, tested)
 
 
-def measure(each: LabelledSet, seed: int, minutes: float | None) -> tuple[float, ...]:
+def measure(
+    each: LabelledSet, seed: int, minutes: float | None, advanced: AdvancedDetectorRecipe = ADVANCED_DETECTOR
+) -> tuple[float, ...]:
     with tempfile.TemporaryDirectory() as output:
         dataset = DetectionDataset(each.training, each.tags)
         common = {"seed": seed, "output": Path(output), "progress": lambda share, step: None}
@@ -141,7 +148,7 @@ def measure(each: LabelledSet, seed: int, minutes: float | None) -> tuple[float,
             trained = train_advanced_detector(
                 dataset,
                 QUICK_DETECTOR,
-                ADVANCED_DETECTOR,
+                advanced,
                 budget_seconds=60 * minutes,
                 clock=lambda: time.process_time() / PROCESSORS,
                 **common,

@@ -3,7 +3,7 @@ quick training. Runs in the worker process: the functions import PyTorch, the mo
 
 The detector is made of convolutions alone, so that what learned from small windows of pictures at their full
 resolution finds the same things in whole pictures of that resolution: every picture is looked at as if it
-were cut into overlapping tiles, at the cost of one run.
+were cut into overlapping tiles, at the cost of one run. Only pictures too large for one run are really cut.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from emulator.vision.advanced_search import Told
 from emulator.vision.base_models import starting_detector
 from emulator.vision.budget import Budget, OutOfTime
 from emulator.vision.detection_calibration import Calibration
-from emulator.vision.detection_finetuning import Scale, measure_step, train_whole
+from emulator.vision.detection_finetuning import Source, measure_step, train_whole
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+from emulator.vision.detection_pieces import Pieces
+from emulator.vision.detection_scale import Scale, chosen_scale, sizes_of
 from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_training import new_class_layers
 from emulator.vision.detection_views import KEPT_SIDE, Example, Pictures
 from emulator.vision.detector import (
     EVALUATION_FILE,
@@ -37,7 +40,7 @@ from emulator.vision.detector import (
     train_detector,
 )
 from emulator.vision.folds import stratified_folds
-from emulator.vision.images import ImageRejected, inspect_image
+from emulator.vision.images import ImageRejected
 from emulator.vision.nanodet import published_weights
 from emulator.vision.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training import TrainingFailed, timed, write_atomically
@@ -58,7 +61,10 @@ _OVERLAPS = (0.5, 0.75)
 # than its standard error.
 _DRAWS, _DRAWS_TO_WIN = 200, 0.84
 _ENOUGH_OF_PLAN = 0.6
-_LOOKED_AT = 50
+# Of the budget, at most, for cutting large pictures into pieces.
+_SHARE_OF_CUTTING = 0.3
+# Fewer images that a model has not seen say nothing about it.
+_FEWEST_JUDGED = 4
 
 
 def train_advanced_detector(
@@ -131,17 +137,6 @@ class _Result:
 
     model: bytes
     evaluation: bytes
-
-
-def chosen_scale(examples: Sequence[Example], recipe: AdvancedDetectorRecipe, longest_side: float) -> Scale:
-    """The smallest size in which small boxes are large enough, but none larger than the pictures."""
-    import numpy
-
-    sides = numpy.concatenate([numpy.sqrt((e.boxes[:, 2:] - e.boxes[:, :2]).prod(axis=1)) for e in examples])
-    small = float(numpy.quantile(sides, 0.25)) if len(sides) else 1.0
-    usable = [side for side in recipe.resolutions if side <= max(longest_side, recipe.resolutions[0])]
-    resolution = next((side for side in usable if small * side >= recipe.wanted_side), usable[-1])
-    return Scale(resolution, resolution / recipe.view)
 
 
 def gain_is_real(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
@@ -255,31 +250,31 @@ def _trained_whole(
 
     budget = told.budget
     budget.check()
-    images = distinct_images(dataset)
-    looked_at = images[:: max(1, len(images) // _LOOKED_AT)]
-    side = float(numpy.median([_longest_side(image.path) for image in looked_at]))
-    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = pictures.load(images, lambda share: told())
-    scale = chosen_scale(examples, advanced, side)
-    scored = replace(recipe, resolution=scale.resolution)
-    fold_count, _ = recipe.folds(len(examples))
-    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
-    hidden = [example for example, fold in zip(examples, folds_N, strict=True) if fold == 0]
-    shown = [example for example, fold in zip(examples, folds_N, strict=True) if fold != 0]
-    if not hidden or not shown:
+    material = _material(dataset, recipe, advanced, seed, told)
+    scale, source, hidden = material.scale, material.source, material.hidden
+    everything = material.everything
+    if not hidden or not material.shown:
         return None
+    scored = replace(recipe, resolution=scale.resolution)
     tag_count = len(dataset.tags)
-    step_seconds = measure_step(examples, pictures, start, tag_count, advanced, scale, budget.clock)
-    steps = planned_steps(budget.left * _USABLE / 2 / max(step_seconds, 1e-6), len(examples), advanced)
+    scoring = 0.0
+    if scale.tiling is not None:
+        untrained = {**start, **new_class_layers(tag_count, seed)}
+        content = detector_bytes(dataset, scored, untrained, Calibration(), scale.tiling)
+        most = budget.left * advanced.share_of_scoring
+        hidden, scoring = judged_in_time(DetectorSession(content), hidden, most, budget.clock)
+    step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
+    share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
+    steps = planned_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
     if not steps:
         raise OutOfTime
-    _log.info("%d steps of %.2f s, %s", steps, step_seconds, scale)
+    _log.info("%d steps of %.2f s, %s, %d pieces", steps, step_seconds, scale, len(everything))
 
     def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
         told.step = f"Training ({number + 1} of 2)"
         return train_whole(
             which,
-            pictures,
+            source,
             start,
             tag_count,
             advanced,
@@ -290,10 +285,11 @@ def _trained_whole(
             progress=told,
         )
 
-    weights = train(shown, 0, _USABLE / 2)
-    session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration()))
+    weights = train(material.shown, 0, share)
+    session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration(), scale.tiling))
     detected = detect_in([(session, example) for example in hidden], lambda share: told())
-    evaluation, calibration = evaluation_of(dataset, hidden, folds_N[folds_N == 0], detected)
+    none_N = numpy.zeros(len(hidden), numpy.int8)
+    evaluation, calibration = evaluation_of(dataset, hidden, none_N, detected)
     compared = of_images(quick, [example.key for example in hidden])
     _log.info(
         "Average precision: quick %.3f, all layers %.3f",
@@ -303,8 +299,79 @@ def _trained_whole(
     if not gain_is_real(compared, evaluation, seed):
         return None
     if budget.part(_USABLE).left > _ENOUGH_OF_PLAN * steps * step_seconds:
-        weights = train(examples, 1, _USABLE)
-    return _Result(detector_bytes(dataset, scored, weights, calibration), evaluation.content())
+        weights = train(everything, 1, _USABLE)
+    content = detector_bytes(dataset, scored, weights, calibration, scale.tiling)
+    return _Result(content, evaluation.content())
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What is learned from and judged by.
+
+    Attributes:
+        source: has the pictures of what is learned from.
+        everything: pictures, or pieces of them, at their scale.
+        shown: those of everything that are not of hidden pictures.
+        hidden: the pictures that are left out.
+    """
+
+    scale: Scale
+    source: Source
+    everything: list[Example]
+    shown: list[Example]
+    hidden: list[Example]
+
+
+def _material(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    seed: int,
+    told: Told,
+) -> _Material:
+    import numpy
+
+    images = distinct_images(dataset)
+    sizes = sizes_of(images)
+    side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
+    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
+    examples = pictures.load(images, lambda share: told())
+    scale = chosen_scale(examples, advanced, sizes)
+    fold_count, _ = recipe.folds(len(examples))
+    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
+    source: Source = pictures
+    learned = [[example] for example in examples]
+    if scale.tiling is not None:
+        source = cutter = Pieces(scale.tiling, scale.resolution, advanced.piece, seed)
+        del pictures
+        learned = cutter.load(examples, told.until(told.budget.part(_SHARE_OF_CUTTING)))
+    return _Material(
+        scale,
+        source,
+        everything=[piece for pieces in learned for piece in pieces],
+        shown=[piece for pieces, fold in zip(learned, folds_N, strict=True) if fold != 0 for piece in pieces],
+        hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],
+    )
+
+
+def judged_in_time(
+    session: DetectorSession, examples: Sequence[Example], seconds: float, clock: Callable[[], float]
+) -> tuple[list[Example], float]:
+    """As many of the pictures as can be scored in the time, all, a half, a quarter, ..., and the seconds that
+    it will take.
+
+    Raises:
+        OutOfTime: that would be too few to judge by.
+    """
+    started = clock()
+    session.score(Path(examples[0].path).read_bytes())
+    each = clock() - started
+    count = len(examples)
+    while count * each > seconds:
+        count = -(-count // 2)
+        if count < min(_FEWEST_JUDGED, len(examples)):
+            raise OutOfTime
+    return list(examples[:count]), count * each
 
 
 def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
@@ -317,11 +384,3 @@ def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetec
     while level * 1.25 <= most:
         level *= 1.25
     return round(level)
-
-
-def _longest_side(path: str) -> int:
-    try:
-        shown = inspect_image(Path(path).read_bytes())
-    except (ImageRejected, OSError):
-        return 0
-    return max(shown.width, shown.height)

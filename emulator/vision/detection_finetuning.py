@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.vision.budget import Budget
 from emulator.vision.detection_loss import DetectionLoss, Truth
+from emulator.vision.detection_scale import Scale
 from emulator.vision.detection_training import new_class_layers, sample_batches
-from emulator.vision.detection_views import Example, Pictures, random_view
+from emulator.vision.detection_views import Example, random_view
 from emulator.vision.nanodet import DISTANCES, LOGITS, body_operations, head_operations
 from emulator.vision.networks import INPUT
 from emulator.vision.recipes import AdvancedDetectorRecipe
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy
     import torch
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     FloatArray = NDArray[numpy.float32]
 
@@ -29,18 +30,15 @@ _SLICE = 4
 _VIEWS = 10
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How large pictures are: `resolution` is the side in pixels that they are scored in, `magnification` how
-    much smaller than a picture the windows are that are learned from."""
+class Source(Protocol):
+    """Where the pictures of examples come from."""
 
-    resolution: int
-    magnification: float
+    def of(self, example: Example) -> Image: ...
 
 
 def train_whole(
     examples: Sequence[Example],
-    pictures: Pictures,
+    pictures: Source,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
@@ -80,7 +78,7 @@ def train_whole(
 
 def measure_step(
     examples: Sequence[Example],
-    pictures: Pictures,
+    pictures: Source,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
@@ -101,7 +99,7 @@ class _Learner:
     def __init__(
         self,
         examples: Sequence[Example],
-        pictures: Pictures,
+        pictures: Source,
         start: Mapping[str, FloatArray],
         tag_count: int,
         recipe: AdvancedDetectorRecipe,

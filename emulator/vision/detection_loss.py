@@ -53,7 +53,8 @@ class DetectionLoss:
         import torch
 
         logits_NPT = logits_NPT.float()
-        if not (torch.isfinite(logits_NPT).all() and torch.isfinite(distances_NPD).all()):
+        # A sum is no number if one of its terms is none, and is cheaper than to look at each.
+        if not torch.isfinite(logits_NPT.detach().sum() + distances_NPD.detach().sum(dtype=torch.float32)):
             # Nothing can be matched by what is no number.
             return logits_NPT.new_tensor(torch.nan)
         self._centres, self._strides, self._bins = (
@@ -61,36 +62,50 @@ class DetectionLoss:
         )
         exponents_NP4B = distances_NPD.float().view(*distances_NPD.shape[:2], 4, DISTANCE_BINS)
         targets_NPT = torch.zeros_like(logits_NPT)
-        box_loss = distribution_loss = weight_sum = logits_NPT.new_zeros(())
-        for row, truth in enumerate(truths):
-            if not len(truth.boxes):
-                continue
-            matched, which, overlap = self._matches(
-                logits_NPT[row].detach(), exponents_NP4B[row].detach(), truth
-            )
-            targets_NPT[row, matched, truth.tags[which]] = overlap
-            sureness = logits_NPT[row].detach()[matched].sigmoid().amax(1).clamp(min=_SMALLEST_WEIGHT)
-            true_M4, exponents_M4B = truth.boxes[which], exponents_NP4B[row, matched]
+        # Where there are no objects, it still is a function of the distances: one without a slope.
+        box_loss = distribution_loss = 0.0 * exponents_NP4B[:, 0].sum()
+        weight_sum = logits_NPT.new_ones(())
+        found = self._all_matches(logits_NPT.detach(), exponents_NP4B.detach(), truths)
+        if found is not None:
+            rows, matched, true_M4, tags, overlap = found
+            targets_NPT[rows, matched, tags] = overlap
+            sureness = logits_NPT.detach()[rows, matched].sigmoid().amax(1).clamp(min=_SMALLEST_WEIGHT)
+            exponents_M4B = exponents_NP4B[rows, matched]
             covered = _generalised_overlap(self._boxes(exponents_M4B, matched), true_M4)
-            box_loss = box_loss + ((1 - covered) * sureness).sum()
+            box_loss = ((1 - covered) * sureness).sum()
             centres, strides = self._centres[matched], self._strides[matched, None]
             true_reach = torch.cat([centres - true_M4[:, :2], true_M4[:, 2:] - centres], 1) / strides
-            distribution_loss = (
-                distribution_loss
-                + (_distribution_loss(exponents_M4B.log_softmax(-1), true_reach).mean(1) * sureness).sum()
-            )
-            weight_sum = weight_sum + sureness.sum()
+            distances_M = _distribution_loss(exponents_M4B.log_softmax(-1), true_reach).mean(1)
+            distribution_loss = (distances_M * sureness).sum()
+            weight_sum = sureness.sum().clamp(min=1)
         misses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits_NPT, targets_NPT, reduction="none"
         )
         quality_loss = (misses * (targets_NPT - logits_NPT.sigmoid()).square()).sum()
         matches = (targets_NPT > 0).sum().clamp(min=1)
-        weight_sum = weight_sum.clamp(min=1)
         return (
             quality_loss / matches
             + _BOX_SHARE * box_loss / weight_sum
             + _DISTRIBUTION_SHARE * distribution_loss / weight_sum
         )
+
+    def _all_matches(
+        self, logits_NPT: Tensor, exponents_NP4B: Tensor, truths: Sequence[Truth]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None:
+        """Points of all pictures that answer for true boxes: the picture of each (M,), its number (M,), its
+        true box (M, 4), the tag of that (M,) and how well the point's box covers it (M,)."""
+        import torch
+
+        parts = []
+        for row, truth in enumerate(truths):
+            if len(truth.boxes):
+                matched, which, overlap = self._matches(logits_NPT[row], exponents_NP4B[row], truth)
+                rows = torch.full_like(matched, row)
+                parts.append((rows, matched, truth.boxes[which], truth.tags[which], overlap))
+        if not parts:
+            return None
+        rows, matched, boxes, tags, overlap = (torch.cat(part) for part in zip(*parts, strict=True))
+        return rows, matched, boxes, tags, overlap
 
     def _boxes(self, exponents_C4B: Tensor, which: Tensor) -> Tensor:
         """The boxes that points with these numbers see, (C, 4)."""
@@ -121,10 +136,11 @@ class DetectionLoss:
             - _OVERLAP_IN_COST * (overlap_GC + 1e-7).log()
             + 1e5 * ~(inside_GP & near_GP)[:, candidates]
         )
-        best = overlap_GC.topk(min(_MOST_MATCHES, len(candidates)), 1).values
-        wanted_G1 = best.sum(1, keepdim=True).int().clamp(min=1)
-        ranks_GC = cost_GC.argsort(dim=1, stable=True).argsort(dim=1)
-        chosen_GC = ranks_GC < wanted_G1
+        most = min(_MOST_MATCHES, len(candidates))
+        wanted_G1 = overlap_GC.topk(most, 1).values.sum(1, keepdim=True).int().clamp(min=1)
+        cheapest_GK = cost_GC.topk(most, 1, largest=False).indices
+        wanted_GK = torch.arange(most, device=cost_GC.device) < wanted_G1
+        chosen_GC = torch.zeros_like(cost_GC, dtype=torch.bool).scatter_(1, cheapest_GK, wanted_GK)
         # A point that several boxes chose answers for the cheapest one.
         cheapest_C = torch.where(chosen_GC, cost_GC, torch.inf).argmin(0)
         matched_C = chosen_GC.any(0).nonzero()[:, 0]

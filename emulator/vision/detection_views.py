@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.features import processor_count
-from emulator.vision.images import ImageRejected, open_rgb
+from emulator.vision.images import ImageRejected, cut, open_rgb
 
 if TYPE_CHECKING:
     import numpy
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 KEPT_SIDE = 640
 _MOST_KEPT_BYTES = 512 * 2**20
 
-# Ranges from which chance chooses, and the grey around a picture that a view reaches beyond.
+# Ranges from which chance chooses.
 _LARGEST_ZOOM_OUT, _LARGEST_ZOOM_IN = 0.55, 1.45
 _LOGARITHM_OF_ASPECT = 0.25
-_SMALLEST_VISIBLE_SHARE = 0.4
+SMALLEST_VISIBLE_SHARE = 0.4
 _TRIES = 8
 _CONTRAST, _BRIGHTNESS, _SATURATION = (0.7, 1.3), 25.0, (0.6, 1.4)
-_GREY = 114
 
 
 @dataclass(frozen=True)
@@ -149,27 +148,17 @@ def _window(
         centre = random.uniform(nearest, farthest)
         window = numpy.concatenate([centre - half, centre + half])
         visible = numpy.clip(boxes, numpy.tile(window[:2], 2), numpy.tile(window[2:], 2))
-        shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > _SMALLEST_VISIBLE_SHARE * areas
+        shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > SMALLEST_VISIBLE_SHARE * areas
         if shown.any() or not len(boxes):
             return window, visible, shown
     return numpy.array([0.0, 0.0, *size]), boxes, numpy.ones(len(boxes), bool)
 
 
 def _cut(picture: Image, window: Array, boxes: Array, resolution: int) -> tuple[NDArray[numpy.uint8], Array]:
-    """The window as a square of pixels, scaled as `images.stretched` scales, and the boxes in it."""
+    """The window as a square of pixels, and the boxes in it."""
     import numpy
-    from PIL.Image import Resampling
 
-    size = numpy.array([picture.width, picture.height])
-    source = numpy.concatenate([window[:2].clip(0), numpy.minimum(window[2:], size)])
-    scale = resolution / (window[2:] - window[:2])
-    target = numpy.rint((source - numpy.tile(window[:2], 2)) * numpy.tile(scale, 2)).astype(int)
-    target[2:] = numpy.maximum(target[2:], target[:2] + 1).clip(max=resolution)
-    target[:2] = numpy.minimum(target[:2], target[2:] - 1)
-    left, top, right, bottom = target.tolist()
-    pixels = numpy.full((resolution, resolution, 3), _GREY, numpy.uint8)
-    part = picture.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
-    pixels[top:bottom, left:right] = numpy.asarray(part)
+    pixels, source, target = cut(picture, window, resolution)
     # Exactly where the part was put, not where an unrounded window would have put it.
     factor = (target[2:] - target[:2]) / (source[2:] - source[:2])
     placed: Array = (boxes - numpy.tile(source[:2], 2)) * numpy.tile(factor, 2) + numpy.tile(target[:2], 2)

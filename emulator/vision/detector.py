@@ -15,6 +15,7 @@ from emulator.vision.detection_boxes import DetectedBox
 from emulator.vision.detection_calibration import Calibration, calibrate
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_tiles import TILING_KEY, Tiling
 from emulator.vision.detection_training import Head, train_heads
 from emulator.vision.detection_views import Example, Pictures
 from emulator.vision.features import processor_count
@@ -286,8 +287,12 @@ def detector_bytes(
     recipe: DetectorRecipe,
     head: Mapping[str, FloatArray],
     calibration: Calibration,
+    tiling: Tiling | None = None,
 ) -> bytes:
-    """The published body with this head; the calibration becomes part of the layers of the tags."""
+    """The published body with this head; the calibration becomes part of the layers of the tags.
+
+    tiling: how the model is to look at pictures, if not at once.
+    """
     import numpy
 
     calibrated = dict(head)
@@ -307,7 +312,9 @@ def detector_bytes(
             "emulator.labels": json.dumps(dataset.tags),
             DESCRIPTION_KEY: description(network),
             "emulator.resolution": json.dumps(network.resolution),
-            "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
+            "emulator.preprocessing": "EXIF orientation applied, RGB, "
+            + ("stretched to a square" if tiling is None else "cut into tiles"),
+            **({} if tiling is None else {TILING_KEY: tiling.to_json()}),
             "Image.BitmapPixelFormat": "Rgb8",
             "Image.NominalPixelRange": "NominalRange_0_255",
         },

@@ -27,6 +27,9 @@ LARGEST_ASPECT_RATIO = 25
 STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
+# What is beyond a picture.
+_GREY = 114
+
 # Decoded, a picture above this size takes hundreds of megabytes, however small the file is: one at a time.
 _LARGE_PICTURE_PIXELS = 40_000_000
 _large_picture = threading.Lock()
@@ -143,6 +146,35 @@ def stretched(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
 
     image = open_rgb(data, target=resolution)
     return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR))
+
+
+def cut(
+    picture: Image, window: NDArray[numpy.floating], resolution: int
+) -> tuple[NDArray[numpy.uint8], NDArray[numpy.floating], NDArray[numpy.int64]]:
+    """A part of a picture as a square of pixels, scaled as `stretched` scales.
+
+    Args:
+        window: left, top, right, bottom in pixels of the picture; it may reach beyond the picture,
+            where all is grey.
+
+    Returns:
+        RGB, shape (resolution, resolution, 3), 0..255; which part of the picture it shows; and where in the
+        square that part was put: both as left, top, right, bottom in pixels.
+    """
+    import numpy
+    from PIL.Image import Resampling
+
+    size = numpy.array([picture.width, picture.height])
+    source = numpy.concatenate([window[:2].clip(0), numpy.minimum(window[2:], size)])
+    scale = resolution / (window[2:] - window[:2])
+    target = numpy.rint((source - numpy.tile(window[:2], 2)) * numpy.tile(scale, 2)).astype(int)
+    target[2:] = numpy.maximum(target[2:], target[:2] + 1).clip(max=resolution)
+    target[:2] = numpy.minimum(target[:2], target[2:] - 1)
+    left, top, right, bottom = target.tolist()
+    pixels = numpy.full((resolution, resolution, 3), _GREY, numpy.uint8)
+    part = picture.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
+    pixels[top:bottom, left:right] = numpy.asarray(part)
+    return pixels, source, target
 
 
 def rendition(data: bytes, longest: int) -> bytes:

@@ -164,6 +164,12 @@ class AdvancedDetectorRecipe:
         resolutions: sides in pixels that pictures may be scored in; the first is that of quick training.
         wanted_side: small boxes (the first quartile) should be so many pixels large: the size that pictures
             are scored in is the smallest one in which they are, and no larger than the pictures.
+        tiles_below: where small boxes measure fewer pixels even in the largest of `resolutions`, pictures are
+            looked at in tiles of that size; 0 for never.
+        largest_side: in tiles, pictures are scaled to the area of a square of at most so many pixels a side.
+        overlaps: between neighbouring tiles, at least and at most, in pixels: it is chosen by the boxes.
+        piece: side in pixels of the pieces that are cut out of pictures in tiles, to learn from.
+        share_of_scoring: of the budget, at most, for looking at tiles of pictures to judge what was learned.
         view: side in pixels of what is learned from: windows of pictures, at the scale they are scored in.
         batch: views a step.
         rate, rate_of_few: of AdamW, at its highest; the second for fewer than `few` images.
@@ -177,6 +183,11 @@ class AdvancedDetectorRecipe:
 
     resolutions: tuple[int, ...] = (320, 416, 640, 960)
     wanted_side: float = 28.0
+    tiles_below: float = 20.0
+    largest_side: int = 5120
+    overlaps: tuple[int, int] = (64, 320)
+    piece: int = 640
+    share_of_scoring: float = 0.2
     view: int = 320
     batch: int = 8
     rate: float = 3e-4
@@ -197,7 +208,7 @@ class AdvancedDetectorRecipe:
 
 ADVANCED_DETECTOR = AdvancedDetectorRecipe()
 # Exports promise a size.
-ADVANCED_COMPACT_DETECTOR = AdvancedDetectorRecipe(resolutions=(320,))
+ADVANCED_COMPACT_DETECTOR = AdvancedDetectorRecipe(resolutions=(320,), tiles_below=0)
 
 # Every classification domain of the service trains the same way today: the pretrained network is a general
 # one, and none for food, landmarks or shops exists under a free licence. The table stays, so that a domain

@@ -11,7 +11,6 @@ import torch
 
 from emulator.vision import advanced_detection, detection_finetuning
 from emulator.vision.advanced_detection import (
-    chosen_scale,
     gain_is_real,
     of_images,
     planned_steps,
@@ -20,8 +19,9 @@ from emulator.vision.advanced_detection import (
 from emulator.vision.base_models import starting_detector
 from emulator.vision.budget import Budget
 from emulator.vision.detection_calibration import Calibration
-from emulator.vision.detection_finetuning import Scale, train_whole
+from emulator.vision.detection_finetuning import train_whole
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+from emulator.vision.detection_scale import Scale, chosen_scale
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detection_views import Example, Pictures, random_view
 from emulator.vision.detector import (
@@ -248,15 +248,15 @@ def example_of(side: float, count: int = 4) -> Example:
 @pytest.mark.parametrize(
     ("side", "longest", "resolution"),
     [(0.5, 4000, 320), (0.09, 4000, 320), (0.07, 4000, 416), (0.05, 640, 640), (0.05, 500, 416),
-     (0.01, 4000, 960), (0.01, 700, 640), (0.01, 100, 320)],
+     (0.03, 4000, 960), (0.01, 1100, 960), (0.01, 700, 640), (0.01, 100, 320)],
 )  # fmt: skip
-def test_small_boxes_are_looked_at_in_large_pictures(side: float, longest: float, resolution: int) -> None:
-    scale = chosen_scale([example_of(side)], ADVANCED_DETECTOR, longest)
+def test_small_boxes_are_looked_at_in_large_pictures(side: float, longest: int, resolution: int) -> None:
+    scale = chosen_scale([example_of(side)], ADVANCED_DETECTOR, [(longest, longest // 2), (longest, 1)])
     assert scale == Scale(resolution, resolution / 320)
 
 
 def test_pictures_without_boxes_have_a_scale_too() -> None:
-    assert chosen_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, 4000).resolution == 320
+    assert chosen_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, [(4000, 3000)]).resolution == 320
 
 
 @pytest.mark.parametrize(

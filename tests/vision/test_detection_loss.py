@@ -129,3 +129,12 @@ def test_pictures_are_independent_of_each_other() -> None:
     assert distances.grad[1].abs().sum() == 0
     # Where nothing is, every score is pulled down.
     assert (logits.grad[1] > 0).all()
+
+
+def test_pictures_without_objects_say_nothing_about_edges() -> None:
+    logits, distances = (each.requires_grad_() for each in certain(BOX))
+    of_logits, of_distances = torch.autograd.grad(
+        DetectionLoss(SIDE)(logits, distances, [truth()]), [logits, distances]
+    )
+    assert of_logits.abs().sum() > 0
+    assert of_distances.abs().sum() == 0

@@ -12,6 +12,7 @@ from emulator.vision.base_weights import backbone_network
 from emulator.vision.classifier import TrainedClassifier
 from emulator.vision.detection_boxes import MOST_BOXES, SCORE_FLOOR
 from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detection_tiles import TILING_KEY, Tiling
 from emulator.vision.images import ImageRejected
 from emulator.vision.nanodet import detection_network, published_weights
 from emulator.vision.onnx_writer import onnx_bytes
@@ -93,6 +94,39 @@ def test_a_model_with_another_task_is_refused() -> None:
 
     with pytest.raises(ModelUnusable, match="another task"):
         DetectorSession(other)
+
+
+def in_tiles(tiling: str) -> bytes:
+    metadata = {
+        "emulator.task": "detection",
+        "emulator.labels": json.dumps([f"tag {number}" for number in range(80)]),
+        "emulator.resolution": json.dumps(SIDE),
+        TILING_KEY: tiling,
+    }
+    return onnx_bytes(detection_network(published_weights(), SIDE), metadata)
+
+
+def test_pictures_in_tiles_get_the_same_boxes_on_any_number_of_threads() -> None:
+    session = DetectorSession(in_tiles(Tiling(160, 16, whole=True).to_json()))
+    pictures = [
+        encoded(photograph(size, seed)) for seed, size in enumerate([(400, 300), (90, 700), (64, 64)])
+    ]
+    expected = [session.score(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(session.score, pictures * 2)) == expected * 2
+    for found in expected:
+        assert [box.probability for box in found] == sorted((box.probability for box in found), reverse=True)
+        for box in found:
+            assert 0 <= box.left < box.left + box.width <= 1 + 1e-6
+            assert 0 <= box.top < box.top + box.height <= 1 + 1e-6
+    with pytest.raises(ImageRejected):
+        session.score(b"not a picture")
+
+
+def test_a_tiling_that_nobody_wrote_is_refused() -> None:
+    for tiling in ("", "{}", '{"side": 1e6, "overlap": 16, "whole": true}'):
+        with pytest.raises(ModelUnusable, match=r"tiling|tiles|Expecting"):
+            DetectorSession(in_tiles(tiling))
 
 
 def test_scoring_needs_neither_torch_nor_onnx(model_path: Path, tmp_path: Path) -> None:

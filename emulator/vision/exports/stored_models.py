@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision.detection_tiles import TILING_KEY
 from emulator.vision.exports import ExportFailed, ExportOrder
 from emulator.vision.nanodet import detection_network, layer_names
 from emulator.vision.network_descriptions import DESCRIPTION_KEY, described
@@ -66,6 +67,11 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
         raise ExportFailed(f"{_TRAIN_AGAIN} ({error!r}).") from error
     if detection != (order.domain_type == "ObjectDetection"):
         raise ExportFailed(f"The stored model is not one for {order.domain_type}.")
+    if TILING_KEY in metadata:
+        raise ExportFailed(
+            "The model looks at large pictures in tiles, which no exported model does. Train it in a compact "
+            "domain to export it."
+        )
     if label_count != len(order.labels):
         raise ExportFailed(f"The stored model has {label_count} outputs for {len(order.labels)} tags.")
     return StoredModel(network, detection, multilabel)

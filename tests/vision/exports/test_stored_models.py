@@ -9,6 +9,7 @@ import numpy
 import onnx
 import pytest
 
+from emulator.vision.detection_tiles import TILING_KEY, Tiling
 from emulator.vision.exports import ExportFailed, ExportOrder
 from emulator.vision.exports.stored_models import read_stored_model
 from emulator.vision.network_descriptions import DESCRIPTION_KEY
@@ -98,3 +99,9 @@ def test_labels_that_do_not_fit_the_outputs(make_order: MakeOrder) -> None:
 def test_a_model_of_another_task(make_order: MakeOrder) -> None:
     with pytest.raises(ExportFailed, match="ObjectDetection"):
         read_stored_model(replace(make_order(CLASSIFIER, "ONNX"), domain_type="ObjectDetection"))
+
+
+def test_a_model_that_looks_at_tiles(make_order: MakeOrder, tmp_path: Path) -> None:
+    tiling = Tiling(2560, 96, whole=True).to_json()
+    with pytest.raises(ExportFailed, match="compact"):
+        read_stored_model(without(make_order(DETECTOR, "ONNX"), tmp_path, **{TILING_KEY: tiling}))

@@ -172,12 +172,15 @@ def describe_process(*, progress: Progress) -> dict[str, Any]:
         "pid": os.getpid(),
         "nice": os.nice(0) if hasattr(os, "nice") else None,
         "session": os.getsid(0) if hasattr(os, "getsid") else None,
+        "autogroup": AUTOGROUP.read_text() if AUTOGROUP.exists() else None,
         "main": getattr(main, "__file__", None),
         "path": sys.path,
         "initialized": INITIALIZED,
     }
 
 
+# Where Linux shares processors out by session, and how much this one counts.
+AUTOGROUP = Path("/proc/self/autogroup")
 INITIALIZED = 0
 KEPT: list[socket.socket] = []
 

@@ -43,6 +43,17 @@ def test_child_has_lower_priority_and_a_session_of_its_own(worker: WorkerExecuto
     assert child["session"] == child["pid"]
 
 
+@pytest.mark.skipif(
+    not jobs.AUTOGROUP.exists(),
+    reason="the kernel does not share processors out by session: use a Linux with CONFIG_SCHED_AUTOGROUP",
+)
+def test_the_session_of_the_child_has_lower_priority_too() -> None:
+    """Each child is alone in its session: without this, niceness changes nothing there."""
+    with WorkerExecutor(nice=12) as worker:
+        child = worker.submit(jobs.describe_process).result(PATIENCE)
+    assert child["autogroup"].split() == [child["autogroup"].split()[0], "nice", "12"]
+
+
 def test_jobs_run_first_come_first_served(worker: WorkerExecutor, tmp_path: Path) -> None:
     lines = [str(number) for number in range(200)]
     futures = [worker.submit(jobs.append_line, tmp_path / "lines", line) for line in lines]

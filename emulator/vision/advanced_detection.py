@@ -40,8 +40,7 @@ from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected, inspect_image
 from emulator.vision.nanodet import published_weights
 from emulator.vision.recipes import AdvancedDetectorRecipe, DetectorRecipe
-from emulator.vision.training import TrainingFailed, timed, write_atomically
-from emulator.vision.whole_networks import Unstable
+from emulator.vision.training import TrainingFailed, Unstable, storage_failure, timed, write_atomically
 
 if TYPE_CHECKING:
     import numpy
@@ -113,7 +112,7 @@ def train_advanced_detector(
             write_atomically(output / EVALUATION_FILE, result.evaluation)
             write_atomically(output / MODEL_FILE, result.model)
     except (ImageRejected, OSError) as error:
-        raise TrainingFailed(f"The training cannot read its images or store its results: {error}.") from error
+        raise storage_failure(error) from error
     finally:
         shutil.rmtree(quick_folder, ignore_errors=True)
     progress(1.0, "Done")
@@ -239,6 +238,8 @@ def _attempt(
         _log.warning("The training became unstable: its loss was not a number any more")
     except MemoryError:
         _log.warning("Not enough memory to train the whole detector")
+    except (ImageRejected, OSError, TrainingFailed) as error:
+        _log.warning("The training of the whole detector ended: %s", error)
     return None
 
 
@@ -260,10 +261,11 @@ def _trained_whole(
     side = float(numpy.median([_longest_side(image.path) for image in looked_at]))
     pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
     examples = pictures.load(images, lambda share: told())
+    has_NT = presence(dataset, examples)
     scale = chosen_scale(examples, advanced, side)
     scored = replace(recipe, resolution=scale.resolution)
     fold_count, _ = recipe.folds(len(examples))
-    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
+    folds_N = stratified_folds(has_NT, seed, fold_count)
     hidden = [example for example, fold in zip(examples, folds_N, strict=True) if fold == 0]
     shown = [example for example, fold in zip(examples, folds_N, strict=True) if fold != 0]
     if not hidden or not shown:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.features import processor_count
+from emulator.vision.features import ordered, processor_count
 from emulator.vision.images import ImageRejected, open_rgb
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ class Pictures:
         """The pictures that can be read, in the same order."""
         examples = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
-            for done, (image, picture) in enumerate(
-                zip(images, pool.map(lambda image: _readable(image.path, self._side), images), strict=True), 1
-            ):
+            decoded = ordered(pool, lambda image: _readable(image.path, self._side), images)
+            for done, (image, picture) in enumerate(decoded, 1):
                 if picture is not None:
                     examples.append(_example(image))
                     self._keep(image.key, picture)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from emulator import __version__
-from emulator.core.memory import share_heaps
 from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
 from emulator.settings import Settings, StartRefused
+from emulator.vision.memory import share_heaps
 
 logger = logging.getLogger("emulator.server")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.core import memory
+from emulator.vision import memory
 from tests.conftest import Serve
 from tests.harness import files_body, pictures
 

@@ -31,6 +31,7 @@ from emulator.jobs.messages import (
     send,
     unpack_call,
 )
+from emulator.vision.memory import give_freed_memory_back
 
 Messages = queue.SimpleQueue[Message]
 
@@ -54,6 +55,8 @@ def main() -> None:
             assert isinstance(request, Run)
             send(answers, Started())
             send(answers, _run(request, answers))
+            # Nobody waits now, and the next job may be long in coming: after many images it is a gigabyte.
+            give_freed_memory_back()
     except BrokenPipeError:  # the server is gone
         os._exit(1)
 

@@ -8,10 +8,10 @@ import logging
 import sys
 
 from emulator import __version__
-from emulator.core.memory import give_freed_memory_back, share_heaps
 from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
+from emulator.vision.memory import give_freed_memory_back, share_heaps
 
 
 def run(settings: ServingSettings) -> int:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import platform
 import queue
 import subprocess
 import sys
@@ -34,6 +35,17 @@ def test_child_does_not_run_the_parents_main_module_and_shares_its_path(worker: 
     child = worker.submit(jobs.describe_process).result(PATIENCE)
     assert child["main"] is None
     assert child["path"] == [entry or str(Path.cwd()) for entry in sys.path]
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not Path("/proc/self/statm").exists(),
+    reason="memory goes back to the system with glibc: run it on Linux with glibc",
+)
+def test_what_a_job_has_freed_goes_back_to_the_system(worker: WorkerExecutor) -> None:
+    before = worker.submit(jobs.resident_megabytes).result(PATIENCE)
+    worker.submit(jobs.hoard, 200).result(PATIENCE)
+    after = worker.submit(jobs.resident_megabytes).result(PATIENCE)
+    assert after - before < 50
 
 
 @posix_only

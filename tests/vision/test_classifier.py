@@ -297,7 +297,7 @@ def test_a_crash_while_writing_leaves_no_half_model(
 
     monkeypatch.setattr(training_module.os, "fsync", full)
 
-    with pytest.raises(TrainingFailed, match="No space left"):
+    with pytest.raises(TrainingFailed, match="disk is full"):
         train(patterns)
 
     assert list((tmp_path / "model").iterdir()) == []

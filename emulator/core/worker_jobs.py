@@ -70,6 +70,9 @@ class WorkerJobThread(JobThread):
             if self._stopping or not self._exists(iteration_id):
                 future.cancel()
             return future.result()
+        except BaseException:
+            future.cancel()  # whatever it is, nobody would hear of the job's end
+            raise
         finally:
             with self._lock:
                 self._current = None

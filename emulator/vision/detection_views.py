@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Pictures are kept decoded at this size: enough for a view that shows half of one.
 KEPT_SIDE = 640
 _MOST_KEPT_BYTES = 512 * 2**20
+# Pillow keeps a fourth byte beside red, green and blue.
+_BYTES_A_PIXEL = 4
 
 # Ranges from which chance chooses, and the grey around a picture that a view reaches beyond.
 _LARGEST_ZOOM_OUT, _LARGEST_ZOOM_IN = 0.55, 1.45
@@ -79,7 +81,7 @@ class Pictures:
         return kept if kept is not None else _decoded(example.path, self._side)
 
     def _keep(self, key: str, picture: Image) -> None:
-        size = 3 * picture.width * picture.height
+        size = _BYTES_A_PIXEL * picture.width * picture.height
         if self._bytes + size <= _MOST_KEPT_BYTES:
             self._kept[key] = picture
             self._bytes += size

@@ -37,6 +37,7 @@ def test_two_tags_of_five_images_are_needed(service: Service, type: str, code: s
     service.images(project, pictures(4, "blue"), blue)
     assert refused(service, project)[0] == code
     assert "'blue' has 4" in refused(service, project)[1]
+    assert "'blue' has 4" in refused(service, project, params={"forceTrain": "true"})[1]
     service.images(project, pictures(1, "blue", start=9), blue)
     assert service.get(service.train(project))["status"] == "Completed"
 

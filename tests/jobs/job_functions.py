@@ -1,8 +1,10 @@
 """Jobs for the tests: functions of a module, so that the worker process can import them."""
 
 import ctypes
+import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -118,6 +120,12 @@ def exit_at_once(code: int, *, progress: Progress) -> None:
 
 def crash(*, progress: Progress) -> None:
     ctypes.string_at(0)
+
+
+def kill_itself(name: str, *, progress: Progress) -> None:
+    faulthandler.disable()  # which would write a trace of what is meant to be
+    os.kill(os.getpid(), getattr(signal, name))
+    time.sleep(60)
 
 
 def return_lambda(*, progress: Progress) -> Any:

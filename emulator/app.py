@@ -27,8 +27,10 @@ from emulator.store.database import Database, SchemaTooNew
 from emulator.vision.warming import warm_up
 
 _SECRET_BYTES = 32
-# Somebody who exports to one platform often exports to the next.
-_EXPORT_WORKER_IDLE_SECONDS = 30
+# Somebody who exports to one platform often exports to the next, and tries another budget after the first.
+_IDLE_SECONDS = 30
+# Advanced trainings take what processors quick ones and exports leave.
+_ADVANCED_NICE = 10
 
 
 class Application:
@@ -36,10 +38,21 @@ class Application:
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
         self.worker = WorkerExecutor(initializer=warm_up)
-        self.export_worker = WorkerExecutor(idle_seconds=_EXPORT_WORKER_IDLE_SECONDS)
-        self.context = make_context(settings, self.worker, self.export_worker, clock or Clock(), ids or Ids())
+        self.advanced_worker = WorkerExecutor(
+            initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS
+        )
+        self.export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
+        self.context = make_context(
+            settings,
+            clock or Clock(),
+            ids or Ids(),
+            worker=self.worker,
+            advanced_worker=self.advanced_worker,
+            export_worker=self.export_worker,
+        )
         self._threads = (
             self.context.training_runs,
+            self.context.advanced_training_runs,
             self.context.export_runs,
             self.context.project_imports,
             self.context.notifications,
@@ -80,7 +93,7 @@ class Application:
         """End the worker and close the store; a running training stays a job for the next start."""
         for thread in self._threads:
             thread.stop()
-        for worker in (self.worker, self.export_worker):
+        for worker in (self.worker, self.advanced_worker, self.export_worker):
             worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
         if not self.context.project_imports.is_alive:  # else it may leave bytes behind
@@ -93,7 +106,13 @@ def create_app(settings: Settings) -> Application:
 
 
 def make_context(
-    settings: Settings, worker: WorkerExecutor, export_worker: WorkerExecutor, clock: Clock, ids: Ids
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    *,
+    worker: WorkerExecutor,
+    advanced_worker: WorkerExecutor,
+    export_worker: WorkerExecutor,
 ) -> Context:
     folder = settings.data
     try:
@@ -117,6 +136,7 @@ def make_context(
         blobs=blobs,
         folder=folder,
         worker=worker,
+        advanced_worker=advanced_worker,
         export_worker=export_worker,
         fetch_policy=fetch_policy,
         clock=clock,

@@ -18,6 +18,7 @@ from typing import NoReturn
 from emulator import __version__
 from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
 from emulator.settings import Settings, StartRefused
+from emulator.vision.memory import share_heaps
 
 logger = logging.getLogger("emulator.server")
 
@@ -27,6 +28,7 @@ def run(settings: Settings) -> int:
 
     Raises `StartRefused` when the data folder is in use or cannot be used, or the port is taken.
     """
+    share_heaps()
     # The start allocates hundreds of thousands of objects that stay. Looking through them for garbage while
     # they arrive is a fifth of the time to the first answer; `serve_until_stopped` ends this.
     gc.disable()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
@@ -27,7 +27,8 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 )
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
-URL_FETCH_MODES = ("public", "any", "off")
+UrlFetchMode = Literal["public", "any", "off"]
+URL_FETCH_MODES = get_args(UrlFetchMode)
 TIERS = ("unlimited", "s0", "f0")
 LONGEST_KEY = 512
 
@@ -217,6 +218,29 @@ def option(default: Any, flag: str, metavar: str, help: str, read: Callable[[str
     return field(default=default, metadata={"option": described})
 
 
+def url_fetch_option() -> Any:
+    """Which image URLs are fetched: an option of every server of this program, as the next one."""
+    return option(
+        "public",
+        "--url-fetch",
+        "MODE",
+        "Image URLs that may be fetched: public (no private or local address), any, or off.",
+        one_of(*URL_FETCH_MODES),
+    )
+
+
+def url_allow_option() -> Any:
+    return option(
+        (),
+        "--url-allow",
+        "HOST",
+        "Host, host:port or network that may be fetched from although it is private; repeatable.",
+        read_allowed_host,
+        separator=",",
+        default_text="none",
+    )
+
+
 def default_data_folder() -> Path:
     """Where programs of this user keep their data on this system."""
     import platformdirs
@@ -255,14 +279,8 @@ class Settings:
         DEFAULT_PREDICTION_RESOURCE_ID, "--prediction-resource-id", "ID",
         "Id of the prediction resource, as given when publishing.",
         read_resource_id, default_text="a well-known id")
-    url_fetch: Literal["public", "any", "off"] = option(
-        "public", "--url-fetch", "MODE",
-        "Image URLs that may be fetched: public (no private or local address), any, or off.",
-        one_of(*URL_FETCH_MODES))
-    url_allow: tuple[str, ...] = option(
-        (), "--url-allow", "HOST",
-        "Host, host:port or network that may be fetched from although it is private; repeatable.",
-        read_allowed_host, separator=",", default_text="none")
+    url_fetch: UrlFetchMode = url_fetch_option()
+    url_allow: tuple[str, ...] = url_allow_option()
     url_map: tuple[tuple[str, Path], ...] = option(
         (), "--url-map", "URL=FOLDER", "Read URLs that start so from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")

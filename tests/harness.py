@@ -221,7 +221,7 @@ class Service:
     def open(self) -> None:
         self.app = Application(self.settings, self.clock, seeded_ids(self.clock.now().microsecond))
         self.context = self.app.context
-        self.context.worker = self.worker
+        self.context.worker = self.context.advanced_worker = self.worker
         self.context.export_worker = self.exporter
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
 
@@ -331,6 +331,7 @@ class Service:
 
     def finish_trainings(self) -> None:
         self.context.training_runs.run_waiting()
+        self.context.advanced_training_runs.run_waiting()
 
     def exportable(self) -> str:
         """The path of a trained iteration of a compact domain."""

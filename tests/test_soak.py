@@ -25,7 +25,7 @@ CLIENTS, SECONDS = 16, 4
 def serving(data: Path) -> Iterator[int]:
     """The port of an application that is served by this process."""
     application = Application(test_settings(data))
-    application.context.worker = FakeWorker()
+    application.context.worker = application.context.advanced_worker = FakeWorker()
     server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None, access_log=False))
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -34,15 +34,16 @@ def readiness(context: Context) -> dict[str, str]:
             problems["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         problems["disk"] = f"the data folder is out of reach: {error.strerror}"
-    threads = {
-        "trainings": (context.training_runs, "carries out trainings"),
-        "exports": (context.export_runs, "carries out exports"),
-        "imports": (context.project_imports, "carries out imports"),
-        "notifications": (context.notifications, "sends notifications"),
-    }
-    for name, (thread, what) in threads.items():
+    threads = (
+        ("trainings", context.training_runs, "carries out trainings"),
+        ("trainings", context.advanced_training_runs, "carries out advanced trainings"),
+        ("exports", context.export_runs, "carries out exports"),
+        ("imports", context.project_imports, "carries out imports"),
+        ("notifications", context.notifications, "sends notifications"),
+    )
+    for name, thread, what in threads:
         if not thread.is_alive:
-            problems[name] = f"the thread that {what} is not running"
+            problems.setdefault(name, f"the thread that {what} is not running")
     return problems
 
 

@@ -21,6 +21,7 @@ from emulator.contract.requests import Malformed
 from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
+from emulator.draining import WatchedExchange
 from emulator.store.database import StorageFull
 
 JSON = b"application/json; charset=utf-8"
@@ -93,8 +94,7 @@ class AnswerHeaders:
 class AnswerErrors:
     """Turns what is raised further in into the two error shapes of the service, never into a traceback.
 
-    What is left of the request's body is read first (`Keys` and limits refuse before anything reads it):
-    a client that is still sending would otherwise see its connection break instead of the answer.
+    `Keys` and limits refuse before anything reads the body, hence the draining.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -102,33 +102,17 @@ class AnswerErrors:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received_all = started = False
-
-        async def watched_receive() -> Message:
-            nonlocal received_all
-            message = await receive()
-            received_all = message["type"] == "http.disconnect" or not message.get("more_body", False)
-            return message
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        exchange = WatchedExchange(receive, send)
         try:
-            await self._app(scope, watched_receive, watched_send)
+            await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            if started:
+            if exchange.started:
                 raise
             status, body = describe(error, scope.get("address"))
-            drained = 0
-            while not received_all and drained <= 2 * self._max_body_bytes:
-                message = await watched_receive()
-                drained += len(message.get("body", b""))
             headers = [(b"content-type", JSON)]
             if isinstance(error, Throttled):
                 headers.append((b"retry-after", str(error.seconds).encode()))
-            if not received_all:
+            if not await exchange.drain(2 * self._max_body_bytes):
                 headers.append((b"connection", b"close"))
             await send_bytes(send, status, orjson.dumps(body), headers)
 

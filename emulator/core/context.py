@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emulator.core.project_imports import ProjectImports
     from emulator.core.region_proposals import ProposalModel
     from emulator.core.score_tables import ScoreTables
-    from emulator.core.training_runs import TrainingRuns
+    from emulator.core.training_runs import AdvancedTrainingRuns, TrainingRuns
 
 
 class Clock:
@@ -63,15 +63,16 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    worker: trains. export_worker: writes exports. seed: of every training. training_hour_seconds: what an
-    hour of a training's budget stands for. image_uri_lifetime: how long a signed image URI is valid.
-    published: see `predictions.published`.
+    worker: trains quickly. advanced_worker: trains with a budget. export_worker: writes exports. seed: of
+    every training. training_hour_seconds: what an hour of a training's budget stands for.
+    image_uri_lifetime: how long a signed image URI is valid. published: see `predictions.published`.
     """
 
     database: Database
     blobs: BlobStore
     folder: Path
     worker: Worker
+    advanced_worker: Worker
     export_worker: Worker
     fetch_policy: FetchPolicy
     clock: Clock = field(default_factory=Clock)
@@ -88,6 +89,7 @@ class Context:
     evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
+    advanced_training_runs: "AdvancedTrainingRuns" = field(init=False)
     export_runs: "ExportRuns" = field(init=False)
     notifications: "Notifications" = field(init=False)
     project_imports: "ProjectImports" = field(init=False)
@@ -106,7 +108,7 @@ class Context:
         from emulator.core.project_imports import ProjectImports
         from emulator.core.region_proposals import ProposalModel
         from emulator.core.score_tables import ScoreTables
-        from emulator.core.training_runs import TrainingRuns
+        from emulator.core.training_runs import AdvancedTrainingRuns, TrainingRuns
 
         self.positions = PositionCache()
         self.scores = ScoreTables(self.database)
@@ -114,6 +116,7 @@ class Context:
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.training_runs = TrainingRuns(self)
+        self.advanced_training_runs = AdvancedTrainingRuns(self)
         self.export_runs = ExportRuns(self)
         self.notifications = Notifications(self)
         self.project_imports = ProjectImports(self)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from emulator.core import domains, exports, notifications
 from emulator.core.job_threads import ATTEMPTS
@@ -94,25 +94,16 @@ class ExportRuns(WorkerJobThread):
         written: Path = self._result(future, run.order.iteration_id, run.export_id)
         return written
 
-    def _claim(self) -> _Run | None:
-        """The oldest job, its attempt counted, with what it is to do; None when there is none."""
-        while True:
-            with self._context.database.write() as session:
-                job = session.exec(
-                    select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
-                ).first()
-                if job is None:
-                    return None
-                assert job.details is not None
-                export = session.get_one(Export, job.details["export"])
-                if job.attempts >= ATTEMPTS:
-                    reason = f"The export was interrupted {job.attempts} times by the end of the emulator."
-                    self._note_failure(session, export, job, reason)
-                    continue
-                job.attempts += 1
-                session.add(job)
-                iteration = session.get_one(Iteration, export.iteration_id)
-                return self._run_of(export, iteration, job, job.details["base"])
+    def _begin(self, session: Session, job: Job) -> _Run:
+        assert job.details is not None
+        export = session.get_one(Export, job.details["export"])
+        iteration = session.get_one(Iteration, export.iteration_id)
+        return self._run_of(export, iteration, job, job.details["base"])
+
+    def _give_up(self, session: Session, job: Job, why: str) -> None:
+        assert job.details is not None
+        export = session.get_one(Export, job.details["export"])
+        self._note_failure(session, export, job, f"The export was {why}.")
 
     def _run_of(self, export: Export, iteration: Iteration, job: Job, base: str) -> _Run:
         from emulator.vision.exports import FORMATS, ExportOrder

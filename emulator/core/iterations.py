@@ -9,6 +9,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.images import purge_unseen
 from emulator.core.names import checked_name
 from emulator.core.sweeping import export_blobs, sweep_blobs
+from emulator.core.worker_jobs import stop_jobs
 from emulator.store.tables import Iteration, Project
 
 TRAINING, COMPLETED, FAILED = "Training", "Completed", "Failed"
@@ -79,8 +80,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         session.delete(iteration)
         session.flush()
         blobs |= purge_unseen(session, project_id)
-    context.training_runs.cancel({iteration_id})
     context.scores.forget([iteration_id])
-    context.export_runs.cancel({iteration_id})
+    stop_jobs(context, {iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

@@ -4,7 +4,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import select
+from sqlmodel import Session, col, select
 
 from emulator.store.database import StorageFull
 from emulator.store.tables import Job
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 class JobThread:
     """A thread for the jobs of one kind. Starts with `start`, ends with `stop`.
 
-    A subclass says which kind, takes the oldest job in `_claim` and carries it out in `_carry_out_or_fail`.
-    Whatever a job brings, the thread outlives it; `_postponed` says that jobs wait although `run_next` took
-    none.
+    A subclass says which kind, what is needed of a job that is its turn (`_begin`), what becomes of one that
+    was interrupted too often (`_give_up`), and carries it out in `_carry_out_or_fail`. Whatever a job brings,
+    the thread outlives it; `_postponed` says that jobs wait although `run_next` took none.
     """
 
     kind: str
@@ -100,6 +100,37 @@ class JobThread:
 
     def _claim(self) -> Any:
         """What is needed to carry out the oldest job, its attempt counted; None when there is none."""
+        return self._take()
+
+    def _take(self) -> Any:
+        """What `_begin` says of the oldest job that it can say anything of; None when there is none.
+
+        The attempt is counted with it: what goes wrong afterwards goes wrong a few times at most.
+        """
+        while True:
+            with self._context.database.write() as session:
+                job = session.exec(
+                    select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
+                ).first()
+                if job is None:
+                    return None
+                if job.attempts >= ATTEMPTS:
+                    self._give_up(
+                        session, job, f"interrupted {job.attempts} times by the end of the emulator"
+                    )
+                    continue
+                job.attempts += 1
+                session.add(job)
+                run = self._begin(session, job)
+            if run is not None:
+                return run
+
+    def _begin(self, session: Session, job: Job) -> Any:
+        """What is needed to carry out the job, whose turn it is; None if it is gone, or has failed here."""
+        raise NotImplementedError
+
+    def _give_up(self, session: Session, job: Job, why: str) -> None:
+        """The job has failed; `why` goes on after "It was". It must be gone, or of another kind, then."""
         raise NotImplementedError
 
     def _carry_out_or_fail(self, run: Any) -> None:

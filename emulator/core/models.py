@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.memory import give_large_blocks_back
 from emulator.store.blobs import BlobStore
+from emulator.vision.memory import give_large_blocks_back
 
 if TYPE_CHECKING:
     from emulator.vision.detection_scoring import DetectorSession

@@ -192,35 +192,30 @@ class ProjectImports(JobThread):
         except _Again as again:
             _log.warning("Import of project %s: %s; trying again", run.project_id, again)
             if run.attempt >= ATTEMPTS:
-                self._fail(run.project_id, run.job_id, str(again))
+                self._fail(run, str(again))
         except _Unusable as unusable:
-            self._fail(run.project_id, run.job_id, str(unusable))
+            self._fail(run, str(unusable))
         except StorageFull:
-            self._fail(run.project_id, run.job_id, "The disk is full.")
+            self._fail(run, "The disk is full.")
         except Exception as error:  # noqa: BLE001  (likewise)
             if not self._stopping:
                 _log.exception("Import of project %s failed", run.project_id)
-                self._fail(run.project_id, run.job_id, f"The emulator could not import: {error}")
+                self._fail(run, f"The emulator could not import: {error}")
         finally:
             self._cancelled.discard(run.project_id)
 
-    def _claim(self) -> _Run | None:
-        """The oldest job, its attempt counted; None when there is none."""
-        while True:
-            with self._context.database.write() as session:
-                job = session.exec(
-                    select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
-                ).first()
-                if job is None:
-                    return None
-                assert job.project_id is not None
-                assert job.details is not None
-                token = parse_token(job.details["token"])
-                if job.attempts < ATTEMPTS and token is not None:
-                    job.attempts += 1
-                    session.add(job)
-                    return _Run(job.id, job.project_id, job.attempts, token)
-            self._fail(job.project_id, job.id, f"It was interrupted {job.attempts} times.")
+    def _begin(self, session: Session, job: Job) -> _Run | None:
+        assert job.project_id is not None
+        assert job.details is not None
+        token = parse_token(job.details["token"])
+        if token is None:
+            self._note_failure(session, job.project_id, job.id, "Its token cannot be read.")
+            return None
+        return _Run(job.id, job.project_id, job.attempts, token)
+
+    def _give_up(self, session: Session, job: Job, why: str) -> None:
+        assert job.project_id is not None
+        self._note_failure(session, job.project_id, job.id, f"It was {why}.")
 
     def _carry_out(self, run: _Run) -> None:
         from emulator.core.archive_format import ArchiveRejected
@@ -339,16 +334,19 @@ class ProjectImports(JobThread):
         except ServiceError as error:
             raise _Unusable(error.message) from None
 
-    def _fail(self, project_id: str, job_id: str, reason: str) -> None:
-        _log.warning("Import of project %s failed: %s", project_id, reason)
+    def _fail(self, run: _Run, reason: str) -> None:
         with self._context.database.write() as session:
-            project, job = session.get(Project, project_id), session.get(Job, job_id)
-            if project is not None and job is not None:
-                project.status = FAILED
-                project.last_modified = self._context.clock.now()
-                # Kept as long as the project: the service's own answers have no place for the reason.
-                job.kind, job.details = _FAILED_KIND, {"reason": reason}
-                session.add_all((project, job))
+            self._note_failure(session, run.project_id, run.job_id, reason)
+
+    def _note_failure(self, session: Session, project_id: str, job_id: str, reason: str) -> None:
+        _log.warning("Import of project %s failed: %s", project_id, reason)
+        project, job = session.get(Project, project_id), session.get(Job, job_id)
+        if project is not None and job is not None:
+            project.status = FAILED
+            project.last_modified = self._context.clock.now()
+            # Kept as long as the project: the service's own answers have no place for the reason.
+            job.kind, job.details = _FAILED_KIND, {"reason": reason}
+            session.add_all((project, job))
 
 
 def _alive(session: Session, run: _Run) -> Project:

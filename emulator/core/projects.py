@@ -10,6 +10,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.names import checked_description, checked_name
 from emulator.core.sweeping import export_blobs, sweep_blobs
+from emulator.core.worker_jobs import stop_jobs
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
@@ -166,8 +167,7 @@ def delete(context: Context, project_id: str) -> None:
         for iteration in iterations:
             blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
         session.delete(project)
-    context.training_runs.cancel({iteration.id for iteration in iterations})
-    context.export_runs.cancel({iteration.id for iteration in iterations})
+    stop_jobs(context, {iteration.id for iteration in iterations})
     context.project_imports.cancel({project_id})
     context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)

@@ -5,6 +5,7 @@ import shutil
 from sqlmodel import select
 
 from emulator.core.context import Context
+from emulator.core.worker_jobs import stop_jobs
 from emulator.store.tables import Job
 
 
@@ -17,8 +18,7 @@ def reset(context: Context) -> None:
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()
-    context.training_runs.cancel({job.iteration_id for job in jobs if job.iteration_id})
-    context.export_runs.cancel({job.iteration_id for job in jobs if job.iteration_id})
+    stop_jobs(context, {job.iteration_id for job in jobs if job.iteration_id})
     context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()

@@ -79,8 +79,10 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
         project.new_iteration_created = now
         session.add_all((project, iteration))
         session.flush()
-        session.add(Job(id=context.ids.new(), kind="training", iteration_id=iteration.id, created=now))
-    context.training_runs.notify()
+        advanced = request.training_type == "Advanced"
+        runs = context.advanced_training_runs if advanced else context.training_runs
+        session.add(Job(id=context.ids.new(), kind=runs.kind, iteration_id=iteration.id, created=now))
+    runs.notify()
     return iteration
 
 

@@ -1,4 +1,5 @@
-"""Carrying out trainings, one after the other, in the worker process.
+"""Carrying out trainings, in two lanes: quick ones one after the other in one worker process, advanced ones
+one after the other in another. Nobody who waits for seconds waits behind an hour.
 
 A training is a row (`Job`) from the moment it was answered. Here a thread takes the oldest one, hands it
 to the worker, and writes down how it ended. A worker that dies, a server that dies or a power cut leaves
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from emulator.core import domains, finding, notifications
 from emulator.core.iterations import COMPLETED, FAILED
@@ -24,7 +25,7 @@ from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, Job
 
 if TYPE_CHECKING:
-    from emulator.core.context import Context
+    from emulator.core.context import Context, Worker
     from emulator.vision.classifier import ClassificationDataset, TrainedClassifier
     from emulator.vision.detector import DetectionDataset, TrainedDetector
 
@@ -32,6 +33,13 @@ _log = logging.getLogger(__name__)
 
 # The name of no blob.
 _DELETED = "deleted"
+
+_NOT_FINISHED = "Train again, and let the emulator run until the training has ended."
+_TRY = (
+    "Close other programs or give the machine (or the container) more memory, and train again; "
+    "the log of the emulator tells more."
+)
+_NO_MEMORY = "There is not enough memory to train. Close other programs, or train with fewer images."
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,15 @@ class _Run:
 
 
 class TrainingRuns(WorkerJobThread):
-    """The thread that carries out trainings."""
+    """The thread that carries out quick trainings."""
 
     kind = "training"
     name = "trainings"
     folder_name = "training"
+
+    @property
+    def _worker(self) -> "Worker":
+        return self._context.worker
 
     def _carry_out_or_fail(self, run: _Run) -> None:
         try:
@@ -62,7 +74,7 @@ class TrainingRuns(WorkerJobThread):
         except Exception as error:  # noqa: BLE001  (likewise)
             if not self._stopping:
                 _log.exception("Training of iteration %s failed", run.iteration_id)
-                self._end(run, failure=f"The emulator could not train: {error}")
+                self._end(run, failure=_explained(error))
 
     def _carry_out(self, run: _Run) -> None:
         from emulator.jobs.worker import WorkerDied
@@ -78,12 +90,15 @@ class TrainingRuns(WorkerJobThread):
         except TrainingFailed as failure:
             self._end(run, failure=str(failure))
         except StorageFull:
-            self._end(run, failure="The disk is full: the trained model could not be stored.")
+            self._end(
+                run,
+                failure="The disk is full: the trained model could not be stored. Free space; train again.",
+            )
         except WorkerDied as death:
             if self._stopping:
                 return
             if run.attempt >= ATTEMPTS:
-                self._end(run, failure=f"The training process ended {run.attempt} times: {death}")
+                self._end(run, failure=f"The training process ended {run.attempt} times: {death}. {_TRY}")
             else:
                 _log.warning("The training process ended (%s); trying again", death)
         finally:
@@ -103,7 +118,7 @@ class TrainingRuns(WorkerJobThread):
 
         note = self._noting(run.iteration_id)
         common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
-        submit = self._context.worker.submit
+        submit = self._worker.submit
         # Without a budget, nothing is tried but quick training and, for classifiers, the base model.
         more = {"budget_seconds": run.budget or 0, "base_model": run.base_model}
         if domains.get(run.domain_id).type == "ObjectDetection":
@@ -120,11 +135,8 @@ class TrainingRuns(WorkerJobThread):
         return submit(train_advanced_classifier, run.dataset, recipe, advanced=advanced, **common, **more)
 
     def _claim(self) -> _Run | None:
-        """The oldest job with its dataset; None when there is none.
-
-        The attempt is counted before anything is read: what goes wrong then goes wrong a few times at most.
-        """
-        job = self._take()
+        """The oldest job with its dataset, which is read when the attempt has been counted."""
+        job: Job | None = self._take()
         if job is None:
             return None
         with self._context.database.read() as session:
@@ -161,27 +173,21 @@ class TrainingRuns(WorkerJobThread):
         row = session.get(Iteration, base["iterationId"])
         return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
 
-    def _take(self) -> Job | None:
-        """The oldest job, its attempt counted; those that were begun too often have failed."""
-        with self._context.database.write() as session:
-            jobs = select(Job).where(Job.kind == self.kind).order_by(col(Job.created))
-            for job in session.exec(jobs).all():
-                iteration = session.get(Iteration, job.iteration_id)
-                assert iteration is not None
-                if job.attempts >= ATTEMPTS:
-                    reason = f"The training was interrupted {job.attempts} times by the end of the emulator."
-                    _fail(self._context, session, iteration, job, reason)
-                    continue
-                project = finding.project(session, iteration.project_id)
-                job.attempts += 1
-                # What the iteration was trained as is fixed when the training begins, as the service does.
-                iteration.domain_id = iteration.domain_id or project.domain_id
-                iteration.classification_type = iteration.classification_type or project.classification_type
-                iteration.training_time_in_minutes = 1
-                iteration.last_modified = self._context.clock.now()
-                session.add_all((job, iteration))
-                return job
-        return None
+    def _begin(self, session: Session, job: Job) -> Job:
+        iteration = session.get_one(Iteration, job.iteration_id)
+        project = finding.project(session, iteration.project_id)
+        # What the iteration was trained as is fixed when the training begins, as the service does.
+        iteration.domain_id = iteration.domain_id or project.domain_id
+        iteration.classification_type = iteration.classification_type or project.classification_type
+        iteration.training_time_in_minutes = 1
+        iteration.last_modified = self._context.clock.now()
+        session.add(iteration)
+        return job
+
+    def _give_up(self, session: Session, job: Job, why: str) -> None:
+        iteration = session.get_one(Iteration, job.iteration_id)
+        reason = f"The training was {why}. {_NOT_FINISHED}"
+        _fail(self._context, session, iteration, job, reason)
 
     def _end(
         self,
@@ -208,6 +214,26 @@ class TrainingRuns(WorkerJobThread):
                 notifications.note_training(self._context, session, iteration)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
+
+
+class AdvancedTrainingRuns(TrainingRuns):
+    """The thread that carries out trainings with a budget."""
+
+    kind = "advanced training"
+    name = "advanced trainings"
+    folder_name = "advanced training"
+
+    @property
+    def _worker(self) -> "Worker":
+        return self._context.advanced_worker
+
+
+def _explained(error: Exception) -> str:
+    """What to tell a person about an error that nobody thought of, or that has no words of its own."""
+    if isinstance(error, MemoryError):
+        return _NO_MEMORY
+    what = str(error) or type(error).__name__
+    return f"The emulator could not train: {what}. The log of the emulator tells more; train again."
 
 
 def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, reason: str) -> None:

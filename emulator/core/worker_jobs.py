@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.job_threads import JobThread
+from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
     from emulator.core.context import Context
@@ -65,10 +66,24 @@ class WorkerJobThread(JobThread):
         with self._lock:
             self._current = (iteration_id, future)
         try:
-            if self._stopping:
+            # Who deleted the iteration, or told to stop, a moment ago found nothing to cancel.
+            if self._stopping or not self._exists(iteration_id):
                 future.cancel()
             return future.result()
+        except BaseException:
+            future.cancel()  # whatever it is, nobody would hear of the job's end
+            raise
         finally:
             with self._lock:
                 self._current = None
             self._progress.pop(id, None)
+
+    def _exists(self, iteration_id: str) -> bool:
+        with self._context.database.read() as session:
+            return session.get(Iteration, iteration_id) is not None
+
+
+def stop_jobs(context: "Context", iteration_ids: set[str]) -> None:
+    """Stop the trainings and exports of deleted iterations at once."""
+    for runs in (context.training_runs, context.advanced_training_runs, context.export_runs):
+        runs.cancel(iteration_ids)

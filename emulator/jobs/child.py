@@ -5,6 +5,7 @@ process the moment their stream ends, because that is how the death of the serve
 system and also after SIGKILL. Signals that ask to end are ignored: the server decides.
 """
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from emulator.jobs.messages import (
@@ -29,6 +31,7 @@ from emulator.jobs.messages import (
     send,
     unpack_call,
 )
+from emulator.vision.memory import give_freed_memory_back
 
 Messages = queue.SimpleQueue[Message]
 
@@ -52,6 +55,8 @@ def main() -> None:
             assert isinstance(request, Run)
             send(answers, Started())
             send(answers, _run(request, answers))
+            # Nobody waits now, and the next job may be long in coming: after many images it is a gigabyte.
+            give_freed_memory_back()
     except BrokenPipeError:  # the server is gone
         os._exit(1)
 
@@ -83,8 +88,7 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
 
 def _become_worker(set_up: SetUp, answers: BinaryIO) -> bool:
     """Lower the priority, set up logging, run the initializer, and say how that went."""
-    if hasattr(os, "nice"):  # on Windows the server sets the priority when it starts the process
-        os.nice(set_up.nice)
+    _lower_priority(set_up.nice)
     logging.basicConfig(
         stream=sys.stderr, level=set_up.log_level, format="%(levelname)s: %(name)s: %(message)s", force=True
     )
@@ -97,6 +101,16 @@ def _become_worker(set_up: SetUp, answers: BinaryIO) -> bool:
         return False
     send(answers, Ready())
     return True
+
+
+def _lower_priority(nice: int) -> None:
+    """Let others have the processors first. On Windows the server sees to it when it starts the process."""
+    if hasattr(os, "nice"):
+        os.nice(nice)
+    # Linux may share processors out by session first: niceness then counts among the members of one alone,
+    # and this process has a session of its own. Elsewhere the file is missing, or not to be written.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _run(request: Run, answers: BinaryIO) -> Returned | Raised:

@@ -18,6 +18,10 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from emulator.jobs.child import
 _LINES_KEPT = 20
 _LINE_BYTES = 16_384
 _SECONDS_TO_DIE = 5
+# What systems end processes by, and why. A file that is mapped to memory ends in SIGBUS on a full disk.
+_HINTS = {"SIGKILL": "the machine may have run out of memory", "SIGBUS": "the disk may be full"}
+# Windows has two classes below normal. From this niceness on it is the lower one.
+_IDLE_FROM = 10
 
 
 class WorkerDied(Exception):
@@ -45,7 +49,10 @@ class WorkerProcess:
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
             if nice > 0:
-                options["creationflags"] |= subprocess.BELOW_NORMAL_PRIORITY_CLASS
+                low = nice >= _IDLE_FROM
+                options["creationflags"] |= (
+                    subprocess.IDLE_PRIORITY_CLASS if low else subprocess.BELOW_NORMAL_PRIORITY_CLASS
+                )
         else:
             options["start_new_session"] = True  # a Ctrl-C in the terminal is the server's business
         pipe = subprocess.PIPE
@@ -115,5 +122,5 @@ def _describe_exit(code: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
+    hint = _HINTS.get(name)
+    return f"was killed by {name}; {hint}" if hint else f"was killed by {name}"

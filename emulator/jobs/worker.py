@@ -87,9 +87,9 @@ class WorkerExecutor(Executor):
     """Runs one job at a time, first come, first served, in a child process that is started when first needed.
 
     `initializer` is called in every new child before its first job; it must be picklable. `nice` lowers the
-    child's priority, so that the server keeps answering (on Windows any positive value means "below normal").
-    A child without work for `idle_seconds` is ended; with None it stays. Making one of these starts nothing.
-    All methods may be called from any thread.
+    child's priority, so that the server keeps answering (on Windows a positive value means "below normal",
+    one of 10 or more "idle"). A child without work for `idle_seconds` is ended; with None it stays. Making
+    one of these starts nothing. All methods may be called from any thread.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.contract.answer_headers import answer_headers
+from emulator.draining import WatchedExchange
 from emulator.serving.bodies import LARGEST_BODY
 from emulator.serving.container_routes import container_routes
 from emulator.serving.errors import AccessDenied, describe
@@ -58,36 +59,25 @@ class ServingApp:
             await self._router(scope, receive, send)
             return
         request_id = scope["request_id"] = self._new_id()
-        received_all = started = False
-
-        async def watched_receive() -> Message:
-            nonlocal received_all
-            message = await receive()
-            received_all = message["type"] == "http.disconnect" or not message.get("more_body", False)
-            return message
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 version, exact = scope.get("version", (None, True))
                 headers = answer_headers(request_id, version, exact=exact)
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
+        exchange = WatchedExchange(receive, send_with_headers)
         try:
             self._check_key(scope)
-            await self._router(scope, watched_receive, send_with_headers)
+            await self._router(scope, exchange.receive, exchange.send)
         except Exception as error:
-            if started:
+            if exchange.started:
                 raise
             status, body = describe(error, scope.get("version", (None, True))[0])
-            # A client that is still sending would otherwise see its connection break instead of the answer.
-            drained = 0
-            while not received_all and drained <= LARGEST_BODY:
-                message = await watched_receive()
-                drained += len(message.get("body", b""))
-            headers = {"content-type": JSON} | ({} if received_all else {"connection": "close"})
+            headers = {"content-type": JSON}
+            if not await exchange.drain(LARGEST_BODY):
+                headers["connection"] = "close"
             await Response(orjson.dumps(body), status, headers)(scope, receive, send_with_headers)
 
     def _check_key(self, scope: Scope) -> None:

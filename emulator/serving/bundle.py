@@ -27,6 +27,7 @@ _FILES = (
     "core/limits.py",
     "core/refused_images.py",
     "core/scores.py",
+    "draining.py",
     "listening.py",
     "protocol.py",
     "settings.py",
@@ -38,6 +39,7 @@ _FILES = (
     "vision/exported_model_pictures.py",
     "vision/exported_model_runtimes.py",
     "vision/images.py",
+    "vision/memory.py",
     "vision/scoring.py",
 )
 REQUIREMENTS = (

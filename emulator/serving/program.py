@@ -11,6 +11,7 @@ from emulator import __version__
 from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
+from emulator.vision.memory import give_freed_memory_back, share_heaps
 
 
 def run(settings: ServingSettings) -> int:
@@ -19,6 +20,7 @@ def run(settings: ServingSettings) -> int:
     Raises:
         StartRefused: the export cannot be served, or the port is taken.
     """
+    share_heaps()
     gc.disable()  # for the start, whose objects stay; `serve_until_stopped` turns it on again
     write_lines_at_once()
     logging.basicConfig(
@@ -48,7 +50,7 @@ def run(settings: ServingSettings) -> int:
             raise StartRefused(f"cannot read {str(settings.model)!r}: {error.strerror or error}") from None
         except ModelUnusable as error:
             raise StartRefused(f"{settings.model.name}: {error}") from None
-        _give_memory_back()
+        give_freed_memory_back()  # what loading used: 20 MB of 120
         keys = tuple(dict.fromkeys(settings.keys or ()))
         if not keys and not is_loopback(settings.host):
             print(
@@ -60,15 +62,6 @@ def run(settings: ServingSettings) -> int:
             listener,
             when_ready=lambda: _print_start(settings, scorer, listener.getsockname()[1]),
         )
-
-
-def _give_memory_back() -> None:
-    """Let the system have what loading used and freed: 20 MB of 120, which glibc would keep."""
-    import ctypes
-
-    # Elsewhere there is no such function, or no such way to find it.
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:

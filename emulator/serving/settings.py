@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from emulator.settings import (
     LOG_LEVELS,
-    URL_FETCH_MODES,
+    UrlFetchMode,
     one_of,
     option,
-    read_allowed_host,
     read_host,
     read_keys,
     read_path,
+    url_allow_option,
+    url_fetch_option,
     whole_number,
 )
 
@@ -45,14 +45,8 @@ class ServingSettings:
     model_name: str | None = option(
         None, "--model-name", "NAME", "The one published name that the prediction API answers to.",
         read_model_name, default_text="any name")
-    url_fetch: Literal["public", "any", "off"] = option(
-        "public", "--url-fetch", "MODE",
-        "Image URLs that may be fetched: public (no private or local address), any, or off.",
-        one_of(*URL_FETCH_MODES))
-    url_allow: tuple[str, ...] = option(
-        (), "--url-allow", "HOST",
-        "Host, host:port or network that may be fetched from although it is private; repeatable.",
-        read_allowed_host, separator=",", default_text="none")
+    url_fetch: UrlFetchMode = url_fetch_option()
+    url_allow: tuple[str, ...] = url_allow_option()
     log_level: str = option(
         "warning", "--log-level", "LEVEL", f"Least that standard error is told: {', '.join(LOG_LEVELS)}.",
         one_of(*LOG_LEVELS))

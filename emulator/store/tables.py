@@ -243,9 +243,9 @@ class Export(SQLModel, table=True):
 class Job(SQLModel, table=True):
     """Long work that must survive. Gone when it has ended, but for imports that failed.
 
-    kind: ``training`` (of `iteration_id`), ``import`` (into `project_id`, `details` says from where),
-    ``failed import`` (`details` says why; nobody carries it out), ``export`` (of `iteration_id`, `details`
-    names the export) or ``notification`` (of `project_id`).
+    kind: ``training`` or ``advanced training`` (of `iteration_id`), ``import`` (into `project_id`, `details`
+    says from where), ``failed import`` (`details` says why; nobody carries it out), ``export`` (of
+    `iteration_id`, `details` names the export) or ``notification`` (of `project_id`).
     """
 
     id: str = Field(primary_key=True)

@@ -26,6 +26,7 @@ from emulator.vision.base_weights import BaseWeightsMissing
 from emulator.vision.budget import Budget
 from emulator.vision.classifier import (
     EVALUATION_FILE,
+    LOOK_AT_IMAGES,
     MODEL_FILE,
     ClassificationDataset,
     TrainedClassifier,
@@ -36,7 +37,14 @@ from emulator.vision.classifier import (
 from emulator.vision.head import probabilities
 from emulator.vision.images import ImageRejected
 from emulator.vision.recipes import AdvancedRecipe, ClassifierRecipe
-from emulator.vision.training import TrainingFailed, timed, write_atomically
+from emulator.vision.training import (
+    TrainingFailed,
+    Unstable,
+    became_unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +118,9 @@ def train_advanced_classifier(
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError, sqlite3.Error) as error:
-        raise TrainingFailed(f"The training cannot read its images or store its results: {error}.") from error
+        raise storage_failure(error) from error
+    except Unstable as error:
+        raise became_unstable(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

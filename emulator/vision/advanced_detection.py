@@ -41,10 +41,10 @@ from emulator.vision.detector import (
 )
 from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected
+from emulator.vision.memory import give_freed_memory_back
 from emulator.vision.nanodet import published_weights
 from emulator.vision.recipes import AdvancedDetectorRecipe, DetectorRecipe
-from emulator.vision.training import TrainingFailed, timed, write_atomically
-from emulator.vision.whole_networks import Unstable
+from emulator.vision.training import TrainingFailed, Unstable, storage_failure, timed, write_atomically
 
 if TYPE_CHECKING:
     import numpy
@@ -108,6 +108,7 @@ def train_advanced_detector(
             quick = train_detector(
                 dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: told()
             )
+        give_freed_memory_back()  # of many pictures that quick training has kept: a gigabyte
         quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
         with timed(seconds, "training"):
             result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)
@@ -119,7 +120,7 @@ def train_advanced_detector(
             write_atomically(output / EVALUATION_FILE, result.evaluation)
             write_atomically(output / MODEL_FILE, result.model)
     except (ImageRejected, OSError) as error:
-        raise TrainingFailed(f"The training cannot read its images or store its results: {error}.") from error
+        raise storage_failure(error) from error
     finally:
         shutil.rmtree(quick_folder, ignore_errors=True)
     progress(1.0, "Done")
@@ -234,6 +235,8 @@ def _attempt(
         _log.warning("The training became unstable: its loss was not a number any more")
     except MemoryError:
         _log.warning("Not enough memory to train the whole detector")
+    except (ImageRejected, OSError, TrainingFailed) as error:
+        _log.warning("The training of the whole detector ended: %s", error)
     return None
 
 

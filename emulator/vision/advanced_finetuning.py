@@ -19,7 +19,7 @@ from emulator.vision.base_weights import backbone_network
 from emulator.vision.budget import OutOfTime
 from emulator.vision.classifier import LabelledImage, classifying_network
 from emulator.vision.ensembles import at_resolution, summed
-from emulator.vision.features import processor_count
+from emulator.vision.features import ordered, processor_count
 from emulator.vision.finetuning import (
     FineTuned,
     Pictures,
@@ -29,12 +29,13 @@ from emulator.vision.finetuning import (
     steps_an_epoch,
 )
 from emulator.vision.head import FEATURE_LENGTH
-from emulator.vision.images import stretched
+from emulator.vision.images import ImageRejected, stretched
 from emulator.vision.networks import INPUT, Network
 from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.picture_file import PictureFile
 from emulator.vision.recipes import AdvancedRecipe
 from emulator.vision.scoring import inference_session
-from emulator.vision.whole_networks import Unstable
+from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PICTURES_FILE = "pictures.npy"
-# Bytes of pictures that are kept in memory; and if there are more, how much of the free disk they may take: a
-# disk that is full while memory is mapped to it ends the process.
+_PICTURES_FILE = "pictures"
+# Bytes of pictures that are kept in memory; and if there are more, how much of the free disk they may take,
+# which others need too.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 # What is left of the budget, less what scoring and writing take at the end.
 _USABLE = 0.93
@@ -111,6 +112,8 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
             search.consider(candidates)
     except OutOfTime:
         _log.info("No time to fine-tune")
+    except (ImageRejected, OSError) as error:
+        _log.warning("Fine-tuning ended: %s", error)
     except Unstable:
         _log.warning("Fine-tuning became unstable: its loss was not a number any more")
     except MemoryError:
@@ -232,30 +235,31 @@ class _Attempt:
 def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures]]:
     """The network that is trained further, and all pictures in its size: in memory, or if many, on disk."""
     import numpy
-    from numpy.lib.format import open_memmap
 
     backbone = search.start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _PICTURES_FILE
     shape = (len(search.images), side, side, 3)
     size = math.prod(shape)
-    pixels: NDArray[numpy.uint8]
+    pixels: NDArray[numpy.uint8] | PictureFile
     if size <= _MOST_IN_MEMORY:
         pixels = numpy.empty(shape, numpy.uint8)
     elif size <= _MOST_OF_DISK * shutil.disk_usage(scratch).free:
-        pixels = open_memmap(path, "w+", numpy.uint8, shape)
+        pixels = PictureFile(path, side)
     else:
         raise MemoryError
     tell = search.told.until(search.told.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
-            decoded = pool.map(lambda image: stretched(Path(image.path).read_bytes(), side), search.images)
-            for number, picture in enumerate(decoded):
+            pictures = ordered(
+                pool, lambda image: stretched(Path(image.path).read_bytes(), side), search.images
+            )
+            for number, (_, picture) in enumerate(pictures):
                 pixels[number] = picture
                 tell(0.0)
         yield backbone, Pictures(pixels, search.targets_NT, search.dataset.multilabel)
     finally:
-        del pixels
-        path.unlink(missing_ok=True)
+        if isinstance(pixels, PictureFile):
+            pixels.remove()
 
 
 def _resolution(search: Search) -> int:

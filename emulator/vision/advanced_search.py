@@ -23,11 +23,12 @@ from emulator.vision.classifier import (
 from emulator.vision.cross_validation import TrainingSet, fit_heads
 from emulator.vision.features import compute_features
 from emulator.vision.folds import stratified_folds
-from emulator.vision.images import inspect_image
+from emulator.vision.images import ImageRejected, inspect_image
 from emulator.vision.networks import Network
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.scoring import inference_session
+from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy
@@ -165,13 +166,13 @@ class Search:
         """Other networks, and other strengths of regularisation, by cross-validation over all images."""
         self.told.step = "Comparing networks"
         budget = self.told.budget.part(_SHARE_OF_FROZEN)
-        networks = [(self.recipe.backbone, self.recipe.resolution)]
-        if self.advanced.backbones is not None:
-            networks.append((self.advanced.backbones, self.advanced.resolution))
-            if self.usual_side() >= self.advanced.large_resolution:
-                networks.append((self.recipe.backbone, self.advanced.large_resolution))
         found: list[Candidate] = []
         try:
+            networks = [(self.recipe.backbone, self.recipe.resolution)]
+            if self.advanced.backbones is not None:
+                networks.append((self.advanced.backbones, self.advanced.resolution))
+                if self.usual_side() >= self.advanced.large_resolution:
+                    networks.append((self.recipe.backbone, self.advanced.large_resolution))
             if self.start is not None:
                 # Somebody asked for it: it is looked at even if there is no time for anything.
                 unlimited = Budget(math.inf, self.told.budget.clock)
@@ -182,8 +183,10 @@ class Search:
                     found.append(candidate)  # noqa: PERF402 - likewise
         except OutOfTime:
             _log.info("No time for more networks")
-        except BaseWeightsMissing as error:
-            _log.warning("%s", error)
+        except (BaseWeightsMissing, ImageRejected, OSError) as error:
+            _log.warning("No more networks are looked at: %s", error)
+        except Unstable:
+            _log.warning("What a network says about the images is not a number")
         self.consider(found)
 
     def usual_side(self) -> float:

@@ -25,8 +25,15 @@ from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
 from emulator.vision.networks import Network, with_classifier
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import QUICK, ClassifierRecipe
+from emulator.vision.training import (
+    NONE_READABLE,
+    Unstable,
+    became_unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
 from emulator.vision.training import TrainingFailed as TrainingFailed
-from emulator.vision.training import timed, write_atomically
 
 if TYPE_CHECKING:
     import numpy
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
+LOOK_AT_IMAGES = "Check that the images show what their tags say"
 # Where the time goes, roughly; progress is told along these shares.
 _FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
 
@@ -165,7 +173,9 @@ def train_classifier(
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (OSError, sqlite3.Error) as error:
-        raise TrainingFailed(f"The training cannot store its results: {error}.") from error
+        raise storage_failure(error) from error
+    except Unstable as error:
+        raise became_unstable(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     return TrainedClassifier(
         model_path=output / MODEL_FILE,
@@ -214,6 +224,8 @@ def distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
 
 
 def check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
+    if not len(targets_NT):
+        raise TrainingFailed(NONE_READABLE)
     for tag, count in zip(dataset.tags, targets_NT.sum(axis=0), strict=True):
         if count == 0:
             raise TrainingFailed(

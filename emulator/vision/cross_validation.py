@@ -15,6 +15,7 @@ from emulator.vision.head import (
     fit_linear_head,
     one_processor_a_fit,
 )
+from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy
@@ -91,6 +92,9 @@ def fit_heads(
 
     Returns:
         The head, and scores (N, T) before softmax or sigmoid.
+
+    Raises:
+        Unstable: one of them is not finite.
     """
     import numpy
 
@@ -108,4 +112,6 @@ def fit_heads(
     logits_NT = numpy.zeros_like(training_set.targets_NT)
     for held_out_N, head in zip(held_out_FN, fold_heads, strict=True):
         logits_NT[held_out_N] = head.logits(plain_ND[held_out_N])
+    if not all(numpy.isfinite(each).all() for each in (final_head.weight, final_head.bias, logits_NT)):
+        raise Unstable
     return final_head, logits_NT

@@ -33,7 +33,7 @@ from emulator.vision.nanodet import (
 from emulator.vision.networks import INPUT
 from emulator.vision.recipes import DetectorRecipe
 from emulator.vision.torch_network import fast_bfloat16, run_operations
-from emulator.vision.training import TrainingFailed
+from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy
@@ -78,7 +78,7 @@ def train_heads(
         The weights of each head's layers, by name.
 
     Raises:
-        TrainingFailed: the loss is not a number any more.
+        Unstable: the loss is not a number any more.
     """
     steps = recipe.steps(len(examples))
     loss = DetectionLoss(recipe.resolution)
@@ -205,10 +205,7 @@ class _Learner:
             run_operations(self._operations, self._weights, tensors)
         value = loss(tensors[LOGITS], tensors[DISTANCES], [batch.truths[row] for row in rows.tolist()])
         if not math.isfinite(value.item()):
-            raise TrainingFailed(
-                "The training became unstable: its loss is not a number any more. Check that the regions "
-                "lie on the objects, or train again."
-            )
+            raise Unstable
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
         self._optimiser.zero_grad()
@@ -219,10 +216,13 @@ class _Learner:
     def weights(self) -> dict[str, FloatArray]:
         import numpy
 
-        return {
+        weights = {
             name: numpy.ascontiguousarray(weight.detach().float().numpy())
             for name, weight in self._weights.items()
         }
+        if not all(numpy.isfinite(weight).all() for weight in weights.values()):
+            raise Unstable
+        return weights
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.features import processor_count
+from emulator.vision.features import ordered, processor_count
 from emulator.vision.images import ImageRejected, cut, open_rgb
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Pictures are kept decoded at this size: enough for a view that shows half of one.
 KEPT_SIDE = 640
 _MOST_KEPT_BYTES = 512 * 2**20
+# Pillow keeps a fourth byte beside red, green and blue.
+_BYTES_A_PIXEL = 4
 
 # Ranges from which chance chooses.
 _LARGEST_ZOOM_OUT, _LARGEST_ZOOM_IN = 0.55, 1.45
@@ -60,9 +62,8 @@ class Pictures:
         """The pictures that can be read, in the same order."""
         examples = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
-            for done, (image, picture) in enumerate(
-                zip(images, pool.map(lambda image: _readable(image.path, self._side), images), strict=True), 1
-            ):
+            decoded = ordered(pool, lambda image: _readable(image.path, self._side), images)
+            for done, (image, picture) in enumerate(decoded, 1):
                 if picture is not None:
                     examples.append(_example(image))
                     self._keep(image.key, picture)
@@ -79,7 +80,7 @@ class Pictures:
         return kept if kept is not None else _decoded(example.path, self._side)
 
     def _keep(self, key: str, picture: Image) -> None:
-        size = 3 * picture.width * picture.height
+        size = _BYTES_A_PIXEL * picture.width * picture.height
         if self._bytes + size <= _MOST_KEPT_BYTES:
             self._kept[key] = picture
             self._bytes += size

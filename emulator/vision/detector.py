@@ -25,7 +25,15 @@ from emulator.vision.nanodet import detection_network, published_weights
 from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import DetectorRecipe
-from emulator.vision.training import TrainingFailed, timed, write_atomically
+from emulator.vision.training import (
+    NONE_READABLE,
+    TrainingFailed,
+    Unstable,
+    became_unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
+LOOK_AT_REGIONS = "Check that the regions lie on the objects"
 # Where the time goes, roughly; progress is told along these shares.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
 # A detection counts as right in calibration if it overlaps an object by so much (intersection over union).
@@ -175,7 +184,9 @@ def train_detector(
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError) as error:
-        raise TrainingFailed(f"The training cannot read its images or store its results: {error}.") from error
+        raise storage_failure(error) from error
+    except Unstable as error:
+        raise became_unstable(LOOK_AT_REGIONS) from error
     progress(1.0, "Done")
     readable = {example.key for example in examples}
     return TrainedDetector(
@@ -218,6 +229,8 @@ def presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[
     """Which image shows which tag, (N, T); every tag is shown by one."""
     import numpy
 
+    if not examples:
+        raise TrainingFailed(NONE_READABLE)
     has_NT = numpy.zeros((len(examples), len(dataset.tags)), bool)
     for row, example in enumerate(examples):
         has_NT[row, example.tags] = True

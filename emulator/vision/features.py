@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emulator.vision.base_weights import backbone_network
 from emulator.vision.feature_cache import FeatureCache
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _SAVED_TOGETHER = 64
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Picture(Protocol):
@@ -87,15 +89,16 @@ def compute_features(
         missing = [each for each in pictures if any(each.key not in found[flipped] for flipped in wanted)]
         done = len(pictures) - len(missing)
         unsaved: list[tuple[str, str, NDArray[numpy.float16]]] = []
-        for picture, result in _in_threads(compute, missing):
-            for flipped, vector in result.items():
-                found[flipped][picture.key] = vector
-                unsaved.append((views[flipped], picture.key, vector))
-            if len(unsaved) >= _SAVED_TOGETHER:
-                cache.put(unsaved)
-                unsaved.clear()
-            done += 1
-            progress(done / len(pictures))
+        with ThreadPoolExecutor(processor_count(), thread_name_prefix="features") as pool:
+            for picture, result in ordered(pool, compute, missing):
+                for flipped, vector in result.items():
+                    found[flipped][picture.key] = vector
+                    unsaved.append((views[flipped], picture.key, vector))
+                if len(unsaved) >= _SAVED_TOGETHER:
+                    cache.put(unsaved)
+                    unsaved.clear()
+                done += 1
+                progress(done / len(pictures))
         cache.put(unsaved)
     complete = [key for key in keys if all(key in found[flipped] for flipped in wanted)]
     return Features(*({key: found[flipped][key] for key in complete} for flipped in wanted))
@@ -129,15 +132,18 @@ def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDA
     return vector
 
 
-def _in_threads(
-    compute: Callable[[Picture], dict[bool, NDArray[numpy.float16]]], pictures: list[Picture]
-) -> Iterator[tuple[Picture, dict[bool, NDArray[numpy.float16]]]]:
-    """Results in the order of the pictures, from one thread a processor, a few ahead of the consumer."""
-    threads = processor_count()
-    with ThreadPoolExecutor(threads, thread_name_prefix="features") as pool:
-        submitted = ((picture, pool.submit(compute, picture)) for picture in pictures)
-        running = deque(islice(submitted, 4 * threads))
+def ordered(
+    pool: ThreadPoolExecutor, compute: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[tuple[Item, Result]]:
+    """Items with their results, in their order; only a few are computed ahead of the consumer, so that
+    memory holds no more, however many there are. Raises what `compute` raises."""
+    submitted = ((item, pool.submit(compute, item)) for item in items)
+    running = deque(islice(submitted, 4 * processor_count()))
+    try:
         while running:
-            picture, future = running.popleft()
+            item, future = running.popleft()
             running.extend(islice(submitted, 1))
-            yield picture, future.result()
+            yield item, future.result()
+    finally:
+        for _, future in running:
+            future.cancel()

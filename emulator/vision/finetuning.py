@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.budget import Budget
 from emulator.vision.head import FEATURE_LENGTH, LinearHead, balancing_weights
 from emulator.vision.networks import INPUT, Network, Operation
+from emulator.vision.picture_file import PictureFile
 from emulator.vision.recipes import FineTuningRecipe
 from emulator.vision.torch_network import run_operations
 from emulator.vision.whole_networks import WholeNetwork, rate_share, slice_threads
@@ -39,12 +40,12 @@ class Pictures:
     """What is learned from.
 
     Attributes:
-        pixels_NSS3: RGB, 0..255, as `images.stretched` makes them.
+        pixels_NSS3: RGB, 0..255, as `images.stretched` makes them; looked at one picture at a time.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
     """
 
-    pixels_NSS3: Pixels  # noqa: N815 - the suffix names the axes
+    pixels_NSS3: Pixels | PictureFile  # noqa: N815 - the suffix names the axes
     targets_NT: Array  # noqa: N815
     multilabel: bool
 

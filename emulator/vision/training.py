@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+
+NONE_READABLE = (
+    "None of the images could be read: their files are damaged or gone. Delete the images, upload them again "
+    "and train again."
+)
+
 
 class TrainingFailed(Exception):
     """The training cannot give a model. The message tells the person who started it what to do."""
+
+
+class Unstable(Exception):
+    """What is learned is not a number any more."""
+
+
+def became_unstable(look_at: str) -> TrainingFailed:
+    """That it came to no numbers; `look_at`: what to check before another attempt."""
+    return TrainingFailed(
+        f"The training became unstable: its loss is not a number any more. {look_at}, or train again."
+    )
+
+
+def storage_failure(error: Exception) -> TrainingFailed:
+    """What to tell about an error in reading images or writing results."""
+    full = isinstance(error, OSError) and error.errno in _NO_ROOM
+    if full or (isinstance(error, sqlite3.Error) and "full" in str(error)):
+        return TrainingFailed("The disk is full: free some space and train again.")
+    return TrainingFailed(
+        f"The training cannot read its images or store its results: {error}. Check that the data folder is "
+        "there and can be written, and train again."
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

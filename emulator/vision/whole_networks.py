@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.features import processor_count
 from emulator.vision.head import one_processor_a_fit
 from emulator.vision.torch_network import fast_bfloat16, training_device
+from emulator.vision.training import Unstable as Unstable
 
 if TYPE_CHECKING:
     import numpy
@@ -35,10 +36,6 @@ _log = logging.getLogger(__name__)
 # More threads than these wait for each other.
 _MOST_THREADS = 4
 _GPU_SLICE = 32
-
-
-class Unstable(Exception):
-    """The loss is not a number any more."""
 
 
 class WholeNetwork:
@@ -62,10 +59,19 @@ class WholeNetwork:
             slice_size: members of a batch that a processor computes together.
             frozen: names of the weights that stay as they are.
         """
+        import torch
+
         self._frozen = frozenset(frozen)
         self._rate, self._weight_decay = rate, weight_decay
         self._longest_gradient, self._slice_size = longest_gradient, slice_size
-        self._move_to(training_device(), weights)
+        device = training_device()
+        try:
+            self._move_to(device, weights)
+        except RuntimeError as error:  # too little memory, or a GPU that this PyTorch cannot use after all
+            if device.type == "cpu":
+                raise
+            _log.warning("The GPU cannot be used: %s", error)
+            self._move_to(torch.device("cpu"), weights)
 
     def learn(self, count: int, share: float, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> None:
         """One step on a batch of so many members; `share` is that of the full learning rates.
@@ -74,15 +80,28 @@ class WholeNetwork:
             Unstable: the loss is not a number any more.
             MemoryError: not even a single member fits into memory.
         """
-        import torch
-
         while True:
             try:
-                sums = self._summed(count, loss_of, pool)
+                gradients = self._summed(count, loss_of, pool)
                 break
-            except torch.OutOfMemoryError:
-                self._need_less()
-        for weight, gradient in zip(self._learning, sums, strict=True):
+            except (RuntimeError, MemoryError) as error:
+                if not _is_lack_of_memory(error):
+                    raise
+            self._need_less()  # out here, where the error and what it holds on to are gone
+        try:
+            self._step(gradients, share)
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not _is_lack_of_memory(error):
+                raise
+        del gradients
+        self._go_on_without_gpu()
+        self.learn(count, share, loss_of, pool)
+
+    def _step(self, gradients: list[torch.Tensor], share: float) -> None:
+        import torch
+
+        for weight, gradient in zip(self._learning, gradients, strict=True):
             weight.grad = gradient
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
@@ -90,13 +109,16 @@ class WholeNetwork:
         self._optimiser.step()
 
     def arrays(self) -> dict[str, NDArray[numpy.float32]]:
-        """The weights as they are now, by name."""
+        """The weights as they are now, by name. Raises Unstable when one of them is not finite."""
         import numpy
 
-        return {
+        weights = {
             name: numpy.ascontiguousarray(weight.detach().cpu().numpy())
             for name, weight in self._weights.items()
         }
+        if not all(numpy.isfinite(weight).all() for weight in weights.values()):
+            raise Unstable
+        return weights
 
     def _summed(self, count: int, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> list[torch.Tensor]:
         """Gradients of a batch."""
@@ -123,13 +145,20 @@ class WholeNetwork:
         """Go on in smaller slices, and where even those are too large, on the CPU."""
         import torch
 
-        if self._slice > 1:
-            self._slice //= 2
-        elif self._device.type != "cpu":
-            _log.warning("The memory of the GPU is too small; training goes on without it")
-            self._move_to(torch.device("cpu"), self.arrays())
-        else:
+        if self._slice == 1:
+            self._go_on_without_gpu()
+            return
+        self._slice //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _go_on_without_gpu(self) -> None:
+        import torch
+
+        if self._device.type == "cpu":
             raise MemoryError("There is not enough memory to train")
+        _log.warning("The memory of the GPU is too small; training goes on without it")
+        self._move_to(torch.device("cpu"), self.arrays())
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -185,6 +214,16 @@ def rate_share(step: int, done: float, steps: int, warm_up_steps: int) -> float:
     """
     warm = min(1.0, (step + 1) / min(warm_up_steps, max(1, steps // 5)))
     return warm * (1 + math.cos(math.pi * done)) / 2
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether a processor's or a GPU's memory was too small. Only CUDA has an exception of its own for it."""
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in text for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
 
 
 def _parameter(weight: Array, device: torch.device, *, learns: bool) -> torch.Tensor:

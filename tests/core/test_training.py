@@ -37,6 +37,7 @@ def test_two_tags_of_five_images_are_needed(service: Service, type: str, code: s
     service.images(project, pictures(4, "blue"), blue)
     assert refused(service, project)[0] == code
     assert "'blue' has 4" in refused(service, project)[1]
+    assert "'blue' has 4" in refused(service, project, params={"forceTrain": "true"})[1]
     service.images(project, pictures(1, "blue", start=9), blue)
     assert service.get(service.train(project))["status"] == "Completed"
 
@@ -391,9 +392,21 @@ def test_an_error_nobody_thought_of_fails_the_training_too(service: Service, cap
     service.worker.failures = [ZeroDivisionError("division by zero")]
     assert outcome(service, service.train(project)) == (
         "Failed",
-        "The emulator could not train: division by zero",
+        "The emulator could not train: division by zero. The log of the emulator tells more; train again.",
     )
     assert "division by zero" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(MemoryError(), "not enough memory to train. Close other programs"), (KeyError(), "KeyError")],
+)
+def test_an_error_without_words_is_told_in_words(service: Service, error: Exception, words: str) -> None:
+    project, _, _ = service.trainable()
+    service.worker.failures = [error]
+    status, reason = outcome(service, service.train(project))
+    assert status == "Failed"
+    assert words in reason
 
 
 def test_a_worker_that_dies_is_tried_again(service: Service) -> None:
@@ -408,7 +421,8 @@ def test_a_worker_that_dies_three_times_fails_the_training(service: Service) -> 
     service.worker.failures = [WorkerDied("The worker process was killed by SIGKILL")] * 3
     status, reason = outcome(service, service.train(project))
     assert status == "Failed"
-    assert reason == "The training process ended 3 times: The worker process was killed by SIGKILL"
+    assert reason.startswith("The training process ended 3 times: The worker process was killed by SIGKILL.")
+    assert "more memory, and train again" in reason
     assert service.get(service.train(project))["status"] == "Completed"
 
 

@@ -35,14 +35,18 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 UPLOADERS = 4
 
 
-def worker_of(server: LiveServer) -> int:
-    """The worker process, found through every thread of the server."""
+def workers_of(server: LiveServer) -> set[int]:
+    """The worker processes, found through every thread of the server."""
+    found: set[int] = set()
     for task in Path(f"/proc/{server.pid}/task").iterdir():
         with suppress(OSError):
-            found = (task / "children").read_text().split()
-            if found:
-                return int(found[0])
-    return 0
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
+
+
+def worker_of(server: LiveServer) -> int:
+    """The only worker process; 0 if there is none."""
+    return next(iter(workers_of(server)), 0)
 
 
 def is_running(pid: int) -> bool:
@@ -178,6 +182,42 @@ def test_a_killed_worker_is_replaced_and_the_training_tried_again(live: LiveServ
     assert (done["status"], done["trainingErrorDetails"]) == ("Completed", None)
     assert worker_of(live) not in (0, worker)
     assert not is_running(worker)
+
+
+@linux_only
+def test_a_worker_that_is_killed_again_and_again_fails_the_training_with_its_reason(live: LiveServer) -> None:
+    project = live.trainable()
+    iteration = train(live, project)
+    wait_for_attempt(live, 1)
+    while live.get(f"{project}/iterations/{iteration}")["status"] == "Training":
+        for worker in workers_of(live):
+            os.kill(worker, signal.SIGKILL)
+    failed = live.get(f"{project}/iterations/{iteration}")
+    assert failed["status"] == "Failed"
+    assert "ended 3 times" in failed["trainingErrorDetails"]
+    assert "SIGKILL; the machine may have run out of memory" in failed["trainingErrorDetails"]
+    assert live.wait_for_training(project, train(live, project))["status"] == "Completed"
+
+
+@linux_only
+def test_a_quick_training_overtakes_an_advanced_one(live: LiveServer) -> None:
+    """The process of the advanced one is stopped meanwhile, so that it cannot but be late."""
+    slow = live.trainable()
+    quick_worker = wait_until(lambda: worker_of(live), "the worker, which the first image warms up")
+    parameters = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
+    iteration = live.post(f"{slow}/train", params=parameters)["id"]
+    (advanced_worker,) = wait_until(lambda: workers_of(live) - {quick_worker}, "the second worker")
+    os.kill(advanced_worker, signal.SIGSTOP)
+    try:
+        quick = live.trainable()
+        assert live.wait_for_training(quick, train(live, quick))["status"] == "Completed"
+        assert live.get(f"{slow}/iterations/{iteration}")["status"] == "Training"
+        assert live.client.delete(f"{slow}/iterations/{iteration}").status_code == 204
+        assert is_running(quick_worker)
+    finally:
+        os.kill(advanced_worker, signal.SIGCONT)
+    live.kill()
+    wait_until(lambda: not is_running(quick_worker) and not is_running(advanced_worker), "their end")
 
 
 @linux_only

@@ -1,8 +1,10 @@
 """Jobs for the tests: functions of a module, so that the worker process can import them."""
 
 import ctypes
+import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -120,6 +122,12 @@ def crash(*, progress: Progress) -> None:
     ctypes.string_at(0)
 
 
+def kill_itself(name: str, *, progress: Progress) -> None:
+    faulthandler.disable()  # which would write a trace of what is meant to be
+    os.kill(os.getpid(), getattr(signal, name))
+    time.sleep(60)
+
+
 def return_lambda(*, progress: Progress) -> Any:
     return lambda: None
 
@@ -166,18 +174,36 @@ def read_standard_input(*, progress: Progress) -> str:
     return sys.stdin.read()
 
 
+def hoard(megabytes: int, *, progress: Progress) -> None:
+    """Use memory in small blocks and free all but a few among them, which is how a training leaves it."""
+    blocks = [bytes(50_000) for _ in range(20 * megabytes)]
+    HOARDED.extend(blocks[::100])
+
+
+def resident_megabytes(*, progress: Progress) -> float:
+    """On Linux."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+HOARDED: list[bytes] = []
+
+
 def describe_process(*, progress: Progress) -> dict[str, Any]:
     main = sys.modules["__main__"]
     return {
         "pid": os.getpid(),
         "nice": os.nice(0) if hasattr(os, "nice") else None,
         "session": os.getsid(0) if hasattr(os, "getsid") else None,
+        "autogroup": AUTOGROUP.read_text() if AUTOGROUP.exists() else None,
         "main": getattr(main, "__file__", None),
         "path": sys.path,
         "initialized": INITIALIZED,
     }
 
 
+# Where Linux shares processors out by session, and how much this one counts.
+AUTOGROUP = Path("/proc/self/autogroup")
 INITIALIZED = 0
 KEPT: list[socket.socket] = []
 

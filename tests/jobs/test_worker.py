@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import platform
 import queue
 import subprocess
 import sys
@@ -36,11 +37,33 @@ def test_child_does_not_run_the_parents_main_module_and_shares_its_path(worker: 
     assert child["path"] == [entry or str(Path.cwd()) for entry in sys.path]
 
 
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not Path("/proc/self/statm").exists(),
+    reason="memory goes back to the system with glibc: run it on Linux with glibc",
+)
+def test_what_a_job_has_freed_goes_back_to_the_system(worker: WorkerExecutor) -> None:
+    before = worker.submit(jobs.resident_megabytes).result(PATIENCE)
+    worker.submit(jobs.hoard, 200).result(PATIENCE)
+    after = worker.submit(jobs.resident_megabytes).result(PATIENCE)
+    assert after - before < 50
+
+
 @posix_only
 def test_child_has_lower_priority_and_a_session_of_its_own(worker: WorkerExecutor) -> None:
     child = worker.submit(jobs.describe_process).result(PATIENCE)
     assert child["nice"] == min(19, os.nice(0) + 5)
     assert child["session"] == child["pid"]
+
+
+@pytest.mark.skipif(
+    not jobs.AUTOGROUP.exists(),
+    reason="the kernel does not share processors out by session: use a Linux with CONFIG_SCHED_AUTOGROUP",
+)
+def test_the_session_of_the_child_has_lower_priority_too() -> None:
+    """Each child is alone in its session: without this, niceness changes nothing there."""
+    with WorkerExecutor(nice=12) as worker:
+        child = worker.submit(jobs.describe_process).result(PATIENCE)
+    assert child["autogroup"].split() == [child["autogroup"].split()[0], "nice", "12"]
 
 
 def test_jobs_run_first_come_first_served(worker: WorkerExecutor, tmp_path: Path) -> None:

@@ -249,3 +249,21 @@ def test_child_dies_with_a_killed_parent(initializer: str, job: str, monkeypatch
                 parent.kill()
                 with contextlib.suppress(ConnectionResetError):  # which is how Windows says it
                     assert connection.recv(1) == b""
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SIGKILL", "was killed by SIGKILL; the machine may have run out of memory"),
+        ("SIGBUS", "was killed by SIGBUS; the disk may be full"),
+        ("SIGSEGV", "was killed by SIGSEGV"),
+    ],
+)
+def test_how_a_child_was_killed_is_told_with_what_may_be_wrong(
+    worker: WorkerExecutor, name: str, words: str
+) -> None:
+    with pytest.raises(WorkerDied) as died:
+        worker.submit(jobs.kill_itself, name).result(PATIENCE)
+    assert words in str(died.value)
+    assert str(died.value).endswith(words)

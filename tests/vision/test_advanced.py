@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from emulator.vision import advanced_candidates, advanced_finetuning, finetuning
+from emulator.vision import advanced_candidates, advanced_finetuning, features, finetuning
 from emulator.vision.advanced import train_advanced_classifier
 from emulator.vision.advanced_finetuning import Plan
 from emulator.vision.base_models import starting_backbone
@@ -128,6 +128,29 @@ def test_without_time_it_is_quick_training(
 
     assert trained.model_path.read_bytes() == quick.model_path.read_bytes()
     assert Evaluation.load(trained.evaluation_path).keys == Evaluation.load(quick.evaluation_path).keys
+
+
+def test_known_pictures_are_not_looked_at_again(
+    hard: ClassificationDataset, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    real = features._features_of
+
+    def counted(session: Any, pixels: Any) -> Any:
+        looks.append(session)
+        return real(session, pixels)
+
+    monkeypatch.setattr(features, "_features_of", counted)
+    train(hard, plan=None)
+    looks.clear()
+
+    train(hard, plan=None, output="again")
+    assert looks == []
+
+    new = kept(tmp_path, encoded(drawn("dots", 777)), (1,))
+    train(replace(hard, images=(*hard.images, new)), plan=None, output="more")
+    # By two networks, as it is and mirrored.
+    assert len(looks) == 4
 
 
 def test_pictures_that_quick_training_tells_apart_are_left_to_it(
@@ -380,7 +403,7 @@ def test_tags_that_never_occur_and_images_that_cannot_be_read(
     with pytest.raises(TrainingFailed, match="None of the images of the tag ghost"):
         train(ClassificationDataset(pattern_images, (*PATTERNS, "ghost"), multilabel=False))
     broken = tuple(kept(tmp_path, b"broken %d" % number, (number % 2,)) for number in range(4))
-    with pytest.raises(TrainingFailed, match="None of the images of the tag a"):
+    with pytest.raises(TrainingFailed, match="None of the images could be read"):
         train(ClassificationDataset(broken, ("a", "b"), multilabel=False))
     trained = train(
         ClassificationDataset((*pattern_images, broken[0]), PATTERNS, multilabel=False), seconds=0

@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_written_fails_the_training(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
 
-    with pytest.raises(TrainingFailed, match="cannot store"):
+    with pytest.raises(TrainingFailed, match=r"store its results.* can be written"):
         train_classifier(
             patterns,
             QUICK,
@@ -297,7 +297,7 @@ def test_a_crash_while_writing_leaves_no_half_model(
 
     monkeypatch.setattr(training_module.os, "fsync", full)
 
-    with pytest.raises(TrainingFailed, match="No space left"):
+    with pytest.raises(TrainingFailed, match="disk is full"):
         train(patterns)
 
     assert list((tmp_path / "model").iterdir()) == []

@@ -121,7 +121,7 @@ def test_large_pictures_are_kept_small_and_upright(tmp_path: Path) -> None:
 def test_memory_is_bounded_and_what_does_not_fit_is_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_views, "_MOST_KEPT_BYTES", 60 * 40 * 3 + 1)
+    monkeypatch.setattr(detection_views, "_MOST_KEPT_BYTES", 60 * 40 * 4 + 1)
     colours = ("red", "blue", "green")
     images = [kept(tmp_path, encoded(Image.new("RGB", (60, 40), colour)), []) for colour in colours]
     pictures = Pictures()

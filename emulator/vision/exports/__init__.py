@@ -8,7 +8,7 @@ a domain's exports have it: input, outputs, boxes), `detection_outputs` (the ope
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,7 +122,9 @@ def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
     try:
         module = importlib.import_module(module_name if "." in module_name else f"{__name__}.{module_name}")
         content: bytes = getattr(module, function_name)(order, progress)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if not _is_missing(error.name):
+            raise
         raise ExportFailed(
             f"Exporting to {order.platform} needs packages that are not installed; install "
             f"custom-vision-emulator[{chosen.extra}] ({error})."
@@ -135,3 +137,10 @@ def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
         raise ExportFailed(f"The export cannot be stored: {error}.") from error
     progress(1.0, "Done")
     return output
+
+
+def _is_missing(module: str | None) -> bool:
+    """Whether the package of a module is not installed. One that is there and broken, or this program's own,
+    is an error to look into."""
+    package = (module or "").partition(".")[0]
+    return bool(package) and importlib.util.find_spec(package) is None

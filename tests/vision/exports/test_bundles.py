@@ -156,6 +156,26 @@ def test_what_is_not_installed_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("cannot import name 'helper' from 'onnx'", name="onnx"),
+        ModuleNotFoundError("No module named 'onnx.halper'", name="onnx.halper"),
+        ModuleNotFoundError("No module named 'emulator.vision.graphs'", name="emulator.vision.graphs"),
+    ],
+)
+def test_what_is_installed_and_broken_is_not_said_to_be_missing(
+    make_order: MakeOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ImportError
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr("emulator.vision.exports.onnx_files.onnx_zip", broken)
+
+    with pytest.raises(ImportError, match=str(error)):
+        write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)
+
+
 def test_a_disk_without_room_leaves_nothing(
     make_order: MakeOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

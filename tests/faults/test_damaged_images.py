@@ -1,0 +1,56 @@
+"""Files of images that were damaged after their upload, and trainings that really read them."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Service, pictures
+
+DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
+ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
+
+
+class HereAndNow:
+    """A worker that does in this process what it is given."""
+
+    def warm_up(self) -> None:
+        pass
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs, progress=on_progress))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+        return future
+
+
+def with_regions(service: Service) -> str:
+    project = service.project(domainId=DETECTION)
+    tag = service.tag(project, "thing")
+    ids = service.images(project, pictures(15))
+    box = {"tagId": tag, "left": 0.1, "top": 0.1, "width": 0.5, "height": 0.5}
+    service.post(f"{project}/images/regions", json={"regions": [{"imageId": one, **box} for one in ids]})
+    return project
+
+
+@pytest.mark.parametrize("detects", [False, True], ids=["classifier", "detector"])
+@pytest.mark.parametrize("parameters", [{}, ADVANCED], ids=["quick", "advanced"])
+def test_a_set_of_which_every_file_is_cut_off(
+    service: Service, parameters: dict[str, str], detects: bool
+) -> None:
+    project = with_regions(service) if detects else service.trainable()[0]
+    for path in Path(service.settings.data, "blobs").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    service.context.worker = service.context.advanced_worker = HereAndNow()
+    iteration = service.get(service.train(project, params=parameters))
+    assert iteration["status"] == "Failed"
+    assert iteration["trainingErrorDetails"] == (
+        "None of the images could be read: their files are damaged or gone. Delete the images, upload "
+        "them again and train again."
+    )
+    assert service.blobs() == service.referenced_blobs()

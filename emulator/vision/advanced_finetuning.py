@@ -52,8 +52,8 @@ _PICTURES_FILE = "pictures"
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 # What is left of the budget, less what scoring and writing take at the end.
 _USABLE = 0.93
-# A model that learned from everything is trained only with time for so much of what was planned; else the mean
-# of those that left out a fold is better.
+# A model that learned from everything is trained only with time for so much of what was planned; else the
+# mean of those that left out a fold is better.
 _ENOUGH_OF_PLAN = 0.6
 # Epochs grow by about a quarter from one level to the next: how fast the machine is at a moment must not
 # change what is learned.

@@ -50,10 +50,10 @@ class Report:
             with one tag an image the probability of the most probable tag, else all of them.
         threshold: of probability, from which a tag counts as predicted.
         overlap_threshold: intersection over union from which a box counts as found; None for classifiers.
-        confusion: counts by true tag (row) and predicted tag (column), each in the order of `tags`. Of
-            classifiers with one tag an image, images; the last column has those for which no tag reaches the
-            threshold. Of detectors, objects; the last column has those that no box overlaps enough, the last
-            row boxes that overlap no object enough. None for classifiers with several tags an image.
+        confusion: counts by what is there (row) and what is predicted (column), each in the order of `tags`
+            and then nothing. Of classifiers with one tag an image, images; the last column has those for
+            which no tag reaches the threshold. Of detectors, objects and boxes; the last column has objects
+            that were not found, the last row boxes on nothing. None for classifiers with several tags.
         skipped: images that could not be read or decoded.
     """
 
@@ -85,7 +85,7 @@ def classifier_report(
     if not multilabel:
         shown_N = scores_NT.max(axis=1) >= threshold
         columns = [int(best) if shown else len(tags) for best, shown in zip(best_N, shown_N, strict=True)]
-        confusion = _counted(targets_NT.argmax(axis=1).tolist(), columns, len(tags), len(tags) + 1)
+        confusion = _counted(targets_NT.argmax(axis=1).tolist(), columns, len(tags) + 1)
     figures = evaluation.performance(threshold)
     return Report(
         tags=_tag_reports(figures, tags, targets_NT.sum(axis=0).tolist(), None),
@@ -165,10 +165,10 @@ def _tag_reports(
 def _confusion_of_boxes(
     evaluation: DetectionEvaluation, tag_count: int, threshold: float, overlap_threshold: float
 ) -> tuple[tuple[int, ...], ...]:
-    """Boxes choose objects whatever their tag, in the order of their probability; each object once."""
+    """Boxes first find objects of their tag, as for the figures; what is left is paired whatever its tag."""
     import numpy
 
-    rows, columns = [], []
+    there, said = [], []
     truths, detections = evaluation.truths, evaluation.detections
     shown = evaluation.probabilities >= threshold
     for image in range(evaluation.count):
@@ -176,25 +176,25 @@ def _confusion_of_boxes(
         boxes = numpy.flatnonzero((detections.images == image) & shown)
         boxes = boxes[numpy.argsort(-evaluation.probabilities[boxes], kind="stable")]
         overlap = overlaps(edges(detections.places[boxes]), edges(truths.places[objects]))
-        found = set()
-        for box, of_box in zip(boxes, overlap, strict=True):
-            best = int(of_box.argmax()) if len(of_box) else -1
-            right = best >= 0 and of_box[best] >= overlap_threshold
-            rows.append(int(truths.tags[objects[best]]) if right else tag_count)
-            columns.append(int(detections.tags[box]))
-            if right:
-                found.add(best)
-                overlap[:, best] = -1
-        missed = [int(truths.tags[each]) for number, each in enumerate(objects) if number not in found]
-        rows += missed
-        columns += [tag_count] * len(missed)
-    return _counted(rows, columns, tag_count + 1, tag_count + 1)
+        same = detections.tags[boxes][:, None] == truths.tags[objects][None, :]
+        found = numpy.full(len(boxes), -1)
+        for allowed in (same, ~same):
+            for row in numpy.flatnonzero(found < 0):
+                of_box = numpy.where(allowed[row], overlap[row], -1)
+                if len(of_box) and of_box.max() >= overlap_threshold:
+                    found[row] = of_box.argmax()
+                    # Below any threshold: this object is taken.
+                    overlap[:, found[row]] = -1
+        there += [int(truths.tags[objects[each]]) if each >= 0 else tag_count for each in found]
+        said += detections.tags[boxes].tolist()
+        missed = numpy.delete(objects, found[found >= 0])
+        there += truths.tags[missed].tolist()
+        said += [tag_count] * len(missed)
+    return _counted(there, said, tag_count + 1)
 
 
-def _counted(
-    rows: Sequence[int], columns: Sequence[int], row_count: int, column_count: int
-) -> tuple[tuple[int, ...], ...]:
-    counts = [[0] * column_count for _ in range(row_count)]
-    for row, column in zip(rows, columns, strict=True):
+def _counted(there: Sequence[int], said: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:
+    counts = [[0] * size for _ in range(size)]
+    for row, column in zip(there, said, strict=True):
         counts[row][column] += 1
     return tuple(tuple(row) for row in counts)

@@ -241,7 +241,7 @@ def test_models_are_judged_on_pictures_that_they_have_not_seen(
     assert report.accuracy == 1
     assert report.images == 9
     assert [each.recall for each in report.tags] == [1, 1, 1]
-    assert report.confusion == ((3, 0, 0, 0), (0, 3, 0, 0), (0, 0, 3, 0))
+    assert report.confusion == ((3, 0, 0, 0), (0, 3, 0, 0), (0, 0, 3, 0), (0, 0, 0, 0))
     assert shares == [pytest.approx((number + 1) / 9) for number in range(9)]
 
 
@@ -357,7 +357,7 @@ def test_pictures_that_no_tag_fits_have_a_column_of_their_own() -> None:
         numpy.array([[True, False], [False, True], [False, True]]),
     )
     report = classifier_report(evaluation, ("x", "y"), multilabel=False, threshold=0.6)
-    assert report.confusion == ((1, 0, 0), (1, 0, 1))
+    assert report.confusion == ((1, 0, 0), (1, 0, 1), (0, 0, 0))
     assert report.accuracy == pytest.approx(2 / 3)
     assert classifier_report(evaluation, ("x", "y"), multilabel=True, threshold=0.6).confusion is None
 

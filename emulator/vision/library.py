@@ -10,7 +10,9 @@ import hashlib
 import json
 import tempfile
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -81,6 +83,7 @@ def train(
     feature_cache: str | Path | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Trained:
     """Train a model and write it into a folder as `model.onnx`, with what is known about it beside it.
 
@@ -97,6 +100,7 @@ def train(
             trainings of the same pictures.
         progress: called with the share that is done, 0..1 and never falling, and what is being done.
         cancel: when it is set, the training ends with `TrainingCancelled`.
+        clock: seconds since some moment; what the budget is counted in.
 
     Raises:
         TrainingFailed: with a message for a person.
@@ -119,6 +123,7 @@ def train(
         }
         if budget is not None or base_model is not None:
             common["budget_seconds"] = budget or 0.0
+            common["clock"] = clock
             common["base_model"] = None if base_model is None else Path(base_model)
         trained = _trained(files.dataset, chosen, Path(cache), common)
     skipped = tuple(files.names[key] for key in trained.skipped)

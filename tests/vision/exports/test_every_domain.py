@@ -33,6 +33,8 @@ def test_models_of_every_compact_domain_are_exported_to_each_of_its_platforms(
     for platform in sorted({*domain.platforms} - WITHOUT_FORMAT):
         if importlib.util.find_spec(NEEDED_PACKAGES.get(platform, "zipfile")) is None:
             continue
+        if platform == "CoreML" and domain.id != like.domain_id:
+            continue  # seconds, for the file that another domain of the same recipe has
         order = replace(make_order(like, platform, USUAL_FLAVORS.get(platform)), domain=domain.name)
         written = write_export(order, tmp_path / f"{platform}.zip", lambda share, step: None)
         with zipfile.ZipFile(written) as archive:

@@ -2,7 +2,7 @@
 
 from emulator.core.errors import ServiceError
 from emulator.vision.domains import Domain as Domain
-from emulator.vision.domains import domains
+from emulator.vision.domains import DomainType, domains
 
 
 def listed() -> list[Domain]:
@@ -17,6 +17,11 @@ def default() -> Domain:
 
 def find(domain_id: str) -> Domain | None:
     return domains().by_id.get(domain_id)
+
+
+def named(name: str, type: DomainType) -> Domain:
+    """The domain with this name; ValueError when there is none."""
+    return domains().named(name, type)
 
 
 def get(domain_id: str) -> Domain:

@@ -45,7 +45,7 @@ def fill(data: Path, images: int) -> Filled:
     """
     from sqlalchemy import func, insert, select
 
-    from emulator.core.domains import DOMAINS
+    from emulator.core import domains
     from emulator.store.blobs import FolderBlobStore
     from emulator.store.database import Database
     from emulator.store.tables import Image, ImageTag, Iteration, Project, StoredPrediction, Suggestion, Tag
@@ -60,7 +60,7 @@ def fill(data: Path, images: int) -> Filled:
         id=project_id,
         name=f"{images} images",
         description="",
-        domain_id=DOMAINS[0].id,
+        domain_id=domains.default().id,
         classification_type="Multilabel",
         target_export_platforms=[],
         augmentation_methods={},
@@ -79,7 +79,7 @@ def fill(data: Path, images: int) -> Filled:
         created=start,
         last_modified=start,
         trained_at=start,
-        domain_id=DOMAINS[0].id,
+        domain_id=domains.default().id,
         classification_type="Multilabel",
         revision=images * 9 // 10,
         model_tags=[{"id": tag.id, "name": tag.name, "type": "Regular"} for tag in tags],
@@ -137,7 +137,7 @@ def fill(data: Path, images: int) -> Filled:
                     "application": f"application {index % 10}",
                     "blob": "0" * 64,
                     "predictions": said,
-                    "domain_id": DOMAINS[0].id,
+                    "domain_id": domains.default().id,
                     "uncertainty": uncertainty,
                 }
             )

@@ -330,6 +330,46 @@ def _local(settings: Settings) -> Settings:
 
 
 @app.command()
+def evaluate(
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Labelled pictures: a folder for each tag, labels.jsonl, COCO's or YOLO's boxes.",
+        ),
+    ],
+    domain: Annotated[str, typer.Option(metavar="NAME|ID", help="The domain to train in.")] = "General",
+    advanced: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Train as well as these minutes allow.")
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Pictures to test with; else those of the split test, or cross-validation."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Of all that is random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Train on labelled pictures, without a server, and print how good the model is on unseen ones."""
+    from emulator import evaluation
+    from emulator.vision.images import hush_pillow
+
+    hush_pillow()
+    try:
+        done = evaluation.run(
+            folder,
+            domain=domain,
+            budget=None if advanced is None else 60 * advanced,
+            test=test,
+            seed=seed,
+        )
+    except evaluation.EvaluationFailed as error:
+        raise CommandFailed(str(error)) from None
+    print(evaluation.as_json(done) if as_json else evaluation.as_table(done))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     print(f"{PROGRAM} {__version__}")

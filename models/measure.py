@@ -18,19 +18,29 @@ on each draw through the same functions that the emulator calls. The table gives
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
+from measuring import (
+    Photograph,
+    accuracy,
+    calibration_error,
+    classification_dataset,
+    draw,
+    load,
+    log_loss,
+    mean_average_precision,
+    row,
+    scores_of,
+    targets_of,
+)
 
-from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier, warm_up
-from emulator.vision.metrics import Evaluation, average_precision
+from emulator.vision.classifier import train_classifier, warm_up
+from emulator.vision.metrics import Evaluation
 from emulator.vision.recipes import QUICK
-from emulator.vision.scoring import ClassifierSession
 
 IMAGES_A_TAG = (5, 10, 50)
 HEADER = (
@@ -45,13 +55,6 @@ HEADER = (
     "calibration error",
     "s",
 )
-
-
-@dataclass(frozen=True)
-class Photograph:
-    path: Path
-    tags: tuple[str, ...]
-    for_training: bool
 
 
 @dataclass(frozen=True)
@@ -111,28 +114,6 @@ def main() -> int:
     return 0
 
 
-def load(folder: Path) -> list[Photograph]:
-    photographs = []
-    for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        tags = entry["tags"] if "tags" in entry else {box["tag"] for box in entry["boxes"]}
-        photographs.append(Photograph(folder / entry["file"], tuple(sorted(tags)), entry["split"] == "train"))
-    return photographs
-
-
-def draw(photographs: list[Photograph], tags: list[str], count: int, seed: int) -> list[Photograph]:
-    """Training photographs, `count` of each tag; one with several tags counts for each of them."""
-    chance = numpy.random.default_rng(seed)
-    candidates = [photograph for photograph in photographs if photograph.for_training]
-    chosen: list[Photograph] = []
-    for tag in tags:
-        of_tag = [candidates[index] for index in chance.permutation(len(candidates))]
-        of_tag = [photograph for photograph in of_tag if tag in photograph.tags]
-        have = sum(tag in photograph.tags for photograph in chosen)
-        chosen += [photograph for photograph in of_tag if photograph not in chosen][: max(0, count - have)]
-    return chosen
-
-
 def measure(
     chosen: list[Photograph],
     tested: list[Photograph],
@@ -141,15 +122,7 @@ def measure(
     seed: int,
     scratch: Path,
 ) -> Result:
-    images = tuple(
-        LabelledImage(
-            str(photograph.path),
-            hashlib.sha256(photograph.path.read_bytes()).hexdigest(),
-            tuple(tags.index(tag) for tag in photograph.tags),
-        )
-        for photograph in chosen
-    )
-    dataset = ClassificationDataset(images, tuple(tags), multilabel)
+    dataset = classification_dataset(chosen, tags, multilabel)
     for _ in range(2):  # the second time, features come from the cache
         trained = train_classifier(
             dataset,
@@ -159,9 +132,7 @@ def measure(
             feature_cache=scratch / "features",
             progress=lambda share, step: None,
         )
-    session = ClassifierSession(trained.model_path)
-    scores_NT = numpy.array([session.score(photograph.path.read_bytes()) for photograph in tested])
-    targets_NT = numpy.array([[tag in photograph.tags for tag in tags] for photograph in tested])
+    scores_NT, targets_NT = scores_of(trained.model_path, tested), targets_of(tested, tags)
     own = Evaluation.load(trained.evaluation_path)
     quality = mean_average_precision if multilabel else accuracy
     return Result(
@@ -171,40 +142,6 @@ def measure(
         calibration_error=calibration_error(scores_NT, targets_NT, multilabel),
         seconds=sum(trained.seconds.values()),
     )
-
-
-def accuracy(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray) -> float:
-    return float((scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)).mean())
-
-
-def mean_average_precision(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray) -> float:
-    present = numpy.flatnonzero(targets_NT.any(axis=0))
-    return float(numpy.mean([average_precision(scores_NT[:, tag], targets_NT[:, tag]) for tag in present]))
-
-
-def log_loss(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:
-    """Mean over the images; with several tags an image, over images and tags."""
-    if multilabel:
-        return float(-numpy.log(numpy.where(targets_NT, scores_NT, 1 - scores_NT).clip(1e-7)).mean())
-    return float(-numpy.log(scores_NT[targets_NT].clip(1e-7)).mean())
-
-
-def calibration_error(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:
-    if multilabel:
-        probabilities, hits = scores_NT.ravel(), targets_NT.ravel()
-    else:
-        probabilities, hits = scores_NT.max(axis=1), scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
-    intervals = (probabilities * 10).astype(int).clip(0, 9)
-    distances = [
-        abs(probabilities[inside].mean() - hits[inside].mean()) * inside.mean()
-        for inside in (intervals == interval for interval in range(10))
-        if inside.any()
-    ]
-    return float(sum(distances))
-
-
-def row(cells: tuple[object, ...]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 if __name__ == "__main__":

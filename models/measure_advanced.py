@@ -15,24 +15,33 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import logging
 import sys
 import tempfile
 import time
-from io import BytesIO
 from pathlib import Path
 
-import numpy
-from measure import Photograph, accuracy, calibration_error, draw, load, mean_average_precision, row
-from PIL import Image
+from measuring import (
+    SECONDS_AN_IMAGE,
+    Chosen,
+    Photograph,
+    accuracy,
+    calibration_error,
+    classification_dataset,
+    draw,
+    load,
+    mean_average_precision,
+    processor_clock,
+    row,
+    scores_of,
+    shrunk,
+    targets_of,
+)
 
 from emulator.vision.advanced import train_advanced_classifier
-from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier, warm_up
+from emulator.vision.classifier import train_classifier, warm_up
 from emulator.vision.metrics import Evaluation
 from emulator.vision.recipes import ADVANCED, QUICK
-from emulator.vision.scoring import ClassifierSession
 
-SECONDS_AN_IMAGE, PROCESSORS = 300 / 500, 2
 HEADER = (
     "set",
     "tags",
@@ -47,18 +56,6 @@ HEADER = (
     "processor s",
     "chosen",
 )
-
-
-class Chosen(logging.Handler):
-    """Remembers which model an advanced training chose."""
-
-    name_of_last = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        print(f"  {message}", file=sys.stderr, flush=True)
-        if message.startswith("Chosen: "):
-            Chosen.name_of_last = message.removeprefix("Chosen: ")
 
 
 def main() -> int:
@@ -77,8 +74,7 @@ def main() -> int:
     if not sets:
         print(f"{arguments.folder} has no such folder with a file labels.jsonl", file=sys.stderr)
         return 1
-    logging.getLogger("emulator.vision").setLevel(logging.INFO)
-    logging.getLogger("emulator.vision").addHandler(Chosen())
+    Chosen.listen()
     warm_up()
     print(row(HEADER))
     print(row(("---",) * len(HEADER)))
@@ -91,23 +87,12 @@ def main() -> int:
 def measured(folder: Path, scratch: Path, arguments: argparse.Namespace) -> tuple[object, ...]:
     photographs = load(folder)
     if arguments.shrink:
-        photographs = [shrunk(each, scratch, arguments.shrink) for each in photographs]
+        photographs = [in_size(each, scratch, arguments.shrink) for each in photographs]
     multilabel = any(len(photograph.tags) != 1 for photograph in photographs)
     tags = sorted({tag for photograph in photographs for tag in photograph.tags})
     tested = [photograph for photograph in photographs if not photograph.for_training]
     chosen = draw(photographs, tags, arguments.images_a_tag, arguments.seed)
-    dataset = ClassificationDataset(
-        tuple(
-            LabelledImage(
-                str(photograph.path),
-                hashlib.sha256(photograph.path.read_bytes()).hexdigest(),
-                tuple(tags.index(tag) for tag in photograph.tags),
-            )
-            for photograph in chosen
-        ),
-        tuple(tags),
-        multilabel,
-    )
+    dataset = classification_dataset(chosen, tags, multilabel)
     common = {
         "seed": arguments.seed,
         "feature_cache": arguments.cache or scratch / "features",
@@ -121,16 +106,13 @@ def measured(folder: Path, scratch: Path, arguments: argparse.Namespace) -> tupl
         ADVANCED,
         budget_seconds=SECONDS_AN_IMAGE * len(chosen),
         output=scratch / "advanced",
-        clock=lambda: time.process_time() / PROCESSORS,
+        clock=processor_clock,
         **common,
     )
     seconds = time.process_time() - started
-    targets_NT = numpy.array([[tag in photograph.tags for tag in tags] for photograph in tested])
+    targets_NT = targets_of(tested, tags)
     figure = mean_average_precision if multilabel else accuracy
-    scores = [
-        numpy.array([session.score(photograph.path.read_bytes()) for photograph in tested])
-        for session in (ClassifierSession(trained.model_path) for trained in (quick, advanced))
-    ]
+    scores = [scores_of(trained.model_path, tested) for trained in (quick, advanced)]
     before, after = (figure(scores_NT, targets_NT) for scores_NT in scores)
     own = Evaluation.load(advanced.evaluation_path)
     return (
@@ -149,12 +131,9 @@ def measured(folder: Path, scratch: Path, arguments: argparse.Namespace) -> tupl
     )
 
 
-def shrunk(photograph: Photograph, scratch: Path, side: int) -> Photograph:
-    picture = Image.open(photograph.path).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-    encoded = BytesIO()
-    picture.save(encoded, "PNG")
+def in_size(photograph: Photograph, scratch: Path, side: int) -> Photograph:
     path = scratch / f"{hashlib.sha256(str(photograph.path).encode()).hexdigest()}.png"
-    path.write_bytes(encoded.getvalue())
+    path.write_bytes(shrunk(photograph.path.read_bytes(), side))
     return Photograph(path, photograph.tags, photograph.for_training)
 
 

@@ -24,24 +24,22 @@ processor seconds, of which a minute has 120, so that figures do not depend on w
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import logging
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
+from measuring import LabelledSet, error_of_predictions, evaluation, processor_clock, row
+from measuring import load_boxes as load
 
 from emulator.vision.advanced_detection import train_advanced_detector
-from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+from emulator.vision.detection_metrics import DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.detector import DetectionDataset, train_detector
 from emulator.vision.recipes import ADVANCED_DETECTOR, QUICK_DETECTOR, AdvancedDetectorRecipe
 
-PROCESSORS = 2
 HEADER = (
     "set",
     "tags",
@@ -55,14 +53,6 @@ HEADER = (
     "calibration error",
     "s",
 )
-
-
-@dataclass(frozen=True)
-class LabelledSet:
-    name: str
-    tags: tuple[str, ...]
-    training: tuple[BoxedImage, ...]
-    tested: tuple[BoxedImage, ...]
 
 
 def main() -> int:
@@ -98,44 +88,6 @@ def main() -> int:
     return 0
 
 
-def load(folder: Path) -> LabelledSet | None:
-    """The set in a folder; none if it has no boxes."""
-    labels, regions = folder / "labels.jsonl", folder / "regions.json"
-    entries: list[tuple[Path, bool, list[tuple[str, list[float]]]]] = []
-    if labels.is_file():
-        for line in labels.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            if "boxes" not in entry:
-                return None
-            marked = [
-                (box["tag"], [box[side] for side in ("left", "top", "width", "height")])
-                for box in entry["boxes"]
-            ]
-            entries.append((folder / entry["file"], entry["split"] == "train", marked))
-    elif regions.is_file():
-        content = json.loads(regions.read_text(encoding="utf-8"))["regions"]
-        for number, (name, region) in enumerate(sorted(content.items())):
-            path = folder / region["tag"] / name
-            entries.append((path, number % 4 > 0, [(region["tag"], region["box"])]))
-    if not entries:
-        return None
-    tags = tuple(sorted({tag for _, _, marked in entries for tag, _ in marked}))
-    images = [
-        (
-            for_training,
-            BoxedImage(
-                str(path),
-                hashlib.sha256(path.read_bytes()).hexdigest(),
-                tuple(Box(tags.index(tag), *place) for tag, place in marked),
-            ),
-        )
-        for path, for_training, marked in entries
-    ]
-    training = tuple(image for for_training, image in images if for_training)
-    tested = tuple(image for for_training, image in images if not for_training)
-    return LabelledSet(folder.name, tags, training, tested)
-
-
 def measure(
     each: LabelledSet, seed: int, minutes: float | None, advanced: AdvancedDetectorRecipe = ADVANCED_DETECTOR
 ) -> tuple[float, ...]:
@@ -150,30 +102,13 @@ def measure(
                 QUICK_DETECTOR,
                 advanced,
                 budget_seconds=60 * minutes,
-                clock=lambda: time.process_time() / PROCESSORS,
+                clock=processor_clock,
                 **common,
             )
         own = DetectionEvaluation.load(trained.evaluation_path)
         session = DetectorSession(trained.model_path)
     found = [session.score(Path(image.path).read_bytes()) for image in each.tested]
-    places = [
-        (number, box.tag_index, box.left, box.top, box.width, box.height)
-        for number, image in enumerate(each.tested)
-        for box in image.boxes
-    ]
-    detections = [
-        (number, box.tag_index, box.left, box.top, box.width, box.height)
-        for number, boxes in enumerate(found)
-        for box in boxes
-    ]
-    tested = DetectionEvaluation(
-        tuple(image.key for image in each.tested),
-        numpy.zeros(len(each.tested), numpy.int8),
-        len(each.tags),
-        Boxes.of(places),
-        Boxes.of(detections),
-        numpy.array([box.probability for boxes in found for box in boxes], numpy.float32),
-    )
+    tested = evaluation(each.tested, len(each.tags), found)
     defaults = tested.performance()
     return (
         tested.performance(overlap_threshold=0.5).average_precision,
@@ -181,23 +116,9 @@ def measure(
         own.performance(overlap_threshold=0.5).average_precision,
         defaults.precision,
         defaults.recall,
-        calibration_error(tested.probabilities, tested.hits(0.5)),
+        error_of_predictions(tested.probabilities, tested.hits(0.5)),
         sum(trained.seconds.values()),
     )
-
-
-def calibration_error(probabilities: numpy.ndarray, hits: numpy.ndarray) -> float:
-    intervals = (probabilities * 10).astype(int).clip(0, 9)
-    distances = [
-        abs(probabilities[inside].mean() - hits[inside].mean()) * inside.mean()
-        for inside in (intervals == interval for interval in range(10))
-        if inside.any()
-    ]
-    return float(sum(distances))
-
-
-def row(cells: tuple[object, ...]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 if __name__ == "__main__":

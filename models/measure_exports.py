@@ -23,6 +23,7 @@ import numpy
 from emulator.vision import classifier, detector
 from emulator.vision.base_weights import backbone_network
 from emulator.vision.detection_calibration import Calibration
+from emulator.vision.domains import domains
 from emulator.vision.exports import FORMATS, ExportFailed, ExportOrder, write_export
 from emulator.vision.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.nanodet import published_weights
@@ -30,11 +31,10 @@ from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domai
 
 RUNS = 3
 COMPACT, S1 = "General (compact)", "General (compact) [S1]"
-DOMAINS = (
-    (COMPACT, "Classification", "0732100f-1a38-4e49-a514-c9b44c697ab5"),
-    (S1, "Classification", "a1db07ca-a19a-4830-bae8-e004a42dc863"),
-    (COMPACT, "ObjectDetection", "a27d5ca5-bb19-49d8-a70a-fec086c47f5b"),
-    (S1, "ObjectDetection", "7ec2ac80-887b-48a6-8df9-8b1357765430"),
+DOMAINS = tuple(
+    (name, task, domains().named(name, task).id)
+    for task in ("Classification", "ObjectDetection")
+    for name in (COMPACT, S1)
 )
 
 

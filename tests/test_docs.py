@@ -41,7 +41,9 @@ def blocks(page: Path) -> list[Block]:
     return [Block(page.name, match[2], match[3], bool(match[1])) for match in BLOCK.finditer(text)]
 
 
-RUNNABLE = [block for page in PAGES for block in blocks(page) if block.runnable]
+# The page of the library needs no server, but photographs.
+LIBRARY = "library.md"
+RUNNABLE = [block for page in PAGES for block in blocks(page) if block.runnable and block.page != LIBRARY]
 
 
 # --- options ----------------------------------------------------------------------------------------------
@@ -118,7 +120,19 @@ def test_there_is_something_to_run() -> None:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def program_on_the_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program of the name that users know."""
+    folder = tmp_path_factory.mktemp("path")
+    program = folder / "custom-vision-emulator"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m emulator "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(
+    tmp_path_factory: pytest.TempPathFactory, program_on_the_path: Path
+) -> Iterator[dict[str, str]]:
     """Variables of the quickstarts for a running emulator, and its program on the path."""
     log = tmp_path_factory.mktemp("serve") / "errors"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CUSTOM_", "VISION_"))}
@@ -134,15 +148,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     line = process.stdout.readline()
     assert "ready at" in line, log.read_text()
     endpoint = line.split()[-1]
-    folder = tmp_path_factory.mktemp("path")
-    program = folder / "custom-vision-emulator"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m emulator "$@"\n')
-    program.chmod(0o755)
     settings = Settings()
     yield {
         **clean,
         "PYTHONPATH": str(ROOT),
-        "PATH": f"{folder}{os.pathsep}{clean['PATH']}",
+        "PATH": f"{program_on_the_path}{os.pathsep}{clean['PATH']}",
         "CUSTOM_VISION_EMULATOR_PORT": endpoint.rpartition(":")[2],
         "VISION_TRAINING_ENDPOINT": endpoint,
         "VISION_TRAINING_KEY": settings.training_keys[0],
@@ -177,8 +187,7 @@ def test_commands_run(block: Block, environment: dict[str, str], tmp_path: Path)
 @pytest.mark.slow
 def test_the_program_of_the_readme_runs(environment: dict[str, str], tmp_path: Path) -> None:
     (program,) = [one for one in RUNNABLE if one.language == "python"]
-    photographs = tmp_path / "made"
-    subprocess.run([sys.executable, str(ROOT / "tools" / "demo_images.py"), str(photographs)], check=True)
+    photographs = made_photographs(tmp_path / "made")
     unseen = photographs / "unseen"
     tags = sorted(folder.name for folder in unseen.iterdir())
     (tmp_path / "photos").mkdir()
@@ -198,6 +207,59 @@ def test_the_program_of_the_readme_runs(environment: dict[str, str], tmp_path: P
     said = re.findall(r"^(.+): [\d.]+%$", ran.stdout, re.MULTILINE)
     assert said[0] == tags[0]
     assert sorted(said) == tags
+
+
+def made_photographs(folder: Path) -> Path:
+    subprocess.run([sys.executable, str(ROOT / "tools" / "demo_images.py"), str(folder)], check=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="these commands are for a POSIX shell")
+def test_what_the_page_of_the_library_shows_runs(program_on_the_path: Path, tmp_path: Path) -> None:
+    unseen = made_photographs(tmp_path / "photos") / "unseen"
+    shutil.copy(next((unseen / "brick").glob("*.jpg")), tmp_path / "unseen.jpg")
+    shown = [one for one in blocks(ROOT / "docs" / LIBRARY) if one.runnable]
+    commands = "".join(one.text for one in shown if one.language == "sh")
+    programs = "".join(one.text for one in shown if one.language == "python")
+    path = f"{program_on_the_path}{os.pathsep}{os.environ['PATH']}"
+    outputs = []
+    for command in (["sh", "-eu", "-c", commands], [sys.executable, "-c", programs]):
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+            cwd=tmp_path,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        outputs.append(ran.stdout)
+    assert outputs[0].startswith("tag     images  precision  recall     AP\n")
+    assert "48 images in " in outputs[0]
+    assert '"images": 12,' in outputs[0]
+    said = outputs[1].splitlines()
+    assert said[0].startswith("48 images in ")
+    assert said[1].startswith("brick: ")
+    assert said[4].startswith("brick: 4 images, precision ")
+    assert said[-3:] == [
+        str(Path("exports", "TensorFlow.TensorFlowLite.zip")),
+        "The training was cancelled.",
+        "dark",
+    ]
+
+
+def test_every_option_of_evaluate_is_on_its_page() -> None:
+    import typer
+
+    from emulator import cli
+
+    command = typer.main.get_command(cli.app).commands["evaluate"]  # type: ignore[attr-defined]
+    flags = {flag for one in command.params if one.param_type_name == "option" for flag in one.opts}
+    text = (ROOT / "docs" / LIBRARY).read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(--[a-z]+)", text, re.MULTILINE)) == flags - {"--help", "-h"}
+    for line in re.findall(r"custom-vision-emulator evaluate\b([^`\n|#)]*)", text):
+        assert set(re.findall(r"--[a-z-]+", line)) <= flags
 
 
 def test_programs_of_other_languages_name_the_variables() -> None:

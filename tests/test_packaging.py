@@ -51,7 +51,7 @@ def imported_by_the_package() -> set[str]:
 
 
 # Where the distribution is not named like the module.
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf"}
+DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "yaml": "pyyaml"}
 
 
 def test_what_the_package_imports_is_required_and_the_other_way_round() -> None:

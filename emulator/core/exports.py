@@ -138,7 +138,7 @@ def _find(session: Session, iteration_id: str, platform: str, flavor: str) -> Ex
 
 
 def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:
-    from emulator.vision.exports import FORMATS
+    from emulator.vision.exports import refusal
 
     if iteration.status != COMPLETED:
         raise ServiceError(
@@ -153,22 +153,9 @@ def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -
             "The iteration is not exportable. Iterations are that were trained in a compact domain; "
             f"this one's is {domain.name}."
         )
-    chosen = FORMATS.get((platform, flavor))
-    if chosen is None:
-        flavors = [name for of, name in FORMATS if of == platform]
-        if not flavors:
-            raise _refusal(f"There is no export to '{platform[:100]}'.")
-        if flavor is None:
-            raise _refusal(f"An export to {platform} needs a flavor: {_listed(flavors)}.")
-        raise _refusal(
-            f"'{flavor[:100]}' is no flavor of {platform}, which has {_listed(flavors) or 'none'}."
-        )
-    if not chosen.addition and platform not in domain.platforms:
-        raise _refusal(f"Iterations of the domain {domain.name} cannot be exported to {platform}.")
-
-
-def _listed(flavors: list[str | None]) -> str:
-    return ", ".join(flavor for flavor in flavors if flavor is not None)
+    reason = refusal(domain, platform, flavor)
+    if reason is not None:
+        raise _refusal(reason)
 
 
 def _refusal(message: str) -> ServiceError:

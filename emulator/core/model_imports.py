@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 # What an archive of a project takes as a model.
 EXPORT_BYTES = 512 * MEGABYTE
-# By (detects, is of an [S1] domain).
-_DOMAINS = {
-    (False, False): "0732100f-1a38-4e49-a514-c9b44c697ab5",
-    (False, True): "a1db07ca-a19a-4830-bae8-e004a42dc863",
-    (True, False): "a27d5ca5-bb19-49d8-a70a-fec086c47f5b",
-    (True, True): "7ec2ac80-887b-48a6-8df9-8b1357765430",
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +119,8 @@ def _detects(model: "ExportedClassifier | ExportedDetector") -> bool:
 
 
 def _domain(model: "ExportedClassifier | ExportedDetector") -> domains.Domain:
-    return domains.get(_DOMAINS[_detects(model), model.compact_s1])
+    name = "General (compact) [S1]" if model.compact_s1 else "General (compact)"
+    return domains.named(name, "ObjectDetection" if _detects(model) else "Classification")
 
 
 def _project(

@@ -10,9 +10,7 @@ from emulator.store.blobs import BlobStore
 from emulator.vision.memory import give_large_blocks_back
 
 if TYPE_CHECKING:
-    from emulator.vision.detection_scoring import DetectorSession
-    from emulator.vision.exported_model import ExportedClassifier, ExportedDetector
-    from emulator.vision.scoring import ClassifierSession
+    from emulator.vision.model_files import Classifier, Detector
 
 _KEPT = 8
 
@@ -26,14 +24,14 @@ class ModelCache:
         self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def classifier(self, blob: str) -> "ClassifierSession | ExportedClassifier":
+    def classifier(self, blob: str) -> "Classifier":
         """Of a classifier, trained or imported. Raises FileNotFoundError when its blob is gone."""
-        session: ClassifierSession | ExportedClassifier = self._get(blob, _classifier)
+        session: Classifier = self._get(blob, _classifier)
         return session
 
-    def detector(self, blob: str) -> "DetectorSession | ExportedDetector":
+    def detector(self, blob: str) -> "Detector":
         """Of a detector, trained or imported. Raises FileNotFoundError when its blob is gone."""
-        session: DetectorSession | ExportedDetector = self._get(blob, _detector)
+        session: Detector = self._get(blob, _detector)
         return session
 
     def _get(self, blob: str, load: Callable[[Path], Any]) -> Any:
@@ -69,36 +67,13 @@ class ModelCache:
             self._sessions.clear()
 
 
-def _classifier(path: Path) -> "ClassifierSession | ExportedClassifier":
-    from emulator.vision.scoring import ClassifierSession, ModelUnusable
+def _classifier(path: Path) -> "Classifier":
+    from emulator.vision.model_files import load_classifier
 
-    if not _is_export(path):
-        return ClassifierSession(path)
-    from emulator.vision.exported_model import ExportedClassifier, load_export
-
-    session = load_export(path)
-    if not isinstance(session, ExportedClassifier):
-        raise ModelUnusable("The export is not a classifier.")
-    return session
+    return load_classifier(path)
 
 
-def _detector(path: Path) -> "DetectorSession | ExportedDetector":
-    from emulator.vision.detection_scoring import DetectorSession
-    from emulator.vision.scoring import ModelUnusable
+def _detector(path: Path) -> "Detector":
+    from emulator.vision.model_files import load_detector
 
-    if not _is_export(path):
-        return DetectorSession(path)
-    from emulator.vision.exported_model import ExportedDetector, load_export
-
-    session = load_export(path)
-    if not isinstance(session, ExportedDetector):
-        raise ModelUnusable("The export is not a detector.")
-    return session
-
-
-def _is_export(path: Path) -> bool:
-    """Imported models are kept as the zips that they came as."""
-    from emulator.vision.exported_model_files import is_zip
-
-    with path.open("rb") as file:
-        return is_zip(file.read(4))
+    return load_detector(path)

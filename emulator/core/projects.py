@@ -65,7 +65,7 @@ def new_project(
     """The row of a new project, checked, in no store yet."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
-    domain = _known_domain(domain_id or domains.DEFAULT_DOMAIN.id)
+    domain = _known_domain(domain_id or domains.default().id)
     now = context.clock.now()
     return Project(
         id=context.ids.new(),

@@ -1,11 +1,16 @@
 """Images and labels in, models and numbers out.
 
-A library of its own: it knows no HTTP, no database and no other package of the emulator. Importing any of its
-modules is cheap; NumPy, Pillow, ONNX Runtime and PyTorch are imported by the functions that need them.
+A library of its own: it knows no HTTP, no database and no other package of the emulator. Its functions are
+`train`, `predict`, `evaluate` and `export`, on folders or pictures in memory (`docs/library.md`); the rest of
+the emulator calls the modules below them. Importing any module is cheap; NumPy, Pillow, ONNX Runtime and
+PyTorch are imported by the functions that need them.
 
 The modules, by who calls them:
 
-* everybody: `images` (decode, check and scale a picture), `recipes` (what a domain trains);
+* programs: what this package offers by name, made in `library` (train, export), `predicting` (predict,
+  evaluate), `datasets` and `dataset_readers` (labelled pictures) and `reports` (how good a model is);
+* everybody: `images` (decode, check and scale a picture), `domains` and `recipes` (what a domain trains),
+  `model_files` (load a model, trained or exported);
 * the server: `scoring` and `detection_scoring` (run a trained model), `exported_model` (run an exported one;
   below it the modules whose names begin so), `metrics` and `detection_metrics` (performance figures of a
   training), `memory` (which goes back to the system);
@@ -18,3 +23,76 @@ The modules, by who calls them:
   `advanced_finetuning`, `advanced_candidates`, `finetuning`, `ensembles`, `base_models` and `budget`; below
   the last `detection_finetuning`.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.vision.dataset_readers import (
+        read_coco,
+        read_dataset,
+        read_folders,
+        read_labels,
+        read_yolo,
+    )
+    from emulator.vision.datasets import Dataset, Region, Sample
+    from emulator.vision.exports import ExportFailed
+    from emulator.vision.images import ImageRejected
+    from emulator.vision.library import Trained, TrainingCancelled, export, train
+    from emulator.vision.predicting import BoundingBox, Model, Prediction, evaluate, load_model, predict
+    from emulator.vision.reports import Report, TagReport
+    from emulator.vision.scoring import ModelUnusable
+    from emulator.vision.training import TrainingFailed
+
+__all__ = [
+    "BoundingBox",
+    "Dataset",
+    "ExportFailed",
+    "ImageRejected",
+    "Model",
+    "ModelUnusable",
+    "Prediction",
+    "Region",
+    "Report",
+    "Sample",
+    "TagReport",
+    "Trained",
+    "TrainingCancelled",
+    "TrainingFailed",
+    "evaluate",
+    "export",
+    "load_model",
+    "predict",
+    "read_coco",
+    "read_dataset",
+    "read_folders",
+    "read_labels",
+    "read_yolo",
+    "train",
+]
+
+_MODULES = {
+    "dataset_readers": ("read_coco", "read_dataset", "read_folders", "read_labels", "read_yolo"),
+    "datasets": ("Dataset", "Region", "Sample"),
+    "exports": ("ExportFailed",),
+    "images": ("ImageRejected",),
+    "library": ("Trained", "TrainingCancelled", "export", "train"),
+    "predicting": ("BoundingBox", "Model", "Prediction", "evaluate", "load_model", "predict"),
+    "reports": ("Report", "TagReport"),
+    "scoring": ("ModelUnusable",),
+    "training": ("TrainingFailed",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """What the package offers is imported when it is first asked for: the server wants its modules alone."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -112,6 +112,7 @@ def train_advanced_detector(
         quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
         with timed(seconds, "training"):
             result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)
+        _log.info("Chosen: %s", "quick" if result is None else "all layers")
         told.step = "Writing the model"
         told()
         with timed(seconds, "writing"):

@@ -1,8 +1,17 @@
-"""Which recipe the training of a domain follows. Pure data; cheap to import."""
+"""How models are trained, and which recipe the training of a domain follows. Cheap to import.
+
+The classes here say what there is to decide; the data file `models/domains.toml` says where a domain decides
+otherwise than by default.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from emulator.vision.domains import DomainType, domains
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,6 @@ class ClassifierRecipe:
 
 
 QUICK = ClassifierRecipe()
-# Programs that load exports of the compact [S1] domain give pictures of this size, whatever the file says.
-# The network is better at the size that it was made for (see its card), so it resizes them.
-QUICK_S1 = ClassifierRecipe(backbone="efficientnet-lite0-at-224", resolution=300)
 
 
 @dataclass(frozen=True)
@@ -151,9 +157,6 @@ class DetectorRecipe:
 
 
 QUICK_DETECTOR = DetectorRecipe()
-# Programs that load exports of this domain give pictures of this size, whatever the file says. Training with
-# them takes 1.7 times as long and finds no more; see `models/nanodet-g.md`.
-QUICK_COMPACT_DETECTOR = DetectorRecipe(input_resolution=416)
 
 
 @dataclass(frozen=True)
@@ -207,26 +210,6 @@ class AdvancedDetectorRecipe:
 
 
 ADVANCED_DETECTOR = AdvancedDetectorRecipe()
-# Exports promise a size.
-ADVANCED_COMPACT_DETECTOR = AdvancedDetectorRecipe(resolutions=(320,), tiles_below=0)
-
-# Every classification domain of the service trains the same way today: the pretrained network is a general
-# one, and none for food, landmarks or shops exists under a free licence. The table stays, so that a domain
-# can get its own.
-_CLASSIFICATION_DOMAINS: dict[str, ClassifierRecipe] = {
-    "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31": QUICK,  # General
-    "a8e3c40f-fb4a-466f-832a-5e457ae4a344": QUICK,  # General [A1]
-    "2e37d7fb-3a54-486a-b4d6-cfc369af0018": QUICK,  # General [A2]
-    "c151d5b5-dd07-472a-acc8-15d29dea8518": QUICK,  # Food
-    "ca455789-012d-4b50-9fec-5bb63841c793": QUICK,  # Landmarks
-    "b30a91ae-e3c1-4f73-a81e-c270bff27c39": QUICK,  # Retail
-    "45badf75-3591-4f26-a705-45678d3e9f5f": QUICK,  # Adult
-    "0732100f-1a38-4e49-a514-c9b44c697ab5": QUICK,  # General (compact)
-    "a1db07ca-a19a-4830-bae8-e004a42dc863": QUICK_S1,  # General (compact) [S1]
-    "8882951b-82cd-4c32-970b-d5f8cb8bf6d7": QUICK,  # Food (compact)
-    "b5cfd229-2ac7-4b2b-8d0a-2b0661344894": QUICK,  # Landmarks (compact)
-    "6b4faeda-8396-481b-9f8b-177b9fa3097f": QUICK,  # Retail (compact)
-}
 
 
 def recipe_for_domain(domain_id: str) -> ClassifierRecipe:
@@ -235,18 +218,8 @@ def recipe_for_domain(domain_id: str) -> ClassifierRecipe:
     Raises:
         KeyError: the id is not that of a classification domain.
     """
-    return _CLASSIFICATION_DOMAINS[domain_id.lower()]
-
-
-_COMPACT = frozenset(
-    {
-        "0732100f-1a38-4e49-a514-c9b44c697ab5",
-        "a1db07ca-a19a-4830-bae8-e004a42dc863",
-        "8882951b-82cd-4c32-970b-d5f8cb8bf6d7",
-        "b5cfd229-2ac7-4b2b-8d0a-2b0661344894",
-        "6b4faeda-8396-481b-9f8b-177b9fa3097f",
-    }
-)
+    recipe: ClassifierRecipe = _made(ClassifierRecipe, "Classification", "quick", domain_id.lower())
+    return recipe
 
 
 def advanced_recipe_for_domain(domain_id: str) -> AdvancedRecipe:
@@ -255,19 +228,8 @@ def advanced_recipe_for_domain(domain_id: str) -> AdvancedRecipe:
     Raises:
         KeyError: the id is not that of a classification domain.
     """
-    recipe_for_domain(domain_id)
-    return ADVANCED_COMPACT if domain_id.lower() in _COMPACT else ADVANCED
-
-
-# All detection domains start from the one detector that comes under a free licence.
-_DETECTION_DOMAINS: dict[str, DetectorRecipe] = {
-    "da2e3a8a-40a5-4171-82f4-58522f70fbc1": QUICK_DETECTOR,  # General
-    "9c616dff-2e7d-ea11-af59-1866da359ce6": QUICK_DETECTOR,  # General [A1]
-    "1d8ffafe-ec40-4fb2-8f90-72b3b6cecea4": QUICK_DETECTOR,  # Logo
-    "3780a898-81c3-4516-81ae-3a139614e1f3": QUICK_DETECTOR,  # Products on Shelves
-    "a27d5ca5-bb19-49d8-a70a-fec086c47f5b": QUICK_COMPACT_DETECTOR,  # General (compact)
-    "7ec2ac80-887b-48a6-8df9-8b1357765430": QUICK_DETECTOR,  # General (compact) [S1]
-}
+    recipe: AdvancedRecipe = _made(AdvancedRecipe, "Classification", "advanced", domain_id.lower())
+    return recipe
 
 
 def detector_recipe_for_domain(domain_id: str) -> DetectorRecipe:
@@ -276,12 +238,8 @@ def detector_recipe_for_domain(domain_id: str) -> DetectorRecipe:
     Raises:
         KeyError: the id is not that of a detection domain.
     """
-    return _DETECTION_DOMAINS[domain_id.lower()]
-
-
-_COMPACT_DETECTION = frozenset(
-    {"a27d5ca5-bb19-49d8-a70a-fec086c47f5b", "7ec2ac80-887b-48a6-8df9-8b1357765430"}
-)
+    recipe: DetectorRecipe = _made(DetectorRecipe, "ObjectDetection", "quick", domain_id.lower())
+    return recipe
 
 
 def advanced_detector_recipe_for_domain(domain_id: str) -> AdvancedDetectorRecipe:
@@ -290,5 +248,19 @@ def advanced_detector_recipe_for_domain(domain_id: str) -> AdvancedDetectorRecip
     Raises:
         KeyError: the id is not that of a detection domain.
     """
-    detector_recipe_for_domain(domain_id)
-    return ADVANCED_COMPACT_DETECTOR if domain_id.lower() in _COMPACT_DETECTION else ADVANCED_DETECTOR
+    recipe: AdvancedDetectorRecipe = _made(
+        AdvancedDetectorRecipe, "ObjectDetection", "advanced", domain_id.lower()
+    )
+    return recipe
+
+
+@lru_cache(maxsize=128)
+def _made(kind: type[Any], domain_type: DomainType, part: str, domain_id: str) -> Any:
+    """The recipe of a domain: the defaults of its class, but for what the domain's named recipe says."""
+    domain = domains().by_id[domain_id]
+    if domain.type != domain_type:
+        raise KeyError(domain_id)
+    fields: Mapping[str, Any] = getattr(domain.recipe, part)
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    )

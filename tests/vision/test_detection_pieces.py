@@ -19,7 +19,7 @@ from emulator.vision.detection_tiles import Tiling
 from emulator.vision.detection_views import Example, Pictures
 from emulator.vision.detector import DetectionDataset, detect_in, detector_bytes, evaluation_of
 from emulator.vision.nanodet import published_weights
-from emulator.vision.recipes import ADVANCED_COMPACT_DETECTOR, ADVANCED_DETECTOR
+from emulator.vision.recipes import ADVANCED_DETECTOR, advanced_detector_recipe_for_domain
 from tests.vision.detection_pictures import COLOURS, SHAPES, TINY, kept, scene, scenes
 from tests.vision.pictures import encoded
 from tests.vision.test_advanced import Ticks
@@ -185,7 +185,8 @@ def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_o
 
 
 def test_exports_promise_a_size_so_compact_domains_have_no_tiles() -> None:
-    scale = chosen_scale([boxes_of(0.005)], ADVANCED_COMPACT_DETECTOR, [(4000, 4000)])
+    compact = advanced_detector_recipe_for_domain("7ec2ac80-887b-48a6-8df9-8b1357765430")
+    scale = chosen_scale([boxes_of(0.005)], compact, [(4000, 4000)])
     assert scale == Scale(320, 1.0)
 
 

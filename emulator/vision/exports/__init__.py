@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from emulator.vision.domains import Domain
 from emulator.vision.training import write_atomically
 
 Progress = Callable[[float, str], None]
@@ -100,6 +101,23 @@ FORMATS: Mapping[tuple[str, str | None], Format] = {
 }
 
 
+def refusal(domain: Domain, platform: str, flavor: str | None) -> str | None:
+    """Why models of a domain are not exported to a platform and flavor; None if they are."""
+    if not domain.exportable:
+        return f"Models of the domain {domain.name} are not exported; those of compact domains are."
+    chosen = FORMATS.get((platform, flavor))
+    if chosen is None:
+        flavors = [name for of, name in FORMATS if of == platform]
+        if not flavors:
+            return f"There is no export to '{platform[:100]}'."
+        if flavor is None:
+            return f"An export to {platform} needs a flavor: {_listed(flavors)}."
+        return f"'{flavor[:100]}' is no flavor of {platform}, which has {_listed(flavors) or 'none'}."
+    if not chosen.addition and platform not in domain.platforms:
+        return f"Iterations of the domain {domain.name} cannot be exported to {platform}."
+    return None
+
+
 def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
     """Write an export into the file `output`, whole or not at all.
 
@@ -144,3 +162,7 @@ def _is_missing(module: str | None) -> bool:
     is an error to look into."""
     package = (module or "").partition(".")[0]
     return bool(package) and importlib.util.find_spec(package) is None
+
+
+def _listed(flavors: list[str | None]) -> str:
+    return ", ".join(flavor for flavor in flavors if flavor is not None)

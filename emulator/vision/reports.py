@@ -1,0 +1,200 @@
+"""How good a model is, as one report: the figures of `metrics` and `detection_metrics` with names to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emulator.vision.detection_boxes import overlaps
+from emulator.vision.detection_metrics import DetectionEvaluation, edges
+from emulator.vision.metrics import Evaluation, PerformanceFigures
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+_INTERVALS = 10
+# The overlap at which a box counts as right where its probability is judged, as in calibration.
+_OVERLAP_OF_RIGHT_ONES = 0.5
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """How good a model is at one tag; figures 0..1.
+
+    Attributes:
+        images: evaluated images that have the tag.
+        objects: marked objects of the tag in them; None for classifiers.
+    """
+
+    tag: str
+    images: int
+    objects: int | None
+    precision: float
+    recall: float
+    average_precision: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """How good a model is on images that it has not seen; figures 0..1.
+
+    Attributes:
+        tags: in the order of the model.
+        images: evaluated ones.
+        precision, recall: over all tags, at the threshold, as `metrics` and `detection_metrics` define them.
+        average_precision: the mean of those of the tags that any image has.
+        accuracy: share of images whose most probable tag is right; None where images may have several tags.
+        calibration_error: how far probabilities are from the truth, see `calibration_error`; of a classifier
+            with one tag an image the probability of the most probable tag, else all of them.
+        threshold: of probability, from which a tag counts as predicted.
+        overlap_threshold: intersection over union from which a box counts as found; None for classifiers.
+        confusion: counts by what is there (row) and what is predicted (column), each in the order of `tags`
+            and then nothing. Of classifiers with one tag an image, images; the last column has those for
+            which no tag reaches the threshold. Of detectors, objects and boxes; the last column has objects
+            that were not found, the last row boxes on nothing. None for classifiers with several tags.
+        skipped: images that could not be read or decoded.
+    """
+
+    tags: tuple[TagReport, ...]
+    images: int
+    precision: float
+    recall: float
+    average_precision: float
+    accuracy: float | None
+    calibration_error: float
+    threshold: float
+    overlap_threshold: float | None
+    confusion: tuple[tuple[int, ...], ...] | None
+    skipped: tuple[str, ...] = ()
+
+
+def classifier_report(
+    evaluation: Evaluation,
+    tags: Sequence[str],
+    *,
+    multilabel: bool,
+    threshold: float,
+    skipped: Sequence[str] = (),
+) -> Report:
+    """Of predictions by a classifier."""
+    scores_NT, targets_NT = evaluation.probabilities_NT, evaluation.targets_NT
+    best_N, right_N = scores_NT.argmax(axis=1), scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
+    confusion = None
+    if not multilabel:
+        shown_N = scores_NT.max(axis=1) >= threshold
+        columns = [int(best) if shown else len(tags) for best, shown in zip(best_N, shown_N, strict=True)]
+        confusion = _counted(targets_NT.argmax(axis=1).tolist(), columns, len(tags) + 1)
+    figures = evaluation.performance(threshold)
+    return Report(
+        tags=_tag_reports(figures, tags, targets_NT.sum(axis=0).tolist(), None),
+        precision=figures.precision,
+        recall=figures.recall,
+        average_precision=figures.average_precision,
+        images=evaluation.count,
+        accuracy=None if multilabel else float(right_N.mean()),
+        calibration_error=calibration_error(scores_NT.ravel(), targets_NT.ravel())
+        if multilabel
+        else calibration_error(scores_NT.max(axis=1), right_N),
+        threshold=threshold,
+        overlap_threshold=None,
+        confusion=confusion,
+        skipped=tuple(skipped),
+    )
+
+
+def detector_report(
+    evaluation: DetectionEvaluation,
+    tags: Sequence[str],
+    *,
+    threshold: float,
+    overlap_threshold: float,
+    skipped: Sequence[str] = (),
+) -> Report:
+    """Of boxes found by a detector."""
+    truths = evaluation.truths
+    images = [len(set(truths.images[truths.tags == tag].tolist())) for tag in range(len(tags))]
+    objects = [int((truths.tags == tag).sum()) for tag in range(len(tags))]
+    figures = evaluation.performance(threshold, overlap_threshold)
+    return Report(
+        tags=_tag_reports(figures, tags, images, objects),
+        precision=figures.precision,
+        recall=figures.recall,
+        average_precision=figures.average_precision,
+        images=evaluation.count,
+        accuracy=None,
+        calibration_error=calibration_error(
+            evaluation.probabilities, evaluation.hits(_OVERLAP_OF_RIGHT_ONES)
+        ),
+        threshold=threshold,
+        overlap_threshold=overlap_threshold,
+        confusion=_confusion_of_boxes(evaluation, len(tags), threshold, overlap_threshold),
+        skipped=tuple(skipped),
+    )
+
+
+def calibration_error(probabilities_P: NDArray[numpy.floating], hits_P: NDArray[numpy.bool_]) -> float:
+    """Expected calibration error: the mean distance between probability and share of hits, over ten equal
+    intervals of probability, weighted by their predictions (Naeini, Cooper and Hauskrecht, 2015)."""
+    intervals_P = (probabilities_P * _INTERVALS).astype(int).clip(0, _INTERVALS - 1)
+    distances = [
+        abs(float(probabilities_P[inside_P].mean()) - float(hits_P[inside_P].mean())) * float(inside_P.mean())
+        for inside_P in (intervals_P == interval for interval in range(_INTERVALS))
+        if inside_P.any()
+    ]
+    return float(sum(distances))
+
+
+def _tag_reports(
+    figures: PerformanceFigures, tags: Sequence[str], images: Sequence[int], objects: Sequence[int] | None
+) -> tuple[TagReport, ...]:
+    return tuple(
+        TagReport(
+            tag=tags[each.tag_index],
+            images=int(images[each.tag_index]),
+            objects=None if objects is None else objects[each.tag_index],
+            precision=each.precision,
+            recall=each.recall,
+            average_precision=each.average_precision,
+        )
+        for each in figures.per_tag
+    )
+
+
+def _confusion_of_boxes(
+    evaluation: DetectionEvaluation, tag_count: int, threshold: float, overlap_threshold: float
+) -> tuple[tuple[int, ...], ...]:
+    """Boxes first find objects of their tag, as for the figures; what is left is paired whatever its tag."""
+    import numpy
+
+    there, said = [], []
+    truths, detections = evaluation.truths, evaluation.detections
+    shown = evaluation.probabilities >= threshold
+    for image in range(evaluation.count):
+        objects = numpy.flatnonzero(truths.images == image)
+        boxes = numpy.flatnonzero((detections.images == image) & shown)
+        boxes = boxes[numpy.argsort(-evaluation.probabilities[boxes], kind="stable")]
+        overlap = overlaps(edges(detections.places[boxes]), edges(truths.places[objects]))
+        same = detections.tags[boxes][:, None] == truths.tags[objects][None, :]
+        found = numpy.full(len(boxes), -1)
+        for allowed in (same, ~same):
+            for row in numpy.flatnonzero(found < 0):
+                of_box = numpy.where(allowed[row], overlap[row], -1)
+                if len(of_box) and of_box.max() >= overlap_threshold:
+                    found[row] = of_box.argmax()
+                    # Below any threshold: this object is taken.
+                    overlap[:, found[row]] = -1
+        there += [int(truths.tags[objects[each]]) if each >= 0 else tag_count for each in found]
+        said += detections.tags[boxes].tolist()
+        missed = numpy.delete(objects, found[found >= 0])
+        there += truths.tags[missed].tolist()
+        said += [tag_count] * len(missed)
+    return _counted(there, said, tag_count + 1)
+
+
+def _counted(there: Sequence[int], said: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:
+    counts = [[0] * size for _ in range(size)]
+    for row, column in zip(there, said, strict=True):
+        counts[row][column] += 1
+    return tuple(tuple(row) for row in counts)

@@ -1,0 +1,394 @@
+"""The table of quality: every set, quick and advanced training, and plain baselines beside them.
+
+    python models/measure_all.py FOLDER [--sets NAME ...] [--quick-only] [--out FILE]
+
+FOLDER holds sets in folders: any layout that `emulator.vision.read_dataset` knows; or folders of pictures, of
+which those with boxes are described by a file `regions.json` (see `measuring.py`), and the others make up a
+classification set. What comes divided into "train" and "test" is; any other set is divided in four ways, so
+that each picture is tested once, and figures are means over the four. Sets of boxes are also classified: a
+picture has the tags of what can be seen in it.
+
+Methods of classification:
+
+* quick, advanced: the trainings of the domain General; advanced has 5 minutes for 500 images;
+* logistic-regression: scikit-learn's, C = 1, on the features of the same network from the same views;
+* fine-tuning: torchvision's reference recipe (`reference_finetuning.py`), with the time of advanced training.
+
+Of detection: quick, and advanced with 3 s an image, at least 2 minutes.
+
+Every cell, a set and a method, is measured in a process of its own. Times are counted in processor seconds,
+two for each second of a budget. A cell that has been measured is kept in a JSON file beside the table, so
+that the table can be filled little by little: `--only SET:METHOD` measures one cell again, whatever is kept,
+`--render` measures nothing, and `--budget-scale 0.02` shows with tiny budgets that everything works.
+`--shrink 32` adds, for each set of tags, the same photographs in that size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+from measuring import (
+    REGIONS_FILE,
+    SECONDS_AN_IMAGE,
+    Chosen,
+    accuracy,
+    calibration_error,
+    mean_average_precision,
+    processor_clock,
+    read_regions,
+    shrunk,
+)
+from quality_table import METHODS, rendered
+
+from emulator import vision
+from emulator.vision.classifier import warm_up
+from emulator.vision.datasets import content, stored
+from emulator.vision.detection_metrics import DetectionEvaluation
+from emulator.vision.metrics import Evaluation
+
+WAYS = 4
+OVERLAP = 0.5
+SECONDS_AN_IMAGE_WITH_BOXES, LEAST_SECONDS_WITH_BOXES = 3.0, 120.0
+SLOW = ("fine-tuning", "advanced")
+BY_PRESENCE = " by presence"
+
+
+@dataclass(frozen=True)
+class Division:
+    """What is learned from and what is tested."""
+
+    learned: vision.Dataset
+    tested: vision.Dataset
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one division.
+
+    Attributes:
+        figure: accuracy of tests, or mean average precision.
+        own: the same as the training itself says it, by cross-validation; None for baselines.
+        seconds, processor_seconds: of the training, by the clock and of this process.
+        note: what was chosen, or how far it came.
+    """
+
+    figure: float
+    own: float | None
+    calibration_error: float
+    seconds: float
+    processor_seconds: float
+    note: str = ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sets", nargs="*", metavar="NAME")
+    parser.add_argument("--quick-only", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("--only", metavar="SET:METHOD", help="one cell, in this process")
+    parser.add_argument("--render", action="store_true", help="only write the table of what is kept")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("quality.md"))
+    parser.add_argument("--kept", type=Path, help="the JSON file; else beside --out")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shrink", type=int, metavar="SIDE")
+    parser.add_argument("--budget-scale", type=float, default=1.0)
+    arguments = parser.parse_args()
+    kept = Kept(arguments.kept or arguments.out.with_suffix(".json"))
+    if arguments.only:
+        name, _, method = arguments.only.rpartition(":")
+        sets = dict(sets_in(arguments.folder, arguments.shrink))
+        if name not in sets or method not in METHODS[sets[name]().detection]:
+            print(f"there is no cell {arguments.only!r}; sets: {', '.join(sets)}", file=sys.stderr)
+            return 1
+        kept.put(arguments.only, cell(sets[name](), name, method, arguments.seed, arguments.budget_scale))
+    elif not arguments.render:
+        for name, read in sets_in(arguments.folder, arguments.shrink):
+            if arguments.sets and name not in arguments.sets:
+                continue
+            for method in METHODS[read().detection]:
+                wanted = f"{name}:{method}"
+                if arguments.quick_only and method in SLOW:
+                    continue
+                if kept.has(wanted, arguments.seed, arguments.budget_scale):
+                    continue
+                measure_elsewhere(wanted, kept.path, arguments)
+    if not kept.cells():
+        print(f"{arguments.folder} has no set that can be measured", file=sys.stderr)
+        return 1
+    arguments.out.write_text(rendered(kept.cells()), encoding="utf-8")
+    return 0
+
+
+class Kept:
+    """Cells that have been measured, in a file that is either the old or the new one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        if not self.path.exists():
+            return {}
+        cells: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
+        return cells
+
+    def has(self, name: str, seed: int, budget_scale: float) -> bool:
+        known = self.cells().get(name)
+        return known is not None and (known["seed"], known["budget_scale"]) == (seed, budget_scale)
+
+    def put(self, name: str, measured: dict[str, Any]) -> None:
+        cells = dict(sorted({**self.cells(), name: measured}.items()))
+        unfinished = self.path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(self.path)
+
+
+def measure_elsewhere(wanted: str, kept: Path, arguments: argparse.Namespace) -> None:
+    """A cell in a process of its own: what another one has loaded or warmed does not count."""
+    print(wanted, file=sys.stderr, flush=True)
+    command = [sys.executable, __file__, str(arguments.folder), "--only", wanted, "--out", str(arguments.out)]
+    command += ["--kept", str(kept), "--seed", str(arguments.seed)]
+    command += ["--budget-scale", str(arguments.budget_scale)]
+    command += ["--shrink", str(arguments.shrink)] if arguments.shrink else []
+    if subprocess.run(command).returncode:
+        print(f"{wanted} could not be measured", file=sys.stderr, flush=True)
+
+
+# --- sets ---------------------------------------------------------------------------------------------------
+
+
+def sets_in(folder: Path, shrink: int | None) -> Iterator[tuple[str, Callable[[], vision.Dataset]]]:
+    """Names of sets, and how to read them."""
+    for each in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if (each / REGIONS_FILE).is_file():
+            boxes = read_regions(each)
+            yield f"{each.name} detection", lambda boxes=boxes: boxes
+            yield f"{each.name} classification", lambda each=each, boxes=boxes: without_tags(each, boxes.tags)
+            continue
+        try:
+            dataset = vision.read_dataset(each)
+        except ValueError as error:
+            print(f"{each.name}: {error}", file=sys.stderr)
+            continue
+        yield each.name, lambda dataset=dataset: dataset
+        if dataset.detection:
+            yield each.name + BY_PRESENCE, lambda dataset=dataset: dataset.by_presence()
+        elif shrink:
+            yield f"{each.name} at {shrink} pixels", lambda dataset=dataset: in_size(dataset, shrink)
+
+
+def without_tags(folder: Path, tags: tuple[str, ...]) -> vision.Dataset:
+    """The folders of pictures that have no boxes. One in which there are pictures to try out is none."""
+    read = vision.read_folders(folder)
+    return vision.Dataset.of(
+        sample for sample in read.samples if sample.tags[0] not in tags and sample.tags[0].lower() != "test"
+    )
+
+
+def in_size(dataset: vision.Dataset, side: int) -> vision.Dataset:
+    """The same photographs, as squares of so many pixels."""
+    samples = tuple(
+        replace(sample, picture=shrunk(content(sample.picture), side)) for sample in dataset.samples
+    )
+    return replace(dataset, samples=samples)
+
+
+def divisions(dataset: vision.Dataset) -> list[Division]:
+    if {"train", "test"} <= dataset.splits:
+        return [Division(dataset.part("train"), dataset.part("test"))]
+    ways = []
+    for way in range(WAYS):
+        tested = tuple(sample for number, sample in enumerate(dataset.samples) if number % WAYS == way)
+        learned = tuple(sample for number, sample in enumerate(dataset.samples) if number % WAYS != way)
+        ways.append(Division(replace(dataset, samples=learned), replace(dataset, samples=tested)))
+    return ways
+
+
+# --- a cell -------------------------------------------------------------------------------------------------
+
+
+def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scale: float) -> dict[str, Any]:
+    """All that is kept of a cell: means over the divisions, and what they are means of."""
+    parts = divisions(dataset)
+    Chosen.listen()
+    if not dataset.detection:
+        warm_up()
+    measured = []
+    for part in parts:
+        with tempfile.TemporaryDirectory() as scratch:
+            one = by_method(method)(part, method, seed, budget_scale, Path(scratch))
+        print(f"  {name}, {method}: {asdict(one)}", file=sys.stderr, flush=True)
+        measured.append(one)
+    owns = [one.own for one in measured if one.own is not None]
+    return {
+        "detection": dataset.detection,
+        "kind": "AP50" if dataset.detection else "mAP" if dataset.multilabel else "accuracy",
+        "tags": len(dataset.tags),
+        "images": len(parts[0].learned.samples),
+        "tested": sum(len(part.tested.samples) for part in parts),
+        "divisions": len(parts),
+        "figure": float(numpy.mean([one.figure for one in measured])),
+        "own": float(numpy.mean(owns)) if owns else None,
+        "calibration_error": float(numpy.mean([one.calibration_error for one in measured])),
+        "seconds": float(numpy.mean([one.seconds for one in measured])),
+        "processor_seconds": float(numpy.mean([one.processor_seconds for one in measured])),
+        "note": "; ".join(dict.fromkeys(one.note for one in measured if one.note)),
+        "seed": seed,
+        "budget_scale": budget_scale,
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+    }
+
+
+Method = Callable[[Division, str, int, float, Path], Measured]
+
+
+def by_method(method: str) -> Method:
+    return {"logistic-regression": logistic_regression, "fine-tuning": fine_tuning}.get(method, own_training)
+
+
+def budget_of(part: Division, budget_scale: float) -> float:
+    count = len(part.learned.samples)
+    if part.learned.detection:
+        return budget_scale * max(LEAST_SECONDS_WITH_BOXES, SECONDS_AN_IMAGE_WITH_BOXES * count)
+    return budget_scale * SECONDS_AN_IMAGE * count
+
+
+def own_training(part: Division, method: str, seed: int, budget_scale: float, scratch: Path) -> Measured:
+    Chosen.name_of_last = ""
+    started, worked = time.perf_counter(), time.process_time()
+    trained = vision.train(
+        part.learned,
+        scratch,
+        seed=seed,
+        budget=budget_of(part, budget_scale) if method == "advanced" else None,
+        clock=processor_clock,
+    )
+    seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
+    report = vision.evaluate(trained, part.tested, overlap_threshold=OVERLAP)
+    return Measured(
+        figure=report.average_precision if report.accuracy is None else report.accuracy,
+        own=own_figure(trained, part.learned),
+        calibration_error=report.calibration_error,
+        seconds=seconds,
+        processor_seconds=processor_seconds,
+        note=Chosen.name_of_last,
+    )
+
+
+def own_figure(trained: vision.Trained, learned: vision.Dataset) -> float:
+    path = trained.path.with_name("evaluation.npz")
+    if learned.detection:
+        return DetectionEvaluation.load(path).performance(overlap_threshold=OVERLAP).average_precision
+    own = Evaluation.load(path)
+    return figure_of(learned)(own.probabilities_NT, own.targets_NT)
+
+
+def figure_of(dataset: vision.Dataset) -> Callable[[numpy.ndarray, numpy.ndarray], float]:
+    return mean_average_precision if dataset.multilabel else accuracy
+
+
+def logistic_regression(
+    part: Division, method: str, seed: int, budget_scale: float, scratch: Path
+) -> Measured:
+    """On the features and views of quick training."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    started, worked = time.perf_counter(), time.process_time()
+    features_RD, targets_RT = features_and_targets(part.learned, scratch, mirror=True)
+    regression: Any = LogisticRegression(C=1.0, max_iter=2000)
+    if part.learned.multilabel:
+        regression = OneVsRestClassifier(regression)
+        regression.fit(features_RD, targets_RT)
+    else:
+        regression.fit(features_RD, targets_RT.argmax(axis=1))
+    seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
+    tested_ND, targets_NT = features_and_targets(part.tested, scratch, mirror=False)
+    scores_NT = numpy.asarray(regression.predict_proba(tested_ND))
+    return judged(scores_NT, targets_NT, part, seconds, processor_seconds)
+
+
+def features_and_targets(
+    dataset: vision.Dataset, scratch: Path, *, mirror: bool
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Features as trainings have them, a row for each view of each image, and the tags of each row."""
+    from emulator.vision.classifier import distinct_images, targets_of
+    from emulator.vision.cross_validation import TrainingSet
+    from emulator.vision.features import compute_features
+    from emulator.vision.recipes import QUICK
+
+    with stored(dataset) as files:
+        images = distinct_images(files.dataset)
+        features = compute_features(
+            images,
+            backbone=QUICK.backbone,
+            resolution=QUICK.resolution,
+            mirror=mirror and len(images) <= QUICK.mirror_up_to,
+            cache_folder=scratch / "features",
+            progress=lambda share: None,
+        )
+        targets_NT = targets_of(files.dataset, images)
+        chosen = TrainingSet.of(
+            features,
+            [image.key for image in images],
+            targets_NT,
+            multilabel=dataset.multilabel,
+            inverse_regularisation=1.0,
+        )
+    return chosen.features_RD, numpy.tile(targets_NT, (len(chosen.features_RD) // len(images), 1))
+
+
+def fine_tuning(
+    part: Division,
+    method: str,
+    seed: int,
+    budget_scale: float,
+    scratch: Path,
+    *,
+    clock: Callable[[], float] = processor_clock,
+) -> Measured:
+    from reference_finetuning import fine_tuned
+
+    started, worked = time.perf_counter(), time.process_time()
+    tuned = fine_tuned(
+        part.learned,
+        part.tested,
+        budget_seconds=budget_of(part, budget_scale),
+        seed=seed,
+        clock=processor_clock,
+    )
+    seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
+    targets_NT = numpy.array(
+        [[tag in each.tags for tag in part.learned.tags] for each in part.tested.samples]
+    )
+    result = judged(tuned.scores_NT, targets_NT, part, seconds, processor_seconds)
+    return replace(result, note=f"{tuned.epochs:.0f} epochs")
+
+
+def judged(
+    scores_NT: numpy.ndarray,
+    targets_NT: numpy.ndarray,
+    part: Division,
+    seconds: float,
+    processor_seconds: float,
+) -> Measured:
+    truth_NT = targets_NT > 0
+    error = calibration_error(scores_NT, truth_NT, part.learned.multilabel)
+    return Measured(figure_of(part.learned)(scores_NT, truth_NT), None, error, seconds, processor_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The page of `measure_all.py`, from the cells that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+from measuring import row
+
+# By whether objects are detected.
+METHODS = {False: ("logistic-regression", "quick", "fine-tuning", "advanced"), True: ("quick", "advanced")}
+
+
+def rendered(cells: dict[str, dict[str, Any]]) -> str:
+    """The page."""
+    by_set: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, kept in cells.items():
+        set_name, _, method = name.rpartition(":")
+        by_set.setdefault(set_name, {})[method] = kept
+    machines = sorted({kept["machine"] for kept in cells.values()})
+    scales = sorted({kept["budget_scale"] for kept in cells.values()})
+    lines = [
+        "# How good trainings are",
+        "",
+        "Made by `python models/measure_all.py FOLDER`, whose first lines say how sets are divided and what",
+        "the methods are; [defaults.md](defaults.md) says what was chosen by such figures. Every model was",
+        "tested on images that it had not seen. With less than a hundred of them, one is a point or more.",
+        "",
+        f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two for each second."
+        + ("" if scales == [1.0] else f" Shares of the usual budgets: {', '.join(map(str, scales))}."),
+    ]
+    for detection, title in ((False, "Classification"), (True, "Object detection")):
+        chosen = {
+            name: kept for name, kept in by_set.items() if next(iter(kept.values()))["detection"] is detection
+        }
+        if chosen:
+            lines += ["", f"## {title}", "", *tables(chosen, METHODS[detection])]
+    return "\n".join(lines) + "\n"
+
+
+def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...]) -> Iterator[str]:
+    named = [method.replace("-", " ") for method in methods]
+    yield row(("set", "tags", "images", "tested", "", *named, "mistakes gone", "own"))
+    yield row(("---",) * (len(methods) + 7))
+    gone = []
+    for name, kept in sorted(by_set.items()):
+        some = next(iter(kept.values()))
+        share = mistakes_gone(kept)
+        gone += [] if share is None else [share]
+        counts = (some["tags"], some["images"], some["tested"], some["kind"])
+        figures = (shown(kept, method, "figure") for method in methods)
+        own = " / ".join(shown(kept, method, "own") for method in ("quick", "advanced"))
+        yield row((name, *counts, *figures, "-" if share is None else f"{share:.0%}", own))
+    yield ""
+    yield (
+        "`mistakes gone`: of what quick training gets wrong, the share that advanced training does not; "
+        + (
+            f"{numpy.mean(gone):.0%} on average over the sets where quick training makes any. "
+            if gone
+            else "none was measured. "
+        )
+        + "`own`: what quick and advanced training say about themselves, by cross-validation."
+    )
+    yield ""
+    yield "Calibration errors:"
+    yield ""
+    yield row(("set", *named))
+    yield row(("---",) * (len(methods) + 1))
+    for name, kept in sorted(by_set.items()):
+        yield row((name, *(shown(kept, method, "calibration_error") for method in methods)))
+    yield ""
+    yield "Seconds of the training, by the clock / of the processors, and what was chosen or how far it came:"
+    yield ""
+    yield row(("set", *named, "advanced training chose"))
+    yield row(("---",) * (len(methods) + 2))
+    for name, kept in sorted(by_set.items()):
+        yield row(
+            (
+                name,
+                *(times(kept, method) for method in methods),
+                kept.get("advanced", {}).get("note", "-") or "-",
+            )
+        )
+
+
+def shown(kept: dict[str, dict[str, Any]], method: str, what: str) -> str:
+    value = kept.get(method, {}).get(what)
+    return "-" if value is None else f"{value:.3f}"
+
+
+def times(kept: dict[str, dict[str, Any]], method: str) -> str:
+    if method not in kept:
+        return "-"
+    one = kept[method]
+    text = f"{one['seconds']:.1f} / {one['processor_seconds']:.1f}"
+    return f"{text} ({one['note']})" if method == "fine-tuning" and one["note"] else text
+
+
+def mistakes_gone(kept: dict[str, dict[str, Any]]) -> float | None:
+    if not {"quick", "advanced"} <= kept.keys():
+        return None
+    before, after = kept["quick"]["figure"], kept["advanced"]["figure"]
+    return (after - before) / (1 - before) if before < 1 else None

@@ -1,0 +1,158 @@
+"""A plain baseline: fine-tuning as torchvision's reference training of classifiers does it by default.
+
+From the same EfficientNet-Lite0: stochastic gradient descent with momentum 0.9, weight decay 1e-4 and a rate
+of 0.1 for a batch of 256 (here 32, so 0.0125), a tenth of it after each third of the time; random crops of 8%
+to 100% of a picture, resized to 224 x 224, and mirrored ones; cross-entropy. Tested on the centre, 224 of 256
+pixels. At most 90 epochs, or as many as there is time for. What differs: batch norms are folded into the
+convolutions, as everywhere in this program, and sets with several tags an image have a sigmoid for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy
+import torch
+from PIL import Image
+
+from emulator.vision.base_weights import backbone_network
+from emulator.vision.datasets import Dataset, Sample, content
+from emulator.vision.features import processor_count
+from emulator.vision.head import probabilities
+from emulator.vision.images import ImageRejected, open_rgb
+from emulator.vision.torch_network import fast_bfloat16, run_operations
+
+BACKBONE, SIDE, RESIZED = "efficientnet-lite0", 224, 256
+BATCH, RATE_OF_256, MOMENTUM, WEIGHT_DECAY = 32, 0.1, 0.9, 1e-4
+MOST_EPOCHS = 90
+AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Scores of the tested pictures, (N, T), and how many epochs there was time for."""
+
+    scores_NT: numpy.ndarray  # noqa: N815 - the suffix names the axes
+    epochs: float
+
+
+def fine_tuned(
+    learned: Dataset, tested: Dataset, *, budget_seconds: float, seed: int, clock: Callable[[], float]
+) -> Tuned:
+    """Train on one set, and predict another one."""
+    started = clock()
+    pictures = [(sample, picture) for sample in learned.samples if (picture := decoded(sample)) is not None]
+    targets = torch.tensor([[float(tag in each.tags) for tag in learned.tags] for each, _ in pictures])
+    random = numpy.random.default_rng(seed)
+    torch.manual_seed(seed)
+    network = Network(len(learned.tags))
+    batch = min(BATCH, len(pictures))
+    rate = RATE_OF_256 * batch / 256
+    optimiser = torch.optim.SGD(network.parameters, lr=rate, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    steps = MOST_EPOCHS * max(1, len(pictures) // batch)
+    order: list[int] = []
+    done = 0
+    with ThreadPoolExecutor(processor_count()) as pool:
+        while done < steps:
+            used = max(done / steps, (clock() - started) / max(budget_seconds, 1e-9))
+            if used >= 1:
+                break
+            if len(order) < batch:
+                order = random.permutation(len(pictures)).tolist()
+            chosen, order = order[:batch], order[batch:]
+            crops = [random_crop(pictures[each][1].size, random) for each in chosen]
+            views = list(
+                pool.map(view, [pictures[each][1] for each in chosen], crops, random.random(batch) < 0.5)
+            )
+            logits = network.logits(numpy.stack(views))
+            loss = loss_of(logits, targets[chosen], learned.multilabel)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * 0.1 ** math.floor(3 * used)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            done += 1
+    return Tuned(predicted(network, tested.samples, learned.multilabel), done * batch / len(pictures))
+
+
+class Network:
+    """The pretrained network with a new linear layer."""
+
+    def __init__(self, tag_count: int) -> None:
+        backbone = backbone_network(BACKBONE, SIDE)
+        self._operations, self._features = backbone.operations, backbone.operations[-1].output
+        self._weights = {
+            name: torch.from_numpy(numpy.array(weight, numpy.float32)).requires_grad_()
+            for name, weight in backbone.weights.items()
+        }
+        (width,) = backbone.outputs[self._features]
+        self._head = torch.nn.Linear(width, tag_count)
+        self.parameters = [*self._weights.values(), *self._head.parameters()]
+
+    def logits(self, pictures: numpy.ndarray) -> torch.Tensor:
+        """Scores (N, T) before softmax, of pictures (N, side, side, 3), uint8."""
+        tensors = {"image": torch.from_numpy(pictures)}
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+            run_operations(self._operations, self._weights, tensors)
+        return self._head(tensors[self._features].float())
+
+
+def loss_of(logits: torch.Tensor, targets: torch.Tensor, multilabel: bool) -> torch.Tensor:
+    if multilabel:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def predicted(network: Network, samples: Sequence[Sample], multilabel: bool) -> numpy.ndarray:
+    """Probabilities (N, T); the same for all tags where the network has become unusable."""
+    views = []
+    for sample in samples:
+        picture = decoded(sample)
+        assert picture is not None
+        left, top = ((side - SIDE) // 2 for side in picture.size)
+        views.append(numpy.asarray(picture.crop((left, top, left + SIDE, top + SIDE))))
+    with torch.no_grad():
+        logits = torch.cat(
+            [
+                network.logits(numpy.stack(views[first : first + BATCH]))
+                for first in range(0, len(views), BATCH)
+            ]
+        )
+    return probabilities(numpy.nan_to_num(logits.double().numpy()), multilabel=multilabel)
+
+
+def decoded(sample: Sample) -> Image.Image | None:
+    """The picture, its shorter side 256 pixels; None if it cannot be read."""
+    with suppress(ImageRejected):
+        picture = open_rgb(content(sample.picture), target=RESIZED)
+        scale = RESIZED / min(picture.size)
+        size = tuple(max(RESIZED, round(side * scale)) for side in picture.size)
+        return picture.resize(size, Image.Resampling.BILINEAR)
+    return None
+
+
+def random_crop(size: tuple[int, int], random: numpy.random.Generator) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a part of random area and aspect; in the end, the largest one."""
+    width, height = size
+    for _ in range(10):
+        area = width * height * random.uniform(*AREA)
+        aspect = math.exp(random.uniform(*(math.log(limit) for limit in ASPECT)))
+        wide, high = math.sqrt(area * aspect), math.sqrt(area / aspect)
+        if wide <= width and high <= height:
+            left, top = random.uniform(0, width - wide), random.uniform(0, height - high)
+            return left, top, left + wide, top + high
+    side = min(size)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def view(
+    picture: Image.Image, crop: tuple[float, float, float, float], mirrored: numpy.bool_
+) -> numpy.ndarray:
+    part = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=crop)
+    pixels = numpy.asarray(part)
+    return pixels[:, ::-1] if mirrored else pixels

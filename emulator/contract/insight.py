@@ -129,6 +129,7 @@ class NearDuplicatePair:
 @shape
 class NearDuplicateGroup:
     similarity: float
+    image_count: int
     contradictory_tags: bool
     across_folds: bool
     images: list[NearDuplicate]

@@ -25,3 +25,4 @@ def reset(context: Context) -> None:
     context.scores.clear()
     context.models.clear()
     context.evaluations.clear()
+    context.near_duplicates.clear()

@@ -121,9 +121,7 @@ def test_photographs(tmp_path: Path) -> None:
     """Of real photographs of ten kinds of clothes, no two are alike, and copies of them are found."""
     folder = DATA / "clothing"
     if not folder.is_dir():
-        pytest.skip(
-            "the photographs are not in ../shared/data/clothing (labels.jsonl and the files it names)"
-        )
+        pytest.skip("the photographs are not in ../shared/data/clothing (labels.jsonl, images)")
     lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()[::6]
     files = [folder / json.loads(line)["file"] for line in lines]
     pictures = [PictureFile(str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]

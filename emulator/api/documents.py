@@ -1,4 +1,4 @@
-"""The contract, served: OpenAPI documents of every version. And pages: of these, and of what models get wrong.
+"""OpenAPI documents of every version, and two pages: of these, and of what models get wrong.
 
 The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all``) and shipped compressed.
 A page is one file without any reference to elsewhere, so that it works where there is no network. It holds no

@@ -1,8 +1,8 @@
 """What a model gets wrong, for 10,000 images over 1,000; and the search for near-duplicates among 10,000.
 
-Evaluations are made up: of detectors with ten tags, four objects and eight boxes an image, of classifiers with
-fifty tags. Pictures are soft clouds of colour, one in ten of which is a copy of another, encoded anew. Times are those of
-processors, all threads together, so that other programs on the machine do not count.
+Evaluations are made up: of detectors with ten tags, four objects and eight boxes an image, of classifiers
+with fifty tags. Pictures are soft clouds of colour, one in ten of which is a copy of another, encoded anew.
+Times are those of processors, all threads together, so that other programs on the machine do not count.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import pytest
 
 from emulator.core.insight import OUTCOMES
 from emulator.core.tags import guid_order
+from tests.core.importing import imported
 from tests.detection import detection_project, marked_images, region, upload
 from tests.exported_models import classifier_zip
 from tests.harness import NOWHERE, PREDICTION_KEY, Service, expect, pictures, refusal
@@ -268,6 +269,21 @@ def test_the_images_can_be_looked_at(detected: Insight) -> None:
         path = image[name].removeprefix("http://emulator.test")
         assert detected.service.request("GET", path, key=None).status_code == 200
     assert image["regions"][0]["tagName"] == "here"
+
+
+def test_a_copy_of_the_project_has_images_of_its_own(classified: Insight) -> None:
+    service = classified.service
+    copy = imported(service, service.get(f"{classified.project}/export")["token"])
+    (iteration,) = service.get(f"{copy}/iterations")
+    tags = {tag["name"]: tag["id"] for tag in service.get(f"{copy}/tags")}
+    ours = {"tagId": classified.tags["red"], "outcome": "TruePositive"}
+    theirs = {"tagId": tags["red"], "outcome": "TruePositive"}
+    before = classified.images(**ours)
+    path = f"/_emulator{copy}/iterations/{iteration['id']}/confusionMatrix/images"
+    found = expect(service.request("GET", path, params=theirs))
+    assert len(found) == len(before) > 0
+    assert {image["id"] for image in found}.isdisjoint(image["id"] for image in before)
+    assert classified.images(**ours) == before
 
 
 # --- curves -------------------------------------------------------------------------------------------------

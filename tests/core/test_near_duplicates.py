@@ -9,7 +9,17 @@ import pytest
 from PIL import Image, ImageOps
 
 from emulator.jobs.worker import WorkerDied
-from tests.harness import NOWHERE, PREDICTION_KEY, Service, expect, pictures, refusal
+from tests.harness import (
+    NOWHERE,
+    PREDICTION_KEY,
+    Service,
+    expect,
+    files_body,
+    pictures,
+    refusal,
+    wait_until,
+)
+from tests.live_server import LiveServer
 
 
 def photograph(seed: int, side: int = 160) -> Image.Image:
@@ -212,6 +222,23 @@ def test_a_search_that_fails_is_begun_anew(service: Service, project: str) -> No
     assert refused[:2] == (503, "ErrorFeaturizationServiceUnavailable")
     assert "It died." in refused[2]
     assert found(service, project)["imageCount"] == 2
+
+
+def test_by_the_process_that_does_it(live: LiveServer) -> None:
+    project = expect(live.client.post("/projects", params={"name": "live"}))["id"]
+    image = photograph(1)
+    body = files_body([encoded(image), encoded(photograph(2)), encoded(image, 50)])
+    items = expect(live.client.post(f"/projects/{project}/images/files", json=body))["images"]
+    first, _, copy = (item["image"]["id"] for item in items)
+
+    def completed() -> dict[str, Any] | None:
+        response = live.client.get(f"{live.endpoint}/_emulator/projects/{project}/nearDuplicates")
+        answer: dict[str, Any] = response.json()
+        return answer if expect(response, response.status_code)["status"] == "Completed" else None
+
+    assert ids_of(wait_until(completed, "the search")) == [{first, copy}]
+    assert live.terminate() == 0
+    assert "Traceback" not in live.log()
 
 
 def test_what_is_refused(service: Service, project: str) -> None:

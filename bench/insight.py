@@ -33,7 +33,7 @@ PICTURES = int(os.environ.get("BENCH_INSIGHT_PICTURES", "10000"))
 TIMES = 5
 _COPIED = 10
 _SEARCH = """
-import json, os, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from emulator.vision.near_duplicates import PictureFile, find_near_duplicates
 files = [PictureFile(*row) for row in json.load(open(sys.argv[1]))]
@@ -41,7 +41,12 @@ for _ in range(2):
     before = time.process_time()
     pairs = find_near_duplicates(files, Path(sys.argv[2]), lambda share, text: None)
     print(json.dumps([time.process_time() - before, sum(pair[2] >= 0.8 for pair in pairs)]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+try:
+    import resource
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(most // (1024 * 1024 if sys.platform == "darwin" else 1024))
+except ImportError:  # Windows
+    print(0)
 """
 
 

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "lists": "listing and counting in a project of 100,000 images, over one of 1,000",
     "soak": "64 clients for two minutes, and whether everything is as they were told",
     "management": "the small requests, beside Azurite; reset",
+    "insight": "what a model gets wrong, for 10,000 images over 1,000; near-duplicates among 10,000",
     "serving": "one exported model served alone, over a bare loop",
     "training_memory": "the worker's memory in trainings of 10,000 images",
 }

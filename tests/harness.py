@@ -185,7 +185,8 @@ class FakeExporter(FakeWorker):
     """Stands for the process that writes exports: writes by `tests.standin`, or as a test wants it."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        assert fn.__name__ == "write_export"
+        if fn.__name__ != "write_export":
+            return self._run(Future(), fn, *args, **kwargs)
         self.jobs.append({"order": args[0], "output": args[1], "on_progress": on_progress})
         future: Future[Any] = Future()
         if self.held:

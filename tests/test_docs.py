@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from emulator.serving.settings import ServingSettings
@@ -21,10 +23,13 @@ from emulator.settings import (
     Settings,
     options,
 )
+from tests.harness import files_body, pictures, wait_until
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(<!-- runnable(?:: [^\n]*)? -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Of blocks that want $PROJECT, $ITERATION and $TAG.
+OF_A_TRAINED_PROJECT = "<!-- runnable: of a project that is trained -->"
 PATIENCE_SECONDS = 120
 
 
@@ -34,11 +39,15 @@ class Block:
     language: str
     text: str
     runnable: bool
+    wants_a_project: bool = False
 
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [Block(page.name, match[2], match[3], bool(match[1])) for match in BLOCK.finditer(text)]
+    return [
+        Block(page.name, match[2], match[3], bool(match[1]), OF_A_TRAINED_PROJECT in (match[1] or ""))
+        for match in BLOCK.finditer(text)
+    ]
 
 
 # The page of the library needs no server, but photographs.
@@ -165,6 +174,29 @@ def environment(
     process.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def of_a_project(environment: dict[str, str]) -> dict[str, str]:
+    """Besides, the ids of a project, of one of its tags, and of an iteration that has been trained."""
+    endpoint = f"{environment['VISION_TRAINING_ENDPOINT']}/customvision/v3.3/training"
+    headers = {"Training-Key": environment["VISION_TRAINING_KEY"]}
+    with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
+
+        def sent(method: str, path: str, **more: Any) -> Any:
+            response = client.request(method, f"{endpoint}{path}", **more)
+            assert response.is_success, response.text
+            return response.json()
+
+        made = sent("POST", "/projects", params={"name": "docs", "classificationType": "Multiclass"})
+        project = f"/projects/{made['id']}"
+        for colour in ("red", "blue"):
+            tag = sent("POST", f"{project}/tags", params={"name": colour})["id"]
+            sent("POST", f"{project}/images/files", json=files_body(pictures(5, colour), [tag]))
+        iteration = sent("POST", f"{project}/train")["id"]
+        path = f"{project}/iterations/{iteration}"
+        wait_until(lambda: sent("GET", path)["status"] == "Completed", "a training", PATIENCE_SECONDS)
+    return {**environment, "PROJECT": made["id"], "ITERATION": iteration, "TAG": tag}
+
+
 def ids(block: Block) -> str:
     return f"{block.page}: {block.text.splitlines()[0][:40]}"
 
@@ -172,12 +204,15 @@ def ids(block: Block) -> str:
 @pytest.mark.skipif(os.name != "posix", reason="these commands are for a POSIX shell")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing: install curl to run this")
 @pytest.mark.parametrize("block", [one for one in RUNNABLE if one.language == "sh"], ids=ids)
-def test_commands_run(block: Block, environment: dict[str, str], tmp_path: Path) -> None:
+def test_commands_run(
+    block: Block, environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    variables = request.getfixturevalue("of_a_project") if block.wants_a_project else environment
     ran = subprocess.run(
         ["sh", "-eu", "-c", block.text],
         capture_output=True,
         text=True,
-        env=environment,
+        env=variables,
         cwd=tmp_path,
         timeout=PATIENCE_SECONDS,
     )

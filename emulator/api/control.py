@@ -17,7 +17,7 @@ from emulator.core.resetting import reset
 _FREE_BYTES_NEEDED = 64 * MEGABYTE
 _WELCOME = (
     "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready, "
-    "documentation at /_emulator/docs.\n"
+    "documentation at /_emulator/docs, what models get wrong at /_emulator/insight.\n"
 )
 
 

@@ -1,7 +1,8 @@
-"""The contract, served: OpenAPI documents of every version, and a page that shows them and makes calls.
+"""OpenAPI documents of every version, and two pages: of these, and of what models get wrong.
 
 The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all``) and shipped compressed.
-The page is one file without any reference to elsewhere, so that it works where there is no network.
+A page is one file without any reference to elsewhere, so that it works where there is no network. It holds no
+data: what it shows it asks for, with the key that it is given.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from emulator.api.calls import UnknownResource
 from emulator.contract.versions import VERSIONS
 
 _OWN_VERSION = "1"
-# The page runs its own script and styles, talks to this emulator, and shows pictures from it; nothing else.
+# A page runs its own script and styles, talks to this emulator, and shows pictures from it; nothing else.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,9 +37,9 @@ def compressed(name: str) -> bytes:
     return (resources.files("emulator.contract") / "documents" / f"{name}.json.gz").read_bytes()
 
 
-@lru_cache(maxsize=1)
-def page() -> str:
-    return (resources.files("emulator.api") / "documents.html").read_text(encoding="utf-8")
+@lru_cache(maxsize=2)
+def page(name: str) -> str:
+    return (resources.files("emulator.api") / f"{name}.html").read_text(encoding="utf-8")
 
 
 def document_routes(threads: Executor) -> list[BaseRoute]:
@@ -58,7 +59,13 @@ def document_routes(threads: Executor) -> list[BaseRoute]:
         return Response(data, media_type="application/json", headers=headers)
 
     async def documentation(_request: Request) -> Response:
-        text = await asyncio.get_running_loop().run_in_executor(threads, page)
+        return await _page("documents")
+
+    async def insight(_request: Request) -> Response:
+        return await _page("insight")
+
+    async def _page(name: str) -> Response:
+        text = await asyncio.get_running_loop().run_in_executor(threads, page, name)
         headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
         return HTMLResponse(text, headers=headers)
 
@@ -66,4 +73,5 @@ def document_routes(threads: Executor) -> list[BaseRoute]:
         Route("/_emulator/openapi/emulator.json", own),
         Route("/_emulator/openapi/{api}/{version}.json", of_version),
         Route("/_emulator/docs", documentation),
+        Route("/_emulator/insight", insight),
     ]

@@ -25,7 +25,7 @@ from emulator.draining import WatchedExchange
 from emulator.store.database import StorageFull
 
 JSON = b"application/json; charset=utf-8"
-_KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs")
+_KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs", "/_emulator/insight")
 _FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _log = logging.getLogger(__name__)
 

@@ -32,7 +32,9 @@ from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource
 from emulator.api.control import control_routes
 from emulator.api.documents import document_routes
 from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
+from emulator.api.insight import insight_routes
 from emulator.api.model_imports import model_import_routes
+from emulator.api.near_duplicates import near_duplicate_routes
 from emulator.api.pictures import picture_routes
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
@@ -134,6 +136,8 @@ def make_routes(context: Context, max_body: int, public_url: str | None) -> list
         *document_routes(threads),
         *model_import_routes(context, threads, max_body),
         *control_routes(context, threads),
+        *insight_routes(context, threads, public_url),
+        *near_duplicate_routes(context, threads, public_url),
     ]
     # Pictures last: their pattern takes whatever has two parts.
     return [

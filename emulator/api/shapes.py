@@ -6,6 +6,7 @@ from emulator.api.calls import Call
 from emulator.contract import models
 from emulator.core import domains, exports
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
+from emulator.core.insight import ImageOfCell
 from emulator.core.iterations import is_imported
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
@@ -121,12 +122,12 @@ def export(call: Call, project_id: str, row: tables.Export) -> models.Export:
 
 def predictions(probabilities: Sequence[TagProbability]) -> list[models.Prediction]:
     return [
-        models.Prediction(item.probability, item.tag_id, item.tag_name, _box(item.box), item.tag_type)
+        models.Prediction(item.probability, item.tag_id, item.tag_name, bounding_box(item.box), item.tag_type)
         for item in probabilities
     ]
 
 
-def _box(box: BoundingBox | None) -> models.BoundingBox | None:
+def bounding_box(box: BoundingBox | None) -> models.BoundingBox | None:
     return None if box is None else models.BoundingBox(box.left, box.top, box.width, box.height)
 
 
@@ -191,7 +192,7 @@ def region_proposals(
     return models.ImageRegionProposal(project_id, image_id, proposals)
 
 
-def image_performance(call: Call, item: EvaluatedImage) -> models.ImagePerformance:
+def image_performance(call: Call, item: EvaluatedImage | ImageOfCell) -> models.ImagePerformance:
     row = item.tagged.image
     return models.ImagePerformance(
         predictions(item.probabilities),

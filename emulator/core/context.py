@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emulator.core.evaluations import EvaluationCache
     from emulator.core.export_runs import ExportRuns
     from emulator.core.models import ModelCache
+    from emulator.core.near_duplicates import NearDuplicateSearches
     from emulator.core.notifications import Notifications
     from emulator.core.positions import PositionCache
     from emulator.core.project_imports import ProjectImports
@@ -63,8 +64,8 @@ class Worker(Protocol):
 class Context:
     """Everything a rule may need. Made once, in `emulator.app`.
 
-    worker: trains quickly. advanced_worker: trains with a budget. export_worker: writes exports. seed: of
-    every training. training_hour_seconds: what an hour of a training's budget stands for.
+    worker: trains quickly. advanced_worker: trains with a budget. export_worker: writes exports, and compares
+    images. seed: of every training. training_hour_seconds: what an hour of a training's budget stands for.
     image_uri_lifetime: how long a signed image URI is valid. published: see `predictions.published`.
     """
 
@@ -88,6 +89,7 @@ class Context:
     models: "ModelCache" = field(init=False)
     evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
+    near_duplicates: "NearDuplicateSearches" = field(init=False)
     training_runs: "TrainingRuns" = field(init=False)
     advanced_training_runs: "AdvancedTrainingRuns" = field(init=False)
     export_runs: "ExportRuns" = field(init=False)
@@ -103,6 +105,7 @@ class Context:
         from emulator.core.evaluations import EvaluationCache
         from emulator.core.export_runs import ExportRuns
         from emulator.core.models import ModelCache
+        from emulator.core.near_duplicates import NearDuplicateSearches
         from emulator.core.notifications import Notifications
         from emulator.core.positions import PositionCache
         from emulator.core.project_imports import ProjectImports
@@ -115,6 +118,7 @@ class Context:
         self.models = ModelCache(self.blobs)
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
+        self.near_duplicates = NearDuplicateSearches(self)
         self.training_runs = TrainingRuns(self)
         self.advanced_training_runs = AdvancedTrainingRuns(self)
         self.export_runs = ExportRuns(self)

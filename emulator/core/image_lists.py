@@ -71,7 +71,7 @@ def list_page(
                 .limit(take)
                 .offset(skip)
             )
-            return _with_tags(session, view, session.exec(statement).all())
+            return with_tags(session, view, session.exec(statement).all())
         numbers = _positions(context, session, view, chosen)
         return page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
 
@@ -87,7 +87,7 @@ def page_of(
     number = col(Image.number)
     order = number.desc() if newest_first else number
     statement = select(Image).where(number.in_(page.tolist())).order_by(order)
-    return _with_tags(session, view, session.exec(statement).all())
+    return with_tags(session, view, session.exec(statement).all())
 
 
 def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
@@ -121,7 +121,7 @@ def by_ids(
             .where(Image.project_id == project_id, col(Image.id).in_(set(image_ids)), view.holds(Image))
             .order_by(col(Image.number))
         )
-        return _with_tags(session, view, session.exec(statement).all())
+        return with_tags(session, view, session.exec(statement).all())
 
 
 def positions_with_blobs(
@@ -215,7 +215,8 @@ def _matching(
             yield number
 
 
-def _with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
+def with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
+    """Images with the tags and regions that they have in a view."""
     tags: dict[int, list[TagOnImage]] = {}
     numbers = [image.number for image in images]
     for start in range(0, len(numbers), 500):

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session
 
-from emulator.core import domains, finding, scores
+from emulator.core import finding, scores
 from emulator.core.context import Context
-from emulator.core.errors import ServiceError
-from emulator.core.evaluations import KeptEvaluation
+from emulator.core.evaluations import KeptEvaluation, checked_thresholds, evaluation_of, is_detector
 from emulator.core.image_lists import page_of, positions_with_blobs
 from emulator.core.images import TaggedImage
-from emulator.core.iterations import COMPLETED, is_imported
 from emulator.core.scores import TagProbability
 from emulator.core.tags import guid_order
 from emulator.core.views import View
@@ -21,9 +19,6 @@ from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
     from emulator.vision.metrics import PerformanceFigures
-
-DEFAULT_THRESHOLD = 0.5
-DEFAULT_OVERLAP_THRESHOLD = 0.3
 
 
 @dataclass(frozen=True)
@@ -47,13 +42,10 @@ def figures(
     box to count as right (0 to 1; 0.3 when None); of detectors alone.
     Tags are in the order in which they are listed everywhere, `guid_order`.
     """
-    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
-    overlap_threshold = DEFAULT_OVERLAP_THRESHOLD if overlap_threshold is None else overlap_threshold
-    if not (0 <= threshold <= 1 and 0 <= overlap_threshold <= 1):
-        raise ServiceError("BadRequest", "The thresholds must lie between 0 and 1.")
-    iteration, kept = _evaluation(context, project_id, iteration_id)
+    threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
     evaluation = kept.figures
-    if _is_detector(iteration):
+    if is_detector(iteration):
         found = evaluation.performance(threshold, overlap_threshold)
     else:
         found = evaluation.performance(threshold)
@@ -73,16 +65,18 @@ def images(
     skip: int,
 ) -> list[EvaluatedImage]:
     """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
-    iteration, kept = _evaluation(context, project_id, iteration_id)
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
     with context.database.read() as session:
         view = View(finding.project(session, project_id), iteration.revision)
         numbers = _held_out(context, session, view, iteration, kept, tag_ids)
         page = page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
-    return [EvaluatedImage(tagged, _predicted(iteration, kept, tagged.image.blob)) for tagged in page]
+    return [
+        EvaluatedImage(tagged, predicted(iteration, kept, kept.indexes[tagged.image.blob])) for tagged in page
+    ]
 
 
 def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]) -> int:
-    iteration, kept = _evaluation(context, project_id, iteration_id)
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
     with context.database.read() as session:
         view = View(finding.project(session, project_id), iteration.revision)
         return len(_held_out(context, session, view, iteration, kept, tag_ids))
@@ -101,31 +95,9 @@ def _held_out(
     return positions_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
 
 
-def _predicted(iteration: Iteration, kept: KeptEvaluation, blob: str) -> list[TagProbability]:
-    tags, index = iteration.model_tags or [], kept.held_out[blob]
-    if _is_detector(iteration):
+def predicted(iteration: Iteration, kept: KeptEvaluation, index: int) -> list[TagProbability]:
+    """What was predicted for the image with this index in the evaluation."""
+    tags = iteration.model_tags or []
+    if is_detector(iteration):
         return scores.of_detector(tags, kept.figures.detected(index))
     return scores.of_classifier(tags, kept.figures.probabilities_NT[index])
-
-
-def _is_detector(iteration: Iteration) -> bool:
-    return domains.get(iteration.domain_id or "").type == "ObjectDetection"
-
-
-def _evaluation(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, KeptEvaluation]:
-    with context.database.read() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
-    if is_imported(iteration):
-        raise ServiceError(
-            "NotFoundIterationPerformance",
-            "The iteration is an imported model: there are no images by which its performance is known.",
-        )
-    if iteration.status != COMPLETED or iteration.evaluation_blob is None:
-        raise ServiceError(
-            "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."
-        )
-    try:
-        kept = context.evaluations.get(iteration.evaluation_blob, of_detector=_is_detector(iteration))
-    except FileNotFoundError:  # deleted between the look-up and now
-        raise ServiceError("NotFoundIteration", "Invalid iteration") from None
-    return iteration, kept

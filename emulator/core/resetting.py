@@ -20,6 +20,7 @@ def reset(context: Context) -> None:
         context.blobs.clear()
     stop_jobs(context, {job.iteration_id for job in jobs if job.iteration_id})
     context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
+    context.near_duplicates.clear()
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.positions.clear()
     context.scores.clear()

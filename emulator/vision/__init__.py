@@ -13,9 +13,11 @@ The modules, by who calls them:
   `model_files` (load a model, trained or exported);
 * the server: `scoring` and `detection_scoring` (run a trained model), `exported_model` (run an exported one;
   below it the modules whose names begin so), `metrics` and `detection_metrics` (performance figures of a
-  training), `memory` (which goes back to the system);
-* the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train), and the package
-  `exports` (writes trained models as the files that users take away). Below them lie `networks`,
+  training; below them `curves`), `confusion` (what is taken for what), `memory` (which goes back to the
+  system);
+* the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train), the package
+  `exports` (writes trained models as the files that users take away), and `near_duplicates` (finds pictures
+  that are nearly the same; below it `aligning`). Below the first five lie `networks`,
   `network_descriptions`, `onnx_writer`, `folds`, `training` and, for those that train whole networks,
   `torch_network` and `picture_file`; below the first `base_weights`, `features`, `feature_cache`,
   `cross_validation` and `head`; below the second `nanodet`, `detection_training`, `detection_views`,

@@ -135,15 +135,19 @@ def without_doubles(
 def overlaps(some: Array, others: Array) -> Array:
     """Intersection over union of each of some boxes with each of the others, (S, O); 0 for boxes without
     area."""
+    return paired_overlaps(some[:, None], others[None])
+
+
+def paired_overlaps(some: Array, others: Array) -> Array:
+    """Intersection over union of boxes (..., 4) with those at the same place of the others; 0 for boxes
+    without area."""
     import numpy
 
-    sides = numpy.minimum(some[:, None, 2:], others[None, :, 2:]) - numpy.maximum(
-        some[:, None, :2], others[None, :, :2]
-    )
-    shared = sides.clip(0).prod(axis=2)
+    sides = numpy.minimum(some[..., 2:], others[..., 2:]) - numpy.maximum(some[..., :2], others[..., :2])
+    shared = sides.clip(0).prod(axis=-1)
     areas_some, areas_others = (
-        (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1) for boxes in (some, others)
+        (boxes[..., 2:] - boxes[..., :2]).clip(0).prod(axis=-1) for boxes in (some, others)
     )
-    union = areas_some[:, None] + areas_others[None, :] - shared
+    union = areas_some + areas_others - shared
     result: Array = shared / numpy.maximum(union, numpy.finfo(union.dtype).tiny)
     return result

@@ -8,7 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.detection_boxes import SCORE_FLOOR, DetectedBox, overlaps
+from emulator.vision.curves import JudgedPredictions, precision_recall_curve
+from emulator.vision.detection_boxes import SCORE_FLOOR, DetectedBox, paired_overlaps
 from emulator.vision.metrics import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_OVERLAP_THRESHOLD = 0.3
+# A million pairs of a box and an object take about 100 MB.
+_PAIRS_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -160,28 +163,51 @@ class DetectionEvaluation:
         ]
 
     def hits(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.bool_]:
-        """Which detections (D,) found an object: intersection over union with it is the threshold or more.
+        """Which detections (D,) found an object; see `found_objects`."""
+        found: NDArray[numpy.bool_] = self.found_objects(overlap_threshold) >= 0
+        return found
 
-        In each image and tag, detections choose in the order of their probability: of the objects that none
-        has chosen before, each takes the one that it overlaps most. A second box on one object is thus a
-        miss, and detections above a probability do not depend on those below.
+    def found_objects(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.int64]:
+        """The object, as a row of `truths`, that each detection (D,) found; -1 for those that found none.
+
+        One is found if intersection over union with it is the threshold or more. In each image and tag,
+        detections choose in the order of their probability: of the objects that none has chosen before, each
+        takes the one that it overlaps most. A second box on one object is thus a miss, and detections above
+        a probability do not depend on those below.
         """
+        return chosen_objects(
+            self.truths.images.astype("i8") * self.tag_count + self.truths.tags,
+            self.truths.places,
+            self.detections.images.astype("i8") * self.tag_count + self.detections.tags,
+            self.detections.places,
+            self.probabilities,
+            overlap_threshold,
+        )
+
+    def overlaps(
+        self, objects: NDArray[numpy.integer], detections: NDArray[numpy.integer]
+    ) -> NDArray[numpy.float64]:
+        """Intersection over union of objects and detections, given as rows; 0 where either is -1."""
         import numpy
 
-        found = numpy.zeros(len(self.probabilities), bool)
-        groups = numpy.unique(numpy.stack([self.truths.images, self.truths.tags], 1), axis=0)
-        for image, tag in groups:
-            of_truths = (self.truths.images == image) & (self.truths.tags == tag)
-            rows = numpy.flatnonzero((self.detections.images == image) & (self.detections.tags == tag))
-            rows = rows[numpy.argsort(-self.probabilities[rows], kind="stable")]
-            overlap = overlaps(edges(self.detections.places[rows]), edges(self.truths.places[of_truths]))
-            for row, overlap_with in zip(rows, overlap, strict=True):
-                best = int(overlap_with.argmax())
-                if overlap_with[best] >= overlap_threshold:
-                    found[row] = True
-                    # Overlaps below any threshold: this object is taken.
-                    overlap[:, best] = -1
-        return found
+        both = (objects >= 0) & (detections >= 0)
+        result = numpy.zeros(len(objects))
+        result[both] = paired_overlaps(
+            edges(self.detections.places[detections[both]]), edges(self.truths.places[objects[both]])
+        )
+        return result
+
+    def judged(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> JudgedPredictions:
+        """Every detection, right if it found an object."""
+        import numpy
+
+        return JudgedPredictions(
+            tags=self.detections.tags,
+            probabilities=self.probabilities,
+            right=self.hits(overlap_threshold),
+            folds=self.folds[self.detections.images],
+            actual_FT=self._counts(self.truths, numpy.ones(len(self.truths.tags), bool)),
+        )
 
     def performance(
         self,
@@ -242,22 +268,60 @@ class DetectionEvaluation:
 def area_under_curve(
     probabilities: NDArray[numpy.floating], found: NDArray[numpy.bool_], objects: int
 ) -> float:
-    """Area under the precision-recall curve of detections, as detection benchmarks compute it.
+    """Area under the precision-recall curve of detections, as detection benchmarks compute it: at each recall
+    counts the best precision from there on. 0 without objects."""
+    return precision_recall_curve(probabilities, found, objects).area(best_from_here=True)
 
-    At each recall counts the best precision that is reached at that recall or a higher one (PASCAL VOC since
-    2010; COCO takes 101 points of the same curve). Detections with equal probabilities enter together. 0
-    without objects.
+
+def chosen_objects(
+    object_groups: NDArray[numpy.integer],
+    objects: NDArray[numpy.float32],
+    box_groups: NDArray[numpy.integer],
+    boxes: NDArray[numpy.float32],
+    probabilities: NDArray[numpy.float32],
+    overlap_threshold: float,
+) -> NDArray[numpy.int64]:
+    """The object that each box takes, as its row, or -1: in its group, of those that are free and overlap by
+    the threshold or more, the one that it overlaps most; of equal ones the first. The most probable box
+    chooses first.
+
+    Time and memory grow with the boxes, not with the images: what is looked at together is bounded.
+
+    Args:
+        object_groups, box_groups: what belongs together, such as the image, (O,) and (B,).
+        objects, boxes: left, top, width and height, (O, 4) and (B, 4).
+        probabilities: of the boxes, (B,).
     """
     import numpy
 
-    if objects == 0 or not len(found):
-        return 0.0
-    order = numpy.argsort(-probabilities, kind="stable")
-    last_of_equals = numpy.append(numpy.diff(probabilities[order]) != 0, True)
-    found_at = numpy.cumsum(found[order])[last_of_equals]
-    precision = found_at / (numpy.flatnonzero(last_of_equals) + 1)
-    best_from_here = numpy.maximum.accumulate(precision[::-1])[::-1]
-    return float((numpy.diff(found_at, prepend=0) / objects * best_from_here).sum())
+    by_group = numpy.argsort(object_groups, kind="stable")
+    sorted_groups = object_groups[by_group]
+    ranked = numpy.argsort(-probabilities, kind="stable")
+    first = numpy.searchsorted(sorted_groups, box_groups[ranked], side="left")
+    behind = numpy.searchsorted(sorted_groups, box_groups[ranked], side="right")
+    pairs_before = numpy.concatenate([[0], numpy.cumsum(behind - first)])
+    object_edges, box_edges = edges(objects), edges(boxes)
+    chosen = numpy.full(len(boxes), -1, numpy.int64)
+    taken = numpy.zeros(len(objects), bool)
+    begin = 0
+    while begin < len(ranked):
+        # Boxes whose pairs with objects of their group are so many at most; one box at least.
+        end = int(numpy.searchsorted(pairs_before, pairs_before[begin] + _PAIRS_AT_A_TIME, side="right")) - 1
+        end = max(end, begin + 1)
+        counts = (behind - first)[begin:end]
+        rows = numpy.repeat(ranked[begin:end], counts)
+        ranks = numpy.repeat(numpy.arange(begin, end), counts)
+        within = numpy.arange(len(rows)) - numpy.repeat(pairs_before[begin:end] - pairs_before[begin], counts)
+        of = by_group[numpy.repeat(first[begin:end], counts) + within]
+        overlap = paired_overlaps(box_edges[rows], object_edges[of])
+        near = overlap >= overlap_threshold
+        rows, ranks, of, overlap = rows[near], ranks[near], of[near], overlap[near]
+        for pair in numpy.lexsort((of, -overlap, ranks)).tolist():
+            if chosen[rows[pair]] < 0 and not taken[of[pair]]:
+                chosen[rows[pair]] = of[pair]
+                taken[of[pair]] = True
+        begin = end
+    return chosen
 
 
 def edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision.curves import (
+    CALIBRATION_BINS,
+    CalibrationCurve,
+    JudgedPredictions,
+    calibration_curve,
+    precision_recall_curve,
+)
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -121,6 +129,33 @@ class Evaluation:
             average_precision=sum(tag.average_precision for tag in with_images) / max(1, len(with_images)),
         )
 
+    def judged(self) -> JudgedPredictions:
+        """Every probability of every tag, image by image."""
+        import numpy
+
+        images, tags = self.targets_NT.shape
+        return JudgedPredictions(
+            tags=numpy.tile(numpy.arange(tags), images),
+            probabilities=self.probabilities_NT.ravel(),
+            right=self.targets_NT.ravel(),
+            folds=numpy.repeat(self.folds, tags),
+            actual_FT=numpy.stack(
+                [
+                    self.targets_NT[self.folds == fold].sum(axis=0)
+                    for fold in range(int(self.folds.max(initial=0)) + 1)
+                ]
+            ),
+        )
+
+    def calibration(self, multilabel: bool, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
+        """Of every probability where an image may have several tags; else of each image's highest alone."""
+        import numpy
+
+        if multilabel or not self.count:
+            return calibration_curve(self.probabilities_NT.ravel(), self.targets_NT.ravel(), bins)
+        rows, best = numpy.arange(self.count), self.probabilities_NT.argmax(axis=1)
+        return calibration_curve(self.probabilities_NT[rows, best], self.targets_NT[rows, best], bins)
+
     def held_out(self) -> list[int]:
         """Indexes, rising, of the images that stand for the evaluation set: one fold, a fifth of the images.
 
@@ -139,21 +174,8 @@ class Evaluation:
 
 
 def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
-    """Area under the precision-recall curve: recall gained x precision, summed from the highest score down.
-
-    Images with equal scores enter together. 0 where no image has the tag.
-    """
-    import numpy
-
-    actual = int(targets.sum())
-    if actual == 0:
-        return 0.0
-    order = numpy.argsort(-scores, kind="stable")
-    found = numpy.cumsum(targets[order])
-    last_of_equals = numpy.append(numpy.diff(scores[order]) != 0, True)
-    found_at, predicted_at = found[last_of_equals], numpy.flatnonzero(last_of_equals) + 1
-    gained = numpy.diff(found_at, prepend=0) / actual
-    return float((gained * (found_at / predicted_at)).sum())
+    """Area under the precision-recall curve, step by step. 0 where no image has the tag."""
+    return precision_recall_curve(scores, targets, int(targets.sum())).area()
 
 
 def ratio(part: int, whole: int) -> float:

@@ -90,8 +90,9 @@ class References(HTMLParser):
         self.found += [value for name, value in attrs if name in ("src", "href") and value]
 
 
-def test_the_page_needs_nothing_from_elsewhere(service: Service) -> None:
-    response = service.request("GET", "/_emulator/docs", key=None)
+@pytest.mark.parametrize("path", ["docs", "insight"])
+def test_pages_need_nothing_from_elsewhere(service: Service, path: str) -> None:
+    response = service.request("GET", f"/_emulator/{path}", key=None)
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     policy = response.headers["content-security-policy"]

@@ -186,6 +186,15 @@ def test_against_the_definition(
     assert figures.average_precision == pytest.approx(sum(areas) / len(areas) if areas else 0)
 
 
+@pytest.mark.parametrize("pairs", [1, 2, 7])
+def test_looked_at_in_parts_they_are_the_same(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = random_evaluation(3, images=30, tags=2)
+    whole = ours.found_objects(0.3)
+    monkeypatch.setattr("emulator.vision.detection_metrics._PAIRS_AT_A_TIME", pairs)
+    assert ours.found_objects(0.3).tolist() == whole.tolist()
+    assert (whole >= 0).sum() > 20
+
+
 def test_a_second_box_on_one_object_is_a_miss() -> None:
     box = (0.1, 0.1, 0.4, 0.4)
     ours = evaluation([(0, 0, *box)], [(0, 0, *box), (0, 0, *box)], [0.6, 0.9])

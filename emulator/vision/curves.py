@@ -1,0 +1,194 @@
+"""Curves of predictions of which is known whether they are right: precision against recall, and calibration.
+
+A prediction here is a probability for one tag and whether that tag is there: one for each image and tag of a
+classifier, one for each box of a detector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class JudgedPredictions:
+    """All predictions for the images of an evaluation, side by side.
+
+    Attributes:
+        tags: the tag that each is for, (P,).
+        probabilities: 0..1, float32 (P,).
+        right: whether the tag is there, (P,).
+        folds: the fold of the image of each, (P,).
+        actual_FT: how often each tag is there in the images of each fold: what can be found at most.
+    """
+
+    tags: NDArray[numpy.integer]
+    probabilities: NDArray[numpy.float32]
+    right: NDArray[numpy.bool_]
+    folds: NDArray[numpy.integer]
+    actual_FT: NDArray[numpy.int64]  # noqa: N815 - the suffix names the axes
+
+    def curve(self) -> PrecisionRecallCurve:
+        """The curve of all tags together."""
+        return precision_recall_curve(self.probabilities, self.right, int(self.actual_FT.sum()))
+
+    def curve_of(self, tag: int) -> PrecisionRecallCurve:
+        """The curve of one tag."""
+        rows = self._rows_of(tag)
+        actual = int(self.actual_FT[:, tag].sum())
+        return precision_recall_curve(self.probabilities[rows], self.right[rows], actual)
+
+    def curves_by_fold(self, tag: int) -> list[tuple[int, PrecisionRecallCurve]]:
+        """The folds whose images have a tag, each with the curve of the tag there."""
+        import numpy
+
+        rows = self._rows_of(tag)
+        folds, probabilities, right = self.folds[rows], self.probabilities[rows], self.right[rows]
+        return [
+            (fold, precision_recall_curve(probabilities[folds == fold], right[folds == fold], int(actual)))
+            for fold, actual in enumerate(numpy.asarray(self.actual_FT[:, tag]))
+            if actual
+        ]
+
+    def calibration_of(self, tag: int, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
+        """The calibration of one tag's probabilities."""
+        rows = self._rows_of(tag)
+        return calibration_curve(self.probabilities[rows], self.right[rows], bins)
+
+    def _rows_of(self, tag: int) -> NDArray[numpy.integer]:
+        begin, end = self._by_tag[1][tag : tag + 2]
+        return self._by_tag[0][begin:end]
+
+    @cached_property
+    def _by_tag(self) -> tuple[NDArray[numpy.integer], NDArray[numpy.integer]]:
+        """The rows in the order of their tags, and where each tag begins: else every tag would walk all."""
+        import numpy
+
+        order = numpy.argsort(self.tags, kind="stable")
+        tags = numpy.arange(self.actual_FT.shape[1] + 1)
+        return order, numpy.searchsorted(self.tags[order], tags)
+
+
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """What is found at which threshold: a point for each probability that occurs, the highest first.
+
+    Attributes:
+        thresholds: the probability from which on a prediction counts, float32 (P,).
+        right: predictions that count and are right, (P,).
+        counted: predictions that count, (P,); never 0.
+        actual: what there is to be found.
+    """
+
+    thresholds: NDArray[numpy.float32]
+    right: NDArray[numpy.integer]
+    counted: NDArray[numpy.integer]
+    actual: int
+
+    @property
+    def precision(self) -> NDArray[numpy.float64]:
+        """Right ones among those that count, (P,)."""
+        result: NDArray[numpy.float64] = self.right / self.counted
+        return result
+
+    @property
+    def recall(self) -> NDArray[numpy.float64]:
+        """Found ones among those that are there, (P,); 0 where nothing is."""
+        result: NDArray[numpy.float64] = self.right / max(1, self.actual)
+        return result
+
+    def area(self, *, best_from_here: bool = False) -> float:
+        """Area under the curve: recall gained x precision, summed from the highest threshold down.
+
+        best_from_here: at each recall counts the best precision that is reached at that recall or a higher
+        one, as detection benchmarks do it (PASCAL VOC since 2010; COCO takes 101 points of the same curve).
+        0 where nothing is there to be found.
+        """
+        import numpy
+
+        if self.actual == 0 or not len(self.thresholds):
+            return 0.0
+        precision = self.precision
+        if best_from_here:
+            precision = numpy.maximum.accumulate(precision[::-1])[::-1]
+        return float((numpy.diff(self.right, prepend=0) / self.actual * precision).sum())
+
+    def thinned(self, most: int) -> PrecisionRecallCurve:
+        """The same curve with `most` points at most (2 or more): its ends, and between them points whose
+        recall and threshold are spread evenly, so that no stretch of it is lost."""
+        import numpy
+
+        count = len(self.thresholds)
+        if count <= most:
+            return self
+        # How far along the curve each point lies: half by what was found, half by the number of the point.
+        found = self.right / max(1, int(self.right[-1]))
+        along = (found + numpy.arange(count) / (count - 1)) / 2
+        first, last = along[0], along[-1]
+        kept = numpy.unique(numpy.searchsorted(along, numpy.linspace(first, last, most)).clip(0, count - 1))
+        return PrecisionRecallCurve(self.thresholds[kept], self.right[kept], self.counted[kept], self.actual)
+
+
+@dataclass(frozen=True)
+class CalibrationCurve:
+    """How often predictions of a probability are right: bins of equal width from 0 to 1.
+
+    A bin holds its lower edge and not its upper one; the last one holds 1 too.
+
+    Attributes:
+        counts: predictions in each bin, (B,).
+        confidence: their mean probability, (B,); the middle of the bin where there are none.
+        right: which share of them is right, (B,); 0 where there are none.
+    """
+
+    counts: NDArray[numpy.int64]
+    confidence: NDArray[numpy.float64]
+    right: NDArray[numpy.float64]
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error: the mean distance of the two over all predictions; 0 without any."""
+        import numpy
+
+        weights = self.counts / max(1, int(self.counts.sum()))
+        return float((weights * numpy.abs(self.confidence - self.right)).sum())
+
+
+def precision_recall_curve(
+    probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], actual: int
+) -> PrecisionRecallCurve:
+    """Predictions with equal probabilities enter together. `actual`: see `PrecisionRecallCurve`."""
+    import numpy
+
+    order = numpy.argsort(-probabilities, kind="stable")
+    falling = probabilities[order]
+    last_of_equals = numpy.flatnonzero(numpy.append(falling[1:] != falling[:-1], True)[: len(falling)])
+    found = numpy.cumsum(right[order], dtype=numpy.int64)
+    return PrecisionRecallCurve(falling[last_of_equals], found[last_of_equals], last_of_equals + 1, actual)
+
+
+def calibration_curve(
+    probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], bins: int = CALIBRATION_BINS
+) -> CalibrationCurve:
+    """See `CalibrationCurve`; `bins`: how many."""
+    import numpy
+
+    # Not multiplied by the number of bins and cut off, which puts some edges (0.7 of 10) into the bin below.
+    edges = numpy.linspace(0, 1, bins + 1).astype(probabilities.dtype)
+    places = (numpy.searchsorted(edges, probabilities, side="right") - 1).clip(0, bins - 1)
+    counts = numpy.bincount(places, minlength=bins)
+    some = numpy.maximum(counts, 1)
+    middles = (numpy.arange(bins) + 0.5) / bins
+    confidence = numpy.bincount(places, weights=probabilities, minlength=bins) / some
+    return CalibrationCurve(
+        counts,
+        numpy.where(counts > 0, confidence, middles),
+        numpy.bincount(places, weights=right, minlength=bins) / some,
+    )

@@ -15,6 +15,7 @@ from bench.programs import BenchFailed
 BENCHMARKS = {
     "startup": "start, idle memory and end, beside Azurite and moto",
     "prediction": "one picture to its prediction, over decoding and running the model in a bare loop",
+    "scoring": "one picture to its prediction in the library, over Pillow and ONNX Runtime alone",
     "upload": "1,000 photographs through the official SDK, and training on them",
     "lists": "listing and counting in a project of 100,000 images, over one of 1,000",
     "soak": "64 clients for two minutes, and whether everything is as they were told",

@@ -1,7 +1,6 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +13,7 @@ from emulator.core.iterations import COMPLETED
 from emulator.core.limits import STORED_PREDICTION_DAYS
 from emulator.core.refused_images import check_size, refusal
 from emulator.core.scores import TagProbability
-from emulator.core.stored_predictions import checked_application, uncertainty
+from emulator.core.stored_predictions import checked_application
 from emulator.core.sweeping import sweep_blobs
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, StoredPrediction
@@ -177,15 +176,6 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
         raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None
 
 
-def uncertainty_of(iteration: Iteration, probabilities: Sequence[TagProbability]) -> float:
-    """How unsure the model of an iteration was when it said this: 0 to 1."""
-    return uncertainty(
-        [item.probability for item in probabilities],
-        exclusive=iteration.classification_type == "Multiclass"
-        and domains.get(iteration.domain_id or "").type == "Classification",
-    )
-
-
 def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
     """Keep the image and what was predicted. A full disk costs the record, not the answer."""
     row = StoredPrediction(
@@ -206,7 +196,7 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
                 dropped.add(row.blob)  # its project was deleted meanwhile
             else:
                 row.domain_id = iteration.domain_id or ""
-                row.uncertainty = uncertainty_of(iteration, predicted.probabilities)
+                row.uncertainty = scores.uncertainty(predicted.probabilities)
                 if not context.blobs.exists(row.blob):
                     context.blobs.put(data)
                 prediction_rows.add(context, session, row)

@@ -1,5 +1,6 @@
 """What a model says of an image, by tag."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,3 +80,22 @@ def from_stored(rows: Sequence[dict[str, Any]]) -> list[TagProbability]:
         )
         for item in rows
     ]
+
+
+def uncertainty(scores: Sequence[TagProbability]) -> float:
+    """How unsure a model was when it said this: 0, it is sure of everything, to 1, it could not know less.
+
+    The mean entropy, in bits, of whether each tag (or the tag of each box) is right: what the service answers
+    for a classifier of two tags, Multiclass or Multilabel.
+    """
+    if not scores:
+        return 0.0
+    return math.fsum(_entropy(score.probability) for score in scores) / len(scores)
+
+
+def _entropy(probability: float) -> float:
+    """Of something that is so with this probability, in bits: 0 to 1."""
+    if not 0.0 < probability < 1.0:
+        return 0.0
+    rest = 1.0 - probability
+    return -(probability * math.log2(probability) + rest * math.log1p(-probability) / math.log(2.0))

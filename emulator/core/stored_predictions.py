@@ -68,20 +68,6 @@ class PredictionPage:
     continuation: str | None
 
 
-def uncertainty(probabilities: Sequence[float], exclusive: bool) -> float:
-    """From 0, the model is sure, to 1, it could not know less: the reverse of the margin.
-
-    exclusive: one tag is right (Multiclass), and the margin is that between the two likeliest. Otherwise
-    each tag or box stands for itself, and the margin is twice the least distance from 1/2.
-    """
-    if not probabilities:
-        return 0.0
-    if not exclusive:
-        return 1.0 - 2.0 * min(abs(probability - 0.5) for probability in probabilities)
-    first, second, *_ = [*sorted(probabilities, reverse=True), 0.0]
-    return 1.0 - (first - second)
-
-
 def query(context: Context, project_id: str, wanted: PredictionQuery) -> PredictionPage:
     """A page of the stored predictions of a project."""
     _check(wanted)

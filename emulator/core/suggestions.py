@@ -27,9 +27,9 @@ from emulator.core.limits import (
     TAGS_PER_SUGGESTION_QUERY,
 )
 from emulator.core.parallel import in_parallel
-from emulator.core.predictions import probabilities_of, testable, uncertainty_of
+from emulator.core.predictions import probabilities_of, testable
 from emulator.core.score_tables import Place, ScoredRow, ScoreRange, ScoreTable, Wanted
-from emulator.core.scores import TagProbability, from_stored, to_stored
+from emulator.core.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.stored_predictions import SESSION
 from emulator.store.database import StorageFull, when_committed
 from emulator.store.tables import Image, Iteration, Suggestion, microseconds
@@ -122,7 +122,7 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
         iteration.domain_id or "",
         context.clock.now(),
         probabilities,
-        uncertainty_of(iteration, probabilities),
+        uncertainty(probabilities),
     )
 
 

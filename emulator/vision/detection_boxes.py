@@ -29,6 +29,7 @@ MOST_BOXES = 200
 # So many of the most probable candidates are looked at: enough for `MOST_BOXES` objects in any picture that
 # has them, and a bound on the work for one that has none.
 MOST_CANDIDATES = 1000
+_COMPARED_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -114,22 +115,33 @@ def without_doubles(
     """
     import numpy
 
-    left, top, right, bottom = (numpy.ascontiguousarray(side) for side in boxes.T)
-    areas = (right - left) * (bottom - top)
-    alive = numpy.ones(len(boxes), bool)
-    kept: list[int] = []
-    for row in range(len(boxes)):
-        if not alive[row]:
-            continue
-        kept.append(row)
-        if len(kept) == most:
-            break
-        width = (numpy.minimum(right[row], right) - numpy.maximum(left[row], left)).clip(0)
-        height = (numpy.minimum(bottom[row], bottom) - numpy.maximum(top[row], top)).clip(0)
+    sides = numpy.ascontiguousarray(boxes.T)
+    areas = (sides[2] - sides[0]) * (sides[3] - sides[1])
+
+    def doubles(some: NDArray[numpy.integer], others: NDArray[numpy.integer]) -> NDArray[numpy.bool_]:
+        (left, top, right, bottom), (lefts, tops, rights, bottoms) = sides[:, some, None], sides[:, others]
+        width = (numpy.minimum(right, rights) - numpy.maximum(left, lefts)).clip(0)
+        height = (numpy.minimum(bottom, bottoms) - numpy.maximum(top, tops)).clip(0)
         shared = width * height
-        double = shared > overlap * (areas[row] + areas - shared)
-        alive &= ~(double & (tags == tags[row]))
-    return kept
+        double = shared > overlap * (areas[some, None] + areas[others] - shared)
+        result: NDArray[numpy.bool_] = double & (tags[some, None] == tags[others])
+        return result
+
+    kept: list[int] = []
+    waiting = numpy.arange(len(boxes))
+    # Many rows at a time: a handful of steps over tables costs less than a dozen for each row.
+    while len(waiting) and len(kept) < most:
+        some, waiting = waiting[:_COMPARED_TOGETHER], waiting[_COMPARED_TOGETHER:]
+        double = doubles(some, some)
+        gone = numpy.zeros(len(some), bool)
+        stay = numpy.zeros(len(some), bool)
+        for row in range(len(some)):
+            if not gone[row]:
+                stay[row] = True
+                gone |= double[row]
+        kept += some[stay].tolist()
+        waiting = waiting[~doubles(some[stay], waiting).any(axis=0)]
+    return kept[:most]
 
 
 def overlaps(some: Array, others: Array) -> Array:

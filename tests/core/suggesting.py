@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from emulator.core.scores import TagProbability, uncertainty
 from tests.harness import Service, expect, picture
 
 INVALID = "BadRequestPredictionInvalidQueryParameters"
@@ -59,3 +60,10 @@ def best(item: dict[str, Any]) -> str:
 
 def by_uncertainty(items: Sequence[dict[str, Any]]) -> list[str]:
     return [item["id"] for item in sorted(items, key=lambda item: item["predictionUncertainty"])]
+
+
+def unsure(item: dict[str, Any]) -> float:
+    """The uncertainty of what an answer shows."""
+    return uncertainty(
+        [TagProbability("", "", "", prediction["probability"]) for prediction in item["predictions"]]
+    )

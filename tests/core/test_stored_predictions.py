@@ -5,12 +5,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from emulator.core.stored_predictions import uncertainty
 from tests.core.predicting import GENERAL, INVALID, Predicted, fetch, found, query, refused_query
+from tests.core.suggesting import unsure
 from tests.harness import NOWHERE, Service, expect, picture, refusal
 
 # --- the shape of an answer ---------------------------------------------------------------------------------
@@ -129,29 +127,20 @@ def test_orders(predicted: Predicted) -> None:
     assert found(service, project, orderBy="newest") == made[::-1]
     assert found(service, project, orderBy="Oldest") == made
     suggested = query(service, project, orderBy="Suggested")["results"]
-    margins = [
-        item["predictions"][0]["probability"] - item["predictions"][1]["probability"] for item in suggested
-    ]
-    assert margins == sorted(margins)
+    doubts = [unsure(item) for item in suggested]
+    assert doubts == sorted(doubts, reverse=True)
     assert {item["id"] for item in suggested} == set(made)
     assert {item["id"] for item in suggested[-2:]} == {made[0], made[2]}
 
 
-def test_multilabel_predictions_are_suggested_by_the_tag_in_doubt(service: Service) -> None:
+def test_multilabel_predictions_are_suggested_by_the_tags_in_doubt(service: Service) -> None:
     predicted = Predicted(service, classificationType="Multilabel")
     for colour in ("red", "grey", "blue", "green"):
         predicted.predict(colour)
     suggested = query(service, predicted.project, orderBy="Suggested")["results"]
-    doubts = [min(abs(entry["probability"] - 0.5) for entry in item["predictions"]) for item in suggested]
-    assert doubts == sorted(doubts)
-    assert doubts[0] < doubts[-1]
-
-
-@given(st.lists(st.floats(0, 1), max_size=6), st.booleans())
-def test_uncertainty_lies_between_0_and_1(probabilities: list[float], exclusive: bool) -> None:
-    total = sum(probabilities)
-    shares = [value / total for value in probabilities] if exclusive and total else probabilities
-    assert -1e-9 <= uncertainty(shares, exclusive) <= 1
+    doubts = [unsure(item) for item in suggested]
+    assert doubts == sorted(doubts, reverse=True)
+    assert doubts[0] > doubts[-1]
 
 
 def test_thresholds_of_tags(predicted: Predicted) -> None:

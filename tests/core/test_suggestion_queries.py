@@ -140,6 +140,31 @@ def test_a_continuation_is_for_its_list_alone(suggesting: Suggesting) -> None:
     assert refusal(suggesting.asked("", token))[:2] == (400, INVALID)
 
 
+def test_a_continuation_is_for_its_project_alone(suggesting: Suggesting) -> None:
+    service = suggesting.service
+    suggesting.suggest()
+    token = suggesting.query(maxCount=1)["token"]
+    others = Suggesting(service)
+    others.suggest()
+    refused = refusal(others.asked("", token))
+    assert refused[:2] == (400, INVALID)
+    # Nothing of the other project is in the answer, and the token is as good as before where it is from.
+    assert not any(image in refused[2] for image in suggesting.images)
+    assert len(suggesting.query(**token)["results"]) == 1
+    # Nor does an iteration open a project that it is not of.
+    wrong = {"iterationId": others.iteration}
+    assert refusal(suggesting.asked("", token, params=wrong))[:2] == (404, "NotFoundIteration")
+    assert refusal(suggesting.asked("/count", {}, params=wrong))[:2] == (404, "NotFoundIteration")
+    assert refusal(suggesting.send(suggesting.images[0], params=wrong))[:2] == (404, "NotFoundIteration")
+
+
+@pytest.mark.parametrize("session", ["0:1", "7:99"])
+def test_a_session_of_another_project_opens_nothing(suggesting: Suggesting, session: str) -> None:
+    others = Suggesting(suggesting.service)
+    others.suggest()
+    assert suggesting.found(session=session) == []
+
+
 def test_iterations_do_not_see_each_others_suggestions(suggesting: Suggesting) -> None:
     service = suggesting.service
     suggesting.suggest()

@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from emulator.core import suggestions
-from emulator.core.predictions import uncertainty_of
-from emulator.core.stored_predictions import uncertainty
-from emulator.store.tables import Iteration
 from tests import detection
-from tests.core.suggesting import GENERAL, VERSIONS, Suggesting, best
+from tests.core.suggesting import VERSIONS, Suggesting, best, unsure
 from tests.harness import NOWHERE, Service, picture, pictures, refusal
 from tests.standin import DETECTED, WHOLE_PICTURE
 
@@ -37,8 +34,7 @@ def test_suggestions_as_they_were_recorded(suggesting: Suggesting, version: str)
             suggesting.iteration,
         )
         assert item["created"] == "2026-03-04T05:06:07.123Z"
-        first, second = (prediction["probability"] for prediction in item["predictions"])
-        assert item["predictionUncertainty"] == pytest.approx(1 - (first - second), abs=1e-6)
+        assert item["predictionUncertainty"] == pytest.approx(unsure(item), abs=1e-6)
         assert ("tagType" in item["predictions"][0]) is (version in ("v3.3", "v3.4-preview"))
 
 
@@ -143,7 +139,7 @@ def test_regions_are_suggested_for_detection(service: Service) -> None:
     assert list(item["predictions"][0]["boundingBox"].values()) == pytest.approx(
         [0.25, 0.5, 0.125, 0.25], abs=0.01
     )
-    assert item["predictionUncertainty"] == pytest.approx(uncertainty(probabilities, exclusive=False))
+    assert item["predictionUncertainty"] == pytest.approx(unsure(item))
     (stored,) = service.post(f"{project}/images/suggested", params={"iterationId": iteration}, json={})[
         "results"
     ]
@@ -152,16 +148,6 @@ def test_regions_are_suggested_for_detection(service: Service) -> None:
         f"{project}/images/suggested/count", params={"iterationId": iteration}, json={"threshold": 0.1}
     )
     assert counted == {fork: 1}  # images, not boxes
-
-
-def test_boxes_exclude_nothing() -> None:
-    from emulator.core.scores import TagProbability
-
-    sure = [TagProbability("a", "a", "Regular", 0.99), TagProbability("b", "b", "Regular", 0.98)]
-    iteration = Iteration(domain_id=detection.GENERAL, classification_type="Multiclass")
-    assert uncertainty_of(iteration, sure) == pytest.approx(0.04)
-    iteration.domain_id = GENERAL
-    assert uncertainty_of(iteration, sure) == pytest.approx(0.99)
 
 
 # --- how they end -------------------------------------------------------------------------------------------

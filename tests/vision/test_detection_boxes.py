@@ -120,6 +120,24 @@ def test_suppression_against_the_definition(rows: list[tuple[int, int, int, int,
     assert without_doubles(boxes, tags) == expected
 
 
+@pytest.mark.parametrize("most", [1, 64, 65, 200])
+@pytest.mark.parametrize("count", [63, 64, 65, 300])
+def test_many_are_suppressed_like_few(count: int, most: int) -> None:
+    random = numpy.random.default_rng(count)
+    boxes = random.random((count, 4)).astype(numpy.float32)
+    boxes[:, 2:] = boxes[:, :2] + boxes[:, 2:] / 2
+    tags = random.integers(0, 3, count)
+
+    expected: list[int] = []
+    for row in range(count):
+        rivals = [other for other in expected if tags[other] == tags[row]]
+        if not rivals or overlaps(boxes[[row]], boxes[rivals]).max() <= OVERLAP_OF_DOUBLES:
+            expected.append(row)
+
+    assert len(expected) < count
+    assert without_doubles(boxes, tags, most=most) == expected[:most]
+
+
 def test_overlap_of_boxes_without_area_is_none() -> None:
     flat, real = numpy.array([[0.5, 0.5, 0.5, 0.9]]), numpy.array([[0.0, 0.0, 1.0, 1.0]])
 

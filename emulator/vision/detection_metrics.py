@@ -193,7 +193,7 @@ class DetectionEvaluation:
         both = (objects >= 0) & (detections >= 0)
         result = numpy.zeros(len(objects))
         result[both] = paired_overlaps(
-            edges(self.detections.places[detections[both]]), edges(self.truths.places[objects[both]])
+            _edges(self.detections.places[detections[both]]), _edges(self.truths.places[objects[both]])
         )
         return result
 
@@ -300,7 +300,7 @@ def chosen_objects(
     first = numpy.searchsorted(sorted_groups, box_groups[ranked], side="left")
     behind = numpy.searchsorted(sorted_groups, box_groups[ranked], side="right")
     pairs_before = numpy.concatenate([[0], numpy.cumsum(behind - first)])
-    object_edges, box_edges = edges(objects), edges(boxes)
+    object_edges, box_edges = _edges(objects), _edges(boxes)
     chosen = numpy.full(len(boxes), -1, numpy.int64)
     taken = numpy.zeros(len(objects), bool)
     begin = 0
@@ -324,7 +324,7 @@ def chosen_objects(
     return chosen
 
 
-def edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
+def _edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
     """Left, top, right, bottom."""
     import numpy
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.vision.detection_boxes import overlaps
-from emulator.vision.detection_metrics import DetectionEvaluation, edges
+from emulator.vision.confusion import Confusion, confusion_of_classifier, confusion_of_detector
+from emulator.vision.curves import calibration_curve
+from emulator.vision.detection_metrics import DetectionEvaluation
 from emulator.vision.metrics import Evaluation, PerformanceFigures
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-_INTERVALS = 10
 # The overlap at which a box counts as right where its probability is judged, as in calibration.
 _OVERLAP_OF_RIGHT_ONES = 0.5
 
@@ -80,12 +80,7 @@ def classifier_report(
 ) -> Report:
     """Of predictions by a classifier."""
     scores_NT, targets_NT = evaluation.probabilities_NT, evaluation.targets_NT
-    best_N, right_N = scores_NT.argmax(axis=1), scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
-    confusion = None
-    if not multilabel:
-        shown_N = scores_NT.max(axis=1) >= threshold
-        columns = [int(best) if shown else len(tags) for best, shown in zip(best_N, shown_N, strict=True)]
-        confusion = _counted(targets_NT.argmax(axis=1).tolist(), columns, len(tags) + 1)
+    right_N = scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
     figures = evaluation.performance(threshold)
     return Report(
         tags=_tag_reports(figures, tags, targets_NT.sum(axis=0).tolist(), None),
@@ -99,7 +94,7 @@ def classifier_report(
         else calibration_error(scores_NT.max(axis=1), right_N),
         threshold=threshold,
         overlap_threshold=None,
-        confusion=confusion,
+        confusion=None if multilabel else _rows(confusion_of_classifier(evaluation, threshold)),
         skipped=tuple(skipped),
     )
 
@@ -129,7 +124,7 @@ def detector_report(
         ),
         threshold=threshold,
         overlap_threshold=overlap_threshold,
-        confusion=_confusion_of_boxes(evaluation, len(tags), threshold, overlap_threshold),
+        confusion=_rows(confusion_of_detector(evaluation, threshold, overlap_threshold)),
         skipped=tuple(skipped),
     )
 
@@ -137,13 +132,7 @@ def detector_report(
 def calibration_error(probabilities_P: NDArray[numpy.floating], hits_P: NDArray[numpy.bool_]) -> float:
     """Expected calibration error: the mean distance between probability and share of hits, over ten equal
     intervals of probability, weighted by their predictions (Naeini, Cooper and Hauskrecht, 2015)."""
-    intervals_P = (probabilities_P * _INTERVALS).astype(int).clip(0, _INTERVALS - 1)
-    distances = [
-        abs(float(probabilities_P[inside_P].mean()) - float(hits_P[inside_P].mean())) * float(inside_P.mean())
-        for inside_P in (intervals_P == interval for interval in range(_INTERVALS))
-        if inside_P.any()
-    ]
-    return float(sum(distances))
+    return calibration_curve(probabilities_P, hits_P).expected_error
 
 
 def _tag_reports(
@@ -162,39 +151,5 @@ def _tag_reports(
     )
 
 
-def _confusion_of_boxes(
-    evaluation: DetectionEvaluation, tag_count: int, threshold: float, overlap_threshold: float
-) -> tuple[tuple[int, ...], ...]:
-    """Boxes first find objects of their tag, as for the figures; what is left is paired whatever its tag."""
-    import numpy
-
-    there, said = [], []
-    truths, detections = evaluation.truths, evaluation.detections
-    shown = evaluation.probabilities >= threshold
-    for image in range(evaluation.count):
-        objects = numpy.flatnonzero(truths.images == image)
-        boxes = numpy.flatnonzero((detections.images == image) & shown)
-        boxes = boxes[numpy.argsort(-evaluation.probabilities[boxes], kind="stable")]
-        overlap = overlaps(edges(detections.places[boxes]), edges(truths.places[objects]))
-        same = detections.tags[boxes][:, None] == truths.tags[objects][None, :]
-        found = numpy.full(len(boxes), -1)
-        for allowed in (same, ~same):
-            for row in numpy.flatnonzero(found < 0):
-                of_box = numpy.where(allowed[row], overlap[row], -1)
-                if len(of_box) and of_box.max() >= overlap_threshold:
-                    found[row] = of_box.argmax()
-                    # Below any threshold: this object is taken.
-                    overlap[:, found[row]] = -1
-        there += [int(truths.tags[objects[each]]) if each >= 0 else tag_count for each in found]
-        said += detections.tags[boxes].tolist()
-        missed = numpy.delete(objects, found[found >= 0])
-        there += truths.tags[missed].tolist()
-        said += [tag_count] * len(missed)
-    return _counted(there, said, tag_count + 1)
-
-
-def _counted(there: Sequence[int], said: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:
-    counts = [[0] * size for _ in range(size)]
-    for row, column in zip(there, said, strict=True):
-        counts[row][column] += 1
-    return tuple(tuple(row) for row in counts)
+def _rows(confusion: Confusion) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in confusion.counts().tolist())

@@ -223,9 +223,7 @@ def found(
     try:
         pairs = search.future.result(0)
     except Exception as error:  # noqa: BLE001  (jobs fail in more ways than rules need to know)
-        raise ServiceError(
-            "ErrorFeaturizationServiceUnavailable", f"The images could not be compared: {error}"
-        ) from None
+        raise ServiceError("ErrorUnknown", f"The images could not be compared: {error}") from None
     groups = _groups(search, pairs, threshold)
     numbers = sorted({number for group in groups for number in group.numbers})
     with context.database.read() as session:

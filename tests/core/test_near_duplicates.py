@@ -219,7 +219,7 @@ def test_a_search_that_fails_is_begun_anew(service: Service, project: str) -> No
     service.images(project, pictures(2))
     service.exporter.failures.append(WorkerDied("It died.", 9, ()))
     refused = refusal(ask(service, project))
-    assert refused[:2] == (503, "ErrorFeaturizationServiceUnavailable")
+    assert refused[:2] == (500, "ErrorUnknown")
     assert "It died." in refused[2]
     assert found(service, project)["imageCount"] == 2
 

@@ -23,6 +23,7 @@ from emulator.vision.features import processor_count
 from emulator.vision.finetuning import (
     FineTuned,
     Pictures,
+    averaged,
     fine_tune,
     measure_step,
     steps_an_epoch,
@@ -50,8 +51,8 @@ _PICTURES_FILE = "pictures.npy"
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 # What is left of the budget, less what scoring and writing take at the end.
 _USABLE = 0.93
-# A model that learned from everything is trained only with time for so much of what was planned; else the one
-# that left out the first fold is better.
+# A model that learned from everything is trained only with time for so much of what was planned; else the
+# mean of those that left out a fold is better.
 _ENOUGH_OF_PLAN = 0.6
 # Epochs grow by about a quarter from one level to the next: how fast the machine is at a moment must not
 # change what is learned.
@@ -79,7 +80,8 @@ def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: A
     def epochs(folds: int) -> float:
         return epochs_that_fit / (1 + folds * share)
 
-    folds = min(fold_count, max(1, -(-recipe.enough_evaluated * fold_count // image_count)))
+    folds = max(recipe.fewest_folds, -(-recipe.enough_evaluated * fold_count // image_count))
+    folds = min(fold_count, folds)
     while folds > 1 and epochs(folds) < recipe.enough_epochs:
         folds -= 1
     while folds < fold_count and epochs(folds + 1) >= recipe.most_epochs:
@@ -119,6 +121,8 @@ class _Attempt:
     """Models without one fold each, what they say about it, and at last one that leaves out nothing."""
 
     def __init__(self, search: Search, backbone: Network, pictures: Pictures) -> None:
+        import numpy
+
         self._search, self._backbone, self._pictures = search, backbone, pictures
         self._recipe = search.advanced.fine_tuning
         self._budget = search.told.budget
@@ -137,8 +141,9 @@ class _Attempt:
             raise OutOfTime
         self._plan = plan
         _log.info("%s, %.2f s a step at %d pixels", plan, self._step_seconds, backbone.resolution)
-        # Of candidates that are to be made; the last model trained is the best one.
-        self._model: FineTuned | None = None
+        self._models: list[FineTuned] = []
+        self._rows: Rows = numpy.flatnonzero(search.folds_N < plan.folds)
+        self._alone: Candidate | None = None
 
     def candidates(self) -> list[Candidate]:
         """The fine-tuned network, and if the model is not to be exported, it and the best so far together."""
@@ -147,31 +152,42 @@ class _Attempt:
         search = self._search
         together = search.advanced.backbones is not None
         larger = max(self._backbone.resolution, search.best.make(1.0).resolution)
-        rows = numpy.flatnonzero(search.folds_N < self._plan.folds)
         alone_NT = numpy.zeros_like(search.targets_NT)
         beside_NT = numpy.zeros_like(search.targets_NT)
         for fold in range(self._plan.folds):
             hidden_N = search.folds_N == fold
             model = self._train(numpy.flatnonzero(~hidden_N), fold)
-            self._model = self._model or model
+            self._models.append(model)
             hidden = numpy.flatnonzero(hidden_N)
             alone_NT[hidden] = _scores(model, self._backbone.resolution, search.images, hidden)
             beside_NT[hidden] = alone_NT[hidden]
             if together and larger != self._backbone.resolution:
                 beside_NT[hidden] = _scores(model, larger, search.images, hidden)
-        alone = Candidate("fine-tuned", rows, alone_NT[rows], self._make)
+        self._alone = Candidate("fine-tuned", self._rows, alone_NT[self._rows], self._make)
         if not together:
-            return [alone]
-        return [alone, self._with_best(replace(alone, logits_ET=beside_NT[rows]))]
+            return [self._alone]
+        beside = replace(self._alone, logits_ET=beside_NT[self._rows])
+        return [self._alone, *(self._with_best(beside, share) for share in search.advanced.shares)]
 
     def learn_from_everything(self) -> None:
-        """Train the model that the candidates give, if there is time for most of the plan."""
+        """Train one more model, if there is time for most of the plan, and then give the mean of all: they
+        have learned from all images together, and each makes other mistakes."""
         import numpy
 
         everything = numpy.arange(len(self._search.images))
         steps = self._plan.epochs * steps_an_epoch(len(everything), self._recipe)
         if self._budget.left > _ENOUGH_OF_PLAN * steps * self._step_seconds:
-            self._model = self._train(everything, self._plan.folds)
+            self._models.append(self._train(everything, self._plan.folds))
+        assert self._alone is not None
+        mean = averaged(self._models)
+        scores_ET = _scores(mean, self._backbone.resolution, self._search.images, self._rows)
+        judge, together = self._search.judge, replace(self._alone, logits_ET=scores_ET)
+        # The mean has seen these images, so it must know them better. Where it does not, the members have
+        # gone ways too different to have a middle.
+        if judge.loss(together) <= judge.loss(self._alone):
+            self._models = [mean]
+        else:
+            _log.info("The mean of %d models is worse than each of them", len(self._models))
 
     def _train(self, used: Rows, number: int) -> FineTuned:
         """The next of all models; it may take its share of the time that is left."""
@@ -189,19 +205,19 @@ class _Attempt:
         )
 
     def _make(self, scale: float) -> Network:
-        assert self._model is not None
+        chosen = self._models[-1]
         return classifying_network(
-            self._model.backbone,
-            self._model.head.scaled(scale),
+            chosen.backbone,
+            chosen.head.scaled(scale),
             multilabel=self._search.dataset.multilabel,
         )
 
-    def _with_best(self, tuned: Candidate) -> Candidate:
-        """Both together: the mean of their calibrated scores."""
+    def _with_best(self, tuned: Candidate, share: float) -> Candidate:
+        """Both together: the mean of their calibrated scores, `share` of it of the best so far."""
         import numpy
 
         judge, frozen = self._search.judge, self._search.best
-        tuned_scale, frozen_scale = judge.scale(tuned) / 2, judge.scale(frozen) / 2
+        tuned_scale, frozen_scale = judge.scale(tuned) * (1 - share), judge.scale(frozen) * share
         places = numpy.searchsorted(frozen.rows, tuned.rows)
         logits_ET = tuned.logits_ET * tuned_scale + frozen.logits_ET[places] * frozen_scale
 
@@ -209,7 +225,7 @@ class _Attempt:
             members = [tuned.make(scale * tuned_scale), frozen.make(scale * frozen_scale)]
             return summed(members, max(member.resolution for member in members))
 
-        return Candidate(f"{tuned.name} beside {frozen.name}", tuned.rows, logits_ET, make)
+        return Candidate(f"{tuned.name} beside {share:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
 
 
 @contextmanager
@@ -250,7 +266,7 @@ def _resolution(search: Search) -> int:
     if search.best.make(1.0).resolution == advanced.large_resolution:
         return advanced.large_resolution
     tiny = search.usual_side() <= advanced.tiny_side
-    return advanced.tiny_resolution if tiny else search.recipe.resolution
+    return advanced.tiny_resolution if tiny else advanced.resolution
 
 
 def _scores(

@@ -53,6 +53,8 @@ class FineTuningRecipe:
         warm_up_steps: at most; never more than a fifth of all.
         longest_gradient: longer ones are cut to this length.
         batch: pictures a step.
+        frozen_to_stride: layers that look more finely than one position in so many pixels stay as they are:
+            edges and textures are the same everywhere, and they are half of the work.
         largest_shift: of a picture, as a share of its side.
         mixup: both parameters of the beta distribution that says how much of another picture is mixed in.
         label_smoothing: how much of a target is spread over all tags.
@@ -63,10 +65,11 @@ class FineTuningRecipe:
     weight_decay: float = 0.05
     warm_up_steps: int = 50
     longest_gradient: float = 1.0
-    batch: int = 32
-    largest_shift: float = 1 / 8
+    batch: int = 16
+    frozen_to_stride: int = 16
+    largest_shift: float = 1 / 16
     mixup: float = 0.2
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.05
 
 
 FINE_TUNING = FineTuningRecipe()
@@ -79,7 +82,7 @@ class AdvancedRecipe:
     Attributes:
         backbones: networks that look at the picture side by side (see `base_weights.backbone_network`), for
             models that are not exported; none for those that are.
-        resolution: side in pixels of what these look at.
+        resolution: side in pixels of what these look at, and of what is fine-tuned on for such models.
         regularisations: factors on `ClassifierRecipe.inverse_regularisation`.
         fine_tuning: how a whole network is trained.
         tiny_side, tiny_resolution: pictures whose sides are no longer than that are fine-tuned on in this
@@ -88,8 +91,10 @@ class AdvancedRecipe:
             defects; where that is best, they are fine-tuned on in it.
         fewest_epochs: with time for fewer, nothing is fine-tuned.
         enough_epochs: models are left without other parts of the images only if there is time for so many.
-        most_epochs: more bring nothing.
+        most_epochs: more bring nothing; models without other parts of the images do.
+        fewest_folds: so many models that leave out a part of the images, if there is time.
         enough_evaluated: so many images that a model has not seen are enough to judge it.
+        shares: of the frozen network in what it and the fine-tuned one say together.
     """
 
     backbones: str | None = None
@@ -97,12 +102,14 @@ class AdvancedRecipe:
     regularisations: tuple[float, ...] = (1.0, 0.3, 3.0)
     fine_tuning: FineTuningRecipe = FINE_TUNING
     tiny_side: int = 64
-    tiny_resolution: int = 128
+    tiny_resolution: int = 160
     large_resolution: int = 448
     fewest_epochs: int = 2
     enough_epochs: int = 8
-    most_epochs: int = 30
+    most_epochs: int = 20
+    fewest_folds: int = 2
     enough_evaluated: int = 100
+    shares: tuple[float, ...] = (0.25, 0.5)
 
 
 ADVANCED = AdvancedRecipe("efficientnet-lite0+efficientnet-lite2")

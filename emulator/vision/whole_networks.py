@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ class WholeNetwork:
         weight_decay: float,
         longest_gradient: float,
         slice_size: int,
+        frozen: Collection[str] = (),
     ) -> None:
         """
         Args:
@@ -59,7 +60,9 @@ class WholeNetwork:
             weight_decay: of weights, not of biases.
             longest_gradient: longer ones are cut to this length.
             slice_size: members of a batch that a processor computes together.
+            frozen: names of the weights that stay as they are.
         """
+        self._frozen = frozenset(frozen)
         self._rate, self._weight_decay = rate, weight_decay
         self._longest_gradient, self._slice_size = longest_gradient, slice_size
         self._move_to(training_device(), weights)
@@ -79,11 +82,11 @@ class WholeNetwork:
                 break
             except torch.OutOfMemoryError:
                 self._need_less()
-        for weight, gradient in zip(self._weights.values(), sums, strict=True):
+        for weight, gradient in zip(self._learning, sums, strict=True):
             weight.grad = gradient
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), self._longest_gradient)
+        torch.nn.utils.clip_grad_norm_(self._learning, self._longest_gradient)
         self._optimiser.step()
 
     def arrays(self) -> dict[str, NDArray[numpy.float32]]:
@@ -114,7 +117,7 @@ class WholeNetwork:
             loss = loss_of(first, last, self._weights, self._device)
         if not math.isfinite(loss.item()):
             raise Unstable
-        return list(torch.autograd.grad(loss, list(self._weights.values())))
+        return list(torch.autograd.grad(loss, self._learning))
 
     def _need_less(self) -> None:
         """Go on in smaller slices, and where even those are too large, on the CPU."""
@@ -136,9 +139,14 @@ class WholeNetwork:
 
         self._device = device
         self._slice = self._slice_size if device.type == "cpu" else _GPU_SLICE
-        self._weights = {name: _parameter(weight, device) for name, weight in weights.items()}
+        self._weights = {
+            name: _parameter(weight, device, learns=name not in self._frozen)
+            for name, weight in weights.items()
+        }
+        learning = {name: weight for name, weight in self._weights.items() if weight.requires_grad}
+        self._learning = list(learning.values())
         groups: dict[tuple[float, bool], list[torch.Tensor]] = {}
-        for name, weight in self._weights.items():
+        for name, weight in learning.items():
             groups.setdefault((self._rate(name), weight.ndim > 1), []).append(weight)
         self._rates = [rate for rate, _ in groups]
         self._optimiser = torch.optim.AdamW(
@@ -179,11 +187,11 @@ def rate_share(step: int, done: float, steps: int, warm_up_steps: int) -> float:
     return warm * (1 + math.cos(math.pi * done)) / 2
 
 
-def _parameter(weight: Array, device: torch.device) -> torch.Tensor:
+def _parameter(weight: Array, device: torch.device, *, learns: bool) -> torch.Tensor:
     import numpy
     import torch
 
     tensor = torch.from_numpy(weight.astype(numpy.float32)).to(device)
     if weight.ndim == 4:
         tensor = tensor.to(memory_format=torch.channels_last)
-    return tensor.requires_grad_()
+    return tensor.requires_grad_(learns)

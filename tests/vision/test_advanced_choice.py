@@ -124,12 +124,12 @@ def test_several_tags_an_image() -> None:
         (1.0, 500, None),
         (3.5, 500, None),
         (3.7, 500, Plan(2, 1)),
-        (22.0, 500, Plan(12, 1)),
-        (22.0, 250, Plan(8, 2)),
-        (15.0, 250, Plan(8, 1)),
+        (16.0, 500, Plan(8, 1)),
+        (22.0, 500, Plan(8, 2)),
+        (40.0, 500, Plan(15, 2)),
         (22.0, 60, Plan(8, 2)),
         (60.0, 60, Plan(12, 5)),
-        (1000.0, 5000, Plan(30, 5)),
+        (1000.0, 5000, Plan(19, 5)),
     ],
 )
 def test_what_is_planned(fitting: float, images: int, plan: Plan | None) -> None:

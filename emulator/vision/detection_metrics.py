@@ -174,7 +174,7 @@ class DetectionEvaluation:
             of_truths = (self.truths.images == image) & (self.truths.tags == tag)
             rows = numpy.flatnonzero((self.detections.images == image) & (self.detections.tags == tag))
             rows = rows[numpy.argsort(-self.probabilities[rows], kind="stable")]
-            overlap = overlaps(edges(self.detections.places[rows]), edges(self.truths.places[of_truths]))
+            overlap = overlaps(_edges(self.detections.places[rows]), _edges(self.truths.places[of_truths]))
             for row, overlap_with in zip(rows, overlap, strict=True):
                 best = int(overlap_with.argmax())
                 if overlap_with[best] >= overlap_threshold:
@@ -260,7 +260,7 @@ def area_under_curve(
     return float((numpy.diff(found_at, prepend=0) / objects * best_from_here).sum())
 
 
-def edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
+def _edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
     """Left, top, right, bottom."""
     import numpy
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emulator.vision.detection_boxes import overlaps
-from emulator.vision.detection_metrics import DetectionEvaluation, edges
+from emulator.vision.detection_metrics import DetectionEvaluation
 from emulator.vision.metrics import Evaluation, PerformanceFigures
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _confusion_of_boxes(
         objects = numpy.flatnonzero(truths.images == image)
         boxes = numpy.flatnonzero((detections.images == image) & shown)
         boxes = boxes[numpy.argsort(-evaluation.probabilities[boxes], kind="stable")]
-        overlap = overlaps(edges(detections.places[boxes]), edges(truths.places[objects]))
+        overlap = overlaps(_corners(detections.places[boxes]), _corners(truths.places[objects]))
         same = detections.tags[boxes][:, None] == truths.tags[objects][None, :]
         found = numpy.full(len(boxes), -1)
         for allowed in (same, ~same):
@@ -191,6 +191,14 @@ def _confusion_of_boxes(
         there += truths.tags[missed].tolist()
         said += [tag_count] * len(missed)
     return _counted(there, said, tag_count + 1)
+
+
+def _corners(places_B4: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
+    """Left, top, right, bottom."""
+    import numpy
+
+    exact = places_B4.astype(numpy.float64)
+    return numpy.concatenate([exact[:, :2], exact[:, :2] + exact[:, 2:]], axis=1)
 
 
 def _counted(there: Sequence[int], said: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:

@@ -12,6 +12,7 @@ Methods of classification:
 
 * quick, advanced: the trainings of the domain General; advanced has 5 minutes for 500 images;
 * logistic-regression: scikit-learn's, C = 1, on the features of the same network from the same views;
+* head-to-head: the head of quick training beside that regression, over eight divisions (`head_to_head.py`);
 * fine-tuning: torchvision's reference recipe (`reference_finetuning.py`), with the time of advanced training.
 
 Of detection: quick, and advanced with 3 s an image, at least 2 minutes.
@@ -39,6 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from head_to_head import compared, regression, training_set
 from measuring import (
     REGIONS_FILE,
     SECONDS_AN_IMAGE,
@@ -50,11 +52,11 @@ from measuring import (
     read_regions,
     shrunk,
 )
-from quality_table import METHODS, rendered
+from quality_table import HEAD_TO_HEAD, METHODS, rendered
 
 from emulator import vision
 from emulator.vision.classifier import warm_up
-from emulator.vision.datasets import content, stored
+from emulator.vision.datasets import content
 from emulator.vision.detection_metrics import DetectionEvaluation
 from emulator.vision.metrics import Evaluation
 
@@ -111,7 +113,7 @@ def main() -> int:
     if arguments.only:
         name, _, method = arguments.only.rpartition(":")
         sets = dict(sets_in(arguments.folder, arguments.shrink))
-        if name not in sets or method not in METHODS[sets[name]().detection]:
+        if name not in sets or method not in methods_of(sets[name]()):
             print(f"there is no cell {arguments.only!r}; sets: {', '.join(sets)}", file=sys.stderr)
             return 1
         kept.put(arguments.only, cell(sets[name](), name, method, arguments.seed, arguments.budget_scale))
@@ -119,7 +121,7 @@ def main() -> int:
         for name, read in sets_in(arguments.folder, arguments.shrink):
             if arguments.sets and name not in arguments.sets:
                 continue
-            for method in METHODS[read().detection]:
+            for method in methods_of(read()):
                 wanted = f"{name}:{method}"
                 if arguments.quick_only and method in SLOW:
                     continue
@@ -131,6 +133,11 @@ def main() -> int:
         return 1
     arguments.out.write_text(rendered(kept.cells()), encoding="utf-8")
     return 0
+
+
+def methods_of(dataset: vision.Dataset) -> tuple[str, ...]:
+    methods = METHODS[dataset.detection]
+    return methods if dataset.detection else (*methods, HEAD_TO_HEAD)
 
 
 class Kept:
@@ -223,9 +230,22 @@ def divisions(dataset: vision.Dataset) -> list[Division]:
 def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scale: float) -> dict[str, Any]:
     """All that is kept of a cell: means over the divisions, and what they are means of."""
     parts = divisions(dataset)
+    about = {
+        "detection": dataset.detection,
+        "kind": "AP50" if dataset.detection else "mAP" if dataset.multilabel else "accuracy",
+        "tags": len(dataset.tags),
+        "images": len(parts[0].learned.samples),
+        "tested": sum(len(part.tested.samples) for part in parts),
+        "seed": seed,
+        "budget_scale": budget_scale,
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+    }
     Chosen.listen()
     if not dataset.detection:
         warm_up()
+    if method == HEAD_TO_HEAD:
+        with tempfile.TemporaryDirectory() as scratch:
+            return {**about, **asdict(compared(dataset, Path(scratch), seed))}
     measured = []
     for part in parts:
         with tempfile.TemporaryDirectory() as scratch:
@@ -234,11 +254,7 @@ def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scal
         measured.append(one)
     owns = [one.own for one in measured if one.own is not None]
     return {
-        "detection": dataset.detection,
-        "kind": "AP50" if dataset.detection else "mAP" if dataset.multilabel else "accuracy",
-        "tags": len(dataset.tags),
-        "images": len(parts[0].learned.samples),
-        "tested": sum(len(part.tested.samples) for part in parts),
+        **about,
         "divisions": len(parts),
         "figure": float(numpy.mean([one.figure for one in measured])),
         "own": float(numpy.mean(owns)) if owns else None,
@@ -246,9 +262,6 @@ def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scal
         "seconds": float(numpy.mean([one.seconds for one in measured])),
         "processor_seconds": float(numpy.mean([one.processor_seconds for one in measured])),
         "note": "; ".join(dict.fromkeys(one.note for one in measured if one.note)),
-        "seed": seed,
-        "budget_scale": budget_scale,
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
     }
 
 
@@ -304,51 +317,14 @@ def logistic_regression(
     part: Division, method: str, seed: int, budget_scale: float, scratch: Path
 ) -> Measured:
     """On the features and views of quick training."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-
     started, worked = time.perf_counter(), time.process_time()
-    features_RD, targets_RT = features_and_targets(part.learned, scratch, mirror=True)
-    regression: Any = LogisticRegression(C=1.0, max_iter=2000)
-    if part.learned.multilabel:
-        regression = OneVsRestClassifier(regression)
-        regression.fit(features_RD, targets_RT)
-    else:
-        regression.fit(features_RD, targets_RT.argmax(axis=1))
+    learned = training_set(part.learned, scratch, mirror=True)
+    views = len(learned.features_RD) // len(learned.targets_NT)
+    trained = regression(learned.features_RD, numpy.tile(learned.targets_NT, (views, 1)), part.learned)
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
-    tested_ND, targets_NT = features_and_targets(part.tested, scratch, mirror=False)
-    scores_NT = numpy.asarray(regression.predict_proba(tested_ND))
-    return judged(scores_NT, targets_NT, part, seconds, processor_seconds)
-
-
-def features_and_targets(
-    dataset: vision.Dataset, scratch: Path, *, mirror: bool
-) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Features as trainings have them, a row for each view of each image, and the tags of each row."""
-    from emulator.vision.classifier import distinct_images, targets_of
-    from emulator.vision.cross_validation import TrainingSet
-    from emulator.vision.features import compute_features
-    from emulator.vision.recipes import QUICK
-
-    with stored(dataset) as files:
-        images = distinct_images(files.dataset)
-        features = compute_features(
-            images,
-            backbone=QUICK.backbone,
-            resolution=QUICK.resolution,
-            mirror=mirror and len(images) <= QUICK.mirror_up_to,
-            cache_folder=scratch / "features",
-            progress=lambda share: None,
-        )
-        targets_NT = targets_of(files.dataset, images)
-        chosen = TrainingSet.of(
-            features,
-            [image.key for image in images],
-            targets_NT,
-            multilabel=dataset.multilabel,
-            inverse_regularisation=1.0,
-        )
-    return chosen.features_RD, numpy.tile(targets_NT, (len(chosen.features_RD) // len(images), 1))
+    tested = training_set(part.tested, scratch, mirror=False)
+    scores_NT = numpy.asarray(trained.predict_proba(tested.features_RD))
+    return judged(scores_NT, tested.targets_NT, part, seconds, processor_seconds)
 
 
 def fine_tuning(
@@ -368,7 +344,7 @@ def fine_tuning(
         part.tested,
         budget_seconds=budget_of(part, budget_scale),
         seed=seed,
-        clock=processor_clock,
+        clock=clock,
     )
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
     targets_NT = numpy.array(

@@ -119,9 +119,13 @@ def test_cells_are_measured_once_and_make_up_the_page(folder: Path, tmp_path: Pa
     assert first.count("  divided, quick: ") == 1
     assert "divided, quick" not in again
     kept = json.loads(page.with_suffix(".json").read_text())
-    assert set(kept) == {"divided:logistic-regression", "divided:quick"}
+    assert set(kept) == {"divided:head-to-head", "divided:logistic-regression", "divided:quick"}
+    both = kept.pop("divided:head-to-head")
+    assert both["own"] - both["other"] == pytest.approx(both["difference"])
+    assert both["error"] >= 0
     assert all(0 <= one["figure"] <= 1 and one["processor_seconds"] > 0 for one in kept.values())
     assert "| divided | 2 | 8 | 4 | accuracy | " in page.read_text()
+    assert f"| divided | accuracy | {both['own']:.3f} | {both['other']:.3f} | " in page.read_text()
 
 
 def test_the_reference_recipe_learns_and_keeps_to_its_time(script: ModuleType, folder: Path) -> None:

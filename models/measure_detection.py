@@ -28,12 +28,14 @@ import logging
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 
 from emulator.vision.advanced_detection import train_advanced_detector
+from emulator.vision.detection_boxes import DetectedBox
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
@@ -149,24 +151,7 @@ def measure(each: LabelledSet, seed: int, minutes: float | None) -> tuple[float,
         own = DetectionEvaluation.load(trained.evaluation_path)
         session = DetectorSession(trained.model_path)
     found = [session.score(Path(image.path).read_bytes()) for image in each.tested]
-    places = [
-        (number, box.tag_index, box.left, box.top, box.width, box.height)
-        for number, image in enumerate(each.tested)
-        for box in image.boxes
-    ]
-    detections = [
-        (number, box.tag_index, box.left, box.top, box.width, box.height)
-        for number, boxes in enumerate(found)
-        for box in boxes
-    ]
-    tested = DetectionEvaluation(
-        tuple(image.key for image in each.tested),
-        numpy.zeros(len(each.tested), numpy.int8),
-        len(each.tags),
-        Boxes.of(places),
-        Boxes.of(detections),
-        numpy.array([box.probability for boxes in found for box in boxes], numpy.float32),
-    )
+    tested = evaluation(each.tested, len(each.tags), found)
     defaults = tested.performance()
     return (
         tested.performance(overlap_threshold=0.5).average_precision,
@@ -177,6 +162,35 @@ def measure(each: LabelledSet, seed: int, minutes: float | None) -> tuple[float,
         calibration_error(tested.probabilities, tested.hits(0.5)),
         sum(trained.seconds.values()),
     )
+
+
+def evaluation(
+    images: Sequence[BoxedImage], tag_count: int, found: Sequence[Sequence[DetectedBox]]
+) -> DetectionEvaluation:
+    """Of what was found in each image."""
+
+    def places(boxes: Sequence[Sequence[Box | DetectedBox]]) -> Boxes:
+        return Boxes.of(
+            [
+                (number, box.tag_index, box.left, box.top, box.width, box.height)
+                for number, of_image in enumerate(boxes)
+                for box in of_image
+            ]
+        )
+
+    return DetectionEvaluation(
+        tuple(image.key for image in images),
+        numpy.zeros(len(images), numpy.int8),
+        tag_count,
+        places([image.boxes for image in images]),
+        places(found),
+        numpy.array([box.probability for boxes in found for box in boxes], numpy.float32),
+    )
+
+
+def corners(boxes: Sequence[Box | DetectedBox]) -> numpy.ndarray:
+    """Left, top, right and bottom of each."""
+    return numpy.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])
 
 
 def calibration_error(probabilities: numpy.ndarray, hits: numpy.ndarray) -> float:

@@ -231,3 +231,8 @@ class Chosen(logging.Handler):
         print(f"  {message}", file=sys.stderr, flush=True)
         if message.startswith("Chosen: "):
             Chosen.name_of_last = message.removeprefix("Chosen: ")
+
+
+def corners(boxes: Sequence[Box | DetectedBox]) -> numpy.ndarray:
+    """Left, top, right and bottom of each, as shares of the image, (N, 4)."""
+    return numpy.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])

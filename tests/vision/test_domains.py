@@ -72,7 +72,7 @@ def test_compact_domains_differ_where_their_exports_promise_something() -> None:
             assert recipe_for_domain(domain.id).resolution == size
         else:
             assert advanced_detector_recipe_for_domain(domain.id) == replace(
-                ADVANCED_DETECTOR, resolutions=(320,)
+                ADVANCED_DETECTOR, resolutions=(320,), tiles_below=0
             )
             size = None if domain.name.endswith("[S1]") else 416
             assert detector_recipe_for_domain(domain.id) == replace(QUICK_DETECTOR, input_resolution=size)

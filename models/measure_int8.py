@@ -1,0 +1,321 @@
+"""Measure what scoring in int8 costs and gains, against the models as trainings write them.
+
+    python models/measure_int8.py FOLDER [--seeds 3] [--set NAME ...] [--kind tags|boxes] [--pictures 64]
+
+FOLDER holds sets as for `measure.py` and `measure_detection.py`. On all training images of each, a quick
+classifier is trained and, where there are boxes, a quick detector, through the functions that the emulator
+calls. Each model is quantised statically by ONNX Runtime: weights in int8 with one scale an output channel,
+activations in uint8 with the ranges they have on some of the training images, quantised and dequantised at
+the edges of each operation (QDQ). Both models then score the test images. The table gives means over the
+seeds, float32 / int8:
+
+* figure: accuracy, mAP (several tags an image) or AP50 (boxes), as the other scripts define them;
+* log loss (tags) and calibration error: as in the other scripts;
+* agreement: share of test images (with boxes: of detections of at least .5) of which both say the same;
+* ms: median of running the model on one picture, in one thread and in two, in turns with the other model;
+* MB: of the file. s: seconds that quantising takes.
+
+The last lines give the means over the sets, and the standard error of the differences over sets and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import measuring
+import numpy
+
+from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier
+from emulator.vision.detection_boxes import DetectedBox, overlaps
+from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detector import BoxedImage, DetectionDataset, train_detector
+from emulator.vision.images import stretched
+from emulator.vision.recipes import QUICK, QUICK_DETECTOR
+from emulator.vision.scoring import ClassifierSession, inference_session
+
+THREADS = (1, 2)
+RUNS = 60
+SURE = 0.5
+HEADER = (
+    "set",
+    "kind",
+    "figure",
+    "",
+    "log loss",
+    "calibration error",
+    "agreement",
+    "ms, 1 thread",
+    "ms, 2",
+    "MB",
+    "s",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Pairs are float32, int8. milliseconds: for each of `THREADS`."""
+
+    name: str
+    kind: str
+    figure: str
+    quality: tuple[float, float]
+    log_loss: tuple[float, float] | None
+    calibration_error: tuple[float, float]
+    agreement: float
+    milliseconds: tuple[tuple[float, float], ...]
+    megabytes: tuple[float, float]
+    seconds: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--kind", choices=list(KINDS), action="append", default=[])
+    parser.add_argument("--pictures", type=int, default=64, help="that ranges are taken from")
+    arguments = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)
+    print(measuring.row(HEADER))
+    print(measuring.row(("---",) * len(HEADER)))
+    results: list[list[Result]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in sorted(arguments.folder.iterdir()):
+            if arguments.set and folder.name not in arguments.set:
+                continue
+            for kind in arguments.kind or KINDS:
+                of_seeds = [
+                    result
+                    for seed in range(arguments.seeds)
+                    if (result := KINDS[kind](folder, seed, Path(scratch), arguments.pictures)) is not None
+                ]
+                if of_seeds:
+                    results.append(of_seeds)
+                    print(_row(of_seeds), flush=True)
+    if not results:
+        print(f"{arguments.folder} has no sets", file=sys.stderr)
+        return 1
+    _print_summary(results)
+    return 0
+
+
+def classifier(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | None:
+    if not (folder / "labels.jsonl").is_file():
+        return None
+    photographs = measuring.load(folder)
+    tags = sorted({tag for photograph in photographs for tag in photograph.tags})
+    multilabel = any(len(photograph.tags) != 1 for photograph in photographs)
+    learned = [
+        LabelledImage(
+            str(one.path),
+            hashlib.sha256(one.path.read_bytes()).hexdigest(),
+            tuple(tags.index(tag) for tag in one.tags),
+        )
+        for one in photographs
+        if one.for_training
+    ]
+    tested = [one for one in photographs if not one.for_training]
+    trained = train_classifier(
+        ClassificationDataset(tuple(learned), tuple(tags), multilabel),
+        QUICK,
+        seed=seed,
+        output=scratch / "model",
+        feature_cache=scratch / "features",
+        progress=lambda share, step: None,
+    )
+    pixels = _pixels(learned, QUICK.resolution, pictures, seed)
+    smaller, seconds = quantised(trained.model_path, pixels)
+    scores = [
+        numpy.array([session.score(one.path.read_bytes()) for one in tested])
+        for session in (ClassifierSession(trained.model_path), ClassifierSession(smaller))
+    ]
+    targets_NT = numpy.array([[tag in one.tags for tag in tags] for one in tested])
+    quality = measuring.mean_average_precision if multilabel else measuring.accuracy
+    if multilabel:
+        agreement = ((scores[0] >= SURE) == (scores[1] >= SURE)).all(axis=1).mean()
+    else:
+        agreement = (scores[0].argmax(axis=1) == scores[1].argmax(axis=1)).mean()
+    return Result(
+        folder.name,
+        "tags",
+        "mAP" if multilabel else "accuracy",
+        _pair(quality(each, targets_NT) for each in scores),
+        _pair(measuring.log_loss(each, targets_NT, multilabel) for each in scores),
+        _pair(measuring.calibration_error(each, targets_NT, multilabel) for each in scores),
+        float(agreement),
+        _milliseconds(trained.model_path, smaller, pixels[:1]),
+        _megabytes(trained.model_path, smaller),
+        seconds,
+    )
+
+
+def detector(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | None:
+    loaded = measuring.load_boxes(folder)
+    if loaded is None:
+        return None
+    trained = train_detector(
+        DetectionDataset(loaded.training, loaded.tags),
+        QUICK_DETECTOR,
+        seed=seed,
+        output=scratch / "model",
+        progress=lambda share, step: None,
+    )
+    pixels = _pixels(loaded.training, QUICK_DETECTOR.resolution, pictures, seed)
+    smaller, seconds = quantised(trained.model_path, pixels)
+    found = [
+        [session.score(Path(image.path).read_bytes()) for image in loaded.tested]
+        for session in (DetectorSession(trained.model_path), DetectorSession(smaller))
+    ]
+    judged = [measuring.evaluation(loaded.tested, len(loaded.tags), each) for each in found]
+    return Result(
+        folder.name,
+        "boxes",
+        "AP50",
+        _pair(each.performance(overlap_threshold=0.5).average_precision for each in judged),
+        None,
+        _pair(measuring.error_of_predictions(each.probabilities, each.hits(0.5)) for each in judged),
+        _same_boxes(*found),
+        _milliseconds(trained.model_path, smaller, pixels[:1]),
+        _megabytes(trained.model_path, smaller),
+        seconds,
+    )
+
+
+def quantised(model_path: Path, pixels: numpy.ndarray) -> tuple[Path, float]:
+    """The model in int8, beside the original, and the seconds it took. pixels: uint8 (N, side, side, 3)."""
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left = iter(pixels)
+
+        def get_next(self) -> dict[str, Any] | None:
+            picture = next(self._left, None)
+            return None if picture is None else {"image": picture[None]}
+
+    path = model_path.with_suffix(".int8.onnx")
+    started = time.perf_counter()
+    quantize_static(
+        model_path,
+        path,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+    return path, time.perf_counter() - started
+
+
+def _pixels(
+    images: Sequence[LabelledImage | BoxedImage], resolution: int, most: int, seed: int
+) -> numpy.ndarray:
+    chosen = numpy.random.default_rng(seed).permutation(len(images))[:most]
+    return numpy.stack([stretched(Path(images[index].path).read_bytes(), resolution) for index in chosen])
+
+
+def _milliseconds(model_path: Path, smaller: Path, pixels: numpy.ndarray) -> tuple[tuple[float, float], ...]:
+    pairs = []
+    for threads in THREADS:
+        sessions = [inference_session(path.read_bytes(), threads) for path in (model_path, smaller)]
+        taken: list[list[float]] = [[], []]
+        for number in range(RUNS):
+            for session, times in zip(sessions, taken, strict=True):
+                started = time.perf_counter()
+                session.run(None, {"image": pixels})
+                if number >= RUNS // 10:
+                    times.append((time.perf_counter() - started) * 1000)
+        pairs.append(_pair(statistics.median(times) for times in taken))
+    return tuple(pairs)
+
+
+def _same_boxes(first: Sequence[Sequence[DetectedBox]], second: Sequence[Sequence[DetectedBox]]) -> float:
+    """Share of the sure boxes of either model that the other has, too: same tag, overlap at least .5."""
+    same = total = 0
+    for one, other in [*zip(first, second, strict=True), *zip(second, first, strict=True)]:
+        sure = [box for box in one if box.probability >= SURE]
+        total += len(sure)
+        for box in sure:
+            rivals = [
+                rival for rival in other if rival.tag_index == box.tag_index and rival.probability >= SURE / 2
+            ]
+            if rivals:
+                same += overlaps(measuring.corners([box]), measuring.corners(rivals)).max() >= SURE
+    return same / total if total else 1.0
+
+
+def _megabytes(*paths: Path) -> tuple[float, float]:
+    return _pair(path.stat().st_size / 1e6 for path in paths)
+
+
+def _pair(values: Iterator[Any]) -> tuple[float, float]:
+    first, second = values
+    return float(first), float(second)
+
+
+def _row(results: Sequence[Result]) -> str:
+    first = results[0]
+
+    def mean(pairs: Sequence[tuple[float, float]], digits: int) -> str:
+        return " / ".join(f"{value:.{digits}f}" for value in numpy.mean(pairs, axis=0))
+
+    return measuring.row(
+        (
+            first.name,
+            first.kind,
+            first.figure,
+            mean([result.quality for result in results], 3),
+            mean([result.log_loss for result in results if result.log_loss], 3) if first.log_loss else "",
+            mean([result.calibration_error for result in results], 3),
+            f"{statistics.mean(result.agreement for result in results):.3f}",
+            *(mean([result.milliseconds[index] for result in results], 1) for index in range(len(THREADS))),
+            mean([result.megabytes for result in results], 1),
+            f"{statistics.mean(result.seconds for result in results):.0f}",
+        )
+    )
+
+
+def _print_summary(results: Sequence[Sequence[Result]]) -> None:
+    for kind in ("tags", "boxes"):
+        chosen = [result for of_seeds in results for result in of_seeds if result.kind == kind]
+        if not chosen:
+            continue
+        for what, pairs in (
+            ("figure", [result.quality for result in chosen]),
+            ("log loss", [result.log_loss for result in chosen if result.log_loss]),
+            ("calibration error", [result.calibration_error for result in chosen]),
+        ):
+            if not pairs:
+                continue
+            change = numpy.array([after - before for before, after in pairs])
+            error = change.std(ddof=1) / len(change) ** 0.5 if len(change) > 1 else float("nan")
+            print(f"\n{kind}, {what}: {change.mean():+.4f} with int8 (standard error {error:.4f})", end="")
+        for index, threads in enumerate(THREADS):
+            shares = [result.milliseconds[index][1] / result.milliseconds[index][0] for result in chosen]
+            print(f"\n{kind}, {threads} thread(s): {statistics.median(shares):.2f} of the time", end="")
+    print()
+
+
+KINDS = {"tags": classifier, "boxes": detector}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""Measure how many objects that no detector was trained on lie in region proposals.
+
+    python models/measure_proposals.py FOLDER [--set NAME ...] [--images 60] [--seeds 1] [--floors .03 ...]
+
+FOLDER holds sets as for `measure_detection.py`. An object is found if one of the surest 10 (50) proposals for
+its image overlaps it by at least .5 (intersection over union), or by .3, where stated. Proposals are
+
+* published: those of the emulator, from the network that all detectors start from, as published. It was
+  trained on 80 kinds of everyday things. Where a tag of the set is one of these, their classes take no part.
+  Once for each of the `--floors` of confidence, first that of the emulator;
+* other tags: the boxes of a quick detector of all other tags of the set, whatever their tags, learned from
+  `--images` images (none: left out) that show these; what they show of the tag left out is not marked;
+* anywhere: boxes drawn at random, with the sizes of the objects of the set, as a floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import measuring
+import numpy
+from numpy.typing import NDArray
+
+from emulator.vision.detection_boxes import DetectedBox, detected_boxes, overlaps
+from emulator.vision.detection_scoring import DetectorSession
+from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.images import stretched
+from emulator.vision.nanodet import DISTANCES, SCORES
+from emulator.vision.proposals import LEAST_CONFIDENCE, MOST_PROPOSALS, ProposalSession, write_proposal_model
+from emulator.vision.recipes import QUICK_DETECTOR
+
+MOST = (10, 50)
+OVERLAPS = (0.5, 0.3)
+HEADER = (
+    "set",
+    "tag left out",
+    "objects",
+    "proposals",
+    "boxes an image",
+    *(f"{most}, {at}" for at in OVERLAPS for most in MOST),
+)
+# Numbers of COCO's classes by their names; only those that a set may have.
+KNOWN = {"banana": 46, "apple": 47, "orange": 49, "fork": 42, "scissors": 76}
+
+Proposed = list[Sequence[DetectedBox]]
+
+
+class Published(ProposalSession):
+    """The emulator's proposals, but for some of the published classes, and with another floor."""
+
+    def __init__(self, path: Path, without: Sequence[int], floor: float) -> None:
+        super().__init__(path)
+        self._without, self._floor = list(without), floor
+
+    def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
+        scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
+        objectness_P1 = numpy.delete(scores_NPC[0], self._without, axis=1).max(axis=1, keepdims=True)
+        boxes = detected_boxes(objectness_P1, distances_NPD[0], self.resolution)
+        return [box for box in boxes if box.probability >= self._floor][:MOST_PROPOSALS]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--floors", type=float, nargs="+", default=[LEAST_CONFIDENCE, 0.01, 0.02, 0.05])
+    arguments = parser.parse_args()
+    sets = [
+        loaded
+        for folder in sorted(arguments.folder.iterdir())
+        if (not arguments.set or folder.name in arguments.set)
+        and (loaded := measuring.load_boxes(folder)) is not None
+    ]
+    if not sets:
+        print(f"{arguments.folder} has no set with boxes", file=sys.stderr)
+        return 1
+    print(measuring.row(HEADER))
+    print(measuring.row(("---",) * len(HEADER)))
+    with tempfile.TemporaryDirectory() as scratch:
+        published = Path(scratch, "proposals.onnx")
+        write_proposal_model(published, lambda share, step: None)
+        for each in sets:
+            for tag in range(len(each.tags)):
+                _compare(each, tag, published, Path(scratch), arguments)
+    return 0
+
+
+def _compare(
+    each: measuring.LabelledSet,
+    tag: int,
+    published: Path,
+    scratch: Path,
+    arguments: argparse.Namespace,
+) -> None:
+    images, seeds, floors = arguments.images, arguments.seeds, arguments.floors
+    sought = [[box for box in image.boxes if box.tag_index == tag] for image in each.tested]
+    known = [KNOWN[name] for name in each.tags if name in KNOWN]
+    ways: dict[str, Callable[[int], Proposed]] = {
+        **{
+            f"published, floor {floor:g}": partial(_of_published, Published(published, known, floor), each)
+            for floor in floors
+        },
+        "other tags": lambda seed: _of_other_tags(each, tag, images, seed, scratch),
+        "anywhere": lambda seed: _anywhere(each, seed),
+    }
+    for name, propose in ways.items():
+        if name == "other tags" and (not images or len(each.tags) == 1):
+            continue
+        count = 1 if name.startswith("published") else seeds
+        proposed = [propose(seed) for seed in range(count)]
+        shares = numpy.mean([_recalls(sought, boxes) for boxes in proposed], axis=0)
+        boxes_each = numpy.mean([len(boxes) for one in proposed for boxes in one])
+        cells = (
+            each.name,
+            each.tags[tag],
+            sum(map(len, sought)),
+            name,
+            f"{boxes_each:.0f}",
+            *(f"{share:.2f}" for share in shares),
+        )
+        print(measuring.row(cells), flush=True)
+
+
+def _recalls(sought: Sequence[Sequence[Box]], proposed: Proposed) -> list[float]:
+    """The share of the objects that is found, for each column of the table."""
+    best: list[list[float]] = [[] for _ in MOST]
+    for objects, boxes in zip(sought, proposed, strict=True):
+        for number, most in enumerate(MOST):
+            some = boxes[:most]
+            if objects and some:
+                best[number] += (
+                    overlaps(measuring.corners(objects), measuring.corners(some)).max(axis=1).tolist()
+                )
+            else:
+                best[number] += [0.0] * len(objects)
+    return [float(numpy.mean(numpy.array(values) >= at)) for at in OVERLAPS for values in best]
+
+
+def _proposed(session: DetectorSession, images: Sequence[BoxedImage]) -> Proposed:
+    return [session.score(Path(image.path).read_bytes()) for image in images]
+
+
+def _of_published(session: Published, each: measuring.LabelledSet, seed: int) -> Proposed:
+    return _proposed(session, each.tested)
+
+
+def _of_other_tags(
+    each: measuring.LabelledSet, left_out: int, most: int, seed: int, scratch: Path
+) -> Proposed:
+    order = numpy.random.default_rng(seed).permutation(len(each.training))
+    # Tags get new numbers, without a gap.
+    images = [
+        BoxedImage(
+            image.path,
+            image.key,
+            tuple(
+                Box(box.tag_index - (box.tag_index > left_out), box.left, box.top, box.width, box.height)
+                for box in image.boxes
+                if box.tag_index != left_out
+            ),
+        )
+        for image in (each.training[index] for index in order)
+    ]
+    learned = [image for image in images if image.boxes][:most]
+    tags = tuple(name for number, name in enumerate(each.tags) if number != left_out)
+    trained = train_detector(
+        DetectionDataset(tuple(learned), tags),
+        replace(QUICK_DETECTOR, most_evaluated_folds=0),
+        seed=seed,
+        output=scratch,
+        progress=lambda share, step: None,
+    )
+    session = DetectorSession(trained.model_path)
+    proposed: Proposed = []
+    for image in each.tested:
+        pixels = stretched(Path(image.path).read_bytes(), session.resolution)
+        scores_NPT, distances_NPD = session._session.run([SCORES, DISTANCES], {"image": pixels[None]})
+        objectness_P1 = scores_NPT[0].max(axis=1, keepdims=True)
+        proposed.append(detected_boxes(objectness_P1, distances_NPD[0], session.resolution))
+    return proposed
+
+
+def _anywhere(each: measuring.LabelledSet, seed: int) -> Proposed:
+    generator = numpy.random.default_rng(seed)
+    sizes = [(box.width, box.height) for image in each.training for box in image.boxes]
+    proposed: Proposed = []
+    for _ in each.tested:
+        drawn = [sizes[index] for index in generator.integers(len(sizes), size=max(MOST))]
+        proposed.append(
+            [
+                DetectedBox(
+                    0,
+                    1.0,
+                    float(generator.uniform(0, max(0.0, 1 - width))),
+                    float(generator.uniform(0, max(0.0, 1 - height))),
+                    width,
+                    height,
+                )
+                for width, height in drawn
+            ]
+        )
+    return proposed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -218,7 +218,9 @@ def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures
     import numpy
     from numpy.lib.format import open_memmap
 
-    backbone = search.start or backbone_network(search.recipe.backbone, _resolution(search))
+    # Networks that the user has brought can be started from, but are not trained through.
+    start = None if search.start is None or search.start.has_nodes else search.start
+    backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _PICTURES_FILE
     shape = (len(search.images), side, side, 3)
     size = math.prod(shape)

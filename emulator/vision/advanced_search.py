@@ -217,7 +217,12 @@ class Search:
     def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
         """Networks that the user has brought, each by itself and beside that of quick training."""
         budget = self.told.budget.part(_SHARE_OF_REGISTERED)
-        for name in names(folder):
+        try:
+            known = names(folder)
+        except OSError as error:
+            _log.warning("The networks in %s cannot be read: %s", folder, error)
+            known = []
+        for name in known:
             try:
                 yield from self._with_registered(folder, name, budget)
             except BackboneDamaged as problem:

@@ -14,8 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from emulator.vision import _torchvision, advanced_candidates, network_conversion, torchvision_networks
+from emulator.vision import (
+    _torchvision,
+    advanced_candidates,
+    advanced_finetuning,
+    advanced_search,
+    network_conversion,
+    torchvision_networks,
+)
 from emulator.vision.advanced import train_advanced_classifier
+from emulator.vision.advanced_finetuning import Plan
 from emulator.vision.base_models import starting_backbone
 from emulator.vision.base_weights import backbone_network
 from emulator.vision.classifier import ClassificationDataset, TrainedClassifier, classifying_network
@@ -33,7 +41,7 @@ from emulator.vision.weights_files import WeightsRejected, read_weights
 from tests.vision.backbones import SIDE, add, needs_torchvision, random_state, saved
 from tests.vision.pictures import encoded, kept, photograph
 
-pytestmark = needs_torchvision
+pytestmark = [pytest.mark.slow, needs_torchvision]
 
 ARCHITECTURES = ("resnet18", "convnext_tiny", "swin_t")
 
@@ -295,7 +303,7 @@ def fine(tmp_path: Path) -> ClassificationDataset:
 
 
 @pytest.fixture
-def train(tmp_path: Path, feature_cache: Path) -> Train:
+def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     def run(
         dataset: ClassificationDataset,
         backbones: Path,
@@ -305,11 +313,13 @@ def train(tmp_path: Path, feature_cache: Path) -> Train:
         output: str = "model",
         base_model: Path | None = None,
         clock: Callable[[], float] = lambda: 0.0,
+        plan: Plan | None = None,
     ) -> TrainedClassifier:
+        monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: plan)
         return train_advanced_classifier(
             dataset,
             replace(QUICK, resolution=32),
-            replace(advanced, most_epochs=1, fewest_epochs=2),  # nothing is fine-tuned
+            advanced,
             budget_seconds=budget,
             seed=0,
             output=tmp_path / output,
@@ -354,22 +364,32 @@ def test_it_can_be_started_from(
     train: Train,
     registered: Path,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Also where the network itself is not there any more."""
+    """Also where the network itself is not there any more; what is trained through then is another one."""
+    monkeypatch.setattr(
+        advanced_candidates.Judge,
+        "replaces",
+        lambda self, challenger, champion: challenger.name.startswith(("resnet18", "the base model")),
+    )
+    monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: False)
     caplog.set_level(logging.INFO)
     first = train(fine, registered, output="first")
-    name = chosen(caplog)
+    assert chosen(caplog).startswith("resnet18")
     start = starting_backbone(first.model_path)
-    if "+" in name:
-        assert start is None
-        return
     assert start is not None
+    assert start.has_nodes
     picture = stretched(Path(fine.images[0].path).read_bytes(), SIDE)
-    alone = run(network_of(registered, name.partition(",")[0]), picture)
-    numpy.testing.assert_array_equal(run(start, picture), alone)
-    train(fine, tmp_path / "none", output="second", base_model=first.model_path)
+    numpy.testing.assert_array_equal(run(start, picture), run(network_of(registered, "resnet18"), picture))
+
+    second = train(fine, tmp_path / "none", output="second", base_model=first.model_path, plan=Plan(1, 1))
+
+    assert "fine-tuned" in caplog.text
     assert chosen(caplog).startswith("the base model")
+    for image in fine.images:
+        scores = ClassifierSession(second.model_path).score(Path(image.path).read_bytes())
+        assert scores.index(max(scores)) == image.labels[0]
 
 
 def test_models_that_are_exported_keep_their_network(
@@ -403,6 +423,21 @@ def test_damaged_networks_are_left_out(
         "The network swin_t",
     ]
     assert not chosen(caplog).startswith("efficientnet-lite0+resnet18")
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(advanced_search, "names", fail)
+    assert train(fine, registered).model_path.exists()
+    assert "cannot be read" in caplog.text
 
 
 def test_what_does_not_fit_into_the_budget_is_not_tried(

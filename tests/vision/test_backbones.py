@@ -19,7 +19,6 @@ from emulator.vision import (
     advanced_candidates,
     advanced_finetuning,
     advanced_search,
-    network_conversion,
     torchvision_networks,
 )
 from emulator.vision.advanced import train_advanced_classifier
@@ -34,10 +33,9 @@ from emulator.vision.metrics import Evaluation
 from emulator.vision.networks import INPUT, Network
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import ADVANCED, ADVANCED_COMPACT, FINE_TUNING, QUICK, AdvancedRecipe
-from emulator.vision.registered_backbones import NETWORK_FILE, content, names, network_in, read
+from emulator.vision.registered_backbones import NETWORK_FILE, content, network_in, read
 from emulator.vision.scoring import ClassifierSession, inference_session
-from emulator.vision.torchvision_networks import Brought
-from emulator.vision.weights_files import WeightsRejected, read_weights
+from emulator.vision.weights_files import read_weights
 from tests.vision.backbones import SIDE, add, needs_torchvision, random_state, saved
 from tests.vision.pictures import encoded, kept, photograph
 
@@ -155,95 +153,6 @@ def test_old_names_of_layers_are_known() -> None:
     old = {name.replace(".mlp.0.", ".mlp.linear_1."): value for name, value in state.items()}
     brought = torchvision_networks.bring(Path("a.pth"), old, architecture="vit_b_32", resolution=96)
     assert brought.module(torch.zeros(1, 3, 96, 96)).shape == (1, 768)
-
-
-# --- what is refused ----------------------------------------------------------------------------------------
-
-
-def refused(path: Path, folder: Path, **more: object) -> str:
-    with pytest.raises(WeightsRejected) as caught:
-        add(path, folder, **more)
-    assert names(folder) == []
-    return str(caught.value)
-
-
-def test_files_of_other_networks(weights: dict[str, Path], tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    wrong = refused(weights["resnet18"], folder, architecture="resnet50")
-    assert wrong.startswith("the weights are not those of resnet50: 165 are missing, the first is")
-    assert "did you mean resnet18" in refused(weights["resnet18"], folder, architecture="resnet_18x")
-    other = {name: value for name, value in random_state("resnet18").items() if name != "conv1.weight"}
-    assert "resnet18 comes nearest" in refused(saved(tmp_path / "a.pth", other), folder)
-    wider = {**random_state("resnet18"), "conv1.weight": torch.zeros(64, 4, 7, 7)}
-    path = saved(tmp_path / "b.pth", wider)
-    assert "'conv1.weight' has another shape" in refused(path, folder, architecture="resnet18")
-    detector = {f"backbone.body.{name}": value for name, value in other.items()} | {"rpn.a": torch.zeros(1)}
-    assert "object detection" in refused(saved(tmp_path / "c.pth", detector), folder)
-    published = saved(tmp_path / "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", detector)
-    assert "object detection" in refused(published, folder)
-
-
-def test_a_published_file_has_to_be_the_published_one(tmp_path: Path) -> None:
-    path = saved(tmp_path / "resnet18-f37072fd.pth", random_state("resnet18", 1000))
-    assert "the file is damaged: by its name its SHA-256 begins with f37072fd" in refused(
-        path, tmp_path / "f"
-    )
-
-
-def test_names_and_sizes_that_cannot_be(weights: dict[str, Path], tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    path = weights["resnet18"]
-    assert "is no name for a network" in refused(path, folder, name="../up")
-    assert "there is a network named 'nanodet-g'" in refused(path, folder, name="nanodet-g")
-    assert "from 32 to 1024" in refused(path, folder, resolution=8)
-    assert "longer than 1000" in refused(path, folder, licence="x" * 1001)
-    with pytest.raises(FileNotFoundError):
-        add(tmp_path / "nowhere.pth", folder)
-
-
-class Tiny(torch.nn.Module):
-    """Four numbers a picture, and less if a test wants it."""
-
-    def __init__(self, factor: float = 1.0, flat: bool = True) -> None:
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.full((1, 12), factor))
-        self._flat = flat
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        pooled = torch.nn.functional.adaptive_avg_pool2d(pictures, 2)
-        return pooled.flatten(1) * self.scale * self.scale if self._flat else pooled
-
-
-def tiny(module: torch.nn.Module) -> Brought:
-    return Brought("tiny", module.eval(), 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), 12)
-
-
-@pytest.mark.parametrize(
-    ("module", "reason"),
-    [
-        (Tiny(0.0), "the same for everything"),
-        (Tiny(1e30), "no finite numbers"),
-        (Tiny(flat=False), "no vector of features"),
-        (torch.nn.Linear(3, 3), "cannot be converted for pictures of 32 pixels"),
-    ],
-)
-def test_weights_that_make_no_network(module: torch.nn.Module, reason: str) -> None:
-    with pytest.raises(WeightsRejected, match=reason):
-        network_conversion.converted(tiny(module))
-
-
-def test_a_conversion_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert network_conversion.converted(tiny(Tiny())).outputs == {"features": (12,)}
-    real = network_conversion._nodes
-
-    def changed(graph: onnx.GraphProto) -> object:
-        operations, weights, width = real(graph)
-        found = {name: value * 1.1 if value.ndim == 2 else value for name, value in weights.items()}
-        return operations, found, width
-
-    monkeypatch.setattr(network_conversion, "_nodes", changed)
-    with pytest.raises(WeightsRejected, match="something else after conversion"):
-        network_conversion.converted(tiny(Tiny()))
 
 
 # --- together with other networks ---------------------------------------------------------------------------

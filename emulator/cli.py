@@ -16,6 +16,7 @@ import typer
 from emulator import __version__
 from emulator.serving.settings import ServingSettings
 from emulator.settings import (
+    CommandFailed,
     Option,
     SettingError,
     Settings,
@@ -41,10 +42,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class CommandFailed(Exception):
-    """A command could not do its work; the message is one line."""
 
 
 def run_command_line() -> None:
@@ -327,6 +324,79 @@ def ask_emulator(settings: Settings, method: str, path: str, body: bytes = b"") 
 def _local(settings: Settings) -> Settings:
     # The public URL leads through whatever stands in front; these commands mean the program itself.
     return replace(settings, public_url=None)
+
+
+models = typer.Typer(
+    help="Networks that trainings start from: those that come with the program, and your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(models, name="models")
+
+
+@models.command("add")
+@with_settings
+def add_model(
+    settings: Settings,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="Weights of a classification network of torchvision."),
+    ],
+    architecture: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="torchvision's name of the network; else it is found out."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call it; else as the architecture.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="The licence you have the weights under; kept and shown.")
+    ] = "",
+    resolution: Annotated[
+        int | None,
+        typer.Option(metavar="PIXELS", help="Side of the pictures; else as the network was published."),
+    ] = None,
+) -> None:
+    """Give advanced trainings another network to try: a file of weights (.pth, .safetensors) of your own."""
+    from datetime import UTC, datetime
+
+    from emulator import model_commands
+
+    said = model_commands.add(
+        file,
+        model_commands.folder_of(settings),
+        now=lambda: datetime.now(UTC),
+        architecture=architecture,
+        name=name,
+        licence=licence,
+        resolution=resolution,
+    )
+    print("\n".join(said))
+
+
+@models.command("list")
+@with_settings
+def list_models(
+    settings: Settings,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")] = False,
+) -> None:
+    """Show the networks that trainings start from."""
+    from emulator import model_commands
+
+    folder = model_commands.folder_of(settings)
+    print("\n".join(model_commands.listing(folder, as_json=as_json)))
+
+
+@models.command("remove")
+@with_settings
+def remove_model(
+    settings: Settings, name: Annotated[str, typer.Argument(metavar="NAME", help="As it was added.")]
+) -> None:
+    """Take away a network of your own; models that were trained with it go on working."""
+    from emulator import model_commands
+
+    model_commands.remove(model_commands.folder_of(settings), name)
+    print(f"removed  {name}")
 
 
 @app.command()

@@ -37,6 +37,10 @@ class StartRefused(Exception):
     """The emulator cannot start; the message is one line for the person who started it."""
 
 
+class CommandFailed(Exception):
+    """A command could not do its work; the message is one line."""
+
+
 class SettingError(StartRefused):
     """A value that an option refuses; the message names the flag or variable and what is allowed."""
 

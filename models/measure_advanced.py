@@ -1,6 +1,7 @@
 """Measure what advanced training of classifiers adds to quick training, on real photographs not seen in it.
 
     python models/measure_advanced.py FOLDER [--sets NAME ...] [--images-a-tag 50] [--shrink SIDE]
+                                       [--backbones FOLDER]
 
 FOLDER holds sets as for `measure.py`. Of each set, images are drawn, and trained on in both ways. The budget
 is five minutes per 500 images of two processors' time. It is counted in processor seconds, so that figures do
@@ -68,6 +69,7 @@ def main() -> int:
     parser.add_argument("--shrink", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="folder that keeps features for the next time")
+    parser.add_argument("--backbones", type=Path, help="networks of your own: backbones/ in a data folder")
     arguments = parser.parse_args()
     sets = sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl"))
     sets = [folder for folder in sets if not arguments.sets or folder.name in arguments.sets]
@@ -107,6 +109,7 @@ def measured(folder: Path, scratch: Path, arguments: argparse.Namespace) -> tupl
         budget_seconds=SECONDS_AN_IMAGE * len(chosen),
         output=scratch / "advanced",
         clock=processor_clock,
+        backbones=arguments.backbones,
         **common,
     )
     seconds = time.process_time() - started

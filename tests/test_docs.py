@@ -90,6 +90,10 @@ def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     serving = {one.flag for one in options(ServingSettings).values()}
     for command in re.findall(r"custom-vision-emulator serve-model\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= serving
+    about_models = flags | {"--architecture", "--name", "--licence", "--resolution", "--json"}
+    for command in re.findall(r"custom-vision-emulator models\b([^`\n|#)]*)", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= about_models
+        assert command.split()[:1] in ([], ["add"], ["list"], ["remove"])
     importing = flags | {"--project", "--publish-name", "--overwrite", "--classification-type"}
     for command in re.findall(r"custom-vision-emulator import-model\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= importing

@@ -149,6 +149,29 @@ def test_a_strange_backend_is_refused(backend: str) -> None:
     assert "TORCH_BACKEND" in ran.stderr
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cu126", "auto"])
+def test_torchvision_never_brings_another_torch(backend: str) -> None:
+    ways = install_torch.torchvision_ways(backend)
+    assert ways[-1][-1][-1] == f"torchvision=={install_torch.TORCHVISION_VERSION}"
+    for commands in ways:
+        for command in commands:
+            assert "--no-deps" in command
+            assert [word for word in command if "torch" in word] == command[-1:]
+
+
+def test_torchvision_is_no_requirement() -> None:
+    """Of each of its versions one of torch's is, which pip would fetch in its usual build."""
+    extras = PROJECT["optional-dependencies"].values()
+    assert not any("torchvision" in required(extra) for extra in extras)
+
+
+def test_torchvision_belongs_to_the_torch_that_is_installed() -> None:
+    """Its minor versions go with torch's, 15 apart since both began to count so."""
+    _, torch_minor, torch_patch = map(int, install_torch.TORCH_VERSION.split("."))
+    _, minor, patch = map(int, install_torch.TORCHVISION_VERSION.split("."))
+    assert (minor, patch) == (torch_minor + 15, torch_patch)
+
+
 def run_install_torch(found: bool, backend: str = "") -> subprocess.CompletedProcess[str]:
     script = ROOT / "tools" / "install_torch.py"
     code = (

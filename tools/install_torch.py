@@ -1,13 +1,19 @@
-"""Put torch into the Python environment that runs this script: the CPU build, unless another one is chosen.
+"""Put torch and torchvision into the Python environment that runs this script: the CPU builds, unless others
+are chosen.
 
 On Linux a plain `pip install torch` brings a CUDA build of several gigabytes. This script keeps a torch that
 is there already, and otherwise installs the build named by the environment variable TORCH_BACKEND: `cpu` (the
 default), `auto` (what fits the graphics card of this machine), or one build such as `cu126`.
+
+torchvision is installed without what it depends on, so that it cannot replace torch: each of its versions
+wants one of torch's, and pip would fetch that in its usual build. It is needed to add networks of one's own
+(docs/backbones.md); without it everything else works, so that a failure here is none of the whole.
 Needs nothing but the standard library and pip.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -16,6 +22,8 @@ import subprocess
 import sys
 
 TORCH_VERSION = "2.13.0"
+# The one that belongs to it.
+TORCHVISION_VERSION = "0.28.0"
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 FAILED = f"""\
@@ -46,27 +54,61 @@ def ways(backend: str, system: str) -> list[list[list[str]]]:
     return [named, with_uv]
 
 
+def torchvision_ways(backend: str) -> list[list[list[str]]]:
+    """The ways to install torchvision, best first. The last one takes the usual build: what the emulator
+    needs of it works beside any build of torch."""
+    release = f"torchvision=={TORCHVISION_VERSION}"
+    install = [*PIP, "install", "--quiet", "--no-deps"]
+    named = [] if backend == "auto" else [[[*install, f"{release}+{backend}"]]]
+    return [*named, [[*install, release]]]
+
+
 def run(commands: list[list[str]], last: bool) -> bool:
     """Run commands until one fails. Only the last way that there is may complain."""
     errors = None if last else subprocess.DEVNULL
     return all(subprocess.run(one, stderr=errors).returncode == 0 for one in commands)
 
 
-def main() -> int:
+def install_torch(backend: str) -> bool:
     if importlib.util.find_spec("torch") is not None:
         print("torch is here already and is kept.")
-        return 0
+        return True
+    print(f"Installing torch {TORCH_VERSION}, {backend} build (for the CPU about 200 MB) ...", flush=True)
+    possible = ways(backend, platform.system())
+    if any(run(commands, last=commands is possible[-1]) for commands in possible):
+        return True
+    print(FAILED.format(backend=backend), file=sys.stderr)
+    return False
+
+
+def install_torchvision(backend: str) -> None:
+    if importlib.util.find_spec("torchvision") is not None:
+        return
+    try:
+        installed = importlib.metadata.version("torch").partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        installed = "unknown"
+    if installed != TORCH_VERSION:
+        print(
+            f"torch is {installed}: install the torchvision that belongs to it to add networks of your own."
+        )
+        return
+    print(f"Installing torchvision {TORCHVISION_VERSION} (10 MB) ...", flush=True)
+    if not any(run(commands, last=False) for commands in torchvision_ways(backend)):
+        print(
+            "torchvision could not be installed; it is needed to add networks of your own, and only for that."
+        )
+
+
+def main() -> int:
     backend = os.environ.get("TORCH_BACKEND") or "cpu"
     if not re.fullmatch(r"[a-z]+[0-9.]*", backend):
         print(f"TORCH_BACKEND: {backend!r} is not cpu, auto or the name of a build (cu126)", file=sys.stderr)
         return 2
-    print(f"Installing torch {TORCH_VERSION}, {backend} build (for the CPU about 200 MB) ...", flush=True)
-    possible = ways(backend, platform.system())
-    for commands in possible:
-        if run(commands, last=commands is possible[-1]):
-            return 0
-    print(FAILED.format(backend=backend), file=sys.stderr)
-    return 1
+    if not install_torch(backend):
+        return 1
+    install_torchvision(backend)
+    return 0
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ MANIFEST_NAME = "manifest.json"
 BLOB_FOLDER = "blobs/"
 MANIFEST_BYTES = 256 * 2**20
 INFO_BYTES = 2**16
-MODEL_BYTES = 512 * 2**20
+# What a file of ONNX can have.
+MODEL_BYTES = 2 * 2**30
 _BLOCK = tarfile.BLOCKSIZE
 
 _Number = Annotated[int, Field(ge=0, lt=2**53)]

@@ -101,6 +101,13 @@ class Context:
         """The folder in which trainings keep the features of images they have seen."""
         return self.folder / "features"
 
+    @property
+    def backbones(self) -> Path:
+        """The folder of networks that the user has brought; there when there are any."""
+        from emulator.vision.registered_backbones import FOLDER_NAME
+
+        return self.folder / FOLDER_NAME
+
     def __post_init__(self) -> None:
         from emulator.core.evaluations import EvaluationCache
         from emulator.core.export_runs import ExportRuns

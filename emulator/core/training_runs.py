@@ -128,6 +128,7 @@ class TrainingRuns(WorkerJobThread):
             all_layers = advanced_detector_recipe_for_domain(run.domain_id)
             return submit(train_advanced_detector, run.dataset, how, advanced=all_layers, **common, **more)
         common["feature_cache"] = self._context.feature_cache
+        more["backbones"] = self._context.backbones
         recipe = recipe_for_domain(run.domain_id)
         if run.budget is None and run.base_model is None:
             return submit(train_classifier, run.dataset, recipe, **common)

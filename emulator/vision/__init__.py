@@ -22,8 +22,11 @@ The modules, by who calls them:
   `torch_network` and `picture_file`; below the first `base_weights`, `features`, `feature_cache`,
   `cross_validation` and `head`; below the second `nanodet`, `detection_training`, `detection_views`,
   `detection_loss`, `detection_boxes` and `detection_calibration`; below the third `advanced_search`,
-  `advanced_finetuning`, `advanced_candidates`, `finetuning`, `ensembles`, `base_models` and `budget`; below
-  the last `detection_finetuning`.
+  `advanced_finetuning`, `advanced_candidates`, `finetuning`, `ensembles`, `base_models`,
+  `registered_backbones` and `budget`; below the last `detection_finetuning`;
+* the command line: `backbone_adding` (keep a network that the user brings), below it `weights_files`,
+  `torchvision_networks`, `_torchvision` and `network_conversion`; `bundled_networks` and
+  `registered_backbones` (what there is).
 """
 
 from __future__ import annotations

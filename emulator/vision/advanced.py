@@ -4,7 +4,8 @@ Runs in the worker process: the functions import PyTorch, the module does not. W
 as far as the time goes:
 
 1. what quick training gives;
-2. other networks, frozen, and other strengths of regularisation;
+2. other networks, frozen, those among them that the user has brought, and other strengths of
+   regularisation;
 3. a network of which everything is trained (`finetuning`), by itself and together with the best so far.
 
 A model is chosen by what it says about images that it has not seen (`advanced_candidates`), and its figures
@@ -60,6 +61,7 @@ def train_advanced_classifier(
     feature_cache: Path,
     progress: Callable[[float, str], None],
     base_model: Path | None = None,
+    backbones: Path | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainedClassifier:
     """Train the best classifier that the budget allows and write it, with its evaluation, into `output`.
@@ -81,6 +83,8 @@ def train_advanced_classifier(
         feature_cache: folder of the features of pictures seen before; may be shared by trainings.
         progress: called with the share that is done, 0..1 and never falling, and what is being done.
         base_model: a model of this program whose network is a candidate and the start of fine-tuning.
+        backbones: folder of networks that the user has brought (`registered_backbones`), which are candidates
+            where models are not exported. Damaged ones are left out.
         clock: seconds since some moment.
 
     Raises:
@@ -95,7 +99,15 @@ def train_advanced_classifier(
         start = None if base_model is None else starting_backbone(base_model)
         with timed(seconds, "quick"):
             search = Search.begin(
-                dataset, images, recipe, advanced, start=start, seed=seed, cache=feature_cache, told=told
+                dataset,
+                images,
+                recipe,
+                advanced,
+                start=start,
+                seed=seed,
+                cache=feature_cache,
+                told=told,
+                registered=backbones,
             )
         output.mkdir(parents=True, exist_ok=True)
         with timed(seconds, "networks"):

@@ -236,7 +236,9 @@ def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures
     """The network that is trained further, and all pictures in its size: in memory, or if many, on disk."""
     import numpy
 
-    backbone = search.start or backbone_network(search.recipe.backbone, _resolution(search))
+    # Networks that the user has brought can be started from, but are not trained through.
+    start = None if search.start is None or search.start.has_nodes else search.start
+    backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _PICTURES_FILE
     shape = (len(search.images), side, side, 3)
     size = math.prod(shape)

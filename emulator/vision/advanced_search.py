@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,18 +21,28 @@ from emulator.vision.classifier import (
     targets_of,
 )
 from emulator.vision.cross_validation import TrainingSet, fit_heads
-from emulator.vision.features import compute_features
+from emulator.vision.ensembles import joined, joined_features
+from emulator.vision.features import Features, compute_features, seconds_for_features
 from emulator.vision.folds import stratified_folds
 from emulator.vision.images import ImageRejected, inspect_image
 from emulator.vision.networks import Network
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.recipes import AdvancedRecipe, ClassifierRecipe
+from emulator.vision.registered_backbones import (
+    BackboneDamaged,
+    content,
+    names,
+    network_in,
+    read,
+    session_of,
+)
 from emulator.vision.scoring import inference_session
 from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
 
     Array = NDArray[numpy.floating]
 
@@ -42,6 +52,8 @@ _log = logging.getLogger(__name__)
 _NEARLY_DONE = 0.98
 # What looking at other frozen networks may take of the budget.
 _SHARE_OF_FROZEN = 0.35
+# What looking at networks that the user has brought may take of what is left then.
+_SHARE_OF_REGISTERED = 0.5
 # So many pictures, evenly chosen, say how large pictures are.
 _LOOKED_AT = 50
 
@@ -84,6 +96,7 @@ class Search:
         targets_NT: 1 where the image has the tag, else 0.
         folds_N: the fold of each image, from 0.
         start: a network of another training to begin with, if there is one.
+        registered: folder of the networks that the user has brought (`registered_backbones`).
     """
 
     dataset: ClassificationDataset
@@ -98,6 +111,7 @@ class Search:
     told: Told
     judge: Judge
     best: Candidate
+    registered: Path | None = None
 
     @classmethod
     def begin(
@@ -111,6 +125,7 @@ class Search:
         seed: int,
         cache: Path,
         told: Told,
+        registered: Path | None = None,
     ) -> Search:
         """With quick training, which nothing cuts short.
 
@@ -152,21 +167,32 @@ class Search:
             told=told,
             judge=Judge(targets_NT, multilabel=dataset.multilabel),
             best=_frozen("quick", quick_set, folds_N, backbone, told),
+            registered=registered,
         )
 
-    def consider(self, challengers: list[Candidate]) -> None:
-        """Take the best of those that replace the best so far."""
+    def consider(self, challengers: Iterable[Candidate]) -> None:
+        """Take the best of those that replace the best so far.
+
+        They are looked at as they come, so that the networks of no more than two are in memory.
+        """
+        champion = self.best
         for each in challengers:
-            _log.info("%s: log loss %.4f", each.name, self.judge.loss(each))
-        good = [each for each in challengers if self.judge.replaces(each, self.best)]
-        if good:
-            self.best = min(good, key=self.judge.loss)
+            loss = self.judge.loss(each)
+            _log.info("%s: log loss %.4f", each.name, loss)
+            if self.judge.replaces(each, champion) and (
+                self.best is champion or loss < self.judge.loss(self.best)
+            ):
+                self.best = each
 
     def try_frozen(self) -> None:
         """Other networks, and other strengths of regularisation, by cross-validation over all images."""
         self.told.step = "Comparing networks"
+        self.consider(self._pretrained_candidates())
+        if self.registered is not None and self.advanced.backbones is not None:
+            self.consider(self._registered_candidates(self.registered))
+
+    def _pretrained_candidates(self) -> Iterator[Candidate]:
         budget = self.told.budget.part(_SHARE_OF_FROZEN)
-        found: list[Candidate] = []
         try:
             networks = [(self.recipe.backbone, self.recipe.resolution)]
             if self.advanced.backbones is not None:
@@ -176,18 +202,65 @@ class Search:
             if self.start is not None:
                 # Somebody asked for it: it is looked at even if there is no time for anything.
                 unlimited = Budget(math.inf, self.told.budget.clock)
-                for candidate in self._with_network("the base model", self.start, unlimited, own=True):
-                    found.append(candidate)  # noqa: PERF402 - what is found before the time is over counts
+                data = onnx_bytes(self.start, {})
+                view = f"model {hashlib.sha256(data).hexdigest()}"
+                session = inference_session(data, threads=1)
+                features = self._features(view, self.start.resolution, unlimited, session)
+                yield from self._heads("the base model", self.start, features, unlimited)
             for name, resolution in networks:
-                for candidate in self._with_network(name, backbone_network(name, resolution), budget):
-                    found.append(candidate)  # noqa: PERF402 - likewise
+                features = self._features(name, resolution, budget)
+                yield from self._heads(name, backbone_network(name, resolution), features, budget)
         except OutOfTime:
             _log.info("No time for more networks")
         except (BaseWeightsMissing, ImageRejected, OSError) as error:
             _log.warning("No more networks are looked at: %s", error)
         except Unstable:
             _log.warning("What a network says about the images is not a number")
-        self.consider(found)
+
+    def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
+        """Networks that the user has brought, each by itself and beside that of quick training."""
+        budget = self.told.budget.part(_SHARE_OF_REGISTERED)
+        try:
+            known = names(folder)
+        except OSError as error:
+            _log.warning("The networks in %s cannot be read: %s", folder, error)
+            known = []
+        for name in known:
+            try:
+                yield from self._with_registered(folder, name, budget)
+            except BackboneDamaged as problem:
+                _log.warning("The network %s cannot be used: %s; remove it and add it again", name, problem)
+            except MemoryError:
+                _log.warning("There is not enough memory for the network %s", name)
+            except OutOfTime:
+                _log.info("No time for the network %s", name)
+            except (BaseWeightsMissing, ImageRejected, OSError) as error:
+                _log.warning("The network %s is not looked at: %s", name, error)
+            except Unstable:
+                _log.warning("What the network %s says about the images is not a number", name)
+
+    def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
+        budget.check()
+        backbone = read(folder, name)
+        data = content(folder, backbone)
+        network, session = network_in(data), session_of(data)
+        del data
+        view, side = f"registered {backbone.sha256}", backbone.resolution
+        features = self._features(view, side, budget, session)
+        del session
+        yield from self._heads(name, network, features, budget)
+        pretrained = self._features(self.recipe.backbone, side, budget)
+        both = joined([backbone_network(self.recipe.backbone, side), network], side)
+        both_features = Features(
+            *(
+                joined_features(mine, theirs)
+                for mine, theirs in (
+                    (pretrained.plain, features.plain),
+                    (pretrained.mirrored, features.mirrored),
+                )
+            )
+        )
+        yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
 
     def usual_side(self) -> float:
         """The median of the pictures' longer sides, in pixels."""
@@ -199,26 +272,44 @@ class Search:
             sides.append(max(shown.width, shown.height))
         return float(numpy.median(sides))
 
-    def _with_network(
-        self, name: str, network: Network, budget: Budget, *, own: bool = False
-    ) -> Iterator[Candidate]:
-        """Heads on the features of a network; `own` if it is none of the pretrained ones."""
+    def _features(
+        self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None
+    ) -> Features:
+        """What a network says about all images.
+
+        Args:
+            session: a network that is none of the pretrained ones; `backbone` is then a name of its own for
+                the cache.
+
+        Raises:
+            OutOfTime: it would take longer than the budget, or has.
+        """
         budget.check()
-        tell = self.told.until(budget)
-        session, view = None, name
-        if own:
-            content = onnx_bytes(network, {})
-            session = inference_session(content, threads=1)
-            view = f"model {hashlib.sha256(content).hexdigest()}"
-        features = compute_features(
+        mirror = len(self.images) <= self.recipe.mirror_up_to
+        if session is not None and math.isfinite(budget.seconds):
+            seconds = seconds_for_features(
+                self.images,
+                backbone=backbone,
+                mirror=mirror,
+                cache_folder=self.cache,
+                session=session,
+                clock=budget.clock,
+            )
+            if seconds > budget.left:
+                _log.info("%s would take %.0f s, and %.0f are left", backbone, seconds, budget.left)
+                raise OutOfTime
+        return compute_features(
             self.images,
-            backbone=view,
-            resolution=network.resolution,
-            mirror=len(self.images) <= self.recipe.mirror_up_to,
+            backbone=backbone,
+            resolution=resolution,
+            mirror=mirror,
             cache_folder=self.cache,
-            progress=tell,
+            progress=self.told.until(budget),
             session=session,
         )
+
+    def _heads(self, name: str, network: Network, features: Features, budget: Budget) -> Iterator[Candidate]:
+        """Heads on the features of a network, of several strengths of regularisation."""
         strength = self.recipe.inverse_regularisation(len(self.images))
         training_set = TrainingSet.of(
             features,
@@ -233,7 +324,7 @@ class Search:
                 replace(training_set, inverse_regularisation=factor * strength),
                 self.folds_N,
                 network,
-                tell,
+                self.told.until(budget),
             )
 
 

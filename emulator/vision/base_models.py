@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.network_descriptions import DESCRIPTION_KEY, described
+from emulator.vision.network_descriptions import DESCRIPTION_KEY, described, read_model
 from emulator.vision.networks import INPUT, Network, Operation
 from emulator.vision.training import TrainingFailed
 
@@ -53,13 +53,8 @@ def starting_detector(model_path: Path) -> dict[str, FloatArray]:
 
 def _read(model_path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
     """Metadata and weights of a model file."""
-    import onnx
-    from onnx import numpy_helper
-
     try:
-        model = onnx.load_from_string(model_path.read_bytes())
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        return metadata, {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        return read_model(model_path.read_bytes())
     except OSError as error:
         raise TrainingFailed(
             "The iteration of the custom base model is not there any more; choose another one to start from."
@@ -87,17 +82,19 @@ def _backbone(classifier: Network) -> Network | None:
     for operation in classifier.operations:
         if not operation.output.startswith(prefix):
             continue
+        read = [name for name in (operation.weight, operation.bias) if name] + [*operation.inputs]
         operation = replace(
             operation,
             inputs=tuple(name.removeprefix(prefix) for name in operation.inputs),
             output=operation.output.removeprefix(prefix),
+            further_outputs=tuple(name.removeprefix(prefix) for name in operation.further_outputs),
         )
         if operation.kind == "l2_normalise":
             if operation.output != "normalised_features":
                 return None
             break
-        for name in (operation.weight, operation.bias):
-            if name is not None:
+        for name in read:
+            if name in classifier.weights:
                 weights[name.removeprefix(prefix)] = classifier.weights[name]
         operations.append(
             replace(
@@ -107,7 +104,7 @@ def _backbone(classifier: Network) -> Network | None:
             )
         )
     resolution, operations = _without_scaling(operations, resolution)
-    width = len(weights["_conv_head.bias"])
+    width = len(classifier.weights[f"{prefix}head.weight"])
     return Network(resolution, tuple(operations), weights, {operations[-1].output: (width,)})
 
 

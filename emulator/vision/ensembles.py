@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks import INPUT, Network, Operation
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
     from emulator.vision.networks import FloatArray
+
+    Features = NDArray[numpy.floating]
 
 # Each of the joined vectors has this length before they stand beside each other: no network drowns another.
 _LENGTH = 10.0
@@ -30,6 +35,18 @@ def joined(networks: Sequence[Network], resolution: int) -> Network:
     operations.append(Operation("concatenate", tuple(lengths), "features"))
     width = sum(member.outputs[member.output][0] for member in members)
     return Network(resolution, tuple(operations), _weights(members), {"features": (width,)})
+
+
+def joined_features(first: Mapping[str, Features], second: Mapping[str, Features]) -> dict[str, Features]:
+    """What two `joined` networks say about pictures, by key, from what each says."""
+    import numpy
+
+    def unit(features: Features) -> Features:
+        vector = features.astype(numpy.float32)
+        scaled: Features = vector * numpy.float32(_LENGTH / max(float(numpy.linalg.norm(vector)), 1e-12))
+        return scaled
+
+    return {key: numpy.concatenate([unit(first[key]), unit(second[key])]) for key in first}
 
 
 def summed(classifiers: Sequence[Network], resolution: int) -> Network:
@@ -58,12 +75,23 @@ def at_resolution(network: Network, resolution: int) -> Network:
     first, *others = network.operations
     assert first.kind == "normalise"
     small = f"{first.output}.scaled"
-    scaled = Operation("resize", (first.output,), small, factor=network.resolution / resolution)
+    scaled = Operation("resize", (first.output,), small, factor=_factor(resolution, network.resolution))
     followers = [
         replace(operation, inputs=tuple(small if name == first.output else name for name in operation.inputs))
         for operation in others
     ]
     return replace(network, resolution=resolution, operations=(first, scaled, *followers))
+
+
+def _factor(side: int, wanted: int) -> float:
+    """By what a side is multiplied to become the wanted one, also where the factor is kept in single
+    precision and what comes out is rounded down."""
+    import numpy
+
+    factor = numpy.float32(wanted / side)
+    if float(factor) * side >= wanted:
+        return wanted / side
+    return float(numpy.nextafter(factor, numpy.float32(numpy.inf)))
 
 
 def _prefixed(member: Network, number: int) -> list[Operation]:
@@ -72,11 +100,16 @@ def _prefixed(member: Network, number: int) -> list[Operation]:
     def name(old: str | None) -> str | None:
         return None if old is None else f"{number}.{old}"
 
+    def tensor(old: str) -> str:
+        # A node's inputs and outputs may be left out, and then have no name.
+        return old if old in (INPUT, "") else f"{number}.{old}"
+
     return [
         replace(
             operation,
-            inputs=tuple(each if each == INPUT else f"{number}.{each}" for each in operation.inputs),
+            inputs=tuple(map(tensor, operation.inputs)),
             output=f"{number}.{operation.output}",
+            further_outputs=tuple(map(tensor, operation.further_outputs)),
             weight=name(operation.weight),
             bias=name(operation.bias),
         )

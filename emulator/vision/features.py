@@ -40,8 +40,8 @@ class Picture(Protocol):
 class Features:
     """What the network said, by key: `plain` of each picture, `mirrored` of its mirror image if asked for."""
 
-    plain: Mapping[str, NDArray[numpy.float16]]
-    mirrored: Mapping[str, NDArray[numpy.float16]] = field(default_factory=dict)
+    plain: Mapping[str, NDArray[numpy.floating]]
+    mirrored: Mapping[str, NDArray[numpy.floating]] = field(default_factory=dict)
 
 
 def compute_features(
@@ -70,7 +70,7 @@ def compute_features(
     """
     session = session or backbone_session(backbone, resolution)
     width = session.get_outputs()[0].shape[1]
-    views = {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
+    views = _views(backbone, resolution)
     wanted = (False, True) if mirror else (False,)
 
     runner = session
@@ -104,6 +104,40 @@ def compute_features(
     return Features(*({key: found[flipped][key] for key in complete} for flipped in wanted))
 
 
+def seconds_for_features(
+    pictures: Sequence[Picture],
+    *,
+    backbone: str,
+    mirror: bool,
+    cache_folder: Path,
+    session: InferenceSession,
+    clock: Callable[[], float],
+) -> float:
+    """How long `compute_features` will take on this machine, as it is now; decoding is left out.
+
+    Args:
+        clock: seconds since some moment.
+    """
+    import numpy
+
+    _, resolution, _, _ = session.get_inputs()[0].shape
+    width = session.get_outputs()[0].shape[1]
+    keys = [picture.key for picture in pictures]
+    views = _views(backbone, resolution)
+    with FeatureCache(cache_folder) as cache:
+        known = [
+            set(cache.get(views[flipped], keys, width)) for flipped in ((False, True) if mirror else (False,))
+        ]
+    runs = sum(len(keys) - len(of_view) for of_view in known)
+    if not runs:
+        return 0.0
+    picture = numpy.zeros((resolution, resolution, 3), numpy.uint8)
+    _features_of(session, picture)  # the first run is slower than all others
+    started = clock()
+    _features_of(session, picture)
+    return (clock() - started) * runs / processor_count()
+
+
 @lru_cache(maxsize=2)
 def backbone_session(backbone: str, resolution: int) -> InferenceSession:
     """The network from picture to features, ready to run, one thread a run.
@@ -122,6 +156,11 @@ def processor_count() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         return os.cpu_count() or 1
+
+
+def _views(backbone: str, resolution: int) -> dict[bool, str]:
+    """Names in the cache of pictures as they are, and mirrored."""
+    return {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
 
 
 def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float16]:

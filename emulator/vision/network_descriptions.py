@@ -49,6 +49,7 @@ def described(text: str, weights: Mapping[str, FloatArray]) -> Network:
     used = {
         name for operation in operations for name in (operation.weight, operation.bias) if name is not None
     }
+    used |= {name for operation in operations for name in operation.inputs if name in weights}
     return Network(
         resolution=content["resolution"],
         operations=operations,
@@ -57,5 +58,19 @@ def described(text: str, weights: Mapping[str, FloatArray]) -> Network:
     )
 
 
+def read_model(content: bytes) -> tuple[dict[str, str], dict[str, FloatArray]]:
+    """Metadata and weights, by name, of a model file.
+
+    Raises:
+        Exception: whatever protobuf raises on bytes that are none.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(content)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return metadata, {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
 def _immutable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_immutable(each) for each in value) if isinstance(value, list) else value

@@ -8,6 +8,10 @@ What follows a detector's rows, so that a file can promise finished boxes, is wr
 **plain tensors**: float32 whatever they hold (whole numbers are exact), of a shape that is known beforehand,
 the same in every format, without an axis for several pictures. Both sides of a two-sided operation have the
 same number of axes and are broadcast; either may be a constant, that is a name of the network's weights.
+
+A **node** is any operator of ONNX, for networks that come from elsewhere (`network_conversion`). Only the
+writer of ONNX knows what to do with it: such networks are neither trained through nor exported. Its pictures
+are (N, channels, height, width), and what it reads may be constants of any type.
 """
 
 from __future__ import annotations
@@ -59,7 +63,14 @@ OperationKind = Literal[
     "gather",  # the rows of a matrix whose numbers are in a vector
     "picture",  # (1, height x width, channels) to a picture of the height and width `shape`: undoes "points"
     "integers",  # to int64 (or the widest integers that a format has); for outputs alone
+    "node",  # the operator `operator` of ONNX in the version `NODE_OPSET`, with its `attributes`
 ]
+
+# The version of ONNX's set of operators that nodes belong to.
+NODE_OPSET = 18
+
+# What nodes have as attributes.
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,9 @@ class Operation:
     shape: tuple[int, ...] = ()
     span: tuple[int, int] = (0, 0)
     count: int = 0
+    operator: str = ""
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+    further_outputs: tuple[str, ...] = ()  # of a node, after the first; "" is one that nobody reads
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,11 @@ class Network:
         """The output of a network that has one."""
         (name,) = self.outputs
         return name
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether there are operators of ONNX in it: then it can be run, but not trained through."""
+        return any(operation.kind == "node" for operation in self.operations)
 
 
 INPUT = "image"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator.vision.networks import Network, Operation, same_padding
+from emulator.vision.networks import NODE_OPSET, Network, Operation, same_padding
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Old enough for every runtime of the last years, new enough for all operators in use; and the version of the
 # file's own layout that came with each set of operators.
 OPSET = 17
-_IR_VERSIONS = {10: 5, 12: 7, 13: 7, 17: 8}
+_IR_VERSIONS = {10: 5, 12: 7, 13: 7, 17: 8, NODE_OPSET: 8}
 _PRODUCER = "custom-vision-emulator"
 
 
@@ -47,13 +47,15 @@ def onnx_model(
 
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
-        opset: 10, 12, 13 or 17.
+        opset: 10, 12, 13, 17 or 18; networks with nodes are always written with theirs, 18.
         pictures: N, if the file is to say it; else N is free, but for networks that take one picture.
         half_weights: weights are stored in float16, and computed with in float32; but for biases and those of
             depthwise convolutions, which are a twentieth of all, and where rounding does the most harm.
     """
     from onnx import TensorProto, helper
 
+    if network.has_nodes:
+        opset = NODE_OPSET
     writer = _Writer(network, opset, half_weights)
     for operation in network.operations:
         writer.write(operation)
@@ -145,6 +147,8 @@ class _Writer:
                 self._node("Softmax", operation.inputs, operation.output, axis=1)
             case "sigmoid":
                 self._node("Sigmoid", operation.inputs, operation.output)
+            case "node":
+                self._foreign_node(operation)
             case _:
                 self._plain(operation)
 
@@ -190,6 +194,14 @@ class _Writer:
                 self._node("Cast", inputs, output, to=TensorProto.INT64)
             case _:
                 self._node(_SIMPLE[operation.kind], inputs, output)
+
+    def _foreign_node(self, operation: Operation) -> None:
+        for name in operation.inputs:
+            if name in self._network.weights:
+                weight = self._network.weights[name]
+                self._initializer(name, weight, str(weight.dtype))
+        outputs = (operation.output, *operation.further_outputs)
+        self._node(operation.operator, operation.inputs, *outputs, **dict(operation.attributes))
 
     def _picture(self, operation: Operation, rows: str) -> None:
         output = operation.output
@@ -279,7 +291,11 @@ class _Writer:
 
     def _l2_normalise(self, operation: Operation) -> None:
         prefix, (tensor,) = operation.output, operation.inputs
-        self._node("ReduceL2", (tensor,), f"{prefix}.length", axes=[1], keepdims=1)
+        if self._opset < 18:
+            self._node("ReduceL2", (tensor,), f"{prefix}.length", axes=[1], keepdims=1)
+        else:
+            axis = self._initializer("axis.1", [1], "int64")
+            self._node("ReduceL2", (tensor, axis), f"{prefix}.length", keepdims=1)
         # A row of zeros stays one instead of becoming NaN.
         smallest = self._constant(f"{prefix}.smallest", 1e-12)
         self._node("Max", (f"{prefix}.length", smallest), f"{prefix}.divisor")

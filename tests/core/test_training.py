@@ -213,7 +213,10 @@ def test_models_that_are_exported_stay_single_networks(
 ) -> None:
     project, _, _ = service.trainable(**domain)
     service.train(project, params=advanced(1))
-    assert (service.worker.jobs[0]["advanced"].backbones is not None) == together
+    (job,) = service.worker.jobs
+    assert (job["advanced"].backbones is not None) == together
+    # Where networks of the user's own are; compact domains take no notice of it.
+    assert job["backbones"] == service.context.folder / "backbones"
 
 
 def test_retired_domains_have_no_advanced_training(service: Service) -> None:

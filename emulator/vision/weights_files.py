@@ -1,0 +1,146 @@
+"""Files of weights that somebody brings: read without running anything that is in them, and checked.
+
+What comes out is a state dictionary as PyTorch has it: tensors by name, float32 or whole numbers. PyTorch;
+for the command line and the worker alone.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A model file of ONNX cannot hold more than 2 GB, and half of that may be written in half precision.
+LARGEST_FILE = 4 * 2**30
+LARGEST_WEIGHTS = 1900 * 10**6
+
+# What training scripts call the state dictionary where they keep it beside others.
+_WRAPPERS = ("model", "state_dict", "model_state_dict", "model_ema")
+# Parallel training and averaging put these before every name.
+_PREFIXES = ("module.", "_orig_mod.")
+_ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
+_LONGEST_REASON = 200
+
+
+class WeightsRejected(Exception):
+    """The file cannot be used. The message tells the person who brought it why."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dictionary in a file of PyTorch (`torch.save`) or of safetensors, whatever its name.
+
+    Raises:
+        WeightsRejected: it is none, holds something else besides, is damaged, is too large, or a weight is
+            not a finite number.
+        OSError: it cannot be read.
+        ImportError: PyTorch or safetensors is not installed.
+    """
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise WeightsRejected(f"the file has {size / 2**30:.1f} GB; {LARGEST_FILE // 2**30} are the most")
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head.startswith((_ZIP, _OLD_PICKLE)):
+        content = _read_pytorch(path, zipped=head.startswith(_ZIP))
+    elif head[8:9] == b"{" and 1 < int.from_bytes(head[:8], "little") < size:
+        content = _read_safetensors(path)
+    else:
+        raise WeightsRejected(
+            "this is no file of weights: neither PyTorch's (.pth, .pt) nor safetensors (or it is not whole)"
+        )
+    return _checked(_state(content))
+
+
+def _read_pytorch(path: Path, *, zipped: bool) -> Any:
+    import torch
+
+    try:
+        if zipped:
+            with zipfile.ZipFile(path) as archive:
+                if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
+                    raise WeightsRejected("what is packed in the file is too large")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (WeightsRejected, OSError, MemoryError):
+        raise
+    except zipfile.BadZipFile:
+        raise WeightsRejected("the file is damaged or not whole; get it again") from None
+    except pickle.UnpicklingError:
+        raise WeightsRejected(
+            "the file holds more than weights (pickled code or objects), which is not loaded; "
+            "save the weights alone: torch.save(model.state_dict(), FILE)"
+        ) from None
+    except Exception as error:
+        # Damaged files make PyTorch raise nearly anything: RuntimeError, EOFError, KeyError, ...
+        if "TorchScript" in str(error):
+            raise WeightsRejected(
+                "the file is a TorchScript program; save its weights: torch.save(model.state_dict(), FILE)"
+            ) from None
+        raise WeightsRejected(f"the file is damaged or not whole; get it again ({_brief(error)})") from error
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise WeightsRejected(f"the file is damaged or not whole; get it again ({_brief(error)})") from error
+
+
+def _brief(error: Exception) -> str:
+    """The first line of what a library says."""
+    line = (str(error).splitlines() or [""])[0].strip()
+    return (line or type(error).__name__)[:_LONGEST_REASON]
+
+
+def _state(content: Any) -> dict[str, Tensor]:
+    """The state dictionary itself, taken out of what training scripts save around it."""
+    import torch
+
+    if not isinstance(content, dict):
+        raise WeightsRejected(f"the file holds no weights by name but a {type(content).__name__}")
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+            break
+    if not content:
+        raise WeightsRejected("there are no weights in the file")
+    for prefix in _PREFIXES:
+        if all(str(name).startswith(prefix) for name in content):
+            content = {str(name).removeprefix(prefix): value for name, value in content.items()}
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsRejected(
+                f"{str(name)[:100]!r} in the file is not a weight but a {type(value).__name__}; "
+                "save the weights alone: torch.save(model.state_dict(), FILE)"
+            )
+    return dict(content)
+
+
+def _checked(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Plain tensors of finite numbers: float32, or whole numbers as they are."""
+    import torch
+
+    size = 4 * sum(value.numel() for value in state.values())
+    if size > LARGEST_WEIGHTS:
+        raise WeightsRejected(
+            f"the network has {size / 10**9:.1f} GB of weights; model files of ONNX cannot hold more than 2"
+        )
+    checked = {}
+    for name, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+            raise WeightsRejected(
+                f"the weight {name!r} is quantized, sparse or complex; plain ones are needed"
+            )
+        if value.is_floating_point():
+            value = value.detach().to(torch.float32).contiguous()
+            if not bool(torch.isfinite(value).all()):
+                raise WeightsRejected(f"the weight {name!r} has values that are not finite numbers (NaN)")
+        checked[name] = value
+    return checked

@@ -1,0 +1,61 @@
+"""Measure what networks of torchvision cost as networks of one's own: size, conversion, and a picture.
+
+    python models/measure_backbones.py NAME ... [--resolution 224]
+
+The weights are random: what is measured does not depend on them. Columns: architecture; million numbers in
+the converted network; features; processor seconds of the conversion; milliseconds of a processor for one
+picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy
+from measure import row
+
+from emulator.vision import _torchvision
+from emulator.vision.network_conversion import converted
+from emulator.vision.networks import INPUT
+from emulator.vision.onnx_writer import onnx_bytes
+from emulator.vision.scoring import inference_session
+from emulator.vision.torchvision_networks import bring
+
+RUNS = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="+")
+    parser.add_argument("--resolution", type=int, default=224)
+    arguments = parser.parse_args()
+    print(row(("architecture", "million numbers", "features", "conversion s", "ms a picture")))
+    print(row(("---",) * 5))
+    for name in arguments.name:
+        print(row(measured(name, arguments.resolution)), flush=True)
+
+
+def measured(name: str, resolution: int) -> tuple[object, ...]:
+    state = dict(_torchvision.load().models.get_model(name, weights=None).state_dict())
+    brought = bring(Path("weights"), state, architecture=name, resolution=resolution)
+    started = time.process_time()
+    network = converted(brought)
+    seconds = time.process_time() - started
+    session = inference_session(onnx_bytes(network, {}), threads=1)
+    picture = numpy.zeros((1, resolution, resolution, 3), numpy.uint8)
+    times = []
+    for _ in range(RUNS):
+        started = time.process_time()
+        session.run(None, {INPUT: picture})
+        times.append(time.process_time() - started)
+    (width,) = network.outputs[network.output]
+    numbers = sum(weight.size for weight in network.weights.values()) / 1e6
+    return name, f"{numbers:.1f}", width, f"{seconds:.0f}", f"{numpy.median(times) * 1000:.0f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -49,7 +49,7 @@ from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detector import BoxedImage, DetectionDataset, train_detector
 from emulator.vision.features import compute_features
 from emulator.vision.folds import stratified_folds
-from emulator.vision.head import calibrating_scale, one_processor_a_fit, probabilities
+from emulator.vision.head import calibration_of, one_processor_a_fit, probabilities
 from emulator.vision.images import open_rgb
 from emulator.vision.recipes import QUICK, QUICK_DETECTOR
 
@@ -303,7 +303,7 @@ class _Tags:
         if calibrated:
             folds_N = stratified_folds(targets_NT > 0, seed)
             head, held_out_NT = fit_heads(training_set, folds_N, lambda share: None)
-            head = head.scaled(calibrating_scale(held_out_NT, targets_NT, multilabel=self._multilabel))
+            head = head.calibrated(calibration_of(held_out_NT, targets_NT, multilabel=self._multilabel))
         else:
             with one_processor_a_fit():
                 head = training_set.fit(numpy.ones(len(chosen), bool))

@@ -116,9 +116,9 @@ def train_advanced_classifier(
             try_fine_tuning(search, output)
         told.step = "Writing the model"
         with timed(seconds, "writing"):
-            chosen, scale = search.best, search.judge.scale(search.best)
+            chosen, calibration = search.best, search.judge.calibration(search.best)
             _log.info("Chosen: %s", chosen.name)
-            held_out_ET = probabilities(chosen.logits_ET * scale, multilabel=dataset.multilabel)
+            held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
             evaluation = evaluation_bytes(
                 held_out_ET,
                 search.targets_NT[chosen.rows],
@@ -126,7 +126,7 @@ def train_advanced_classifier(
                 [search.images[row] for row in chosen.rows],
             )
             write_atomically(output / EVALUATION_FILE, evaluation)
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(scale)))
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(calibration)))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError, sqlite3.Error) as error:

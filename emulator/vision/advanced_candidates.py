@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.vision.head import balancing_weights, calibrating_scale, log_losses
+from emulator.vision.head import Calibration, balancing_weights, calibration_of, log_losses
 from emulator.vision.networks import Network
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ class Candidate:
         name: for people who read the log.
         rows: numbers of the images, rising, for which there are scores by a model that has not seen them.
         logits_ET: these scores, before softmax or sigmoid; not calibrated.
-        make: the network that learned from everything, its scores multiplied by a factor.
+        make: the network that learned from everything, its scores calibrated.
     """
 
     name: str
     rows: NDArray[numpy.integer]
     logits_ET: Array  # noqa: N815 - the suffix names the axes
-    make: Callable[[float], Network]
+    make: Callable[[Calibration], Network]
 
 
 class Judge:
@@ -52,10 +52,10 @@ class Judge:
         self._targets_NT, self._multilabel = targets_NT, multilabel
         self._weights_N = numpy.ones(len(targets_NT)) if multilabel else balancing_weights(targets_NT)
 
-    def scale(self, candidate: Candidate) -> float:
-        """The factor that makes the candidate's probabilities honest."""
+    def calibration(self, candidate: Candidate) -> Calibration:
+        """What makes the candidate's probabilities honest."""
         targets_ET = self._targets_NT[candidate.rows]
-        return calibrating_scale(candidate.logits_ET, targets_ET, multilabel=self._multilabel)
+        return calibration_of(candidate.logits_ET, targets_ET, multilabel=self._multilabel)
 
     def loss(self, candidate: Candidate) -> float:
         """Mean log loss of the calibrated candidate on all its images."""
@@ -86,7 +86,7 @@ class Judge:
         return not mistakes.any() and bool(losses.mean() < _SURE_ENOUGH)
 
     def _losses(self, candidate: Candidate, rows: NDArray[numpy.integer]) -> Array:
-        logits_RT = self._at(candidate, rows) * self.scale(candidate)
+        logits_RT = self.calibration(candidate).applied(self._at(candidate, rows))
         losses = log_losses(logits_RT, self._targets_NT[rows], multilabel=self._multilabel)
         weighted: Array = losses * self._weights_N[rows]
         return weighted
@@ -97,6 +97,7 @@ class Judge:
 
         logits_RT, targets_RT = self._at(candidate, rows), self._targets_NT[rows]
         if self._multilabel:
+            logits_RT = self.calibration(candidate).applied(logits_RT)
             counts: Array = ((logits_RT > 0) != (targets_RT > 0)).sum(axis=1).astype(numpy.float64)
             return counts
         wrong = logits_RT.argmax(axis=1) != targets_RT.argmax(axis=1)

@@ -28,7 +28,7 @@ from emulator.vision.finetuning import (
     measure_step,
     steps_an_epoch,
 )
-from emulator.vision.head import FEATURE_LENGTH
+from emulator.vision.head import FEATURE_LENGTH, Calibration
 from emulator.vision.images import ImageRejected, stretched
 from emulator.vision.networks import INPUT, Network
 from emulator.vision.onnx_writer import onnx_bytes
@@ -154,7 +154,7 @@ class _Attempt:
 
         search = self._search
         together = search.advanced.backbones is not None
-        larger = max(self._backbone.resolution, search.best.make(1.0).resolution)
+        larger = max(self._backbone.resolution, search.best.make(Calibration()).resolution)
         alone_NT = numpy.zeros_like(search.targets_NT)
         beside_NT = numpy.zeros_like(search.targets_NT)
         for fold in range(self._plan.folds):
@@ -207,11 +207,11 @@ class _Attempt:
             progress=self._search.told,
         )
 
-    def _make(self, scale: float) -> Network:
+    def _make(self, calibration: Calibration) -> Network:
         chosen = self._models[-1]
         return classifying_network(
             chosen.backbone,
-            chosen.head.scaled(scale),
+            chosen.head.calibrated(calibration),
             multilabel=self._search.dataset.multilabel,
         )
 
@@ -220,12 +220,14 @@ class _Attempt:
         import numpy
 
         judge, frozen = self._search.judge, self._search.best
-        tuned_scale, frozen_scale = judge.scale(tuned) * (1 - share), judge.scale(frozen) * share
+        own, others = judge.calibration(tuned).share(1 - share), judge.calibration(frozen).share(share)
         places = numpy.searchsorted(frozen.rows, tuned.rows)
-        logits_ET = tuned.logits_ET * tuned_scale + frozen.logits_ET[places] * frozen_scale
+        logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])
 
-        def make(scale: float) -> Network:
-            members = [tuned.make(scale * tuned_scale), frozen.make(scale * frozen_scale)]
+        def make(calibration: Calibration) -> Network:
+            # Their scores are added: the shift of the sum is given to one of them.
+            scale = Calibration(calibration.scale)
+            members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
             return summed(members, max(member.resolution for member in members))
 
         return Candidate(f"{tuned.name} beside {share:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
@@ -269,7 +271,7 @@ def _resolution(search: Search) -> int:
     advanced = search.advanced
     if advanced.backbones is None:
         return search.recipe.resolution
-    if search.best.make(1.0).resolution == advanced.large_resolution:
+    if search.best.make(Calibration()).resolution == advanced.large_resolution:
         return advanced.large_resolution
     tiny = search.usual_side() <= advanced.tiny_side
     return advanced.tiny_resolution if tiny else advanced.resolution

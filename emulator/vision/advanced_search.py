@@ -24,6 +24,7 @@ from emulator.vision.cross_validation import TrainingSet, fit_heads
 from emulator.vision.ensembles import joined, joined_features
 from emulator.vision.features import Features, compute_features, seconds_for_features
 from emulator.vision.folds import stratified_folds
+from emulator.vision.head import Calibration
 from emulator.vision.images import ImageRejected, inspect_image
 from emulator.vision.networks import Network
 from emulator.vision.onnx_writer import onnx_bytes
@@ -340,7 +341,7 @@ def _frozen(
 
     head, logits_NT = fit_heads(training_set, folds_N, progress)
 
-    def make(scale: float) -> Network:
-        return classifying_network(backbone, head.scaled(scale), multilabel=training_set.multilabel)
+    def make(calibration: Calibration) -> Network:
+        return classifying_network(backbone, head.calibrated(calibration), multilabel=training_set.multilabel)
 
     return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make)

@@ -17,7 +17,7 @@ from emulator.vision.folds import stratified_folds
 from emulator.vision.head import (
     FEATURE_LENGTH,
     LinearHead,
-    calibrating_scale,
+    calibration_of,
     fit_linear_head,
     probabilities,
 )
@@ -157,16 +157,17 @@ def train_classifier(
                     _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * share, "Training and evaluating"
                 ),
             )
-            scale = calibrating_scale(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
+            calibration = calibration_of(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
         progress(_HEADS_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
-            held_out_NT = probabilities(held_out_logits_NT * scale, multilabel=dataset.multilabel)
+            calibrated_NT = calibration.applied(held_out_logits_NT)
+            held_out_NT = probabilities(calibrated_NT, multilabel=dataset.multilabel)
             evaluation = evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
             write_atomically(output / EVALUATION_FILE, evaluation)
             network = classifying_network(
                 backbone_network(recipe.backbone, recipe.resolution),
-                head.scaled(scale),
+                head.calibrated(calibration),
                 multilabel=dataset.multilabel,
             )
             write_atomically(output / MODEL_FILE, model_bytes(dataset, network))

@@ -24,6 +24,9 @@ _GRADIENT_TOLERANCE = 1e-5
 # before seeing any image: images that are all told apart without a mistake set no upper limit by themselves.
 _LARGEST_SCALE = 4.0
 _SCALE_DEVIATION = 0.5
+# Of a tag's shift, likewise; and how long the two are looked for, far longer than it takes.
+_SHIFT_DEVIATION = 0.5
+_ROUNDS, _NEWTON_STEPS = 10, 8
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,35 @@ class LinearHead:
         logits: NDArray[numpy.float64] = features_ND @ self.weight + self.bias
         return logits
 
-    def scaled(self, scale: float) -> LinearHead:
-        return LinearHead(self.weight * scale, self.bias * scale)
+    def calibrated(self, calibration: Calibration) -> LinearHead:
+        """The head whose scores are the calibrated ones of this."""
+        return LinearHead(self.weight * calibration.scale, calibration.applied(self.bias))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes the scores of a model honest: each times `scale`, plus the tag's `shift`.
+
+    Attributes:
+        shift_T: (T,); one for all tags is the same shift for each.
+    """
+
+    scale: float = 1.0
+    shift_T: NDArray[numpy.float64] | float = 0.0  # noqa: N815 - the suffix names the axes
+
+    def applied(self, logits_NT: Array) -> NDArray[numpy.float64]:
+        """Calibrated scores, (..., T)."""
+        import numpy
+
+        return numpy.asarray(logits_NT * self.scale + self.shift_T, numpy.float64)
+
+    def share(self, share: float) -> Calibration:
+        """Of calibrated scores, so much."""
+        return Calibration(self.scale * share, self.shift_T * share)
+
+    def after(self, first: Calibration) -> Calibration:
+        """This one on scores that another has calibrated."""
+        return Calibration(self.scale * first.scale, first.shift_T * self.scale + self.shift_T)
 
 
 def fit_linear_head(
@@ -126,18 +156,33 @@ def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:
     return balanced
 
 
-def calibrating_scale(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> float:
-    """The factor on the scores that makes probabilities of unseen images honest.
+def calibration_of(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> Calibration:
+    """What makes probabilities of unseen images honest, from scores of images that their model had not seen.
 
-    Temperature scaling (Guo et al., 2017; the factor is 1 / temperature) with a prior: it minimises the log
-    loss on scores of images that their model had not seen, plus 2 (ln scale)^2. Without the prior, a small
-    set that is told apart without a mistake would ask for probabilities of exactly 0 and 1. The scale lies
-    between 1/4 and 4.
+    Temperature scaling (Guo et al., 2017; the scale is 1 / temperature) with a prior: it minimises the log
+    loss plus 2 (ln scale)^2. Without the prior, a small set that is told apart without a mistake would ask
+    for probabilities of exactly 0 and 1. The scale lies between 1/4 and 4.
+
+    Where an image may have several tags, each tag is shifted besides, with a prior of 2 shift^2: features
+    that say little about a tag must not pull its probability from how common it is to a half.
     """
     import numpy
 
+    scale = _best_scale(logits_NT, targets_NT, multilabel)
+    if not multilabel:
+        return Calibration(scale)
+    shift_T = numpy.zeros(targets_NT.shape[1])
+    for _ in range(_ROUNDS):
+        shift_T = _best_shift(logits_NT * scale, targets_NT, shift_T)
+        scale = _best_scale(logits_NT, targets_NT, multilabel, shift_T)
+    return Calibration(scale, shift_T)
+
+
+def _best_scale(logits_NT: Array, targets_NT: Array, multilabel: bool, shift_T: Array | float = 0.0) -> float:
+    import numpy
+
     def cost(log_scale: float) -> float:
-        losses = log_losses(logits_NT * math.exp(log_scale), targets_NT, multilabel=multilabel)
+        losses = log_losses(logits_NT * math.exp(log_scale) + shift_T, targets_NT, multilabel=multilabel)
         return float(losses.sum()) + (log_scale / _SCALE_DEVIATION) ** 2 / 2
 
     limit = math.log(_LARGEST_SCALE)
@@ -146,6 +191,21 @@ def calibrating_scale(logits_NT: Array, targets_NT: Array, *, multilabel: bool) 
     best = min(coarse.tolist(), key=cost)
     fine = numpy.linspace(max(best - step, -limit), min(best + step, limit), 17)
     return math.exp(min(fine.tolist(), key=cost))
+
+
+def _best_shift(logits_NT: Array, targets_NT: Array, begin_T: Array) -> NDArray[numpy.float64]:
+    """By Newton's method: the cost of a shift is convex."""
+    import numpy
+
+    shift_T = numpy.asarray(begin_T, numpy.float64)
+    precision = 1 / _SHIFT_DEVIATION**2
+    for _ in range(_NEWTON_STEPS):
+        probabilities_NT = numpy.exp(-numpy.logaddexp(0, -(logits_NT + shift_T)))
+        slope_T = (probabilities_NT - targets_NT).sum(axis=0) + shift_T * precision
+        curvature_T = (probabilities_NT * (1 - probabilities_NT)).sum(axis=0) + precision
+        # A full step may go too far where the curvature is small.
+        shift_T = shift_T - (slope_T / curvature_T).clip(-1, 1)
+    return shift_T
 
 
 def log_losses(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> Array:

@@ -26,6 +26,7 @@ from emulator.vision.classifier import (
     TrainingFailed,
     train_classifier,
 )
+from emulator.vision.head import Calibration
 from emulator.vision.metrics import Evaluation
 from emulator.vision.recipes import ADVANCED, ADVANCED_COMPACT, FINE_TUNING, QUICK, AdvancedRecipe
 from emulator.vision.scoring import ClassifierSession
@@ -258,7 +259,7 @@ def test_what_is_written_is_the_mean_of_all_models_if_they_have_one(
 
     def opposite(members: Any) -> finetuning.FineTuned:
         mean = finetuning.averaged(members)
-        return replace(mean, head=mean.head.scaled(-1.0))
+        return replace(mean, head=mean.head.calibrated(Calibration(-1.0)))
 
     monkeypatch.setattr(advanced_finetuning, "fine_tune", remembering)
     if not similar:

@@ -8,11 +8,12 @@ import pytest
 from emulator.vision.advanced_candidates import Candidate, Judge
 from emulator.vision.advanced_finetuning import EPOCH_LEVELS, Plan, planned
 from emulator.vision.budget import Budget, OutOfTime
+from emulator.vision.head import Calibration
 from emulator.vision.networks import Network
 from emulator.vision.recipes import ADVANCED
 
 
-def never_made(scale: float) -> Network:
+def never_made(calibration: Calibration) -> Network:
     raise AssertionError("only the chosen one is made")
 
 

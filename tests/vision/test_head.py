@@ -7,8 +7,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from emulator.vision.head import (
+    Calibration,
+    LinearHead,
     balancing_weights,
-    calibrating_scale,
+    calibration_of,
     fit_linear_head,
     log_losses,
     probabilities,
@@ -140,25 +142,57 @@ def test_calibration_finds_by_how_much_scores_are_wrong(multilabel: bool, true_s
         drawn = (random.random((4000, 1)) > chances.cumsum(axis=1)).sum(axis=1).clip(max=2)
         targets = numpy.eye(3)[drawn]
 
-    scale = calibrating_scale(honest / true_scale, targets, multilabel=multilabel)
+    found = calibration_of(honest / true_scale, targets, multilabel=multilabel)
 
-    assert scale == pytest.approx(true_scale, rel=0.12)
+    assert found.scale == pytest.approx(true_scale, rel=0.12)
+    assert found.shift_T == pytest.approx(0, abs=0.15)
+
+
+def test_features_that_say_nothing_leave_each_tag_as_common_as_it_is() -> None:
+    random = numpy.random.default_rng(2)
+    common = numpy.array([0.9, 0.5, 0.2])
+    targets = (random.random((400, 3)) < common) * 1.0
+    noise = numpy.log(common / (1 - common)) * 0.3 + random.normal(size=(400, 3))
+
+    found = calibration_of(noise, targets, multilabel=True)
+
+    chances = probabilities(found.applied(noise), multilabel=True)
+    assert chances.mean(axis=0) == pytest.approx(common, abs=0.04)
+    assert chances.std(axis=0).max() < 0.15
+
+
+def test_a_few_images_shift_little() -> None:
+    found = calibration_of(numpy.zeros((3, 1)), numpy.ones((3, 1)), multilabel=True)
+    assert 0 < float(numpy.asarray(found.shift_T)[0]) < 0.5
+
+
+def test_calibrations_one_after_another() -> None:
+    logits = numpy.array([[1.0, -2.0]])
+    first, second = Calibration(2.0, numpy.array([1.0, 0.5])), Calibration(0.5, -1.0)
+
+    numpy.testing.assert_allclose(second.after(first).applied(logits), second.applied(first.applied(logits)))
+    numpy.testing.assert_allclose(first.share(0.25).applied(logits), first.applied(logits) / 4)
+    head = LinearHead(numpy.array([[1.0, 2.0]]), numpy.array([0.5, 0.0]))
+    features = numpy.array([[3.0]])
+    numpy.testing.assert_allclose(
+        head.calibrated(first).logits(features), first.applied(head.logits(features))
+    )
 
 
 def test_a_few_images_told_apart_without_mistake_do_not_give_certainty() -> None:
     logits = numpy.array([[2.0, -2.0], [-2.0, 2.0]] * 10)
 
-    scale = calibrating_scale(logits, (logits > 0) * 1.0, multilabel=False)
+    found = calibration_of(logits, (logits > 0) * 1.0, multilabel=False)
 
-    assert 1 < scale < 2
+    assert 1 < found.scale < 2
 
 
 def test_calibration_is_bounded() -> None:
     logits = numpy.tile([[0.5, -0.5]], (100_000, 1))
     targets = numpy.tile([[1.0, 0.0]], (100_000, 1))
 
-    assert calibrating_scale(logits, targets, multilabel=False) == pytest.approx(4)
-    assert calibrating_scale(logits, 1 - targets, multilabel=False) == pytest.approx(0.25)
+    assert calibration_of(logits, targets, multilabel=False).scale == pytest.approx(4)
+    assert calibration_of(logits, 1 - targets, multilabel=False).scale == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("multilabel", [False, True])

@@ -340,9 +340,10 @@ def _material(
     side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
     pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
     examples = pictures.load(images, lambda share: told())
+    has_NT = presence(dataset, examples)
     scale = chosen_scale(examples, advanced, sizes)
     fold_count, _ = recipe.folds(len(examples))
-    folds_N = stratified_folds(presence(dataset, examples), seed, fold_count)
+    folds_N = stratified_folds(has_NT, seed, fold_count)
     source: Source = pictures
     learned = [[example] for example in examples]
     if scale.tiling is not None:

@@ -6,7 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
-from torchmetrics.functional import classification as torchmetrics
 
 from emulator.vision.confusion import (
     NONE,
@@ -17,6 +16,7 @@ from emulator.vision.confusion import (
 )
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.metrics import Evaluation
+from tests.vision.second_opinions import torchmetrics
 
 
 def evaluation(probabilities: numpy.ndarray, targets: numpy.ndarray) -> Evaluation:

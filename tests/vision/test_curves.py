@@ -9,10 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve as sklearn_calibration_curve
-from torchmetrics.functional import classification as torchmetrics
 
 from emulator.vision.curves import calibration_curve, precision_recall_curve
 from emulator.vision.metrics import Evaluation
+from tests.vision.second_opinions import torchmetrics
 
 # Few values, so that there are many equal ones, with both ends; all can be told apart as float32.
 probability = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 0.75, 0.9, 1.0]) | st.floats(0, 1, width=32)

@@ -18,8 +18,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor that says it is a GPU."""
     real = whole_networks._parameter
 
-    def parameter(weight: Any, device: Any) -> torch.Tensor:
-        return real(weight, torch.device("cpu"))
+    def parameter(weight: Any, device: Any, *, learns: bool) -> torch.Tensor:
+        return real(weight, torch.device("cpu"), learns=learns)
 
     monkeypatch.setattr(whole_networks, "training_device", lambda: GPU)
     monkeypatch.setattr(whole_networks, "_parameter", parameter)
@@ -108,10 +108,10 @@ def test_a_gpu_without_room_for_what_the_optimiser_remembers(
 def test_a_gpu_that_cannot_be_used_at_all(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     real = whole_networks._parameter
 
-    def parameter(weight: Any, device: Any) -> torch.Tensor:
+    def parameter(weight: Any, device: Any, *, learns: bool) -> torch.Tensor:
         if device is GPU:
             raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
-        return real(weight, device)
+        return real(weight, device, learns=learns)
 
     monkeypatch.setattr(whole_networks, "_parameter", parameter)
     loss = Loss(0)

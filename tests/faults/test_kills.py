@@ -191,7 +191,8 @@ def test_a_worker_that_is_killed_again_and_again_fails_the_training_with_its_rea
     wait_for_attempt(live, 1)
     while live.get(f"{project}/iterations/{iteration}")["status"] == "Training":
         for worker in workers_of(live):
-            os.kill(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just gone by itself
+                os.kill(worker, signal.SIGKILL)
     failed = live.get(f"{project}/iterations/{iteration}")
     assert failed["status"] == "Failed"
     assert "ended 3 times" in failed["trainingErrorDetails"]

@@ -6,7 +6,7 @@ as far as the time goes:
 1. what quick training gives;
 2. other networks, frozen, those among them that the user has brought, and other strengths of
    regularisation;
-3. a network of which everything is trained (`finetuning`), by itself and together with the best so far.
+3. a network whose coarse layers are trained (`finetuning`), by itself and together with the best so far.
 
 A model is chosen by what it says about images that it has not seen (`advanced_candidates`), and its figures
 come from the same images.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from emulator.vision.head import Calibration, balancing_weights, calibration_of, log_losses
 from emulator.vision.networks import Network
@@ -22,7 +23,7 @@ _STANDARD_ERRORS = 1.0
 _SURE_ENOUGH = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A model that could be chosen.
 
@@ -51,11 +52,17 @@ class Judge:
 
         self._targets_NT, self._multilabel = targets_NT, multilabel
         self._weights_N = numpy.ones(len(targets_NT)) if multilabel else balancing_weights(targets_NT)
+        # Every comparison asks for it, and with many images of many tags it takes seconds to find.
+        self._calibrations: WeakKeyDictionary[Candidate, Calibration] = WeakKeyDictionary()
 
     def calibration(self, candidate: Candidate) -> Calibration:
         """What makes the candidate's probabilities honest."""
-        targets_ET = self._targets_NT[candidate.rows]
-        return calibration_of(candidate.logits_ET, targets_ET, multilabel=self._multilabel)
+        known = self._calibrations.get(candidate)
+        if known is None:
+            targets_ET = self._targets_NT[candidate.rows]
+            known = calibration_of(candidate.logits_ET, targets_ET, multilabel=self._multilabel)
+            self._calibrations[candidate] = known
+        return known
 
     def loss(self, candidate: Candidate) -> float:
         """Mean log loss of the calibrated candidate on all its images."""

@@ -187,14 +187,13 @@ class _Learner:
         # A head of zeros proved better than one fitted to the features as they are.
         width = backbone.outputs[backbone.output][0]
         head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
-        self._frozen = finer_weights(backbone, recipe.frozen_to_stride)
         self._network = WholeNetwork(
             {**backbone.weights, **head},
             rate=lambda name: recipe.rate * (recipe.head_factor if name in _HEAD else 1.0),
             weight_decay=recipe.weight_decay,
             longest_gradient=recipe.longest_gradient,
             slice_size=_SLICE,
-            frozen=self._frozen,
+            frozen=finer_weights(backbone, recipe.frozen_to_stride),
         )
 
     def learn(self, batch: _Batch, share: float, pool: ThreadPoolExecutor) -> None:

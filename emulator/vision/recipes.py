@@ -44,7 +44,7 @@ QUICK = ClassifierRecipe()
 
 @dataclass(frozen=True)
 class FineTuningRecipe:
-    """How a whole classification network is trained.
+    """How a pretrained classification network is trained further.
 
     Attributes:
         rate: of AdamW, at its highest; it rises over the warm-up and then falls along a cosine to nothing.

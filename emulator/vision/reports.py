@@ -89,9 +89,7 @@ def classifier_report(
         average_precision=figures.average_precision,
         images=evaluation.count,
         accuracy=None if multilabel else float(right_N.mean()),
-        calibration_error=calibration_error(scores_NT.ravel(), targets_NT.ravel())
-        if multilabel
-        else calibration_error(scores_NT.max(axis=1), right_N),
+        calibration_error=evaluation.calibration(multilabel).expected_error,
         threshold=threshold,
         overlap_threshold=None,
         confusion=None if multilabel else _rows(confusion_of_classifier(evaluation, threshold)),

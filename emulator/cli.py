@@ -426,16 +426,9 @@ def evaluate(
     from emulator.vision.images import hush_pillow
 
     hush_pillow()
-    try:
-        done = evaluation.run(
-            folder,
-            domain=domain,
-            budget=None if advanced is None else 60 * advanced,
-            test=test,
-            seed=seed,
-        )
-    except evaluation.EvaluationFailed as error:
-        raise CommandFailed(str(error)) from None
+    done = evaluation.run(
+        folder, domain=domain, budget=None if advanced is None else 60 * advanced, test=test, seed=seed
+    )
     print(evaluation.as_json(done) if as_json else evaluation.as_table(done))
 
 

@@ -12,13 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emulator import vision
+from emulator.settings import CommandFailed
 from emulator.vision.predicting import Progress, tell_nobody
 
 CROSS_VALIDATION, SPLIT = "cross-validation", "the split test"
-
-
-class EvaluationFailed(Exception):
-    """There is nothing to say about this set; the message, one line, says why."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,10 @@ def run(folder: str, *, domain: str, budget: float | None, test: str | None, see
     which is then not learned from; else by the training's own cross-validation. A terminal shows progress.
 
     Raises:
-        EvaluationFailed: with one line for a person.
+        CommandFailed: with one line for a person.
     """
     if budget is not None and not 0 <= budget < float("inf"):
-        raise EvaluationFailed("--advanced: give a number of minutes")
+        raise CommandFailed("--advanced: give a number of minutes")
     try:
         learned = vision.read_dataset(folder)
         tested = None if test is None else vision.read_dataset(test)
@@ -72,9 +69,9 @@ def run(folder: str, *, domain: str, budget: float | None, test: str | None, see
             if tested is not None:
                 report = vision.evaluate(trained, tested, progress=progress)
     except (ValueError, OSError, vision.TrainingFailed) as error:
-        raise EvaluationFailed(" ".join(str(error).split())) from error
+        raise CommandFailed(" ".join(str(error).split())) from error
     except ImportError as error:
-        raise EvaluationFailed(
+        raise CommandFailed(
             f"training needs packages that are not installed: custom-vision-emulator[train] ({error})"
         ) from error
     skipped = tuple(dict.fromkeys((*trained.skipped, *report.skipped)))

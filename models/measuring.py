@@ -16,13 +16,13 @@ import numpy
 from PIL import Image
 
 from emulator.vision.classifier import ClassificationDataset, LabelledImage
+from emulator.vision.curves import calibration_curve
 from emulator.vision.dataset_readers import LABELS_FILE, read_labels
 from emulator.vision.datasets import Dataset, Region, Sample
 from emulator.vision.detection_boxes import DetectedBox
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.detector import Box, BoxedImage
 from emulator.vision.metrics import average_precision
-from emulator.vision.reports import calibration_error as error_of_predictions
 from emulator.vision.scoring import ClassifierSession
 
 # Budgets are counted in processor seconds, so that figures do not depend on what else the machine does.
@@ -115,6 +115,11 @@ def log_loss(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bo
     if multilabel:
         return float(-numpy.log(numpy.where(targets_NT, scores_NT, 1 - scores_NT).clip(1e-7)).mean())
     return float(-numpy.log(scores_NT[targets_NT].clip(1e-7)).mean())
+
+
+def error_of_predictions(probabilities: numpy.ndarray, hits: numpy.ndarray) -> float:
+    """Expected calibration error of predictions of which is known whether they are right."""
+    return calibration_curve(probabilities, hits).expected_error
 
 
 def calibration_error(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:

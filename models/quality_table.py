@@ -20,7 +20,11 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
         set_name, _, method = name.rpartition(":")
         by_set.setdefault(set_name, {})[method] = kept
     machines = sorted({kept["machine"] for kept in cells.values()})
-    scales = sorted({kept["budget_scale"] for kept in cells.values()})
+    shortened = [
+        f"{name.replace(':', ', ')} {kept['budget_scale']:g}"
+        for name, kept in sorted(cells.items())
+        if kept["budget_scale"] != 1
+    ]
     lines = [
         "# How good trainings are",
         "",
@@ -29,7 +33,7 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
         "tested on images that it had not seen. With less than a hundred of them, one is a point or more.",
         "",
         f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two for each second."
-        + ("" if scales == [1.0] else f" Shares of the usual budgets: {', '.join(map(str, scales))}."),
+        + (f" Less than the usual budget: {', '.join(shortened)}." if shortened else ""),
     ]
     for detection, title in ((False, "Classification"), (True, "Object detection")):
         chosen = {

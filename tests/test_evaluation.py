@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from emulator import evaluation, vision
+from emulator.settings import CommandFailed
 from emulator.vision import library
 from emulator.vision.base_weights import backbone_network
 from emulator.vision.features import backbone_session
@@ -149,7 +150,7 @@ def test_budget_and_seed_reach_the_training(folder: Path, monkeypatch: pytest.Mo
         raise vision.TrainingFailed("on\n two  lines")
 
     monkeypatch.setattr(vision, "train", train, raising=False)
-    with pytest.raises(evaluation.EvaluationFailed, match=r"^on two lines$"):
+    with pytest.raises(CommandFailed, match=r"^on two lines$"):
         evaluation.run(str(folder), domain="Food", budget=90.0, test=None, seed=7)
     assert (seen["domain"], seen["budget"], seen["seed"]) == ("Food", 90.0, 7)
 
@@ -182,7 +183,7 @@ def test_what_is_not_installed_is_said(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "torch", None)
     backbone_network.cache_clear()
     backbone_session.cache_clear()
-    with pytest.raises(evaluation.EvaluationFailed, match="torch"):
+    with pytest.raises(CommandFailed, match="torch"):
         evaluation.run(str(folder), domain="General", budget=None, test=None, seed=0)
 
 

@@ -170,7 +170,7 @@ def test_mistakes_that_are_gone_are_counted(script: ModuleType) -> None:
     assert "| c | 2 | 10 | 20 | accuracy | - | 1.000 | - | 1.000 | - | 0.800 / 0.800 |" in page.splitlines()
     assert "50% on average over the sets where quick training makes any" in page
     assert "| a: b | - | 1.0 / 2.0 | 1.0 / 2.0 (6 epochs) | 1.0 / 2.0 | quick |" in page.splitlines()
-    assert "Shares" not in page
+    assert "Less than the usual budget" not in page
     assert "Object detection" not in page
 
 

@@ -1,9 +1,10 @@
 """One call of an operation: its parameters, parsed with the service's own errors, and how it answers."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from emulator.contract import requests
 from emulator.contract.identifiers import guid
@@ -13,6 +14,8 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 
 _Shape = TypeVar("_Shape", bound=requests.Body)
+# What ASGI says of a request, as Starlette has it too.
+Scope = MutableMapping[str, Any]
 _INTEGER_LIMIT = 2**31 - 1
 
 
@@ -173,3 +176,31 @@ def _invalid(name: str, value: str, expected: str) -> ServiceError:
     return ServiceError(
         "BadRequest", f"The value '{value[:100]}' is not valid for '{name}': expected {expected}."
     )
+
+
+def call_of(
+    scope: Scope,
+    context: Context,
+    operation: Operation,
+    version: Version,
+    body: bytes,
+    public_url: str | None,
+) -> Call:
+    """A request as handlers see it. public_url: where clients reach the emulator, if it was set."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return Call(
+        context=context,
+        operation=operation,
+        version=version,
+        path=scope["path_params"],
+        parameters=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+        headers=headers,
+        body=body,
+        request_id=scope["request_id"],
+        base_url=base_url(scope, headers, public_url),
+    )
+
+
+def base_url(scope: Scope, headers: Mapping[str, str], public_url: str | None) -> str:
+    """Scheme and host under which the client reached the emulator."""
+    return public_url or f"{scope['scheme']}://{headers.get('host', 'localhost')}"

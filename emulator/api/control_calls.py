@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.api.calls import Call
+from emulator.api.calls import Call, call_of
 from emulator.api.gateway import JSON
 from emulator.contract.operations import Operation
 from emulator.contract.versions import VERSIONS
@@ -37,18 +36,7 @@ def control_route(
 
 def control_call(request: Request, operation: Operation, context: Context, public_url: str | None) -> Call:
     """A request without a body as the handlers of operations see one."""
-    scope = request.scope
-    return Call(
-        context=context,
-        operation=operation,
-        version=_VERSION,
-        path=request.path_params,
-        parameters=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
-        headers=dict(request.headers),
-        body=b"",
-        request_id=scope["request_id"],
-        base_url=public_url or f"{request.url.scheme}://{request.headers.get('host', 'localhost')}",
-    )
+    return call_of(request.scope, context, operation, _VERSION, b"", public_url)
 
 
 def written(value: Any) -> bytes:

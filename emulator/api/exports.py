@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emulator.api import shapes
-from emulator.api.calls import Call, UnknownResource, handles
+from emulator.api.calls import Call, UnknownResource, base_url, handles
 from emulator.api.pictures import storage_error
 from emulator.contract import exports as names
 from emulator.contract import models
@@ -51,7 +51,7 @@ def export_routes(context: Context, threads: Executor, public_url: str | None) -
     """The routes beside the service's operations: all exports of an iteration, and their files."""
 
     def base_of(request: Request) -> str:
-        return public_url or f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
+        return base_url(request.scope, request.headers, public_url)
 
     async def in_thread(function: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)

@@ -4,7 +4,6 @@ import asyncio
 import re
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,7 +27,7 @@ from emulator.api import (  # noqa: F401
     training,
 )
 from emulator.api.archives import archive_routes
-from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource
+from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource, call_of
 from emulator.api.control import control_routes
 from emulator.api.documents import document_routes
 from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
@@ -82,20 +81,10 @@ class _Endpoint:
             self._rates.admit(self._kind, self._context.clock.now())
         except quotas.TooManyCalls as reason:
             raise Throttled(self._operation.name, version, reason) from None
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        call = Call(
-            context=self._context,
-            operation=self._operation,
-            version=version,
-            path=scope["path_params"],
-            parameters=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
-            headers=headers,
-            body=await read_body(scope, receive, self._max_body),
-            request_id=scope["request_id"],
-            base_url=self._public_url or f"{scope['scheme']}://{headers.get('host', 'localhost')}",
-        )
-        status, kind, body = await asyncio.get_running_loop().run_in_executor(self._threads, _answer, call)
-        await send_bytes(send, status, body, [(b"content-type", kind)] if kind else [])
+        body = await read_body(scope, receive, self._max_body)
+        call = call_of(scope, self._context, self._operation, version, body, self._public_url)
+        status, kind, answer = await asyncio.get_running_loop().run_in_executor(self._threads, _answer, call)
+        await send_bytes(send, status, answer, [(b"content-type", kind)] if kind else [])
 
 
 def _kind(operation: Operation) -> quotas.CallKind:

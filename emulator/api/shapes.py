@@ -6,7 +6,6 @@ from emulator.api.calls import Call
 from emulator.contract import models
 from emulator.core import domains, exports
 from emulator.core.images import CreatedImage, TaggedImage, TagOnImage
-from emulator.core.insight import ImageOfCell
 from emulator.core.iterations import is_imported
 from emulator.core.links import Size, image_uri, prediction_image_uri
 from emulator.core.performance import EvaluatedImage
@@ -192,7 +191,7 @@ def region_proposals(
     return models.ImageRegionProposal(project_id, image_id, proposals)
 
 
-def image_performance(call: Call, item: EvaluatedImage | ImageOfCell) -> models.ImagePerformance:
+def image_performance(call: Call, item: EvaluatedImage) -> models.ImagePerformance:
     row = item.tagged.image
     return models.ImagePerformance(
         predictions(item.probabilities),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from emulator.core.context import Context
     from emulator.vision.confusion import Confusion
+    from emulator.vision.curves import JudgedPredictions
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_OVERLAP_THRESHOLD = 0.3
@@ -33,7 +34,7 @@ class KeptEvaluation:
     """figures: an `Evaluation`, or a `DetectionEvaluation`."""
 
     figures: Any
-    _confusions: "OrderedDict[tuple[float, float | None], Confusion]" = field(default_factory=OrderedDict)
+    _confusions: "dict[tuple[float, float | None], Confusion]" = field(default_factory=dict)
     _numbers: "list[NDArray[numpy.int64]]" = field(default_factory=list)
 
     @cached_property
@@ -45,6 +46,15 @@ class KeptEvaluation:
     def indexes(self) -> dict[str, int]:
         """Which predictions are those of the image with a SHA-256."""
         return {key: index for index, key in enumerate(self.figures.keys)}
+
+    def judged(self, overlap_threshold: float | None) -> "JudgedPredictions":
+        """Which predictions are right. overlap_threshold: None for classifiers."""
+        judged: JudgedPredictions
+        if overlap_threshold is None:
+            judged = self.figures.judged()
+        else:
+            judged = self.figures.judged(overlap_threshold)
+        return judged
 
     def confusion(self, threshold: float, overlap_threshold: float | None) -> "Confusion":
         """What is taken for what. overlap_threshold: None for classifiers."""

@@ -16,7 +16,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.evaluations import KeptEvaluation, checked_thresholds, evaluation_of, is_detector
 from emulator.core.image_lists import positions_with_blobs, with_tags
 from emulator.core.images import TaggedImage
-from emulator.core.performance import predicted
+from emulator.core.performance import EvaluatedImage, predicted
 from emulator.core.scores import BoundingBox, TagProbability
 from emulator.core.tags import guid_order
 from emulator.core.views import View
@@ -96,11 +96,9 @@ class FoundPair:
 
 
 @dataclass(frozen=True)
-class ImageOfCell:
+class ImageOfCell(EvaluatedImage):
     """An image behind a number. fold: of the cross-validation. pairs: of detectors, what puts it there."""
 
-    tagged: TaggedImage
-    probabilities: list[TagProbability]
     fold: int
     pairs: list[FoundPair]
 
@@ -230,7 +228,7 @@ def precision_recall_curves(
     iteration, kept, _, overlap = _asked(context, project_id, iteration_id, None, overlap_threshold)
     chosen = _chosen(iteration, tag_ids)
     detector = is_detector(iteration)
-    judged = kept.figures.judged(*(() if overlap is None else (overlap,)))
+    judged = kept.judged(overlap)
 
     def area(curve: "PrecisionRecallCurve") -> float:
         return curve.area(best_from_here=detector)
@@ -274,7 +272,7 @@ def calibration_curves(
 
     iteration, kept, _, overlap = _asked(context, project_id, iteration_id, None, overlap_threshold)
     chosen = _chosen(iteration, tag_ids)
-    judged = kept.figures.judged(*(() if overlap is None else (overlap,)))
+    judged = kept.judged(overlap)
     if is_detector(iteration):
         overall = calibration_curve(judged.probabilities, judged.right, bins)
     else:

@@ -153,7 +153,7 @@ class NearDuplicateSearches:
             self._searches.clear()
 
     def _begin(self, project_id: str, rows: Sequence[tuple[int, str]]) -> Search:
-        from emulator.vision.near_duplicates import PictureFile, find_near_duplicates
+        from emulator.vision.near_duplicates import StoredPicture, find_near_duplicates
 
         numbers = [number for number, _ in rows]
         newest, count = max(numbers, default=0), len(numbers)
@@ -161,7 +161,7 @@ class NearDuplicateSearches:
             kept = self._searches.get(project_id)
             if kept is not None and kept.is_of(newest, count) and not _failed(kept.future):
                 return kept  # somebody else was faster
-            pictures = [PictureFile(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
+            pictures = [StoredPicture(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
             progress = Progress()
             # Not the worker that trains: an advanced training would keep everybody waiting for hours.
             future = self._context.export_worker.submit(

@@ -71,7 +71,8 @@ def images(
         numbers = _held_out(context, session, view, iteration, kept, tag_ids)
         page = page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
     return [
-        EvaluatedImage(tagged, predicted(iteration, kept, kept.indexes[tagged.image.blob])) for tagged in page
+        EvaluatedImage(tagged, predicted(iteration, kept, kept.held_out[tagged.image.blob]))
+        for tagged in page
     ]
 
 

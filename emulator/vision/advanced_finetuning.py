@@ -94,7 +94,7 @@ def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: A
 
 
 def try_fine_tuning(search: Search, scratch: Path) -> None:
-    """A network of which everything is trained, by itself and beside the best so far: if there is time, and
+    """A network whose coarse layers are trained, by itself and beside the best so far: if there is time, and
     anything left to gain.
 
     Args:

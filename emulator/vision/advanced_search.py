@@ -253,13 +253,8 @@ class Search:
         pretrained = self._features(self.recipe.backbone, side, budget)
         both = joined([backbone_network(self.recipe.backbone, side), network], side)
         both_features = Features(
-            *(
-                joined_features(mine, theirs)
-                for mine, theirs in (
-                    (pretrained.plain, features.plain),
-                    (pretrained.mirrored, features.mirrored),
-                )
-            )
+            joined_features(pretrained.plain, features.plain),
+            joined_features(pretrained.mirrored, features.mirrored),
         )
         yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
 

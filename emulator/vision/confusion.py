@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Mask = NDArray[numpy.bool_]
 
 Outcome = Literal["TruePositive", "FalsePositive", "FalseNegative", "TrueNegative"]
-OUTCOMES: tuple[Outcome, ...] = ("TruePositive", "FalsePositive", "FalseNegative", "TrueNegative")
 
 # Instead of a tag: nothing is there, or nothing is predicted.
 NONE = -1

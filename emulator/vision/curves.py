@@ -154,7 +154,8 @@ class CalibrationCurve:
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: the mean distance of the two over all predictions; 0 without any."""
+        """Expected calibration error: the mean distance of the two over all predictions; 0 without any
+        (Naeini, Cooper and Hauskrecht, 2015)."""
         import numpy
 
         weights = self.counts / max(1, int(self.counts.sum()))

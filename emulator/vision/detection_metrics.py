@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_OVERLAP_THRESHOLD = 0.3
+# A detection counts as right in calibration if it overlaps an object by so much (intersection over union).
+OVERLAP_OF_RIGHT_ONES = 0.5
 # A million pairs of a box and an object take about 100 MB.
 _PAIRS_AT_A_TIME = 1_000_000
 

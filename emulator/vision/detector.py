@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.base_weights import BaseWeightsMissing
 from emulator.vision.detection_boxes import DetectedBox
 from emulator.vision.detection_calibration import Calibration, calibrate
-from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
+from emulator.vision.detection_metrics import OVERLAP_OF_RIGHT_ONES, Boxes, DetectionEvaluation
 from emulator.vision.detection_scoring import DetectorSession
 from emulator.vision.detection_tiles import TILING_KEY, Tiling
 from emulator.vision.detection_training import Head, train_heads
@@ -47,8 +47,6 @@ EVALUATION_FILE = "evaluation.npz"
 LOOK_AT_REGIONS = "Check that the regions lie on the objects"
 # Where the time goes, roughly; progress is told along these shares.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
-# A detection counts as right in calibration if it overlaps an object by so much (intersection over union).
-_OVERLAP_OF_RIGHT_ONES = 0.5
 
 
 @dataclass(frozen=True)
@@ -291,7 +289,7 @@ def evaluation_of(
         detections=detections,
         probabilities=numpy.array([box.probability for found in detected for box in found], numpy.float32),
     )
-    calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(_OVERLAP_OF_RIGHT_ONES))
+    calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(OVERLAP_OF_RIGHT_ONES))
     return uncalibrated.with_probabilities(calibration.probabilities(uncalibrated.probabilities)), calibration
 
 

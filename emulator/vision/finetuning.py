@@ -261,8 +261,8 @@ def _mixed(
 
 
 def _view(pixels: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> Pixels:
-    """The picture, perhaps mirrored, moved by up to an eighth of its side; what comes into view is its border
-    reflected."""
+    """The picture, perhaps mirrored, moved by up to `largest_shift` of its side; what comes into view is its
+    border reflected."""
     import numpy
 
     side = len(pixels)

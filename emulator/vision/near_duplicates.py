@@ -54,7 +54,7 @@ _LEAST_CONTRAST = 1.0
 
 
 @dataclass(frozen=True)
-class PictureFile:
+class StoredPicture:
     """A file and the SHA-256 of its bytes in hexadecimal."""
 
     path: str

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.vision.networks import INPUT, NODE_OPSET, Attribute, Network, Operation
 from emulator.vision.onnx_writer import onnx_bytes
 from emulator.vision.scoring import inference_session
-from emulator.vision.weights_files import WeightsRejected
+from emulator.vision.weights_files import WeightsRejected, brief
 
 if TYPE_CHECKING:
     import numpy
@@ -76,9 +76,8 @@ def _exported(brought: Brought) -> ModelProto:
         raise
     except Exception as error:
         # What goes wrong in tracing is of many kinds, and its explanation pages long.
-        line = (str(error).splitlines() or [""])[0][:200]
         raise WeightsRejected(
-            f"{brought.architecture} cannot be converted for pictures of {side} pixels: {line}"
+            f"{brought.architecture} cannot be converted for pictures of {side} pixels: {brief(error)}"
         ) from error
     assert program is not None
     model: ModelProto = program.model_proto
@@ -188,8 +187,9 @@ def _compare(network: Network, brought: Brought) -> None:
         single = [session.run(None, {INPUT: pixels[number : number + 1]})[0] for number in range(len(pixels))]
     except Exception as error:
         # ONNX Runtime has a dozen exception types without a common one of its own.
-        line = (str(error).splitlines() or [""])[0][:200]
-        raise WeightsRejected(f"{brought.architecture} does not run after conversion: {line}") from error
+        raise WeightsRejected(
+            f"{brought.architecture} does not run after conversion: {brief(error)}"
+        ) from error
     features: NDArray[numpy.float32] = numpy.concatenate(single)
     if not numpy.isfinite(features).all():
         raise WeightsRejected("what the network computes are no finite numbers: are these its weights?")

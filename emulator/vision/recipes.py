@@ -84,7 +84,7 @@ class AdvancedRecipe:
             models that are not exported; none for those that are.
         resolution: side in pixels of what these look at, and of what is fine-tuned on for such models.
         regularisations: factors on `ClassifierRecipe.inverse_regularisation`.
-        fine_tuning: how a whole network is trained.
+        fine_tuning: how its coarse layers are trained.
         tiny_side, tiny_resolution: pictures whose sides are no longer than that are fine-tuned on in this
             size: a larger one would only cost time.
         large_resolution: pictures at least as large are looked at in this size, too, for the sake of small

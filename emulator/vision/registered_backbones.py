@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from emulator.vision.network_descriptions import DESCRIPTION_KEY, described, read_model
 from emulator.vision.training import write_atomically
+from emulator.vision.weights_files import brief
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -185,8 +186,7 @@ def session_of(data: bytes) -> InferenceSession:
         session.run(None, {described_input.name: numpy.zeros((1, *described_input.shape[1:]), numpy.uint8)})
     except Exception as error:
         # ONNX Runtime has a dozen exception types without a common one of its own.
-        line = (str(error).splitlines() or [""])[0][:200]
-        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {line}") from error
+        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {brief(error)}") from error
     return session
 
 

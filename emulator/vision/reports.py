@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.confusion import Confusion, confusion_of_classifier, confusion_of_detector
 from emulator.vision.curves import calibration_curve
-from emulator.vision.detection_metrics import DetectionEvaluation
+from emulator.vision.detection_metrics import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
 from emulator.vision.metrics import Evaluation, PerformanceFigures
 
 if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
-# The overlap at which a box counts as right where its probability is judged, as in calibration.
-_OVERLAP_OF_RIGHT_ONES = 0.5
+    pass
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,8 @@ class Report:
         precision, recall: over all tags, at the threshold, as `metrics` and `detection_metrics` define them.
         average_precision: the mean of those of the tags that any image has.
         accuracy: share of images whose most probable tag is right; None where images may have several tags.
-        calibration_error: how far probabilities are from the truth, see `calibration_error`; of a classifier
-            with one tag an image the probability of the most probable tag, else all of them.
+        calibration_error: how far probabilities are from the truth, see `CalibrationCurve.expected_error`; of
+            a classifier with one tag an image the probability of the most probable tag, else all of them.
         threshold: of probability, from which a tag counts as predicted.
         overlap_threshold: intersection over union from which a box counts as found; None for classifiers.
         confusion: counts by what is there (row) and what is predicted (column), each in the order of `tags`
@@ -117,20 +113,14 @@ def detector_report(
         average_precision=figures.average_precision,
         images=evaluation.count,
         accuracy=None,
-        calibration_error=calibration_error(
-            evaluation.probabilities, evaluation.hits(_OVERLAP_OF_RIGHT_ONES)
-        ),
+        calibration_error=calibration_curve(
+            evaluation.probabilities, evaluation.hits(OVERLAP_OF_RIGHT_ONES)
+        ).expected_error,
         threshold=threshold,
         overlap_threshold=overlap_threshold,
         confusion=_rows(confusion_of_detector(evaluation, threshold, overlap_threshold)),
         skipped=tuple(skipped),
     )
-
-
-def calibration_error(probabilities_P: NDArray[numpy.floating], hits_P: NDArray[numpy.bool_]) -> float:
-    """Expected calibration error: the mean distance between probability and share of hits, over ten equal
-    intervals of probability, weighted by their predictions (Naeini, Cooper and Hauskrecht, 2015)."""
-    return calibration_curve(probabilities_P, hits_P).expected_error
 
 
 def _tag_reports(

@@ -6,7 +6,6 @@ for the command line and the worker alone.
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -80,7 +79,7 @@ def _read_pytorch(path: Path, *, zipped: bool) -> Any:
             raise WeightsRejected(
                 "the file is a TorchScript program; save its weights: torch.save(model.state_dict(), FILE)"
             ) from None
-        raise WeightsRejected(f"the file is damaged or not whole; get it again ({_brief(error)})") from error
+        raise WeightsRejected(f"the file is damaged or not whole; get it again ({brief(error)})") from error
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -89,12 +88,12 @@ def _read_safetensors(path: Path) -> Any:
 
     try:
         return load_file(path)
-    except (SafetensorError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise WeightsRejected(f"the file is damaged or not whole; get it again ({_brief(error)})") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsRejected(f"the file is damaged or not whole; get it again ({brief(error)})") from error
 
 
-def _brief(error: Exception) -> str:
-    """The first line of what a library says."""
+def brief(error: Exception) -> str:
+    """The first line of what a library says, or the kind of error where it says nothing."""
     line = (str(error).splitlines() or [""])[0].strip()
     return (line or type(error).__name__)[:_LONGEST_REASON]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.features import processor_count
 from emulator.vision.head import one_processor_a_fit
 from emulator.vision.torch_network import fast_bfloat16, training_device
-from emulator.vision.training import Unstable as Unstable
+from emulator.vision.training import Unstable
 
 if TYPE_CHECKING:
     import numpy

@@ -1,5 +1,7 @@
 """What is taken for what, against scikit-learn, against torchmetrics, and against the definition."""
 
+from typing import get_args
+
 import numpy
 import pytest
 import torch
@@ -9,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 
 from emulator.vision.confusion import (
     NONE,
-    OUTCOMES,
+    Outcome,
     confusion_of_classifier,
     confusion_of_detector,
     outcome_masks,
@@ -82,7 +84,7 @@ def test_outcomes_are_those_of_scikit_learn_and_torchmetrics(count: int, thresho
     )
     for theirs in (of_scikit.tolist(), of_torchmetrics.tolist()):
         for tag, ((neither, wrong), (missed, right)) in enumerate(theirs):
-            assert counts[tag] == dict(zip(OUTCOMES, (right, wrong, missed, neither), strict=True))
+            assert counts[tag] == dict(zip(get_args(Outcome), (right, wrong, missed, neither), strict=True))
     assert all(sum(each.values()) == count for each in counts)
 
 

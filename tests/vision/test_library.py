@@ -15,9 +15,10 @@ import pytest
 
 from emulator import vision
 from emulator.vision import library, recipes
+from emulator.vision.curves import calibration_curve
 from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
 from emulator.vision.metrics import Evaluation
-from emulator.vision.reports import calibration_error, classifier_report, detector_report
+from emulator.vision.reports import classifier_report, detector_report
 from tests.vision.detection_pictures import SHAPES, TINY, scene
 from tests.vision.pictures import PATTERNS, drawn, encoded
 
@@ -344,9 +345,9 @@ def test_detectors_are_exported_as_what_they_were_trained_as(
 def test_calibration_error_is_the_distance_to_the_truth() -> None:
     probabilities = numpy.array([0.95] * 10 + [0.65] * 10)
     hits = numpy.array([True] * 9 + [False] + [True] * 5 + [False] * 5)
-    assert calibration_error(probabilities, hits) == pytest.approx((0.05 + 0.15) / 2)
-    assert calibration_error(numpy.array([]), numpy.array([], bool)) == 0
-    assert calibration_error(numpy.array([1.0]), numpy.array([True])) == 0
+    assert calibration_curve(probabilities, hits).expected_error == pytest.approx((0.05 + 0.15) / 2)
+    assert calibration_curve(numpy.array([]), numpy.array([], bool)).expected_error == 0
+    assert calibration_curve(numpy.array([1.0]), numpy.array([True])).expected_error == 0
 
 
 def test_pictures_that_no_tag_fits_have_a_column_of_their_own() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.detection_tiles import TILING_KEY
 from emulator.vision.exports import ExportFailed, ExportOrder
 from emulator.vision.nanodet import detection_network, layer_names
-from emulator.vision.network_descriptions import DESCRIPTION_KEY, described
+from emulator.vision.network_descriptions import DESCRIPTION_KEY, described, read_model
 from emulator.vision.networks import Network, efficientnet_lite, with_classifier
 
 if TYPE_CHECKING:
@@ -46,13 +46,11 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
         ExportFailed: the file is missing, damaged, of an unknown architecture, or does not fit to the order.
         ImportError: onnx is not installed.
     """
-    import onnx
-    from onnx import numpy_helper
+    # Before anything is tried: a package that is missing is no damaged model.
+    import onnx  # noqa: F401
 
     try:
-        model = onnx.load_from_string(Path(order.model).read_bytes())
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        metadata, weights = read_model(Path(order.model).read_bytes())
         detection = metadata.get("emulator.task") == "detection"
         multilabel = not detection and bool(json.loads(metadata["emulator.multilabel"]))
         if DESCRIPTION_KEY in metadata:

@@ -24,9 +24,9 @@ from PIL import Image
 
 from bench.programs import BenchFailed
 from bench.report import Measurement, compared
-from emulator.vision.confusion import confusion_of_classifier, confusion_of_detector
-from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
-from emulator.vision.metrics import Evaluation
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.evaluation.confusion import confusion_of_classifier, confusion_of_detector
+from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
 
 LARGE, SMALL = 10_000, 1_000
 PICTURES = int(os.environ.get("BENCH_INSIGHT_PICTURES", "10000"))
@@ -35,7 +35,7 @@ _COPIED = 10
 _SEARCH = """
 import json, sys, time
 from pathlib import Path
-from emulator.vision.near_duplicates import PictureFile, find_near_duplicates
+from emulator.vision.duplicates.search import PictureFile, find_near_duplicates
 files = [PictureFile(*row) for row in json.load(open(sys.argv[1]))]
 for _ in range(2):
     before = time.process_time()

@@ -48,7 +48,15 @@ def fill(data: Path, images: int) -> Filled:
     from emulator.core import domains
     from emulator.store.blobs import FolderBlobStore
     from emulator.store.database import Database
-    from emulator.store.tables import Image, ImageTag, Iteration, Project, StoredPrediction, Suggestion, Tag
+    from emulator.store.tables import (
+        Image,
+        ImageTag,
+        Iteration,
+        Project,
+        StoredPrediction,
+        Suggestion,
+        Tag,
+    )
 
     project_id = str(uuid.uuid4())
     start = datetime(2025, 1, 1, tzinfo=UTC)

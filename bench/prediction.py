@@ -215,7 +215,7 @@ def _scorer(kind: str, model: str, threads: int) -> Score:
 
 
 def _own_code(model: str, threads: int) -> Score:
-    from emulator.vision.scoring import ClassifierSession
+    from emulator.vision.classification.session import ClassifierSession
 
     return ClassifierSession(Path(model), threads).score
 

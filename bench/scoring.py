@@ -67,7 +67,7 @@ def pictures() -> dict[str, bytes]:
 
 def models(folder: Path) -> dict[str, tuple[Path, float]]:
     """Files of a classifier and a detector, by kind, each with the ratio that it must keep."""
-    from emulator.vision.base_weights import BaseWeightsMissing
+    from emulator.vision.networks.weights import BaseWeightsMissing
 
     try:
         return {
@@ -79,8 +79,8 @@ def models(folder: Path) -> dict[str, tuple[Path, float]]:
 
 
 def whole_call(kind: str, path: Path, threads: int) -> Call:
-    from emulator.vision.detection_scoring import DetectorSession
-    from emulator.vision.scoring import ClassifierSession
+    from emulator.vision.classification.session import ClassifierSession
+    from emulator.vision.detection.session import DetectorSession
 
     return (ClassifierSession if kind == "classifier" else DetectorSession)(path, threads).score
 
@@ -134,10 +134,10 @@ def _quartiles(values: list[float]) -> str:
 
 def _classifier(folder: Path) -> Path:
     """The network that every classifier here starts from, with a head of chance."""
-    from emulator.vision.base_weights import backbone_network
-    from emulator.vision.head import FEATURE_LENGTH
-    from emulator.vision.networks import with_classifier
-    from emulator.vision.onnx_writer import onnx_bytes
+    from emulator.vision.classification.head import FEATURE_LENGTH
+    from emulator.vision.networks.graph import with_classifier
+    from emulator.vision.networks.onnx_writer import onnx_bytes
+    from emulator.vision.networks.weights import backbone_network
 
     resolution = _RESOLUTIONS["classifier"]
     weight = numpy.random.default_rng(0).normal(0, 0.1, (1280, len(_LABELS))).astype(numpy.float32)
@@ -156,8 +156,8 @@ def _classifier(folder: Path) -> Path:
 
 def _detector(folder: Path) -> Path:
     """The network that every detector here starts from, with some of its own tags."""
-    from emulator.vision.nanodet import detection_network, published_weights
-    from emulator.vision.onnx_writer import onnx_bytes
+    from emulator.vision.networks.nanodet import detection_network, published_weights
+    from emulator.vision.networks.onnx_writer import onnx_bytes
 
     resolution = _RESOLUTIONS["detector"]
     weights = {

@@ -70,12 +70,12 @@ def _running(export: Path) -> Any:
 
 def _write_export(path: Path) -> None:
     """An export of the network that every classifier here starts from, with a head of chance."""
-    from emulator.vision.base_weights import BaseWeightsMissing, backbone_network
-    from emulator.vision.exports import ExportOrder, write_export
-    from emulator.vision.head import FEATURE_LENGTH
-    from emulator.vision.network_descriptions import DESCRIPTION_KEY, description
-    from emulator.vision.networks import with_classifier
-    from emulator.vision.onnx_writer import onnx_bytes
+    from emulator.vision.classification.head import FEATURE_LENGTH
+    from emulator.vision.exports.formats import ExportOrder, write_export
+    from emulator.vision.networks.graph import with_classifier
+    from emulator.vision.networks.onnx_writer import onnx_bytes
+    from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+    from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 
     chance = numpy.random.default_rng(0)
     try:

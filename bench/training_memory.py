@@ -22,13 +22,17 @@ from PIL import Image
 
 from bench.programs import BenchFailed
 from bench.report import Measurement
-from emulator.jobs.worker import WorkerExecutor
-from emulator.vision.advanced import train_advanced_classifier
-from emulator.vision.advanced_detection import train_advanced_detector
-from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier
-from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
-from emulator.vision.recipes import ADVANCED, ADVANCED_DETECTOR, QUICK, QUICK_DETECTOR
-from emulator.vision.warming import warm_up
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.train import (
+    ClassificationDataset,
+    LabelledImage,
+    train_classifier,
+)
+from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, QUICK, QUICK_DETECTOR
+from emulator.vision.warm_up import warm_up
+from emulator.worker.executor import WorkerExecutor
 
 IMAGES = int(os.environ.get("BENCH_TRAINING_IMAGES", "10000"))
 TAGS = ("stripes", "dots", "noise", "squares", "waves")

@@ -9,7 +9,7 @@ def main() -> None:
     # takes a fifth of the start. `serve` turns the collector on again when it has imported everything; the
     # other commands are over in a moment.
     gc.disable()
-    from emulator.cli import run_command_line
+    from emulator.cli.main import run_command_line
 
     run_command_line()
 

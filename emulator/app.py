@@ -15,16 +15,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api.addressing import Addressing
 from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
 from emulator.api.routes import make_routes
-from emulator.core import sweeping
+from emulator.core import blob_sweep as sweeping
 from emulator.core.context import Clock, Context, Ids
-from emulator.core.fetching import FetchPolicy
+from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.quotas import TIERS
-from emulator.jobs.worker import WorkerExecutor
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
-from emulator.vision.warming import warm_up
+from emulator.vision.warm_up import warm_up
+from emulator.worker.executor import WorkerExecutor
 
 _SECRET_BYTES = 32
 # Somebody who exports to one platform often exports to the next, and tries another budget after the first.

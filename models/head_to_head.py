@@ -16,12 +16,12 @@ from typing import Any
 import numpy
 from measuring import accuracy, log_loss, mean_average_precision
 
-from emulator.vision.classifier import distinct_images, targets_of
-from emulator.vision.cross_validation import TrainingSet
-from emulator.vision.datasets import Dataset, stored
-from emulator.vision.features import compute_features
-from emulator.vision.head import one_processor_a_fit, probabilities
-from emulator.vision.recipes import QUICK
+from emulator.vision.classification.cross_validation import TrainingSet
+from emulator.vision.classification.features import compute_features
+from emulator.vision.classification.head import one_processor_a_fit, probabilities
+from emulator.vision.classification.train import distinct_images, targets_of
+from emulator.vision.library.datasets import Dataset, stored
+from emulator.vision.recipes.recipes import QUICK
 
 DIVISIONS, LEARNED = 8, 0.6
 

@@ -38,9 +38,9 @@ from measuring import (
     targets_of,
 )
 
-from emulator.vision.classifier import train_classifier, warm_up
-from emulator.vision.metrics import Evaluation
-from emulator.vision.recipes import QUICK
+from emulator.vision.classification.train import train_classifier, warm_up
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.recipes.recipes import QUICK
 
 IMAGES_A_TAG = (5, 10, 50)
 HEADER = (

@@ -38,10 +38,10 @@ from measuring import (
     targets_of,
 )
 
-from emulator.vision.advanced import train_advanced_classifier
-from emulator.vision.classifier import train_classifier, warm_up
-from emulator.vision.metrics import Evaluation
-from emulator.vision.recipes import ADVANCED, QUICK
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.train import train_classifier, warm_up
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.recipes.recipes import ADVANCED, QUICK
 
 HEADER = (
     "set",

@@ -55,10 +55,10 @@ from measuring import (
 from quality_table import HEAD_TO_HEAD, METHODS, rendered
 
 from emulator import vision
-from emulator.vision.classifier import warm_up
-from emulator.vision.datasets import content
-from emulator.vision.detection_metrics import DetectionEvaluation
-from emulator.vision.metrics import Evaluation
+from emulator.vision.classification.train import warm_up
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
+from emulator.vision.library.datasets import content
 
 WAYS = 4
 OVERLAP = 0.5

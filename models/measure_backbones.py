@@ -17,11 +17,11 @@ import numpy
 from measure import row
 
 from emulator.vision import _torchvision
-from emulator.vision.network_conversion import converted
-from emulator.vision.networks import INPUT
-from emulator.vision.onnx_writer import onnx_bytes
-from emulator.vision.scoring import inference_session
-from emulator.vision.torchvision_networks import bring
+from emulator.vision.backbones.from_torch import converted
+from emulator.vision.backbones.torchvision_networks import bring
+from emulator.vision.classification.session import inference_session
+from emulator.vision.networks.graph import INPUT
+from emulator.vision.networks.onnx_writer import onnx_bytes
 
 RUNS = 20
 

@@ -34,11 +34,15 @@ import numpy
 from measuring import LabelledSet, error_of_predictions, evaluation, processor_clock, row
 from measuring import load_boxes as load
 
-from emulator.vision.advanced_detection import train_advanced_detector
-from emulator.vision.detection_metrics import DetectionEvaluation
-from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.detector import DetectionDataset, train_detector
-from emulator.vision.recipes import ADVANCED_DETECTOR, QUICK_DETECTOR, AdvancedDetectorRecipe
+from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import DetectionDataset, train_detector
+from emulator.vision.evaluation.detection import DetectionEvaluation
+from emulator.vision.recipes.recipes import (
+    ADVANCED_DETECTOR,
+    QUICK_DETECTOR,
+    AdvancedDetectorRecipe,
+)
 
 HEADER = (
     "set",

@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy
 
-from emulator.vision import classifier, detector
-from emulator.vision.base_weights import backbone_network
-from emulator.vision.detection_calibration import Calibration
-from emulator.vision.domains import domains
-from emulator.vision.exports import FORMATS, ExportFailed, ExportOrder, write_export
-from emulator.vision.head import FEATURE_LENGTH, LinearHead
-from emulator.vision.nanodet import published_weights
-from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+from emulator.vision.classification import train as classifier
+from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.detection import train as detector
+from emulator.vision.detection.calibration import Calibration
+from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export
+from emulator.vision.networks.nanodet import published_weights
+from emulator.vision.networks.weights import backbone_network
+from emulator.vision.recipes.domains import domains
+from emulator.vision.recipes.recipes import detector_recipe_for_domain, recipe_for_domain
 
 RUNS = 3
 COMPACT, S1 = "General (compact)", "General (compact) [S1]"

@@ -35,13 +35,17 @@ from typing import Any
 import measuring
 import numpy
 
-from emulator.vision.classifier import ClassificationDataset, LabelledImage, train_classifier
-from emulator.vision.detection_boxes import DetectedBox, overlaps
-from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.detector import BoxedImage, DetectionDataset, train_detector
-from emulator.vision.images import stretched
-from emulator.vision.recipes import QUICK, QUICK_DETECTOR
-from emulator.vision.scoring import ClassifierSession, inference_session
+from emulator.vision.boxes.geometry import DetectedBox, overlaps
+from emulator.vision.classification.session import ClassifierSession, inference_session
+from emulator.vision.classification.train import (
+    ClassificationDataset,
+    LabelledImage,
+    train_classifier,
+)
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
+from emulator.vision.imaging.decode import stretched
+from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 
 THREADS = (1, 2)
 RUNS = 60

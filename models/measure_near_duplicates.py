@@ -10,7 +10,8 @@ all of it at once. For each way to compare, the table says
   most (sets hold a few true duplicates);
 * s: processor seconds an image, for a set that was never looked at.
 
-Ways are the emulator's own, by details (`emulator/vision/near_duplicates.py`), the cosine of the features of
+Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the
+ cosine of the features of
 quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits; mirror images
 are looked at in all of them. Standard error tells which pairs of the set's own photographs are most alike.
 """
@@ -30,10 +31,10 @@ from pathlib import Path
 import numpy
 from PIL import Image, ImageOps
 
-from emulator.vision.features import compute_features
-from emulator.vision.images import open_rgb
-from emulator.vision.near_duplicates import DEFAULT_SIMILARITY, PictureFile, find_near_duplicates
-from emulator.vision.recipes import QUICK
+from emulator.vision.classification.features import compute_features
+from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, PictureFile, find_near_duplicates
+from emulator.vision.imaging.decode import open_rgb
+from emulator.vision.recipes.recipes import QUICK
 
 COPIED = 30
 OWN_PAIRS = 3

@@ -27,13 +27,18 @@ import measuring
 import numpy
 from numpy.typing import NDArray
 
-from emulator.vision.detection_boxes import DetectedBox, detected_boxes, overlaps
-from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.detector import Box, BoxedImage, DetectionDataset, train_detector
-from emulator.vision.images import stretched
-from emulator.vision.nanodet import DISTANCES, SCORES
-from emulator.vision.proposals import LEAST_CONFIDENCE, MOST_PROPOSALS, ProposalSession, write_proposal_model
-from emulator.vision.recipes import QUICK_DETECTOR
+from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, overlaps
+from emulator.vision.detection.proposals import (
+    LEAST_CONFIDENCE,
+    MOST_PROPOSALS,
+    ProposalSession,
+    write_proposal_model,
+)
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.imaging.decode import stretched
+from emulator.vision.networks.nanodet import DISTANCES, SCORES
+from emulator.vision.recipes.recipes import QUICK_DETECTOR
 
 MOST = (10, 50)
 OVERLAPS = (0.5, 0.3)

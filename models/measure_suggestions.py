@@ -41,17 +41,17 @@ from typing import Protocol
 import measuring
 import numpy
 
-from emulator.core.scores import TagProbability, uncertainty
-from emulator.vision.classifier import LabelledImage
-from emulator.vision.cross_validation import TrainingSet, fit_heads
-from emulator.vision.detection_boxes import DetectedBox, overlaps
-from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.detector import BoxedImage, DetectionDataset, train_detector
-from emulator.vision.features import compute_features
-from emulator.vision.folds import stratified_folds
-from emulator.vision.head import calibration_of, one_processor_a_fit, probabilities
-from emulator.vision.images import open_rgb
-from emulator.vision.recipes import QUICK, QUICK_DETECTOR
+from emulator.core.scored_rows.scores import TagProbability, uncertainty
+from emulator.vision.boxes.geometry import DetectedBox, overlaps
+from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.features import compute_features
+from emulator.vision.classification.head import calibration_of, one_processor_a_fit, probabilities
+from emulator.vision.classification.train import LabelledImage
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
+from emulator.vision.imaging.decode import open_rgb
+from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
+from emulator.vision.training.folds import stratified_folds
 
 HIGHEST = tuple(number / 10 for number in range(11))
 MARGIN, SMALLEST_CUTTING = 0.25, 16

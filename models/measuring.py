@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy
 from PIL import Image
 
-from emulator.vision.classifier import ClassificationDataset, LabelledImage
-from emulator.vision.curves import calibration_curve
-from emulator.vision.dataset_readers import LABELS_FILE, read_labels
-from emulator.vision.datasets import Dataset, Region, Sample
-from emulator.vision.detection_boxes import DetectedBox
-from emulator.vision.detection_metrics import Boxes, DetectionEvaluation
-from emulator.vision.detector import Box, BoxedImage
-from emulator.vision.metrics import average_precision
-from emulator.vision.scoring import ClassifierSession
+from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.classification.train import ClassificationDataset, LabelledImage
+from emulator.vision.detection.train import Box, BoxedImage
+from emulator.vision.evaluation.classification import average_precision
+from emulator.vision.evaluation.curves import calibration_curve
+from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.library.datasets import Dataset, Region, Sample
+from emulator.vision.library.readers import LABELS_FILE, read_labels
 
 # Budgets are counted in processor seconds, so that figures do not depend on what else the machine does.
 PROCESSORS = 2

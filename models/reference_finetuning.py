@@ -21,12 +21,12 @@ import numpy
 import torch
 from PIL import Image
 
-from emulator.vision.base_weights import backbone_network
-from emulator.vision.datasets import Dataset, Sample, content
-from emulator.vision.features import processor_count
-from emulator.vision.head import probabilities
-from emulator.vision.images import ImageRejected, open_rgb
-from emulator.vision.torch_network import fast_bfloat16, run_operations
+from emulator.vision.classification.features import processor_count
+from emulator.vision.classification.head import probabilities
+from emulator.vision.imaging.decode import ImageRejected, open_rgb
+from emulator.vision.library.datasets import Dataset, Sample, content
+from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations
+from emulator.vision.networks.weights import backbone_network
 
 BACKBONE, SIDE, RESIZED = "efficientnet-lite0", 224, 256
 BATCH, RATE_OF_256, MOMENTUM, WEIGHT_DECAY = 32, 0.01, 0.9, 1e-4

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.coverage_plugin import WRITE, CoveragePlugin
-from tests.harness import Service, running_service
-from tests.live_server import LiveServer
+from tests.support.coverage_plugin import WRITE, CoveragePlugin
+from tests.support.harness import Service, running_service
+from tests.support.live_server import LiveServer
 
 # The same examples on every run and every machine, and no limit on an example's time: machines differ.
 settings.register_profile(

@@ -41,7 +41,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from emulator.cli import CommandFailed, check_health
+from emulator.cli.main import CommandFailed, check_health
 from emulator.settings import DEFAULT_PORT, Settings, StartRefused, load_settings
 
 DESCRIPTION = "Made by make demo, which replaces it when it is run again."

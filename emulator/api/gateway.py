@@ -21,7 +21,7 @@ from emulator.contract.requests import Malformed
 from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
-from emulator.draining import WatchedExchange
+from emulator.server.request_body import WatchedExchange
 from emulator.store.database import StorageFull
 
 JSON = b"application/json; charset=utf-8"

@@ -8,8 +8,19 @@ from typing import Any
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource, call_of
+from emulator.api.control.documents import document_routes
+from emulator.api.control.health import control_routes
+from emulator.api.control.insight import insight_routes
+from emulator.api.control.model_imports import model_import_routes
+from emulator.api.control.near_duplicates import near_duplicate_routes
+from emulator.api.downloads.archives import archive_routes
+from emulator.api.downloads.pictures import picture_routes
+from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
+
 # Imported for what they hang on the operations of the contract.
-from emulator.api import (  # noqa: F401
+from emulator.api.prediction import predictions  # noqa: F401
+from emulator.api.training import (  # noqa: F401
     artifacts,
     domains,
     exports,
@@ -18,7 +29,6 @@ from emulator.api import (  # noqa: F401
     images,
     iterations,
     performance,
-    predictions,
     projects,
     regions,
     stored_predictions,
@@ -26,15 +36,6 @@ from emulator.api import (  # noqa: F401
     tags,
     training,
 )
-from emulator.api.archives import archive_routes
-from emulator.api.calls import HANDLERS, Answer, Binary, Call, UnknownResource, call_of
-from emulator.api.control import control_routes
-from emulator.api.documents import document_routes
-from emulator.api.gateway import JSON, Throttled, read_body, send_bytes
-from emulator.api.insight import insight_routes
-from emulator.api.model_imports import model_import_routes
-from emulator.api.near_duplicates import near_duplicate_routes
-from emulator.api.pictures import picture_routes
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
 from emulator.core import quotas

@@ -2,7 +2,14 @@
 
 from typing import Annotated
 
-from emulator.contract.models import BoundingBox, ImagePerformance, ImageTag, Naive, Prediction, shape
+from emulator.contract.responses import (
+    BoundingBox,
+    ImagePerformance,
+    ImageTag,
+    Naive,
+    Prediction,
+    shape,
+)
 from emulator.contract.wire import Rule
 
 

@@ -9,23 +9,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emulator.core.fetching import FetchPolicy
+from emulator.core.fetching.client import FetchPolicy
 from emulator.core.quotas import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
-    from emulator.core.evaluations import EvaluationCache
-    from emulator.core.export_runs import ExportRuns
-    from emulator.core.models import ModelCache
-    from emulator.core.near_duplicates import NearDuplicateSearches
-    from emulator.core.notifications import Notifications
-    from emulator.core.positions import PositionCache
-    from emulator.core.project_imports import ProjectImports
-    from emulator.core.region_proposals import ProposalModel
-    from emulator.core.score_tables import ScoreTables
-    from emulator.core.training_runs import AdvancedTrainingRuns, TrainingRuns
+    from emulator.core.caches.image_index import PositionCache
+    from emulator.core.caches.models import ModelCache
+    from emulator.core.caches.score_index import ScoreTables
+    from emulator.core.exports.runner import ExportRuns
+    from emulator.core.insight.near_duplicates import NearDuplicateSearches
+    from emulator.core.iterations.evaluation import EvaluationCache
+    from emulator.core.notifications.outbox import Notifications
+    from emulator.core.suggestions.region_proposals import ProposalModel
+    from emulator.core.training.runner import AdvancedTrainingRuns, TrainingRuns
+    from emulator.core.transfer.import_runner import ProjectImports
 
 
 class Clock:
@@ -53,7 +53,7 @@ class Ids:
 
 
 class Worker(Protocol):
-    """A child process that does long work, seen from here (`emulator.jobs.worker.WorkerExecutor`)."""
+    """A child process that does long work, seen from here (`emulator.worker.executor.WorkerExecutor`)."""
 
     def warm_up(self) -> None: ...
 
@@ -104,21 +104,21 @@ class Context:
     @property
     def backbones(self) -> Path:
         """The folder of networks that the user has brought; there when there are any."""
-        from emulator.vision.registered_backbones import FOLDER_NAME
+        from emulator.vision.backbones.registry import FOLDER_NAME
 
         return self.folder / FOLDER_NAME
 
     def __post_init__(self) -> None:
-        from emulator.core.evaluations import EvaluationCache
-        from emulator.core.export_runs import ExportRuns
-        from emulator.core.models import ModelCache
-        from emulator.core.near_duplicates import NearDuplicateSearches
-        from emulator.core.notifications import Notifications
-        from emulator.core.positions import PositionCache
-        from emulator.core.project_imports import ProjectImports
-        from emulator.core.region_proposals import ProposalModel
-        from emulator.core.score_tables import ScoreTables
-        from emulator.core.training_runs import AdvancedTrainingRuns, TrainingRuns
+        from emulator.core.caches.image_index import PositionCache
+        from emulator.core.caches.models import ModelCache
+        from emulator.core.caches.score_index import ScoreTables
+        from emulator.core.exports.runner import ExportRuns
+        from emulator.core.insight.near_duplicates import NearDuplicateSearches
+        from emulator.core.iterations.evaluation import EvaluationCache
+        from emulator.core.notifications.outbox import Notifications
+        from emulator.core.suggestions.region_proposals import ProposalModel
+        from emulator.core.training.runner import AdvancedTrainingRuns, TrainingRuns
+        from emulator.core.transfer.import_runner import ProjectImports
 
         self.positions = PositionCache()
         self.scores = ScoreTables(self.database)

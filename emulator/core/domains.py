@@ -1,8 +1,8 @@
 """The domains of the service: what `vision.domains` reads, and the service's answer to other ids."""
 
 from emulator.core.errors import ServiceError
-from emulator.vision.domains import Domain as Domain
-from emulator.vision.domains import DomainType, domains
+from emulator.vision.recipes.domains import Domain as Domain
+from emulator.vision.recipes.domains import DomainType, domains
 
 
 def listed() -> list[Domain]:

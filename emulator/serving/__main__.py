@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from emulator.listening import leave
+from emulator.server.uvicorn_server import leave
 from emulator.serving.program import run
 from emulator.serving.settings import ServingSettings
 from emulator.settings import SettingError, StartRefused, load_options, options

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from emulator.contract.answer_headers import answer_headers
-from emulator.draining import WatchedExchange
+from emulator.server.request_body import WatchedExchange
 from emulator.serving.bodies import LARGEST_BODY
 from emulator.serving.container_routes import container_routes
 from emulator.serving.errors import AccessDenied, describe

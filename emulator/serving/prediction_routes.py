@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from emulator.contract import models, wire
+from emulator.contract import responses as models
+from emulator.contract import wire
 from emulator.contract.identifiers import guid
 from emulator.contract.versions import RetiredVersion, Version, resolve
 from emulator.core.errors import ServiceError

@@ -8,10 +8,15 @@ import logging
 import sys
 
 from emulator import __version__
-from emulator.listening import bound_socket, is_loopback, serve_until_stopped, write_lines_at_once
+from emulator.server.uvicorn_server import (
+    bound_socket,
+    is_loopback,
+    serve_until_stopped,
+    write_lines_at_once,
+)
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
-from emulator.vision.memory import give_freed_memory_back, share_heaps
+from emulator.vision.imaging.memory import give_freed_memory_back, share_heaps
 
 
 def run(settings: ServingSettings) -> int:
@@ -29,13 +34,13 @@ def run(settings: ServingSettings) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     with bound_socket(settings.host, settings.port) as listener:
-        from emulator.core.fetching import FetchPolicy
+        from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
         from emulator.serving.app import ServingApp
         from emulator.serving.scoring import Scorer
-        from emulator.vision.exported_model import load_export
-        from emulator.vision.images import hush_pillow
-        from emulator.vision.scoring import ModelUnusable
+        from emulator.vision.classification.session import ModelUnusable
+        from emulator.vision.exported.model import load_export
+        from emulator.vision.imaging.decode import hush_pillow
 
         hush_pillow()
         try:

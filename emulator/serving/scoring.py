@@ -6,15 +6,16 @@ import uuid
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
-from emulator.core import fetching, scores
 from emulator.core.errors import ServiceError
-from emulator.core.fetching import FetchPolicy
+from emulator.core.fetching import client as fetching
+from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import PREDICTION_IMAGE_BYTES
-from emulator.core.refused_images import check_size, refusal
+from emulator.core.predictions.refusals import check_size, refusal
+from emulator.core.scored_rows import scores
 
 if TYPE_CHECKING:
-    from emulator.vision.detection_boxes import DetectedBox
-    from emulator.vision.exported_model import ExportedClassifier, ExportedDetector
+    from emulator.vision.boxes.geometry import DetectedBox
+    from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
 # Requests worked on at a time: enough that downloads keep nobody waiting.
 _THREADS = 16
@@ -28,12 +29,12 @@ class Scorer:
     Attributes:
         detects: it finds objects; else it classifies pictures.
         labels: the tags, in the order of the scores.
-        tags: the same with ids, as `emulator.core.scores` wants them.
+        tags: the same with ids, as `emulator.core.scored_rows.scores` wants them.
         iteration_id: that of the export, or one made from the model's bytes.
     """
 
     def __init__(self, model: ExportedClassifier | ExportedDetector, fetch_policy: FetchPolicy) -> None:
-        from emulator.vision.exported_model import ExportedDetector
+        from emulator.vision.exported.model import ExportedDetector
 
         self.detects = isinstance(model, ExportedDetector)
         self.labels = model.labels
@@ -52,7 +53,7 @@ class Scorer:
         Raises:
             ServiceError: the bytes are no acceptable picture, or too many.
         """
-        from emulator.vision.images import ImageRejected
+        from emulator.vision.imaging.decode import ImageRejected
 
         check_size(data, PREDICTION_IMAGE_BYTES)
         try:

@@ -35,21 +35,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.vision.dataset_readers import (
+    from emulator.vision.classification.session import ModelUnusable
+    from emulator.vision.exports.formats import ExportFailed
+    from emulator.vision.imaging.decode import ImageRejected
+    from emulator.vision.library.datasets import Dataset, Region, Sample
+    from emulator.vision.library.predict import (
+        BoundingBox,
+        Model,
+        Prediction,
+        evaluate,
+        load_model,
+        predict,
+    )
+    from emulator.vision.library.readers import (
         read_coco,
         read_dataset,
         read_folders,
         read_labels,
         read_yolo,
     )
-    from emulator.vision.datasets import Dataset, Region, Sample
-    from emulator.vision.exports import ExportFailed
-    from emulator.vision.images import ImageRejected
-    from emulator.vision.library import Trained, TrainingCancelled, export, train
-    from emulator.vision.predicting import BoundingBox, Model, Prediction, evaluate, load_model, predict
-    from emulator.vision.reports import Report, TagReport
-    from emulator.vision.scoring import ModelUnusable
-    from emulator.vision.training import TrainingFailed
+    from emulator.vision.library.reports import Report, TagReport
+    from emulator.vision.library.train_export import Trained, TrainingCancelled, export, train
+    from emulator.vision.training.errors import TrainingFailed
 
 __all__ = [
     "BoundingBox",
@@ -79,15 +86,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "dataset_readers": ("read_coco", "read_dataset", "read_folders", "read_labels", "read_yolo"),
-    "datasets": ("Dataset", "Region", "Sample"),
-    "exports": ("ExportFailed",),
-    "images": ("ImageRejected",),
-    "library": ("Trained", "TrainingCancelled", "export", "train"),
-    "predicting": ("BoundingBox", "Model", "Prediction", "evaluate", "load_model", "predict"),
-    "reports": ("Report", "TagReport"),
-    "scoring": ("ModelUnusable",),
-    "training": ("TrainingFailed",),
+    "library.readers": ("read_coco", "read_dataset", "read_folders", "read_labels", "read_yolo"),
+    "library.datasets": ("Dataset", "Region", "Sample"),
+    "exports.formats": ("ExportFailed",),
+    "imaging.decode": ("ImageRejected",),
+    "library.train_export": ("Trained", "TrainingCancelled", "export", "train"),
+    "library.predict": ("BoundingBox", "Model", "Prediction", "evaluate", "load_model", "predict"),
+    "library.reports": ("Report", "TagReport"),
+    "classification.session": ("ModelUnusable",),
+    "training.errors": ("TrainingFailed",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.harness import (
+from tests.support.harness import (
     NOWHERE,
     PREDICTION_KEY,
     TRAINING_KEY,

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import (
+from tests.support.harness import (
     NOWHERE,
     RESOURCE_ID,
     Service,

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.harness import TRAINING_KEY, files_body, picture
-from tests.live_server import LiveServer
+from tests.support.harness import TRAINING_KEY, files_body, picture
+from tests.support.live_server import LiveServer
 
 
 @pytest.fixture(scope="module")

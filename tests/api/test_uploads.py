@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import Service, expect, picture, pictures, refusal
+from tests.support.harness import Service, expect, picture, pictures, refusal
 
 BOUNDARY = "a-boundary"
 

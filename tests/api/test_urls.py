@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Service, expect, picture, refusal, test_settings
-from tests.live_server import LiveServer
+from tests.support.harness import Service, expect, picture, refusal, test_settings
+from tests.support.live_server import LiveServer
 
 ERROR_SOURCE = ["ErrorSource"]
 

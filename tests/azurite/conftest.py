@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import PATIENCE_SECONDS, Service, running_service
+from tests.support.harness import PATIENCE_SECONDS, Service, running_service
 
 FOLDER = Path(__file__).parent
 AZURITE = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"

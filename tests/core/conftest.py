@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.importing import Elsewhere
-from tests.core.predicting import Predicted
-from tests.core.suggesting import Suggesting
-from tests.harness import Service, running_service
+from tests.support.harness import Service, running_service
+from tests.support.importing import Elsewhere
+from tests.support.predicting import Predicted
+from tests.support.suggesting import Suggesting
 
 
 @pytest.fixture

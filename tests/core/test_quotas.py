@@ -8,7 +8,15 @@ import pytest
 
 from emulator.core.limits import IMAGES_PER_BATCH
 from emulator.core.quotas import TIERS, Tier
-from tests.harness import NEWEST, Service, expect, picture, pictures, running_service, training_path
+from tests.support.harness import (
+    NEWEST,
+    Service,
+    expect,
+    picture,
+    pictures,
+    running_service,
+    training_path,
+)
 
 
 @pytest.fixture

@@ -10,10 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from emulator.core import export_runs, job_threads, training_runs
+from emulator.core.exports import runner as export_runs
+from emulator.core.jobs import runner as job_threads
+from emulator.core.training import runner as training_runs
 from emulator.store.database import StorageFull
-from tests.exported_models import classifier_zip
-from tests.harness import Service, expect, files_body, picture, pictures, refusal, wait_until
+from tests.support.exported_models import classifier_zip
+from tests.support.harness import (
+    Service,
+    expect,
+    files_body,
+    picture,
+    pictures,
+    refusal,
+    wait_until,
+)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.harness import (
+from tests.support.harness import (
     PREDICTION_KEY,
     RESOURCE_ID,
     blobs_in,
@@ -26,7 +26,7 @@ from tests.harness import (
     referenced_blobs,
     wait_until,
 )
-from tests.live_server import LiveServer
+from tests.support.live_server import LiveServer
 
 pytestmark = pytest.mark.slow
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals: run it on Linux or macOS")

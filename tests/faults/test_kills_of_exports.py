@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.harness import (
+from tests.support.harness import (
     COMPACT,
     blobs_in,
     database_rows,
@@ -19,7 +19,7 @@ from tests.harness import (
     referenced_blobs,
     wait_until,
 )
-from tests.live_server import LiveServer
+from tests.support.live_server import LiveServer
 
 pytestmark = pytest.mark.slow
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc: run it on Linux")

@@ -18,7 +18,7 @@ import httpx
 
 from tests.fuzz import running
 from tests.fuzz.documents import RUNS
-from tests.harness import TRAINING_KEY
+from tests.support.harness import TRAINING_KEY
 
 _PASS_SECONDS = 90
 _REAL_TRAININGS = 20

@@ -7,7 +7,7 @@ no id in an answer, is a link here.
 
 from typing import Any
 
-from tests.contract.spec import METHODS, VERSIONS, render
+from tests.contract_chain.spec import METHODS, VERSIONS, render
 
 # The Prediction API that a program of the time used beside each version.
 _PREDICTION = {"3.0": "3.0", "3.1": "3.0"}

@@ -26,8 +26,7 @@ from schemathesis import Case, CheckContext, GenerationMode, HookContext, Respon
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.transport.serialization import Binary
 
-from tests.contract.spec import ContractValidator
-from tests.exported_models import classifier_zip, detector_zip
+from tests.contract_chain.spec import ContractValidator
 from tests.fuzz.world import (
     KINDS,
     PICTURES,
@@ -39,7 +38,8 @@ from tests.fuzz.world import (
     as_base64,
     make,
 )
-from tests.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
+from tests.support.exported_models import classifier_zip, detector_zip
+from tests.support.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_READ = 1_000_000

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.fuzz import world
 from tests.fuzz.documents import document
-from tests.harness import PREDICTION_KEY, TRAINING_KEY
-from tests.live_server import LiveServer
+from tests.support.harness import PREDICTION_KEY, TRAINING_KEY
+from tests.support.live_server import LiveServer
 
 ROOT = Path(__file__).resolve().parents[2]
 _CONFIGURATION = Path(__file__).with_name("schemathesis.toml")

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from emulator import app
-from emulator.core.export_runs import ExportRuns
-from emulator.core.job_threads import JobThread
-from emulator.core.training_runs import TrainingRuns
-from emulator.jobs.worker import WorkerExecutor
+from emulator.core.exports.runner import ExportRuns
+from emulator.core.jobs.runner import JobThread
+from emulator.core.training.runner import TrainingRuns
 from emulator.settings import Settings
-from tests import standin
-from tests.harness import seeded_ids
+from emulator.worker.executor import WorkerExecutor
+from tests.support import stub_trainer as standin
+from tests.support.harness import seeded_ids
 
 _STANDINS = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
 _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
 
 
 class MostlyStandIn(WorkerExecutor):
-    """The worker, but `tests.standin` carries out all trainings, or all but a few."""
+    """The worker, but `tests.support.stub_trainer` carries out all trainings, or all but a few."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

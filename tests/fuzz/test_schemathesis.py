@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.spec import VERSIONS
+from tests.contract_chain.spec import VERSIONS
 from tests.fuzz import running
 from tests.fuzz.documents import CONTROL, RUNS, document, names
-from tests.live_server import LiveServer
+from tests.support.live_server import LiveServer
 
 SEED = 20
 _NEWEST = VERSIONS["training"][-1]

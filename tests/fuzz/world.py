@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.harness import (
+from tests.support.harness import (
     PREDICTION_KEY,
     RESOURCE_ID,
     TRAINING_KEY,

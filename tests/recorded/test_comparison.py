@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.recorded.comparison import References, differences, has_fixed_length, header_differences, parsed
+from tests.recorded.comparison import (
+    References,
+    differences,
+    has_fixed_length,
+    header_differences,
+    parsed,
+)
 
 ONE, TWO = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa"
 THREE = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"

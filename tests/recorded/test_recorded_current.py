@@ -21,18 +21,6 @@ from PIL import Image
 from starlette.routing import compile_path
 
 from emulator.contract.operations import OPERATIONS
-from tests import coverage_evidence
-from tests.detection import detection_project, region, upload
-from tests.harness import (
-    PREDICTION_KEY,
-    RESOURCE_ID,
-    Service,
-    expect,
-    files_body,
-    test_settings,
-    wait_until,
-)
-from tests.live_server import LiveServer
 from tests.recorded.comparison import (
     GUID,
     References,
@@ -44,6 +32,18 @@ from tests.recorded.comparison import (
 )
 from tests.recorded.gaps import GAPS, MOST
 from tests.sdk.live import TAGS, picture
+from tests.support import coverage_evidence
+from tests.support.detection import detection_project, region, upload
+from tests.support.harness import (
+    PREDICTION_KEY,
+    RESOURCE_ID,
+    Service,
+    expect,
+    files_body,
+    test_settings,
+    wait_until,
+)
+from tests.support.live_server import LiveServer
 
 RECORDING = Path(__file__).parents[3] / "shared" / "contract" / "recorded-current.jsonl"
 SERVED = (

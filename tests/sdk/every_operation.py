@@ -27,7 +27,7 @@ from azure.cognitiveservices.vision.customvision.prediction import models as pre
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
 from azure.cognitiveservices.vision.customvision.training import models as training_models
 
-from tests.contract.sdk_claims import Claims, claims, pascal
+from tests.contract_chain.sdk_claims import Claims, claims, pascal
 from tests.sdk.clients import make_client, never_by_proxy
 
 PATIENCE_SECONDS = 60

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from tests.contract.spec import ContractValidator
+from tests.contract_chain.spec import ContractValidator
 from tests.sdk.clients import never_by_proxy
 
 _contract = ContractValidator()

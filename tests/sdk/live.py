@@ -11,9 +11,9 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from msrest.authentication import ApiKeyCredentials
 from PIL import Image, ImageFilter
 
-from tests.harness import PATIENCE_SECONDS, PREDICTION_KEY, TRAINING_KEY, wait_until
-from tests.live_server import LiveServer
 from tests.sdk.judging import judged
+from tests.support.harness import PATIENCE_SECONDS, PREDICTION_KEY, TRAINING_KEY, wait_until
+from tests.support.live_server import LiveServer
 
 
 class Emulator(LiveServer):

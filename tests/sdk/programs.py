@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.harness import PATIENCE_SECONDS, PREDICTION_KEY, RESOURCE_ID, TRAINING_KEY
 from tests.sdk.conftest import FileServer
 from tests.sdk.live import Emulator
+from tests.support.harness import PATIENCE_SECONDS, PREDICTION_KEY, RESOURCE_ID, TRAINING_KEY
 
 
 def run_main_job(

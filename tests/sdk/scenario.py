@@ -21,8 +21,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from tests.detection import GENERAL
-from tests.harness import COMPACT, NOWHERE, RESOURCE_ID, picture
+from tests.support.detection import GENERAL
+from tests.support.harness import COMPACT, NOWHERE, RESOURCE_ID, picture
 
 Step = dict[str, Any]
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from tests import coverage_evidence
-from tests.contract.contradictions import CONTRADICTIONS
-from tests.contract.spec import ContractValidator, operations_of
+from tests.contract_chain.contradictions import CONTRADICTIONS
+from tests.contract_chain.spec import ContractValidator, operations_of
 from tests.sdk import scenario
 from tests.sdk.installed import REDIRECTED, SDKS, Sdk, command
 from tests.sdk.live import Emulator
 from tests.sdk.programs import run_main_job
+from tests.support import coverage_evidence
 
 validator = ContractValidator(coverage_evidence.note_validated)
 
@@ -32,7 +32,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Trains by stand-ins, and reads URLs of pictures from a folder."""
     folder, data = tmp_path_factory.mktemp("pictures"), tmp_path_factory.mktemp("data")
     scenario.write_pictures(folder)
-    server = Emulator(data, "--url-map", f"{scenario.PICTURES}={folder}", program="tests.standin_server")
+    server = Emulator(
+        data, "--url-map", f"{scenario.PICTURES}={folder}", program="tests.support.stub_trainer_server"
+    )
     yield server
     server.kill()
     assert "Traceback" not in server.log(), server.log()

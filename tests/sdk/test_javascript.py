@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.contract.spec import ContractValidator
-from tests.coverage_evidence import note_validated
+from tests.contract_chain.spec import ContractValidator
 from tests.sdk.conftest import FileServer
 from tests.sdk.installed import JAVASCRIPT_FOLDER, node
 from tests.sdk.live import Emulator
 from tests.sdk.programs import run_main_job
+from tests.support.coverage_evidence import note_validated
 
 STEPS = 9
 

@@ -17,9 +17,9 @@ from azure.cognitiveservices.vision.customvision.training.models import (
 )
 from PIL import Image
 
-from tests.harness import RESOURCE_ID
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import Emulator, wait_until_trained
+from tests.support.harness import RESOURCE_ID
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "quickstart"
 OBJECTS = ("fork", "scissors")

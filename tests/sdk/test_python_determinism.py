@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests import harness
-from tests.harness import RESOURCE_ID
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
+from tests.support import harness
+from tests.support.harness import RESOURCE_ID
 
 # More than two: tags get random ids, whose order must not matter.
 NAMES = (*TAGS, "red", "green", "blue")

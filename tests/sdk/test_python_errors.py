@@ -20,8 +20,8 @@ from azure.cognitiveservices.vision.customvision.training.models import (
 )
 
 from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS
-from tests.harness import RESOURCE_ID
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
+from tests.support.harness import RESOURCE_ID
 
 NO_IMAGE = b"this is text, whatever its name says"
 NEEDED = 5

@@ -19,9 +19,9 @@ import pytest
 from azure.cognitiveservices.vision.customvision.training.models import CustomVisionErrorException
 from PIL import Image
 
-from tests.harness import COMPACT, RESOURCE_ID, wait_until
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import Emulator, wait_until_trained
+from tests.support.harness import COMPACT, RESOURCE_ID, wait_until
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "tools" / "demo_images.py"
 EACH = 8
@@ -103,7 +103,7 @@ def test_onnx_answers_what_the_prediction_api_answers(job: Job, tmp_path: Path) 
     for data in job.unseen:
         image = Image.open(io.BytesIO(data)).convert("RGB")
         if image.size != (width, height):
-            from emulator.vision.images import stretched  # the one resizing that all share
+            from emulator.vision.imaging.decode import stretched  # the one resizing that all share
 
             pixels = stretched(data, width)
         else:

@@ -20,9 +20,9 @@ from azure.cognitiveservices.vision.customvision.training.models import (
 )
 from PIL import Image
 
-from tests.harness import RESOURCE_ID
 from tests.sdk.conftest import SERVED_PICTURES, UNSEEN, FileServer
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
+from tests.support.harness import RESOURCE_ID
 
 EACH = 6
 PUBLISHED = "sky or grass"

@@ -10,9 +10,9 @@ from azure.cognitiveservices.vision.customvision.training.models import (
     ImageFileCreateEntry,
 )
 
-from tests.harness import RESOURCE_ID
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import wait_until_trained
+from tests.support.harness import RESOURCE_ID
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "quickstart"
 SPECIES = ("Hemlock", "Japanese Cherry")

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.harness import RESOURCE_ID
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
+from tests.support.harness import RESOURCE_ID
 
 EACH = 5
 UNSEEN = 1000

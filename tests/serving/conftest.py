@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.exported_models import plain
+from tests.support.exported_models import plain
 
 
 class _Picture(http.server.BaseHTTPRequestHandler):

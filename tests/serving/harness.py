@@ -9,13 +9,13 @@ from uuid import UUID
 
 import httpx
 
-from emulator.core.fetching import FetchPolicy
+from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import PREDICTION_IMAGE_BYTES
 from emulator.serving.app import ServingApp
 from emulator.serving.scoring import Scorer
-from emulator.vision.exported_model import ExportedClassifier, ExportedDetector, load_export
-from tests.exported_models import classifier_zip
-from tests.harness import judge
+from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+from tests.support.exported_models import classifier_zip
+from tests.support.harness import judge
 
 KEYS = ("first-key", "second-key")
 NOW = datetime(2026, 3, 4, 5, 6, 7, 123456, UTC)

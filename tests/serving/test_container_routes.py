@@ -7,8 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.exported_models import COLOURS, detector_zip, export_zip, finished_detector, plain, spot
 from tests.serving.harness import KEYS, NOW, Serving, classifier_server
+from tests.support.exported_models import (
+    COLOURS,
+    detector_zip,
+    export_zip,
+    finished_detector,
+    plain,
+    spot,
+)
 
 PROJECT, NAME = "my%20project", "Iteration%201"
 IMAGE_PATHS = [

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.exported_models import (
+from tests.serving.harness import Serving, classifier_server
+from tests.support.exported_models import (
     COLOURS,
     ITERATION,
     classifier_zip,
@@ -14,7 +15,6 @@ from tests.exported_models import (
     plain,
     spot,
 )
-from tests.serving.harness import Serving, classifier_server
 
 PROJECT = "11111111-2222-4333-8444-555555555555"
 BASE = f"/customvision/v3.1/prediction/{PROJECT}"

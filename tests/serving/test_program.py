@@ -18,7 +18,8 @@ from azure.cognitiveservices.vision.customvision.prediction import CustomVisionP
 from msrest.authentication import ApiKeyCredentials
 
 from emulator.serving.bundle import REQUIREMENTS, program_files
-from tests.exported_models import (
+from tests.sdk.judging import judged
+from tests.support.exported_models import (
     COLOURS,
     classifier_zip,
     colour_classifier,
@@ -27,9 +28,8 @@ from tests.exported_models import (
     plain,
     spot,
 )
-from tests.harness import PATIENCE_SECONDS
-from tests.live_server import LiveServer
-from tests.sdk.judging import judged
+from tests.support.harness import PATIENCE_SECONDS
+from tests.support.live_server import LiveServer
 
 COMMANDS = {
     "command": [sys.executable, "-m", "emulator", "serve-model"],

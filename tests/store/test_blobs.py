@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import StorageFull
-from tests.harness import blobs_in, wait_until
+from tests.support.harness import blobs_in, wait_until
 
 
 @pytest.fixture

@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.classifier import (
+from emulator.vision.classification.train import (
     ClassificationDataset,
     LabelledImage,
     TrainedClassifier,
     train_classifier,
     warm_up,
 )
-from emulator.vision.recipes import QUICK
-from tests.vision.pictures import PATTERNS, drawn, encoded, kept
+from emulator.vision.recipes.recipes import QUICK
+from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
 
 @pytest.fixture(scope="session")

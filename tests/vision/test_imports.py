@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 import emulator.vision
-from emulator.vision.classifier import TrainedClassifier
-from tests.vision.pictures import drawn, encoded
+from emulator.vision.classification.train import TrainedClassifier
+from tests.support.vision.images import drawn, encoded
 
 HEAVY = ("numpy", "PIL", "onnx", "onnxruntime", "torch")
-MODULES = sorted(file.stem for file in Path(emulator.vision.__path__[0]).glob("[a-z]*.py"))
+FOLDER = Path(emulator.vision.__path__[0])
+MODULES = sorted(
+    ".".join(file.relative_to(FOLDER).with_suffix("").parts)
+    for file in FOLDER.rglob("[a-z]*.py")
+    if "exports" not in file.parts
+)
 
 
 def run(code: str, *arguments: str) -> object:
@@ -38,9 +43,9 @@ def test_scoring_and_metrics_need_neither_torch_nor_onnx(trained: TrainedClassif
 import json, sys
 from pathlib import Path
 sys.modules["torch"] = sys.modules["onnx"] = None  # importing them fails
-from emulator.vision.images import inspect_image
-from emulator.vision.metrics import Evaluation
-from emulator.vision.scoring import ClassifierSession
+from emulator.vision.imaging.decode import inspect_image
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.classification.session import ClassifierSession
 model, evaluation, picture = map(Path, sys.argv[1:])
 scores = ClassifierSession(model).score(picture.read_bytes())
 recall = Evaluation.load(evaluation).performance().recall
@@ -56,7 +61,7 @@ def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
     code = """
 import json, sys
 sys.modules["torch"] = None
-from emulator.vision.classifier import TrainingFailed, warm_up
+from emulator.vision.classification.train import TrainingFailed, warm_up
 try:
     warm_up()
 except TrainingFailed as failure:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from emulator.vision import _torchvision
-from tests.vision.backbones import needs_torchvision
+from tests.support.vision.backbones import needs_torchvision
 
 ROOT = Path(__file__).resolve().parents[2]
 

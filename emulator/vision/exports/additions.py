@@ -5,15 +5,15 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from emulator.vision.exports import ExportOrder, Progress
-from emulator.vision.exports.bundles import bundle, metadata_properties
+from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.detection_outputs import finished
-from emulator.vision.exports.graphs import Pixels, taking
-from emulator.vision.exports.onnx_files import MODEL_FILE, exported_onnx_model, onnx_metadata
+from emulator.vision.exports.formats import ExportOrder, Progress
+from emulator.vision.exports.graph import Pixels, taking
+from emulator.vision.exports.onnx import MODEL_FILE, exported_onnx_model, onnx_metadata
 from emulator.vision.exports.samples import sample_files
-from emulator.vision.exports.stored_models import read_stored_model
-from emulator.vision.network_descriptions import description
-from emulator.vision.onnx_writer import serialised
+from emulator.vision.exports.stored_model import read_stored_model
+from emulator.vision.networks.onnx_writer import serialised
+from emulator.vision.networks.serialization import description
 
 STATE_FILE = "model.pth"
 NETWORK_FILE = "network.json"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator.vision.detection_boxes import (
+from emulator.vision.boxes.geometry import (
     DISTANCE_BINS,
     MOST_BOXES,
     MOST_CANDIDATES,
@@ -24,8 +24,8 @@ from emulator.vision.detection_boxes import (
     points,
     resolution_of,
 )
-from emulator.vision.nanodet import DISTANCES, SCORES
-from emulator.vision.networks import Network, Operation, OperationKind
+from emulator.vision.networks.graph import Network, Operation, OperationKind
+from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 if TYPE_CHECKING:
     import numpy

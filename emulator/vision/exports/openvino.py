@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.exports import ExportOrder, Progress
-from emulator.vision.exports.bundles import bundle, metadata_properties
+from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.detection_outputs import ANCHORS, finished, yolo_grid
-from emulator.vision.exports.graphs import Pixels, finished_boxes, renamed, taking
+from emulator.vision.exports.formats import ExportOrder, Progress
+from emulator.vision.exports.graph import Pixels, finished_boxes, renamed, taking
 from emulator.vision.exports.raw_boxes import with_raw_boxes
 from emulator.vision.exports.samples import sample_files
-from emulator.vision.exports.stored_models import StoredModel, read_stored_model
-from emulator.vision.networks import Network
-from emulator.vision.onnx_writer import onnx_model, serialised
+from emulator.vision.exports.stored_model import StoredModel, read_stored_model
+from emulator.vision.networks.graph import Network
+from emulator.vision.networks.onnx_writer import onnx_model, serialised
 
 if TYPE_CHECKING:
     from openvino import Model

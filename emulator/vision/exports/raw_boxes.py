@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emulator.vision.detection_boxes import DISTANCE_BINS, points, resolution_of
-from emulator.vision.nanodet import DISTANCES, SCORES
-from emulator.vision.networks import Network, Operation
+from emulator.vision.boxes.geometry import DISTANCE_BINS, points, resolution_of
+from emulator.vision.networks.graph import Network, Operation
+from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 # From left, top, right and bottom, as a row, to the centre's x and y, width and height.
 _TO_CENTRES = ((0.5, 0, -1, 0), (0, 0.5, 0, -1), (0.5, 0, 1, 0), (0, 0.5, 0, 1))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from emulator.vision.exports import ExportOrder, Progress
-from emulator.vision.exports.bundles import LABELS_FILE, bundle, metadata_properties
+from emulator.vision.exports.bundle import LABELS_FILE, bundle, metadata_properties
 from emulator.vision.exports.detection_outputs import finished
-from emulator.vision.exports.graphs import Pixels, renamed
-from emulator.vision.exports.stored_models import StoredModel, read_stored_model
-from emulator.vision.exports.tflite_writer import tflite_bytes
-from emulator.vision.networks import Network, Operation
+from emulator.vision.exports.formats import ExportOrder, Progress
+from emulator.vision.exports.graph import Pixels, renamed
+from emulator.vision.exports.stored_model import StoredModel, read_stored_model
+from emulator.vision.exports.tflite.writer import tflite_bytes
+from emulator.vision.networks.graph import Network, Operation
 
 MODEL_FILE = "model.tflite"
 CONFIGURATION_FILE = "va-snpe-engine-library_config.json"

@@ -14,15 +14,16 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision import classifier, detector
-from emulator.vision.base_weights import backbone_network
-from emulator.vision.classifier import ClassificationDataset
-from emulator.vision.detection_calibration import Calibration
-from emulator.vision.detector import DetectionDataset
-from emulator.vision.exports import ExportOrder
-from emulator.vision.head import FEATURE_LENGTH, LinearHead
-from emulator.vision.nanodet import published_weights
-from emulator.vision.recipes import detector_recipe_for_domain, recipe_for_domain
+from emulator.vision.classification import train as classifier
+from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.classification.train import ClassificationDataset
+from emulator.vision.detection import train as detector
+from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.train import DetectionDataset
+from emulator.vision.exports.formats import ExportOrder
+from emulator.vision.networks.nanodet import published_weights
+from emulator.vision.networks.weights import backbone_network
+from emulator.vision.recipes.recipes import detector_recipe_for_domain, recipe_for_domain
 
 COMPACT, S1 = "General (compact)", "General (compact) [S1]"
 # Names that are not plain ASCII and not in alphabetical order.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy
 
-from emulator.vision.networks import Network, Operation
-from emulator.vision.onnx_writer import onnx_model, serialised
-from emulator.vision.scoring import inference_session
+from emulator.vision.classification.session import inference_session
+from emulator.vision.networks.graph import Network, Operation
+from emulator.vision.networks.onnx_writer import onnx_model, serialised
 
 SIDE = 6
 # The picture as a vector and as a matrix, for operations on plain tensors.

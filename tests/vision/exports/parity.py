@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy
 
-from emulator.vision.detection_scoring import DetectorSession
-from emulator.vision.exports import ExportOrder, write_export
-from emulator.vision.images import stretched
-from emulator.vision.scoring import ClassifierSession
+from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.exports.formats import ExportOrder, write_export
+from emulator.vision.imaging.decode import stretched
 from tests.vision.exports.conftest import Kind
 
 PROBABILITY = 0.005

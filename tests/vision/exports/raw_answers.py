@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 
-from emulator.vision.detection_boxes import without_doubles
+from emulator.vision.boxes.geometry import without_doubles
 from tests.vision.exports.parity import Found
 
 

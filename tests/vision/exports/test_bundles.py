@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.exports import FORMATS, ExportFailed, ExportOrder, write_export
+from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export
 from tests.vision.exports.conftest import CREATED, KINDS, LABELS, Kind, MakeOrder, exported_date
 
 # Those that the default installation writes and whose modules are tested here.
@@ -87,7 +87,7 @@ def test_manifest_labels_metadata_and_size(
 _HASHES = """
 import hashlib, pickle, sys
 from pathlib import Path
-from emulator.vision.exports import write_export
+from emulator.vision.exports.formats import write_export
 for number, order in enumerate(pickle.load(open(sys.argv[1], "rb"))):
     file = write_export(order, Path(sys.argv[2]) / str(number), lambda share, step: None)
     print(hashlib.sha256(file.read_bytes()).hexdigest())
@@ -170,7 +170,7 @@ def test_what_is_installed_and_broken_is_not_said_to_be_missing(
     def broken(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr("emulator.vision.exports.onnx_files.onnx_zip", broken)
+    monkeypatch.setattr("emulator.vision.exports.onnx.onnx_zip", broken)
 
     with pytest.raises(ImportError, match=str(error)):
         write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)
@@ -182,7 +182,7 @@ def test_a_disk_without_room_leaves_nothing(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emulator.vision.training.os.fsync", full)
+    monkeypatch.setattr("emulator.vision.training.errors.os.fsync", full)
 
     with pytest.raises(ExportFailed, match="No space left"):
         write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)
@@ -200,7 +200,7 @@ def test_every_platform_of_the_service_has_a_usual_format() -> None:
 
 
 def test_importing_the_package_is_cheap() -> None:
-    code = "import emulator.vision.exports, sys, json; print(json.dumps(sorted(sys.modules)))"
+    code = "import emulator.vision.exports.formats, sys, json; print(json.dumps(sorted(sys.modules)))"
     finished = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -14,8 +14,8 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision.detection_boxes import OVERLAP_OF_DOUBLES, SCORE_FLOOR
-from emulator.vision.exports import ExportFailed, write_export
+from emulator.vision.boxes.geometry import OVERLAP_OF_DOUBLES, SCORE_FLOOR
+from emulator.vision.exports.formats import ExportFailed, write_export
 from tests.vision.exports import coreml_reader, lite_networks
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import (
@@ -133,7 +133,7 @@ def corners(boxes: numpy.ndarray) -> numpy.ndarray:
 
 @pytest.mark.parametrize("case", [case for case in lite_networks.CASES if "classif" not in case])
 def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
-    from emulator.vision.exports.coreml_writer import coreml_network
+    from emulator.vision.exports.coreml.writer import coreml_network
 
     network = lite_networks.network(case)
     picture = lite_networks.picture()
@@ -226,7 +226,7 @@ def test_without_coremltools_the_message_says_what_to_install(
 def test_nothing_is_printed_while_converting(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from emulator.vision.exports.coreml_writer import coreml_network
+    from emulator.vision.exports.coreml.writer import coreml_network
 
     coreml_network(lite_networks.network("sigmoid"))
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.vision.detection_boxes import MOST_BOXES, detected_boxes
+from emulator.vision.boxes.geometry import MOST_BOXES, detected_boxes
+from emulator.vision.classification.session import inference_session
 from emulator.vision.exports.detection_outputs import finished, yolo_grid
-from emulator.vision.nanodet import DISTANCE_BINS, DISTANCES, SCORES
-from emulator.vision.networks import Network
-from emulator.vision.onnx_writer import onnx_model, serialised
-from emulator.vision.scoring import inference_session
+from emulator.vision.networks.graph import Network
+from emulator.vision.networks.nanodet import DISTANCE_BINS, DISTANCES, SCORES
+from emulator.vision.networks.onnx_writer import onnx_model, serialised
 from tests.vision.exports.parity import (
     Found,
     assert_same_boxes,

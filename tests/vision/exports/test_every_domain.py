@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.domains import Domain, domains
-from emulator.vision.exports import FORMATS, write_export
+from emulator.vision.exports.formats import FORMATS, write_export
+from emulator.vision.recipes.domains import Domain, domains
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
 COMPACT = [domain for domain in domains().all if domain.exportable]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.exported_model import ExportedDetector, load_export
-from emulator.vision.exports import ExportOrder, write_export
+from emulator.vision.exported.model import ExportedDetector, load_export
+from emulator.vision.exports.formats import ExportOrder, write_export
 from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import PIXELS, PROBABILITY
 

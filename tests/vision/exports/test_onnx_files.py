@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from emulator.vision.exports import ExportFailed, write_export
+from emulator.vision.exports.formats import ExportFailed, write_export
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import Run, assert_same_answers, written
 

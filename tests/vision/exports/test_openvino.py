@@ -12,8 +12,8 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision.exported_model import load_export
-from emulator.vision.exports import ExportFailed, write_export
+from emulator.vision.exported.model import load_export
+from emulator.vision.exports.formats import ExportFailed, write_export
 from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import (
     Found,

@@ -9,13 +9,13 @@ import numpy
 import onnx
 import pytest
 
-from emulator.vision.detection_tiles import TILING_KEY, Tiling
-from emulator.vision.exports import ExportFailed, ExportOrder
-from emulator.vision.exports.stored_models import read_stored_model
-from emulator.vision.network_descriptions import DESCRIPTION_KEY
-from emulator.vision.onnx_writer import onnx_bytes
-from emulator.vision.recipes import QUICK, QUICK_DETECTOR
-from emulator.vision.scoring import inference_session
+from emulator.vision.classification.session import inference_session
+from emulator.vision.detection.tiles import TILING_KEY, Tiling
+from emulator.vision.exports.formats import ExportFailed, ExportOrder
+from emulator.vision.exports.stored_model import read_stored_model
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.serialization import DESCRIPTION_KEY
+from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
 CLASSIFIER, MULTILABEL, _, DETECTOR, DETECTOR_S1 = KINDS

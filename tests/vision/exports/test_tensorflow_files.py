@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision.exports.tensorflow_messages import messages
+from emulator.vision.exports.tensorflow.messages import messages
 from tests.vision.exports.conftest import Expected, Kind, MakeOrder
 from tests.vision.exports.parity import Run, assert_same_answers, written
 

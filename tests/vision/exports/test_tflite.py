@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.exports import write_export
-from emulator.vision.exports.tflite_writer import tflite_bytes
+from emulator.vision.exports.formats import write_export
+from emulator.vision.exports.tflite.writer import tflite_bytes
 from tests.vision.exports import lite_networks
 from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import assert_same_answers, written

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.images import stretched
+from emulator.vision.imaging.decode import stretched
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import PROBABILITY, written
 

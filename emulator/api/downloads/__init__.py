@@ -1,0 +1,1 @@
+"""Routes of files fetched by signed URI, without a key."""

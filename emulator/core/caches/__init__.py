@@ -1,0 +1,1 @@
+"""What is kept in memory and can always be rebuilt from the store."""

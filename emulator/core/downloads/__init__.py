@@ -1,0 +1,1 @@
+"""Files that clients fetch: images by signed URI, artifacts by path."""

@@ -1,0 +1,1 @@
+"""Exports of iterations: requests for them, and the jobs that write them."""

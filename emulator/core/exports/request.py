@@ -1,0 +1,164 @@
+"""Exports of iterations: asking for one, listing them, and the links under which their files are fetched.
+
+An export is a row from the moment it was asked for; `export_runs` makes its file. The path of a file is
+``/m-<project>/<iteration>.<platform>[.<flavor>].zip``, ids without dashes, signed as in `links`.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlmodel import Session, col, select
+
+from emulator.core import domains
+from emulator.core import lookup as finding
+from emulator.core import signed_uris as links
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.iterations.manage import COMPLETED, is_imported
+from emulator.store.tables import Export, Iteration, Job
+
+EXPORTING, FAILED, DONE = "Exporting", "Failed", "Done"
+# To be raised when files are written differently: exports made before can be asked for anew.
+EXPORTER = 1
+JOB_KIND = "export"
+LINK_LIFETIME = timedelta(hours=24)
+_PATH = re.compile(
+    r"/m-(?P<project>[0-9a-f]{32})/(?P<iteration>[0-9a-f]{32})"
+    r"\.(?P<platform>[A-Z]\w*)(?:\.(?P<flavor>[A-Z]\w*))?(?P<suffix>\.[a-z]\w*)",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """The file of an export, and its name for those who keep it."""
+
+    path: Path
+    name: str
+
+
+def ask(
+    context: Context, base: str, project_id: str, iteration_id: str, platform: str, flavor: str | None = None
+) -> Export:
+    """Have the iteration exported; a job makes the file. `base` is scheme and host of the emulator.
+
+    No flavor is a choice of its own. What is being exported, or has been, is not exported again, unless it
+    failed or this program would write it differently: BadRequestExportAlreadyInProgress.
+    """
+    with context.database.write() as session:
+        iteration = finding.iteration(session, project_id, iteration_id)
+        _check_exportable(iteration, platform, flavor)
+        now = context.clock.now()
+        export = _find(session, iteration_id, platform, flavor or "")
+        if export is None:
+            export = Export(
+                id=context.ids.new(),
+                iteration_id=iteration_id,
+                platform=platform,
+                flavor=flavor or "",
+                status=EXPORTING,
+                exporter=EXPORTER,
+            )
+        elif export.status != FAILED and not newer_version_available(export):
+            raise ServiceError(
+                "BadRequestExportAlreadyInProgress", f"{iteration_id} is already queued for export"
+            )
+        export.status, export.created, export.exporter, export.failure = EXPORTING, now, EXPORTER, None
+        session.add(export)
+        session.flush()
+        details = {"export": export.id, "base": base}
+        job = Job(
+            id=context.ids.new(), kind=JOB_KIND, iteration_id=iteration_id, created=now, details=details
+        )
+        session.add(job)
+    context.export_runs.notify()
+    return export
+
+
+def list_all(context: Context, project_id: str, iteration_id: str) -> list[Export]:
+    """The exports of an iteration in the order in which they were asked for."""
+    with context.database.read() as session:
+        finding.iteration(session, project_id, iteration_id)
+        statement = select(Export).where(Export.iteration_id == iteration_id).order_by(col(Export.created))
+        return list(session.exec(statement))
+
+
+def newer_version_available(export: Export) -> bool:
+    """Whether this program would write the file differently than the one that did."""
+    return export.status == DONE and export.exporter < EXPORTER
+
+
+def file_name(export: Export) -> str:
+    """The name of the file, under which the service's own links have it."""
+    parts = (export.iteration_id.replace("-", ""), export.platform, export.flavor)
+    return ".".join(part for part in parts if part) + (export.suffix or ".zip")
+
+
+def download_uri(context: Context, base: str, project_id: str, export: Export) -> str | None:
+    """A signed URI of the file, valid for a day; None while there is none."""
+    if export.status != DONE:
+        return None
+    path = f"/m-{project_id.replace('-', '')}/{file_name(export)}"
+    return links.signed(context, base, path, LINK_LIFETIME)
+
+
+def open_signed(context: Context, path: str, signature: str, expires: str) -> ExportFile | None:
+    """The file at a signed path, None when it is gone. Raises LinkRejected."""
+    links.check(context, path, signature, expires)
+    return open_file(context, path)
+
+
+def open_file(context: Context, path: str, project_id: str | None = None) -> ExportFile | None:
+    """The file at a path; None when there is none, or when it is another project's than the one named."""
+    match = _PATH.fullmatch(path)
+    if match is None or project_id not in (None, links.dashed(match["project"])):
+        return None
+    with context.database.read() as session:
+        export = _find(session, links.dashed(match["iteration"]), match["platform"], match["flavor"] or "")
+        iteration = session.get(Iteration, links.dashed(match["iteration"]))
+    if export is None or iteration is None or export.status != DONE or export.blob is None:
+        return None
+    if iteration.project_id != links.dashed(match["project"]) or not path.endswith(file_name(export)):
+        return None
+    file = context.blobs.path(export.blob)
+    return ExportFile(file, file_name(export)) if file.exists() else None
+
+
+def is_path(path: str) -> bool:
+    """Whether a path has the form of an export's."""
+    return _PATH.fullmatch(path) is not None
+
+
+def _find(session: Session, iteration_id: str, platform: str, flavor: str) -> Export | None:
+    return session.exec(
+        select(Export).where(
+            Export.iteration_id == iteration_id, Export.platform == platform, Export.flavor == flavor
+        )
+    ).first()
+
+
+def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:
+    from emulator.vision.exports.formats import refusal
+
+    if iteration.status != COMPLETED:
+        raise ServiceError(
+            "BadRequestIterationIsNotTrained",
+            f"Iteration is not trained: its status is {iteration.status}.",
+        )
+    if is_imported(iteration):
+        raise _refusal("The iteration is an imported model, which is not exported again; its export exists.")
+    domain = domains.get(iteration.domain_id or "")
+    if not iteration.exportable or not domain.exportable:
+        raise _refusal(
+            "The iteration is not exportable. Iterations are that were trained in a compact domain; "
+            f"this one's is {domain.name}."
+        )
+    reason = refusal(domain, platform, flavor)
+    if reason is not None:
+        raise _refusal(reason)
+
+
+def _refusal(message: str) -> ServiceError:
+    return ServiceError("BadRequestExportValidationFailed", message)

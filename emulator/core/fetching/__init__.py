@@ -1,0 +1,1 @@
+"""Fetching images from URLs that clients name, and which URLs may be fetched."""

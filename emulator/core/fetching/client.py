@@ -1,0 +1,372 @@
+"""Fetches image URLs that strangers name, without being led where the strangers cannot go themselves.
+
+Sends to the URLs of storage that they name, too, under the same rules.
+
+By default only public addresses are fetched. A name is resolved once, all its addresses are judged, and the
+connection goes to one of them, while TLS and the Host header keep the name: what the name service answers
+afterwards has no effect. Redirects start from the beginning. The whole fetch has one deadline and one limit
+on its size. Proxies named in the environment are not used, because a proxy resolves names on its own and
+would defeat all this; a machine without a way out can map URLs to folders instead.
+"""
+
+import contextlib
+import functools
+import ipaddress
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.core.fetching.policy import (
+    FetchPolicy,
+    FetchRejected,
+    Url,
+    check_addresses,
+    mapped_file,
+    parse_url,
+    redirected,
+)
+
+__all__ = ["FetchPolicy", "FetchRejected", "fetch", "fetch_pieces", "send"]
+
+if TYPE_CHECKING:
+    import httpcore
+    from httpcore import NetworkBackend, NetworkStream
+else:  # the HTTP library asks for no common base class, and is not imported before the first URL is fetched
+    NetworkBackend = NetworkStream = object
+
+Resolve = Callable[[str, int], Sequence[str]]
+Connect = Callable[[str, int, float], NetworkStream]
+
+_MOST_ADDRESSES = 8
+_LONGEST_REPLY = 65536
+_PIECE = 1 << 20
+_IMAGE_HEADERS = {"Accept": "image/*, */*;q=0.5"}
+_BROKEN_OFF = "The URL's host broke off, or its answer was not HTTP."
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def resolve_with_system(host: str, port: int) -> list[str]:
+    """The addresses of a host name, as the operating system knows them. Raises OSError where it has none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def connect_with_socket(address: str, port: int, timeout: float) -> NetworkStream:
+    """A TCP connection to an address, within `timeout` seconds. Raises httpcore's exceptions."""
+    import httpcore
+
+    return httpcore.SyncBackend().connect_tcp(address, port, timeout)
+
+
+def fetch(
+    url: str,
+    policy: FetchPolicy,
+    *,
+    resolve: Resolve = resolve_with_system,
+    connect: Connect = connect_with_socket,
+) -> bytes:
+    """The bytes behind a URL, at most `policy.max_bytes` of them.
+
+    Blocks; to be called in a thread. Raises FetchRejected and, whatever the URL and its host, nothing else.
+    """
+    deadline = _Deadline(policy.timeout_seconds)
+    current = parse_url(url)
+    for _ in range(policy.max_redirects + 1):
+        file = mapped_file(current, policy)
+        if file is not None:
+            return _read_file(file, policy.max_bytes)
+        if policy.mode == "off":
+            raise FetchRejected("Fetching URLs is switched off (--url-fetch off).")
+        body, location = _get(current, policy, deadline, resolve, connect)
+        if location is None:
+            return body
+        current = redirected(current, location)
+    raise FetchRejected(f"The URL leads through more than {policy.max_redirects} redirects.")
+
+
+def fetch_pieces(
+    url: str,
+    policy: FetchPolicy,
+    consume: Callable[[Iterator[bytes]], None],
+    *,
+    longest_silence: float,
+) -> None:
+    """Hand the bytes behind a URL to `consume` as they arrive: for what is too large for the memory.
+
+    Nothing is redirected. `longest_silence`: seconds for which the host may send nothing. Raises what
+    `fetch` raises, and what `consume` does.
+    """
+    deadline = _Deadline(policy.timeout_seconds, longest_silence)
+    parsed = parse_url(url)
+    file = mapped_file(parsed, policy)
+    if file is not None:
+        consume(iter((_read_file(file, policy.max_bytes),)))
+        return
+    if policy.mode == "off":
+        raise FetchRejected("Fetching URLs is switched off (--url-fetch off).")
+    with _request(parsed, policy, deadline, resolve_with_system, connect_with_socket) as response:
+        _check_response(response, policy.max_bytes)
+        consume(_bounded(response, policy.max_bytes))
+
+
+def send(
+    method: str,
+    url: str,
+    policy: FetchPolicy,
+    headers: dict[str, str],
+    content: bytes | Path = b"",
+    *,
+    longest_silence: float = math.inf,
+) -> tuple[int, dict[str, str]]:
+    """Send `content` (bytes, or a file) to a URL: the status and, by lower-case names, the headers answered.
+
+    Nothing is redirected, and folders that stand for URLs (`policy.mapping`) play no part. Raises
+    FetchRejected, and OSError when the file cannot be read.
+    """
+    if policy.mode == "off":
+        raise FetchRejected("Using URLs is switched off (--url-fetch off).")
+    deadline = _Deadline(policy.timeout_seconds, longest_silence)
+    parsed = parse_url(url)
+    length = len(content) if isinstance(content, bytes) else content.stat().st_size
+    with contextlib.ExitStack() as stack:
+        pieces: bytes | Iterator[bytes] = b""
+        if isinstance(content, bytes):
+            pieces = content
+        else:
+            file = stack.enter_context(content.open("rb"))
+            pieces = iter(lambda: file.read(_PIECE), b"")
+        response = stack.enter_context(
+            _request(
+                parsed,
+                policy,
+                deadline,
+                resolve_with_system,
+                connect_with_socket,
+                method=method,
+                headers={**headers, "Content-Length": str(length)},
+                content=pieces,
+            )
+        )
+        size = 0
+        for piece in response.iter_stream():  # to its end, since some wait for that
+            size += len(piece)
+            if size > _LONGEST_REPLY:
+                break
+        answered = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        return response.status, answered
+
+
+def _addresses(url: Url, policy: FetchPolicy, resolve: Resolve, deadline: "_Deadline") -> list[str]:
+    """The addresses of the URL's host, each of which may be connected to."""
+    try:
+        found = [str(ipaddress.ip_address(url.host))]
+    except ValueError:
+        found = _resolve_in_time(url, resolve, deadline)
+    check_addresses(url, found, policy)
+    return found[:_MOST_ADDRESSES]
+
+
+def _resolve_in_time(url: Url, resolve: Resolve, deadline: "_Deadline") -> list[str]:
+    """Resolve in a thread, as the system's resolver knows no deadline. The thread ends when that does."""
+    answers: list[list[str]] = []
+
+    def run() -> None:
+        try:
+            answers.append(list(resolve(url.host, url.port)))
+        except (OSError, UnicodeError):  # unknown; or a name that the resolver cannot encode
+            answers.append([])
+
+    thread = threading.Thread(target=run, name="resolve", daemon=True)
+    thread.start()
+    thread.join(deadline.remaining())
+    if not answers:
+        raise deadline.rejection()
+    if not answers[0]:
+        raise FetchRejected("The host of the URL is unknown.")
+    return answers[0]
+
+
+class _Deadline:
+    """The moment at which a fetch has taken too long; and how long a single step may take."""
+
+    def __init__(self, seconds: float, longest_step: float = math.inf) -> None:
+        self._seconds = min(seconds, longest_step)
+        self._longest_step = longest_step
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, more than 0. Raises FetchRejected when there are none."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
+            raise self.rejection()
+        return min(seconds, self._longest_step)
+
+    def rejection(self) -> FetchRejected:
+        return FetchRejected(f"The URL could not be fetched within {self._seconds:g} seconds.")
+
+
+class _DeadlineStream(NetworkStream):
+    """A connection whose every step has what is left of the fetch's time: dripping does not prolong it."""
+
+    def __init__(self, stream: NetworkStream, deadline: _Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._deadline.remaining())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._deadline.remaining())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining())
+        return _DeadlineStream(stream, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _PinnedBackend(NetworkBackend):
+    """Connects to the addresses that were judged, whatever the host's name means by now."""
+
+    def __init__(self, addresses: Sequence[str], connect: Connect, deadline: _Deadline) -> None:
+        self._addresses = addresses
+        self._connect = connect
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> NetworkStream:
+        import httpcore
+
+        *others, last = self._addresses
+        for index, address in enumerate(others):
+            # A fair share of the time for each, so that an address that is silent does not take it all.
+            share = self._deadline.remaining() / (len(self._addresses) - index)
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return _DeadlineStream(self._connect(address, port, share), self._deadline)
+        return _DeadlineStream(self._connect(last, port, self._deadline.remaining()), self._deadline)
+
+
+@functools.lru_cache(maxsize=1)
+def _ssl_context() -> ssl.SSLContext:
+    """Trusts what the system trusts (or SSL_CERT_FILE says) and, as some systems have no list, certifi's."""
+    import certifi
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _get(
+    url: Url, policy: FetchPolicy, deadline: _Deadline, resolve: Resolve, connect: Connect
+) -> tuple[bytes, bytes | None]:
+    """One request: the body and None, or nothing and where it redirects to."""
+    try:
+        with _request(url, policy, deadline, resolve, connect) as response:
+            location = {name.lower(): value for name, value in response.headers}.get(b"location")
+            if response.status in _REDIRECTS and location is not None:
+                return b"", location
+            _check_response(response, policy.max_bytes)
+            return b"".join(_bounded(response, policy.max_bytes)), None
+    except OSError:
+        raise FetchRejected(_BROKEN_OFF) from None
+
+
+@contextlib.contextmanager
+def _request(
+    url: Url,
+    policy: FetchPolicy,
+    deadline: _Deadline,
+    resolve: Resolve,
+    connect: Connect,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] = _IMAGE_HEADERS,
+    content: bytes | Iterator[bytes] = b"",
+) -> "Iterator[httpcore.Response]":
+    """One request and its answer, its body not read yet. What the network does becomes FetchRejected."""
+    import httpcore
+
+    backend = _PinnedBackend(_addresses(url, policy, resolve, deadline), connect, deadline)
+    origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
+    sent = {
+        **headers,
+        "Host": url.authority,
+        "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
+        "User-Agent": "custom-vision-emulator",
+        "Connection": "close",
+    }
+    request = httpcore.Request(
+        method,
+        httpcore.URL(scheme=origin.scheme, host=origin.host, port=url.port, target=url.target.encode()),
+        headers=[(name.encode(), value.encode()) for name, value in sent.items()],
+        content=content,
+    )
+    context = _ssl_context() if url.scheme == "https" else None
+    connection = httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)
+    try:
+        with (
+            contextlib.closing(connection),
+            contextlib.closing(connection.handle_request(request)) as response,
+        ):
+            yield response
+    except httpcore.TimeoutException:
+        raise deadline.rejection() from None
+    except httpcore.ConnectError as error:
+        kind = "secure connection" if isinstance(error.__cause__, ssl.SSLError) else "connection"
+        raise FetchRejected(f"No {kind} to the URL's host could be made.") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise FetchRejected(_BROKEN_OFF) from error
+
+
+def _check_response(response: "httpcore.Response", max_bytes: int) -> None:
+    headers = {name.lower(): value for name, value in response.headers}
+    if response.status != 200:
+        raise FetchRejected(f"The URL answered with status {response.status}.", response.status)
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise FetchRejected("The URL answered with a compressed body, which was not asked for.")
+    if int(headers.get(b"content-length", b"0")) > max_bytes:  # the HTTP library lets only numbers through
+        raise _too_large(max_bytes)
+
+
+def _bounded(response: "httpcore.Response", max_bytes: int) -> Iterator[bytes]:
+    """The body in pieces, of `max_bytes` at most."""
+    size = 0
+    for piece in response.iter_stream():
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        yield piece
+
+
+def _too_large(max_bytes: int) -> FetchRejected:
+    return FetchRejected(f"The URL leads to more than {max_bytes} bytes.")
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError:
+        raise FetchRejected("The file that the URL is mapped to cannot be read.") from None
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data

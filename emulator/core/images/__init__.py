@@ -1,0 +1,1 @@
+"""Images of a project: upload, deletion, listing, filters, metadata."""

@@ -1,0 +1,236 @@
+"""Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Select, String, exists, func, literal_column, type_coerce
+from sqlmodel import Session, col, select
+
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images.filters import Expression
+from emulator.core.images.upload import TaggedImage, TagOnImage
+from emulator.core.labels import regions
+from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
+from emulator.core.revisions import revisions as history
+from emulator.core.revisions.views import View, open_view
+from emulator.store.tables import Image, ImageTag, Tag
+
+# Up to here the database skips rows faster than a list of positions is made.
+_NEAR = 512
+# Different metadata remembered while a list of positions is made.
+_DECIDED = 10_000
+# Spelled as the partial indexes are, so that SQLite sees that they serve.
+_TAGGED: ColumnElement[bool] = literal_column("(image.tag_count > 0)")
+_UNTAGGED: ColumnElement[bool] = literal_column("(image.tag_count = 0)")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which images of a view. tagging_status: All, Tagged or Untagged; tag_ids: bearing any of them.
+
+    tag_ids may be given in any order and more than once.
+    """
+
+    tagging_status: str = "All"
+    tag_ids: tuple[str, ...] = ()
+    metadata: Expression | None = None
+
+    def __post_init__(self) -> None:
+        # As in all limits, one that is named twice counts twice.
+        if len(self.tag_ids) > TAGS_PER_BATCH:
+            raise ServiceError(
+                "BadRequestExceededBatchSize",
+                f"The request names {len(self.tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
+            )
+        # Filters that choose the same are equal: positions are remembered by them.
+        object.__setattr__(self, "tag_ids", tuple(sorted(set(self.tag_ids))))
+
+
+def list_page(
+    context: Context,
+    project_id: str,
+    iteration_id: str | None,
+    chosen: Filter,
+    *,
+    newest_first: bool = True,
+    take: int,
+    skip: int,
+) -> list[TaggedImage]:
+    """`take` images after the first `skip`, by creation."""
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        number = col(Image.number)
+        if skip <= _NEAR and view.is_workspace and not (chosen.tag_ids or chosen.metadata):
+            statement = (
+                select(Image)
+                .where(*_conditions(view, chosen))
+                .order_by(number.desc() if newest_first else number)
+                .limit(take)
+                .offset(skip)
+            )
+            return with_tags(session, view, session.exec(statement).all())
+        numbers = _positions(context, session, view, chosen)
+        return page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
+
+
+def page_of(
+    session: Session, view: View, numbers: "array[int]", *, newest_first: bool, take: int, skip: int
+) -> list[TaggedImage]:
+    """`take` images after the first `skip` of those with the ascending `numbers`."""
+    if newest_first:
+        page = numbers[max(0, len(numbers) - skip - take) : max(0, len(numbers) - skip)]
+    else:
+        page = numbers[skip : skip + take]
+    number = col(Image.number)
+    order = number.desc() if newest_first else number
+    statement = select(Image).where(number.in_(page.tolist())).order_by(order)
+    return with_tags(session, view, session.exec(statement).all())
+
+
+def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        if view.is_workspace and chosen.metadata is None:
+            if not chosen.tag_ids:
+                tagged = view.project.tagged_count
+                by_status = {"Tagged": tagged, "Untagged": view.project.image_count - tagged}
+                return by_status.get(chosen.tagging_status, view.project.image_count)
+            if len(chosen.tag_ids) == 1 and chosen.tagging_status != "Untagged":
+                tag = session.get(Tag, chosen.tag_ids[0])
+                here = tag is not None and tag.project_id == project_id and tag.removed is None
+                return tag.image_count if tag is not None and here else 0
+        return len(_positions(context, session, view, chosen))
+
+
+def by_ids(
+    context: Context, project_id: str, iteration_id: str | None, image_ids: Sequence[str]
+) -> list[TaggedImage]:
+    """The images with these ids, oldest first; ids that the view does not hold are left out."""
+    if len(image_ids) > IMAGE_IDS_PER_QUERY:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
+        )
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        statement = (
+            select(Image)
+            .where(Image.project_id == project_id, col(Image.id).in_(set(image_ids)), view.holds(Image))
+            .order_by(col(Image.number))
+        )
+        return with_tags(session, view, session.exec(statement).all())
+
+
+def positions_with_blobs(
+    context: Context,
+    session: Session,
+    view: View,
+    tag_ids: tuple[str, ...],
+    blobs: Collection[str],
+    name: str,
+) -> "array[int]":
+    """The numbers, ascending, of the images of a view that hold one of `blobs` and bear any of the tags (all
+    images when empty). name: what says which blobs these are.
+    """
+    project = view.project
+    chosen = Filter(tag_ids=tag_ids)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        statement = select(Image.number, Image.blob).where(*_conditions(view, chosen))
+        if among is not None:
+            statement = statement.where(col(Image.number).in_(among))
+        return sorted(number or 0 for number, blob in session.execute(statement) if blob in blobs)
+
+    key = (project.id, view.revision, name, chosen.tag_ids)
+    return context.positions.get(project.id, history.changes(project), key, read)
+
+
+def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [col(Image.project_id) == view.project.id, view.holds(Image)]
+    if chosen.tagging_status == "Tagged":
+        conditions.append(_TAGGED if view.is_workspace else _bears(view, ()))
+    elif chosen.tagging_status == "Untagged":
+        conditions.append(_UNTAGGED if view.is_workspace else ~_bears(view, ()))
+    if chosen.tag_ids:
+        conditions.append(_bears(view, chosen.tag_ids))
+    return conditions
+
+
+def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
+    """The condition that an image bears a tag in the view: any of `tag_ids`, any at all when empty."""
+    rows = exists().where(col(ImageTag.image_number) == col(Image.number), view.holds(ImageTag))
+    return rows.where(col(ImageTag.tag_id).in_(tag_ids)) if tag_ids else rows
+
+
+def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
+    project, number = view.project, col(Image.number)
+    key = (project.id, view.revision, chosen)
+
+    def read(among: Collection[int] | None) -> Iterable[int]:
+        if chosen.metadata is not None:
+            return _matching(session, view, chosen, [] if among is None else [number.in_(among)])
+        statement = _numbers(view, chosen, among).subquery()
+        # As one text, of which 100,000 numbers are read in the time of 10,000 rows.
+        text = session.scalar(select(func.json_group_array(statement.c.number)))
+        return sorted(orjson.loads(text or "[]"))
+
+    return context.positions.get(project.id, history.changes(project), key, read)
+
+
+def _numbers(view: View, chosen: Filter, among: Collection[int] | None) -> Select[Any]:
+    """The numbers of the chosen images of a view, or of those `among` given ones; each once."""
+    if not chosen.tag_ids or chosen.tagging_status == "Untagged":
+        statement: Select[Any] = select(col(Image.number).label("number")).where(*_conditions(view, chosen))
+        return statement if among is None else statement.where(col(Image.number).in_(among))
+    # From the tags' side, where only their bearers are looked at. No tag is on an image that is not there.
+    number = col(ImageTag.image_number)
+    known = select(Tag.id).where(Tag.project_id == view.project.id, col(Tag.id).in_(chosen.tag_ids))
+    bearers: Select[Any] = select(number.label("number")).distinct()
+    bearers = bearers.where(col(ImageTag.tag_id).in_(known), view.holds(ImageTag))
+    return bearers if among is None else bearers.where(number.in_(among))
+
+
+def _matching(
+    session: Session, view: View, chosen: Filter, narrowed: Sequence[ColumnElement[bool]]
+) -> Iterator[int]:
+    """The numbers of the images whose metadata match, ascending.
+
+    Judged here and not by SQLite, whose JSON paths cannot name every key. Many images have the same
+    metadata (a batch shares them), so what was decided about a text is remembered.
+    """
+    assert chosen.metadata is not None
+    text = type_coerce(col(Image.metadata_), String)
+    conditions = [*_conditions(view, chosen), *narrowed]
+    statement = select(Image.number, text).where(*conditions).order_by(col(Image.number))
+    decided: dict[str | None, bool] = {}
+    for number, stored in session.execute(statement):
+        if stored not in decided:
+            if len(decided) > _DECIDED:
+                decided.clear()
+            decided[stored] = chosen.metadata.matches(orjson.loads(stored or "null") or {})
+        if decided[stored]:
+            yield number
+
+
+def with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
+    """Images with the tags and regions that they have in a view."""
+    tags: dict[int, list[TagOnImage]] = {}
+    numbers = [image.number for image in images]
+    for start in range(0, len(numbers), 500):
+        rows = session.execute(
+            select(ImageTag.image_number, ImageTag.tag_id, Tag.name, ImageTag.created)
+            .join(Tag, col(Tag.id) == ImageTag.tag_id)
+            .where(col(ImageTag.image_number).in_(numbers[start : start + 500]), view.holds(ImageTag))
+            .order_by(col(ImageTag.number))
+        )
+        for number, *tag in rows:
+            tags.setdefault(number, []).append(TagOnImage(*tag))
+    boxed = regions.on_images(session, view, [number or 0 for number in numbers])
+    return [
+        TaggedImage(image, tags.get(image.number or 0, []), boxed.get(image.number or 0, []))
+        for image in images
+    ]

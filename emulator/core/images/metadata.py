@@ -1,0 +1,89 @@
+"""Metadata of images: pairs of texts that belong to an image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.limits import (
+    IMAGE_IDS_PER_METADATA_UPDATE,
+    METADATA_KEY_LENGTH,
+    METADATA_PAIRS,
+    METADATA_VALUE_LENGTH,
+)
+from emulator.core.revisions import revisions as history
+from emulator.store.tables import Image
+
+
+@dataclass(frozen=True)
+class UpdatedImage:
+    """status: one of the contract's ImageMetadataUpdateStatus; metadata: what the image has now, if OK."""
+
+    image_id: str
+    status: str
+    metadata: dict[str, str] | None = None
+
+
+def check(metadata: dict[str, str]) -> None:
+    """ServiceError when the pairs alone, on whatever image, break a limit."""
+    if len(metadata) > METADATA_PAIRS:
+        raise ServiceError(
+            "BadRequestImageMetadataKey",
+            f"There are {len(metadata)} metadata pairs; at most {METADATA_PAIRS} are allowed.",
+        )
+    for key, value in metadata.items():
+        if not 0 < len(key) <= METADATA_KEY_LENGTH:
+            raise ServiceError(
+                "BadRequestImageMetadataKey", f"A metadata key has 1 to {METADATA_KEY_LENGTH} characters."
+            )
+        if len(value) > METADATA_VALUE_LENGTH:
+            raise ServiceError(
+                "BadRequestImageMetadataValue",
+                f"A metadata value has at most {METADATA_VALUE_LENGTH} characters.",
+            )
+
+
+def update(
+    context: Context, project_id: str, image_ids: Sequence[str], metadata: dict[str, str]
+) -> list[UpdatedImage]:
+    """Set the pairs on images of the workspace; other pairs that an image has stay.
+
+    An image fails alone: when it is not there, or would have too many pairs. What was trained on does not
+    change, so that there is nothing new to train; a project's iterations show the metadata of now.
+    """
+    if len(image_ids) > IMAGE_IDS_PER_METADATA_UPDATE:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; "
+            f"at most {IMAGE_IDS_PER_METADATA_UPDATE} are allowed.",
+        )
+    check(metadata)
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        statement = select(Image).where(
+            Image.project_id == project_id, col(Image.id).in_(set(image_ids)), col(Image.removed).is_(None)
+        )
+        images = {image.id: image for image in session.exec(statement)}
+        results = []
+        changed = set()
+        for image_id in dict.fromkeys(image_ids):
+            image = images.get(image_id)
+            if image is None:
+                results.append(UpdatedImage(image_id, "ErrorImageNotFound"))
+                continue
+            merged = (image.metadata_ or {}) | metadata
+            if len(merged) > METADATA_PAIRS:
+                results.append(UpdatedImage(image_id, "ErrorLimitExceed"))
+                continue
+            if merged != image.metadata_:
+                image.metadata_ = merged
+                session.add(image)
+                changed.add(image.number or 0)
+            results.append(UpdatedImage(image_id, "OK", merged))
+        if changed:
+            history.next_metadata_revision(context, project, changed)
+            session.add(project)
+    return results

@@ -1,0 +1,377 @@
+"""Images of a project: adding them in batches, and removing them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy import delete as delete_rows
+from sqlmodel import Session, col, select
+
+from emulator.core import lookup as finding
+from emulator.core import quotas
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images import metadata as image_metadata
+from emulator.core.labels import regions
+from emulator.core.labels.image_tags import attach, tagging_problem
+from emulator.core.labels.regions import Box, RegionOnImage
+from emulator.core.limits import (
+    IMAGE_IDS_PER_QUERY,
+    IMAGES_PER_BATCH,
+    REGIONS_PER_IMAGE,
+    TAGS_PER_BATCH,
+    TRAINING_IMAGE_BYTES,
+)
+from emulator.core.revisions import revisions as history
+from emulator.core.revisions.views import View
+from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.thread_pools import in_parallel, waiting_in_parallel
+from emulator.store.database import StorageFull
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+
+_REJECTED = {
+    "format": "ErrorImageFormat",
+    "dimensions": "ErrorImageDimensions",
+    "aspect_ratio": "ErrorImageDimensions",
+}
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """One image of a batch. `data` None with a `status`: it failed before (a URL that gave nothing, say).
+
+    boxes: its regions, whose tags it bears too; for projects that hold regions (`regions.check_project`).
+    prediction_id: of the stored prediction whose image it is, which is one no more when the image is added.
+    """
+
+    source_url: str | None
+    data: bytes | None
+    tag_ids: tuple[str, ...] = ()
+    status: str = "OK"
+    boxes: tuple[Box, ...] = ()
+    prediction_id: str | None = None
+
+
+@dataclass(frozen=True)
+class TagOnImage:
+    tag_id: str
+    tag_name: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class TaggedImage:
+    """An image with the tags and regions it bears in the view that was asked for."""
+
+    image: Image
+    tags: list[TagOnImage]
+    regions: list[RegionOnImage] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CreatedImage:
+    """What became of one image of a batch. status: one of the contract's ImageCreateStatus."""
+
+    source_url: str | None
+    status: str
+    image: TaggedImage | None = None
+
+
+@dataclass
+class _Prepared:
+    """An image that passed its checks, its bytes durable in the blob store."""
+
+    new: NewImage
+    blob: str = ""
+    width: int = 0
+    height: int = 0
+    status: str = "OK"
+    tags: list[Tag] = field(default_factory=list)
+    changed: bool = False
+
+
+def create(
+    context: Context,
+    project_id: str,
+    images: Sequence[NewImage | Callable[[], NewImage]],
+    tag_ids: Sequence[str] = (),
+    metadata: dict[str, str] | None = None,
+    *,
+    nothing_valid: str,
+    must_hold_an_image: bool = True,
+) -> list[CreatedImage]:
+    """Add a batch of images, each with `tag_ids` and its own.
+
+    Images fail one by one, with a status each. The batch is refused as a whole (ServiceError) when it is
+    empty (message `nothing_valid`) or too large, when nothing in it is an image (likewise, if it
+    `must_hold_an_image`), or when its metadata break their limits. An image whose bytes the project
+    already holds is returned as it is, with the new tags and regions added (``OKDuplicate``). An item may be
+    a function that obtains it (a download): those run side by side.
+    """
+    if not images:
+        raise ServiceError("BadRequestImageBatch", nothing_valid)
+    if len(images) > IMAGES_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(images)} images; at most {IMAGES_PER_BATCH} are allowed.",
+        )
+    if len(tag_ids) > TAGS_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
+        )
+    image_metadata.check(metadata or {})
+    with context.database.read() as session:
+        finding.project(session, project_id)
+
+    obtained = waiting_in_parallel(lambda item: item() if callable(item) else item, images)
+    prepared = in_parallel(lambda new: _prepare(context, new), obtained)
+    if must_hold_an_image and all(item.status == "ErrorImageFormat" for item in prepared):
+        raise ServiceError("BadRequestImageBatch", nothing_valid)
+    results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
+    if any(result.image is not None for result in results):
+        context.worker.warm_up()
+    return results
+
+
+def _prepare(context: Context, new: NewImage) -> _Prepared:
+    prepared = _Prepared(new, status=new.status)
+    if new.data is None or new.status != "OK":
+        return prepared
+    if len(new.data) > TRAINING_IMAGE_BYTES:
+        prepared.status = "ErrorImageSize"
+        return prepared
+    from emulator.vision.imaging.decode import ImageRejected, inspect_image, stored_size
+
+    try:
+        prepared.width, prepared.height = stored_size(inspect_image(new.data))
+    except ImageRejected as rejected:
+        prepared.status = _REJECTED[rejected.reason]
+        return prepared
+    try:
+        prepared.blob = context.blobs.put(new.data)
+    except StorageFull:
+        prepared.status = "ErrorStorage"
+    return prepared
+
+
+def _insert(
+    context: Context,
+    project_id: str,
+    prepared: list[_Prepared],
+    tag_ids: tuple[str, ...],
+    metadata: dict[str, str] | None,
+) -> list[CreatedImage]:
+    blobs = {item.blob for item in prepared if item.blob}
+    try:
+        with context.database.write() as session:
+            project = finding.project(session, project_id)
+            known = finding.workspace_tags(session, project_id)
+            revision = project.revision + 1
+            results = []
+            for item in prepared:
+                of_boxes = tuple(box.tag_id for box in item.new.boxes)
+                wanted = tuple(dict.fromkeys(tag_ids + item.new.tag_ids + of_boxes))
+                results.append(
+                    _insert_one(context, session, project, known, item, wanted, metadata, revision)
+                )
+            # Bytes that are there already, with tags and regions that they bear already, change nothing.
+            if any(item.changed for item in prepared):
+                touched = {result.image.image.number or 0 for result in results if result.image is not None}
+                history.next_revision(context, project, touched)
+                images = [result.image for result in results if result.image is not None]
+                history.forget_suggestions(
+                    context, session, [item.image.number or 0 for item in images if item.tags]
+                )
+            _forget_predictions(context, session, project, prepared, results)
+            session.add(project)
+    except BaseException:
+        sweep_blobs(context, blobs)
+        raise
+    rejected = {item.blob for item, result in zip(prepared, results, strict=True) if result.image is None}
+    sweep_blobs(context, rejected - {""})
+    return results
+
+
+def _forget_predictions(
+    context: Context,
+    session: Session,
+    project: Project,
+    prepared: list[_Prepared],
+    results: list[CreatedImage],
+) -> None:
+    """The predictions whose images have been added are stored predictions no more."""
+    taken = [
+        item.new.prediction_id
+        for item, result in zip(prepared, results, strict=True)
+        if result.image is not None and item.new.prediction_id is not None
+    ]
+    if taken:
+        prediction_rows.remove(context, session, prediction_rows.with_ids(project.id, taken))
+
+
+def _insert_one(
+    context: Context,
+    session: Session,
+    project: Project,
+    known: dict[str, Tag],
+    item: _Prepared,
+    wanted: tuple[str, ...],
+    metadata: dict[str, str] | None,
+    revision: int,
+) -> CreatedImage:
+    failed = CreatedImage(item.new.source_url, item.status)
+    if item.status != "OK":
+        return failed
+    if any(tag_id not in known for tag_id in wanted):
+        return replace(failed, status="ErrorInvalidTag")
+    boxes = regions.distinct(item.new.boxes)
+    if boxes is None:
+        return replace(failed, status="ErrorInvalidRegion")
+    here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
+    image = session.exec(select(Image).where(*here)).first()
+    status = "OK" if image is None else "OKDuplicate"
+    present = [] if image is None else _tags_of(session, image)
+    drawn = [] if image is None else _regions_of(session, project, image)
+    present_ids = {tag.tag_id for tag in present}
+    added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
+    problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
+    if problem is not None:
+        return replace(failed, status=problem.status)
+    drawn_boxes = {region.box for region in drawn}
+    new_boxes = [box for box in boxes if box not in drawn_boxes]
+    if len(drawn) + len(new_boxes) > REGIONS_PER_IMAGE:
+        return replace(failed, status="ErrorRegionLimitExceed")
+    if image is None and not quotas.has_room_for_image(context, project):
+        return replace(failed, status="ErrorLimitExceed")
+    item.changed = image is None or bool(added or new_boxes)
+    if image is None:
+        if not context.blobs.exists(item.blob):  # swept between the upload and now
+            assert item.new.data is not None
+            context.blobs.put(item.new.data)
+        image = Image(
+            id=context.ids.new(),
+            project_id=project.id,
+            blob=item.blob,
+            size=len(item.new.data or b""),
+            width=item.width,
+            height=item.height,
+            created=context.clock.now(),
+            metadata_=metadata,
+            born=revision,
+        )
+        session.add(image)
+        session.flush()
+        project.image_count += 1
+    new_rows = [attach(context, session, project, image, tag, revision) for tag in added]
+    tags = present + [
+        TagOnImage(tag.id, tag.name, row.created) for tag, row in zip(added, new_rows, strict=True)
+    ]
+    drawn += [regions.draw(context, session, image, known[box.tag_id], box, revision) for box in new_boxes]
+    return CreatedImage(item.new.source_url, status, TaggedImage(image, tags, drawn))
+
+
+def _tags_of(session: Session, image: Image) -> list[TagOnImage]:
+    rows = session.execute(
+        select(ImageTag.tag_id, Tag.name, ImageTag.created)
+        .join(Tag, col(Tag.id) == ImageTag.tag_id)
+        .where(ImageTag.image_number == image.number, col(ImageTag.removed).is_(None))
+        .order_by(col(ImageTag.number))
+    )
+    return [TagOnImage(*row) for row in rows]
+
+
+def _regions_of(session: Session, project: Project, image: Image) -> list[RegionOnImage]:
+    number = image.number or 0
+    return regions.on_images(session, View(project), [number]).get(number, [])
+
+
+def delete(
+    context: Context,
+    project_id: str,
+    image_ids: Sequence[str] = (),
+    *,
+    all_images: bool = False,
+    all_iterations: bool = False,
+) -> None:
+    """Remove images from the workspace, or (`all_iterations`) from every iteration too.
+
+    Ids that the project does not have are ignored. Exactly one of `image_ids` and `all_images` says which.
+    """
+    if bool(image_ids) == all_images:
+        raise ServiceError(
+            "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
+        )
+    if len(image_ids) > IMAGE_IDS_PER_QUERY:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
+        )
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
+        if not all_images:
+            chosen.append(col(Image.id).in_(image_ids))
+        here = [*chosen, col(Image.removed).is_(None)]
+        gone = chosen if all_iterations else here
+        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
+        if not numbers:
+            return
+        touched = None if all_images else {number or 0 for number in numbers}
+        revision = history.next_revision(context, project, touched)
+        frozen = history.newest_frozen_revision(session, project_id)
+        history.discount(session, project, here)
+        _leave_workspace(context, session, here, revision, frozen)
+        lost = [*chosen, col(Image.removed) == revision]
+        if all_iterations:
+            lost = chosen
+        else:
+            lost.append(col(Image.born) > frozen)
+        blobs = set(session.exec(select(Image.blob).where(*lost)))
+        session.execute(delete_rows(Image).where(*lost))
+        session.add(project)
+    sweep_blobs(context, blobs)
+
+
+def _leave_workspace(
+    context: Context, session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int
+) -> None:
+    """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
+    numbers = select(Image.number).where(*here)
+    history.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
+    history.forget_suggestions(context, session, numbers)
+    session.execute(
+        update(ImageTag)
+        .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
+        .values(removed=revision)
+    )
+    session.execute(update(Image).where(*here).values(removed=revision, tag_count=0))
+
+
+def purge_unseen(session: Session, project_id: str) -> set[str]:
+    """Delete the rows that the workspace lost and that no iteration shows any more; returns their blobs."""
+    gone = (
+        col(Image.project_id) == project_id,
+        col(Image.removed).is_not(None),
+        ~history.frozen(Image, project_id),
+    )
+    blobs = set(session.exec(select(Image.blob).where(*gone)))
+    session.execute(delete_rows(Image).where(*gone))
+    tags = (
+        col(Tag.project_id) == project_id,
+        col(Tag.removed).is_not(None),
+        ~history.frozen(Tag, project_id),
+    )
+    session.execute(delete_rows(Tag).where(*tags))
+    in_project = select(Image.number).where(Image.project_id == project_id)
+    for table in (ImageTag, Region):
+        session.execute(
+            delete_rows(table).where(
+                col(table.image_number).in_(in_project),
+                col(table.removed).is_not(None),
+                ~history.frozen(table, project_id),
+            )
+        )
+    return blobs

@@ -1,0 +1,1 @@
+"""What a model gets wrong: confusion matrix, curves, near-duplicates."""

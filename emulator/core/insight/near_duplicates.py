@@ -1,0 +1,321 @@
+"""Images of a project that are nearly the same: found by a worker, grouped and judged here.
+
+A search looks at all images of the workspace and is kept until images come or go. What it costs is paid once:
+thumbnails are kept, and other thresholds, tags and iterations change nothing about it.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from emulator.core import lookup as finding
+from emulator.core.errors import ServiceError
+from emulator.core.images.listing import with_tags
+from emulator.core.images.upload import TaggedImage
+from emulator.core.iterations.evaluation import evaluation_of
+from emulator.core.iterations.manage import COMPLETED
+from emulator.core.revisions.views import View
+from emulator.store.tables import Image, ImageTag, Iteration
+
+if TYPE_CHECKING:
+    from emulator.core.context import Context
+
+_SEARCHES_KEPT = 4
+# Numbers named in one query.
+_AT_A_TIME = 500
+# Of one group; a camera that never moves can make one of everything.
+IMAGES_OF_A_GROUP = 256
+
+Pair = tuple[int, int, float, bool]
+
+
+@dataclass
+class Progress:
+    """done: 0 to 1."""
+
+    done: float = 0.0
+
+    def note(self, fraction: float, _step: str) -> None:
+        self.done = fraction
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for pairs among the images with these numbers. newest, count: say which images these are."""
+
+    numbers: list[int]
+    newest: int
+    count: int
+    progress: Progress
+    future: "Future[list[Pair]]"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it found something or failed. One that is stopped is not: images came or went meanwhile."""
+        return self.future.done() and not self.future.cancelled()
+
+    def is_of(self, newest: int, count: int) -> bool:
+        """Numbers only grow and do not come back, so these two tell whether images came or went."""
+        return (self.newest, self.count) == (newest, count)
+
+
+@dataclass(frozen=True)
+class NearImage:
+    """fold: in which images were hidden from the same model; None if the iteration did not see it."""
+
+    tagged: TaggedImage
+    fold: int | None
+
+
+@dataclass(frozen=True)
+class NearPair:
+    """similarity: to 1. mirrored: one is like the other's mirror image."""
+
+    image_ids: tuple[str, str]
+    similarity: float
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images that hang together by pairs. similarity: of the most alike pair. image_count: also of those that
+    are not listed.
+
+    contradictory_tags: images of a pair have tags, and not the same ones. across_folds: images of a pair lie
+    in different folds.
+    """
+
+    similarity: float
+    image_count: int
+    contradictory_tags: bool
+    across_folds: bool
+    images: list[NearImage]
+    pairs: list[NearPair]
+
+
+@dataclass(frozen=True)
+class Found:
+    """iteration_id: whose folds these are. image_count: images that were looked at."""
+
+    iteration_id: str | None
+    image_count: int
+    group_count: int
+    groups: list[Group]
+
+
+@dataclass
+class _Numbered:
+    """A group by numbers of images."""
+
+    numbers: set[int] = field(default_factory=set)
+    pairs: list[Pair] = field(default_factory=list)
+    contradictory: bool = False
+    across: bool = False
+
+
+class NearDuplicateSearches:
+    """The searches of the projects that were asked for last."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._searches: OrderedDict[str, Search] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def search(self, project_id: str) -> Search:
+        """The search of a project's images as they are now, begun if there is none. One that failed is begun
+        anew."""
+        with self._context.database.read() as session:
+            finding.project(session, project_id)
+            here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
+            newest, count = session.execute(
+                select_columns(func.max(col(Image.number)), func.count()).where(*here)
+            ).one()
+            with self._lock:
+                kept = self._searches.get(project_id)
+                if kept is not None and kept.is_of(newest or 0, count) and not _failed(kept.future):
+                    self._searches.move_to_end(project_id)
+                    return kept
+            statement = select_columns(col(Image.number), col(Image.blob)).where(*here)
+            rows = session.execute(statement.order_by(col(Image.number))).all()
+        return self._begin(project_id, [(int(number), blob) for number, blob in rows])
+
+    def clear(self) -> None:
+        with self._lock:
+            for search in self._searches.values():
+                search.future.cancel()
+            self._searches.clear()
+
+    def _begin(self, project_id: str, rows: Sequence[tuple[int, str]]) -> Search:
+        from emulator.vision.duplicates.search import StoredPicture, find_near_duplicates
+
+        numbers = [number for number, _ in rows]
+        newest, count = max(numbers, default=0), len(numbers)
+        with self._lock:
+            kept = self._searches.get(project_id)
+            if kept is not None and kept.is_of(newest, count) and not _failed(kept.future):
+                return kept  # somebody else was faster
+            pictures = [StoredPicture(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
+            progress = Progress()
+            # Not the worker that trains: an advanced training would keep everybody waiting for hours.
+            future = self._context.export_worker.submit(
+                find_near_duplicates, pictures, self._context.feature_cache, on_progress=progress.note
+            )
+            search = Search(numbers, newest, count, progress, future)
+            if kept is not None:
+                kept.future.cancel()
+            self._searches[project_id] = search
+            self._searches.move_to_end(project_id)
+            while len(self._searches) > _SEARCHES_KEPT:
+                self._searches.popitem(last=False)[1].future.cancel()
+            return search
+
+
+def checked_threshold(threshold: float | None) -> float:
+    """How alike two images must be, from what a search tells of to 1."""
+    from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, LEAST_SIMILARITY
+
+    threshold = DEFAULT_SIMILARITY if threshold is None else threshold
+    if not LEAST_SIMILARITY <= threshold <= 1:
+        raise ServiceError("BadRequest", f"The threshold must lie between {LEAST_SIMILARITY} and 1.")
+    return threshold
+
+
+def checked_iteration(context: "Context", project_id: str, iteration_id: str | None) -> str | None:
+    """The iteration whose folds count: the named one, which must have figures, or the latest that has."""
+    if iteration_id is not None:
+        evaluation_of(context, project_id, iteration_id)
+        return iteration_id
+    with context.database.read() as session:
+        finding.project(session, project_id)
+        statement = (
+            select(Iteration.id)
+            .where(Iteration.project_id == project_id, Iteration.status == COMPLETED)
+            .where(col(Iteration.evaluation_blob).is_not(None))
+            .order_by(col(Iteration.number).desc())
+        )
+        return session.exec(statement.limit(1)).first()
+
+
+def found(
+    context: "Context",
+    project_id: str,
+    iteration_id: str | None,
+    search: Search,
+    threshold: float,
+    *,
+    contradictory: bool = False,
+    across_folds: bool = False,
+    take: int,
+    skip: int,
+) -> Found:
+    """A page of the groups that a search which is over has found, first those with contradictory tags, then
+    the most alike.
+
+    contradictory, across_folds: only groups that are.
+    """
+    try:
+        pairs = search.future.result(0)
+    except Exception as error:  # noqa: BLE001  (jobs fail in more ways than rules need to know)
+        raise ServiceError("ErrorUnknown", f"The images could not be compared: {error}") from None
+    groups = _groups(search, pairs, threshold)
+    numbers = sorted({number for group in groups for number in group.numbers})
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id))
+        folds = _folds(context, session, project_id, iteration_id, numbers)
+        tags = _tags(session, view, numbers)
+        for group in groups:
+            for first, second, _, _ in group.pairs:
+                one, other = tags.get(first), tags.get(second)
+                group.contradictory |= bool(one and other and one != other)
+                group.across |= first in folds and second in folds and folds[first] != folds[second]
+        wanted = [
+            group
+            for group in groups
+            if (group.contradictory or not contradictory) and (group.across or not across_folds)
+        ]
+        wanted.sort(key=lambda group: (not group.contradictory, -group.pairs[0][2], min(group.numbers)))
+        page = [_shown(session, view, group, folds) for group in wanted[skip : skip + take]]
+    return Found(iteration_id, search.count, len(wanted), page)
+
+
+def _failed(future: "Future[Any]") -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
+
+
+def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
+    """Images that hang together by pairs, which are by numbers of images then, the most alike first."""
+    leads: dict[int, int] = {}
+
+    def root(number: int) -> int:
+        while (to := leads.setdefault(number, number)) != number:
+            leads[number] = number = leads[to]
+        return number
+
+    alike = [
+        (search.numbers[first], search.numbers[second], similarity, mirrored)
+        for first, second, similarity, mirrored in pairs
+        if similarity >= threshold
+    ]
+    alike.sort(key=lambda pair: (-pair[2], pair[:2]))
+    for first, second, _, _ in alike:
+        leads[root(first)] = root(second)
+    groups: dict[int, _Numbered] = {}
+    for pair in alike:
+        group = groups.setdefault(root(pair[0]), _Numbered())
+        group.numbers.update(pair[:2])
+        group.pairs.append(pair)
+    return list(groups.values())
+
+
+def _folds(
+    context: "Context",
+    session: Session,
+    project_id: str,
+    iteration_id: str | None,
+    numbers: Sequence[int],
+) -> dict[int, int]:
+    """The folds of images that the iteration was judged on."""
+    if iteration_id is None:
+        return {}
+    _, kept = evaluation_of(context, project_id, iteration_id)
+    folds: dict[int, int] = {}
+    for begin in range(0, len(numbers), _AT_A_TIME):
+        some = col(Image.number).in_(numbers[begin : begin + _AT_A_TIME])
+        for number, blob in session.execute(select_columns(col(Image.number), col(Image.blob)).where(some)):
+            if blob in kept.indexes:
+                folds[number] = int(kept.figures.folds[kept.indexes[blob]])
+    return folds
+
+
+def _tags(session: Session, view: View, numbers: Sequence[int]) -> dict[int, set[str]]:
+    """The ids of the tags of images that have any."""
+    tags: dict[int, set[str]] = {}
+    for begin in range(0, len(numbers), _AT_A_TIME):
+        some = col(ImageTag.image_number).in_(numbers[begin : begin + _AT_A_TIME])
+        statement = select_columns(col(ImageTag.image_number), col(ImageTag.tag_id))
+        for number, tag_id in session.execute(statement.where(some, view.holds(ImageTag))):
+            tags.setdefault(number, set()).add(tag_id)
+    return tags
+
+
+def _shown(session: Session, view: View, group: _Numbered, folds: dict[int, int]) -> Group:
+    listed = sorted(group.numbers)[:IMAGES_OF_A_GROUP]
+    statement = select(Image).where(col(Image.number).in_(listed), view.holds(Image))
+    rows = session.exec(statement.order_by(col(Image.number))).all()
+    images = [
+        NearImage(tagged, folds.get(tagged.image.number or 0)) for tagged in with_tags(session, view, rows)
+    ]
+    ids = {image.tagged.image.number: image.tagged.image.id for image in images}
+    pairs = [
+        NearPair((ids[first], ids[second]), similarity, mirrored)
+        for first, second, similarity, mirrored in group.pairs
+        if first in ids and second in ids
+    ]
+    return Group(group.pairs[0][2], len(group.numbers), group.contradictory, group.across, images, pairs)

@@ -1,0 +1,1 @@
+"""Iterations of a project: managing, publishing, evaluation, performance, import of models."""

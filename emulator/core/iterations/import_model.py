@@ -1,0 +1,218 @@
+"""Exported models, of this emulator or of the service itself, as iterations that answer predictions.
+
+The zip is kept as it is, as the iteration's model, and `ModelCache` loads it with what runs exports. There
+are no images, so an imported iteration has no performance figures, and it is not exportable: whoever imported
+it has the export.
+"""
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session, select
+
+from emulator.core import domains, quotas
+from emulator.core import lookup as finding
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.iterations import publishing
+from emulator.core.iterations.manage import COMPLETED, free_name
+from emulator.core.limits import MEGABYTE
+from emulator.core.projects.manage import CLASSIFICATION_TYPES, new_project
+from emulator.core.revisions import revisions as history
+from emulator.core.validation import checked_name
+from emulator.store.tables import Iteration, Project, Tag
+
+if TYPE_CHECKING:
+    from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
+
+# What an archive of a project takes as a model.
+EXPORT_BYTES = 512 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Under which name to publish, as for `publishing.publish`."""
+
+    name: str
+    prediction_id: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """What came of an import. created: the project is new."""
+
+    project: Project
+    created: bool
+    iteration: Iteration
+
+
+def import_model(
+    context: Context,
+    export: bytes,
+    *,
+    project_id: str | None = None,
+    project_name: str | None = None,
+    classification_type: str | None = None,
+    publication: Publication | None = None,
+) -> ImportedModel:
+    """Place an export in a project as a trained iteration, all of it or nothing.
+
+    Args:
+        export: the zip.
+        project_id: of the project that takes it.
+        project_name: the same by name, where no id is given: the one project that has it, or else a new one.
+        classification_type: Multiclass or Multilabel, where the export does not say; Multiclass if None.
+        publication: None leaves the iteration unpublished.
+
+    Raises:
+        ServiceError: the export cannot be used; the message says why. Or a rule of projects, tags, iterations
+            or publishing.
+    """
+    if classification_type is not None and classification_type not in CLASSIFICATION_TYPES:
+        raise ServiceError(
+            "BadRequestProjectUnknownClassification",
+            f"Unknown classification type '{classification_type[:100]}'; it is Multiclass or Multilabel.",
+        )
+    if publication is not None:
+        publishing.check_target(publication.name, publication.prediction_id)
+    if project_id is None:
+        project_name = checked_name(project_name, "BadRequestProjectName", "project")
+    else:
+        with context.database.read() as session:
+            finding.project(session, project_id)
+    model = _loaded(export)
+    blob = context.blobs.put(export)
+    try:
+        with context.database.write() as session:
+            row, created = _project(context, session, project_id, project_name, model, classification_type)
+            quotas.check_iteration(context, session, row.id)
+            tags = _tags(context, session, row, model.labels)
+            iteration = _iteration(context, session, row, model, tags, classification_type)
+            iteration.model_blob = blob
+            session.add_all((row, iteration))
+            session.flush()
+            if publication is not None:
+                publishing.place(context, session, iteration, *astuple(publication))
+            if not context.blobs.exists(blob):  # swept since, as nothing referred to it
+                context.blobs.put(export)
+    except BaseException:
+        sweep_blobs(context, {blob})
+        raise
+    return ImportedModel(row, created, iteration)
+
+
+def _loaded(export: bytes) -> "ExportedClassifier | ExportedDetector":
+    from emulator.vision.exported.files import ExportUnusable
+    from emulator.vision.exported.model import load_export
+
+    if len(export) > EXPORT_BYTES:
+        raise ServiceError("BadRequest", f"The export is larger than {EXPORT_BYTES // MEGABYTE} MB.")
+    try:
+        return load_export(export)
+    except ExportUnusable as unusable:
+        raise ServiceError("BadRequest", f"The export cannot be used. {unusable}") from None
+
+
+def _detects(model: "ExportedClassifier | ExportedDetector") -> bool:
+    from emulator.vision.exported.model import ExportedDetector
+
+    return isinstance(model, ExportedDetector)
+
+
+def _domain(model: "ExportedClassifier | ExportedDetector") -> domains.Domain:
+    name = "General (compact) [S1]" if model.compact_s1 else "General (compact)"
+    return domains.named(name, "ObjectDetection" if _detects(model) else "Classification")
+
+
+def _project(
+    context: Context,
+    session: Session,
+    id: str | None,
+    name: str | None,
+    model: "ExportedClassifier | ExportedDetector",
+    classification_type: str | None,
+) -> tuple[Project, bool]:
+    """The project that was meant, and whether it is new."""
+    domain = _domain(model)
+    if id is not None:
+        found = [finding.project(session, id)]
+    else:
+        found = list(session.exec(select(Project).where(Project.name == name)))
+    if len(found) > 1:
+        raise ServiceError("BadRequestProjectName", f"{len(found)} projects are named '{name}'; give an id.")
+    if not found:
+        assert name is not None
+        quotas.check_project(context, session)
+        project = new_project(
+            context,
+            name,
+            domain_id=domain.id,
+            classification_type=_classification_type(model, classification_type),
+        )
+        session.add(project)
+        session.flush()
+        return project, True
+    (project,) = found
+    if domains.get(project.domain_id).type != domain.type:
+        kinds = ["finds objects", "classifies images"]
+        ours, theirs = kinds if _detects(model) else reversed(kinds)
+        raise ServiceError("BadRequestNotSupported", f"The export {ours}, and the project {theirs}.")
+    return project, False
+
+
+def _classification_type(model: "ExportedClassifier | ExportedDetector", chosen: str | None) -> str:
+    """What the export says counts, since it is how the model was trained."""
+    multilabel = getattr(model, "multilabel", True)  # the service calls detectors so
+    if multilabel is None:
+        return chosen or "Multiclass"
+    return "Multilabel" if multilabel else "Multiclass"
+
+
+def _tags(context: Context, session: Session, project: Project, labels: tuple[str, ...]) -> list[Tag]:
+    """A tag for each label: those of the workspace that are named so, whatever the case, and new ones."""
+    if len({label.casefold() for label in labels}) < len(labels):
+        raise ServiceError(
+            "BadRequestTagNameNotUnique", "Two labels of the export differ by their case alone."
+        )
+    known = {tag.name.casefold(): tag for tag in finding.workspace_tags(session, project.id).values()}
+    missing = [label for label in labels if label.casefold() not in known]
+    if missing:
+        born = history.next_revision(context, project, touched=())
+    for label in missing:
+        quotas.check_tag(context, session, project.id)
+        name = checked_name(label, "BadRequestTagName", "tag")
+        tag = Tag(id=context.ids.new(), project_id=project.id, name=name, born=born)
+        session.add(tag)
+        session.flush()
+        known[label.casefold()] = tag
+    return [known[label.casefold()] for label in labels]
+
+
+def _iteration(
+    context: Context,
+    session: Session,
+    project: Project,
+    model: "ExportedClassifier | ExportedDetector",
+    tags: list[Tag],
+    classification_type: str | None,
+) -> Iteration:
+    now = context.clock.now()
+    iteration = Iteration(
+        id=context.ids.new(),
+        project_id=project.id,
+        number=project.next_iteration,
+        name=free_name(session, project),
+        status=COMPLETED,
+        created=project.new_iteration_created,
+        last_modified=now,
+        trained_at=now,
+        revision=project.revision,
+        domain_id=_domain(model).id,
+        classification_type=_classification_type(model, classification_type),
+        model_tags=[{"id": tag.id, "name": tag.name, "type": tag.type} for tag in tags],
+    )
+    project.next_iteration += 1
+    project.new_iteration_created = now
+    return iteration

@@ -1,0 +1,86 @@
+"""Iterations: listing, renaming, deleting."""
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from emulator.core import lookup as finding
+from emulator.core.blob_sweep import export_blobs, sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images.upload import purge_unseen
+from emulator.core.jobs.worker_runner import stop_jobs
+from emulator.core.validation import checked_name
+from emulator.store.tables import Iteration, Project
+
+TRAINING, COMPLETED, FAILED = "Training", "Completed", "Failed"
+
+
+def is_imported(iteration: Iteration) -> bool:
+    """Whether its model came ready-made (`model_imports`): it says nothing of the images of the project."""
+    return iteration.status == COMPLETED and iteration.evaluation_blob is None
+
+
+def free_name(session: Session, project: Project) -> str:
+    """``Iteration N``, unless somebody gave that name to another iteration."""
+    taken = set(session.exec(select(func.lower(Iteration.name)).where(Iteration.project_id == project.id)))
+    name, again = f"Iteration {project.next_iteration}", 1
+    while name.lower() in taken:
+        again += 1
+        name = f"Iteration {project.next_iteration} ({again})"
+    return name
+
+
+def list_all(context: Context, project_id: str) -> list[Iteration]:
+    """The iterations in the order in which they were trained; the hidden workspace iteration is not there."""
+    with context.database.read() as session:
+        finding.project(session, project_id)
+        statement = (
+            select(Iteration).where(Iteration.project_id == project_id).order_by(col(Iteration.number))
+        )
+        return list(session.exec(statement))
+
+
+def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
+    with context.database.read() as session:
+        return finding.iteration(session, project_id, iteration_id)
+
+
+def rename(context: Context, project_id: str, iteration_id: str, name: str | None) -> Iteration:
+    """Give the iteration another name, unique in its project whatever the case."""
+    name = checked_name(name, "BadRequestIterationName", "iteration")
+    with context.database.write() as session:
+        iteration = finding.iteration(session, project_id, iteration_id)
+        others = session.exec(
+            select(Iteration.name).where(Iteration.project_id == project_id, Iteration.id != iteration_id)
+        )
+        if name.casefold() in {other.casefold() for other in others}:
+            raise ServiceError(
+                "BadRequestIterationNameNotUnique", f"Iteration name '{name}' is already in use."
+            )
+        iteration.name = name
+        iteration.last_modified = context.clock.now()
+        session.add(iteration)
+    return iteration
+
+
+def delete(context: Context, project_id: str, iteration_id: str) -> None:
+    """The iteration, its model and exports, and the images that it alone still showed are gone; a training or
+    an export of it stops.
+
+    Refused while it is published.
+    """
+    with context.database.write() as session:
+        iteration = finding.iteration(session, project_id, iteration_id)
+        if iteration.publish_name is not None:
+            raise ServiceError(
+                "BadRequestIterationIsPublished",
+                f"Iteration is already published as: {iteration.publish_name}",
+            )
+        blobs = export_blobs(session, [iteration_id])
+        session.delete(iteration)
+        session.flush()
+        blobs |= purge_unseen(session, project_id)
+    context.scores.forget([iteration_id])
+    stop_jobs(context, {iteration_id})
+    blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
+    sweep_blobs(context, blobs)

@@ -1,0 +1,110 @@
+"""How good an iteration is: figures from predictions on images that its model had not seen."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session
+
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.images.listing import page_of, positions_with_blobs
+from emulator.core.images.upload import TaggedImage
+from emulator.core.iterations.evaluation import (
+    KeptEvaluation,
+    checked_thresholds,
+    evaluation_of,
+    is_detector,
+)
+from emulator.core.labels.tags import guid_order
+from emulator.core.revisions.views import View
+from emulator.core.scored_rows import scores
+from emulator.core.scored_rows.scores import TagProbability
+from emulator.store.tables import Iteration
+
+if TYPE_CHECKING:
+    from emulator.vision.evaluation.classification import PerformanceFigures
+
+
+@dataclass(frozen=True)
+class EvaluatedImage:
+    """An image of the evaluation set with what was predicted for it, most probable first."""
+
+    tagged: TaggedImage
+    probabilities: list[TagProbability]
+
+
+def figures(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    threshold: float | None,
+    overlap_threshold: float | None = None,
+) -> tuple[Iteration, "PerformanceFigures"]:
+    """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None).
+
+    overlap_threshold: how much of an object and a box, as intersection over union, must be common for the
+    box to count as right (0 to 1; 0.3 when None); of detectors alone.
+    Tags are in the order in which they are listed everywhere, `guid_order`.
+    """
+    threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
+    evaluation = kept.figures
+    if is_detector(iteration):
+        found = evaluation.performance(threshold, overlap_threshold)
+    else:
+        found = evaluation.performance(threshold)
+    tags = iteration.model_tags or []
+    found.per_tag.sort(key=lambda item: guid_order(tags[item.tag_index]["id"]))
+    return iteration, found
+
+
+def images(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    tag_ids: Sequence[str],
+    *,
+    newest_first: bool = True,
+    take: int,
+    skip: int,
+) -> list[EvaluatedImage]:
+    """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id), iteration.revision)
+        numbers = _held_out(context, session, view, iteration, kept, tag_ids)
+        page = page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
+    return [
+        EvaluatedImage(tagged, predicted(iteration, kept, kept.held_out[tagged.image.blob]))
+        for tagged in page
+    ]
+
+
+def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]) -> int:
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
+    with context.database.read() as session:
+        view = View(finding.project(session, project_id), iteration.revision)
+        return len(_held_out(context, session, view, iteration, kept, tag_ids))
+
+
+def _held_out(
+    context: Context,
+    session: Session,
+    view: View,
+    iteration: Iteration,
+    kept: KeptEvaluation,
+    tag_ids: Sequence[str],
+) -> "array[int]":
+    """The numbers of the images of the evaluation set that are still there."""
+    name = f"held out of {iteration.id}"
+    return positions_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
+
+
+def predicted(iteration: Iteration, kept: KeptEvaluation, index: int) -> list[TagProbability]:
+    """What was predicted for the image with this index in the evaluation."""
+    tags = iteration.model_tags or []
+    if is_detector(iteration):
+        return scores.of_detector(tags, kept.figures.detected(index))
+    return scores.of_classifier(tags, kept.figures.probabilities_NT[index])

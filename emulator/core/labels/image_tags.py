@@ -1,0 +1,192 @@
+"""Tags on images: which may stand together, adding and removing them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlmodel import Session, col, select
+
+from emulator.core import domains
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.limits import (
+    IMAGE_IDS_PER_UNTAGGING,
+    IMAGE_TAGS_PER_BATCH,
+    TAGS_PER_BATCH,
+    TAGS_PER_IMAGE,
+)
+from emulator.core.revisions import revisions as history
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+
+
+@dataclass(frozen=True)
+class TaggingProblem:
+    """Why tags cannot stand on one image: the status of an upload's item."""
+
+    status: str
+
+    @property
+    def is_negative_beside_regular(self) -> bool:
+        return self.status == "ErrorNegativeAndRegularTagOnSameImage"
+
+
+def tagging_problem(project: Project, present: Sequence[Tag], added: Sequence[Tag]) -> TaggingProblem | None:
+    """What keeps `added` from joining `present` on an image, or None.
+
+    A Negative tag stands alone; an image of a multiclass project bears one tag, others up to 100.
+    """
+    if not added:
+        return None
+    tags = [*present, *added]
+    if len(tags) > 1 and any(tag.type == "Negative" for tag in tags):
+        return TaggingProblem("ErrorNegativeAndRegularTagOnSameImage")
+    single = (
+        project.classification_type == "Multiclass"
+        and domains.get(project.domain_id).type == "Classification"
+    )
+    if len(tags) > (1 if single else TAGS_PER_IMAGE):
+        return TaggingProblem("ErrorTagLimitExceed")
+    return None
+
+
+def attach(
+    context: Context, session: Session, project: Project, image: Image, tag: Tag, revision: int
+) -> ImageTag:
+    """Put `tag` on `image` in the workspace and keep the counts."""
+    assert image.number is not None
+    row = ImageTag(image_number=image.number, tag_id=tag.id, created=context.clock.now(), born=revision)
+    if image.tag_count == 0:
+        project.tagged_count += 1
+    image.tag_count += 1
+    tag.image_count += 1
+    session.add_all((row, image, tag))
+    return row
+
+
+def detach(
+    session: Session, project: Project, image: Image, tag: Tag, row: ImageTag, revision: int, frozen: int
+) -> None:
+    """Take `tag` off `image` in the workspace, where `row` put it, and keep the counts."""
+    image.tag_count -= 1
+    tag.image_count -= 1
+    project.tagged_count -= image.tag_count == 0
+    row.removed = revision
+    session.add_all((row, image, tag))
+    if row.born > frozen:
+        session.delete(row)
+
+
+@dataclass
+class TaggedPairs:
+    """Pairs of image id and tag id of one request, by what became of them."""
+
+    created: list[tuple[str, str]] = field(default_factory=list)
+    duplicated: list[tuple[str, str]] = field(default_factory=list)
+    exceeded: list[tuple[str, str]] = field(default_factory=list)
+
+
+def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) -> TaggedPairs:
+    """Put tags on images, given as pairs (image id, tag id); all or nothing as to unknown ids.
+
+    A pair that is there already is `duplicated`; one that would break the limit of tags an image bears is
+    `exceeded`.
+    """
+    if not pairs:
+        raise ServiceError("BadRequestImageTags", "No image tags provided")
+    if len(pairs) > IMAGE_TAGS_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(pairs)} image tags; at most {IMAGE_TAGS_PER_BATCH} are allowed.",
+        )
+    outcome = TaggedPairs()
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        images = workspace_images(session, project_id, [image_id for image_id, _ in pairs])
+        known = finding.workspace_tags(session, project_id)
+        for image_id, tag_id in pairs:
+            if image_id not in images:
+                raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
+            if tag_id not in known:
+                raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+        present = present_tags(session, images.values())
+        revision = project.revision + 1
+        for image_id, tag_id in pairs:
+            image, tag = images[image_id], known[tag_id]
+            assert image.number is not None
+            bears = present.setdefault(image.number, [])
+            if tag_id in bears:
+                outcome.duplicated.append((image_id, tag_id))
+                continue
+            problem = tagging_problem(project, [known[other] for other in bears], [tag])
+            if problem is None:
+                attach(context, session, project, image, tag, revision)
+                bears.append(tag_id)
+                outcome.created.append((image_id, tag_id))
+            elif problem.is_negative_beside_regular:
+                raise ServiceError(
+                    "BadRequestNegativeAndRegularTagOnSameImage",
+                    "A Negative tag must be alone on its image.",
+                )
+            else:
+                outcome.exceeded.append((image_id, tag_id))
+        if outcome.created:
+            touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
+            history.next_revision(context, project, touched)
+            history.forget_suggestions(context, session, touched)
+            session.add(project)
+    return outcome
+
+
+def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids: Sequence[str]) -> None:
+    """Take all of `tag_ids`, with their regions, off all of `image_ids`; what is not there is ignored."""
+    for ids, limit, what in (
+        (image_ids, IMAGE_IDS_PER_UNTAGGING, "images"),
+        (tag_ids, TAGS_PER_BATCH, "tags"),
+    ):
+        if len(ids) > limit:
+            raise ServiceError(
+                "BadRequestExceededBatchSize",
+                f"The request names {len(ids)} {what}; at most {limit} are allowed.",
+            )
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        images = {image.number: image for image in workspace_images(session, project_id, image_ids).values()}
+        rows = session.exec(
+            select(ImageTag).where(
+                col(ImageTag.image_number).in_(images),
+                col(ImageTag.tag_id).in_(tag_ids),
+                col(ImageTag.removed).is_(None),
+            )
+        ).all()
+        if not rows:
+            return
+        revision = history.next_revision(context, project, {row.image_number for row in rows})
+        frozen = history.newest_frozen_revision(session, project_id)
+        known = finding.workspace_tags(session, project_id)
+        for row in rows:
+            detach(session, project, images[row.image_number], known[row.tag_id], row, revision, frozen)
+        regions = (col(Region.image_number).in_(images), col(Region.tag_id).in_(tag_ids))
+        history.remove_regions(session, regions, revision, frozen)
+        session.add(project)
+
+
+def workspace_images(session: Session, project_id: str, image_ids: Sequence[str]) -> dict[str, Image]:
+    """The images of the workspace among `image_ids`, by id."""
+    statement = select(Image).where(
+        Image.project_id == project_id, col(Image.id).in_(set(image_ids)), col(Image.removed).is_(None)
+    )
+    return {image.id: image for image in session.exec(statement)}
+
+
+def present_tags(session: Session, images: Iterable[Image]) -> dict[int, list[str]]:
+    """The ids of the tags that the images bear in the workspace, by the images' numbers."""
+    numbers = [image.number for image in images]
+    rows = session.execute(
+        select(ImageTag.image_number, ImageTag.tag_id).where(
+            col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None)
+        )
+    )
+    present: dict[int, list[str]] = {}
+    for number, tag_id in rows:
+        present.setdefault(number, []).append(tag_id)
+    return present

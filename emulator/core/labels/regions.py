@@ -1,0 +1,274 @@
+"""Regions: tagged boxes on the images of detection projects.
+
+A region's image bears its tag: the first region of a tag puts the tag on the image, the last one that is
+deleted takes it off. A tag may also stand on an image without any region.
+"""
+
+import struct
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from emulator.core import domains
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.labels.image_tags import (
+    attach,
+    detach,
+    present_tags,
+    tagging_problem,
+    workspace_images,
+)
+from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
+from emulator.core.revisions import revisions as history
+from emulator.core.revisions.views import View
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+
+# A box that ends at the image's edge may pass it by what is lost when left and width are rounded to single
+# precision.
+_ROUNDING = 1e-6
+_FOUR_SINGLES = struct.Struct("<4f")
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a client asks for: a tag and its box, lengths as parts of the image's width and height."""
+
+    tag_id: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def rounded(self) -> "Box | None":
+        """The box in single precision, as it is kept; None when no image can have it.
+
+        That is when it is empty, passes the image's edges, or has lengths that are no numbers.
+        """
+        try:
+            packed = _FOUR_SINGLES.pack(self.left, self.top, self.width, self.height)
+        except OverflowError:
+            return None
+        left, top, width, height = _FOUR_SINGLES.unpack(packed)
+        # Of comparisons with what is no number, none is true.
+        inside = left >= 0 and top >= 0 and left + width <= 1 + _ROUNDING and top + height <= 1 + _ROUNDING
+        if not (inside and width > 0 and height > 0):
+            return None
+        return Box(self.tag_id, left + 0.0, top + 0.0, width, height)  # + 0.0: no negative zero
+
+
+@dataclass(frozen=True)
+class RegionOnImage:
+    id: str
+    tag_id: str
+    tag_name: str
+    created: datetime
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def box(self) -> Box:
+        return Box(self.tag_id, self.left, self.top, self.width, self.height)
+
+
+@dataclass
+class CreatedRegions:
+    """Boxes of one request with their images' ids, by what became of them."""
+
+    created: list[tuple[str, RegionOnImage]] = field(default_factory=list)
+    duplicated: list[tuple[str, Box]] = field(default_factory=list)
+    exceeded: list[tuple[str, Box]] = field(default_factory=list)
+
+
+def holds_regions(project: Project) -> bool:
+    """Whether images of the project may have regions: those of detection projects."""
+    return domains.get(project.domain_id).type == "ObjectDetection"
+
+
+def check_project(context: Context, project_id: str) -> None:
+    """Raises ServiceError unless the project's images may have regions."""
+    with context.database.read() as session:
+        _check(finding.project(session, project_id))
+
+
+def _check(project: Project) -> None:
+    if not holds_regions(project):
+        raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+
+
+def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) -> CreatedRegions:
+    """Put boxes on images, given as pairs (image id, box); the images get the boxes' tags.
+
+    All or nothing as to unknown ids, boxes that no image can have, and a box that is there twice. A box that
+    its image has already is `duplicated`; one too many for its image, or whose tag is, is `exceeded`.
+    """
+    if not boxes:
+        raise ServiceError("BadRequestImageRegions", "No image regions provided")
+    if len(boxes) > REGIONS_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The batch has {len(boxes)} regions; at most {REGIONS_PER_BATCH} are allowed.",
+        )
+    rounded = []
+    for image_id, asked in boxes:
+        box = asked.rounded()
+        if box is None:
+            raise ServiceError("BadRequestImageRegions", "Illegal region")
+        rounded.append((image_id, box))
+    if len(set(rounded)) < len(rounded):
+        raise ServiceError("BadRequestImageRegions", "Duplicate image regions")
+    outcome = CreatedRegions()
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        _check(project)
+        images = workspace_images(session, project_id, [image_id for image_id, _ in rounded])
+        known = finding.workspace_tags(session, project_id)
+        _check_ids(rounded, images, known)
+        tags_here = present_tags(session, images.values())
+        numbers = [image.number or 0 for image in images.values()]
+        boxes_here = {
+            number: {region.box for region in found}
+            for number, found in on_images(session, View(project), numbers).items()
+        }
+        revision = project.revision + 1
+        for image_id, box in rounded:
+            image, tag = images[image_id], known[box.tag_id]
+            assert image.number is not None
+            here, bears = (
+                boxes_here.setdefault(image.number, set()),
+                tags_here.setdefault(image.number, []),
+            )
+            is_new_tag = tag.id not in bears
+            if box in here:
+                outcome.duplicated.append((image_id, box))
+                continue
+            if len(here) >= REGIONS_PER_IMAGE or (
+                is_new_tag and tagging_problem(project, [known[other] for other in bears], [tag])
+            ):
+                outcome.exceeded.append((image_id, box))
+                continue
+            if is_new_tag:
+                attach(context, session, project, image, tag, revision)
+                bears.append(tag.id)
+            here.add(box)
+            outcome.created.append((image_id, draw(context, session, image, tag, box, revision)))
+        if outcome.created:
+            touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
+            history.next_revision(context, project, touched)
+            history.forget_suggestions(context, session, touched)
+            session.add(project)
+    return outcome
+
+
+def _check_ids(boxes: Sequence[tuple[str, Box]], images: dict[str, Image], known: dict[str, Tag]) -> None:
+    if not images:
+        raise ServiceError("BadRequestImageRegions", "No image regions provided")
+    for image_id, box in boxes:
+        if image_id not in images:
+            raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
+        if box.tag_id not in known:
+            raise ServiceError("NotFoundTag", f"Tag not found: {box.tag_id}")
+
+
+def distinct(boxes: Sequence[Box]) -> list[Box] | None:
+    """The boxes in single precision; None when no image can have them all: one is illegal, or there twice."""
+    rounded = [box.rounded() for box in boxes]
+    legal = [box for box in rounded if box is not None]
+    return legal if len(set(legal)) == len(boxes) else None
+
+
+def draw(
+    context: Context, session: Session, image: Image, tag: Tag, box: Box, revision: int
+) -> RegionOnImage:
+    """Put a rounded box on an image that bears its tag, in the workspace."""
+    assert image.number is not None
+    row = Region(
+        id=context.ids.new(),
+        image_number=image.number,
+        tag_id=tag.id,
+        left=box.left,
+        top=box.top,
+        width=box.width,
+        height=box.height,
+        created=context.clock.now(),
+        born=revision,
+    )
+    session.add(row)
+    return RegionOnImage(row.id, tag.id, tag.name, row.created, box.left, box.top, box.width, box.height)
+
+
+def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None:
+    """Delete regions; ids that the workspace does not have are ignored.
+
+    An image that loses the last region of a tag loses the tag.
+    """
+    if len(region_ids) > REGIONS_PER_BATCH:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(region_ids)} regions; at most {REGIONS_PER_BATCH} are allowed.",
+        )
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        found = session.execute(
+            select(Region.id, Region.tag_id, Image)
+            .join(Image, col(Image.number) == Region.image_number)
+            .where(
+                Image.project_id == project_id,
+                col(Region.id).in_(set(region_ids)),
+                col(Region.removed).is_(None),
+            )
+        ).all()
+        if not found:
+            return
+        revision = history.next_revision(context, project, {image.number or 0 for _, _, image in found})
+        frozen = history.newest_frozen_revision(session, project_id)
+        gone = [region_id for region_id, _, _ in found]
+        history.remove_regions(session, [col(Region.id).in_(gone)], revision, frozen)
+        images = {image.number or 0: image for _, _, image in found}
+        lost = {(image.number, tag_id) for _, tag_id, image in found} - _pairs(session, images)
+        known = finding.workspace_tags(session, project_id)
+        rows = session.exec(
+            select(ImageTag).where(col(ImageTag.image_number).in_(images), col(ImageTag.removed).is_(None))
+        )
+        for row in rows.all():
+            if (row.image_number, row.tag_id) in lost:
+                image = images[row.image_number]
+                detach(session, project, image, known[row.tag_id], row, revision, frozen)
+        session.add(project)
+
+
+def _pairs(session: Session, numbers: Collection[int]) -> set[tuple[int, str]]:
+    """Image and tag of the workspace's regions on these images."""
+    rows = session.execute(
+        select(Region.image_number, Region.tag_id)
+        .where(col(Region.image_number).in_(numbers), col(Region.removed).is_(None))
+        .distinct()
+    )
+    return {(number, tag_id) for number, tag_id in rows}
+
+
+def on_images(session: Session, view: View, numbers: Iterable[int]) -> dict[int, list[RegionOnImage]]:
+    """The regions of images in a view by the images' numbers, in the order in which they were made."""
+    found: dict[int, list[RegionOnImage]] = {}
+    if not holds_regions(view.project):
+        return found
+    numbers = list(numbers)
+    columns: list[Any] = [Region.image_number, Region.id, Region.tag_id, Tag.name, Region.created]
+    columns += [Region.left, Region.top, Region.width, Region.height]
+    for start in range(0, len(numbers), 500):
+        rows = session.execute(
+            select_columns(*columns)
+            .join(Tag, col(Tag.id) == Region.tag_id)
+            .where(col(Region.image_number).in_(numbers[start : start + 500]), view.holds(Region))
+            .order_by(col(Region.number))
+        )
+        for number, *region in rows:
+            found.setdefault(number, []).append(RegionOnImage(*region))
+    return found

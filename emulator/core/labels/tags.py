@@ -1,0 +1,203 @@
+"""Tags: create, list, change, delete."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from emulator.core import domains, quotas
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.revisions import revisions as history
+from emulator.core.revisions.views import View, open_view
+from emulator.core.validation import checked_description, checked_name
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+
+TYPES = ("Regular", "Negative", "GeneralProduct")
+
+
+@dataclass(frozen=True)
+class CountedTag:
+    """A tag and the number of images that bear it in the view that was asked for."""
+
+    tag: Tag
+    image_count: int
+
+
+def create(
+    context: Context, project_id: str, name: str, description: str | None = None, type: str | None = None
+) -> Tag:
+    """A new tag. Names are unique in the workspace whatever their case; at most one tag is Negative."""
+    name = checked_name(name, "BadRequestTagName", "tag")
+    description = _description(description)
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        quotas.check_tag(context, session, project_id)
+        checked_type = _checked_type(session, project, type or "Regular")
+        _check_unique(session, project_id, name)
+        tag = Tag(
+            id=context.ids.new(),
+            project_id=project_id,
+            name=name,
+            description=description,
+            type=checked_type,
+            born=history.next_revision(context, project, touched=()),
+        )
+        session.add(tag)
+        session.add(project)
+    return tag
+
+
+def list_all(context: Context, project_id: str, iteration_id: str | None = None) -> list[CountedTag]:
+    """The tags of the workspace or of an iteration, in the order of `guid_order` of their ids."""
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        tags = session.exec(select(Tag).where(Tag.project_id == project_id, view.holds(Tag))).all()
+        counts = _counts(session, view)
+        counted = [
+            CountedTag(tag, tag.image_count if view.is_workspace else counts.get(tag.id, 0)) for tag in tags
+        ]
+    return sorted(counted, key=lambda item: guid_order(item.tag.id))
+
+
+def get(context: Context, project_id: str, tag_id: str, iteration_id: str | None = None) -> CountedTag:
+    with context.database.read() as session:
+        view = open_view(session, project_id, iteration_id)
+        tag = session.exec(
+            select(Tag).where(Tag.id == tag_id, Tag.project_id == project_id, view.holds(Tag))
+        ).first()
+        if tag is None:
+            raise ServiceError("NotFoundTag", "Tag not found")
+        count = tag.image_count if view.is_workspace else _counts(session, view).get(tag.id, 0)
+        return CountedTag(tag, count)
+
+
+def update_tag(
+    context: Context,
+    project_id: str,
+    tag_id: str,
+    name: str | None = None,
+    description: str | None = None,
+    type: str | None = None,
+) -> Tag:
+    """Change what is given; None leaves a value as it is, and an empty description clears it."""
+    with context.database.write() as session:
+        tag = finding.workspace_tag(session, project_id, tag_id)
+        if name is not None:
+            name = checked_name(name, "BadRequestTagName", "tag")
+            _check_unique(session, project_id, name, but=tag_id)
+            tag.name = name
+        if description is not None:
+            tag.description = _description(description)
+        if type is not None and type != tag.type:
+            project = finding.project(session, project_id)
+            tag.type = _checked_type(session, project, type)
+            if type == "Negative":
+                _check_no_other_tag(session, tag)
+            history.next_revision(context, project, touched=())
+            session.add(project)
+        session.add(tag)
+    return tag
+
+
+def delete(context: Context, project_id: str, tag_id: str) -> None:
+    """The tag gone from the workspace, its images and their regions; iterations keep what they show."""
+    with context.database.write() as session:
+        tag = finding.workspace_tag(session, project_id, tag_id)
+        project = finding.project(session, project_id)
+        revision = history.next_revision(context, project, touched=None)
+        frozen = history.newest_frozen_revision(session, project_id)
+        bearers = select(ImageTag.image_number).where(
+            ImageTag.tag_id == tag_id, col(ImageTag.removed).is_(None)
+        )
+        session.execute(
+            update(Image).where(col(Image.number).in_(bearers)).values(tag_count=Image.tag_count - 1)
+        )
+        session.execute(
+            update(ImageTag)
+            .where(col(ImageTag.tag_id) == tag_id, col(ImageTag.removed).is_(None))
+            .values(removed=revision)
+        )
+        session.execute(
+            delete_rows(ImageTag).where(col(ImageTag.tag_id) == tag_id, col(ImageTag.born) > frozen)
+        )
+        history.remove_regions(session, [col(Region.tag_id) == tag_id], revision, frozen)
+        tag.removed, tag.image_count = revision, 0
+        session.add(tag)
+        if tag.born > frozen:
+            session.delete(tag)
+        session.flush()
+        history.recount(session, project)
+        session.add(project)
+
+
+def guid_order(tag_id: str) -> bytes:
+    """A sort key: the order in which SQL Server sorts a uniqueidentifier (bytes 10-15, 8-9, then the first
+    three groups from the last to the first, each byte-swapped), as which the service lists tags."""
+    raw = UUID(tag_id).bytes_le
+    return raw[10:16] + raw[8:10] + raw[6:8] + raw[4:6] + raw[0:4]
+
+
+def _description(text: str | None) -> str | None:
+    # An empty description comes back as null, unlike that of a project.
+    return checked_description(text, "BadRequestTagDescription", "tag") if text else None
+
+
+def _check_unique(session: Session, project_id: str, name: str, but: str | None = None) -> None:
+    folded = name.casefold()
+    for tag in finding.workspace_tags(session, project_id).values():
+        if tag.id != but and tag.name.casefold() == folded:
+            raise ServiceError("BadRequestTagNameNotUnique", f"Tag name '{name}' is already in use.")
+
+
+def _checked_type(session: Session, project: Project, type: str) -> str:
+    if type not in TYPES:
+        raise ServiceError(
+            "BadRequestTagType", f"Unknown tag type '{type[:100]}'; known are {', '.join(TYPES)}."
+        )
+    if type == "Regular":
+        return type
+    domain = domains.get(project.domain_id)
+    if type == "GeneralProduct" and domain.name != "Products on Shelves":
+        raise ServiceError(
+            "BadRequestTagType", "GeneralProduct tags exist in the domain Products on Shelves only."
+        )
+    if type == "Negative" and domain.type != "Classification":
+        raise ServiceError("BadRequestTagType", "Negative tags exist in classification projects only.")
+    others = finding.workspace_tags(session, project.id).values()
+    if any(tag.type == type for tag in others):
+        code = (
+            "BadRequestMultipleNegativeTag" if type == "Negative" else "BadRequestMultipleGeneralProductTag"
+        )
+        raise ServiceError(code, f"The project already has a {type} tag.")
+    return type
+
+
+def _check_no_other_tag(session: Session, tag: Tag) -> None:
+    """A tag can become Negative only while no image bears it beside another one."""
+    shared = (
+        select(func.count())
+        .select_from(ImageTag)
+        .join(Image, col(Image.number) == ImageTag.image_number)
+        .where(ImageTag.tag_id == tag.id, col(ImageTag.removed).is_(None), Image.tag_count > 1)
+    )
+    if session.scalar(shared):
+        raise ServiceError(
+            "BadRequestNegativeAndRegularTagOnSameImage",
+            "Some images bear this tag beside others; a Negative tag must be alone on its images.",
+        )
+
+
+def _counts(session: Session, view: View) -> dict[str, int]:
+    if view.is_workspace:
+        return {}
+    rows = session.execute(
+        select(ImageTag.tag_id, func.count())
+        .join(Image, col(Image.number) == ImageTag.image_number)
+        .where(Image.project_id == view.project.id, view.holds(ImageTag), view.holds(Image))
+        .group_by(col(ImageTag.tag_id))
+    )
+    return dict(rows.all())

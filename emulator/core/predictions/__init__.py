@@ -1,0 +1,1 @@
+"""Predictions: published models, quick tests, stored predictions."""

@@ -1,0 +1,220 @@
+"""Scoring images: predictions with a published iteration, quick tests with any trained one."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from emulator.core import domains
+from emulator.core import lookup as finding
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.fetching import client as fetching
+from emulator.core.iterations.manage import COMPLETED
+from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.predictions.refusals import check_size, refusal
+from emulator.core.predictions.stored import checked_application
+from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows import scores
+from emulator.core.scored_rows.scores import TagProbability
+from emulator.store.database import StorageFull
+from emulator.store.tables import Iteration, StoredPrediction
+
+_EXPIRED_AT_A_TIME = 8
+_PUBLISHED_KEPT = 64
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A scored image: see `scores.of_classifier` and `scores.of_detector`."""
+
+    id: str
+    project_id: str
+    iteration_id: str
+    created: datetime
+    probabilities: list[TagProbability]
+
+
+def predict(
+    context: Context,
+    prediction_id: str,
+    project_id: str,
+    published_name: str,
+    data: bytes,
+    *,
+    type: str,
+    store: bool,
+    application: str | None = None,
+    limit: int,
+) -> Predicted:
+    """Score an image of at most `limit` bytes with what is published under a name (matched exactly).
+
+    type: that of the project's domain which the client expects, Classification or ObjectDetection.
+    """
+    if application is not None:
+        application = checked_application(application)
+    iteration = published(context, project_id, published_name, type)
+    return _score(context, prediction_id, iteration, data, store=store, application=application, limit=limit)
+
+
+def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
+    """The iteration published under a name of a project of that domain type.
+
+    Every prediction asks for it, several at a time: the answer is kept until anything at all is written.
+    """
+    key, commits = (project_id, published_name, type), context.database.commits
+    kept = context.published.get(key)
+    if kept is not None and kept[0] == commits:
+        return kept[1]
+    with context.database.read() as session:
+        statement = select(Iteration).where(
+            Iteration.project_id == project_id, Iteration.publish_name == published_name
+        )
+        iteration = session.exec(statement).first()
+        if iteration is None:
+            _check_type(session, project_id, type)
+            raise ServiceError("NotFoundIteration", "Invalid iteration")
+        if domains.get(iteration.domain_id or "").type != type:
+            raise _wrong_type()
+    if len(context.published) >= _PUBLISHED_KEPT:
+        context.published.clear()
+    context.published[key] = commits, iteration
+    return iteration
+
+
+def quick_test(
+    context: Context,
+    prediction_id: str,
+    project_id: str,
+    iteration_id: str | None,
+    data: bytes,
+    *,
+    store: bool,
+    limit: int,
+) -> Predicted:
+    """Score an image with a trained iteration, published or not."""
+    iteration = testable(context, project_id, iteration_id)
+    return _score(context, prediction_id, iteration, data, store=store, application=None, limit=limit)
+
+
+def testable(context: Context, project_id: str, iteration_id: str | None) -> Iteration:
+    with context.database.read() as session:
+        finding.project(session, project_id)
+        if iteration_id is None:
+            raise ServiceError("NotFoundProjectDefaultIteration", "Project has no default iteration")
+        iteration = finding.iteration(session, project_id, iteration_id)
+        if iteration.status != COMPLETED:
+            raise ServiceError(
+                "BadRequestIterationIsNotTrained",
+                f"Iteration is not trained: its status is {iteration.status}.",
+            )
+        return iteration
+
+
+def fetch(context: Context, url: str, limit: int) -> bytes:
+    """The image behind a URL, or ServiceError BadRequestImageUrl."""
+    try:
+        return fetching.fetch(url, replace(context.fetch_policy, max_bytes=limit))
+    except fetching.FetchRejected as rejected:
+        raise ServiceError("BadRequestImageUrl", str(rejected)) from None
+
+
+def _check_type(session: Session, project_id: str, type: str) -> None:
+    project = finding.project(session, project_id)
+    if domains.get(project.domain_id).type != type:
+        raise _wrong_type()
+
+
+def _wrong_type() -> ServiceError:
+    return ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+
+
+def _score(
+    context: Context,
+    prediction_id: str,
+    iteration: Iteration,
+    data: bytes,
+    *,
+    store: bool,
+    application: str | None,
+    limit: int,
+) -> Predicted:
+    from emulator.vision.imaging.decode import ImageRejected
+
+    check_size(data, limit)
+    try:
+        probabilities = probabilities_of(context, iteration, data)
+    except FileNotFoundError:
+        # Unpublished and deleted between the look-up and now.
+        raise ServiceError("NotFoundIteration", "Invalid iteration") from None
+    except ImageRejected as rejected:
+        raise refusal(rejected, prediction_id) from None
+    predicted = Predicted(
+        prediction_id, iteration.project_id, iteration.id, context.clock.now(), probabilities
+    )
+    if store:
+        _store(context, predicted, data, application)
+    return predicted
+
+
+def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
+    """What the model of a trained iteration says of an image.
+
+    Raises ImageRejected (`emulator.vision.imaging.decode`), FileNotFoundError when the iteration is gone, and
+    ServiceError when its model cannot be run: an imported one may need what is no longer installed.
+    """
+    from emulator.vision.classification.session import ModelUnusable
+
+    assert iteration.model_blob is not None
+    assert iteration.model_tags is not None
+    try:
+        if domains.get(iteration.domain_id or "").type == "ObjectDetection":
+            boxes = context.models.detector(iteration.model_blob).score(data)
+            return scores.of_detector(iteration.model_tags, boxes)
+        probabilities = context.models.classifier(iteration.model_blob).score(data)
+        return scores.of_classifier(iteration.model_tags, probabilities)
+    except ModelUnusable as unusable:
+        raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None
+
+
+def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
+    """Keep the image and what was predicted. A full disk costs the record, not the answer."""
+    row = StoredPrediction(
+        id=predicted.id,
+        project_id=predicted.project_id,
+        iteration_id=predicted.iteration_id,
+        created=predicted.created,
+        application=application,
+        blob="",
+        predictions=scores.to_stored(predicted.probabilities),
+    )
+    try:
+        row.blob = context.blobs.put(data)
+        with context.database.write() as session:
+            dropped = _drop_expired(context, session)
+            iteration = session.get(Iteration, predicted.iteration_id)
+            if iteration is None:
+                dropped.add(row.blob)  # its project was deleted meanwhile
+            else:
+                row.domain_id = iteration.domain_id or ""
+                row.uncertainty = scores.uncertainty(predicted.probabilities)
+                if not context.blobs.exists(row.blob):
+                    context.blobs.put(data)
+                prediction_rows.add(context, session, row)
+        sweep_blobs(context, dropped)
+    except StorageFull:
+        _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
+
+
+def _drop_expired(context: Context, session: Session) -> set[str]:
+    """Delete a few stored predictions whose time is over, if there are any; returns their blobs.
+
+    With every prediction stored, more go than come, so that the store does not grow for ever.
+    """
+    limit = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+    expired = select(StoredPrediction.number).where(StoredPrediction.created < limit)
+    which = col(StoredPrediction.number).in_(expired.limit(_EXPIRED_AT_A_TIME))
+    return prediction_rows.remove(context, session, [which])

@@ -1,0 +1,222 @@
+"""Predictions that were kept: looking through them page by page, deleting them, taking their images over."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, func, literal_column
+from sqlmodel import col, select
+
+from emulator.core import lookup as finding
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.caches.score_index import Place, ScoreRange, Wanted
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images.upload import NewImage
+from emulator.core.labels.regions import Box
+from emulator.core.limits import (
+    PREDICTION_IDS_PER_REQUEST,
+    STORED_PREDICTION_DAYS,
+    TAGS_PER_PREDICTION_QUERY,
+)
+from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows.pages import Find, KeptList, check_page, invalid
+from emulator.core.validation import checked_name
+from emulator.store.tables import Moment, StoredPrediction, microseconds
+
+ORDERS = ("Newest", "Oldest", "Suggested")
+SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
+_TABLE_ORDERS = {"Newest": "created", "Oldest": "created", "Suggested": "uncertainty"}
+
+
+@dataclass(frozen=True)
+class TagThresholds:
+    """Some prediction of the tag has a probability from `minimum` to `maximum`."""
+
+    tag_id: str
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class PredictionQuery:
+    """What to look for; predictions must fulfil all of it.
+
+    order_by: in ORDERS. start, end: the first and the last millisecond. maximum: results of a page, 0 for
+    as many as the service likes. session, continuation: from the answer before.
+    """
+
+    order_by: str = "Newest"
+    tags: tuple[TagThresholds, ...] = ()
+    iteration_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    application: str | None = None
+    maximum: int = 0
+    session: str | None = None
+    continuation: str | None = None
+
+
+@dataclass(frozen=True)
+class PredictionPage:
+    """`continuation` is None when nothing is left."""
+
+    results: list[StoredPrediction]
+    session: str
+    continuation: str | None
+
+
+def query(context: Context, project_id: str, wanted: PredictionQuery) -> PredictionPage:
+    """A page of the stored predictions of a project."""
+    _check(wanted)
+    if wanted.application is not None:
+        checked_application(wanted.application)
+    find = _finder(context, project_id, wanted)
+    if find is None:
+        conditions = [*_kept(context, project_id, wanted.order_by), *_times(wanted)]
+    else:
+        # The rows are looked up by their numbers, not by the index of the project, which leads to all.
+        conditions = [literal_column("+stored_prediction.project_id") == project_id]
+    listed = KeptList(
+        name=_name(project_id, wanted),
+        row=StoredPrediction,
+        key=col(StoredPrediction.uncertainty if wanted.order_by == "Suggested" else StoredPrediction.created),
+        number=col(StoredPrediction.number),
+        ascending=wanted.order_by == "Oldest",
+        conditions=conditions,
+        find=find,
+    )
+    with context.database.read() as session:
+        finding.project(session, project_id)
+    # A snapshot of its own: it begins when places have been found in the table of scores, and knows them all.
+    with context.database.read() as session:
+        page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
+        newest = session.scalar(select(func.max(StoredPrediction.number)))
+    return PredictionPage(page, f"0:{newest or 0}", continuation)
+
+
+def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> None:
+    """Forget predictions and their images. Ids that are not there are ignored."""
+    if not prediction_ids:
+        raise ServiceError("BadRequestPredictionIdsMissing", "The request names no predictions.")
+    if len(prediction_ids) > PREDICTION_IDS_PER_REQUEST:
+        raise ServiceError(
+            "BadRequestPredictionIdsExceededCount",
+            f"The request names {len(prediction_ids)} predictions; "
+            f"at most {PREDICTION_IDS_PER_REQUEST} are allowed.",
+        )
+    with context.database.write() as session:
+        finding.project(session, project_id)
+        blobs = prediction_rows.remove(context, session, prediction_rows.with_ids(project_id, prediction_ids))
+    sweep_blobs(context, blobs)
+
+
+def as_new_image(
+    context: Context,
+    project_id: str,
+    prediction_id: str,
+    tag_ids: tuple[str, ...] = (),
+    boxes: tuple[Box, ...] = (),
+) -> NewImage:
+    """The image of a stored prediction, to be added to the project; ``ErrorSource`` when it is not there."""
+    with context.database.read() as session:
+        row = session.exec(
+            select(StoredPrediction).where(*_kept(context, project_id), StoredPrediction.id == prediction_id)
+        ).first()
+    try:
+        if row is not None:
+            data = context.blobs.read(row.blob)
+            return NewImage(prediction_id, data, tag_ids, boxes=boxes, prediction_id=prediction_id)
+    except FileNotFoundError:  # deleted between the look-up and now
+        pass
+    return NewImage(prediction_id, None, tag_ids, "ErrorSource")
+
+
+def checked_application(application: str) -> str:
+    """The name of a program that predicts, under which its predictions are found again."""
+    return checked_name(application, "BadRequestPredictionInvalidApplicationName", "application")
+
+
+def _check(wanted: PredictionQuery) -> None:
+    if wanted.order_by not in ORDERS:
+        raise invalid(f"orderBy is none of {', '.join(ORDERS)}.")
+    if len(wanted.tags) > TAGS_PER_PREDICTION_QUERY:
+        raise ServiceError(
+            "BadRequestPredictionTagsExceededCount",
+            f"The query names {len(wanted.tags)} tags; at most {TAGS_PER_PREDICTION_QUERY} are allowed.",
+        )
+    check_page(wanted.maximum)
+    for tag in wanted.tags:
+        if not 0.0 <= tag.minimum <= tag.maximum <= 1.0:
+            raise invalid("The thresholds of a tag must lie from 0 to 1, the lower one first.")
+    if wanted.start and wanted.end and wanted.start > wanted.end:
+        raise invalid("startTime is after endTime.")
+    if wanted.session and not SESSION.fullmatch(wanted.session):
+        raise invalid("The session is not one that an answer gave.")
+
+
+def _kept(context: Context, project_id: str, order_by: str = ORDERS[0]) -> list[ColumnElement[bool]]:
+    """The conditions that a prediction is the project's and not too old, dropped already or not."""
+    created: Any = col(StoredPrediction.created)
+    if order_by == "Suggested":
+        # SQLite would take the index of times, and sort: nearly all are young enough.
+        created = literal_column("+stored_prediction.created", Moment())
+    return [col(StoredPrediction.project_id) == project_id, created >= _oldest(context)]
+
+
+def _oldest(context: Context) -> datetime:
+    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+
+
+def _times(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
+    created = col(StoredPrediction.created)
+    start, end = _window(wanted)
+    conditions = [] if start is None else [created >= start]
+    return conditions if end is None else [*conditions, created <= end]
+
+
+def _window(wanted: PredictionQuery) -> tuple[datetime | None, datetime | None]:
+    """The first and the last moment. Answers show milliseconds, so that what they show as `endTime` is in."""
+    end = wanted.end and _millisecond(wanted.end) + timedelta(microseconds=999)
+    return wanted.start and _millisecond(wanted.start), end
+
+
+def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find | None:
+    """What finds those that no index of the database leads to: few of many."""
+    labels = {"iteration": wanted.iteration_id, "application": wanted.application}
+    asked = tuple((name, label) for name, label in labels.items() if label is not None)
+    start, end = _window(wanted)
+    if not (wanted.tags or asked or (wanted.order_by == "Suggested" and (start or end))):
+        return None
+    oldest = _oldest(context)
+    rows = Wanted(
+        ranges=tuple(ScoreRange((tag.tag_id,), tag.minimum, tag.maximum) for tag in wanted.tags),
+        labels=asked,
+        start=microseconds(max(start or oldest, oldest)),
+        end=None if end is None else microseconds(end),
+    )
+    order, ascending = _TABLE_ORDERS[wanted.order_by], wanted.order_by == "Oldest"
+
+    def find(size: int, after: Place | None) -> list[Place]:
+        return context.scores.ask(
+            project_id,
+            lambda: prediction_rows.table(context, project_id),
+            lambda table: table.page(order, ascending, rows, size, after),
+        )
+
+    return find
+
+
+def _millisecond(time: datetime) -> datetime:
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _name(project_id: str, wanted: PredictionQuery) -> str:
+    """Names the list that `wanted` is a page of: all but the size and the place of the page."""
+    tags = [[tag.tag_id, tag.minimum, tag.maximum] for tag in wanted.tags]
+    times = [time and _millisecond(time) for time in (wanted.start, wanted.end)]
+    parts = (project_id, wanted.order_by, tags, wanted.iteration_id, *times, wanted.application)
+    return orjson.dumps(("stored predictions", *parts)).decode()

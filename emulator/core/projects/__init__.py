@@ -1,0 +1,1 @@
+"""Projects: creating, changing, deleting, and reset of everything."""

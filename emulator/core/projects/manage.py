@@ -1,0 +1,217 @@
+"""Projects: create, list, change, delete."""
+
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from emulator.core import domains, quotas
+from emulator.core import lookup as finding
+from emulator.core.blob_sweep import export_blobs, sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.jobs.worker_runner import stop_jobs
+from emulator.core.notifications import azure_storage as storage_integration
+from emulator.core.validation import checked_description, checked_name
+from emulator.store.tables import Image, Iteration, Project, StoredPrediction
+
+CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
+EXPORT_PLATFORMS = ("CoreML", "TensorFlow", "DockerFile", "ONNX", "VAIDK", "OpenVino")
+_STORAGE_URIS = ("export_model_container_uri", "notification_queue_uri")
+AUGMENTATION_METHODS = (
+    "rotation",
+    "scaling",
+    "translation",
+    "horizontal flip",
+    "equalize",
+    "solarize",
+    "padtosquare",
+)
+
+
+def create(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+    export_model_container_uri: str | None = None,
+    notification_queue_uri: str | None = None,
+) -> Project:
+    """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel.
+
+    The URIs are those of `storage_integration`, which are tried out.
+    """
+    project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    if export_model_container_uri or notification_queue_uri:
+        with context.database.read() as session:
+            quotas.check_project(context, session)
+        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
+        project.export_model_container_uri = export_model_container_uri
+        project.notification_queue_uri = notification_queue_uri
+    with context.database.write() as session:
+        quotas.check_project(context, session)
+        session.add(project)
+    return project
+
+
+def new_project(
+    context: Context,
+    name: str,
+    description: str = "",
+    domain_id: str | None = None,
+    classification_type: str | None = None,
+    target_export_platforms: list[str] | None = None,
+) -> Project:
+    """The row of a new project, checked, in no store yet."""
+    name = checked_name(name, "BadRequestProjectName", "project")
+    description = checked_description(description, "BadRequestProjectDescription", "project")
+    domain = _known_domain(domain_id or domains.default().id)
+    now = context.clock.now()
+    return Project(
+        id=context.ids.new(),
+        name=name,
+        description=description,
+        domain_id=domain.id,
+        classification_type=_classification_type(classification_type or "Multilabel"),
+        target_export_platforms=_platforms(target_export_platforms or []),
+        augmentation_methods=dict.fromkeys(AUGMENTATION_METHODS, True),
+        created=now,
+        last_modified=now,
+        new_iteration_created=now,
+    )
+
+
+def list_all(context: Context) -> list[Project]:
+    """All projects, newest first."""
+    with context.database.read() as session:
+        return list(session.exec(select(Project).order_by(col(Project.created).desc())))
+
+
+def get(context: Context, project_id: str) -> Project:
+    with context.database.read() as session:
+        return finding.project(session, project_id)
+
+
+def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
+    """Change what `changes` names: name, description, domain_id, classification_type,
+    target_export_platforms, augmentation_methods, export_model_container_uri, notification_queue_uri. What is
+    absent or None stays as it is; an empty URI ends that integration, another one is tried out.
+
+    A change of domain or classification type makes the next training needed.
+    """
+    changes = {key: value for key, value in changes.items() if value is not None}
+    _try_storage(context, project_id, changes)
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        if "name" in changes:
+            project.name = checked_name(changes["name"], "BadRequestProjectName", "project")
+        if "description" in changes:
+            project.description = checked_description(
+                changes["description"], "BadRequestProjectDescription", "project"
+            )
+        if "domain_id" in changes:
+            domain = _known_domain(changes["domain_id"])
+            if domain.type != domains.get(project.domain_id).type:
+                raise ServiceError(
+                    "BadRequestProjectUnsupportedDomainTypeChange",
+                    "The domain of a project can only be changed to one of the same type.",
+                )
+            project.domain_id = domain.id
+        if "classification_type" in changes:
+            project.classification_type = _classification_type(changes["classification_type"])
+        if "target_export_platforms" in changes:
+            project.target_export_platforms = _platforms(changes["target_export_platforms"])
+        if "augmentation_methods" in changes:
+            unknown = set(changes["augmentation_methods"]) - set(AUGMENTATION_METHODS)
+            if unknown:
+                raise ServiceError(
+                    "BadRequestProjectImagePreprocessingSettings",
+                    f"Unknown augmentation method '{min(unknown)[:100]}'.",
+                )
+            project.augmentation_methods = project.augmentation_methods | changes["augmentation_methods"]
+        for name in _STORAGE_URIS:
+            if name in changes:
+                setattr(project, name, changes[name] or None)
+        project.last_modified = context.clock.now()
+        session.add(project)
+    return project
+
+
+def _try_storage(context: Context, project_id: str, changes: dict[str, Any]) -> None:
+    """Try out the URIs of storage that change. Not within a transaction: it may take a while."""
+    if not any(changes.get(name) for name in _STORAGE_URIS):
+        return
+    project = get(context, project_id)
+    container, queue = (
+        changes.get(name) if changes.get(name) != getattr(project, name) else None for name in _STORAGE_URIS
+    )
+    storage_integration.connect(context, project_id, container or None, queue or None)
+
+
+def delete(context: Context, project_id: str) -> None:
+    """Everything of the project gone. Refused while one of its iterations is published."""
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        iterations = session.exec(select(Iteration).where(Iteration.project_id == project_id)).all()
+        for iteration in iterations:
+            if iteration.publish_name is not None:
+                raise ServiceError(
+                    "BadRequestIterationIsPublished",
+                    f"Iteration is already published as: {iteration.publish_name}",
+                )
+        blobs = set(session.exec(select(Image.blob).where(Image.project_id == project_id)))
+        blobs |= set(
+            session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project_id))
+        )
+        blobs |= export_blobs(session, [iteration.id for iteration in iterations])
+        for iteration in iterations:
+            blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
+        session.delete(project)
+    stop_jobs(context, {iteration.id for iteration in iterations})
+    context.project_imports.cancel({project_id})
+    context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
+    sweep_blobs(context, blobs)
+
+
+def _known_domain(domain_id: str) -> domains.Domain:
+    domain = domains.find(domain_id)
+    if domain is None:
+        raise ServiceError("BadRequestProjectUnknownDomain", f"Unknown domain {domain_id}.")
+    return domain
+
+
+def _classification_type(text: str) -> str:
+    if text not in CLASSIFICATION_TYPES:
+        raise ServiceError(
+            "BadRequestProjectUnknownClassification",
+            f"Unknown classification type '{text[:100]}'; it is Multiclass or Multilabel.",
+        )
+    return text
+
+
+def _platforms(platforms: list[str]) -> list[str]:
+    for platform in platforms:
+        if platform not in EXPORT_PLATFORMS:
+            raise ServiceError(
+                "BadRequestProjectUnsupportedExportPlatform",
+                f"Unknown export platform '{platform[:100]}'; known are {', '.join(EXPORT_PLATFORMS)}.",
+            )
+    return platforms
+
+
+def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
+    """The image that stands for each project (or for one): the first of its workspace; id by project id."""
+    # Project by project, since SQLite finds the first of one in an index, but walks all images to group them.
+    first = (
+        select(func.min(Image.number))
+        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    statement = select(Project.id, Image.id).join(Image, col(Image.number) == first)
+    if project_id is not None:
+        statement = statement.where(Project.id == project_id)
+    with context.database.read() as session:
+        return dict(session.execute(statement).all())

@@ -1,0 +1,38 @@
+"""The workspace of a project, now or as an iteration saw it, as conditions for queries."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import Session, col
+
+from emulator.core import lookup as finding
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+
+
+@dataclass(frozen=True)
+class View:
+    """`revision` None: the workspace of now; else the one frozen at that revision."""
+
+    project: Project
+    revision: int | None = None
+
+    @property
+    def is_workspace(self) -> bool:
+        return self.revision is None
+
+    def holds(self, table: type[Image] | type[ImageTag] | type[Tag] | type[Region]) -> ColumnElement[bool]:
+        """The condition that a row of `table` is in this view."""
+        born: Any = col(table.born)
+        removed: Any = col(table.removed)
+        if self.revision is None:
+            return removed.is_(None)  # type: ignore[no-any-return]
+        return and_(born <= self.revision, or_(removed.is_(None), removed > self.revision))
+
+
+def open_view(session: Session, project_id: str, iteration_id: str | None) -> View:
+    """The view of `iteration_id`, or of the workspace (None). ServiceError when either is not there."""
+    project = finding.project(session, project_id)
+    if iteration_id is None:
+        return View(project)
+    return View(project, finding.iteration(session, project_id, iteration_id).revision)

@@ -1,0 +1,1 @@
+"""Rows with scores (stored predictions, suggestions): their index entries, pages and continuation tokens."""

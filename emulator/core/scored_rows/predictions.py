@@ -1,0 +1,99 @@
+"""Rows of stored predictions as they come and go, and the table of their scores that follows them."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, String, type_coerce
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col
+
+from emulator.core.caches.score_index import ScoredRow, ScoreTable
+from emulator.core.context import Context
+from emulator.store.database import when_committed
+from emulator.store.tables import StoredPrediction, microseconds
+
+
+def add(context: Context, session: Session, prediction: StoredPrediction) -> None:
+    """Keep a prediction."""
+    session.add(prediction)
+    session.flush()
+    change = partial(ScoreTable.add, row=_scored(prediction))
+    when_committed(session, partial(context.scores.change, prediction.project_id, change))
+
+
+def remove(context: Context, session: Session, which: Sequence[ColumnElement[bool]]) -> set[str]:
+    """Forget the predictions that fulfil `which`; returns the blobs of their images."""
+    statement = (
+        delete_rows(StoredPrediction)
+        .where(*which)
+        .returning(col(StoredPrediction.project_id), col(StoredPrediction.number), col(StoredPrediction.blob))
+    )
+    gone = session.execute(statement, execution_options={"synchronize_session": False}).all()
+    for project_id, number, _ in gone:
+        change = partial(ScoreTable.remove, number=number)
+        when_committed(session, partial(context.scores.change, project_id, change))
+    return {blob for _, _, blob in gone}
+
+
+def with_ids(project_id: str, prediction_ids: Collection[str]) -> list[ColumnElement[bool]]:
+    """The conditions that a prediction is one of the project's with these ids."""
+    return [
+        col(StoredPrediction.project_id) == project_id,
+        col(StoredPrediction.id).in_(set(prediction_ids)),
+    ]
+
+
+def table(context: Context, project_id: str) -> ScoreTable:
+    """The table of scores of a project's stored predictions, as they are now."""
+    with context.database.read() as session:
+        columns: list[Any] = [
+            StoredPrediction.number,
+            StoredPrediction.created,
+            StoredPrediction.uncertainty,
+            StoredPrediction.iteration_id,
+            StoredPrediction.application,
+            type_coerce(col(StoredPrediction.predictions), String),
+        ]
+        statement = (
+            select_columns(*columns)
+            .where(col(StoredPrediction.project_id) == project_id)
+            .order_by(col(StoredPrediction.number))
+        )
+        found: Iterable[Any] = session.execute(statement)
+        rows = (
+            _row(number, created, uncertainty, iteration, application, orjson.loads(predictions))
+            for number, created, uncertainty, iteration, application, predictions in found
+        )
+        return ScoreTable(("created", "uncertainty"), rows)
+
+
+def _scored(prediction: StoredPrediction) -> ScoredRow:
+    return _row(
+        prediction.number or 0,
+        prediction.created,
+        prediction.uncertainty,
+        prediction.iteration_id,
+        prediction.application,
+        prediction.predictions,
+    )
+
+
+def _row(
+    number: int,
+    created: datetime,
+    uncertainty: float,
+    iteration_id: str,
+    application: str | None,
+    predictions: Sequence[dict[str, Any]],
+) -> ScoredRow:
+    return ScoredRow(
+        number,
+        microseconds(created),
+        uncertainty,
+        [(item["tagId"], item["probability"]) for item in predictions],
+        (("iteration", iteration_id), ("application", application)),
+    )

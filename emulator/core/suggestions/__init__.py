@@ -1,0 +1,1 @@
+"""Suggested tags and regions, and region proposals."""

@@ -1,0 +1,289 @@
+"""What a model proposes for images without tags: making proposals, and looking through those that were kept.
+
+They are kept for as long as the image has no tag and the iteration is there, and for 30 days at most. A new
+proposal of an iteration for an image takes the place of the older one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import String, func, type_coerce
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from emulator.core.caches.score_index import Place, ScoredRow, ScoreRange, ScoreTable, Wanted
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.labels.image_tags import workspace_images
+from emulator.core.limits import (
+    STORED_PREDICTION_DAYS,
+    SUGGESTED_IMAGES_PER_REQUEST,
+    TAGS_PER_SUGGESTION_QUERY,
+)
+from emulator.core.predictions.predict import probabilities_of, testable
+from emulator.core.predictions.stored import SESSION
+from emulator.core.revisions import revisions as history
+from emulator.core.scored_rows.pages import KeptList, check_page, invalid
+from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
+from emulator.core.thread_pools import in_parallel
+from emulator.store.database import StorageFull, when_committed
+from emulator.store.tables import Image, Iteration, Suggestion, microseconds
+
+_Answer = TypeVar("_Answer")
+ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
+
+
+@dataclass(frozen=True)
+class SuggestedImage:
+    """An image and what the model of an iteration says of it. uncertainty: 0, it is sure, to 1.
+
+    domain_id: that of the iteration.
+    """
+
+    image: Image
+    iteration_id: str
+    domain_id: str
+    created: datetime
+    probabilities: list[TagProbability]
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class SuggestionQuery:
+    """Images for which any of the tags (all when empty) has a probability of at least `threshold`.
+
+    order_by: in ORDERS. maximum: results of a page, 0 for as many as the service likes. session,
+    continuation: from the answer before.
+    """
+
+    tag_ids: tuple[str, ...] = ()
+    threshold: float = 0.0
+    order_by: str = ORDERS[0]
+    maximum: int = 0
+    session: str | None = None
+    continuation: str | None = None
+
+
+@dataclass(frozen=True)
+class SuggestionPage:
+    """`continuation` is None when nothing is left."""
+
+    results: list[SuggestedImage]
+    session: str
+    continuation: str | None
+
+
+def suggest(
+    context: Context, project_id: str, iteration_id: str, image_ids: Sequence[str]
+) -> list[SuggestedImage]:
+    """Score images of the workspace, in the order of their ids, each once; all or nothing as to unknown ids.
+
+    Images that bear tags are scored too, but nothing is kept of them.
+    """
+    if len(image_ids) > SUGGESTED_IMAGES_PER_REQUEST:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {SUGGESTED_IMAGES_PER_REQUEST} are allowed.",
+        )
+    image_ids = tuple(dict.fromkeys(image_ids))
+    iteration = testable(context, project_id, iteration_id)
+    with context.database.read() as session:
+        images = workspace_images(session, project_id, image_ids)
+    for image_id in image_ids:
+        if image_id not in images:
+            raise _no_image(image_id)
+    chosen = [images[image_id] for image_id in image_ids]
+    suggested = in_parallel(partial(_scored, context, iteration), chosen)
+    _keep(context, project_id, suggested)
+    return suggested
+
+
+def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedImage:
+    from emulator.vision.imaging.decode import ImageRejected
+
+    try:
+        data = context.blobs.read(image.blob)
+    except FileNotFoundError:  # deleted between the look-up and now
+        raise _no_image(image.id) from None
+    try:
+        probabilities = probabilities_of(context, iteration, data)
+    except FileNotFoundError:  # likewise
+        raise ServiceError("NotFoundIteration", "Invalid iteration") from None
+    except ImageRejected as rejected:
+        raise ServiceError("BadRequestImageFormat", f"Image {image.id} can't be read: {rejected}") from None
+    return SuggestedImage(
+        image,
+        iteration.id,
+        iteration.domain_id or "",
+        context.clock.now(),
+        probabilities,
+        uncertainty(probabilities),
+    )
+
+
+def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
+    """Keep what was said of those images that have no tag, if they and the iteration are still there."""
+    with context.database.write() as session:
+        history.remove_suggestions(context, session, [col(Suggestion.created) < _oldest(context)])
+        here = workspace_images(session, project_id, [item.image.id for item in suggested])
+        for item in suggested:
+            image = here.get(item.image.id)
+            if image is None or image.tag_count or session.get(Iteration, item.iteration_id) is None:
+                continue
+            assert image.number is not None
+            row = Suggestion(
+                image_number=image.number,
+                iteration_id=item.iteration_id,
+                created=item.created,
+                predictions=to_stored(item.probabilities),
+                uncertainty=item.uncertainty,
+            )
+            add(context, session, row)
+
+
+def add(context: Context, session: Session, row: Suggestion) -> None:
+    """Keep a proposal; one that the iteration made for the image before goes."""
+    history.remove_suggestions(
+        context,
+        session,
+        [
+            col(Suggestion.image_number) == row.image_number,
+            col(Suggestion.iteration_id) == row.iteration_id,
+        ],
+    )
+    session.add(row)
+    session.flush()
+    scored = _scores_of(row.image_number, row.created, row.uncertainty, row.predictions)
+    change = partial(ScoreTable.add, row=scored)
+    when_committed(session, partial(context.scores.change, row.iteration_id, change))
+
+
+def query(context: Context, project_id: str, iteration_id: str, wanted: SuggestionQuery) -> SuggestionPage:
+    """A page of what an iteration proposed for images that still have no tag."""
+    _check(wanted)
+    iteration = testable(context, project_id, iteration_id)
+    _drop_old(context)
+    ascending = wanted.order_by == ORDERS[0]
+    rows = Wanted((ScoreRange(wanted.tag_ids, wanted.threshold),))
+
+    def find(size: int, after: Place | None) -> list[Place]:
+        return _ask(
+            context, iteration_id, lambda table: table.page("uncertainty", ascending, rows, size, after)
+        )
+
+    listed = KeptList(
+        name=_name(iteration_id, wanted),
+        row=Suggestion,
+        # Beside each other in an index, and the same when an image is proposed for again.
+        key=col(Suggestion.uncertainty),
+        number=col(Suggestion.image_number),
+        ascending=ascending,
+        conditions=[col(Suggestion.iteration_id) == iteration_id],
+        find=find if wanted.tag_ids or wanted.threshold else None,
+    )
+    with context.database.read() as session:
+        page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
+        newest = session.scalar(select(func.max(Suggestion.number)))
+        numbers = [row.image_number for row in page]
+        images = {
+            image.number: image for image in session.exec(select(Image).where(col(Image.number).in_(numbers)))
+        }
+    results = [
+        SuggestedImage(
+            images[row.image_number],
+            iteration_id,
+            iteration.domain_id or "",
+            row.created,
+            from_stored(row.predictions),
+            row.uncertainty,
+        )
+        for row in page
+    ]
+    return SuggestionPage(results, f"0:{newest or 0}", continuation)
+
+
+def counts(
+    context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str], threshold: float
+) -> dict[str, int]:
+    """For each of the tags, all of the iteration's when empty, the number of images for which an iteration
+    proposed it with a probability of at least `threshold`; 0 for tags that it does not know.
+    """
+    _check(SuggestionQuery(tuple(tag_ids), threshold))
+    iteration = testable(context, project_id, iteration_id)
+    _drop_old(context)
+    wanted = tuple(tag_ids) or tuple(tag["id"] for tag in iteration.model_tags or ())
+    return _ask(context, iteration_id, lambda table: table.counts(wanted, threshold))
+
+
+def _ask(context: Context, iteration_id: str, question: Callable[[ScoreTable], _Answer]) -> _Answer:
+    return context.scores.ask(iteration_id, lambda: _table(context, iteration_id), question)
+
+
+def _table(context: Context, iteration_id: str) -> ScoreTable:
+    """The table of scores of what an iteration proposed, as it is now."""
+    with context.database.read() as session:
+        columns: list[Any] = [
+            Suggestion.image_number,
+            Suggestion.created,
+            Suggestion.uncertainty,
+            type_coerce(col(Suggestion.predictions), String),
+        ]
+        statement = select_columns(*columns).where(col(Suggestion.iteration_id) == iteration_id)
+        found: Iterable[Any] = session.execute(statement)
+        rows = (
+            _scores_of(number, created, uncertainty, orjson.loads(predictions))
+            for number, created, uncertainty, predictions in found
+        )
+        return ScoreTable(("uncertainty",), rows)
+
+
+def _scores_of(
+    number: int, created: datetime, uncertainty: float, predictions: Sequence[dict[str, Any]]
+) -> ScoredRow:
+    scores = [(item["tagId"], item["probability"]) for item in predictions]
+    return ScoredRow(number, microseconds(created), uncertainty, scores)
+
+
+def _drop_old(context: Context) -> None:
+    """Let go of proposals whose time is over, if there are any."""
+    old = col(Suggestion.created) < _oldest(context)
+    with context.database.read() as session:
+        if session.scalar(select(Suggestion.number).where(old).limit(1)) is None:
+            return
+    # With a full disk they can be looked at a little longer.
+    with suppress(StorageFull), context.database.write() as session:
+        history.remove_suggestions(context, session, [old])
+
+
+def _oldest(context: Context) -> datetime:
+    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+
+
+def _check(wanted: SuggestionQuery) -> None:
+    if len(wanted.tag_ids) > TAGS_PER_SUGGESTION_QUERY:
+        raise ServiceError(
+            "BadRequestPredictionTagsExceededCount",
+            f"The query names {len(wanted.tag_ids)} tags; at most {TAGS_PER_SUGGESTION_QUERY} are allowed.",
+        )
+    check_page(wanted.maximum)
+    if not 0.0 <= wanted.threshold <= 1.0:
+        raise invalid("The threshold must lie from 0 to 1.")
+    if wanted.order_by not in ORDERS:
+        raise invalid(f"sortBy is none of {', '.join(ORDERS)}.")
+    if wanted.session and not SESSION.fullmatch(wanted.session):
+        raise invalid("The session is not one that an answer gave.")
+
+
+def _name(iteration_id: str, wanted: SuggestionQuery) -> str:
+    """Names the list that `wanted` is a page of: all but the size and the place of the page."""
+    parts = (iteration_id, wanted.order_by, sorted(set(wanted.tag_ids)), wanted.threshold)
+    return orjson.dumps(("suggestions", *parts)).decode()
+
+
+def _no_image(image_id: str) -> ServiceError:
+    return ServiceError("NotFoundImage", f"Image not found: {image_id}")

@@ -1,0 +1,1 @@
+"""Training of iterations: requests, data sets, and the jobs that train."""

@@ -1,0 +1,103 @@
+"""What a training learns from: the images, tags and regions of the iteration's revision."""
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from emulator.core.context import Context
+from emulator.core.revisions.views import open_view
+from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
+
+if TYPE_CHECKING:
+    from emulator.vision.classification.train import ClassificationDataset
+    from emulator.vision.detection.train import Box, DetectionDataset
+
+
+def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
+    """The tags that the iteration is trained on, in the order of the model's outputs.
+
+    That is the order of their names, not of their ids: the model may depend on the order, and must not
+    depend on ids, which are random.
+    """
+    view = open_view(session, iteration.project_id, iteration.id)
+    tags = session.exec(select(Tag).where(Tag.project_id == iteration.project_id, view.holds(Tag)))
+    selected = iteration.selected_tags
+    return sorted((tag for tag in tags if not selected or tag.id in selected), key=lambda tag: tag.name)
+
+
+def classification_dataset(
+    context: Context, session: Session, iteration: Iteration
+) -> "ClassificationDataset":
+    """Images that bear any of `trained_tags`, with those tags."""
+    from emulator.vision.classification.train import ClassificationDataset, LabelledImage
+
+    tags = trained_tags(session, iteration)
+    index = {tag.id: position for position, tag in enumerate(tags)}
+    view = open_view(session, iteration.project_id, iteration.id)
+    rows = session.execute(
+        select(Image.blob, ImageTag.tag_id)
+        .join(ImageTag, col(ImageTag.image_number) == Image.number)
+        .where(Image.project_id == iteration.project_id, view.holds(Image), view.holds(ImageTag))
+        .order_by(col(Image.number))
+    )
+    labels: dict[str, list[int]] = {}
+    for blob, tag_id in rows:
+        if tag_id in index:
+            labels.setdefault(blob, []).append(index[tag_id])
+    negative = [position for position, tag in enumerate(tags) if tag.type == "Negative"]
+    return ClassificationDataset(
+        images=tuple(
+            LabelledImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image)))
+            for blob, of_image in labels.items()
+        ),
+        tags=tuple(tag.name for tag in tags),
+        multilabel=iteration.classification_type == "Multilabel",
+        negative=negative[0] if negative else None,
+    )
+
+
+def detection_dataset(context: Context, session: Session, iteration: Iteration) -> "DetectionDataset":
+    """Images that have regions, with the regions of `trained_tags`.
+
+    An image whose regions are all of other tags was looked at by whoever marked those: it is an example of
+    background. One without any region, tagged or not, was not, and is left out.
+    """
+    from emulator.vision.detection.train import BoxedImage, DetectionDataset
+
+    tags = trained_tags(session, iteration)
+    index = {tag.id: position for position, tag in enumerate(tags)}
+    view = open_view(session, iteration.project_id, iteration.id)
+    rows = session.execute(
+        select_columns(
+            col(Image.blob),
+            col(Region.tag_id),
+            col(Region.left),
+            col(Region.top),
+            col(Region.width),
+            col(Region.height),
+        )
+        .join(Region, col(Region.image_number) == col(Image.number))
+        .where(col(Image.project_id) == iteration.project_id, view.holds(Image), view.holds(Region))
+        .order_by(col(Image.number))
+    )
+    boxes: dict[str, list[Box]] = {}
+    for blob, tag_id, *box in rows:
+        of_image = boxes.setdefault(blob, [])
+        if tag_id in index:
+            of_image.append(_inside(index[tag_id], *box))
+    return DetectionDataset(
+        images=tuple(
+            BoxedImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image, key=astuple)))
+            for blob, of_image in boxes.items()
+        ),
+        tags=tuple(tag.name for tag in tags),
+    )
+
+
+def _inside(tag_index: int, left: float, top: float, width: float, height: float) -> "Box":
+    """A box without what rounding lets it pass the image's edges."""
+    from emulator.vision.detection.train import Box
+
+    return Box(tag_index, left, top, min(width, 1 - left), min(height, 1 - top))

@@ -1,0 +1,194 @@
+"""Asking for a training: what must hold, and the iteration that comes of it.
+
+The work itself is `training_runs`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from emulator.core import domains, quotas
+from emulator.core import lookup as finding
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.iterations.manage import COMPLETED, FAILED, TRAINING, free_name, is_imported
+from emulator.core.labels.regions import holds_regions
+from emulator.core.limits import (
+    ADVANCED_HOURS_MINIMUM,
+    BOXED_IMAGES_PER_TAG_MINIMUM,
+    IMAGES_PER_TAG_MINIMUM,
+    TAGS_MINIMUM,
+)
+from emulator.store.tables import Iteration, Job, Project, Region, Tag
+
+TRAINING_TYPES = ("Regular", "Advanced")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a client asks for. selected_tags: () means all; custom_base_model: (project id, iteration id)."""
+
+    training_type: str = "Regular"
+    reserved_budget_in_hours: int = 0
+    force_train: bool = False
+    notification_email_address: str | None = None
+    selected_tags: tuple[str, ...] = ()
+    custom_base_model: tuple[str, str] | None = None
+
+
+def train(context: Context, project_id: str, request: TrainingRequest) -> Iteration:
+    """Begin a training of the workspace as it is now. Returns the iteration, status ``Training``.
+
+    The iteration and its job are durable before this returns: whatever happens then, the training ends as
+    ``Completed`` or ``Failed``.
+    """
+    if request.notification_email_address and not _EMAIL.fullmatch(request.notification_email_address):
+        raise ServiceError("BadRequestInvalidEmailAddress", "The notification email address is not valid.")
+    with context.database.write() as session:
+        project = finding.project(session, project_id)
+        _check_supported(project, request)
+        tags = _chosen_tags(session, project_id, request.selected_tags)
+        if holds_regions(project):
+            _check_enough_regions(session, tags)
+        else:
+            _check_enough_images(project, tags)
+        if request.custom_base_model:
+            _check_base_model(session, project, *request.custom_base_model)
+        _check_needed(session, project, request)
+        quotas.check_iteration(context, session, project_id)
+        now = context.clock.now()
+        iteration = Iteration(
+            id=context.ids.new(),
+            project_id=project_id,
+            number=project.next_iteration,
+            name=free_name(session, project),
+            status=TRAINING,
+            created=project.new_iteration_created,
+            last_modified=now,
+            revision=project.revision,
+            training_type=request.training_type,
+            reserved_budget_in_hours=request.reserved_budget_in_hours,
+            selected_tags=sorted(request.selected_tags) or None,
+            custom_base_model_info=_base_model_info(request),
+        )
+        # The workspace that was trained becomes the iteration; the next one begins now.
+        project.next_iteration += 1
+        project.new_iteration_created = now
+        session.add_all((project, iteration))
+        session.flush()
+        advanced = request.training_type == "Advanced"
+        runs = context.advanced_training_runs if advanced else context.training_runs
+        session.add(Job(id=context.ids.new(), kind=runs.kind, iteration_id=iteration.id, created=now))
+    runs.notify()
+    return iteration
+
+
+def _check_supported(project: Project, request: TrainingRequest) -> None:
+    if request.training_type not in TRAINING_TYPES:
+        raise ServiceError(
+            "BadRequest", f"Unknown training type '{request.training_type[:100]}'; it is Regular or Advanced."
+        )
+    if request.training_type != "Advanced":
+        return
+    if request.reserved_budget_in_hours < ADVANCED_HOURS_MINIMUM:
+        raise ServiceError(
+            "BadRequestReservedBudgetInHoursNotEnoughForAdvancedTraining",
+            f"Advanced training needs reservedBudgetInHours of at least {ADVANCED_HOURS_MINIMUM}.",
+        )
+    domain = domains.get(project.domain_id)
+    if domain.retired:
+        raise ServiceError(
+            "BadRequestDomainNotSupportedForAdvancedTraining",
+            f"The domain {domain.name} is retired and has no advanced training; choose another one.",
+        )
+
+
+def _base_model_info(request: TrainingRequest) -> dict[str, str] | None:
+    if request.custom_base_model is None:
+        return None
+    return dict(zip(("projectId", "iterationId"), request.custom_base_model, strict=True))
+
+
+def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> list[Tag]:
+    known = finding.workspace_tags(session, project_id)
+    for tag_id in selected:
+        if tag_id not in known:
+            raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+    return [tag for tag_id, tag in known.items() if not selected or tag_id in selected]
+
+
+def _check_enough_images(project: Project, tags: list[Tag]) -> None:
+    kind = "MultiClass" if project.classification_type == "Multiclass" else "MultiLabel"
+    code = f"BadRequest{kind}ClassificationTrainingValidationFailed"
+    if len(tags) < TAGS_MINIMUM or all(tag.type == "Negative" for tag in tags):
+        raise ServiceError(code, f"Not enough tags for training: at least {TAGS_MINIMUM} are needed.")
+    for tag in tags:
+        if tag.image_count < IMAGES_PER_TAG_MINIMUM:
+            raise ServiceError(
+                code,
+                "Not enough images per tag for training: "
+                f"at least {IMAGES_PER_TAG_MINIMUM} images for every tag are needed, "
+                f"'{tag.name}' has {tag.image_count}.",
+            )
+
+
+def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
+    """Each tag needs images with regions of it; one that merely bears the tag teaches nothing."""
+    if any(tag.type == "Negative" for tag in tags):
+        raise ServiceError(
+            "BadRequestDetectionTrainingNotAllowNegativeTag",
+            "Object detection projects are not trained with a Negative tag.",
+        )
+    chosen = (col(Region.tag_id).in_([tag.id for tag in tags]), col(Region.removed).is_(None))
+    images = func.count(func.distinct(Region.image_number))
+    code = "BadRequestDetectionTrainingValidationFailed"
+    if (session.scalar(select(images).where(*chosen)) or 0) < BOXED_IMAGES_PER_TAG_MINIMUM:
+        raise ServiceError(code, "Not enough images for training")
+    counted = session.execute(select(Region.tag_id, images).where(*chosen).group_by(col(Region.tag_id)))
+    by_tag = dict(counted.all())
+    if any(by_tag.get(tag.id, 0) < BOXED_IMAGES_PER_TAG_MINIMUM for tag in tags):
+        raise ServiceError(code, "Not enough images per tag for training")
+
+
+def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
+    base = finding.iteration(session, project_id, iteration_id)
+    if base.status != COMPLETED:
+        raise ServiceError(
+            "BadRequestCustomBaseModelIterationStatusNotCompleted",
+            f"The iteration of the custom base model is not Completed but {base.status}.",
+        )
+    if base.domain_id != project.domain_id:
+        raise ServiceError(
+            "BadRequestCustomBaseModelDomainNotCompatible",
+            "The custom base model was trained in another domain than the project's.",
+        )
+
+
+def _check_needed(session: Session, project: Project, request: TrainingRequest) -> None:
+    of_project = select(Iteration).where(Iteration.project_id == project.id)
+    if session.exec(of_project.where(Iteration.status == TRAINING)).first():
+        raise ServiceError("BadRequestTrainingAlreadyInProgress", "Training is already in progress.")
+    if request.force_train:
+        return
+    trained = session.exec(of_project.order_by(col(Iteration.number).desc()))
+    last = next((iteration for iteration in trained if not is_imported(iteration)), None)
+    if (
+        last is not None
+        and last.status != FAILED
+        and last.revision == project.revision
+        and last.domain_id == project.domain_id
+        and last.classification_type == project.classification_type
+        and last.selected_tags == (sorted(request.selected_tags) or None)
+        and last.training_type == request.training_type
+        # A larger budget may give a better model; regular training has none.
+        and (
+            request.training_type != "Advanced"
+            or last.reserved_budget_in_hours >= request.reserved_budget_in_hours
+        )
+        and last.custom_base_model_info == _base_model_info(request)
+    ):
+        raise ServiceError("BadRequestTrainingNotNeeded", "Nothing changed since last training")

@@ -1,0 +1,1 @@
+"""The server process: data folder, socket, uvicorn, signals."""

@@ -1,0 +1,216 @@
+"""A socket, uvicorn, signals: what every server of this program needs to start, serve and stop."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from emulator.settings import StartRefused
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# From the first signal on: requests that are being answered get the grace, and whatever still runs at the
+# deadline is left behind. Nothing that was answered can be lost by that: the store survives a SIGKILL too.
+GRACE_SECONDS = 0.3
+STOP_DEADLINE_SECONDS = 0.8
+# Clients keep connections for minutes, as the service lets them. Closing one sooner than they expect makes
+# their next POST fail, and they do not repeat a POST.
+KEEP_ALIVE_SECONDS = 240
+# SIGBREAK (Ctrl-Break) is Windows' own.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+
+
+def leave(status: int) -> NoReturn:
+    """End the process now, without waiting for threads that work on a request nobody waits for."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def write_lines_at_once() -> None:
+    """Let whoever reads the output through a pipe see each line when it is written."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens; port 0 takes any free one. Raises `StartRefused`."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartRefused(f"--host: cannot find the address of {host}: {error.strerror}") from None
+    # "::" takes IPv4 along, so that one option serves both.
+    both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
+    try:
+        listener = socket.create_server(address[:2], family=family, backlog=2048, dualstack_ipv6=both)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise StartRefused(
+            f"cannot listen on {host} port {port}: {reason}; give another --port"
+            " (0 takes any free one) or --host"
+        ) from None
+    # asyncio switches off Nagle's algorithm on connections that say they are TCP, which a listener passes on
+    # if it says so itself; otherwise clients on keep-alive wait 40 ms for the second packet of every answer.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()) as stated:
+        yield stated
+
+
+def is_loopback(host: str) -> bool:
+    """True when only programs on this machine can reach the host."""
+    import ipaddress
+
+    try:
+        addresses = [information[4][0] for information in socket.getaddrinfo(host, None)]
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
+
+
+def serve_until_stopped(
+    application: ASGIApp,
+    listener: socket.socket,
+    *,
+    when_ready: Callable[[], None],
+    leave_at_once: Callable[[int], NoReturn] = os._exit,
+) -> int:
+    """Serve an application until a signal; returns the exit status of the process.
+
+    Whoever turned the garbage collector off for the start finds it on again.
+
+    Args:
+        when_ready: called when requests are answered.
+        leave_at_once: ends the process with a status, when it does not end by itself in time.
+
+    Raises:
+        StartRefused: the application raised it at its start.
+    """
+    import uvicorn
+    from uvicorn.protocols.http import httptools_impl
+
+    from emulator.server.http_protocol import Protocol
+
+    class Server(uvicorn.Server):
+        """uvicorn's server, but it says when it is ready and ends in time, in order and with status 0."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            when_ready()
+            # What the start made stays for good: frozen, it is not looked through again and again.
+            gc.freeze()
+            gc.enable()
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn's own raises the signal again when it has served, which would end the process before the
+            # data folder is given back.
+            if threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            former = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
+            try:
+                yield
+            finally:
+                for number, handler in former.items():
+                    signal.signal(number, handler)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.should_exit and sig == signal.SIGINT:
+                leave_at_once(130)
+            if not self.should_exit:
+                deadline = threading.Timer(STOP_DEADLINE_SECONDS, leave_at_once, (0,))
+                deadline.daemon = True
+                deadline.start()
+            self.should_exit = True
+
+    give_the_gateway_reason(httptools_impl.STATUS_LINE)
+    # A request that is cut off by the stop is no fault to report.
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_telling)
+    guarded = GuardedLifespan(application)
+    config = uvicorn.Config(
+        guarded,
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    config.timeout_graceful_shutdown = GRACE_SECONDS  # type: ignore[assignment] # any number of seconds will do
+    server = Server(config)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        # uvicorn's way to say that the application did not start.
+        if guarded.refused is not None:
+            raise guarded.refused from None
+        return 1
+    return 0
+
+
+class GuardedLifespan:
+    """The application; a `StartRefused` from its start is kept, to be told in one line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.refused: StartRefused | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        failures: list[Message] = []
+
+        async def send_unless_failed(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failures.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, send_unless_failed)
+        except StartRefused as refused:
+            self.refused = refused
+            failures = [{"type": "lifespan.startup.failed", "message": ""}]
+        finally:
+            for message in failures:
+                await send(message)
+
+
+def give_the_gateway_reason(status_lines: dict[int, bytes]) -> None:
+    """Let a 401 have the reason phrase of the service's gateway.
+
+    Clients match on it: the Python SDK's message is "Operation returned an invalid status code 'Access
+    Denied'". ASGI has no place for a reason phrase, so the entry in uvicorn's table of status lines is
+    replaced.
+    """
+    status_lines[401] = b"HTTP/1.1 401 Access Denied\r\n"
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Leaves out what uvicorn says about requests cut off by the stop, and about a start already reported."""
+    import asyncio
+
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False
+    message = str(record.msg)
+    return "timeout graceful shutdown exceeded" not in message and "startup failed. Exiting" not in message

@@ -1,0 +1,1 @@
+"""Networks that the user brings: reading weight files, conversion, the registry."""

@@ -1,0 +1,125 @@
+"""A trained model as the start of another training: the network from picture to features inside of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.networks.graph import INPUT, Network, Operation
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, described, read_model
+from emulator.vision.training.errors import TrainingFailed
+
+if TYPE_CHECKING:
+    from emulator.vision.networks.graph import FloatArray
+
+_FIRST_MEMBER = "0."
+
+
+def starting_backbone(model_path: Path) -> Network | None:
+    """The network that a classifier looks at pictures with; of several the first, which is the trained one.
+
+    None for models of before models described themselves: their networks were the pretrained ones.
+
+    Raises:
+        TrainingFailed: the file is not there, or no classifier of this program.
+    """
+    metadata, weights = _read(model_path)
+    if DESCRIPTION_KEY not in metadata:
+        return None
+    try:
+        return _backbone(described(metadata[DESCRIPTION_KEY], weights))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+def starting_detector(model_path: Path) -> dict[str, FloatArray]:
+    """Weights of the layers of a detector that do not belong to its tags, by name.
+
+    Raises:
+        TrainingFailed: the file is not there, or no detector of this program.
+    """
+    from emulator.vision.networks.nanodet import layer_names
+
+    weights = _read(model_path)[1]
+    names = [f"{layer}.{part}" for layer in layer_names() for part in ("weight", "bias")]
+    try:
+        return {name: weights[name] for name in names if ".classes." not in name}
+    except KeyError as error:
+        raise TrainingFailed(
+            "The custom base model is not a detector; choose another iteration to start from."
+        ) from error
+
+
+def _read(model_path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
+    """Metadata and weights of a model file."""
+    try:
+        return read_model(model_path.read_bytes())
+    except OSError as error:
+        raise TrainingFailed(
+            "The iteration of the custom base model is not there any more; choose another one to start from."
+        ) from error
+    except Exception as error:
+        # Whatever bytes may be in the place of the model: protobuf's own errors, and others.
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> TrainingFailed:
+    return TrainingFailed(
+        f"The custom base model cannot be read ({error!r}); choose another iteration to start from."
+    )
+
+
+def _backbone(classifier: Network) -> Network | None:
+    """Up to the first vector of features of the first member."""
+    operations: list[Operation] = []
+    resolution = classifier.resolution
+    joined = any(
+        operation.kind == "add" and operation.output == "scores" for operation in classifier.operations
+    )
+    prefix = _FIRST_MEMBER if joined else ""
+    weights = {}
+    for operation in classifier.operations:
+        if not operation.output.startswith(prefix):
+            continue
+        read = [name for name in (operation.weight, operation.bias) if name] + [*operation.inputs]
+        operation = replace(
+            operation,
+            inputs=tuple(name.removeprefix(prefix) for name in operation.inputs),
+            output=operation.output.removeprefix(prefix),
+            further_outputs=tuple(name.removeprefix(prefix) for name in operation.further_outputs),
+        )
+        if operation.kind == "l2_normalise":
+            if operation.output != "normalised_features":
+                return None
+            break
+        for name in read:
+            if name in classifier.weights:
+                weights[name.removeprefix(prefix)] = classifier.weights[name]
+        operations.append(
+            replace(
+                operation,
+                weight=operation.weight and operation.weight.removeprefix(prefix),
+                bias=operation.bias and operation.bias.removeprefix(prefix),
+            )
+        )
+    resolution, operations = _without_scaling(operations, resolution)
+    width = len(classifier.weights[f"{prefix}head.weight"])
+    return Network(resolution, tuple(operations), weights, {operations[-1].output: (width,)})
+
+
+def _without_scaling(operations: list[Operation], resolution: int) -> tuple[int, list[Operation]]:
+    """Undo `ensembles.at_resolution`."""
+    first, second, *others = operations
+    if second.kind != "resize" or first.inputs != (INPUT,):
+        return resolution, operations
+    return round(resolution * second.factor), [
+        first,
+        *(
+            replace(
+                operation,
+                inputs=tuple(first.output if name == second.output else name for name in operation.inputs),
+            )
+            for operation in others
+        ),
+    ]

@@ -1,0 +1,270 @@
+"""Networks that the user has brought, kept in a folder: what is there, each as a network, and its removal.
+
+For each one a folder of its name with two files: ``network.onnx``, from a picture to its features, in the
+form that trained models have, and ``backbone.json``, which says what it is. Adding is in `backbone_adding`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from emulator.vision.backbones.weights_files import brief
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, described, read_model
+from emulator.vision.training.errors import write_atomically
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from emulator.vision.networks.graph import Network
+
+# Of the folder, in an emulator's data folder.
+FOLDER_NAME = "backbones"
+NETWORK_FILE, MANIFEST_FILE = "network.onnx", "backbone.json"
+_FORMAT = 1
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]|[a-z0-9]")
+# Names of devices, which no folder can have on Windows, whatever follows a dot.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+# What begins so is being written, or is what a killed process left behind.
+_UNFINISHED = "."
+_LOCK_FILE = ".lock"
+_LOCK_SECONDS = 60
+
+
+class BackboneDamaged(Exception):
+    """What is kept of a network cannot be used; the message says what is wrong with it."""
+
+
+class NameTaken(Exception):
+    """There is a network of this name."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What is known of a network that was brought; the fields of its manifest.
+
+    Attributes:
+        name: what the user calls it.
+        architecture: torchvision's name.
+        source: name of the file of weights.
+        source_sha256, source_bytes: of that file.
+        sha256: of the network file that was made of it.
+        resolution: side in pixels of the squares that pictures are stretched to.
+        mean, deviation: of red, green and blue, 0..1: (value / 255 - mean) / deviation is looked at.
+        features: how many numbers it says about a picture.
+        parameters: how many numbers were learned.
+        licence: what the user says about it; may be empty.
+        added: when, in ISO 8601 with its zone.
+        made_with: versions of torch and torchvision.
+    """
+
+    name: str
+    architecture: str
+    source: str
+    source_sha256: str
+    source_bytes: int
+    sha256: str
+    resolution: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    features: int
+    parameters: int
+    licence: str
+    added: str
+    made_with: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """From the text of a manifest.
+
+        Raises:
+            ValueError: it is none.
+        """
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+            raise ValueError("it is of another version")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        if values.keys() != {field.name for field in fields(cls)}:
+            raise ValueError("it has other parts than it should have")
+        for field in fields(cls):
+            value = values[field.name]
+            good = (
+                all(isinstance(part, float) for part in value)
+                if isinstance(value, tuple)
+                else type(value).__name__ == field.type
+            )
+            if not good or isinstance(value, tuple) != str(field.type).startswith("tuple"):
+                raise ValueError(f"its {field.name} is not what it should be")
+        return cls(**values)
+
+    def text(self) -> str:
+        """The manifest."""
+        return json.dumps({"format": _FORMAT, **vars(self)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def is_name(text: str) -> bool:
+    """Whether a network can have this name: it is that of a folder, on every system."""
+    return bool(_NAME.fullmatch(text)) and not _DEVICES.fullmatch(text)
+
+
+def names(folder: Path) -> list[str]:
+    """Names of the networks in a folder, damaged ones among them; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(each.name for each in folder.iterdir() if each.is_dir() and is_name(each.name))
+
+
+def read(folder: Path, name: str) -> Backbone:
+    """What is known of a network.
+
+    Raises:
+        BackboneDamaged: it cannot be read, or is of another version of the program.
+    """
+    try:
+        backbone = Backbone.of((folder / name / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BackboneDamaged(f"its {MANIFEST_FILE} cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError) as error:
+        raise BackboneDamaged(f"its {MANIFEST_FILE} is damaged: {error}") from error
+    if backbone.name != name:
+        raise BackboneDamaged(f"its {MANIFEST_FILE} is that of {backbone.name!r}")
+    return backbone
+
+
+def content(folder: Path, backbone: Backbone) -> bytes:
+    """The bytes of a network's file, which are those that were written once.
+
+    Raises:
+        BackboneDamaged: they are not there, or others.
+    """
+    try:
+        data = (folder / backbone.name / NETWORK_FILE).read_bytes()
+    except OSError as error:
+        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be read: {error.strerror or error}") from error
+    if hashlib.sha256(data).hexdigest() != backbone.sha256:
+        raise BackboneDamaged(f"its {NETWORK_FILE} is not what was written when it was added")
+    return data
+
+
+def network_in(data: bytes) -> Network:
+    """The network in `content`.
+
+    Raises:
+        BackboneDamaged: it is of another version of the program.
+    """
+    try:
+        metadata, weights = read_model(data)
+        return described(metadata[DESCRIPTION_KEY], weights)
+    except Exception as error:
+        # Whatever protobuf raises, and what `described` does.
+        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be read: {error!r}") from error
+
+
+def session_of(data: bytes) -> InferenceSession:
+    """The network in `content`, ready to run, one thread a run; it has run once.
+
+    Raises:
+        BackboneDamaged: this version of ONNX Runtime cannot run it, or has not the memory to.
+    """
+    import numpy
+
+    from emulator.vision.classification.session import inference_session
+
+    try:
+        session = inference_session(data, threads=1)
+        (described_input,) = session.get_inputs()
+        session.run(None, {described_input.name: numpy.zeros((1, *described_input.shape[1:]), numpy.uint8)})
+    except Exception as error:
+        # ONNX Runtime has a dozen exception types without a common one of its own.
+        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {brief(error)}") from error
+    return session
+
+
+def keep(folder: Path, backbone: Backbone, data: bytes) -> None:
+    """Add a network to a folder, which is made when missing: all of it or nothing.
+
+    Raises:
+        NameTaken: there is one of this name.
+        OSError: it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        _clear(folder)
+        if (folder / backbone.name).exists():
+            raise NameTaken(backbone.name)
+        unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
+        try:
+            write_atomically(unfinished / NETWORK_FILE, data)
+            write_atomically(unfinished / MANIFEST_FILE, backbone.text().encode())
+            # Readable for whoever may read the folder: the emulator may run as somebody else.
+            mode = folder.stat().st_mode
+            for each in unfinished.iterdir():
+                each.chmod(mode & 0o666)
+            unfinished.chmod(mode)
+            unfinished.rename(folder / backbone.name)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+
+def remove(folder: Path, name: str) -> None:
+    """Take a network out of a folder, whatever state it is in.
+
+    Raises:
+        FileNotFoundError: there is none of this name.
+        OSError: it cannot be removed.
+    """
+    if not is_name(name) or not (folder / name).is_dir():
+        raise FileNotFoundError(name)
+    with _alone(folder):
+        going = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
+        # From one moment to the next it is not there any more, however long deleting takes.
+        (folder / name).rename(going / name)
+        shutil.rmtree(going, ignore_errors=True)
+
+
+def summary(folder: Path) -> list[Mapping[str, Any]]:
+    """All networks, for people and programs: the manifest, and under "problem" what is wrong with it."""
+    found: list[Mapping[str, Any]] = []
+    for name in names(folder):
+        try:
+            backbone = read(folder, name)
+        except BackboneDamaged as problem:
+            found.append({"name": name, "problem": str(problem)})
+            continue
+        problem_or_none = None
+        try:
+            content(folder, backbone)
+        except BackboneDamaged as problem:
+            problem_or_none = str(problem)
+        found.append({**vars(backbone), "problem": problem_or_none})
+    return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While nobody else adds or removes."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / _LOCK_FILE, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise OSError(f"another program is changing what is in {str(folder)!r}") from None
+
+
+def _clear(folder: Path) -> None:
+    """Remove what processes that were killed have left."""
+    for each in folder.iterdir():
+        if each.is_dir() and each.name.startswith(_UNFINISHED):
+            shutil.rmtree(each, ignore_errors=True)

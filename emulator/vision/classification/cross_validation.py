@@ -1,0 +1,117 @@
+"""Fitting heads: the final one on all images, and for each fold one that has not seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emulator.vision.classification.features import Features, processor_count
+from emulator.vision.classification.head import (
+    FEATURE_LENGTH,
+    LinearHead,
+    balancing_weights,
+    fit_linear_head,
+    one_processor_a_fit,
+)
+from emulator.vision.training.errors import Unstable
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+# Above this many rows heads are computed in single precision, to halve the memory.
+_MOST_ROWS_IN_DOUBLE = 20_000
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images as arrays.
+
+    Attributes:
+        features_RD: features of length `FEATURE_LENGTH`, a row for each view of each image: first the plain
+            views, then, where they are used, the mirrored ones in the same order.
+        targets_NT: 1 where the image has the tag, else 0.
+        multilabel: whether an image may have several tags.
+        inverse_regularisation: see `head.fit_linear_head`.
+    """
+
+    features_RD: Array  # noqa: N815 - the suffix names the axes
+    targets_NT: Array  # noqa: N815
+    multilabel: bool
+    inverse_regularisation: float
+
+    @classmethod
+    def of(
+        cls,
+        features: Features,
+        keys: Sequence[str],
+        targets_NT: Array,
+        *,
+        multilabel: bool,
+        inverse_regularisation: float,
+    ) -> TrainingSet:
+        """The images with these keys, in this order."""
+        import numpy
+
+        views = [view for view in (features.plain, features.mirrored) if view]
+        precision = numpy.float64 if len(views) * len(keys) <= _MOST_ROWS_IN_DOUBLE else numpy.float32
+        rows: Array = numpy.stack([view[key] for view in views for key in keys]).astype(precision)
+        lengths = numpy.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12))
+        return cls(rows, targets_NT, multilabel, inverse_regularisation)
+
+    def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
+        """A head trained on the images marked, in all their views."""
+        import numpy
+
+        weights_N = used_N.astype(numpy.float64)
+        if not self.multilabel and used_N.any():
+            weights_N[used_N] = balancing_weights(self.targets_NT[used_N])
+        views = len(self.features_RD) // len(self.targets_NT)
+        return fit_linear_head(
+            self.features_RD,
+            numpy.tile(self.targets_NT, (views, 1)),
+            numpy.tile(weights_N, views),
+            multilabel=self.multilabel,
+            inverse_regularisation=self.inverse_regularisation,
+        )
+
+
+def fit_heads(
+    training_set: TrainingSet, folds_N: NDArray[numpy.int8], progress: Callable[[float], None]
+) -> tuple[LinearHead, Array]:
+    """The head trained on everything, and scores of every image from a head trained without the image's fold.
+
+    Args:
+        folds_N: the fold of each image, from 0.
+        progress: called with the share that is done, 0..1.
+
+    Returns:
+        The head, and scores (N, T) before softmax or sigmoid.
+
+    Raises:
+        Unstable: one of them is not finite.
+    """
+    import numpy
+
+    held_out_FN = [folds_N == fold for fold in range(int(folds_N.max()) + 1)]
+    used_FN = [~held_out_N for held_out_N in held_out_FN] + [numpy.ones(len(folds_N), bool)]
+    heads: list[LinearHead] = []
+    # Side by side, each on one processor: threads inside of a fit would wait for each other at every small
+    # step, and come to a near standstill whenever another process wants a processor.
+    with one_processor_a_fit(), ThreadPoolExecutor(processor_count(), thread_name_prefix="heads") as pool:
+        for head in pool.map(training_set.fit, used_FN):
+            heads.append(head)
+            progress(len(heads) / len(used_FN))
+    *fold_heads, final_head = heads
+    plain_ND = training_set.features_RD[: len(folds_N)]
+    logits_NT = numpy.zeros_like(training_set.targets_NT)
+    for held_out_N, head in zip(held_out_FN, fold_heads, strict=True):
+        logits_NT[held_out_N] = head.logits(plain_ND[held_out_N])
+    if not all(numpy.isfinite(each).all() for each in (final_head.weight, final_head.bias, logits_NT)):
+        raise Unstable
+    return final_head, logits_NT

@@ -1,0 +1,318 @@
+"""Fine-tuning of a classification network: its coarse layers are trained, from the pretrained weights on.
+PyTorch; for the worker alone.
+
+Batch norms are folded into the convolutions before, so their statistics stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights
+from emulator.vision.imaging.image_array_file import PictureFile
+from emulator.vision.networks.graph import INPUT, Network, Operation
+from emulator.vision.networks.torch_runner import run_operations
+from emulator.vision.recipes.recipes import FineTuningRecipe
+from emulator.vision.training.budget import Budget
+from emulator.vision.training.trainer import WholeNetwork, rate_share, slice_threads
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+    Pixels = NDArray[numpy.uint8]
+
+_SLICE = 4
+_HEAD = ("head.weight", "head.bias")
+# An image of a rare tag counts up to so many times as much as another, and comes so many times as often.
+_LARGEST_WEIGHT, _MOST_REPEATS = 5.0, 8.0
+# Streams of random numbers, so that none depends on how many another has used.
+_ORDER, _VIEWS = range(2)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is learned from.
+
+    Attributes:
+        pixels_NSS3: RGB, 0..255, as `images.stretched` makes them; looked at one picture at a time.
+        targets_NT: 1 where the image has the tag, else 0.
+        multilabel: whether an image may have several tags.
+    """
+
+    pixels_NSS3: Pixels | PictureFile  # noqa: N815 - the suffix names the axes
+    targets_NT: Array  # noqa: N815
+    multilabel: bool
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A backbone with new weights and the head that was trained with it, for `networks.with_classifier`."""
+
+    backbone: Network
+    head: LinearHead
+
+
+def fine_tune(
+    backbone: Network,
+    pictures: Pictures,
+    used: NDArray[numpy.integer],
+    recipe: FineTuningRecipe,
+    *,
+    epochs: int,
+    seed: int,
+    budget: Budget,
+    progress: Callable[[float], None],
+) -> FineTuned:
+    """Train a backbone further, and a new head on its features, scaled to `FEATURE_LENGTH`.
+
+    Args:
+        backbone: from the picture to its features.
+        used: numbers of the pictures that are learned from.
+        epochs: how often each picture is seen.
+        budget: when its time is nearly over, the rest of the plan is shortened to what fits, and that depends
+            on the machine's speed. While it does not come to that, the same arguments give the same weights.
+        progress: called with the share that is done, 0..1.
+
+    Raises:
+        Unstable: the loss is not a number any more.
+    """
+    import numpy
+
+    steps = epochs * steps_an_epoch(len(used), recipe)
+    tag_count = pictures.targets_NT.shape[1]
+    with slice_threads() as pool:
+        learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
+        order = _order(pictures, used, steps * recipe.batch, seed)
+        weights_N = _weights(pictures, used)
+        done, step = 0.0, 0
+        remaining = budget.plan(steps)
+        while remaining:
+            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
+            random = numpy.random.default_rng([seed, _VIEWS, step])
+            batch = _mixed(pictures, chosen, weights_N[chosen], recipe, random)
+            learner.learn(batch, rate_share(step, done, steps, recipe.warm_up_steps), pool)
+            step += 1
+            done += (1 - done) / remaining
+            remaining = budget.plan(remaining - 1)
+            progress(done)
+        return learner.result()
+
+
+def finer_weights(backbone: Network, stride: int) -> frozenset[str]:
+    """Names of the weights of convolutions before the picture is reduced to one position in `stride` pixels
+    of each side."""
+    strides = {INPUT: 1.0}
+    names: set[str] = set()
+    for operation in backbone.operations:
+        reduced = max(strides[name] for name in operation.inputs) * operation.stride
+        if operation.kind == "resize":
+            reduced /= operation.factor
+        strides[operation.output] = reduced
+        if reduced >= stride:
+            break
+        names |= {name for name in (operation.weight, operation.bias) if name is not None}
+    return frozenset(names)
+
+
+def averaged(models: Sequence[FineTuned]) -> FineTuned:
+    """One model with the mean of the weights of several that began as the same network: nearly as good as all
+    of them together, at the cost of one (Wortsman et al., *Model soups*, 2022)."""
+    import numpy
+
+    def mean(arrays: Sequence[Array]) -> NDArray[numpy.float64]:
+        middle: NDArray[numpy.float64] = numpy.stack(arrays).mean(axis=0, dtype=numpy.float64)
+        return middle
+
+    weights = {
+        name: mean([model.backbone.weights[name] for model in models]).astype(numpy.float32)
+        for name in models[0].backbone.weights
+    }
+    head = LinearHead(
+        mean([model.head.weight for model in models]), mean([model.head.bias for model in models])
+    )
+    return FineTuned(replace(models[0].backbone, weights=weights), head)
+
+
+def steps_an_epoch(picture_count: int, recipe: FineTuningRecipe) -> int:
+    """Steps in which every picture is seen once."""
+    return max(1, round(picture_count / recipe.batch))
+
+
+def measure_step(
+    backbone: Network,
+    tag_count: int,
+    pictures: Pictures,
+    recipe: FineTuningRecipe,
+    clock: Callable[[], float],
+) -> float:
+    """Seconds of a step on this machine, as it is now: the second of two, which change nothing."""
+    import numpy
+
+    count = len(pictures.targets_NT)
+    chosen = numpy.arange(recipe.batch) % count
+    with slice_threads() as pool:
+        learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
+        for _ in range(2):
+            started = clock()
+            random = numpy.random.default_rng(0)
+            learner.learn(_mixed(pictures, chosen, numpy.ones(len(chosen)), recipe, random), 0.0, pool)
+        return clock() - started
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Views (B, side, side, 3), float32, 0..255; soft targets (B, T); how much each counts (B,)."""
+
+    views: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
+class _Learner:
+    def __init__(self, backbone: Network, tag_count: int, multilabel: bool, recipe: FineTuningRecipe) -> None:
+        import numpy
+
+        self._backbone, self._multilabel = backbone, multilabel
+        self._operations = (
+            *backbone.operations,
+            Operation("l2_normalise", (backbone.output,), "normalised_features", scale=FEATURE_LENGTH),
+            Operation("dense", ("normalised_features",), "scores", weight=_HEAD[0], bias=_HEAD[1]),
+        )
+        # A head of zeros proved better than one fitted to the features as they are.
+        width = backbone.outputs[backbone.output][0]
+        head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
+        self._network = WholeNetwork(
+            {**backbone.weights, **head},
+            rate=lambda name: recipe.rate * (recipe.head_factor if name in _HEAD else 1.0),
+            weight_decay=recipe.weight_decay,
+            longest_gradient=recipe.longest_gradient,
+            slice_size=_SLICE,
+            frozen=finer_weights(backbone, recipe.frozen_to_stride),
+        )
+
+    def learn(self, batch: _Batch, share: float, pool: ThreadPoolExecutor) -> None:
+        """One step; `share` is that of the full learning rate."""
+        total = float(batch.weights.sum())
+
+        def loss_of(
+            first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
+        ) -> torch.Tensor:
+            tensors = {INPUT: batch.views[first:last].to(device)}
+            run_operations(self._operations, weights, tensors)
+            scores, targets = tensors["scores"].float(), batch.targets[first:last].to(device)
+            return (self._losses(scores, targets) * batch.weights[first:last].to(device)).sum() / total
+
+        self._network.learn(len(batch.views), share, loss_of, pool)
+
+    def _losses(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log loss of each picture, (B,); with several tags an image, the sum over the tags."""
+        import torch
+        from torch.nn import functional
+
+        if self._multilabel:
+            losses = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+            return losses.sum(1)
+        return -(torch.log_softmax(scores, 1) * targets).sum(1)
+
+    def result(self) -> FineTuned:
+        import numpy
+
+        trained = self._network.arrays()
+        weight, bias = (trained.pop(name).astype(numpy.float64) for name in _HEAD)
+        return FineTuned(replace(self._backbone, weights=trained), LinearHead(weight, bias))
+
+
+def _mixed(
+    pictures: Pictures,
+    chosen: NDArray[numpy.integer],
+    weights: Array,
+    recipe: FineTuningRecipe,
+    random: numpy.random.Generator,
+) -> _Batch:
+    """Views that chance has changed, each mixed with another of the batch (Zhang et al., *mixup*, 2018), and
+    targets that are a little unsure (Szegedy et al., 2016)."""
+    import numpy
+    import torch
+
+    views = numpy.stack([_view(pictures.pixels_NSS3[number], recipe, random) for number in chosen])
+    targets = pictures.targets_NT[chosen]
+    floor = 0.5 if pictures.multilabel else 1 / targets.shape[1]
+    targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing * floor
+    share = random.beta(recipe.mixup, recipe.mixup, len(chosen))
+    share = numpy.maximum(share, 1 - share)
+    partner = random.permutation(len(chosen))
+    shares = torch.from_numpy(share.astype(numpy.float32))
+    tensor = torch.from_numpy(views).float()
+    mixed = tensor * shares[:, None, None, None]
+    mixed += tensor[torch.from_numpy(partner)] * (1 - shares)[:, None, None, None]
+    targets = share[:, None] * targets + (1 - share)[:, None] * targets[partner]
+    weights = share * weights + (1 - share) * weights[partner]
+    return _Batch(
+        mixed,
+        torch.from_numpy(targets.astype(numpy.float32)),
+        torch.from_numpy(weights.astype(numpy.float32)),
+    )
+
+
+def _view(pixels: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> Pixels:
+    """The picture, perhaps mirrored, moved by up to `largest_shift` of its side; what comes into view is its
+    border reflected."""
+    import numpy
+
+    side = len(pixels)
+    most = round(side * recipe.largest_shift)
+    down, right = random.integers(-most, most + 1, 2)
+    along = numpy.arange(side)
+    rows, columns = (side - 1 - abs(side - 1 - abs(along + shift)) for shift in (down, right))
+    if random.random() < 0.5:
+        columns = columns[::-1]
+    view: Pixels = pixels[rows[:, None], columns[None, :]]
+    return view
+
+
+def _balance(pictures: Pictures, used: NDArray[numpy.integer]) -> Array:
+    """How much each of the pictures would count if all tags had the same say; their mean is 1. (U,)"""
+    import numpy
+
+    if pictures.multilabel:
+        return numpy.ones(len(used))
+    return balancing_weights(pictures.targets_NT[used])
+
+
+def _repeats(balance: Array) -> Array:
+    """Repeat factors: the square root of how much rarer a tag is (Gupta et al., *LVIS*, 2019)."""
+    import numpy
+
+    repeats: Array = numpy.sqrt(balance).clip(1.0, _MOST_REPEATS)
+    return repeats
+
+
+def _weights(pictures: Pictures, used: NDArray[numpy.integer]) -> Array:
+    """How much each picture counts in the loss, (N,): what repeating has not made up for."""
+    import numpy
+
+    balance = _balance(pictures, used)
+    weights = numpy.zeros(len(pictures.targets_NT))
+    weights[used] = (balance / _repeats(balance)).clip(max=_LARGEST_WEIGHT)
+    return weights
+
+
+def _order(pictures: Pictures, used: NDArray[numpy.integer], count: int, seed: int) -> NDArray[numpy.integer]:
+    """Numbers of the pictures in the order in which they are seen: all, then all again in another order."""
+    import numpy
+
+    random = numpy.random.default_rng([seed, _ORDER])
+    repeats = _repeats(_balance(pictures, used))
+    parts: list[NDArray[numpy.integer]] = []
+    have = 0
+    while have < count:
+        copies = (repeats + random.random(len(used))).astype(int)
+        parts.append(random.permutation(numpy.repeat(used, copies)))
+        have += len(parts[-1])
+    return numpy.concatenate(parts)[:count]

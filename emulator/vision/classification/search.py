@@ -1,0 +1,342 @@
+"""The search for the best classifier: the candidates so far, and those with frozen networks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.backbones.registry import (
+    BackboneDamaged,
+    content,
+    names,
+    network_in,
+    read,
+    session_of,
+)
+from emulator.vision.classification.candidates import Candidate, Judge
+from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.features import Features, compute_features, seconds_for_features
+from emulator.vision.classification.head import Calibration
+from emulator.vision.classification.session import inference_session
+from emulator.vision.classification.train import (
+    ClassificationDataset,
+    LabelledImage,
+    check_every_tag_has_images,
+    classifying_network,
+    targets_of,
+)
+from emulator.vision.imaging.decode import ImageRejected, inspect_image
+from emulator.vision.networks.ensembles import joined, joined_features
+from emulator.vision.networks.graph import Network
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
+from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
+from emulator.vision.training.budget import Budget, OutOfTime
+from emulator.vision.training.errors import Unstable
+from emulator.vision.training.folds import stratified_folds
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+
+    Array = NDArray[numpy.floating]
+
+_log = logging.getLogger(__name__)
+
+# Until the model is written, no more than this is told to be done.
+_NEARLY_DONE = 0.98
+# What looking at other frozen networks may take of the budget.
+_SHARE_OF_FROZEN = 0.35
+# What looking at networks that the user has brought may take of what is left then.
+_SHARE_OF_REGISTERED = 0.5
+# So many pictures, evenly chosen, say how large pictures are.
+_LOOKED_AT = 50
+
+
+class Told:
+    """Progress by time: the share of the budget that is used.
+
+    Attributes:
+        budget: of the whole training.
+        step: what is being done, for people.
+    """
+
+    def __init__(self, progress: Callable[[float, str], None], budget: Budget) -> None:
+        self._progress, self.budget = progress, budget
+        self._share = 0.0
+        self.step = "Looking at the images"
+
+    def __call__(self, share: float = 0.0) -> None:
+        """`share` of the present step is told where there is no budget."""
+        used = share if self.budget.seconds <= 0 else 1 - self.budget.left / self.budget.seconds
+        self._share = max(self._share, min(used, _NEARLY_DONE))
+        self._progress(self._share, self.step)
+
+    def until(self, part: Budget) -> Callable[[float], None]:
+        """Tell progress, and stop by OutOfTime when a part of the budget is over."""
+
+        def tell(share: float) -> None:
+            self(share)
+            part.check()
+
+        return tell
+
+
+@dataclass
+class Search:
+    """What is searched in, and the best candidate so far.
+
+    Attributes:
+        images: those that can be read.
+        targets_NT: 1 where the image has the tag, else 0.
+        folds_N: the fold of each image, from 0.
+        start: a network of another training to begin with, if there is one.
+        registered: folder of the networks that the user has brought (`registered_backbones`).
+    """
+
+    dataset: ClassificationDataset
+    images: list[LabelledImage]
+    targets_NT: Array  # noqa: N815 - the suffix names the axes
+    folds_N: NDArray[numpy.int8]  # noqa: N815
+    recipe: ClassifierRecipe
+    advanced: AdvancedRecipe
+    start: Network | None
+    seed: int
+    cache: Path
+    told: Told
+    judge: Judge
+    best: Candidate
+    registered: Path | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        dataset: ClassificationDataset,
+        images: list[LabelledImage],
+        recipe: ClassifierRecipe,
+        advanced: AdvancedRecipe,
+        *,
+        start: Network | None,
+        seed: int,
+        cache: Path,
+        told: Told,
+        registered: Path | None = None,
+    ) -> Search:
+        """With quick training, which nothing cuts short.
+
+        Raises:
+            TrainingFailed: no image of a tag can be read.
+            BaseWeightsMissing: the network of quick training cannot be had.
+        """
+        told()
+        backbone = backbone_network(recipe.backbone, recipe.resolution)
+        features = compute_features(
+            images,
+            backbone=recipe.backbone,
+            resolution=recipe.resolution,
+            mirror=len(images) <= recipe.mirror_up_to,
+            cache_folder=cache,
+            progress=told,
+        )
+        readable = [image for image in images if image.key in features.plain]
+        targets_NT = targets_of(dataset, readable)
+        check_every_tag_has_images(dataset, targets_NT)
+        folds_N = stratified_folds(targets_NT > 0, seed)
+        quick_set = TrainingSet.of(
+            features,
+            [image.key for image in readable],
+            targets_NT,
+            multilabel=dataset.multilabel,
+            inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+        )
+        return cls(
+            dataset=dataset,
+            images=readable,
+            targets_NT=targets_NT,
+            folds_N=folds_N,
+            recipe=recipe,
+            advanced=advanced,
+            start=start,
+            seed=seed,
+            cache=cache,
+            told=told,
+            judge=Judge(targets_NT, multilabel=dataset.multilabel),
+            best=_frozen("quick", quick_set, folds_N, backbone, told),
+            registered=registered,
+        )
+
+    def consider(self, challengers: Iterable[Candidate]) -> None:
+        """Take the best of those that replace the best so far.
+
+        They are looked at as they come, so that the networks of no more than two are in memory.
+        """
+        champion = self.best
+        for each in challengers:
+            loss = self.judge.loss(each)
+            _log.info("%s: log loss %.4f", each.name, loss)
+            if self.judge.replaces(each, champion) and (
+                self.best is champion or loss < self.judge.loss(self.best)
+            ):
+                self.best = each
+
+    def try_frozen(self) -> None:
+        """Other networks, and other strengths of regularisation, by cross-validation over all images."""
+        self.told.step = "Comparing networks"
+        self.consider(self._pretrained_candidates())
+        if self.registered is not None and self.advanced.backbones is not None:
+            self.consider(self._registered_candidates(self.registered))
+
+    def _pretrained_candidates(self) -> Iterator[Candidate]:
+        budget = self.told.budget.part(_SHARE_OF_FROZEN)
+        try:
+            networks = [(self.recipe.backbone, self.recipe.resolution)]
+            if self.advanced.backbones is not None:
+                networks.append((self.advanced.backbones, self.advanced.resolution))
+                if self.usual_side() >= self.advanced.large_resolution:
+                    networks.append((self.recipe.backbone, self.advanced.large_resolution))
+            if self.start is not None:
+                # Somebody asked for it: it is looked at even if there is no time for anything.
+                unlimited = Budget(math.inf, self.told.budget.clock)
+                data = onnx_bytes(self.start, {})
+                view = f"model {hashlib.sha256(data).hexdigest()}"
+                session = inference_session(data, threads=1)
+                features = self._features(view, self.start.resolution, unlimited, session)
+                yield from self._heads("the base model", self.start, features, unlimited)
+            for name, resolution in networks:
+                features = self._features(name, resolution, budget)
+                yield from self._heads(name, backbone_network(name, resolution), features, budget)
+        except OutOfTime:
+            _log.info("No time for more networks")
+        except (BaseWeightsMissing, ImageRejected, OSError) as error:
+            _log.warning("No more networks are looked at: %s", error)
+        except Unstable:
+            _log.warning("What a network says about the images is not a number")
+
+    def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
+        """Networks that the user has brought, each by itself and beside that of quick training."""
+        budget = self.told.budget.part(_SHARE_OF_REGISTERED)
+        try:
+            known = names(folder)
+        except OSError as error:
+            _log.warning("The networks in %s cannot be read: %s", folder, error)
+            known = []
+        for name in known:
+            try:
+                yield from self._with_registered(folder, name, budget)
+            except BackboneDamaged as problem:
+                _log.warning("The network %s cannot be used: %s; remove it and add it again", name, problem)
+            except MemoryError:
+                _log.warning("There is not enough memory for the network %s", name)
+            except OutOfTime:
+                _log.info("No time for the network %s", name)
+            except (BaseWeightsMissing, ImageRejected, OSError) as error:
+                _log.warning("The network %s is not looked at: %s", name, error)
+            except Unstable:
+                _log.warning("What the network %s says about the images is not a number", name)
+
+    def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
+        budget.check()
+        backbone = read(folder, name)
+        data = content(folder, backbone)
+        network, session = network_in(data), session_of(data)
+        del data
+        view, side = f"registered {backbone.sha256}", backbone.resolution
+        features = self._features(view, side, budget, session)
+        del session
+        yield from self._heads(name, network, features, budget)
+        pretrained = self._features(self.recipe.backbone, side, budget)
+        both = joined([backbone_network(self.recipe.backbone, side), network], side)
+        both_features = Features(
+            joined_features(pretrained.plain, features.plain),
+            joined_features(pretrained.mirrored, features.mirrored),
+        )
+        yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
+
+    def usual_side(self) -> float:
+        """The median of the pictures' longer sides, in pixels."""
+        import numpy
+
+        sides = []
+        for image in self.images[:: max(1, len(self.images) // _LOOKED_AT)]:
+            shown = inspect_image(Path(image.path).read_bytes())
+            sides.append(max(shown.width, shown.height))
+        return float(numpy.median(sides))
+
+    def _features(
+        self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None
+    ) -> Features:
+        """What a network says about all images.
+
+        Args:
+            session: a network that is none of the pretrained ones; `backbone` is then a name of its own for
+                the cache.
+
+        Raises:
+            OutOfTime: it would take longer than the budget, or has.
+        """
+        budget.check()
+        mirror = len(self.images) <= self.recipe.mirror_up_to
+        if session is not None and math.isfinite(budget.seconds):
+            seconds = seconds_for_features(
+                self.images,
+                backbone=backbone,
+                mirror=mirror,
+                cache_folder=self.cache,
+                session=session,
+                clock=budget.clock,
+            )
+            if seconds > budget.left:
+                _log.info("%s would take %.0f s, and %.0f are left", backbone, seconds, budget.left)
+                raise OutOfTime
+        return compute_features(
+            self.images,
+            backbone=backbone,
+            resolution=resolution,
+            mirror=mirror,
+            cache_folder=self.cache,
+            progress=self.told.until(budget),
+            session=session,
+        )
+
+    def _heads(self, name: str, network: Network, features: Features, budget: Budget) -> Iterator[Candidate]:
+        """Heads on the features of a network, of several strengths of regularisation."""
+        strength = self.recipe.inverse_regularisation(len(self.images))
+        training_set = TrainingSet.of(
+            features,
+            [image.key for image in self.images],
+            self.targets_NT,
+            multilabel=self.dataset.multilabel,
+            inverse_regularisation=strength,
+        )
+        for factor in self.advanced.regularisations:
+            yield _frozen(
+                f"{name}, C x {factor}",
+                replace(training_set, inverse_regularisation=factor * strength),
+                self.folds_N,
+                network,
+                self.told.until(budget),
+            )
+
+
+def _frozen(
+    name: str,
+    training_set: TrainingSet,
+    folds_N: NDArray[numpy.int8],
+    backbone: Network,
+    progress: Callable[[float], None],
+) -> Candidate:
+    """A head on a network that stays as it is."""
+    import numpy
+
+    head, logits_NT = fit_heads(training_set, folds_N, progress)
+
+    def make(calibration: Calibration) -> Network:
+        return classifying_network(backbone, head.calibrated(calibration), multilabel=training_set.multilabel)
+
+    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make)

@@ -1,0 +1,294 @@
+"""Training of classifiers. Runs in the worker process: the functions import PyTorch, the module does not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.features import backbone_session, compute_features
+from emulator.vision.classification.head import (
+    FEATURE_LENGTH,
+    LinearHead,
+    calibration_of,
+    fit_linear_head,
+    probabilities,
+)
+from emulator.vision.networks.graph import Network, with_classifier
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
+from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
+from emulator.vision.training.errors import (
+    NONE_READABLE,
+    Unstable,
+    became_unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
+from emulator.vision.training.errors import TrainingFailed as TrainingFailed
+from emulator.vision.training.folds import stratified_folds
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
+
+MODEL_FILE = "model.onnx"
+EVALUATION_FILE = "evaluation.npz"
+
+LOOK_AT_IMAGES = "Check that the images show what their tags say"
+# Where the time goes, roughly; progress is told along these shares.
+_FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """A picture and its tags.
+
+    Attributes:
+        path: the file.
+        key: SHA-256 of its bytes, in hexadecimal.
+        labels: indexes into the tags of the dataset. One in a multiclass dataset; any number in a multilabel
+            one, where an image without labels is an example of none of the tags.
+    """
+
+    path: str
+    key: str
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClassificationDataset:
+    """What a classifier learns from.
+
+    Attributes:
+        images: in any order; the order does not change the model.
+        tags: ids or names, in the order of the model's outputs.
+        multilabel: whether an image may have several tags.
+        negative: index of the tag for images that show none of the others. It is learned, and predicted, like
+            the other tags; its images may have no other tag.
+    """
+
+    images: tuple[LabelledImage, ...]
+    tags: tuple[str, ...]
+    multilabel: bool
+    negative: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """What a training wrote.
+
+    Attributes:
+        model_path: the model, for `scoring.ClassifierSession`.
+        evaluation_path: predictions on images that their model had not seen, for `metrics.Evaluation`.
+        seconds: time of each step: "features", "heads", "writing".
+        image_count: images that were learned from.
+        skipped: keys of images that could not be read or decoded.
+    """
+
+    model_path: Path
+    evaluation_path: Path
+    seconds: dict[str, float]
+    image_count: int
+    skipped: tuple[str, ...]
+
+
+def train_classifier(
+    dataset: ClassificationDataset,
+    recipe: ClassifierRecipe,
+    *,
+    seed: int,
+    output: Path,
+    feature_cache: Path,
+    progress: Callable[[float, str], None],
+) -> TrainedClassifier:
+    """Train a classifier and write it, with its evaluation, into the folder `output`.
+
+    The same images, tags, recipe and seed give the same model file, byte by byte, on the same machine.
+
+    Args:
+        seed: decides which images are predicted together in cross-validation.
+        output: made when missing. Files appear in it whole or not at all.
+        feature_cache: folder of the features of pictures seen before; may be shared by trainings.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+
+    Raises:
+        TrainingFailed: with a message for a person.
+        ValueError: a label is not an index of a tag.
+    """
+    images = distinct_images(dataset)
+    seconds: dict[str, float] = {}
+    try:
+        progress(0.0, "Looking at the images")
+        with timed(seconds, "features"):
+            features = compute_features(
+                images,
+                backbone=recipe.backbone,
+                resolution=recipe.resolution,
+                mirror=len(images) <= recipe.mirror_up_to,
+                cache_folder=feature_cache,
+                progress=lambda share: progress(_FEATURES_DONE * share, "Looking at the images"),
+            )
+        readable = [image for image in images if image.key in features.plain]
+        targets_NT = targets_of(dataset, readable)
+        check_every_tag_has_images(dataset, targets_NT)
+        with timed(seconds, "heads"):
+            training_set = TrainingSet.of(
+                features,
+                [image.key for image in readable],
+                targets_NT,
+                multilabel=dataset.multilabel,
+                inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+            )
+            folds_N = stratified_folds(targets_NT > 0, seed)
+            head, held_out_logits_NT = fit_heads(
+                training_set,
+                folds_N,
+                lambda share: progress(
+                    _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * share, "Training and evaluating"
+                ),
+            )
+            calibration = calibration_of(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
+        progress(_HEADS_DONE, "Writing the model")
+        with timed(seconds, "writing"):
+            output.mkdir(parents=True, exist_ok=True)
+            calibrated_NT = calibration.applied(held_out_logits_NT)
+            held_out_NT = probabilities(calibrated_NT, multilabel=dataset.multilabel)
+            evaluation = evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
+            write_atomically(output / EVALUATION_FILE, evaluation)
+            network = classifying_network(
+                backbone_network(recipe.backbone, recipe.resolution),
+                head.calibrated(calibration),
+                multilabel=dataset.multilabel,
+            )
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, network))
+    except BaseWeightsMissing as error:
+        raise TrainingFailed(str(error)) from error
+    except (OSError, sqlite3.Error) as error:
+        raise storage_failure(error) from error
+    except Unstable as error:
+        raise became_unstable(LOOK_AT_IMAGES) from error
+    progress(1.0, "Done")
+    return TrainedClassifier(
+        model_path=output / MODEL_FILE,
+        evaluation_path=output / EVALUATION_FILE,
+        seconds=seconds,
+        image_count=len(readable),
+        skipped=tuple(image.key for image in images if image.key not in features.plain),
+    )
+
+
+def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
+    """Pay for what only the first training would pay for: imports, the network, one run, one tiny fit.
+
+    Raises:
+        TrainingFailed: something that trainings need is not installed.
+    """
+    import numpy
+
+    try:
+        session = backbone_session(recipe.backbone, recipe.resolution)
+    except BaseWeightsMissing as error:
+        raise TrainingFailed(str(error)) from error
+    session.run(None, {"image": numpy.zeros((1, recipe.resolution, recipe.resolution, 3), numpy.uint8)})
+    fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
+
+
+def distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
+    """The images by key, each once; one that occurs several times has the labels of all its occurrences."""
+    if len(dataset.tags) < (1 if dataset.multilabel else 2):
+        raise TrainingFailed("Too few tags: a multiclass training needs two, a multilabel one needs one.")
+    by_key: dict[str, LabelledImage] = {}
+    for image in sorted(dataset.images, key=lambda image: (image.key, image.path)):
+        if any(not 0 <= label < len(dataset.tags) for label in image.labels):
+            raise ValueError(f"a label of {image.key} is not the index of one of {len(dataset.tags)} tags")
+        known = by_key.get(image.key)
+        labels = sorted({*image.labels, *(known.labels if known else ())})
+        by_key[image.key] = LabelledImage(known.path if known else image.path, image.key, tuple(labels))
+    for image in by_key.values():
+        if not dataset.multilabel and len(image.labels) != 1:
+            raise TrainingFailed(
+                f"An image has {len(image.labels)} tags; a multiclass training needs exactly one an image."
+            )
+        if dataset.negative in image.labels and len(image.labels) > 1:
+            raise TrainingFailed("An image has both the negative tag and another one; remove one of the two.")
+    return list(by_key.values())
+
+
+def check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
+    if not len(targets_NT):
+        raise TrainingFailed(NONE_READABLE)
+    for tag, count in zip(dataset.tags, targets_NT.sum(axis=0), strict=True):
+        if count == 0:
+            raise TrainingFailed(
+                f"None of the images of the tag {tag} could be read; add images to the tag or leave it out."
+            )
+
+
+def targets_of(dataset: ClassificationDataset, images: Sequence[LabelledImage]) -> Array:
+    """1 where the image has the tag, else 0: (N, T) float64."""
+    import numpy
+
+    targets_NT = numpy.zeros((len(images), len(dataset.tags)))
+    for row, image in enumerate(images):
+        targets_NT[row, list(image.labels)] = 1
+    return targets_NT
+
+
+def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool) -> Network:
+    """From the picture to probabilities."""
+    import numpy
+
+    return with_classifier(
+        backbone,
+        head.weight.astype(numpy.float32),
+        head.bias.astype(numpy.float32),
+        feature_length=FEATURE_LENGTH,
+        multilabel=multilabel,
+    )
+
+
+def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
+    """The model file of a network that `classifying_network` made, or several such networks."""
+    return onnx_bytes(
+        network,
+        {
+            "emulator.labels": json.dumps(dataset.tags),
+            DESCRIPTION_KEY: description(network),
+            "emulator.multilabel": json.dumps(dataset.multilabel),
+            "emulator.resolution": json.dumps(network.resolution),
+            "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
+            # What consumers of models of the service look at to feed pictures the right way.
+            "Image.BitmapPixelFormat": "Rgb8",
+            "Image.NominalPixelRange": "NominalRange_0_255",
+        },
+    )
+
+
+def evaluation_bytes(
+    probabilities_NT: NDArray[numpy.float32],
+    targets_NT: Array,
+    folds_N: NDArray[numpy.int8],
+    images: Sequence[LabelledImage],
+) -> bytes:
+    """The file that `metrics.Evaluation` reads: no pickles, no timestamps."""
+    import numpy
+
+    buffer = BytesIO()
+    numpy.savez_compressed(
+        buffer,
+        probabilities=probabilities_NT,
+        targets=targets_NT.astype(numpy.uint8),
+        folds=folds_N,
+        keys=numpy.array([image.key.encode("ascii") for image in images]),
+    )
+    return buffer.getvalue()

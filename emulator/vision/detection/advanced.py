@@ -1,0 +1,397 @@
+"""Advanced training of detectors: all layers, at the scale that small objects need, and never worse than
+quick training. Runs in the worker process: the functions import PyTorch, the module does not.
+
+The detector is made of convolutions alone, so that what learned from small windows of pictures at their full
+resolution finds the same things in whole pictures of that resolution: every picture is looked at as if it
+were cut into overlapping tiles, at the cost of one run. Only pictures too large for one run are really cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.backbones.base_models import starting_detector
+from emulator.vision.classification.search import Told
+from emulator.vision.detection.augment import KEPT_SIDE, Example, Pictures
+from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.crops import Pieces
+from emulator.vision.detection.finetune import Source, measure_step, train_whole
+from emulator.vision.detection.heads import new_class_layers
+from emulator.vision.detection.scale import Scale, chosen_scale, sizes_of
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import (
+    EVALUATION_FILE,
+    MODEL_FILE,
+    DetectionDataset,
+    TrainedDetector,
+    detect_in,
+    detector_bytes,
+    distinct_images,
+    evaluation_of,
+    presence,
+    train_detector,
+)
+from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.imaging.memory import give_freed_memory_back
+from emulator.vision.networks.nanodet import published_weights
+from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
+from emulator.vision.training.budget import Budget, OutOfTime
+from emulator.vision.training.errors import (
+    TrainingFailed,
+    Unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
+from emulator.vision.training.folds import stratified_folds
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+_log = logging.getLogger(__name__)
+
+# What is left of the budget, less what scoring and writing take.
+_USABLE = 0.9
+_OVERLAPS = (0.5, 0.75)
+# Draws of images, with replacement, of which the new model has to win so many: what it wins by is then larger
+# than its standard error.
+_DRAWS, _DRAWS_TO_WIN = 200, 0.84
+_ENOUGH_OF_PLAN = 0.6
+# Of the budget, at most, for cutting large pictures into pieces.
+_SHARE_OF_CUTTING = 0.3
+# Fewer images that a model has not seen say nothing about it.
+_FEWEST_JUDGED = 4
+
+
+def train_advanced_detector(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    *,
+    budget_seconds: float,
+    seed: int,
+    output: Path,
+    progress: Callable[[float, str], None],
+    base_model: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainedDetector:
+    """Train the best detector that the budget allows and write it, with its evaluation, into `output`.
+
+    First quick training; then a detector of which all layers are trained and that leaves out a fifth of the
+    images; if that finds more there than quick training's twin, one that leaves out nothing. What repeats and
+    what does not is as for `advanced.train_advanced_classifier`.
+
+    Args:
+        recipe: what quick training does; nothing cuts it short.
+        budget_seconds: kept within a tenth, unless quick training alone takes longer.
+        seed: decides which images are evaluated, what views are learned from and how the new layers start.
+        output: made when missing. Files appear in it whole or not at all.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        base_model: a detector of this program to start from, instead of the published one.
+        clock: seconds since some moment.
+
+    Raises:
+        TrainingFailed: with a message for a person.
+        ValueError: the tag of a box is not an index of a tag.
+    """
+    told = Told(progress, Budget(budget_seconds, clock))
+    seconds: dict[str, float] = {}
+    start = published_weights() if base_model is None else starting_detector(base_model)
+    told.step = "Quick training"
+    quick_folder = output / "quick"
+    try:
+        with timed(seconds, "quick"):
+            quick = train_detector(
+                dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: told()
+            )
+        give_freed_memory_back()  # of many pictures that quick training has kept: a gigabyte
+        quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
+        with timed(seconds, "training"):
+            result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)
+        _log.info("Chosen: %s", "quick" if result is None else "all layers")
+        told.step = "Writing the model"
+        told()
+        with timed(seconds, "writing"):
+            if result is None:
+                result = _Result(quick.model_path.read_bytes(), quick.evaluation_path.read_bytes())
+            write_atomically(output / EVALUATION_FILE, result.evaluation)
+            write_atomically(output / MODEL_FILE, result.model)
+    except (ImageRejected, OSError) as error:
+        raise storage_failure(error) from error
+    finally:
+        shutil.rmtree(quick_folder, ignore_errors=True)
+    progress(1.0, "Done")
+    return replace(
+        quick,
+        model_path=output / MODEL_FILE,
+        evaluation_path=output / EVALUATION_FILE,
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The bytes of both files."""
+
+    model: bytes
+    evaluation: bytes
+
+
+def gain_is_real(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
+    """Whether the new detections of the same images are better, and by more than chance.
+
+    Better is a higher mean average precision, itself the mean of those at overlaps of 0.5 and 0.75. Chance is
+    judged by drawing the images again, with replacement (the bootstrap of Efron, 1979).
+    """
+    import numpy
+
+    random = numpy.random.default_rng(seed)
+    count = len(old.keys)
+    everything = numpy.ones(count)
+    before, after = _Precision(old), _Precision(new)
+    if after(everything) <= before(everything):
+        return False
+    wins = 0
+    for _ in range(_DRAWS):
+        weights = numpy.bincount(random.integers(count, size=count), minlength=count).astype(float)
+        wins += after(weights) > before(weights)
+    return wins >= _DRAWS_TO_WIN * _DRAWS
+
+
+class _Precision:
+    """Mean average precision of an evaluation in which each image counts with a weight."""
+
+    def __init__(self, evaluation: DetectionEvaluation) -> None:
+        import numpy
+
+        self._evaluation = evaluation
+        self._order = numpy.argsort(-evaluation.probabilities, kind="stable")
+        self._found = [evaluation.hits(overlap)[self._order] for overlap in _OVERLAPS]
+
+    def __call__(self, weights: NDArray[numpy.float64]) -> float:
+        import numpy
+
+        evaluation = self._evaluation
+        counts = weights[evaluation.detections.images[self._order]]
+        tags = evaluation.detections.tags[self._order]
+        objects = weights[evaluation.truths.images]
+        figures = []
+        for tag in range(evaluation.tag_count):
+            actual = objects[evaluation.truths.tags == tag].sum()
+            if not actual:
+                continue
+            of_tag = (tags == tag) & (counts > 0)
+            for found in self._found:
+                gained = counts[of_tag] * found[of_tag]
+                precision = numpy.cumsum(gained) / numpy.cumsum(counts[of_tag])
+                best_from_here = numpy.maximum.accumulate(precision[::-1])[::-1]
+                figures.append(float((gained * best_from_here).sum() / actual))
+        return sum(figures) / max(1, len(figures))
+
+
+def of_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> DetectionEvaluation:
+    """The evaluation of some of its images, in this order."""
+    import numpy
+
+    number = {key: row for row, key in enumerate(evaluation.keys)}
+    rows = numpy.array([number[key] for key in keys], int)
+    place = numpy.full(len(evaluation.keys), -1)
+    place[rows] = numpy.arange(len(rows))
+
+    def kept(boxes: Boxes) -> tuple[Boxes, NDArray[numpy.bool_]]:
+        inside = place[boxes.images] >= 0
+        images = place[boxes.images[inside]].astype(numpy.int32)
+        return Boxes(images, boxes.tags[inside], boxes.places[inside]), inside
+
+    detections, shown = kept(evaluation.detections)
+    return replace(
+        evaluation,
+        keys=tuple(keys),
+        folds=evaluation.folds[rows],
+        truths=kept(evaluation.truths)[0],
+        detections=detections,
+        probabilities=evaluation.probabilities[shown],
+    )
+
+
+def _attempt(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    start: Mapping[str, FloatArray],
+    quick: DetectionEvaluation,
+    seed: int,
+    told: Told,
+) -> _Result | None:
+    """A detector of which all layers are trained, or None if quick training's is as good."""
+    try:
+        return _trained_whole(dataset, recipe, advanced, start, quick, seed, told)
+    except OutOfTime:
+        _log.info("No time to train the whole detector")
+    except Unstable:
+        _log.warning("The training became unstable: its loss was not a number any more")
+    except MemoryError:
+        _log.warning("Not enough memory to train the whole detector")
+    except (ImageRejected, OSError, TrainingFailed) as error:
+        _log.warning("The training of the whole detector ended: %s", error)
+    return None
+
+
+def _trained_whole(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    start: Mapping[str, FloatArray],
+    quick: DetectionEvaluation,
+    seed: int,
+    told: Told,
+) -> _Result | None:
+    import numpy
+
+    budget = told.budget
+    budget.check()
+    material = _material(dataset, recipe, advanced, seed, told)
+    scale, source, hidden = material.scale, material.source, material.hidden
+    everything = material.everything
+    if not hidden or not material.shown:
+        return None
+    scored = replace(recipe, resolution=scale.resolution)
+    tag_count = len(dataset.tags)
+    scoring = 0.0
+    if scale.tiling is not None:
+        untrained = {**start, **new_class_layers(tag_count, seed)}
+        content = detector_bytes(dataset, scored, untrained, Calibration(), scale.tiling)
+        most = budget.left * advanced.share_of_scoring
+        hidden, scoring = judged_in_time(DetectorSession(content), hidden, most, budget.clock)
+    step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
+    share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
+    steps = planned_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
+    if not steps:
+        raise OutOfTime
+    _log.info("%d steps of %.2f s, %s, %d pieces", steps, step_seconds, scale, len(everything))
+
+    def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
+        told.step = f"Training ({number + 1} of 2)"
+        return train_whole(
+            which,
+            source,
+            start,
+            tag_count,
+            advanced,
+            scale,
+            steps=steps,
+            seed=seed,
+            budget=budget.part(share),
+            progress=told,
+        )
+
+    weights = train(material.shown, 0, share)
+    session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration(), scale.tiling))
+    detected = detect_in([(session, example) for example in hidden], lambda share: told())
+    none_N = numpy.zeros(len(hidden), numpy.int8)
+    evaluation, calibration = evaluation_of(dataset, hidden, none_N, detected)
+    compared = of_images(quick, [example.key for example in hidden])
+    _log.info(
+        "Average precision: quick %.3f, all layers %.3f",
+        compared.performance(overlap_threshold=0.5).average_precision,
+        evaluation.performance(overlap_threshold=0.5).average_precision,
+    )
+    if not gain_is_real(compared, evaluation, seed):
+        return None
+    if budget.part(_USABLE).left > _ENOUGH_OF_PLAN * steps * step_seconds:
+        weights = train(everything, 1, _USABLE)
+    content = detector_bytes(dataset, scored, weights, calibration, scale.tiling)
+    return _Result(content, evaluation.content())
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What is learned from and judged by.
+
+    Attributes:
+        source: has the pictures of what is learned from.
+        everything: pictures, or pieces of them, at their scale.
+        shown: those of everything that are not of hidden pictures.
+        hidden: the pictures that are left out.
+    """
+
+    scale: Scale
+    source: Source
+    everything: list[Example]
+    shown: list[Example]
+    hidden: list[Example]
+
+
+def _material(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    advanced: AdvancedDetectorRecipe,
+    seed: int,
+    told: Told,
+) -> _Material:
+    import numpy
+
+    images = distinct_images(dataset)
+    sizes = sizes_of(images)
+    side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
+    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
+    examples = pictures.load(images, lambda share: told())
+    has_NT = presence(dataset, examples)
+    scale = chosen_scale(examples, advanced, sizes)
+    fold_count, _ = recipe.folds(len(examples))
+    folds_N = stratified_folds(has_NT, seed, fold_count)
+    source: Source = pictures
+    learned = [[example] for example in examples]
+    if scale.tiling is not None:
+        source = cutter = Pieces(scale.tiling, scale.resolution, advanced.piece, seed)
+        del pictures
+        learned = cutter.load(examples, told.until(told.budget.part(_SHARE_OF_CUTTING)))
+    return _Material(
+        scale,
+        source,
+        everything=[piece for pieces in learned for piece in pieces],
+        shown=[piece for pieces, fold in zip(learned, folds_N, strict=True) if fold != 0 for piece in pieces],
+        hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],
+    )
+
+
+def judged_in_time(
+    session: DetectorSession, examples: Sequence[Example], seconds: float, clock: Callable[[], float]
+) -> tuple[list[Example], float]:
+    """As many of the pictures as can be scored in the time, all, a half, a quarter, ..., and the seconds that
+    it will take.
+
+    Raises:
+        OutOfTime: that would be too few to judge by.
+    """
+    started = clock()
+    session.score(Path(examples[0].path).read_bytes())
+    each = clock() - started
+    count = len(examples)
+    while count * each > seconds:
+        count = -(-count // 2)
+        if count < min(_FEWEST_JUDGED, len(examples)):
+            raise OutOfTime
+    return list(examples[:count]), count * each
+
+
+def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
+    """Steps of a training, or 0 if time is short: levels that grow by a quarter, for the sake of
+    repeatability."""
+    most = min(steps_that_fit, recipe.steps(image_count))
+    level = float(recipe.fewest_steps)
+    if most < level:
+        return 0
+    while level * 1.25 <= most:
+        level *= 1.25
+    return round(level)

@@ -1,0 +1,167 @@
+"""Training of a whole detector, body and head, from given weights on. PyTorch; for the worker alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from emulator.vision.detection.augment import Example, random_view
+from emulator.vision.detection.heads import new_class_layers, sample_batches
+from emulator.vision.detection.loss import DetectionLoss, Truth
+from emulator.vision.detection.scale import Scale
+from emulator.vision.networks.graph import INPUT
+from emulator.vision.networks.nanodet import DISTANCES, LOGITS, body_operations, head_operations
+from emulator.vision.networks.torch_runner import run_operations
+from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
+from emulator.vision.training.budget import Budget
+from emulator.vision.training.trainer import WholeNetwork, rate_share, slice_threads
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    FloatArray = NDArray[numpy.float32]
+
+_SLICE = 4
+# Streams of random numbers: those of quick training are other ones.
+_VIEWS = 10
+
+
+class Source(Protocol):
+    """Where the pictures of examples come from."""
+
+    def of(self, example: Example) -> Image: ...
+
+
+def train_whole(
+    examples: Sequence[Example],
+    pictures: Source,
+    start: Mapping[str, FloatArray],
+    tag_count: int,
+    recipe: AdvancedDetectorRecipe,
+    scale: Scale,
+    *,
+    steps: int,
+    seed: int,
+    budget: Budget,
+    progress: Callable[[float], None],
+) -> dict[str, FloatArray]:
+    """Train all layers; those of the tags are new.
+
+    Args:
+        start: weights of the body and of the head's other layers, as `nanodet.published_weights` names them.
+        steps: planned; see `Budget.plan` for when it becomes fewer.
+        progress: called with the share that is done, 0..1.
+
+    Returns:
+        The weights of all layers, by name.
+
+    Raises:
+        Unstable: the loss is not a number any more.
+    """
+    chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
+    with slice_threads() as pool:
+        learner = _Learner(examples, pictures, start, tag_count, recipe, scale, seed)
+        done, step, remaining = 0.0, 0, budget.plan(steps)
+        while remaining:
+            share = rate_share(step, done, steps, recipe.warm_up_steps)
+            learner.learn(step, chosen[step], share, pool)
+            step += 1
+            done += (1 - done) / remaining
+            remaining = budget.plan(remaining - 1)
+            progress(done)
+        return learner.result()
+
+
+def measure_step(
+    examples: Sequence[Example],
+    pictures: Source,
+    start: Mapping[str, FloatArray],
+    tag_count: int,
+    recipe: AdvancedDetectorRecipe,
+    scale: Scale,
+    clock: Callable[[], float],
+) -> float:
+    """Seconds of a step on this machine, as it is now: the second of two, which change nothing."""
+    (chosen,) = sample_batches(examples, tag_count, recipe.batch, 1, 0)
+    with slice_threads() as pool:
+        learner = _Learner(examples, pictures, start, tag_count, recipe, scale, 0)
+        for _ in range(2):
+            started = clock()
+            learner.learn(0, chosen, 0.0, pool)
+        return clock() - started
+
+
+class _Learner:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        pictures: Source,
+        start: Mapping[str, FloatArray],
+        tag_count: int,
+        recipe: AdvancedDetectorRecipe,
+        scale: Scale,
+        seed: int,
+    ) -> None:
+        self._examples, self._pictures, self._recipe = examples, pictures, recipe
+        self._scale, self._seed = scale, seed
+        self._loss = DetectionLoss(recipe.view)
+        self._operations = (*body_operations(), *head_operations()[:-1])  # the loss takes logits
+        weights = {
+            **{name: weight for name, weight in start.items() if ".classes." not in name},
+            **new_class_layers(tag_count, seed),
+        }
+        rate = recipe.rate if len(examples) >= recipe.few else recipe.rate_of_few
+        self._network = WholeNetwork(
+            weights,
+            rate=lambda name: rate * (recipe.class_factor if ".classes." in name else 1.0),
+            weight_decay=recipe.weight_decay,
+            longest_gradient=recipe.longest_gradient,
+            slice_size=_SLICE,
+        )
+
+    def learn(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
+        """One step; `share` is that of the full learning rate."""
+
+        def loss_of(
+            first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
+        ) -> torch.Tensor:
+            loss = self._loss_of(step, first, numbers[first:last], weights, device)
+            return loss * ((last - first) / len(numbers))
+
+        self._network.learn(len(numbers), share, loss_of, pool)
+
+    def _loss_of(
+        self,
+        step: int,
+        first: int,
+        numbers: Sequence[int],
+        weights: Mapping[str, torch.Tensor],
+        device: torch.device,
+    ) -> torch.Tensor:
+        import numpy
+        import torch
+
+        views = [
+            random_view(
+                self._pictures.of(self._examples[number]),
+                self._examples[number],
+                self._recipe.view,
+                numpy.random.default_rng([self._seed, _VIEWS, step, first + slot]),
+                self._scale.magnification,
+            )
+            for slot, number in enumerate(numbers)
+        ]
+        truths = [
+            Truth(torch.from_numpy(boxes).to(device), torch.from_numpy(tags).to(device))
+            for _, boxes, tags in views
+        ]
+        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in views])).to(device)}
+        run_operations(self._operations, weights, tensors)
+        return self._loss(tensors[LOGITS], tensors[DISTANCES], truths)
+
+    def result(self) -> dict[str, FloatArray]:
+        return self._network.arrays()

@@ -1,0 +1,67 @@
+"""Boxes that probably hold some object, whatever it is: what a detector of everyday things is sure of.
+
+The model is the network that all detectors start from, with the classes it was published with; whether there
+is an object at a point is how probable the likeliest of them is. No training is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.boxes.geometry import DetectedBox, detected_boxes
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.networks.nanodet import DISTANCES, SCORES
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+MOST_PROPOSALS = 100
+# At .05, with half as many boxes, up to half of the objects that are found at .03 are missed; at .02 nearly
+# twice as many boxes add few objects (`models/suggestions.md`).
+LEAST_CONFIDENCE = 0.03
+_RESOLUTION = 320
+
+
+class ProposalSession(DetectorSession):
+    """The model that `write_proposal_model` wrote, ready to propose. May be used by several threads."""
+
+    def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
+        """At most `MOST_PROPOSALS` boxes, the surest first, all of the tag 0; of doubles one stays."""
+        scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
+        objectness_P1 = scores_NPC[0].max(axis=1, keepdims=True)
+        boxes = detected_boxes(objectness_P1, distances_NPD[0], self.resolution)
+        return [box for box in boxes if box.probability >= LEAST_CONFIDENCE][:MOST_PROPOSALS]
+
+
+def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> None:
+    """Write the ONNX file of a `ProposalSession`. Runs in the worker process, which may load onnx.
+
+    Raises:
+        TrainingFailed: what is needed to make it is not installed.
+    """
+    from emulator.vision.networks.nanodet import detection_network, published_weights
+    from emulator.vision.networks.weights import BaseWeightsMissing
+    from emulator.vision.training.errors import TrainingFailed, write_atomically
+
+    progress(0.0, "Making the model of region proposals")
+    try:
+        from emulator.vision.networks.onnx_writer import onnx_bytes
+
+        network = detection_network(published_weights(), _RESOLUTION)
+        content = onnx_bytes(
+            network,
+            {
+                "emulator.task": "detection",
+                "emulator.labels": json.dumps([]),
+                "emulator.resolution": json.dumps(_RESOLUTION),
+            },
+        )
+    except (ImportError, BaseWeightsMissing) as error:
+        raise TrainingFailed(
+            f"Region proposals need what training needs; install the package onnx ({error})."
+        ) from error
+    write_atomically(path, content)

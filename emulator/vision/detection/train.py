@@ -1,0 +1,332 @@
+"""Training of object detectors. Runs in the worker process: the functions import PyTorch, the module does
+not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.classification.features import processor_count
+from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection.calibration import Calibration, calibrate
+from emulator.vision.detection.heads import Head, train_heads
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.tiles import TILING_KEY, Tiling
+from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, Boxes, DetectionEvaluation
+from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.networks.nanodet import detection_network, published_weights
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.weights import BaseWeightsMissing
+from emulator.vision.recipes.recipes import DetectorRecipe
+from emulator.vision.training.errors import (
+    NONE_READABLE,
+    TrainingFailed,
+    Unstable,
+    became_unstable,
+    storage_failure,
+    timed,
+    write_atomically,
+)
+from emulator.vision.training.folds import stratified_folds
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+MODEL_FILE = "model.onnx"
+EVALUATION_FILE = "evaluation.npz"
+
+LOOK_AT_REGIONS = "Check that the regions lie on the objects"
+# Where the time goes, roughly; progress is told along these shares.
+_IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
+
+
+@dataclass(frozen=True)
+class Box:
+    """A marked object: its tag, as an index into the tags of the dataset, and where it is, as fractions of
+    the upright image's width and height, 0..1."""
+
+    tag_index: int
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class BoxedImage:
+    """A picture and the objects in it.
+
+    Attributes:
+        path: the file.
+        key: SHA-256 of its bytes, in hexadecimal.
+        boxes: every object of the tags that the picture shows; none makes it an example of background.
+    """
+
+    path: str
+    key: str
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class DetectionDataset:
+    """What a detector learns from: images in any order, and tags (ids or names) in the order of its
+    outputs."""
+
+    images: tuple[BoxedImage, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """What a training wrote.
+
+    Attributes:
+        model_path: the model, for `detection_scoring.DetectorSession`.
+        evaluation_path: detections on images that their model had not seen, for
+            `detection_metrics.DetectionEvaluation`.
+        seconds: time of each step: "images", "training", "evaluation", "writing".
+        image_count: images that were learned from.
+        skipped: keys of images that could not be read or decoded.
+    """
+
+    model_path: Path
+    evaluation_path: Path
+    seconds: dict[str, float]
+    image_count: int
+    skipped: tuple[str, ...]
+
+
+def train_detector(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    *,
+    seed: int,
+    output: Path,
+    progress: Callable[[float, str], None],
+) -> TrainedDetector:
+    """Train a detector and write it, with its evaluation, into the folder `output`.
+
+    The model learns from all images. The evaluation is of heads trained beside it, each without a fifth of
+    them (see `DetectorRecipe.folds`): what these find there gives the figures and the calibration.
+
+    The same images, tags, recipe and seed give the same files, byte by byte, on the same machine.
+
+    Args:
+        seed: decides which images are evaluated, what views are learned from and how the new layers start.
+        output: made when missing. Files appear in it whole or not at all.
+        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+
+    Raises:
+        TrainingFailed: with a message for a person.
+        ValueError: the tag of a box is not an index of a tag.
+    """
+    import numpy
+
+    check_torch_is_there()
+    images = distinct_images(dataset)
+    seconds: dict[str, float] = {}
+    pictures = Pictures()
+    try:
+        published_weights()
+        progress(0.0, "Looking at the images")
+        with timed(seconds, "images"):
+            examples = pictures.load(
+                images, lambda share: progress(_IMAGES_DONE * share, "Looking at the images")
+            )
+        has_NT = presence(dataset, examples)
+        fold_count, evaluated_folds = recipe.folds(len(examples))
+        folds_N = stratified_folds(has_NT, seed, fold_count)
+        # A fold without images needs no head, and the only image cannot be hidden.
+        folds = [fold for fold in range(evaluated_folds) if 0 < (folds_N == fold).sum() < len(examples)]
+        with timed(seconds, "training"):
+            final, *evaluated = train_heads(
+                examples,
+                pictures,
+                [Head(numpy.zeros(len(examples), bool)), *(Head(folds_N == fold) for fold in folds)],
+                len(dataset.tags),
+                recipe,
+                seed=seed,
+                progress=lambda share: progress(
+                    _IMAGES_DONE + (_TRAINING_DONE - _IMAGES_DONE) * share, "Training"
+                ),
+            )
+        with timed(seconds, "evaluation"):
+            chosen = numpy.flatnonzero(numpy.isin(folds_N, folds)).tolist()
+            sessions = {
+                fold: DetectorSession(detector_bytes(dataset, recipe, head, Calibration()))
+                for fold, head in zip(folds, evaluated, strict=True)
+            }
+            detected = detect_in(
+                [(sessions[int(folds_N[number])], examples[number]) for number in chosen],
+                lambda share: progress(
+                    _TRAINING_DONE + (_EVALUATION_DONE - _TRAINING_DONE) * share, "Evaluating"
+                ),
+            )
+            evaluation, calibration = evaluation_of(
+                dataset, [examples[number] for number in chosen], folds_N[chosen], detected
+            )
+        progress(_EVALUATION_DONE, "Writing the model")
+        with timed(seconds, "writing"):
+            output.mkdir(parents=True, exist_ok=True)
+            write_atomically(output / EVALUATION_FILE, evaluation.content())
+            write_atomically(output / MODEL_FILE, detector_bytes(dataset, recipe, final, calibration))
+    except BaseWeightsMissing as error:
+        raise TrainingFailed(str(error)) from error
+    except (ImageRejected, OSError) as error:
+        raise storage_failure(error) from error
+    except Unstable as error:
+        raise became_unstable(LOOK_AT_REGIONS) from error
+    progress(1.0, "Done")
+    readable = {example.key for example in examples}
+    return TrainedDetector(
+        model_path=output / MODEL_FILE,
+        evaluation_path=output / EVALUATION_FILE,
+        seconds=seconds,
+        image_count=len(examples),
+        skipped=tuple(image.key for image in images if image.key not in readable),
+    )
+
+
+def check_torch_is_there() -> None:
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise TrainingFailed(
+            f"Training needs PyTorch; install the packages torch and onnx ({error})."
+        ) from error
+
+
+def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
+    """The images by key, each once; one that occurs several times has the boxes of all its occurrences."""
+    if not dataset.tags:
+        raise TrainingFailed("There are no tags: mark objects in the images with a tag.")
+    by_key: dict[str, BoxedImage] = {}
+    for image in sorted(dataset.images, key=lambda image: (image.key, image.path)):
+        if any(not 0 <= box.tag_index < len(dataset.tags) for box in image.boxes):
+            raise ValueError(f"a box of {image.key} is not of one of {len(dataset.tags)} tags")
+        known = by_key.get(image.key)
+        boxes = {*image.boxes, *(known.boxes if known else ())}
+        in_order = tuple(
+            sorted(boxes, key=lambda box: (box.tag_index, box.left, box.top, box.width, box.height))
+        )
+        by_key[image.key] = BoxedImage(known.path if known else image.path, image.key, in_order)
+    return list(by_key.values())
+
+
+def presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
+    """Which image shows which tag, (N, T); every tag is shown by one."""
+    import numpy
+
+    if not examples:
+        raise TrainingFailed(NONE_READABLE)
+    has_NT = numpy.zeros((len(examples), len(dataset.tags)), bool)
+    for row, example in enumerate(examples):
+        has_NT[row, example.tags] = True
+    for index, tag in enumerate(dataset.tags):
+        if not has_NT[:, index].any():
+            raise TrainingFailed(
+                f"None of the images with regions of the tag {tag} could be read; add images with regions "
+                "of the tag or leave it out."
+            )
+    return has_NT
+
+
+def detect_in(
+    pairs: Sequence[tuple[DetectorSession, Example]], progress: Callable[[float], None]
+) -> list[list[DetectedBox]]:
+    """What the session finds in each picture: several pictures at a time, each on one processor."""
+
+    def detect(pair: tuple[DetectorSession, Example]) -> list[DetectedBox]:
+        session, example = pair
+        return session.score(Path(example.path).read_bytes())
+
+    results = []
+    with ThreadPoolExecutor(processor_count(), thread_name_prefix="evaluation") as pool:
+        for found in pool.map(detect, pairs):
+            results.append(found)
+            progress(len(results) / len(pairs))
+    return results
+
+
+def evaluation_of(
+    dataset: DetectionDataset,
+    examples: Sequence[Example],
+    folds_N: NDArray[numpy.int8],
+    detected: Sequence[Sequence[DetectedBox]],
+) -> tuple[DetectionEvaluation, Calibration]:
+    """The evaluation of what was detected in these pictures, calibrated by itself."""
+    import numpy
+
+    truths = Boxes.of(
+        [
+            (number, tag, left, top, right - left, bottom - top)
+            for number, example in enumerate(examples)
+            for tag, (left, top, right, bottom) in zip(example.tags, example.boxes, strict=True)
+        ]
+    )
+    detections = Boxes.of(
+        [
+            (number, box.tag_index, box.left, box.top, box.width, box.height)
+            for number, found in enumerate(detected)
+            for box in found
+        ]
+    )
+    uncalibrated = DetectionEvaluation(
+        keys=tuple(example.key for example in examples),
+        folds=folds_N,
+        tag_count=len(dataset.tags),
+        truths=truths,
+        detections=detections,
+        probabilities=numpy.array([box.probability for found in detected for box in found], numpy.float32),
+    )
+    calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(OVERLAP_OF_RIGHT_ONES))
+    return uncalibrated.with_probabilities(calibration.probabilities(uncalibrated.probabilities)), calibration
+
+
+def detector_bytes(
+    dataset: DetectionDataset,
+    recipe: DetectorRecipe,
+    head: Mapping[str, FloatArray],
+    calibration: Calibration,
+    tiling: Tiling | None = None,
+) -> bytes:
+    """The published body with this head; the calibration becomes part of the layers of the tags.
+
+    tiling: how the model is to look at pictures, if not at once.
+    """
+    import numpy
+
+    calibrated = dict(head)
+    for name, weight in head.items():
+        if ".classes." in name:
+            offset = calibration.offset if name.endswith(".bias") else 0.0
+            calibrated[name] = (weight * calibration.slope + offset).astype(numpy.float32)
+    network = detection_network(
+        {**published_weights(), **calibrated},
+        recipe.resolution,
+        input_resolution=recipe.input_resolution,
+    )
+    return onnx_bytes(
+        network,
+        {
+            "emulator.task": "detection",
+            "emulator.labels": json.dumps(dataset.tags),
+            DESCRIPTION_KEY: description(network),
+            "emulator.resolution": json.dumps(network.resolution),
+            "emulator.preprocessing": "EXIF orientation applied, RGB, "
+            + ("stretched to a square" if tiling is None else "cut into tiles"),
+            **({} if tiling is None else {TILING_KEY: tiling.to_json()}),
+            "Image.BitmapPixelFormat": "Rgb8",
+            "Image.NominalPixelRange": "NominalRange_0_255",
+        },
+    )

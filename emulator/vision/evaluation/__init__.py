@@ -1,0 +1,1 @@
+"""Performance figures from out-of-fold predictions: metrics, curves, confusion."""

@@ -1,0 +1,189 @@
+"""Performance of a training: precision, recall and average precision on images it had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.evaluation.curves import (
+    CALIBRATION_BINS,
+    CalibrationCurve,
+    JudgedPredictions,
+    calibration_curve,
+    precision_recall_curve,
+)
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class TagFigures:
+    """Performance on one tag; all figures 0..1. `tag_index` counts the tags of the training."""
+
+    tag_index: int
+    precision: float
+    precision_std: float
+    recall: float
+    recall_std: float
+    average_precision: float
+
+
+@dataclass(frozen=True)
+class PerformanceFigures:
+    """Performance on each tag and on all of them; all figures 0..1."""
+
+    per_tag: list[TagFigures]
+    precision: float
+    precision_std: float
+    recall: float
+    recall_std: float
+    average_precision: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions of cross-validation: each image was scored by a model trained without it and its fold.
+
+    Attributes:
+        keys: SHA-256 of the images, in hexadecimal.
+        folds: the fold of each image, (N,), from 0.
+        probabilities_NT: calibrated as the final model's, float32.
+        targets_NT: whether the image has the tag.
+    """
+
+    keys: tuple[str, ...]
+    folds: NDArray[numpy.int8]
+    probabilities_NT: NDArray[numpy.float32]  # noqa: N815 - the suffix names the axes
+    targets_NT: NDArray[numpy.bool_]  # noqa: N815
+
+    @classmethod
+    def load(cls, path: Path) -> Evaluation:
+        """Read the `evaluation.npz` that a training wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is not such a file.
+        """
+        from zipfile import BadZipFile
+
+        import numpy
+
+        try:
+            with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
+                return cls(
+                    keys=tuple(key.decode("ascii") for key in arrays["keys"]),
+                    folds=arrays["folds"],
+                    probabilities_NT=arrays["probabilities"],
+                    targets_NT=arrays["targets"] > 0,
+                )
+        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path.name} is not an evaluation: {error}") from error
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.keys)
+
+    def performance(self, threshold: float = DEFAULT_THRESHOLD) -> PerformanceFigures:
+        """Figures at a threshold: a tag counts as predicted where its probability is at least that.
+
+        Precision is correct predictions / predictions and recall correct predictions / images that have the
+        tag; either is 0 where nothing is to be divided by. Over all tags both are computed from the sums of
+        the counts. Average precision is the area under the precision-recall curve, whatever the threshold;
+        over all tags it is the mean of the tags that any image has. Standard deviations are those of the
+        figure over the folds, without folds where there is nothing to divide by.
+        """
+        import numpy
+
+        predicted_NT = self.probabilities_NT >= threshold
+        # Counts for each fold and tag: (F, T).
+        fold_numbers = range(int(self.folds.max(initial=0)) + 1)
+        counts = [
+            numpy.stack([hits_NT[self.folds == fold].sum(axis=0) for fold in fold_numbers])
+            for hits_NT in (predicted_NT & self.targets_NT, predicted_NT, self.targets_NT)
+        ]
+        correct_FT, predicted_FT, actual_FT = counts
+        per_tag = [
+            TagFigures(
+                tag_index=tag,
+                precision=ratio(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
+                precision_std=deviation(correct_FT[:, tag], predicted_FT[:, tag]),
+                recall=ratio(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
+                recall_std=deviation(correct_FT[:, tag], actual_FT[:, tag]),
+                average_precision=average_precision(self.probabilities_NT[:, tag], self.targets_NT[:, tag]),
+            )
+            for tag in range(self.targets_NT.shape[1])
+        ]
+        with_images = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
+        return PerformanceFigures(
+            per_tag=per_tag,
+            precision=ratio(correct_FT.sum(), predicted_FT.sum()),
+            precision_std=deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+            recall=ratio(correct_FT.sum(), actual_FT.sum()),
+            recall_std=deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+            average_precision=sum(tag.average_precision for tag in with_images) / max(1, len(with_images)),
+        )
+
+    def judged(self) -> JudgedPredictions:
+        """Every probability of every tag, image by image."""
+        import numpy
+
+        images, tags = self.targets_NT.shape
+        return JudgedPredictions(
+            tags=numpy.tile(numpy.arange(tags), images),
+            probabilities=self.probabilities_NT.ravel(),
+            right=self.targets_NT.ravel(),
+            folds=numpy.repeat(self.folds, tags),
+            actual_FT=numpy.stack(
+                [
+                    self.targets_NT[self.folds == fold].sum(axis=0)
+                    for fold in range(int(self.folds.max(initial=0)) + 1)
+                ]
+            ),
+        )
+
+    def calibration(self, multilabel: bool, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
+        """Of every probability where an image may have several tags; else of each image's highest alone."""
+        import numpy
+
+        if multilabel or not self.count:
+            return calibration_curve(self.probabilities_NT.ravel(), self.targets_NT.ravel(), bins)
+        rows, best = numpy.arange(self.count), self.probabilities_NT.argmax(axis=1)
+        return calibration_curve(self.probabilities_NT[rows, best], self.targets_NT[rows, best], bins)
+
+    def held_out(self) -> list[int]:
+        """Indexes, rising, of the images that stand for the evaluation set: one fold, a fifth of the images.
+
+        Where the fold lacks a tag, the first image that has it comes along; its prediction is as unseen as
+        the others.
+        """
+        import numpy
+
+        chosen_N = self.folds == 0
+        for tag in range(self.targets_NT.shape[1]):
+            with_tag = numpy.flatnonzero(self.targets_NT[:, tag])
+            if len(with_tag) and not chosen_N[with_tag].any():
+                chosen_N[with_tag[0]] = True
+        indexes: list[int] = numpy.flatnonzero(chosen_N).tolist()
+        return indexes
+
+
+def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
+    """Area under the precision-recall curve, step by step. 0 where no image has the tag."""
+    return precision_recall_curve(scores, targets, int(targets.sum())).area()
+
+
+def ratio(part: int, whole: int) -> float:
+    """Part / whole; 0 where the whole is."""
+    return float(part / whole) if whole else 0.0
+
+
+def deviation(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
+    """Standard deviation of the ratio over the folds, without those whose whole is 0."""
+    defined = wholes_F > 0
+    return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0

@@ -1,0 +1,334 @@
+"""Performance of a detector's training: precision, recall and average precision on images it had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.vision.boxes.geometry import SCORE_FLOOR, DetectedBox, paired_overlaps
+from emulator.vision.evaluation.classification import (
+    DEFAULT_THRESHOLD,
+    PerformanceFigures,
+    TagFigures,
+    deviation,
+    ratio,
+)
+from emulator.vision.evaluation.curves import JudgedPredictions, precision_recall_curve
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+DEFAULT_OVERLAP_THRESHOLD = 0.3
+# A detection counts as right in calibration if it overlaps an object by so much (intersection over union).
+OVERLAP_OF_RIGHT_ONES = 0.5
+# A million pairs of a box and an object take about 100 MB.
+_PAIRS_AT_A_TIME = 1_000_000
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of several images, one a row: the number of the image (B,), the tag (B,), and (B, 4) left, top,
+    width and height in fractions of the image."""
+
+    images: NDArray[numpy.int32]
+    tags: NDArray[numpy.int32]
+    places: NDArray[numpy.float32]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, int, float, float, float, float]]) -> Boxes:
+        """From rows of image, tag, left, top, width, height."""
+        import numpy
+
+        table = numpy.array(rows, numpy.float64).reshape(-1, 6)
+        return cls(
+            table[:, 0].astype(numpy.int32),
+            table[:, 1].astype(numpy.int32),
+            table[:, 2:].astype(numpy.float32),
+        )
+
+
+@dataclass(frozen=True)
+class DetectionEvaluation:
+    """Predictions of cross-validation: what was found in images by heads trained without them, and what is
+    there.
+
+    Attributes:
+        keys: SHA-256 of the images, in hexadecimal.
+        folds: the fold of each image, (N,): those of one fold were hidden from the same head.
+        tag_count: number of tags of the training.
+        truths: the marked objects.
+        detections: the boxes found, of each image the most probable first.
+        probabilities: of the detections, calibrated as the final model's, float32 (D,).
+    """
+
+    keys: tuple[str, ...]
+    folds: NDArray[numpy.int8]
+    tag_count: int
+    truths: Boxes
+    detections: Boxes
+    probabilities: NDArray[numpy.float32]
+
+    @classmethod
+    def load(cls, path: Path) -> DetectionEvaluation:
+        """Read the `evaluation.npz` that a training wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is not such a file.
+        """
+        from zipfile import BadZipFile
+
+        import numpy
+
+        try:
+            with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
+                truths, detections = (
+                    Boxes(*(arrays[f"{name}_{part}"] for part in ("images", "tags", "places")))
+                    for name in ("truth", "detection")
+                )
+                return cls(
+                    keys=tuple(key.decode("ascii") for key in arrays["keys"]),
+                    folds=arrays["folds"],
+                    tag_count=int(arrays["tag_count"]),
+                    truths=truths,
+                    detections=detections,
+                    probabilities=arrays["probabilities"],
+                )
+        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path.name} is not an evaluation of a detector: {error}") from error
+
+    def with_probabilities(self, probabilities: NDArray[numpy.float32]) -> DetectionEvaluation:
+        """The same detections with other probabilities, less those that are below the floor of detectors
+        then."""
+        shown = probabilities >= SCORE_FLOOR
+        detections = Boxes(
+            self.detections.images[shown], self.detections.tags[shown], self.detections.places[shown]
+        )
+        return replace(self, detections=detections, probabilities=probabilities[shown])
+
+    def content(self) -> bytes:
+        """The file that `load` reads: no pickles, no timestamps."""
+        import numpy
+
+        buffer = BytesIO()
+        numpy.savez_compressed(
+            buffer,
+            keys=numpy.array([key.encode("ascii") for key in self.keys], "S64"),
+            folds=self.folds,
+            tag_count=numpy.array(self.tag_count),
+            truth_images=self.truths.images,
+            truth_tags=self.truths.tags,
+            truth_places=self.truths.places,
+            detection_images=self.detections.images,
+            detection_tags=self.detections.tags,
+            detection_places=self.detections.places,
+            probabilities=self.probabilities,
+        )
+        return buffer.getvalue()
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.keys)
+
+    def held_out(self) -> list[int]:
+        """Numbers, rising, of the images that stand for the evaluation set: one fold.
+
+        Where the fold lacks a tag, the first image that has it comes along; its prediction is as unseen as
+        the others.
+        """
+        import numpy
+
+        chosen_N = self.folds == self.folds.min(initial=0)
+        for tag in range(self.tag_count):
+            with_tag = self.truths.images[self.truths.tags == tag]
+            if len(with_tag) and not chosen_N[with_tag].any():
+                chosen_N[with_tag.min()] = True
+        numbers: list[int] = numpy.flatnonzero(chosen_N).tolist()
+        return numbers
+
+    def detected(self, image: int) -> list[DetectedBox]:
+        """What was found in the image with this number, the most probable first."""
+        import numpy
+
+        return [
+            DetectedBox(
+                int(self.detections.tags[row]),
+                float(self.probabilities[row]),
+                *self.detections.places[row].tolist(),
+            )
+            for row in numpy.flatnonzero(self.detections.images == image)
+        ]
+
+    def hits(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.bool_]:
+        """Which detections (D,) found an object; see `found_objects`."""
+        found: NDArray[numpy.bool_] = self.found_objects(overlap_threshold) >= 0
+        return found
+
+    def found_objects(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.int64]:
+        """The object, as a row of `truths`, that each detection (D,) found; -1 for those that found none.
+
+        One is found if intersection over union with it is the threshold or more. In each image and tag,
+        detections choose in the order of their probability: of the objects that none has chosen before, each
+        takes the one that it overlaps most. A second box on one object is thus a miss, and detections above
+        a probability do not depend on those below.
+        """
+        return chosen_objects(
+            self.truths.images.astype("i8") * self.tag_count + self.truths.tags,
+            self.truths.places,
+            self.detections.images.astype("i8") * self.tag_count + self.detections.tags,
+            self.detections.places,
+            self.probabilities,
+            overlap_threshold,
+        )
+
+    def overlaps(
+        self, objects: NDArray[numpy.integer], detections: NDArray[numpy.integer]
+    ) -> NDArray[numpy.float64]:
+        """Intersection over union of objects and detections, given as rows; 0 where either is -1."""
+        import numpy
+
+        both = (objects >= 0) & (detections >= 0)
+        result = numpy.zeros(len(objects))
+        result[both] = paired_overlaps(
+            _edges(self.detections.places[detections[both]]), _edges(self.truths.places[objects[both]])
+        )
+        return result
+
+    def judged(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> JudgedPredictions:
+        """Every detection, right if it found an object."""
+        import numpy
+
+        return JudgedPredictions(
+            tags=self.detections.tags,
+            probabilities=self.probabilities,
+            right=self.hits(overlap_threshold),
+            folds=self.folds[self.detections.images],
+            actual_FT=self._counts(self.truths, numpy.ones(len(self.truths.tags), bool)),
+        )
+
+    def performance(
+        self,
+        threshold: float = DEFAULT_THRESHOLD,
+        overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD,
+    ) -> PerformanceFigures:
+        """Figures at a threshold of probability and one of overlap (see `hits`).
+
+        Precision is hits / detections at the threshold and recall hits / objects; either is 0 where nothing
+        is to be divided by. Over all tags both are computed from the sums of the counts. Average precision is
+        the area under the precision-recall curve (see `area_under_curve`), whatever the threshold; over all
+        tags it is the mean of the tags that any image has. Standard deviations are those of the figure over
+        the folds, without folds where there is nothing to divide by.
+        """
+        import numpy
+
+        found = self.hits(overlap_threshold)
+        shown = self.probabilities >= threshold
+        # Counts for each fold and tag: (F, T).
+        correct_FT = self._counts(self.detections, found & shown)
+        predicted_FT = self._counts(self.detections, shown)
+        actual_FT = self._counts(self.truths, numpy.ones(len(self.truths.tags), bool))
+        per_tag = []
+        for tag in range(self.tag_count):
+            correct, predicted, actual = correct_FT[:, tag], predicted_FT[:, tag], actual_FT[:, tag]
+            of_tag = self.detections.tags == tag
+            per_tag.append(
+                TagFigures(
+                    tag_index=tag,
+                    precision=ratio(correct.sum(), predicted.sum()),
+                    precision_std=deviation(correct, predicted),
+                    recall=ratio(correct.sum(), actual.sum()),
+                    recall_std=deviation(correct, actual),
+                    average_precision=area_under_curve(
+                        self.probabilities[of_tag], found[of_tag], int(actual.sum())
+                    ),
+                )
+            )
+        with_objects = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
+        return PerformanceFigures(
+            per_tag=per_tag,
+            precision=ratio(correct_FT.sum(), predicted_FT.sum()),
+            precision_std=deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+            recall=ratio(correct_FT.sum(), actual_FT.sum()),
+            recall_std=deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+            average_precision=sum(tag.average_precision for tag in with_objects) / max(1, len(with_objects)),
+        )
+
+    def _counts(self, boxes: Boxes, counted: NDArray[numpy.bool_]) -> NDArray[numpy.int64]:
+        """How many of the counted boxes each fold and tag has: (F, T)."""
+        import numpy
+
+        counts_FT = numpy.zeros((int(self.folds.max(initial=0)) + 1, self.tag_count), numpy.int64)
+        numpy.add.at(counts_FT, (self.folds[boxes.images[counted]], boxes.tags[counted]), 1)
+        return counts_FT
+
+
+def area_under_curve(
+    probabilities: NDArray[numpy.floating], found: NDArray[numpy.bool_], objects: int
+) -> float:
+    """Area under the precision-recall curve of detections, as detection benchmarks compute it: at each recall
+    counts the best precision from there on. 0 without objects."""
+    return precision_recall_curve(probabilities, found, objects).area(best_from_here=True)
+
+
+def chosen_objects(
+    object_groups: NDArray[numpy.integer],
+    objects: NDArray[numpy.float32],
+    box_groups: NDArray[numpy.integer],
+    boxes: NDArray[numpy.float32],
+    probabilities: NDArray[numpy.float32],
+    overlap_threshold: float,
+) -> NDArray[numpy.int64]:
+    """The object that each box takes, as its row, or -1: in its group, of those that are free and overlap by
+    the threshold or more, the one that it overlaps most; of equal ones the first. The most probable box
+    chooses first.
+
+    Time and memory grow with the boxes, not with the images: what is looked at together is bounded.
+
+    Args:
+        object_groups, box_groups: what belongs together, such as the image, (O,) and (B,).
+        objects, boxes: left, top, width and height, (O, 4) and (B, 4).
+        probabilities: of the boxes, (B,).
+    """
+    import numpy
+
+    by_group = numpy.argsort(object_groups, kind="stable")
+    sorted_groups = object_groups[by_group]
+    ranked = numpy.argsort(-probabilities, kind="stable")
+    first = numpy.searchsorted(sorted_groups, box_groups[ranked], side="left")
+    behind = numpy.searchsorted(sorted_groups, box_groups[ranked], side="right")
+    pairs_before = numpy.concatenate([[0], numpy.cumsum(behind - first)])
+    object_edges, box_edges = _edges(objects), _edges(boxes)
+    chosen = numpy.full(len(boxes), -1, numpy.int64)
+    taken = numpy.zeros(len(objects), bool)
+    begin = 0
+    while begin < len(ranked):
+        # Boxes whose pairs with objects of their group are so many at most; one box at least.
+        end = int(numpy.searchsorted(pairs_before, pairs_before[begin] + _PAIRS_AT_A_TIME, side="right")) - 1
+        end = max(end, begin + 1)
+        counts = (behind - first)[begin:end]
+        rows = numpy.repeat(ranked[begin:end], counts)
+        ranks = numpy.repeat(numpy.arange(begin, end), counts)
+        within = numpy.arange(len(rows)) - numpy.repeat(pairs_before[begin:end] - pairs_before[begin], counts)
+        of = by_group[numpy.repeat(first[begin:end], counts) + within]
+        overlap = paired_overlaps(box_edges[rows], object_edges[of])
+        near = overlap >= overlap_threshold
+        rows, ranks, of, overlap = rows[near], ranks[near], of[near], overlap[near]
+        for pair in numpy.lexsort((of, -overlap, ranks)).tolist():
+            if chosen[rows[pair]] < 0 and not taken[of[pair]]:
+                chosen[rows[pair]] = of[pair]
+                taken[of[pair]] = True
+        begin = end
+    return chosen
+
+
+def _edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
+    """Left, top, right, bottom."""
+    import numpy
+
+    exact = places.astype(numpy.float64)
+    return numpy.concatenate([exact[:, :2], exact[:, :2] + exact[:, 2:]], axis=1)

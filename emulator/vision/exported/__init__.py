@@ -1,0 +1,1 @@
+"""Exported models loaded again: files, preprocessing, runtimes."""

@@ -1,0 +1,301 @@
+"""The files of an exported model: read from the zip that was downloaded, or from a folder with its content.
+
+Nothing of a zip is believed. Its table of contents is bounded before it is read, a path that would lead out
+of it refuses the whole, only files that are needed are unpacked, each up to a limit, and nothing is written
+to the disk. What the service's exports hold is described in ``docs/serve-model.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+
+from emulator.vision.classification.session import ModelUnusable
+
+Kind = Literal["onnx", "frozen graph", "saved model", "tflite", "openvino"]
+
+MEGABYTE = 2**20
+MODEL_BYTES = 512 * MEGABYTE
+MOST_LABELS = 2000
+LONGEST_LABEL = 256
+_DIRECTORY_BYTES = MEGABYTE
+_MOST_FILES = 2000
+_TEXT_BYTES = MEGABYTE
+
+MANIFEST, LABELS, METADATA = "cvexport.manifest", "labels.txt", "metadata_properties.json"
+# In this order they are looked for: where a zip holds several, the one that needs no other runtime wins.
+_KINDS: dict[str, Kind] = {
+    "model.onnx": "onnx",
+    "model.pb": "frozen graph",
+    "saved_model.pb": "saved model",
+    "model.tflite": "tflite",
+    "model.xml": "openvino",
+}
+_FOREIGN = {"model.mlmodel": "CoreML", "model.json": "TensorFlow.js"}
+_VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+_END_RECORD = b"PK\x05\x06"
+_END_RECORD_BYTES = 22
+_LONGEST_COMMENT = 0xFFFF
+
+
+class ExportUnusable(ModelUnusable):
+    """Not an exported model that can be run; `str()` says in one sentence what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class ExportedFiles:
+    """An exported model, its parts checked each for itself.
+
+    Attributes:
+        kind: in which form the model is.
+        model: its files by their names: ``model.onnx``, or ``saved_model.pb`` and ``variables/...``.
+        labels: the tags, by the index that the model knows them by.
+        metadata: of ``metadata_properties.json``; empty for exports from before the end of 2020.
+        iteration_id: the iteration that was exported, as the manifest has it; None where there is none.
+        digest: SHA-256 of the model's files, in hexadecimal.
+    """
+
+    kind: Kind
+    model: Mapping[str, bytes]
+    labels: tuple[str, ...]
+    metadata: Mapping[str, str]
+    iteration_id: str | None
+    digest: str
+
+
+def is_zip(start: bytes) -> bool:
+    """Whether a file that starts so is meant to be a zip."""
+    return start.startswith(b"PK")
+
+
+def read_export(source: Path | bytes) -> ExportedFiles:
+    """The files of a zip (its path or its content), or of a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        ExportUnusable: it is not an export, is damaged, lacks something, or is too large.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        return _found(_Folder(source))
+    if isinstance(source, bytes):
+        return _from_zip(BytesIO(source))
+    with source.open("rb") as file:
+        return _from_zip(file)
+
+
+def _from_zip(file: IO[bytes]) -> ExportedFiles:
+    _check_directory(file)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _found(_Zip(archive))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        raise ExportUnusable(f"The zip is damaged: {error}") from None
+    except RuntimeError:
+        raise ExportUnusable("The zip is encrypted.") from None
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a table of contents that would fill the memory, before Python's reader takes it in."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _END_RECORD_BYTES - _LONGEST_COMMENT))
+    tail = file.read()
+    place = tail.rfind(_END_RECORD)
+    record = tail[place : place + _END_RECORD_BYTES]
+    if place < 0 or len(record) < _END_RECORD_BYTES:
+        raise ExportUnusable("It is not a zip.")
+    count = int.from_bytes(record[10:12], "little")
+    directory = int.from_bytes(record[12:16], "little")
+    if count > _MOST_FILES or directory > _DIRECTORY_BYTES:
+        raise ExportUnusable(f"The zip holds more than {_MOST_FILES} files; an export holds a few.")
+
+
+class _Zip:
+    """Names and contents of a zip."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        for entry in archive.infolist():
+            # ZipInfo.filename has the system's separator replaced; what stood in the file is orig_filename.
+            name = entry.orig_filename
+            if _leads_out(name):
+                raise ExportUnusable(f"The zip holds a path that leads out of it: {name[:100]!r}.")
+            if entry.is_dir():
+                continue
+            if name in self._entries:
+                raise ExportUnusable(f"The zip holds two files named {name[:100]!r}.")
+            self._entries[name] = entry
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._entries)
+
+    def read(self, name: str, limit: int) -> bytes:
+        entry = self._entries[name]
+        if entry.file_size > limit:
+            raise _too_large(name, limit)
+        with self._archive.open(entry) as file:
+            content = file.read(limit + 1)  # whatever the size that the zip claims
+        if len(content) > limit:
+            raise _too_large(name, limit)
+        return content
+
+
+class _Folder:
+    """Names and contents of a folder, not of those below but `variables`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.names = [path.name for path in sorted(folder.iterdir()) if path.is_file()]
+        variables = folder / "variables"
+        if variables.is_dir():
+            self.names += [f"variables/{path.name}" for path in sorted(variables.iterdir())]
+
+    def read(self, name: str, limit: int) -> bytes:
+        with (self._folder / name).open("rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise _too_large(name, limit)
+        return content
+
+
+def _leads_out(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return name.startswith(("/", "\\")) or ".." in parts or ":" in name or "\0" in name
+
+
+def _too_large(name: str, limit: int) -> ExportUnusable:
+    return ExportUnusable(f"{name[:100]} is larger than {limit // MEGABYTE} MB.")
+
+
+def _found(files: _Zip | _Folder) -> ExportedFiles:
+    manifest_path = _shallowest(files.names, MANIFEST)
+    manifest = {} if manifest_path is None else _json_object(files.read, manifest_path)
+    model_path = _model_path(files.names, manifest.get("ModelFileName"))
+    kind = _KINDS[PurePosixPath(model_path).name]
+    folder = PurePosixPath(model_path).parent
+    model = _model_files(files, folder, model_path, kind)
+    labels_path = _beside(files.names, folder, LABELS)
+    if labels_path is None:
+        raise ExportUnusable("labels.txt is missing, which names the tags.")
+    labels = _labels(files.read(labels_path, _TEXT_BYTES))
+    _check_hash(manifest.get("ModelFileSHA1"), model, kind)
+    metadata_path = _beside(files.names, folder, METADATA)
+    metadata = {} if metadata_path is None else _json_object(files.read, metadata_path)
+    digest = hashlib.sha256()
+    for name in sorted(model):
+        digest.update(model[name])
+    iteration_id = manifest.get("IterationId")
+    return ExportedFiles(
+        kind,
+        model,
+        labels,
+        {name: value for name, value in metadata.items() if isinstance(value, str)},
+        iteration_id if isinstance(iteration_id, str) else None,
+        digest.hexdigest(),
+    )
+
+
+def _shallowest(names: list[str], base: str) -> str | None:
+    """The path of a file of that name; the one in the fewest folders."""
+    found = [name for name in names if PurePosixPath(name).name == base]
+    return min(found, key=lambda name: (name.count("/"), name), default=None)
+
+
+def _beside(names: list[str], folder: PurePosixPath, base: str) -> str | None:
+    path = str(folder / base)
+    return path if path in names else _shallowest(names, base)
+
+
+def _model_path(names: list[str], announced: object) -> str:
+    """Where the model is: what the manifest announces, if it is there and of a kind that can be run."""
+    if isinstance(announced, str):
+        base = PurePosixPath(announced).name
+        path = _shallowest(names, base)
+        if path is not None and base in _KINDS:
+            return path
+    for base in _KINDS:
+        path = _shallowest(names, base)
+        if path is not None:
+            return path
+    for base, platform in _FOREIGN.items():
+        if _shallowest(names, base) is not None:
+            raise ExportUnusable(
+                f"It holds a {platform} model, which cannot be run here; export ONNX instead."
+            )
+    raise ExportUnusable(f"It holds no model: none of {', '.join(_KINDS)}.")
+
+
+def _model_files(files: _Zip | _Folder, folder: PurePosixPath, path: str, kind: Kind) -> dict[str, bytes]:
+    base = PurePosixPath(path).name
+    model = {base: files.read(path, MODEL_BYTES)}
+    others: list[tuple[str, str]] = []
+    if kind == "openvino":
+        weights = str(folder / "model.bin")
+        if weights not in files.names:
+            raise ExportUnusable("model.bin is missing, which holds the weights of model.xml.")
+        others.append(("model.bin", weights))
+    elif kind == "saved model":
+        variables = folder / "variables"
+        paths = [(PurePosixPath(name), name) for name in files.names]
+        others += [
+            (f"variables/{path.name}", name)
+            for path, name in paths
+            if path.parent == variables and _VARIABLE.fullmatch(path.name)
+        ]
+    for name, where in others:
+        left = MODEL_BYTES - sum(map(len, model.values()))
+        model[name] = files.read(where, left)
+    if not model[base]:
+        raise ExportUnusable(f"{base} is empty.")
+    return model
+
+
+def _labels(content: bytes) -> tuple[str, ...]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ExportUnusable("labels.txt is not text in UTF-8.") from None
+    labels = [line.strip() for line in text.rstrip().splitlines()]
+    if not labels:
+        raise ExportUnusable("labels.txt names no tag.")
+    if len(labels) > MOST_LABELS:
+        raise ExportUnusable(f"labels.txt names {len(labels)} tags; at most {MOST_LABELS} are taken.")
+    for number, label in enumerate(labels, start=1):
+        if not 0 < len(label) <= LONGEST_LABEL or not label.isprintable():
+            raise ExportUnusable(f"Line {number} of labels.txt is no name of a tag: {label[:40]!r}.")
+    if len(set(labels)) < len(labels):
+        twice = next(label for number, label in enumerate(labels) if label in labels[:number])
+        raise ExportUnusable(f"labels.txt names a tag twice: {twice[:40]!r}.")
+    return tuple(labels)
+
+
+def _json_object(read: Callable[[str, int], bytes], path: str) -> dict[str, object]:
+    try:
+        value = json.loads(read(path, _TEXT_BYTES).decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise ExportUnusable(f"{PurePosixPath(path).name} is not JSON.") from None
+    if not isinstance(value, dict):
+        raise ExportUnusable(f"{PurePosixPath(path).name} is not a JSON object.")
+    return value
+
+
+def _check_hash(announced: object, model: Mapping[str, bytes], kind: Kind) -> None:
+    """Compare the model with the manifest's SHA-1, which is there for damage, not for attacks."""
+    if announced is None or kind == "saved model":  # of several files, nobody says which is meant
+        return
+    (base, content), *_ = model.items()
+    found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    if not isinstance(announced, str) or announced.lower() != found:
+        raise ExportUnusable(
+            f"{base} is not the file that cvexport.manifest describes: its SHA-1 is {found}, "
+            f"announced is {str(announced)[:40]}."
+        )

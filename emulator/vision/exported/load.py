@@ -1,0 +1,67 @@
+"""Loading model files, whatever they are: what a training wrote, or the zip of an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emulator.vision.classification.session import ClassifierSession, ModelUnusable
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.exported.files import is_zip
+from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+
+Classifier = ClassifierSession | ExportedClassifier
+Detector = DetectorSession | ExportedDetector
+
+
+def load_classifier(path: Path) -> Classifier:
+    """A classifier, trained or exported.
+
+    Raises:
+        OSError: the file cannot be read.
+        ModelUnusable, ExportUnusable: it is no classifier.
+    """
+    if not _is_export(path):
+        return ClassifierSession(path)
+    session = load_export(path)
+    if not isinstance(session, ExportedClassifier):
+        raise ModelUnusable("The export is not a classifier.")
+    return session
+
+
+def load_detector(path: Path) -> Detector:
+    """A detector, trained or exported.
+
+    Raises:
+        OSError: the file cannot be read.
+        ModelUnusable, ExportUnusable: it is no detector.
+    """
+    if not _is_export(path):
+        return DetectorSession(path)
+    session = load_export(path)
+    if not isinstance(session, ExportedDetector):
+        raise ModelUnusable("The export is not a detector.")
+    return session
+
+
+def load_any(path: Path) -> Classifier | Detector:
+    """A model of either kind.
+
+    Raises:
+        OSError: the file cannot be read.
+        ModelUnusable, ExportUnusable: it is no model.
+    """
+    if _is_export(path):
+        return load_export(path)
+    try:
+        return ClassifierSession(path)
+    except ModelUnusable:
+        pass
+    try:
+        return DetectorSession(path)
+    except ModelUnusable as error:
+        raise ModelUnusable(f"{path.name} is not a model of this program: {error}") from error
+
+
+def _is_export(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_zip(file.read(4))

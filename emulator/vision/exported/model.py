@@ -1,0 +1,236 @@
+"""Models that were exported, by this program or by the service itself, loaded and ready to score pictures.
+
+They have the interface of this program's own sessions, `scoring.ClassifierSession` and
+`detection_scoring.DetectorSession`, so that whoever scores need not know which it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.classification.session import processors
+from emulator.vision.exported import boxes
+from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
+from emulator.vision.exported.preprocess import PictureRule, announced_size, fit_of, input_size
+from emulator.vision.exported.runtimes import Runtime, load
+
+_BOXES, _CLASSES, _SCORES = "detected_boxes", "detected_classes", "detected_scores"
+_CLASS_LABEL = "classLabel"
+_DEFAULT_SIDES = {"classification": 224, "detection": 416}
+_S1_SIDE = 300
+_MULTILABEL = {"ClassificationMultiLabel": True, "ClassificationMultiClass": False}
+_log = logging.getLogger(__name__)
+
+
+class _Session:
+    """What the two kinds have in common.
+
+    Attributes:
+        labels: the tags, in the order of the scores, or by the index that boxes carry.
+        compact_s1: the export is of the domain General (compact) [S1], else of another compact one.
+        iteration_id: the iteration that was exported, if the export says so.
+        digest: SHA-256 of the model's files, in hexadecimal.
+    """
+
+    def __init__(self, files: ExportedFiles, runtime: Runtime) -> None:
+        self.labels = files.labels
+        self.iteration_id = files.iteration_id
+        self.digest = files.digest
+        self.compact_s1 = False
+        self._runtime = runtime
+
+    def _outputs(self, data: bytes) -> dict[str, Any]:
+        return self._runtime.run(self._rule.tensor(data))
+
+    def _prepare(self, files: ExportedFiles, task: Literal["classification", "detection"]) -> None:
+        self._rule = _picture_rule(self._runtime, files, task, self.compact_s1)
+
+
+class ExportedClassifier(_Session):
+    """An exported classifier.
+
+    Attributes:
+        multilabel: whether the probabilities are independent of each other; None where the export, being
+            older than its metadata, does not say.
+    """
+
+    def __init__(self, files: ExportedFiles, runtime: Runtime, output: str) -> None:
+        super().__init__(files, runtime)
+        method = files.metadata.get("CustomVision.Postprocess.Method")
+        self.multilabel = {"ClassificationMultiLabel": True, "ClassificationMultiClass": False}.get(
+            method or ""
+        )
+        self.compact_s1 = output != "loss" and (
+            output.startswith("model_output") or announced_size(files.metadata) == (_S1_SIDE, _S1_SIDE)
+        )
+        self._output = output
+        self._prepare(files, "classification")
+        self.score(_grey_picture())
+
+    def score(self, data: bytes) -> list[float]:
+        """Probabilities of the labels, in their order: 0 to 1.
+
+        Raises:
+            ImageRejected: the bytes are no acceptable picture.
+        """
+        import numpy
+
+        value = self._outputs(data)[self._output]
+        if isinstance(value, list):
+            return self._of_mapping(value)
+        scores = numpy.asarray(value, numpy.float32).reshape(-1)
+        if len(scores) != len(self.labels):
+            raise self._other_labels(len(scores))
+        result: list[float] = numpy.nan_to_num(scores).clip(0, 1).tolist()
+        return result
+
+    def _of_mapping(self, value: list[Any]) -> list[float]:
+        """From a sequence with one map from label, or index, to probability."""
+        found = value[0] if len(value) == 1 and isinstance(value[0], dict) else {}
+        if len(found) != len(self.labels):
+            raise self._other_labels(len(found))
+        named = all(isinstance(key, str) for key in found)
+        keys: list[Any] = list(self.labels) if named else list(range(len(self.labels)))
+        try:
+            scores = [float(found[key]) for key in keys]
+        except KeyError as missing:
+            raise ExportUnusable(
+                f"labels.txt does not fit the model, which does not know '{missing.args[0]}'."
+            ) from None
+        return [min(max(score, 0.0), 1.0) if score == score else 0.0 for score in scores]
+
+    def _other_labels(self, number: int) -> ExportUnusable:
+        return ExportUnusable(
+            f"labels.txt does not fit the model: it names {len(self.labels)} tags, the model knows {number}."
+        )
+
+
+class ExportedDetector(_Session):
+    """An exported detector, with a YOLO grid as output or with finished boxes."""
+
+    def __init__(self, files: ExportedFiles, runtime: Runtime, grid: str | None) -> None:
+        super().__init__(files, runtime)
+        self.compact_s1 = grid is None
+        self._grid = grid
+        self._anchors = boxes.anchors_of(files.metadata)
+        self._overlap = boxes.overlap_of_doubles(files.metadata)
+        self._prepare(files, "detection")
+        self.score(_grey_picture())
+
+    def score(self, data: bytes) -> list[DetectedBox]:
+        """The objects in a picture, the most probable first; each lies inside of the picture.
+
+        Raises:
+            ImageRejected: the bytes are no acceptable picture.
+        """
+        import numpy
+
+        with processors:
+            outputs = self._outputs(data)
+        if self._grid is None:
+            found, tags, scores = (numpy.asarray(outputs[name]) for name in (_BOXES, _CLASSES, _SCORES))
+            return boxes.finished_boxes(found, tags, scores, len(self.labels))
+        grid = numpy.asarray(outputs[self._grid])
+        if grid.ndim != 4 or grid.shape[0] != 1:
+            raise ExportUnusable(f"The model's output '{self._grid}' is no grid of boxes.")
+        grid = grid[0]
+        if self._rule.planes:
+            grid = grid.transpose(1, 2, 0)
+        boxes.check_grid(grid.shape, self._anchors, len(self.labels))
+        return boxes.yolo_boxes(grid, self._anchors, self._overlap)
+
+
+def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | ExportedDetector:
+    """Load an exported model from its zip (path or content) or a folder, and try it once.
+
+    Args:
+        source: what was downloaded; it is read once and may go afterwards.
+        threads: processors that one run uses.
+
+    Raises:
+        OSError: it cannot be read.
+        ExportUnusable: see `read_export`; or the model does not load, or is none that Custom Vision exports.
+    """
+    files = read_export(source)
+    runtime = load(files, threads)
+    outputs = set(runtime.output_names)
+    try:
+        if {_BOXES, _CLASSES, _SCORES} <= outputs:
+            return ExportedDetector(files, runtime, None)
+        grids = sorted(name for name in outputs if name.startswith("model_outputs"))
+        if grids and _detects(runtime, files.metadata):
+            return ExportedDetector(files, runtime, grids[0])
+        output = _classifier_output(runtime)
+        return ExportedClassifier(files, runtime, output)
+    except ExportUnusable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a runtime throws when a graph contradicts itself
+        _log.info("An exported model cannot be run", exc_info=error)
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise ExportUnusable(f"The model cannot be run: {reason[0][:300]}") from None
+
+
+def _detects(runtime: Runtime, metadata: Mapping[str, str]) -> bool:
+    method = metadata.get("CustomVision.Postprocess.Method", "Yolo")
+    return not method.startswith("Classification")
+
+
+def _classifier_output(runtime: Runtime) -> str:
+    for name in ("loss", "model_output", "model_outputs", "model_outputs0"):
+        if name in runtime.output_names:
+            return name
+    others = [name for name in runtime.output_names if name != _CLASS_LABEL]
+    if len(others) != 1:
+        raise ExportUnusable(
+            "The model is none that Custom Vision exports: its outputs are "
+            f"{', '.join(runtime.output_names)[:200]}."
+        )
+    return others[0]
+
+
+def _picture_rule(
+    runtime: Runtime, files: ExportedFiles, task: Literal["classification", "detection"], s1: bool
+) -> PictureRule:
+    metadata = files.metadata
+    planes, width, height = input_size(runtime.input_shape, runtime.input_name)
+    announced = announced_size(metadata)
+    open_size = width is None or height is None
+    fit = fit_of(metadata, detects=task == "detection" and not s1, open_size=open_size)
+    if width is None or height is None:
+        side = _DEFAULT_SIDES[task]
+        width, height = announced or (side, side)
+    bgr, divisor = _colours(runtime, files, s1)
+    pixels = announced[0] * announced[1] if announced else PictureRule.pixels
+    return PictureRule(fit, width, height, bgr, divisor, planes, runtime.half, pixels)
+
+
+def _colours(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:
+    """Whether blue comes first, and what values are divided by."""
+    order, values = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
+    whole, blue_first = "NominalRange_0_255", "Bgr8"
+    inside = runtime.metadata
+    if order in inside or values in inside:  # ONNX files know it themselves
+        return inside.get(order) == blue_first, 1 if inside.get(values) == whole else 255
+    if files.kind == "onnx":
+        # Files without it, by the names that the two domains of each time have.
+        return runtime.input_name == "data", 1 if runtime.input_name in ("data", "image_tensor") else 255
+    if order in files.metadata and files.metadata.get(values) == whole:
+        return files.metadata[order] == blue_first, 1
+    if files.kind == "openvino":
+        return False, 255
+    # Graphs of TensorFlow scale inside, whatever the metadata say.
+    return not s1, 1
+
+
+def _grey_picture() -> bytes:
+    """The picture that a model is tried with."""
+    from PIL import Image
+
+    encoded = BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(encoded, "BMP")
+    return encoded.getvalue()

@@ -1,0 +1,177 @@
+"""What carries out exported models: ONNX Runtime, or OpenVINO for TensorFlow's formats.
+
+OpenVINO reads frozen graphs, saved models and TensorFlow Lite without TensorFlow, which is many times as
+large. It is an extra, since most exports are, or could have been, ONNX.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emulator.vision.classification.session import inference_session
+from emulator.vision.exported.files import ExportedFiles, ExportUnusable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXTRA = "openvino"
+_LONGEST_REASON = 300
+
+
+class Runtime(Protocol):
+    """A loaded model with one input. May be used by several threads at once.
+
+    Attributes:
+        input_name, input_shape: of the input; None for sides that are open.
+        half: the input is float16, else float32.
+        metadata: what the model's own file says about it.
+        output_names: without ``:0``.
+    """
+
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    half: bool
+    metadata: Mapping[str, str]
+    output_names: tuple[str, ...]
+
+    def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
+        """The outputs by their names: arrays, or lists of mappings from label to probability."""
+
+
+def load(files: ExportedFiles, threads: int = 1) -> Runtime:
+    """Load a model; `threads`: processors that one run uses.
+
+    Raises:
+        ExportUnusable: it does not load, has unknown operations, or what it needs is not installed.
+    """
+    if files.kind == "onnx":
+        return OnnxRuntime(files.model["model.onnx"], threads)
+    return OpenVinoRuntime(files, threads)
+
+
+class OnnxRuntime:
+    """A `Runtime` by ONNX Runtime."""
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        try:
+            self._session = inference_session(model, threads)
+            metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+            inputs = self._session.get_inputs()
+            outputs = self._session.get_outputs()
+        except Exception as error:  # noqa: BLE001
+            # ONNX Runtime has a dozen exception types without a common one of its own.
+            raise ExportUnusable(f"The ONNX model does not load: {_reason(error)}") from None
+        self.input_name, self.input_shape, element = _only(
+            [(one.name, _sides(one.shape), one.type) for one in inputs]
+        )
+        if element not in ("tensor(float)", "tensor(float16)"):
+            raise ExportUnusable(f"The model's input '{self.input_name}' is {element}, not float.")
+        self.half = element == "tensor(float16)"
+        self.metadata: Mapping[str, str] = metadata
+        self._outputs = [one.name for one in outputs]
+        self.output_names = tuple(self._outputs)
+
+    def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
+        values = self._session.run(self._outputs, {self.input_name: tensor})
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class OpenVinoRuntime:
+    """A `Runtime` by OpenVINO."""
+
+    def __init__(self, files: ExportedFiles, threads: int) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise ExportUnusable(
+                f"This export is a TensorFlow model ({files.kind}). To run it, install OpenVINO: "
+                f"pip install 'custom-vision-emulator[{EXTRA}]'. An ONNX export of the same iteration needs "
+                "nothing more."
+            ) from None
+        core = openvino.Core()
+        # OpenVINO recognises formats by their files. Without the memory map they may go when it has loaded.
+        core.set_property({"ENABLE_MMAP": "NO"})
+        with tempfile.TemporaryDirectory(prefix="custom-vision-model-") as folder:
+            try:
+                model = core.read_model(_written(files, Path(folder)))
+                inputs = [(_name(port), _open_sides(port), str(port.element_type)) for port in model.inputs]
+                self.input_name, self.input_shape, element = _only(inputs)
+                if self.input_shape[:1] == (None,):
+                    # One picture at a time: with all sides known OpenVINO plans better.
+                    shape = [1, *(-1 if side is None else side for side in self.input_shape[1:])]
+                    model.reshape(openvino.PartialShape(shape))
+                # Processors that know bfloat16 would otherwise use it, and probabilities be off by 0.1.
+                options = {
+                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "PERFORMANCE_HINT": "LATENCY",
+                }
+                self._compiled = core.compile_model(model, "CPU", options)
+            except ExportUnusable:
+                raise
+            except Exception as error:  # noqa: BLE001
+                # RuntimeError, nearly always; the reader of a format may bring others.
+                raise ExportUnusable(f"The {files.kind} does not load: {_reason(error)}") from None
+        if "f32" not in element and "float32" not in element:
+            raise ExportUnusable(f"The model's input '{self.input_name}' is {element}, not float.")
+        self.half = False
+        self.metadata: Mapping[str, str] = {}
+        self.output_names = tuple(_name(port) for port in self._compiled.outputs)
+        self._requests = threading.local()
+
+    def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        values = request.infer({0: tensor})
+        return {name: values[index] for index, name in enumerate(self.output_names)}
+
+
+def _written(files: ExportedFiles, folder: Path) -> Path:
+    """The path to hand to OpenVINO, its files written; their names are ours or were checked."""
+    for name, content in files.model.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    if files.kind == "saved model":
+        (folder / "variables").mkdir(exist_ok=True)
+        return folder
+    return folder / next(iter(files.model))
+
+
+def _only(
+    inputs: list[tuple[str, tuple[int | None, ...], str]],
+) -> tuple[str, tuple[int | None, ...], str]:
+    if len(inputs) != 1:
+        raise ExportUnusable(f"The model has {len(inputs)} inputs; one is expected.")
+    return inputs[0]
+
+
+def _sides(shape: list[Any]) -> tuple[int | None, ...]:
+    """A shape as ONNX Runtime has it: open sides are names or None."""
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
+
+
+def _open_sides(port: Any) -> tuple[int | None, ...]:
+    shape = port.partial_shape
+    if shape.rank.is_dynamic:
+        return ()
+    return tuple(None if side.is_dynamic else side.get_length() for side in shape)
+
+
+def _name(port: Any) -> str:
+    """The name that the graph's author gave, without TensorFlow's number of the output."""
+    names = sorted(port.names, key=lambda name: (len(name), name))
+    return re.sub(r":\d+$", "", names[0]) if names else "unnamed"
+
+
+def _reason(error: Exception) -> str:
+    """The first line that says something, of what may be a page with places in foreign source files."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return (said or lines or [type(error).__name__])[0][:_LONGEST_REASON]

@@ -1,0 +1,150 @@
+"""What all export files have in common: labels, manifest, metadata, licence, and a zip of always the same
+bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from io import BytesIO
+
+from emulator.vision.exports.detection_outputs import ANCHORS, OVERLAP_OF_DOUBLES
+from emulator.vision.exports.formats import ExportOrder
+from emulator.vision.exports.graph import Pixels, finished_boxes
+
+LICENCE_FILE = "LICENSE"
+LABELS_FILE = "labels.txt"
+MANIFEST_FILE = "cvexport.manifest"
+METADATA_FILE = "metadata_properties.json"
+
+# Of the service's exporter whose files ours are like.
+_EXPORTER_VERSION = "2.2"
+_METADATA_VERSION = "1.2"
+_DETECTOR_LICENCE = "nanodet-g-coco.LICENSE-Apache-2.0.txt"
+_CLASSIFIER_NOTICE = """\
+EfficientNet-Lite0: Mingxing Tan and Quoc V. Le, Google, 2020; converted by ML Illustrated, Copyright 2020.
+The weights were folded with their batch norms, and a layer for the tags was trained on top.
+
+"""
+# Compressing weights saves a fifteenth of their size and takes longer than writing the model does.
+_COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Dockerfile", "LICENSE")
+
+
+def metadata_properties(
+    order: ExportOrder, *, resolution: int, multilabel: bool, pixels: Pixels
+) -> dict[str, str]:
+    """How to feed the model and read its outputs, by the service's names. All values are text.
+
+    Args:
+        resolution: side in pixels of the square that the whole picture is stretched to.
+    """
+    yolo = order.domain_type == "ObjectDetection" and not finished_boxes(order.domain)
+    if yolo:
+        method = "Yolo"
+    elif order.domain_type == "ObjectDetection":
+        method = "SSD"
+    else:
+        method = "ClassificationMultiLabel" if multilabel else "ClassificationMultiClass"
+    biases = [value for anchor in ANCHORS for value in anchor]
+    return {
+        "CustomVision.Metadata.AdditionalModelInfo": "",
+        "CustomVision.Metadata.Version": _METADATA_VERSION,
+        "CustomVision.Postprocess.Method": method,
+        "CustomVision.Postprocess.Yolo.Biases": json.dumps(biases if yolo else []),
+        "CustomVision.Postprocess.Yolo.NmsThreshold": str(OVERLAP_OF_DOUBLES if yolo else 0.0),
+        "CustomVision.Preprocess.CropHeight": "0",
+        "CustomVision.Preprocess.CropMethod": "NoCrop",
+        "CustomVision.Preprocess.CropWidth": "0",
+        "CustomVision.Preprocess.MaxDimension": "0",
+        "CustomVision.Preprocess.MaxScale": "0.0",
+        "CustomVision.Preprocess.MinDimension": "0",
+        "CustomVision.Preprocess.MinScale": "0.0",
+        "CustomVision.Preprocess.NormalizeMean": "[0.0, 0.0, 0.0]",
+        "CustomVision.Preprocess.NormalizeStd": "[1.0, 1.0, 1.0]",
+        "CustomVision.Preprocess.ResizeMethod": "Stretch",
+        "CustomVision.Preprocess.TargetHeight": str(resolution),
+        "CustomVision.Preprocess.TargetWidth": str(resolution),
+        "Image.BitmapPixelFormat": pixels.order,
+        "Image.ColorSpaceGamma": "SRGB",
+        "Image.NominalPixelRange": pixels.range,
+    }
+
+
+def bundle(
+    order: ExportOrder,
+    model_files: Mapping[str, bytes],
+    metadata: Mapping[str, str],
+    extras: Mapping[str, bytes] | None = None,
+    *,
+    folder: str = "",
+) -> bytes:
+    """The zip file of an export.
+
+    Args:
+        model_files: by their names; the first is the one that the manifest names.
+        metadata: from `metadata_properties`.
+        extras: further files, by their paths in the zip.
+        folder: where in the zip the model and its descriptions lie, with its slash.
+    """
+    files = {**model_files, **description_files(order, model_files, metadata)}
+    in_folder = {folder + name: content for name, content in files.items()}
+    return zipped({**in_folder, **(extras or {}), LICENCE_FILE: licence(order)}, order.created)
+
+
+def licence(order: ExportOrder) -> bytes:
+    """Whose weights the model started from, and under which licence."""
+    text = (resources.files("emulator.vision") / "weights" / _DETECTOR_LICENCE).read_text(encoding="utf-8")
+    if order.domain_type == "ObjectDetection":
+        return text.encode()
+    _, title, terms = text.partition("                                 Apache License")
+    return (_CLASSIFIER_NOTICE + title + terms).encode()
+
+
+def description_files(
+    order: ExportOrder, model_files: Mapping[str, bytes], metadata: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Labels, metadata and manifest of a model."""
+    model_name, content = next(iter(model_files.items()))
+    manifest = {
+        "DomainType": order.domain_type,
+        "Platform": order.platform,
+        "Flavor": order.flavor,
+        "ExporterVersion": _EXPORTER_VERSION,
+        "ExportedDate": exported_date(order.created),
+        "IterationId": order.iteration_id,
+        "ModelFileName": model_name,
+        "LabelFileName": LABELS_FILE,
+        "MetadataPropsFileName": METADATA_FILE,
+        "ModelFileSHA1": hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+        "SchemaVersion": "1.0",
+    }
+    return {
+        # One a line, whatever characters a tag's name has.
+        LABELS_FILE: "\n".join(" ".join(label.splitlines()) for label in order.labels).encode(),
+        METADATA_FILE: json.dumps(metadata, indent=4).encode(),
+        MANIFEST_FILE: json.dumps(manifest, indent=2).encode(),
+    }
+
+
+def exported_date(moment: datetime) -> str:
+    """As .NET writes a date in UTC: seven digits of the second, and Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+
+
+def zipped(files: Mapping[str, bytes], created: datetime) -> bytes:
+    """A zip of these files in their order, each dated `created`."""
+    moment = created.astimezone(UTC)
+    # Zip files know no year before 1980.
+    date = moment.timetuple()[:6] if moment.year >= 1980 else (1980, 1, 1, 0, 0, 0)
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date)
+            entry.create_system = 3  # else it would depend on the machine
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_COMPRESSED) else zipfile.ZIP_STORED
+            archive.writestr(entry, content)
+    return buffer.getvalue()

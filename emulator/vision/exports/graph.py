@@ -1,0 +1,107 @@
+"""The network of an export: a stored one with the input, the outputs and the boxes that the consumers of its
+domain expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from emulator.vision.exports.detection_outputs import finished, yolo_grid
+from emulator.vision.exports.stored_model import StoredModel
+from emulator.vision.networks.graph import Network
+
+Family = Literal["onnx", "tensorflow"]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """In which order and range the model takes the channels of a picture, in the words of the service.
+
+    Attributes:
+        order: "Bgr8" (blue first) or "Rgb8".
+        range: "NominalRange_0_255" or "Normalized_0_1".
+    """
+
+    order: Literal["Bgr8", "Rgb8"]
+    range: Literal["NominalRange_0_255", "Normalized_0_1"] = "NominalRange_0_255"
+
+
+def finished_boxes(domain: str) -> bool:
+    """Whether exports of the domain's detectors give boxes; else they give a grid to compute them from."""
+    return domain.endswith("[S1]")
+
+
+def pixels_of(domain: str, *, detection: bool, family: Family) -> Pixels:
+    """How exports of a domain take pictures: the first domains blue first, the [S1] ones red first."""
+    if not domain.endswith("[S1]"):
+        return Pixels("Bgr8")
+    # The programs that load the service's TensorFlow files of this kind do not scale pixels.
+    unit = not detection and family == "onnx"
+    return Pixels("Rgb8", "Normalized_0_1" if unit else "NominalRange_0_255")
+
+
+def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
+    """The network to write, with the names of tensors that the format's consumers ask for.
+
+    Its input is float32; detectors take one picture at a time.
+
+    Args:
+        domain: its name.
+        family: whose habits: those of the service's ONNX files, or of its TensorFlow ones, from which
+            TensorFlow.js and TensorFlow Lite come too.
+    """
+    pixels = pixels_of(domain, detection=stored.detection, family=family)
+    network = taking(stored.network, pixels)
+    first_input = {"onnx": "data", "tensorflow": "Placeholder"}[family]
+    if not stored.detection:
+        output = "model_output" if domain.endswith("[S1]") else "loss"
+        return renamed(network, {network.input: first_input, network.output: output})
+    if finished_boxes(domain):
+        network = renamed(network, {network.input: "image_tensor"})
+        return finished(network, batch_axis=family == "onnx")
+    network = renamed(network, {network.input: first_input})
+    return yolo_grid(network, {"onnx": "model_outputs0", "tensorflow": "model_outputs"}[family])
+
+
+def taking(network: Network, pixels: Pixels) -> Network:
+    """The network for float32 pictures of this order and range instead of RGB bytes.
+
+    The order costs nothing: the weights of the first convolution change places.
+    """
+    first, *others = network.operations
+    assert first.kind == "normalise"
+    weights = dict(network.weights)
+    if pixels.order == "Bgr8":
+        first = replace(first, mean=_reversed(first.mean), scale=_reversed(first.scale))
+        stem = next(operation.weight for operation in others if operation.kind == "convolution")
+        assert stem is not None
+        weights[stem] = weights[stem][:, ::-1].copy()
+    if pixels.range == "Normalized_0_1":
+        first = replace(first, mean=_scaled(first.mean, 1 / 255), scale=_scaled(first.scale, 255))
+    return replace(network, operations=(first, *others), weights=weights, float_input=True)
+
+
+def renamed(network: Network, names: dict[str, str]) -> Network:
+    """The network with other names for some of its tensors."""
+    operations = [
+        replace(
+            operation,
+            inputs=tuple(names.get(name, name) for name in operation.inputs),
+            output=names.get(operation.output, operation.output),
+        )
+        for operation in network.operations
+    ]
+    return replace(
+        network,
+        operations=tuple(operations),
+        input=names.get(network.input, network.input),
+        outputs={names.get(name, name): shape for name, shape in network.outputs.items()},
+    )
+
+
+def _reversed(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    return value[::-1] if isinstance(value, tuple) else value
+
+
+def _scaled(value: float | tuple[float, ...], factor: float) -> float | tuple[float, ...]:
+    return tuple(each * factor for each in value) if isinstance(value, tuple) else value * factor

@@ -1,0 +1,1 @@
+"""Decoding, checking and scaling of images."""

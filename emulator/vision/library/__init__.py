@@ -1,0 +1,1 @@
+"""The library that programs call: train, predict, evaluate, export, data sets."""

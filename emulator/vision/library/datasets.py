@@ -1,0 +1,281 @@
+"""Labelled pictures for the functions of `library`: files, bytes or arrays, with tags or with marked objects.
+
+`dataset_readers` makes them from folders; `Dataset.of_arrays` from what is in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.vision.classification.train import ClassificationDataset, LabelledImage
+from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    # RGB, (height, width, 3), 0..255.
+    Pixels = NDArray[numpy.uint8]
+    Picture = Path | bytes | Pixels
+
+# What rounding may let a box pass the edges of its picture by.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Region:
+    """An object in a picture: its tag, and where it is, as fractions of the upright picture's sides, 0..1."""
+
+    tag: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture and what is known of it.
+
+    Attributes:
+        picture: a file, the bytes of one, or pixels.
+        tags: of the whole picture; for detection, those of its regions.
+        regions: marked objects; for detection alone.
+        split: "train", "test" and the like, where the set comes divided.
+    """
+
+    picture: Picture
+    tags: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
+    split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return str(self.picture) if isinstance(self.picture, Path) else "a picture in memory"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled pictures.
+
+    Attributes:
+        samples: in any order; it does not change what is trained.
+        tags: in the order of a model's outputs.
+        detection: whether objects are marked; else pictures have tags.
+        multilabel: whether a picture may have several tags, or none. Always so for detection.
+        negative: the tag of pictures that show none of the others, if there is one.
+    """
+
+    samples: tuple[Sample, ...]
+    tags: tuple[str, ...]
+    detection: bool = False
+    multilabel: bool = False
+    negative: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        samples: Iterable[Sample],
+        *,
+        detection: bool = False,
+        multilabel: bool | None = None,
+        negative: str | None = None,
+    ) -> Dataset:
+        """From samples; the tags are those that occur, by name.
+
+        Args:
+            multilabel: None finds it out: there are pictures with several tags or with none.
+
+        Raises:
+            ValueError: there is nothing in it, or a region does not lie in its picture.
+        """
+        samples = tuple(samples)
+        if not samples:
+            raise ValueError("there are no pictures")
+        if detection:
+            samples = tuple(_checked(sample) for sample in samples)
+        tags = tuple(sorted({tag for sample in samples for tag in sample.tags}))
+        if not tags:
+            raise ValueError("none of the pictures has a tag")
+        if negative is not None and negative not in tags:
+            raise ValueError(f"no picture has the negative tag '{negative}'")
+        several = detection or any(len(sample.tags) != 1 for sample in samples)
+        return cls(samples, tags, detection, several if multilabel is None else multilabel, negative)
+
+    @classmethod
+    def of_arrays(
+        cls,
+        pictures: Sequence[Pixels | bytes],
+        labels: Sequence[str | Sequence[str]] | None = None,
+        *,
+        regions: Sequence[Sequence[Region]] | None = None,
+        multilabel: bool | None = None,
+        negative: str | None = None,
+    ) -> Dataset:
+        """From pictures in memory: RGB pixels (height, width, 3) of type uint8, or the bytes of files.
+
+        Args:
+            labels: of each picture a tag, or tags: a classification set.
+            regions: of each picture the objects: a detection set.
+
+        Raises:
+            ValueError: not one of both, other numbers of them than pictures, or a picture of another shape.
+        """
+        if (labels is None) == (regions is None):
+            raise ValueError("give either labels or regions")
+        described: Sequence[Any] = labels if labels is not None else regions or ()
+        if len(described) != len(pictures):
+            raise ValueError(f"there are {len(pictures)} pictures, and labels or regions of {len(described)}")
+        for number, picture in enumerate(pictures):
+            shape, kind = getattr(picture, "shape", (1, 1, 3)), getattr(picture, "dtype", "uint8")
+            if len(shape) != 3 or shape[2] != 3 or str(kind) != "uint8":
+                raise ValueError(
+                    f"picture {number} has the shape {tuple(shape)} and the type {kind}; "
+                    "wanted are (height, width, 3) and uint8"
+                )
+        return cls.of(
+            [
+                Sample(picture, tags=(known,) if isinstance(known, str) else tuple(known))
+                if regions is None
+                else Sample(picture, regions=tuple(known))
+                for picture, known in zip(pictures, described, strict=True)
+            ],
+            detection=regions is not None,
+            multilabel=multilabel,
+            negative=negative,
+        )
+
+    @property
+    def splits(self) -> set[str]:
+        """The names of the parts that the set comes divided into; empty where it is not."""
+        return {sample.split for sample in self.samples if sample.split is not None}
+
+    def part(self, split: str) -> Dataset:
+        """One of these parts, with all tags.
+
+        Raises:
+            ValueError: there is no such part.
+        """
+        if split not in self.splits:
+            raise ValueError(
+                f"there is no part '{split}'; there are {', '.join(sorted(self.splits)) or 'none'}"
+            )
+        return replace(self, samples=tuple(sample for sample in self.samples if sample.split == split))
+
+    def by_presence(self) -> Dataset:
+        """A detection set as a classification set: a picture has the tags of what can be seen in it."""
+        samples = tuple(replace(sample, regions=()) for sample in self.samples)
+        return replace(self, samples=samples, detection=False, multilabel=True)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A dataset whose pictures all lie in files, as trainings take it.
+
+    Attributes:
+        names: of the pictures, for people, by their key.
+    """
+
+    dataset: ClassificationDataset | DetectionDataset
+    names: dict[str, str]
+
+
+@contextmanager
+def stored(dataset: Dataset) -> Iterator[Stored]:
+    """The dataset with its pictures in files, for as long as the block lasts.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    index = {tag: number for number, tag in enumerate(dataset.tags)}
+    names: dict[str, str] = {}
+    boxed: list[BoxedImage] = []
+    labelled: list[LabelledImage] = []
+    with tempfile.TemporaryDirectory(prefix="custom-vision-") as folder:
+        for sample in dataset.samples:
+            path, key = _file_of(sample, Path(folder))
+            names[key] = sample.name
+            if dataset.detection:
+                boxes = tuple(
+                    Box(index[region.tag], region.left, region.top, region.width, region.height)
+                    for region in sample.regions
+                )
+                boxed.append(BoxedImage(str(path), key, boxes))
+            else:
+                labelled.append(
+                    LabelledImage(str(path), key, tuple(sorted(index[tag] for tag in sample.tags)))
+                )
+        if dataset.detection:
+            yield Stored(DetectionDataset(tuple(boxed), dataset.tags), names)
+        else:
+            negative = None if dataset.negative is None else index[dataset.negative]
+            yield Stored(
+                ClassificationDataset(tuple(labelled), dataset.tags, dataset.multilabel, negative), names
+            )
+
+
+def content(picture: Picture | str) -> bytes:
+    """The bytes of a picture's file; pixels become those of one without loss.
+
+    Raises:
+        ValueError: the file cannot be read, or an array is no picture.
+    """
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return bytes(picture)
+    if isinstance(picture, (str, Path)):
+        try:
+            return Path(picture).read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot read {str(picture)!r}: {error.strerror or error}") from error
+    return _encoded(picture, "BMP")
+
+
+def _encoded(pixels: Pixels, picture_format: str) -> bytes:
+    from PIL import Image
+
+    if getattr(pixels, "ndim", None) != 3 or pixels.shape[2] != 3 or str(pixels.dtype) != "uint8":
+        raise ValueError("an array of a picture has the shape (height, width, 3) and the type uint8")
+    buffer = BytesIO()
+    options = {"compress_level": 1} if picture_format == "PNG" else {}
+    Image.fromarray(pixels).save(buffer, picture_format, **options)
+    return buffer.getvalue()
+
+
+def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
+    """Where the picture lies, or does now, and its key."""
+    if isinstance(sample.picture, Path):
+        return sample.picture, hashlib.sha256(content(sample.picture)).hexdigest()
+    data = sample.picture if isinstance(sample.picture, bytes) else _encoded(sample.picture, "PNG")
+    key = hashlib.sha256(data).hexdigest()
+    path = folder / key
+    path.write_bytes(data)
+    return path, key
+
+
+def _checked(sample: Sample) -> Sample:
+    """With regions that lie in the picture, and their tags."""
+    inside = []
+    for region in sample.regions:
+        right, bottom = region.left + region.width, region.top + region.height
+        if not (
+            region.width > 0
+            and region.height > 0
+            and min(region.left, region.top) >= -_TOLERANCE
+            and max(right, bottom) <= 1 + _TOLERANCE
+        ):
+            raise ValueError(
+                f"a region of {sample.name} does not lie in it: left {region.left:g}, top {region.top:g}, "
+                f"width {region.width:g}, height {region.height:g}, as fractions of its sides"
+            )
+        left, top = max(0.0, region.left), max(0.0, region.top)
+        inside.append(Region(region.tag, left, top, min(1.0, right) - left, min(1.0, bottom) - top))
+    tags = tuple(sorted({region.tag for region in inside}))
+    return replace(sample, regions=tuple(inside), tags=tags)

@@ -1,0 +1,246 @@
+"""Predicting with models, and judging them on labelled pictures: half of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.classification.features import processor_count
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
+from emulator.vision.evaluation.detection import (
+    DEFAULT_OVERLAP_THRESHOLD,
+    Boxes,
+    DetectionEvaluation,
+)
+from emulator.vision.exported.load import Classifier, Detector, load_any
+from emulator.vision.exported.model import ExportedDetector
+from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.library.datasets import Dataset, Sample, content
+from emulator.vision.library.readers import read_dataset
+from emulator.vision.library.reports import Report, classifier_report, detector_report
+
+if TYPE_CHECKING:
+    from emulator.vision.library.datasets import Picture
+
+Scores = TypeVar("Scores")
+Progress = Callable[[float, str], None]
+# A folder or file that `read_dataset` knows, or what it gives.
+Data = str | Path | Dataset
+
+
+class HasPath(Protocol):
+    """Something that lies in a file, such as what `library.train` gives."""
+
+    @property
+    def path(self) -> Path: ...
+
+
+@dataclass(frozen=True)
+class BoundingBox:
+    """Fractions of the upright picture's sides, 0..1."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A tag and its probability, 0..1; with a box, that of an object of the tag there."""
+
+    tag: str
+    probability: float
+    bounding_box: BoundingBox | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is loaded. May be used by several threads at once."""
+
+    path: Path
+    session: Classifier | Detector = field(repr=False)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(self.session.labels)
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds objects; else it says what a picture as a whole is."""
+        return isinstance(self.session, (DetectorSession, ExportedDetector))
+
+
+def load_model(model: str | Path | HasPath | Model) -> Model:
+    """A model, loaded once for many predictions: what `train` wrote, or the zip of an export.
+
+    Raises:
+        ValueError: the file cannot be read.
+        ModelUnusable: it is no model.
+    """
+    if isinstance(model, Model):
+        return model
+    path = Path(model) if isinstance(model, (str, Path)) else model.path
+    try:
+        return Model(path, load_any(path))
+    except OSError as error:
+        raise ValueError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+
+
+def predict(
+    model: str | Path | HasPath | Model, picture: str | Picture, *, threshold: float = 0.0
+) -> list[Prediction]:
+    """What a model says about a picture, the most probable first.
+
+    Args:
+        model: for many pictures, load it once with `load_model`.
+        picture: a file, the bytes of one, or RGB pixels (height, width, 3), uint8.
+        threshold: less probable predictions are left out.
+
+    Raises:
+        ImageRejected: it is no acceptable picture.
+        ValueError: a file cannot be read. (`ImageRejected` is a `ValueError`, too.)
+        ModelUnusable: the model is none.
+    """
+    loaded = load_model(model)
+    found = _predictions(loaded, loaded.session.score(content(picture)))
+    return sorted(
+        (each for each in found if each.probability >= threshold), key=lambda each: -each.probability
+    )
+
+
+def evaluate(
+    model: str | Path | HasPath | Model,
+    data: Data,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD,
+    progress: Progress | None = None,
+) -> Report:
+    """How good a model is on labelled pictures that it has not seen.
+
+    What a training says about itself, by cross-validation, is in `Trained.report`.
+
+    Args:
+        data: see `read_dataset`, or a `Dataset`. Its tags are those of the model, or some of them.
+        threshold: of probability, for precision, recall and confusion, 0..1.
+        overlap_threshold: intersection over union from which a box counts as found; for detectors.
+
+    Raises:
+        ValueError: the data cannot be read, is of another kind than the model, or has a tag that the model
+            does not know; or none of its pictures can be decoded.
+        ModelUnusable: the model is none.
+    """
+    loaded, dataset = load_model(model), as_dataset(data)
+    if loaded.detects != dataset.detection:
+        raise ValueError(
+            "the model finds objects, but the pictures have no boxes"
+            if loaded.detects
+            else "the model classifies pictures, but the data have boxes; take `by_presence()` of them"
+        )
+    unknown = sorted(set(dataset.tags) - set(loaded.tags))
+    if unknown:
+        raise ValueError(f"the model does not know the tag '{unknown[0]}'; it knows {', '.join(loaded.tags)}")
+    skipped: list[str] = []
+    session, tell = loaded.session, progress or tell_nobody
+    if isinstance(session, (DetectorSession, ExportedDetector)):
+        found = _found(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
+        return detector_report(
+            found, loaded.tags, threshold=threshold, overlap_threshold=overlap_threshold, skipped=skipped
+        )
+    # Old exports do not say; then the data do.
+    multilabel = dataset.multilabel if session.multilabel is None else session.multilabel
+    if not multilabel and any(len(sample.tags) != 1 for sample in dataset.samples):
+        raise ValueError("the model gives a picture one tag, but some pictures have several tags or none")
+    classified = _classified(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
+    return classifier_report(
+        classified, loaded.tags, multilabel=multilabel, threshold=threshold, skipped=skipped
+    )
+
+
+def as_dataset(data: Data) -> Dataset:
+    return data if isinstance(data, Dataset) else read_dataset(data)
+
+
+def tell_nobody(share: float, step: str) -> None:
+    """Tells progress to nobody."""
+
+
+def _predictions(model: Model, scores: Sequence[float | DetectedBox]) -> Iterator[Prediction]:
+    for number, score in enumerate(scores):
+        if isinstance(score, float):
+            yield Prediction(model.tags[number], score)
+        else:
+            place = BoundingBox(score.left, score.top, score.width, score.height)
+            yield Prediction(model.tags[score.tag_index], score.probability, place)
+
+
+def _scored(
+    dataset: Dataset, score: Callable[[bytes], Scores], skipped: list[str], tell: Progress
+) -> Iterator[tuple[Sample, Scores]]:
+    """What a model says about each picture; pictures that cannot be decoded are added to `skipped`."""
+    with ThreadPoolExecutor(processor_count(), thread_name_prefix="scoring") as pool:
+
+        def scores_of(sample: Sample) -> Scores | None:
+            try:
+                return score(content(sample.picture))
+            except ImageRejected:
+                return None
+
+        for number, (sample, scores) in enumerate(
+            zip(dataset.samples, pool.map(scores_of, dataset.samples), strict=True)
+        ):
+            if scores is None:
+                skipped.append(sample.name)
+            else:
+                yield sample, scores
+            tell((number + 1) / len(dataset.samples), "Evaluating")
+    if len(skipped) == len(dataset.samples):
+        raise ValueError("none of the pictures can be decoded")
+
+
+def _classified(scored: Sequence[tuple[Sample, list[float]]], tags: Sequence[str]) -> Evaluation:
+    import numpy
+
+    targets_NT = numpy.array([[tag in sample.tags for tag in tags] for sample, _ in scored])
+    return Evaluation(
+        _keys(len(scored)),
+        numpy.zeros(len(scored), numpy.int8),
+        numpy.array([scores for _, scores in scored], numpy.float32),
+        targets_NT,
+    )
+
+
+def _found(scored: Sequence[tuple[Sample, list[DetectedBox]]], tags: Sequence[str]) -> DetectionEvaluation:
+    import numpy
+
+    return DetectionEvaluation(
+        _keys(len(scored)),
+        numpy.zeros(len(scored), numpy.int8),
+        len(tags),
+        Boxes.of(
+            [
+                (number, tags.index(region.tag), region.left, region.top, region.width, region.height)
+                for number, (sample, _) in enumerate(scored)
+                for region in sample.regions
+            ]
+        ),
+        Boxes.of(
+            [
+                (number, box.tag_index, box.left, box.top, box.width, box.height)
+                for number, (_, boxes) in enumerate(scored)
+                for box in boxes
+            ]
+        ),
+        numpy.array([box.probability for _, boxes in scored for box in boxes], numpy.float32),
+    )
+
+
+def _keys(count: int) -> tuple[str, ...]:
+    """Evaluations know pictures by checksums; nobody asks for these."""
+    return tuple(f"{number:064x}" for number in range(count))

@@ -1,0 +1,219 @@
+"""Labelled pictures in folders, as the usual tools write them.
+
+Every function raises `ValueError`, with a message for a person, for what it cannot read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from emulator.vision.library.datasets import Dataset, Region, Sample
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
+LABELS_FILE = "labels.jsonl"
+_SIDES = ("left", "top", "width", "height")
+
+
+def read_dataset(place: str | Path) -> Dataset:
+    """The set in a folder (or the file that describes it), whichever of these it is:
+
+    * `labels.jsonl`: see `read_labels`;
+    * one JSON file in COCO's format, in it or in its folder `annotations`: see `read_coco`;
+    * folders `images` and `labels`: see `read_yolo`;
+    * a folder for each tag: see `read_folders`.
+    """
+    place = Path(place)
+    if place.is_file():
+        return read_labels(place.parent) if place.name == LABELS_FILE else read_coco(place)
+    if not place.is_dir():
+        raise ValueError(f"there is no folder {str(place)!r}")
+    if (place / LABELS_FILE).is_file():
+        return read_labels(place)
+    if (place / "images").is_dir() and (place / "labels").is_dir():
+        return read_yolo(place)
+    described = [
+        path for path in sorted([*place.glob("*.json"), *place.glob("annotations/*.json")]) if _is_coco(path)
+    ]
+    if len(described) > 1:
+        names = ", ".join(path.name for path in described)
+        raise ValueError(f"{str(place)!r} has several files with annotations; name one of them: {names}")
+    return read_coco(described[0]) if described else read_folders(place)
+
+
+def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str | None = None) -> Dataset:
+    """A folder for each tag, named like it, with its pictures: a classification set.
+
+    Args:
+        multilabel: a picture may lie, byte by byte the same, in the folders of several tags.
+        negative: the tag of pictures that show none of the others.
+    """
+    folder = _folder(folder)
+    samples = [
+        Sample(path, tags=(of_tag.name,))
+        for of_tag in sorted(folder.iterdir())
+        if of_tag.is_dir() and not of_tag.name.startswith(".")
+        for path in _pictures_in(of_tag)
+    ]
+    if not samples:
+        raise ValueError(
+            f"{str(folder)!r} holds no set: neither {LABELS_FILE}, nor annotations in COCO's format, nor "
+            "folders images and labels, nor a folder for each tag with pictures in it"
+        )
+    return Dataset.of(samples, multilabel=multilabel, negative=negative)
+
+
+def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
+    """A file `labels.jsonl`: one object a line.
+
+    It has `file` (relative to the folder); `tags` (names) or, for a detection set, `boxes` (each with `tag`,
+    and `left`, `top`, `width`, `height` as fractions of the picture's sides); and perhaps `split`.
+    """
+    folder = _folder(folder)
+    samples, boxed = [], set()
+    for number, line in enumerate(_text(folder / LABELS_FILE).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            boxes = entry.get("boxes")
+            boxed.add(boxes is not None)
+            tags = () if boxes is not None else tuple(sorted({str(tag) for tag in entry["tags"]}))
+            regions = tuple(
+                Region(str(box["tag"]), *(float(box[side]) for side in _SIDES)) for box in boxes or ()
+            )
+            samples.append(Sample(folder / entry["file"], tags, regions, entry.get("split")))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"line {number} of {LABELS_FILE} does not describe a picture: {error!r}"
+            ) from error
+    if len(boxed) > 1:
+        raise ValueError(f"in {LABELS_FILE} some pictures have boxes, and others have tags instead")
+    return Dataset.of(samples, detection=True in boxed, negative=negative)
+
+
+def read_coco(file: str | Path, pictures: str | Path | None = None) -> Dataset:
+    """Boxes in COCO's format: a JSON file with `images`, `categories` and `annotations`. A detection set.
+
+    Boxes around crowds are left out, as are categories without boxes. Pictures without boxes are examples of
+    background.
+
+    Args:
+        pictures: the folder in which the pictures lie; else that of the file, `images` in it, or `images`
+            beside it.
+    """
+    file = Path(file)
+    try:
+        described = json.loads(_text(file))
+        categories = {entry["id"]: str(entry["name"]) for entry in described["categories"]}
+        sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in described["images"]}
+        regions: dict[Any, list[Region]] = {}
+        for entry in described["annotations"]:
+            if not entry.get("iscrowd"):
+                width, height = sizes[entry["image_id"]]
+                left, top, *sides = (float(number) for number in entry["bbox"])
+                place = (left / width, top / height, sides[0] / width, sides[1] / height)
+                regions.setdefault(entry["image_id"], []).append(
+                    Region(categories[entry["category_id"]], *place)
+                )
+        names = {entry["id"]: str(entry["file_name"]) for entry in described["images"]}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{file.name} is not in COCO's format: {error!r}") from error
+    places = (
+        [Path(pictures)] if pictures else [file.parent, file.parent / "images", file.parent.parent / "images"]
+    )
+    return Dataset.of(
+        [
+            Sample(_first_there([place / name for place in places]), regions=tuple(regions.get(number, ())))
+            for number, name in names.items()
+        ],
+        detection=True,
+    )
+
+
+def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset:
+    """Boxes in YOLO's format: a detection set.
+
+    `labels/X.txt` describes `images/X.jpg`: a line for each object with the number of its class, and the
+    centre, width and height of its box as fractions of the picture's sides. A picture without a file, or with
+    an empty one, is an example of background. Folders in `images` (`train`, `val`) are splits.
+
+    Args:
+        names: of the classes; else `classes.txt` has one a line, or `data.yaml` has `names`.
+    """
+    folder = _folder(folder)
+    known = list(names) if names is not None else _class_names(folder)
+    samples = []
+    for picture in _pictures_in(folder / "images", deep=True):
+        inner = picture.relative_to(folder / "images")
+        described = (folder / "labels" / inner).with_suffix(".txt")
+        regions = []
+        for line in _text(described).splitlines() if described.is_file() else ():
+            try:
+                number, across, down, width, height = (float(word) for word in line.split()[:5])
+                tag = known[int(number)]
+            except (ValueError, IndexError) as error:
+                raise ValueError(
+                    f"{described} has a line that describes no object: {line[:100]!r}"
+                ) from error
+            regions.append(Region(tag, across - width / 2, down - height / 2, width, height))
+        split = inner.parts[0] if len(inner.parts) > 1 else None
+        samples.append(Sample(picture, regions=tuple(regions), split=split))
+    return Dataset.of(samples, detection=True)
+
+
+def _class_names(folder: Path) -> list[str]:
+    for listed in (folder / "classes.txt", folder / "labels" / "classes.txt"):
+        if listed.is_file():
+            return _text(listed).split("\n")
+    if not (folder / "data.yaml").is_file():
+        raise ValueError(
+            f"{str(folder)!r} has neither classes.txt nor data.yaml, which would name the classes"
+        )
+    try:
+        import yaml
+    except ImportError as error:
+        raise ValueError(
+            "reading data.yaml needs the package pyyaml; or name the classes in classes.txt"
+        ) from error
+    try:
+        named = yaml.safe_load(_text(folder / "data.yaml"))["names"]
+        return [str(named[number]) for number in range(len(named))]
+    except (KeyError, TypeError, yaml.YAMLError) as error:
+        raise ValueError(f"data.yaml does not name the classes: {error!r}") from error
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        described = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(described, dict) and {"images", "annotations", "categories"} <= described.keys()
+
+
+def _folder(folder: str | Path) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {str(folder)!r}")
+    return folder
+
+
+def _pictures_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
+    search: Callable[[str], Iterator[Path]] = folder.rglob if deep else folder.glob
+    yield from sorted(path for path in search("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _first_there(places: list[Path]) -> Path:
+    """The first of these files that is there; the first one where none is, so that it can be named."""
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not a text in UTF-8") from error

@@ -1,0 +1,1 @@
+"""Networks as lists of operations: construction, weights, PyTorch and ONNX forms."""

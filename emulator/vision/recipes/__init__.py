@@ -1,0 +1,1 @@
+"""Domains, and the hyperparameters that each domain trains with."""

@@ -1,0 +1,1 @@
+"""What classification and detection training share: optimiser, budget, folds, errors."""

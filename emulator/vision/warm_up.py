@@ -1,0 +1,16 @@
+"""Making a fresh worker process ready. Imports nothing by itself: the server names this function too."""
+
+
+def warm_up() -> None:
+    """Load PyTorch and the base network, so that the first training need not.
+
+    What is missing is not said here, where nobody asked for anything: the training that needs it says so.
+    """
+    from emulator.vision.classification.train import TrainingFailed, warm_up
+    from emulator.vision.imaging.decode import hush_pillow
+
+    hush_pillow()
+    try:
+        warm_up()
+    except TrainingFailed:
+        return

@@ -1,0 +1,31 @@
+"""Whether clients' claims and those of api_spec/ agree."""
+
+from tests.contract_chain.contradictions import CONTRADICTIONS
+from tests.contract_chain.sdk_claims import Claims
+
+# The document knows more than clients do of these: a field that answers always hold, defaults of the service.
+ONLY_IN_DOCUMENT = (" present", " default")
+
+
+def differences(sdk: Claims, document: Claims) -> list[str]:
+    """One line for each claim that only one side makes, or that they make differently."""
+    lines = []
+    for subject in sorted(sdk.keys() | document.keys()):
+        if subject not in document:
+            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec nothing")
+        elif subject not in sdk:
+            if not subject.endswith(ONLY_IN_DOCUMENT):
+                lines.append(f"{subject}: api_spec says {document[subject]!r}, the SDK nothing")
+        elif sdk[subject] != document[subject]:
+            lines.append(f"{subject}: the SDK says {sdk[subject]!r}, api_spec {document[subject]!r}")
+    return lines
+
+
+def assert_agreement(api: str, version: str, sdk: Claims, document: Claims) -> None:
+    """Both claim the same, but for what `CONTRADICTIONS` lists; and all that it lists is still so."""
+    found = differences(sdk, document)
+    known = CONTRADICTIONS.get((api, version), {})
+    unknown = [line for line in found if not line.startswith(tuple(known))]
+    assert not unknown, "\n".join(["", *unknown])
+    gone = [start for start in known if not any(line.startswith(start) for line in found)]
+    assert not gone, f"no longer contradicted, take it out of CONTRADICTIONS: {gone}"

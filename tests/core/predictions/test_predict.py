@@ -1,0 +1,341 @@
+"""Publishing, predicting, quick tests, and what of them is stored."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.harness import (
+    NOWHERE,
+    RESOURCE_ID,
+    Service,
+    expect,
+    picture,
+    pictures,
+    refusal,
+    test_settings,
+)
+
+DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def publish(
+    service: Service, iteration: str, name: str = "a", target: str = RESOURCE_ID, **more: Any
+) -> tuple[int, str]:
+    """The status and the code, "" when it was published."""
+    parameters = {"publishName": name, "predictionId": target, **more.pop("params", {})}
+    response = service.send("POST", f"{iteration}/publish", params=parameters, **more)
+    if response.status_code == 200:
+        assert response.json() is True
+        return 200, ""
+    return refusal(response)[:2]
+
+
+# --- publishing ---------------------------------------------------------------------------------------------
+
+
+def test_publishing_and_taking_back(service: Service) -> None:
+    iteration = service.train(service.trainable()[0])
+    before = service.get(iteration)
+    service.clock.advance(minutes=1)
+    assert publish(service, iteration, " my name ") == (200, "")
+    published = service.get(iteration)
+    assert (published["publishName"], published["originalPublishResourceId"]) == ("my name", RESOURCE_ID)
+    assert published["lastModified"] > before["lastModified"]
+    assert published["trainedAt"] == before["trainedAt"]
+    service.delete(f"{iteration}/publish")
+    after = service.get(iteration)
+    assert (after["publishName"], after["originalPublishResourceId"]) == (None, None)
+    assert service.refused("DELETE", f"{iteration}/publish")[:2] == (400, "BadRequestIterationNotPublished")
+
+
+def test_an_iteration_is_published_under_one_name(service: Service) -> None:
+    iteration = service.train(service.trainable()[0])
+    publish(service, iteration, "first")
+    for parameters in ({}, {"overwrite": "true"}):
+        response = service.send(
+            "POST",
+            f"{iteration}/publish",
+            params={"publishName": "second", "predictionId": RESOURCE_ID, **parameters},
+        )
+        assert refusal(response)[1:] == (
+            "BadRequestIterationIsPublished",
+            "Iteration is already published as: first",
+        )
+
+
+def test_a_name_belongs_to_one_iteration_unless_overwritten(service: Service) -> None:
+    project, _, _ = service.trainable()
+    first, second = (service.train(project, params={"forceTrain": "true"}) for _ in range(2))
+    assert publish(service, first, "name") == (200, "")
+    assert publish(service, second, "name") == (400, "BadRequestInvalidPublishName")
+    overwrite = {"overwrite": "true"}
+    assert publish(service, second, "name", params=overwrite, version="v3.2") == (
+        400,
+        "BadRequestInvalidPublishName",
+    )
+    assert publish(service, second, "name", params=overwrite, version="v3.3") == (200, "")
+    assert [service.get(path)["publishName"] for path in (first, second)] == [None, "name"]
+    assert publish(service, first, "another") == (200, "")
+    assert publish(service, service.train(service.trainable()[0]), "name") == (200, "")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "x",
+        "/subscriptions/1/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/",
+        "/subscriptions/1/resourceGroups/g/providers/Microsoft.Storage/accounts/a",
+        RESOURCE_ID[:-20],
+        RESOURCE_ID + "/more/still",
+    ],
+)
+def test_the_target_must_be_a_resource(service: Service, target: str) -> None:
+    iteration = service.train(service.trainable()[0])
+    assert publish(service, iteration, "a", target) == (400, "BadRequestInvalidPublishTarget")
+    assert service.get(iteration)["publishName"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("", "BadRequestRequiredParamIsNull"),
+        ("  ", "BadRequestInvalidPublishName"),
+        ("x" * 10_000, "BadRequestInvalidPublishName"),
+        ("a\0", "BadRequestInvalidPublishName"),
+    ],
+)
+def test_names_that_are_refused(service: Service, name: str, code: str) -> None:
+    iteration = service.train(service.trainable()[0])
+    assert publish(service, iteration, name) == (400, code)
+
+
+def test_publishing_needs_a_completed_iteration(service: Service) -> None:
+    project, _, _ = service.trainable()
+    training = f"{project}/iterations/{service.post(f'{project}/train')['id']}"
+    assert publish(service, training) == (400, "BadRequestIterationIsNotTrained")
+    assert publish(service, f"{project}/iterations/{NOWHERE}") == (404, "NotFoundIteration")
+
+
+def test_a_published_iteration_cannot_be_deleted(service: Service) -> None:
+    iteration = service.train(service.trainable()[0])
+    publish(service, iteration)
+    assert service.refused("DELETE", iteration)[:2] == (400, "BadRequestIterationIsPublished")
+    service.delete(f"{iteration}/publish")
+    service.delete(iteration)
+
+
+# --- predicting ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["published", "with space", "a/b", "ümläut", "100%", "image", "a?b#c"])
+def test_any_name_can_be_predicted_with(service: Service, name: str) -> None:
+    project, red, _ = service.trainable()
+    service.publish(service.train(project), name)
+    of_project = f"/customvision/v3.1/prediction/{project.rpartition('/')[2]}"
+    address = f"{of_project}/classify/iterations/{quote(name, safe='')}"
+    assert expect(service.predict(address, picture(70)))["predictions"][0]["tagId"] == red
+    assert refusal(service.predict(f"{address}x", picture(70))) == (
+        404,
+        "NotFoundIteration",
+        "Invalid iteration",
+    )
+
+
+def test_every_tag_is_predicted_likeliest_first(service: Service) -> None:
+    project, red, blue = service.trainable()
+    green = service.tag(project, "green")
+    service.images(project, pictures(5, "green"), green)
+    address = service.publish(service.train(project))
+    for colour, tag in (("red", red), ("blue", blue), ("green", green)):
+        predictions = expect(service.predict(address, picture(71, colour)))["predictions"]
+        probabilities = [item["probability"] for item in predictions]
+        assert (predictions[0]["tagId"], predictions[0]["tagName"]) == (tag, colour)
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1, abs=1e-6)
+        assert {item["tagId"] for item in predictions} == {red, blue, green}
+
+
+def test_unpublishing_and_republishing_take_effect_at_once(service: Service) -> None:
+    project, _, _ = service.trainable()
+    first = service.train(project)
+    address = service.publish(first)
+    assert len(expect(service.predict(address, picture(72)))["predictions"]) == 2
+    service.delete(f"{first}/publish")
+    assert refusal(service.predict(address, picture(72)))[:2] == (404, "NotFoundIteration")
+    service.images(project, pictures(5, "green"), service.tag(project, "green"))
+    assert service.publish(service.train(project)) == address
+    assert len(expect(service.predict(address, picture(72)))["predictions"]) == 3
+
+
+def test_the_wrong_kind_of_operation(service: Service) -> None:
+    project, _, _ = service.trainable()
+    address = service.publish(service.train(project))
+    detector = service.project(domainId=DETECTION).removeprefix("/projects")
+    wrong = (400, "BadRequestNotSupported", "Invalid project type for operation.")
+    assert (
+        refusal(service.predict(f"/customvision/v3.1/prediction{detector}/classify/iterations/x", picture()))
+        == wrong
+    )
+    assert refusal(service.predict(address.replace("/classify/", "/detect/"), picture()))[:2] == wrong[:2]
+
+
+@pytest.mark.parametrize("suffix", ["/image", "/image/nostore"])
+def test_only_predictions_to_be_stored_are_stored(service: Service, suffix: str) -> None:
+    project, red, _ = service.trainable()
+    address = service.publish(service.train(project))
+    before = service.blobs()
+    data = picture(73)
+    answer = expect(service.predict(address, data, suffix, params={"application": "my app"}))
+    rows = service.rows("SELECT id, application, predictions FROM stored_prediction")
+    if suffix.endswith("nostore"):
+        assert (rows, service.blobs()) == ([], before)
+    else:
+        assert [row[:2] for row in rows] == [(answer["id"], "my app")]
+        assert red in rows[0][2]
+        assert len(service.blobs() - before) == 1
+        assert service.blobs() == service.referenced_blobs()
+
+
+def test_stored_predictions_are_kept_for_thirty_days(service: Service) -> None:
+    project, _, _ = service.trainable()
+    address = service.publish(service.train(project))
+    expect(service.predict(address, picture(74)))
+    service.clock.advance(days=29)
+    expect(service.predict(address, picture(75)))
+    assert service.rows("SELECT count(*) FROM stored_prediction") == [(2,)]
+    service.clock.advance(days=2)
+    expect(service.predict(address, picture(76)))
+    assert service.rows("SELECT count(*) FROM stored_prediction") == [(2,)]
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_an_image_of_the_project_can_be_predicted_and_stays_when_the_prediction_goes(
+    service: Service,
+) -> None:
+    project, _, _ = service.trainable()
+    address = service.publish(service.train(project))
+    expect(service.predict(address, picture(0)))
+    service.clock.advance(days=31)
+    expect(service.predict(address, picture(77)))
+    assert service.blobs() == service.referenced_blobs()
+    assert len(service.blobs()) == 13
+
+
+# --- URLs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mapped(service: Service, tmp_path: Path) -> tuple[Service, str, str]:
+    """A service that reads http://p.test/ from a folder, an address to predict, and the tag of red."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "red.png").write_bytes(picture(80))
+    (tmp_path / "pictures" / "large.png").write_bytes(picture(81) + b"\0" * (4 * 2**20))
+    (tmp_path / "pictures" / "text").write_bytes(b"no image")
+    project, red, _ = service.trainable()
+    address = service.publish(service.train(project))
+    service.close()
+    mapping = (("http://p.test/", tmp_path / "pictures"),)
+    service.settings = test_settings(service.settings.data, url_fetch="off", url_map=mapping)
+    service.open()
+    return service, address, red
+
+
+def by_url(service: Service, address: str, body: Any, suffix: str = "/url") -> Any:
+    return service.request("POST", address + suffix, json=body)
+
+
+@pytest.mark.parametrize(("suffix", "stored"), [("/url", 1), ("/url/nostore", 0)])
+def test_predicting_by_url(mapped: tuple[Service, str, str], suffix: str, stored: int) -> None:
+    service, address, red = mapped
+    response = by_url(service, address, {"Url": "http://p.test/red.png"}, suffix)
+    assert expect(response)["predictions"][0]["tagId"] == red
+    assert service.rows("SELECT count(*) FROM stored_prediction") == [(stored,)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"url": None},
+        {"url": 5},
+        {"url": ""},
+        [],
+        "x",
+        {"url": "http://q.test/"},
+        {"url": "file:///etc/passwd"},
+    ],
+)
+def test_urls_that_are_refused(mapped: tuple[Service, str, str], body: Any) -> None:
+    service, address, _ = mapped
+    assert refusal(by_url(service, address, body))[:2] == (400, "BadRequestImageUrl")
+
+
+def test_what_a_url_leads_to_is_judged_like_any_image(mapped: tuple[Service, str, str]) -> None:
+    service, address, _ = mapped
+    assert refusal(by_url(service, address, {"url": "http://p.test/text"}))[1] == "BadRequestImageFormat"
+    assert refusal(by_url(service, address, {"url": "http://p.test/large.png"}))[1] == "BadRequestImageUrl"
+
+
+def test_an_unknown_name_is_told_before_anything_is_fetched(mapped: tuple[Service, str, str]) -> None:
+    service, address, _ = mapped
+    assert refusal(by_url(service, address + "x", {"url": "http://q.test/"}))[1] == "NotFoundIteration"
+
+
+# --- quick tests --------------------------------------------------------------------------------------------
+
+
+def quick_test(service: Service, project: str, data: bytes, **parameters: str) -> Any:
+    return service.send("POST", f"{project}/quicktest/image", params=parameters, content=data, headers=OCTETS)
+
+
+def test_quick_tests_need_no_publishing(service: Service) -> None:
+    project, red, _ = service.trainable()
+    iteration_id = service.train(project).rpartition("/")[2]
+    answer = expect(quick_test(service, project, picture(82), iterationId=iteration_id))
+    assert answer["predictions"][0]["tagId"] == red
+
+
+def test_quick_tests_are_stored_unless_told_otherwise(service: Service) -> None:
+    project, _, _ = service.trainable()
+    iteration_id = service.train(project).rpartition("/")[2]
+    for parameters, stored in (({}, 1), ({"store": "false"}, 1), ({"store": "true"}, 2)):
+        expect(quick_test(service, project, picture(83), iterationId=iteration_id, **parameters))
+        assert service.rows("SELECT count(*) FROM stored_prediction") == [(stored,)]
+
+
+def test_quick_tests_that_are_refused(service: Service) -> None:
+    project, _, _ = service.trainable()
+    assert refusal(quick_test(service, project, picture()))[:2] == (404, "NotFoundProjectDefaultIteration")
+    assert refusal(quick_test(service, project, picture(), iterationId=NOWHERE))[:2] == (
+        404,
+        "NotFoundIteration",
+    )
+    assert refusal(quick_test(service, project, picture(), iterationId="x"))[:2] == (
+        400,
+        "BadRequestInvalidIds",
+    )
+    training = service.post(f"{project}/train")["id"]
+    assert refusal(quick_test(service, project, picture(), iterationId=training))[:2] == (
+        400,
+        "BadRequestIterationIsNotTrained",
+    )
+    assert refusal(quick_test(service, f"/projects/{NOWHERE}", picture()))[:2] == (404, "NotFoundProject")
+
+
+def test_quick_tests_by_url(mapped: tuple[Service, str, str]) -> None:
+    service, _, red = mapped
+    project = f"/projects/{service.get('/projects')[0]['id']}"
+    view = {"iterationId": service.get(f"{project}/iterations")[0]["id"]}
+    body = {"url": "http://p.test/red.png"}
+    answer = service.post(f"{project}/quicktest/url", params=view, json=body)
+    assert answer["predictions"][0]["tagId"] == red
+    refused = service.refused("POST", f"{project}/quicktest/url", params=view, json={"url": "http://q.test/"})
+    assert refused[:2] == (400, "BadRequestImageUrl")
+    assert (
+        service.refused("POST", f"{project}/quicktest/url", json=body)[1] == "NotFoundProjectDefaultIteration"
+    )
+    larger = {"url": "http://p.test/large.png"}
+    assert service.post(f"{project}/quicktest/url", params=view, json=larger)["predictions"]

@@ -1,0 +1,103 @@
+"""A short soak: 16 clients at once on a server whose trainings are the stand-in's; then the audit.
+
+`python -m bench soak` is the long one, with real trainings.
+"""
+
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from bench import soak_audit
+from bench.soak import Soaking
+from emulator.app import Application
+from tests.support.harness import (
+    PATIENCE_SECONDS,
+    FakeWorker,
+    database_rows,
+    test_settings,
+    wait_until,
+)
+
+CLIENTS, SECONDS = 16, 4
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[int]:
+    """The port of an application that is served by this process."""
+    application = Application(test_settings(data))
+    application.context.worker = application.context.advanced_worker = FakeWorker()
+    server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            wait_until(lambda: server.started or not thread.is_alive(), "the start of the server")
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_SECONDS)
+
+
+@pytest.mark.slow
+def test_many_clients_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(tmp_path) as port:
+        soaked = Soaking(port, CLIENTS, seed=1).run(SECONDS)
+        wait_until(lambda: not database_rows(tmp_path, "SELECT id FROM job"), "the end of all trainings")
+        wrong = soaked.wrong + soak_audit.over_http(port, soaked.stage, soaked.clients)
+    wrong += soak_audit.on_disk(tmp_path, soaked.clients)
+    assert wrong == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert {"upload", "train", "predict, stored", "delete a project"} <= set(soaked.record.milliseconds)
+
+
+def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
+    """An audit that cannot fail proves nothing: each fact that it looks at is spoilt."""
+    with serving(tmp_path) as port:
+        soaking = Soaking(port, 1, seed=1)
+        soaked = soaking.run(0)
+        client, project = soaked.clients[0], soaked.stage.projects[0]
+        (image, tags), *_ = project.images.items()
+        assert soak_audit.over_http(port, soaked.stage, soaked.clients) == []
+        tags.clear()
+        client.predictions["none"] = project
+        del project.images[list(project.images)[1]]
+        wrong = "\n".join(soak_audit.over_http(port, soaked.stage, soaked.clients))
+    for what in (
+        f"image {image} of the beginning has changed",
+        "predictions, Newest",
+        "more than the clients",
+    ):
+        assert what in wrong
+    assert soak_audit.on_disk(tmp_path, []) == []
+    orphan = tmp_path / "blobs" / "00" / ("0" * 64)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"")
+    (blob,) = next(iter(database_rows(tmp_path, "SELECT blob FROM image LIMIT 1")))
+    next((tmp_path / "blobs").rglob(blob)).write_bytes(b"other")
+    spoil(tmp_path, "UPDATE project SET tagged_count = tagged_count + 1")
+    spoil(
+        tmp_path,
+        f"DELETE FROM image_tag WHERE image_number = (SELECT number FROM image WHERE id = '{image}')",
+    )
+    wrong = "\n".join(soak_audit.on_disk(tmp_path, []))
+    for what in (
+        "belongs to nothing",
+        "other bytes",
+        "tagged_count",
+        "image_count of a tag",
+        "tag_count of an",
+    ):
+        assert what in wrong, what
+
+
+def spoil(data: Path, statement: str) -> None:
+    connection = sqlite3.connect(data / "emulator.sqlite")
+    with connection:
+        connection.execute(statement)
+    connection.close()

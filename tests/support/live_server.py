@@ -1,0 +1,151 @@
+"""A live server in a process of its own, and what a client does with it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.harness import (
+    NEWEST,
+    PATIENCE_SECONDS,
+    TRAINING_KEY,
+    expect,
+    files_body,
+    judge,
+    pictures,
+    wait_until,
+)
+
+
+class LiveServer:
+    """``custom-vision-emulator serve`` in a process of its own, on a free port.
+
+    `program`: another module that serves the same way. `environment`: variables that the process has besides
+    those of this one.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        program: str = "emulator",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.data = data
+        data.mkdir(parents=True, exist_ok=True)
+        self._log = (data / "standard-error.log").open("ab")
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("CUSTOM_VISION_")
+        }
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                program,
+                "serve",
+                "--port",
+                "0",
+                "--data",
+                str(data),
+                "--quiet",
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=inherited | (environment or {}),
+        )
+        assert self.process.stdout is not None
+        overdue = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        overdue.start()
+        try:
+            first_line = self.process.stdout.readline()
+        finally:
+            overdue.cancel()
+        found = re.search(r"ready at (http://\S+:(\d+))$", first_line.strip())
+        if found is None:
+            self.kill()
+            raise AssertionError(f"did not start: {first_line!r} {self.log()}")
+        self.endpoint, self.port = found[1], int(found[2])
+        self.client = self.new_client()
+
+    def new_client(self) -> httpx.Client:
+        def read_and_judge(response: httpx.Response) -> None:
+            response.read()
+            judge(response)
+
+        return httpx.Client(
+            base_url=f"{self.endpoint}/customvision/{NEWEST}/training",
+            headers={"Training-Key": TRAINING_KEY},
+            timeout=PATIENCE_SECONDS,
+            event_hooks={"response": [read_and_judge]},
+            trust_env=False,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        return (self.data / "standard-error.log").read_text("utf-8", "replace")
+
+    def kill(self) -> None:
+        """SIGKILL, or what the system has in its place."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self._ended()
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        self._ended()
+        return self.process.returncode
+
+    def _ended(self) -> None:
+        self.process.wait(timeout=PATIENCE_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
+        if hasattr(self, "client"):
+            self.client.close()
+
+    # What a client does
+
+    def post(self, path: str, **more: Any) -> Any:
+        return expect(self.client.post(path, **more))
+
+    def get(self, path: str, **more: Any) -> Any:
+        return expect(self.client.get(path, **more))
+
+    def project(self, **parameters: str) -> str:
+        made = self.post(
+            "/projects", params={"name": "live", "classificationType": "Multiclass", **parameters}
+        )
+        return f"/projects/{made['id']}"
+
+    def trainable(self, per_tag: int = 6) -> str:
+        """The path of a project with two tags and `per_tag` images each."""
+        project = self.project()
+        for colour in ("red", "blue"):
+            tag = self.post(f"{project}/tags", params={"name": colour})["id"]
+            summary = self.post(f"{project}/images/files", json=files_body(pictures(per_tag, colour), [tag]))
+            assert summary["isBatchSuccessful"]
+        return project
+
+    def wait_for_training(self, project: str, iteration_id: str) -> dict[str, Any]:
+        """The iteration when its training is over."""
+
+        def ended() -> dict[str, Any] | None:
+            iteration: dict[str, Any] = self.get(f"{project}/iterations/{iteration_id}")
+            return iteration if iteration["status"] != "Training" else None
+
+        iteration = wait_until(ended, "the end of a training")
+        assert iteration is not None
+        return iteration

@@ -1,0 +1,224 @@
+"""Stand for training, and write in milliseconds what real trainings write: a model that the server loads and
+an evaluation of it. No torch. And stand for exporting: a zip of the stored model and its labels.
+
+The classifier looks at the mean colour of a picture. The detector does not look: it finds in any picture,
+for each tag, the mean of the tag's boxes and, with less confidence, the whole picture.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from emulator.vision.boxes.geometry import DISTANCE_BINS, decoded, points
+from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import DetectionDataset, TrainedDetector
+from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.exports.formats import ExportOrder
+from emulator.vision.imaging.decode import stretched
+from emulator.vision.networks.nanodet import DISTANCES, SCORES
+
+RESOLUTION = 32
+# The distances that a point of the detector may be from the sides of a box reach far enough here.
+_DETECTOR_RESOLUTION = 128
+# Of the first tag's box and of the whole picture; later tags are the more probable ones.
+DETECTED, WHOLE_PICTURE, MORE_BY_TAG = 0.8, 0.2, 0.05
+_SHARPNESS = 8.0
+
+
+def train_classifier(
+    dataset: ClassificationDataset, output: Path, on_progress: Callable[[float, str], None] | None = None
+) -> TrainedClassifier:
+    """A nearest-mean-colour classifier of the dataset."""
+    if on_progress is not None:
+        on_progress(0.5, "Looking at the images")
+    means_NC = numpy.array(
+        [
+            stretched(Path(image.path).read_bytes(), RESOLUTION).mean(axis=(0, 1)) / 255
+            for image in dataset.images
+        ]
+    )
+    targets_NT = numpy.zeros((len(dataset.images), len(dataset.tags)), numpy.uint8)
+    for row, image in enumerate(dataset.images):
+        targets_NT[row, list(image.labels)] = 1
+    centres_TC = numpy.array(
+        [means_NC[targets_NT[:, tag] > 0].mean(axis=0) for tag in range(len(dataset.tags))]
+    )
+    # |x - c|^2 without the term that all tags share.
+    weight_CT = (2 * _SHARPNESS * centres_TC.T).astype(numpy.float32)
+    bias_T = (-_SHARPNESS * (centres_TC**2).sum(axis=1)).astype(numpy.float32)
+    logits_NT = means_NC @ weight_CT + bias_T
+    if dataset.multilabel:
+        probabilities_NT = 1 / (1 + numpy.exp(-logits_NT))
+    else:
+        powers_NT = numpy.exp(logits_NT - logits_NT.max(axis=1, keepdims=True))
+        probabilities_NT = powers_NT / powers_NT.sum(axis=1, keepdims=True)
+    output.mkdir(parents=True, exist_ok=True)
+    model_path, evaluation_path = output / "model.onnx", output / "evaluation.npz"
+    model_path.write_bytes(_model(dataset, weight_CT, bias_T))
+    with evaluation_path.open("wb") as file:
+        numpy.savez(
+            file,
+            probabilities=probabilities_NT.astype(numpy.float32),
+            targets=targets_NT,
+            folds=numpy.arange(len(dataset.images), dtype=numpy.int8) % 5,
+            keys=numpy.array([image.key.encode() for image in dataset.images]),
+        )
+    return TrainedClassifier(
+        model_path=model_path,
+        evaluation_path=evaluation_path,
+        seconds={"features": 0.25},
+        image_count=len(dataset.images),
+        skipped=(),
+    )
+
+
+def train_detector(
+    dataset: DetectionDataset, output: Path, on_progress: Callable[[float, str], None] | None = None
+) -> TrainedDetector:
+    """A detector of the mean boxes of the dataset's tags, whatever the picture."""
+    if on_progress is not None:
+        on_progress(0.5, "Looking at the images")
+    boxes = [
+        (number, box.tag_index, box.left, box.top, box.width, box.height)
+        for number, image in enumerate(dataset.images)
+        for box in image.boxes
+    ]
+    truths = Boxes.of(boxes)
+    means = [truths.places[truths.tags == tag].mean(axis=0) for tag in range(len(dataset.tags))]
+    output.mkdir(parents=True, exist_ok=True)
+    model_path, evaluation_path = output / "model.onnx", output / "evaluation.npz"
+    model_path.write_bytes(_detector(dataset, means))
+    session = DetectorSession(model_path)
+    detected = [
+        (number, box)
+        for number, image in enumerate(dataset.images)
+        for box in session.score(Path(image.path).read_bytes())
+    ]
+    evaluation = DetectionEvaluation(
+        keys=tuple(image.key for image in dataset.images),
+        folds=numpy.arange(len(dataset.images), dtype=numpy.int8) % 5,
+        tag_count=len(dataset.tags),
+        truths=truths,
+        detections=Boxes.of(
+            [(number, box.tag_index, box.left, box.top, box.width, box.height) for number, box in detected]
+        ),
+        probabilities=numpy.array([box.probability for _, box in detected], numpy.float32),
+    )
+    evaluation_path.write_bytes(evaluation.content())
+    return TrainedDetector(
+        model_path=model_path,
+        evaluation_path=evaluation_path,
+        seconds={"training": 0.25},
+        image_count=len(dataset.images),
+        skipped=(),
+    )
+
+
+def write_export(order: ExportOrder, output: Path) -> Path:
+    """A zip with the model as it is stored, its labels and where it comes from."""
+    content = io.BytesIO()
+    about = {"platform": order.platform, "flavor": order.flavor, "iteration": order.iteration_id}
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in (
+            ("model.onnx", Path(order.model).read_bytes()),
+            ("labels.txt", "\n".join(order.labels).encode()),
+            ("about.json", json.dumps(about).encode()),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, order.created.timetuple()[:6]), data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(content.getvalue())
+    return output
+
+
+def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
+    """Two points for each tag say something: where the point is that can say it best."""
+    centres, strides = points(_DETECTOR_RESOLUTION)
+    scores_PT = numpy.zeros((len(strides), len(dataset.tags)), numpy.float32)
+    distances_PD = numpy.zeros((len(strides), 4 * DISTANCE_BINS), numpy.float32)
+    free = numpy.ones(len(strides), bool)
+    for tag, mean in enumerate(means):
+        for box, score in ((mean, DETECTED), (numpy.array([0, 0, 1, 1]), WHOLE_PICTURE)):
+            edges = numpy.concatenate([box[:2], box[:2] + box[2:]])
+            corners = edges * _DETECTOR_RESOLUTION
+            reach = numpy.concatenate([centres - corners[:2], corners[2:] - centres], axis=1)
+            distances = numpy.stack([_distribution(row) for row in reach / strides[:, None]])
+            errors = numpy.abs(decoded(distances, numpy.arange(len(strides)), _DETECTOR_RESOLUTION) - edges)
+            point = numpy.where(free, errors.sum(axis=1), numpy.inf).argmin()
+            free[point] = False
+            scores_PT[point, tag] = score + MORE_BY_TAG * tag
+            distances_PD[point] = distances[point]
+    outputs = {SCORES: scores_PT[None], DISTANCES: distances_PD[None]}
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [f"constant {name}"], [name]) for name in outputs],
+        "stand-in",
+        [
+            helper.make_tensor_value_info(
+                "image", TensorProto.UINT8, ["n", _DETECTOR_RESOLUTION, _DETECTOR_RESOLUTION, 3]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape)
+            for name, value in outputs.items()
+        ],
+        [numpy_helper.from_array(value, f"constant {name}") for name, value in outputs.items()],
+    )
+    return _with_metadata(
+        graph,
+        {
+            "emulator.task": "detection",
+            "emulator.labels": json.dumps(dataset.tags),
+            "emulator.resolution": json.dumps(_DETECTOR_RESOLUTION),
+        },
+    )
+
+
+def _distribution(distances: numpy.ndarray) -> numpy.ndarray:
+    """What a network says for four distances, in strides: the two bins around each share it (logarithms)."""
+    shares = 1 - numpy.abs(numpy.arange(DISTANCE_BINS) - distances.clip(0, DISTANCE_BINS - 1)[:, None])
+    return numpy.log(shares.clip(1e-9)).ravel().astype(numpy.float32)
+
+
+def _model(dataset: ClassificationDataset, weight_CT: numpy.ndarray, bias_T: numpy.ndarray) -> bytes:
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "full"], ["colour"]),
+        helper.make_node("Gemm", ["colour", "weight", "bias"], ["logits"]),
+        helper.make_node("Sigmoid" if dataset.multilabel else "Softmax", ["logits"], ["probabilities"]),
+    ]
+    constants = {
+        "axes": numpy.array([1, 2], numpy.int64),
+        "full": numpy.array(255, numpy.float32),
+        "weight": weight_CT,
+        "bias": bias_T,
+    }
+    graph = helper.make_graph(
+        nodes,
+        "stand-in",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", RESOLUTION, RESOLUTION, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(dataset.tags)])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return _with_metadata(
+        graph,
+        {
+            "emulator.labels": json.dumps(dataset.tags),
+            "emulator.multilabel": json.dumps(dataset.multilabel),
+            "emulator.resolution": json.dumps(RESOLUTION),
+        },
+    )
+
+
+def _with_metadata(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())

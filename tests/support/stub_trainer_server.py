@@ -1,0 +1,44 @@
+"""``custom-vision-emulator serve`` with trainings and exports of `stub_trainer`: over in milliseconds.
+
+Run as ``python -m tests.support.stub_trainer_server serve ...``. All other jobs are done
+as ever, in the worker process.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import emulator.app
+from emulator.__main__ import main
+from emulator.worker.executor import WorkerExecutor
+from tests.support import stub_trainer as standin
+
+TRAININGS: dict[str, Callable[..., Any]] = {
+    "train_classifier": standin.train_classifier,
+    "train_detector": standin.train_detector,
+}
+
+
+class StandInWorker(WorkerExecutor):
+    """Trains and exports here and now; the worker process starts with the first job of another kind."""
+
+    def warm_up(self) -> None:
+        pass
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
+        if fn.__name__ not in (*TRAININGS, "write_export"):
+            return super().submit(fn, *args, on_progress=on_progress, **kwargs)
+        future: Future[Any] = Future()
+        try:
+            if fn.__name__ == "write_export":
+                future.set_result(standin.write_export(*args))
+            else:
+                future.set_result(TRAININGS[fn.__name__](args[0], kwargs["output"], on_progress))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+        return future
+
+
+if __name__ == "__main__":
+    emulator.app.WorkerExecutor = StandInWorker  # type: ignore[misc]
+    main()

@@ -1,0 +1,100 @@
+"""``python -m tests.support.vision.training_digests FOLDER [PROCESSORS]``: small trainings of every kind.
+
+Prints, as JSON, the SHA-256 of all that they wrote. FOLDER: new, for what they write; the pictures are drawn
+anew each time. PROCESSORS: so many that the process may use, where the system lets it choose.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from emulator.vision.classification import (
+    candidates as advanced_candidates,
+)
+from emulator.vision.classification import (
+    search_finetune as advanced_finetuning,
+)
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.train import ClassificationDataset, train_classifier
+from emulator.vision.detection import advanced as advanced_detection
+from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.train import train_detector
+from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, QUICK
+from tests.support.vision.detection_images import TINY, scenes
+from tests.support.vision.images import PATTERNS, drawn, encoded, kept
+
+SMALL_QUICK = replace(QUICK, resolution=64)
+SMALL_ADVANCED = replace(
+    ADVANCED,
+    resolution=80,
+    tiny_resolution=64,
+    large_resolution=10_000,
+    fine_tuning=replace(FINE_TUNING, batch=24),
+    regularisations=(1.0,),
+)
+SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), view=64, wanted_side=16.0)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    # What is planned and chosen depends on the clock and on few pictures; what is learned is the question.
+    advanced_finetuning.planned = lambda *_: Plan(epochs=3, folds=1)
+    advanced_detection.planned_steps = lambda *_: 4
+    advanced_detection.gain_is_real = lambda *_: True
+    advanced_candidates.Judge.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
+    advanced_candidates.Judge.replaces = (  # type: ignore[method-assign]
+        lambda self, challenger, champion: challenger.name.startswith("fine-tuned beside")
+    )
+    pictures = folder / "pictures"
+    pictures.mkdir(parents=True)
+    images = tuple(
+        kept(pictures, encoded(drawn(pattern, number)), (label,))
+        for label, pattern in enumerate(PATTERNS)
+        for number in range(8)
+    )
+    classes = ClassificationDataset(images, PATTERNS, multilabel=False)
+    several = replace(classes, multilabel=True)
+    objects = scenes(pictures, range(10))
+    common: dict[str, Any] = {"seed": 3, "progress": lambda share, step: None}
+    cached = {**common, "feature_cache": folder / "features"}
+    timed = {"budget_seconds": 1.0, "clock": lambda: 0.0}
+    for name, train in {
+        "quick": lambda output: train_classifier(classes, SMALL_QUICK, output=output, **cached),
+        "quick, multilabel": lambda output: train_classifier(several, SMALL_QUICK, output=output, **cached),
+        "advanced": lambda output: train_advanced_classifier(
+            classes, SMALL_QUICK, SMALL_ADVANCED, output=output, **cached, **timed
+        ),
+        "quick detection": lambda output: train_detector(objects, TINY, output=output, **common),
+        "advanced detection": lambda output: train_advanced_detector(
+            objects, TINY, SMALL_DETECTOR, output=output, **common, **timed
+        ),
+    }.items():
+        train(folder / "trained" / name)
+    found = {
+        str(path.relative_to(folder / "trained").as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "trained").rglob("*.*"))
+    }
+    return {**found, "a large head": _large_head()}
+
+
+def _large_head() -> str:
+    """Enough rows that libraries for linear algebra think of dividing the work."""
+    random = numpy.random.default_rng(0)
+    features = random.normal(size=(1500, 1280))
+    targets = numpy.eye(7)[random.integers(0, 7, 1500)]
+    training_set = TrainingSet(features, targets, multilabel=False, inverse_regularisation=0.01)
+    head, logits = fit_heads(training_set, (numpy.arange(1500) % 2).astype(numpy.int8), lambda share: None)
+    return hashlib.sha256(head.weight.tobytes() + head.bias.tobytes() + logits.tobytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[2])])
+    print(json.dumps(digests(Path(sys.argv[1]))))

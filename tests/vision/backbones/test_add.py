@@ -1,0 +1,389 @@
+"""Networks of one's own from a file of weights to a prediction: torchvision's, with random weights."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from emulator.vision import _torchvision
+from emulator.vision.backbones import torchvision_networks
+from emulator.vision.backbones.base_models import starting_backbone
+from emulator.vision.backbones.registry import NETWORK_FILE, content, network_in, read
+from emulator.vision.backbones.weights_files import read_weights
+from emulator.vision.classification import (
+    candidates as advanced_candidates,
+)
+from emulator.vision.classification import (
+    search as advanced_search,
+)
+from emulator.vision.classification import (
+    search_finetune as advanced_finetuning,
+)
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.head import LinearHead
+from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.session import ClassifierSession, inference_session
+from emulator.vision.classification.train import (
+    ClassificationDataset,
+    TrainedClassifier,
+    classifying_network,
+)
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.imaging.decode import stretched
+from emulator.vision.networks.ensembles import at_resolution, joined, joined_features, summed
+from emulator.vision.networks.graph import INPUT, Network
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.weights import backbone_network
+from emulator.vision.recipes.recipes import (
+    ADVANCED,
+    ADVANCED_COMPACT,
+    FINE_TUNING,
+    QUICK,
+    AdvancedRecipe,
+)
+from tests.support.vision.backbones import SIDE, add, needs_torchvision, random_state, saved
+from tests.support.vision.images import encoded, kept, photograph
+
+pytestmark = [pytest.mark.slow, needs_torchvision]
+
+ARCHITECTURES = ("resnet18", "convnext_tiny", "swin_t")
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file of each architecture, as PyTorch and safetensors write them."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("weights")
+    files = {name: folder / f"{name}-mine.pth" for name in ARCHITECTURES}
+    files["swin_t"] = folder / "swin_t.safetensors"
+    for name, path in files.items():
+        state = random_state(name)
+        if path.suffix == ".pth":
+            saved(path, state)
+        else:
+            save_file(state, path)
+    return files
+
+
+@pytest.fixture(scope="session")
+def registered(weights: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all three. Not to be changed."""
+    folder = tmp_path_factory.mktemp("registered")
+    for path in weights.values():
+        add(path, folder)
+    return folder
+
+
+def network_of(folder: Path, name: str) -> Network:
+    return network_in(content(folder, read(folder, name)))
+
+
+def pixels(side: int) -> numpy.ndarray:
+    return numpy.asarray(photograph().resize((side, side), Image.Resampling.BILINEAR))
+
+
+def run(network: Network, picture: numpy.ndarray) -> numpy.ndarray:
+    (result,) = inference_session(onnx_bytes(network, {}), threads=1).run(None, {INPUT: picture[None]})
+    return result[0]
+
+
+# --- adding -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_is_added_computes_what_torchvision_computes(
+    name: str, weights: dict[str, Path], registered: Path
+) -> None:
+    known = read(registered, name)
+    assert (known.name, known.architecture, known.resolution) == (name, name, SIDE)
+    assert known.source == weights[name].name
+    assert known.source_sha256 == hashlib.sha256(weights[name].read_bytes()).hexdigest()
+    assert known.added == "2026-03-04T05:06:07+00:00"
+    model = torchvision_networks._built(name, {"num_classes": 3})
+    model.load_state_dict(read_weights(weights[name]), assign=True)
+    seen: list[torch.Tensor] = []
+    layer = [each for each in model.modules() if isinstance(each, torch.nn.Linear)][-1]
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    transforms = _torchvision.load().transforms.functional
+    picture = torch.from_numpy(pixels(SIDE).copy()).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        model.eval()(transforms.normalize(picture, list(known.mean), list(known.deviation)))
+    expected = seen[0][0].flatten().numpy()
+    features = run(network_of(registered, name), pixels(SIDE))
+    assert features.shape == (known.features,)
+    numpy.testing.assert_allclose(features, expected, atol=1e-4 * abs(expected).max())
+
+
+def test_the_same_file_gives_the_same_network(
+    weights: dict[str, Path], registered: Path, tmp_path: Path
+) -> None:
+    again = add(weights["resnet18"], tmp_path, name="again", architecture="ResNet18", licence="BSD")
+    assert again.sha256 == read(registered, "resnet18").sha256
+    assert (again.name, again.licence) == ("again", "BSD")
+
+
+def test_a_published_file_is_known_by_its_name(tmp_path: Path) -> None:
+    state = read_weights(saved(tmp_path / "a.pth", random_state("resnet50", 1000)))
+    brought = torchvision_networks.bring(Path("resnet50-11ad3fa6.pth"), state)
+    assert (brought.architecture, brought.resolution) == ("resnet50", 224)
+    assert brought.mean == (0.485, 0.456, 0.406)
+
+
+def test_the_architecture_is_found_by_names_and_shapes() -> None:
+    for name in ("alexnet", "convnext_tiny"):
+        brought = torchvision_networks.bring(Path("weights.pth"), random_state(name), resolution=SIDE)
+        assert brought.architecture == name
+
+
+def test_no_two_architectures_have_the_same_weights() -> None:
+    """Else the one that is found could be the wrong one."""
+    seen: dict[object, str] = {}
+    for name in torchvision_networks.architectures():
+        shapes = torchvision_networks.expected_shapes(name, True)
+        assert any(shape[0] == 1000 for shape in shapes.values() if shape)
+        assert seen.setdefault(frozenset(shapes.items()), name) == name
+    assert len(seen) > 70
+
+
+def test_old_names_of_layers_are_known() -> None:
+    """DenseNet's and ViT's weights were published before their layers had the names of today."""
+    state = random_state("densenet121")
+    old = {
+        name.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value for name, value in state.items()
+    }
+    assert old.keys() != state.keys()
+    assert torchvision_networks.bring(Path("a.pth"), old).architecture == "densenet121"
+    state = random_state("vit_b_32")
+    old = {name.replace(".mlp.0.", ".mlp.linear_1."): value for name, value in state.items()}
+    brought = torchvision_networks.bring(Path("a.pth"), old, architecture="vit_b_32", resolution=96)
+    assert brought.module(torch.zeros(1, 3, 96, 96)).shape == (1, 768)
+
+
+# --- together with other networks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["resnet18", "swin_t"])
+def test_joined_and_summed_with_others(name: str, registered: Path) -> None:
+    random = numpy.random.default_rng(0)
+    mine, lite = network_of(registered, name), backbone_network("efficientnet-lite0", SIDE)
+    width = mine.outputs["features"][0]
+    features = {"a": run(lite, pixels(SIDE))}, {"a": run(mine, pixels(SIDE))}
+    both = run(joined([lite, mine], SIDE), pixels(SIDE))
+    numpy.testing.assert_allclose(both, joined_features(*features)["a"], atol=1e-3)
+    heads = [LinearHead(random.normal(0, 0.1, (size, 3)), random.normal(0, 1, 3)) for size in (1280, width)]
+    classifiers = [
+        classifying_network(network, head, multilabel=False)
+        for network, head in zip((lite, mine), heads, strict=True)
+    ]
+    larger = summed(classifiers, SIDE + 11)
+    scores = [
+        head.logits(10 * part["a"] / numpy.linalg.norm(part["a"]))
+        for part, head in zip(features, heads, strict=True)
+    ]
+    odds = numpy.exp(sum(scores))
+    smooth = numpy.asarray(Image.fromarray(pixels(SIDE)).resize((SIDE + 11,) * 2, Image.Resampling.BILINEAR))
+    numpy.testing.assert_allclose(run(larger, smooth), odds / odds.sum(), atol=0.05)
+    assert run(at_resolution(mine, 100), pixels(100)).shape == (width,)
+
+
+# --- trainings ----------------------------------------------------------------------------------------------
+
+SMALL = replace(
+    ADVANCED,
+    resolution=40,
+    large_resolution=10_000,
+    tiny_side=64,
+    tiny_resolution=40,
+    regularisations=(1.0,),
+    fine_tuning=replace(FINE_TUNING, batch=8),
+)
+Train = Callable[..., TrainedClassifier]
+
+
+@pytest.fixture
+def fine(tmp_path: Path) -> ClassificationDataset:
+    """A chequerboard of single pixels or not, on anything: who scales pictures down cannot see it."""
+    random = numpy.random.default_rng(5)
+    board = numpy.indices((SIDE, SIDE)).sum(0) % 2 * 60 - 30
+    images = []
+    for number in range(16):
+        coarse = Image.fromarray(random.integers(60, 190, (4, 4, 3), numpy.uint8))
+        picture = numpy.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), numpy.int16)
+        picture = picture + (board[:, :, None] if number % 2 else 0)
+        image = Image.fromarray(picture.clip(0, 255).astype(numpy.uint8))
+        images.append(kept(tmp_path, encoded(image), (number % 2,)))
+    return ClassificationDataset(tuple(images), ("plain", "fine"), multilabel=False)
+
+
+@pytest.fixture
+def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    def run(
+        dataset: ClassificationDataset,
+        backbones: Path,
+        advanced: AdvancedRecipe = SMALL,
+        *,
+        budget: float = 1e6,
+        output: str = "model",
+        base_model: Path | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
+        plan: Plan | None = None,
+    ) -> TrainedClassifier:
+        monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: plan)
+        return train_advanced_classifier(
+            dataset,
+            replace(QUICK, resolution=32),
+            advanced,
+            budget_seconds=budget,
+            seed=0,
+            output=tmp_path / output,
+            feature_cache=feature_cache,
+            progress=lambda share, step: None,
+            base_model=base_model,
+            backbones=backbones,
+            clock=clock,
+        )
+
+    return run
+
+
+def chosen(log: pytest.LogCaptureFixture) -> str:
+    (name,) = [record.args[0] for record in log.records if str(record.msg).startswith("Chosen")]  # type: ignore[index]
+    log.clear()
+    return str(name)
+
+
+def test_the_network_that_sees_the_difference_is_chosen(
+    fine: ClassificationDataset, train: Train, registered: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    trained = train(fine, registered)
+
+    name = chosen(caplog)
+    assert any(mine in name for mine in ARCHITECTURES)
+    assert Evaluation.load(trained.evaluation_path).performance().precision == 1.0
+    # The file needs nothing but itself.
+    session = ClassifierSession(trained.model_path)
+    right = 0
+    for image in fine.images:
+        scores = session.score(Path(image.path).read_bytes())
+        assert sum(scores) == pytest.approx(1, abs=1e-5)
+        right += scores.index(max(scores)) == image.labels[0]
+    assert right == len(fine.images)
+    onnx.checker.check_model(onnx.load(trained.model_path))
+
+
+def test_it_can_be_started_from(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Also where the network itself is not there any more; what is trained through then is another one."""
+    monkeypatch.setattr(
+        advanced_candidates.Judge,
+        "replaces",
+        lambda self, challenger, champion: challenger.name.startswith(("resnet18", "the base model")),
+    )
+    monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: False)
+    caplog.set_level(logging.INFO)
+    first = train(fine, registered, output="first")
+    assert chosen(caplog).startswith("resnet18")
+    start = starting_backbone(first.model_path)
+    assert start is not None
+    assert start.has_nodes
+    picture = stretched(Path(fine.images[0].path).read_bytes(), SIDE)
+    numpy.testing.assert_array_equal(run(start, picture), run(network_of(registered, "resnet18"), picture))
+
+    second = train(fine, tmp_path / "none", output="second", base_model=first.model_path, plan=Plan(1, 1))
+
+    assert "fine-tuned" in caplog.text
+    assert chosen(caplog).startswith("the base model")
+    for image in fine.images:
+        scores = ClassifierSession(second.model_path).score(Path(image.path).read_bytes())
+        assert scores.index(max(scores)) == image.labels[0]
+
+
+def test_models_that_are_exported_keep_their_network(
+    fine: ClassificationDataset, train: Train, registered: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    train(fine, registered, replace(SMALL, backbones=ADVANCED_COMPACT.backbones))
+    assert not any(name in record.getMessage() for record in caplog.records for name in ARCHITECTURES)
+
+
+def test_damaged_networks_are_left_out(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "backbones"
+    for name in ("resnet18", "swin_t"):
+        (folder / name).mkdir(parents=True)
+    (folder / "resnet18" / NETWORK_FILE).write_bytes(b"")
+    (folder / "resnet18" / "backbone.json").write_text(read(registered, "resnet18").text(), encoding="utf-8")
+    caplog.set_level(logging.INFO)
+
+    trained = train(fine, folder)
+
+    assert trained.model_path.exists()
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [message.split(" cannot")[0] for message in warned] == [
+        "The network resnet18",
+        "The network swin_t",
+    ]
+    assert not chosen(caplog).startswith("efficientnet-lite0+resnet18")
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(advanced_search, "names", fail)
+    assert train(fine, registered).model_path.exists()
+    assert "cannot be read" in caplog.text
+
+
+def test_what_does_not_fit_into_the_budget_is_not_tried(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    caplog: pytest.LogCaptureFixture,
+    feature_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run takes a second by this clock, and 16 pictures in two views 32 of them."""
+    monkeypatch.setattr("emulator.vision.classification.features.processor_count", lambda: 1)
+    monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: True)
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    train(replace(fine, tags=("a", "b")), registered, budget=60.0, clock=clock)
+    told = [record.getMessage() for record in caplog.records]
+    assert [line for line in told if line.startswith("No time for the network")] == [
+        f"No time for the network {name}" for name in sorted(ARCHITECTURES)
+    ]
+    assert now[0] < 66

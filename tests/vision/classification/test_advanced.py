@@ -1,0 +1,497 @@
+"""Advanced training: what it chooses, that it repeats, keeps to its budget and survives what goes wrong.
+
+Pictures are small, and what is planned does not depend on how fast the machine is.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from emulator.vision.backbones.base_models import starting_backbone
+from emulator.vision.classification import (
+    candidates as advanced_candidates,
+)
+from emulator.vision.classification import (
+    features,
+)
+from emulator.vision.classification import (
+    finetune as finetuning,
+)
+from emulator.vision.classification import (
+    search_finetune as advanced_finetuning,
+)
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.head import Calibration
+from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.classification.train import (
+    ClassificationDataset,
+    LabelledImage,
+    TrainedClassifier,
+    TrainingFailed,
+    train_classifier,
+)
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.networks.weights import BaseWeights, BaseWeightsMissing, backbone_network
+from emulator.vision.recipes.recipes import (
+    ADVANCED,
+    ADVANCED_COMPACT,
+    FINE_TUNING,
+    QUICK,
+    AdvancedRecipe,
+)
+from tests.support.vision.images import PATTERNS, drawn, encoded, kept
+
+SMALL_QUICK = replace(QUICK, resolution=64)
+_SIZES = {"resolution": 80, "tiny_resolution": 64, "large_resolution": 10_000}
+SMALL = replace(ADVANCED, **_SIZES, fine_tuning=replace(FINE_TUNING, batch=8), regularisations=(1.0,))
+SMALL_COMPACT = replace(SMALL, backbones=None)
+PAIR = "efficientnet-lite0+efficientnet-lite2, C x 1.0"
+SHORT, LONG = Plan(epochs=2, folds=1), Plan(epochs=10, folds=1)
+
+
+class Ticks:
+    """A clock that goes on by a fixed time whenever somebody looks at it."""
+
+    def __init__(self, seconds: float = 0.5) -> None:
+        self.now, self._seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        self.now += self._seconds
+        return self.now
+
+
+Train = Callable[..., TrainedClassifier]
+
+
+@pytest.fixture
+def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Trainings that take as long as `plan` says, and no time."""
+
+    def run(
+        dataset: ClassificationDataset,
+        advanced: AdvancedRecipe = SMALL,
+        *,
+        seconds: float = 1.0,
+        output: str = "model",
+        plan: Plan | None = SHORT,
+        base_model: Path | None = None,
+    ) -> TrainedClassifier:
+        monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: plan if seconds else None)
+        return train_advanced_classifier(
+            dataset,
+            SMALL_QUICK,
+            advanced,
+            budget_seconds=seconds,
+            seed=0,
+            output=tmp_path / output,
+            feature_cache=feature_cache,
+            progress=lambda share, step: None,
+            base_model=base_model,
+            clock=Ticks(0.0 if seconds else 1.0),
+        )
+
+    return run
+
+
+@pytest.fixture
+def hard(pattern_images: tuple[LabelledImage, ...]) -> ClassificationDataset:
+    """Patterns, of which every fifth picture has the tag of another: nobody gets them all right."""
+    images = tuple(
+        replace(image, labels=((image.labels[0] + (number % 5 == 0)) % 3,))
+        for number, image in enumerate(pattern_images)
+    )
+    return ClassificationDataset(images, PATTERNS, multilabel=False)
+
+
+@pytest.fixture
+def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make the candidates whose name begins with a text win."""
+
+    def choose(text: str) -> None:
+        monkeypatch.setattr(
+            advanced_candidates.Judge,
+            "replaces",
+            lambda self, challenger, champion: challenger.name.startswith(text),
+        )
+        monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: False)
+
+    return choose
+
+
+def scores(trained: TrainedClassifier, data: bytes) -> list[float]:
+    return ClassifierSession(trained.model_path).score(data)
+
+
+def test_without_time_it_is_quick_training(
+    hard: ClassificationDataset, train: Train, tmp_path: Path, feature_cache: Path
+) -> None:
+    quick = train_classifier(
+        hard,
+        SMALL_QUICK,
+        seed=0,
+        output=tmp_path / "quick",
+        feature_cache=feature_cache,
+        progress=lambda share, step: None,
+    )
+
+    trained = train(hard, seconds=0)
+
+    assert trained.model_path.read_bytes() == quick.model_path.read_bytes()
+    assert Evaluation.load(trained.evaluation_path).keys == Evaluation.load(quick.evaluation_path).keys
+
+
+def test_known_pictures_are_not_looked_at_again(
+    hard: ClassificationDataset, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    real = features._features_of
+
+    def counted(session: Any, pixels: Any) -> Any:
+        looks.append(session)
+        return real(session, pixels)
+
+    monkeypatch.setattr(features, "_features_of", counted)
+    train(hard, plan=None)
+    looks.clear()
+
+    train(hard, plan=None, output="again")
+    assert looks == []
+
+    new = kept(tmp_path, encoded(drawn("dots", 777)), (1,))
+    train(replace(hard, images=(*hard.images, new)), plan=None, output="more")
+    # By two networks, as it is and mirrored.
+    assert len(looks) == 4
+
+
+def test_pictures_that_quick_training_tells_apart_are_left_to_it(
+    patterns: ClassificationDataset, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("nothing is left to gain")
+
+    monkeypatch.setattr(advanced_candidates, "_SURE_ENOUGH", 1.0)
+    monkeypatch.setattr(advanced_finetuning, "fine_tune", never)
+    assert train(patterns).image_count == len(patterns.images)
+
+
+def test_random_tags_are_not_learned_by_heart(
+    pattern_images: tuple[LabelledImage, ...], train: Train
+) -> None:
+    noise = tuple(replace(image, labels=(index % 2,)) for index, image in enumerate(pattern_images))
+
+    trained = train(ClassificationDataset(noise, ("odd", "even"), multilabel=False))
+
+    assert Evaluation.load(trained.evaluation_path).performance().precision < 0.8
+
+
+@pytest.mark.parametrize("chosen", ["fine-tuned beside", PAIR])
+def test_the_same_training_gives_the_same_files(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], chosen: str
+) -> None:
+    prefer(chosen)
+    plan = None if chosen == PAIR else SHORT
+    first, second = (train(hard, output=name, plan=plan) for name in ("first", "second"))
+
+    assert second.model_path.read_bytes() == first.model_path.read_bytes()
+    assert second.evaluation_path.read_bytes() == first.evaluation_path.read_bytes()
+    assert sorted(path.name for path in first.model_path.parent.iterdir()) == ["evaluation.npz", "model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "advanced", "multilabel"),
+    [
+        ("fine-tuned", SMALL_COMPACT, True),
+        ("fine-tuned beside", SMALL, False),
+        (PAIR, SMALL, False),
+        (PAIR, SMALL, True),
+    ],
+)
+def test_every_kind_of_model_learns_and_says_what_it_had_not_seen(
+    patterns: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    chosen: str,
+    advanced: AdvancedRecipe,
+    multilabel: bool,
+) -> None:
+    prefer(chosen)
+    plan = None if chosen == PAIR else LONG
+    trained = train(replace(patterns, multilabel=multilabel), advanced, plan=plan)
+
+    evaluation = Evaluation.load(trained.evaluation_path)
+    assert set(evaluation.keys) <= {image.key for image in patterns.images}
+    assert evaluation.count >= len(patterns.images) / 5
+    right = 0
+    for label, pattern in enumerate(PATTERNS):
+        for number in (100, 101):
+            result = scores(trained, encoded(drawn(pattern, number), "JPEG"))
+            right += result.index(max(result)) == label
+            assert multilabel or sum(result) == pytest.approx(1, abs=1e-5)
+    assert right >= 5
+
+
+def test_scores_on_unseen_images_are_those_of_the_model_that_is_written(
+    hard: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If the model of the first fold stays, what the file says about that fold is what it was judged by."""
+    prefer("fine-tuned beside")
+    monkeypatch.setattr(advanced_finetuning._Attempt, "learn_from_everything", lambda self: None)
+    trained = train(hard)
+
+    evaluation = Evaluation.load(trained.evaluation_path)
+    assert set(evaluation.folds.tolist()) == {0}
+    paths = {image.key: Path(image.path) for image in hard.images}
+    session = ClassifierSession(trained.model_path)
+    written = numpy.array([session.score(paths[key].read_bytes()) for key in evaluation.keys])
+    # The frozen half of the file has seen these images, so the two agree only roughly.
+    assert numpy.abs(written - evaluation.probabilities_NT).mean() < 0.2
+
+
+@pytest.mark.parametrize("similar", [True, False])
+def test_what_is_written_is_the_mean_of_all_models_if_they_have_one(
+    hard: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    similar: bool,
+) -> None:
+    prefer("fine-tuned")
+    models: list[finetuning.FineTuned] = []
+    real = finetuning.fine_tune
+
+    def remembering(*arguments: Any, **named: Any) -> finetuning.FineTuned:
+        models.append(real(*arguments, **named))
+        return models[-1]
+
+    def opposite(members: Any) -> finetuning.FineTuned:
+        mean = finetuning.averaged(members)
+        return replace(mean, head=mean.head.calibrated(Calibration(-1.0)))
+
+    monkeypatch.setattr(advanced_finetuning, "fine_tune", remembering)
+    if not similar:
+        monkeypatch.setattr(advanced_finetuning, "averaged", opposite)
+    trained = train(hard, SMALL_COMPACT, plan=Plan(epochs=1, folds=2))
+
+    assert len(models) == 3
+    written, name = weights_of(trained), "_conv_head.weight"
+    expected = finetuning.averaged(models) if similar else models[-1]
+    numpy.testing.assert_array_equal(written[name], expected.backbone.weights[name])
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0])
+def test_the_budget_is_kept(
+    hard: ClassificationDataset,
+    prefer: Callable[[str], None],
+    tmp_path: Path,
+    feature_cache: Path,
+    seconds: float,
+) -> None:
+    prefer("fine-tuned")
+    clock, told = Ticks(0.3), list[float]()
+
+    trained = train_advanced_classifier(
+        hard,
+        SMALL_QUICK,
+        replace(SMALL_COMPACT, enough_epochs=2),
+        budget_seconds=seconds,
+        seed=0,
+        output=tmp_path,
+        feature_cache=feature_cache,
+        progress=lambda share, step: told.append(share),
+        clock=clock,
+    )
+
+    assert trained.model_path.exists()
+    assert clock.now < 1.1 * seconds
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_a_loss_that_is_no_number_leaves_the_quick_model(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefer("fine-tuned")
+
+    def poisoned(self: Any, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return scores.sum(1) * float("nan")
+
+    monkeypatch.setattr(finetuning._Learner, "_losses", poisoned)
+    trained = train(hard)
+    monkeypatch.undo()
+    assert trained.model_path.read_bytes() == train(hard, seconds=0, output="quick").model_path.read_bytes()
+
+
+def test_many_pictures_lie_on_disk_while_they_are_learned_from(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefer("fine-tuned")
+    in_memory = train(hard, SMALL_COMPACT, output="memory")
+    monkeypatch.setattr(advanced_finetuning, "_MOST_IN_MEMORY", 0)
+    on_disk = train(hard, SMALL_COMPACT, output="disk")
+    monkeypatch.setattr(advanced_finetuning, "_MOST_OF_DISK", 0.0)
+    nowhere = train(hard, SMALL_COMPACT, output="nowhere")
+
+    assert on_disk.model_path.read_bytes() == in_memory.model_path.read_bytes()
+    assert sorted(path.name for path in on_disk.model_path.parent.iterdir()) == [
+        "evaluation.npz",
+        "model.onnx",
+    ]
+    assert nowhere.model_path.read_bytes() == train(hard, seconds=0).model_path.read_bytes()
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Only two pictures can be computed at once. The list gets how many were tried."""
+    tried: list[int] = []
+    real = finetuning.run_operations
+
+    def run(operations: Any, weights: Any, tensors: dict[str, torch.Tensor]) -> None:
+        tried.append(len(tensors["image"]))
+        if len(tensors["image"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(operations, weights, tensors)
+
+    monkeypatch.setattr(finetuning, "run_operations", run)
+    return tried
+
+
+def test_a_memory_that_is_too_small_means_smaller_slices(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], little_memory: list[int]
+) -> None:
+    prefer("fine-tuned")
+    trained = train(hard, SMALL_COMPACT)
+
+    assert {4, 2} <= set(little_memory)
+    assert "_conv_stem.weight" in weights_of(trained)
+
+
+def weights_of(trained: TrainedClassifier) -> dict[str, numpy.ndarray]:
+    model = onnx.load_from_string(trained.model_path.read_bytes())
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+# --- bad input ----------------------------------------------------------------------------------------------
+
+
+def test_one_image_a_tag(pattern_images: tuple[LabelledImage, ...], train: Train) -> None:
+    images = tuple(next(i for i in pattern_images if i.labels == (label,)) for label in range(3))
+    trained = train(ClassificationDataset(images, PATTERNS, multilabel=False))
+    assert scores(trained, Path(images[1].path).read_bytes())[1] > 0.3
+
+
+def test_images_that_are_all_alike(tmp_path: Path, train: Train) -> None:
+    """The same picture in files that differ: nothing can be learned, and something is predicted."""
+    picture = Image.new("RGB", (70, 60), "grey")
+    images = tuple(
+        kept(tmp_path, encoded(picture, "JPEG", comment=str(number)), (number % 2,)) for number in range(12)
+    )
+    trained = train(ClassificationDataset(images, ("a", "b"), multilabel=False))
+    assert scores(trained, encoded(picture)) == pytest.approx([0.5, 0.5], abs=0.1)
+
+
+def test_a_tag_with_few_images_beside_one_with_many(
+    pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train: Train, prefer: Callable[[str], None]
+) -> None:
+    prefer("fine-tuned")
+    stripes = tuple(kept(tmp_path, encoded(drawn("stripes", number)), (0,)) for number in range(20))
+    dots = tuple(replace(image, labels=(1,)) for image in pattern_images if image.labels == (1,))[:3]
+    trained = train(
+        ClassificationDataset(stripes + dots, ("stripes", "dots"), multilabel=False),
+        SMALL_COMPACT,
+        plan=Plan(epochs=6, folds=1),
+    )
+    for number in (100, 101, 102):
+        assert scores(trained, encoded(drawn("dots", number)))[1] > 0.5
+
+
+def test_tags_that_never_occur_and_images_that_cannot_be_read(
+    pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train: Train
+) -> None:
+    with pytest.raises(TrainingFailed, match="None of the images of the tag ghost"):
+        train(ClassificationDataset(pattern_images, (*PATTERNS, "ghost"), multilabel=False))
+    broken = tuple(kept(tmp_path, b"broken %d" % number, (number % 2,)) for number in range(4))
+    with pytest.raises(TrainingFailed, match="None of the images could be read"):
+        train(ClassificationDataset(broken, ("a", "b"), multilabel=False))
+    trained = train(
+        ClassificationDataset((*pattern_images, broken[0]), PATTERNS, multilabel=False), seconds=0
+    )
+    assert trained.skipped == (broken[0].key,)
+
+
+def test_a_larger_network_that_is_not_installed_is_left_out(
+    hard: ClassificationDataset, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emulator.vision.networks import weights as base_weights
+
+    missing = BaseWeights("no_such_package", "no-such-package", "file", "0")
+    monkeypatch.setitem(base_weights.BASE_WEIGHTS, "absent", missing)
+    with pytest.raises(BaseWeightsMissing, match="no-such-package"):
+        backbone_network("absent", 64)
+    trained = train(hard, replace(SMALL, backbones="absent"))
+    assert trained.model_path.exists()
+
+
+# --- starting from another model ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "advanced", "prefix", "resolution"),
+    [("fine-tuned", SMALL_COMPACT, "", 64), ("fine-tuned beside 50% of quick", SMALL, "0.", 80)],
+)
+def test_a_training_can_start_from_another(
+    hard: ClassificationDataset,
+    patterns: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    chosen: str,
+    advanced: AdvancedRecipe,
+    prefix: str,
+    resolution: int,
+) -> None:
+    prefer(chosen)
+    base = train(hard, advanced, output="base")
+
+    start = starting_backbone(base.model_path)
+
+    assert start is not None and start.resolution == resolution
+    tuned = weights_of(base)
+    numpy.testing.assert_array_equal(start.weights["_conv_head.weight"], tuned[f"{prefix}_conv_head.weight"])
+    prefer("the base model, C x 1.0")
+    trained = train(patterns, advanced, seconds=0, base_model=base.model_path)
+    numpy.testing.assert_array_equal(
+        weights_of(trained)["_conv_head.weight"], start.weights["_conv_head.weight"]
+    )
+    prefer("fine-tuned")
+    further = train(hard, SMALL_COMPACT, base_model=base.model_path, output="further")
+    published = backbone_network("efficientnet-lite0", 64).weights["_conv_head.weight"]
+    moved = weights_of(further)["_conv_head.weight"]
+    assert numpy.abs(moved - start.weights["_conv_head.weight"]).max() > 0
+    assert numpy.abs(moved - published).max() > numpy.abs(moved - start.weights["_conv_head.weight"]).max()
+
+
+def test_what_cannot_be_started_from(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], tmp_path: Path
+) -> None:
+    prefer(PAIR)
+    assert starting_backbone(train(hard, output="joined").model_path) is None
+    with pytest.raises(TrainingFailed, match="not there any more"):
+        train(hard, base_model=tmp_path / "gone")
+    (tmp_path / "broken").write_bytes(b"no model")
+    with pytest.raises(TrainingFailed, match="cannot be read"):
+        train(hard, base_model=tmp_path / "broken")
+
+
+def test_recipes_of_exported_domains_have_one_network() -> None:
+    assert ADVANCED_COMPACT.backbones is None
+    assert ADVANCED.backbones is not None

@@ -1,0 +1,189 @@
+"""How an advanced training judges, plans and keeps time: arithmetic, without a network."""
+
+from itertools import pairwise
+
+import numpy
+import pytest
+
+from emulator.vision.classification.candidates import Candidate, Judge
+from emulator.vision.classification.head import Calibration
+from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, planned
+from emulator.vision.networks.graph import Network
+from emulator.vision.recipes.recipes import ADVANCED
+from emulator.vision.training.budget import Budget, OutOfTime
+
+
+def never_made(calibration: Calibration) -> Network:
+    raise AssertionError("only the chosen one is made")
+
+
+def candidate(
+    right: numpy.ndarray, strength: float = 3.0, rows: numpy.ndarray | None = None, name: str = "some"
+) -> Candidate:
+    """Of images whose tag is their number modulo 2: scores for the right tag where `right`."""
+    rows = numpy.arange(len(right)) if rows is None else rows
+    labels = numpy.where(right, rows % 2, 1 - rows % 2)
+    logits = numpy.eye(2)[labels] * strength
+    return Candidate(name, rows, logits, never_made)
+
+
+COUNT = 200
+TARGETS = numpy.eye(2)[numpy.arange(COUNT) % 2]
+JUDGE = Judge(TARGETS, multilabel=False)
+HALF_RIGHT = numpy.arange(COUNT) % 4 < 3  # three quarters, in fact
+
+
+def test_fewer_mistakes_win() -> None:
+    better = candidate(numpy.arange(COUNT) % 8 < 7)
+
+    assert JUDGE.replaces(better, candidate(HALF_RIGHT))
+    assert not JUDGE.replaces(candidate(HALF_RIGHT), better)
+
+
+def test_nothing_replaces_itself_or_its_equal() -> None:
+    one = candidate(HALF_RIGHT)
+
+    assert not JUDGE.replaces(one, one)
+    assert not JUDGE.replaces(candidate(HALF_RIGHT), one)
+
+
+def test_a_difference_that_may_be_chance_changes_nothing() -> None:
+    """One image fewer is wrong, and others are wrong instead."""
+    other = HALF_RIGHT.copy()
+    other[3::4][:20] = True
+    other[0::4][:19] = False
+
+    assert not JUDGE.replaces(candidate(other), candidate(HALF_RIGHT))
+
+
+def test_honest_doubt_without_more_mistakes_wins_on_log_loss() -> None:
+    """As many mistakes, but where it is wrong it had doubts."""
+    sure = candidate(HALF_RIGHT)
+    doubting = Candidate(
+        "doubting", sure.rows, sure.logits_ET * numpy.where(HALF_RIGHT, 1.0, 0.1)[:, None], never_made
+    )
+
+    assert JUDGE.replaces(doubting, sure)
+
+
+def test_a_model_without_mistakes_and_doubts_stays() -> None:
+    perfect = candidate(numpy.ones(COUNT, bool), strength=4.0)
+    surer = candidate(numpy.ones(COUNT, bool), strength=40.0)
+
+    assert JUDGE.is_perfect(perfect)
+    assert not JUDGE.replaces(surer, perfect)
+
+
+def test_candidates_are_compared_on_the_images_that_both_had_not_seen() -> None:
+    """The champion is bad elsewhere only."""
+    rows = numpy.arange(0, COUNT, 5)
+    champion_right = numpy.zeros(COUNT, bool)
+    champion_right[rows] = numpy.arange(len(rows)) % 10 > 0
+    champion = candidate(champion_right)
+    worse = candidate(numpy.arange(len(rows)) % 10 > 3, rows=rows)
+    better = candidate(numpy.ones(len(rows), bool), rows=rows)
+
+    assert not JUDGE.replaces(worse, champion)
+    assert JUDGE.replaces(better, champion)
+
+
+def test_all_tags_have_the_same_say() -> None:
+    """Mistakes on a tag with five images weigh more than as many on one with 195."""
+    labels = numpy.zeros(COUNT, int)
+    labels[:5] = 1
+    judge = Judge(numpy.eye(2)[labels], multilabel=False)
+
+    def with_mistakes(wrong: list[int]) -> Candidate:
+        predicted = labels.copy()
+        predicted[wrong] = 1 - predicted[wrong]
+        return Candidate("some", numpy.arange(COUNT), numpy.eye(2)[predicted] * 2.0, never_made)
+
+    common_only = with_mistakes([0, 1, 2, 3, 4])
+    assert judge.replaces(with_mistakes([10, 11]), common_only)
+    assert judge.loss(with_mistakes([10, 11, 12, 13, 14])) < judge.loss(common_only)
+
+
+def test_several_tags_an_image() -> None:
+    targets = numpy.array([[1, 0], [1, 1], [0, 0], [0, 1]] * 20)
+    judge = Judge(targets, multilabel=True)
+    rows = numpy.arange(len(targets))
+    good = Candidate("good", rows, (targets - 0.5) * 4, never_made)
+    halves = targets.copy()
+    halves[::2, 0] = 1 - halves[::2, 0]
+    bad = Candidate("bad", rows, (halves - 0.5) * 4, never_made)
+
+    assert judge.replaces(good, bad)
+    assert not judge.replaces(bad, good)
+
+
+# --- plans --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fitting", "images", "plan"),
+    [
+        (1.0, 500, None),
+        (3.5, 500, None),
+        (3.7, 500, Plan(2, 1)),
+        (16.0, 500, Plan(8, 1)),
+        (22.0, 500, Plan(8, 2)),
+        (40.0, 500, Plan(15, 2)),
+        (22.0, 60, Plan(8, 2)),
+        (60.0, 60, Plan(12, 5)),
+        (1000.0, 5000, Plan(19, 5)),
+    ],
+)
+def test_what_is_planned(fitting: float, images: int, plan: Plan | None) -> None:
+    assert planned(fitting, images, 5, ADVANCED) == plan
+
+
+def test_a_little_more_or_less_speed_changes_no_plan() -> None:
+    plans = {planned(22.0 * speed, 500, 5, ADVANCED) for speed in (0.99, 1.0, 1.01, 1.05)}
+    assert len(plans) == 1
+    assert all(later <= 1.5 * level for level, later in pairwise(EPOCH_LEVELS[1:]))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_plan_that_fits_is_carried_out() -> None:
+    clock = Clock()
+    budget = Budget(100, clock)
+    remaining, done = budget.plan(90), 0
+    while remaining:
+        clock.now += 1.0 + 0.2 * (done % 2)  # a little slower than thought
+        done += 1
+        remaining = budget.plan(remaining - 1)
+    assert done == 90
+
+
+@pytest.mark.parametrize("slow_from", [0, 50, 75])
+def test_a_plan_is_shortened_when_the_machine_becomes_slow(slow_from: int) -> None:
+    clock = Clock()
+    budget = Budget(100, clock)
+    remaining, done = budget.plan(90), 0
+    while remaining:
+        clock.now += 1.0 if done < slow_from else 5.0
+        done += 1
+        remaining = budget.plan(remaining - 1)
+    assert done < 90
+    assert clock.now <= 110
+
+
+def test_parts_of_a_budget() -> None:
+    clock = Clock()
+    budget = Budget(100, clock)
+    clock.now = 20
+    part = budget.part(0.5)
+    assert (budget.left, part.left) == (80, 40)
+    part.check()
+    clock.now = 61
+    assert part.left < 0 < budget.left
+    with pytest.raises(OutOfTime):
+        part.check()
+    clock.now = 200
+    assert budget.part(0.5).seconds == 0

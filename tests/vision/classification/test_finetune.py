@@ -1,0 +1,85 @@
+"""Fine-tuning: which layers learn, and the mean of several models."""
+
+from dataclasses import replace
+
+import numpy
+import pytest
+
+from emulator.vision.classification.finetune import (
+    FineTuned,
+    Pictures,
+    averaged,
+    fine_tune,
+    finer_weights,
+)
+from emulator.vision.classification.head import LinearHead
+from emulator.vision.networks.graph import Network
+from emulator.vision.networks.weights import backbone_network
+from emulator.vision.recipes.recipes import FINE_TUNING
+from emulator.vision.training.budget import Budget
+
+
+def learned(backbone: Network, seed: int = 0) -> FineTuned:
+    random = numpy.random.default_rng(0)
+    pixels = random.integers(0, 256, (6, backbone.resolution, backbone.resolution, 3), numpy.uint8)
+    return fine_tune(
+        backbone,
+        Pictures(pixels, numpy.eye(2)[[0, 1, 0, 1, 0, 1]], multilabel=False),
+        numpy.arange(6),
+        replace(FINE_TUNING, batch=3),
+        epochs=1,
+        seed=seed,
+        budget=Budget(1e9, lambda: 0.0),
+        progress=lambda share: None,
+    )
+
+
+def test_fine_layers_stay_and_coarse_ones_learn() -> None:
+    backbone = backbone_network("efficientnet-lite0", 64)
+    frozen = finer_weights(backbone, 16)
+
+    model = learned(backbone)
+
+    assert set(model.backbone.weights) == set(backbone.weights)
+    moved = {
+        name
+        for name, weight in backbone.weights.items()
+        if numpy.abs(model.backbone.weights[name] - weight).max() > 0
+    }
+    assert moved == set(backbone.weights) - frozen
+
+
+@pytest.mark.parametrize(("stride", "first"), [(2, "_conv_stem"), (16, "_blocks.5._depthwise_conv")])
+def test_where_learning_begins(stride: int, first: str) -> None:
+    backbone = backbone_network("efficientnet-lite0", 224)
+    names = [name for operation in backbone.operations if (name := operation.weight) is not None]
+    frozen = finer_weights(backbone, stride)
+    place = next(number for number, name in enumerate(names) if name.startswith(first))
+    assert {name for name in frozen if name in names} == set(names[:place])
+    assert len(frozen) == 2 * place
+
+
+def test_a_network_that_scales_pictures_down_looks_as_finely_afterwards() -> None:
+    """Half as large a picture has half as many positions, but they lie as densely in what is looked at."""
+    plain, scaled = (backbone_network(f"efficientnet-lite0{name}", 448) for name in ("", "-at-224"))
+    assert finer_weights(scaled, 16) < finer_weights(plain, 16)
+
+
+def test_the_mean_of_models() -> None:
+    backbone = backbone_network("efficientnet-lite0", 64)
+    name = next(iter(backbone.weights))
+    models = [
+        FineTuned(
+            replace(backbone, weights={**backbone.weights, name: backbone.weights[name] * factor}),
+            LinearHead(numpy.full((1280, 2), factor), numpy.array([factor, -factor])),
+        )
+        for factor in (1.0, 2.0, 6.0)
+    ]
+
+    mean = averaged(models)
+
+    numpy.testing.assert_allclose(mean.backbone.weights[name], backbone.weights[name] * 3.0, rtol=1e-6)
+    assert all(weight.dtype == numpy.float32 for weight in mean.backbone.weights.values())
+    assert mean.head.weight[0].tolist() == [3.0, 3.0]
+    assert mean.head.bias.tolist() == [3.0, -3.0]
+    assert mean.backbone.operations == backbone.operations

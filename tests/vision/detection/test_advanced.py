@@ -1,0 +1,323 @@
+"""Advanced training of detectors: the scale, the choice, and what goes wrong."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+from emulator.vision.backbones.base_models import starting_detector
+from emulator.vision.detection import (
+    advanced as advanced_detection,
+)
+from emulator.vision.detection import (
+    finetune as detection_finetuning,
+)
+from emulator.vision.detection.advanced import (
+    gain_is_real,
+    of_images,
+    planned_steps,
+    train_advanced_detector,
+)
+from emulator.vision.detection.augment import Example, Pictures, random_view
+from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.finetune import train_whole
+from emulator.vision.detection.scale import Scale, chosen_scale
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import (
+    DetectionDataset,
+    TrainedDetector,
+    detect_in,
+    detector_bytes,
+    evaluation_of,
+    train_detector,
+)
+from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.networks.nanodet import published_weights
+from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
+from emulator.vision.training.budget import Budget
+from emulator.vision.training.errors import TrainingFailed
+from emulator.vision.training.trainer import Unstable, WholeNetwork, rate_share, slice_threads
+from tests.support.vision.detection_images import SHAPES, TINY, scenes
+from tests.support.vision.images import kept as kept_classified
+from tests.vision.classification.test_advanced import Ticks
+
+SMALL = replace(ADVANCED_DETECTOR, resolutions=(64, 96, 160), view=64, batch=4, wanted_side=16.0)
+
+Train = Callable[..., TrainedDetector]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
+    return scenes(tmp_path_factory.mktemp("scenes"), range(10))
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Trainings of three steps, that take no time."""
+
+    def run(
+        dataset: DetectionDataset,
+        *,
+        seconds: float = 1.0,
+        output: str = "model",
+        base_model: Path | None = None,
+        gain: bool = True,
+    ) -> TrainedDetector:
+        monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 3 if seconds else 0)
+        monkeypatch.setattr(advanced_detection, "gain_is_real", lambda *_: gain)
+        return train_advanced_detector(
+            dataset,
+            TINY,
+            SMALL,
+            budget_seconds=seconds,
+            seed=0,
+            output=tmp_path / output,
+            progress=lambda share, step: None,
+            base_model=base_model,
+            clock=Ticks(0.0 if seconds else 1.0),
+        )
+
+    return run
+
+
+@pytest.fixture
+def quick(dataset: DetectionDataset, tmp_path: Path) -> TrainedDetector:
+    return train_detector(
+        dataset, TINY, seed=0, output=tmp_path / "quick alone", progress=lambda share, step: None
+    )
+
+
+@pytest.mark.parametrize(("seconds", "gain"), [(0.0, True), (1.0, False)])
+def test_without_time_or_gain_it_is_quick_training(
+    dataset: DetectionDataset, train: Train, quick: TrainedDetector, seconds: float, gain: bool
+) -> None:
+    trained = train(dataset, seconds=seconds, gain=gain)
+
+    assert trained.model_path.read_bytes() == quick.model_path.read_bytes()
+    assert trained.evaluation_path.read_bytes() == quick.evaluation_path.read_bytes()
+    assert sorted(path.name for path in trained.model_path.parent.iterdir()) == [
+        "evaluation.npz",
+        "model.onnx",
+    ]
+
+
+def test_a_training_of_all_layers_repeats(
+    dataset: DetectionDataset, train: Train, quick: TrainedDetector
+) -> None:
+    first, second = (train(dataset, output=name) for name in ("first", "second"))
+
+    assert second.model_path.read_bytes() == first.model_path.read_bytes()
+    assert second.evaluation_path.read_bytes() == first.evaluation_path.read_bytes()
+    assert first.model_path.read_bytes() != quick.model_path.read_bytes()
+    evaluation = DetectionEvaluation.load(first.evaluation_path)
+    assert evaluation.count == 2
+    assert set(evaluation.keys) < set(DetectionEvaluation.load(quick.evaluation_path).keys)
+    # A quarter of the boxes is 24 to 30 of 160 pixels large or smaller.
+    session = DetectorSession(first.model_path)
+    assert (session.resolution, session.labels) == (96, SHAPES)
+
+
+def test_a_loss_that_is_no_number_leaves_the_quick_model(
+    dataset: DetectionDataset, train: Train, quick: TrainedDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unstable(*_: object, **__: object) -> None:
+        raise Unstable
+
+    monkeypatch.setattr(advanced_detection, "train_whole", unstable)
+    assert train(dataset).model_path.read_bytes() == quick.model_path.read_bytes()
+
+
+def test_the_learner_notices_a_loss_that_is_no_number(
+    dataset: DetectionDataset,
+) -> None:
+    pictures = Pictures()
+    examples = pictures.load(dataset.images, lambda share: None)
+    start = {**published_weights(), "stem.weight": published_weights()["stem.weight"] * numpy.nan}
+    with pytest.raises(Unstable):
+        learned(examples, pictures, steps=2, start=start)
+
+
+def learned(
+    examples: list[Example],
+    pictures: Pictures,
+    *,
+    steps: int,
+    recipe: AdvancedDetectorRecipe = SMALL,
+    start: dict[str, numpy.ndarray] | None = None,
+) -> dict[str, numpy.ndarray]:
+    return train_whole(
+        examples,
+        pictures,
+        start or published_weights(),
+        len(SHAPES),
+        recipe,
+        Scale(96, 96 / 64),
+        steps=steps,
+        seed=0,
+        budget=Budget(1e9),
+        progress=lambda share: None,
+    )
+
+
+def test_it_learns_from_small_windows_to_find_things_in_whole_pictures(
+    dataset: DetectionDataset, tmp_path: Path
+) -> None:
+    pictures = Pictures()
+    examples = pictures.load(dataset.images, lambda share: None)
+    weights = learned(examples, pictures, steps=80, recipe=replace(SMALL, rate_of_few=1e-3))
+
+    unseen = scenes(tmp_path, range(50, 56))
+    session = DetectorSession(detector_bytes(dataset, replace(TINY, resolution=96), weights, Calibration()))
+    tested = Pictures().load(unseen.images, lambda share: None)
+    found = detect_in([(session, example) for example in tested], lambda share: None)
+    evaluation, _ = evaluation_of(unseen, tested, numpy.zeros(len(tested), numpy.int8), found)
+    assert evaluation.performance(overlap_threshold=0.5).average_precision > 0.6
+
+
+def test_a_training_can_start_from_another(
+    dataset: DetectionDataset, train: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base = train(dataset, output="base")
+    start = starting_detector(base.model_path)
+    assert set(start) < set(published_weights())
+    assert numpy.abs(start["stem.weight"] - published_weights()["stem.weight"]).max() > 0
+    began_with: list[object] = []
+    real = detection_finetuning.train_whole
+
+    def noted(*arguments: object, **more: object) -> object:
+        began_with.append(arguments[2])
+        return real(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(advanced_detection, "train_whole", noted)
+    train(dataset, base_model=base.model_path, output="further")
+    assert len(began_with) == 2
+    numpy.testing.assert_array_equal(began_with[0]["stem.weight"], start["stem.weight"])  # type: ignore[index]
+    broken = kept_classified(tmp_path, b"no model", ())
+    with pytest.raises(TrainingFailed, match="cannot be read"):
+        train(dataset, base_model=Path(broken.path))
+
+
+def whole_network(slice_size: int) -> WholeNetwork:
+    start = {"a.weight": numpy.eye(3), "a.bias": numpy.zeros(3)}
+    return WholeNetwork(
+        start, rate=lambda name: 0.1, weight_decay=0.0, longest_gradient=100.0, slice_size=slice_size
+    )
+
+
+def test_slices_change_nothing_but_rounding_and_too_little_memory_ends_it() -> None:
+    inputs = torch.from_numpy(numpy.random.default_rng(0).normal(size=(12, 3)).astype(numpy.float32))
+
+    def loss_of(first: int, last: int, weights: Any, device: torch.device) -> torch.Tensor:
+        outputs = inputs[first:last] @ weights["a.weight"].float() + weights["a.bias"]
+        return outputs.float().square().sum() / 12
+
+    results = []
+    for size in (12, 5, 1):
+        network = whole_network(size)
+        with slice_threads() as pool:
+            for _ in range(3):
+                network.learn(12, 1.0, loss_of, pool)
+        results.append(network.arrays())
+    for result in results[1:]:
+        numpy.testing.assert_allclose(result["a.weight"], results[0]["a.weight"], atol=0.02)
+
+    def never_fits(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no memory")
+
+    with slice_threads() as pool, pytest.raises(MemoryError):
+        whole_network(4).learn(12, 1.0, never_fits, pool)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    shares = [rate_share(step, step / 100, 100, 50) for step in range(100)]
+    assert shares[0] == pytest.approx(0.05)
+    assert max(shares) == shares[19]
+    assert shares[19:] == sorted(shares[19:], reverse=True)
+    assert shares[-1] < 0.001
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------
+
+
+def example_of(side: float, count: int = 4) -> Example:
+    left = numpy.linspace(0, 1 - side, count)
+    return Example(
+        "key", "path", numpy.stack([left, left, left + side, left + side], 1), numpy.zeros(count, int)
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "longest", "resolution"),
+    [(0.5, 4000, 320), (0.09, 4000, 320), (0.07, 4000, 416), (0.05, 640, 640), (0.05, 500, 416),
+     (0.03, 4000, 960), (0.01, 1100, 960), (0.01, 700, 640), (0.01, 100, 320)],
+)  # fmt: skip
+def test_small_boxes_are_looked_at_in_large_pictures(side: float, longest: int, resolution: int) -> None:
+    scale = chosen_scale([example_of(side)], ADVANCED_DETECTOR, [(longest, longest // 2), (longest, 1)])
+    assert scale == Scale(resolution, resolution / 320)
+
+
+def test_pictures_without_boxes_have_a_scale_too() -> None:
+    assert chosen_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, [(4000, 3000)]).resolution == 320
+
+
+@pytest.mark.parametrize(
+    ("fitting", "images", "steps"),
+    [(99, 100, 0), (100, 100, 100), (160, 100, 156), (1e9, 10, 596), (1e9, 10_000, 2842)],
+)
+def test_steps_that_are_planned(fitting: float, images: int, steps: int) -> None:
+    assert planned_steps(fitting, images, ADVANCED_DETECTOR) == steps
+
+
+def evaluation(found_share: float, seed: int = 0, images: int = 30) -> DetectionEvaluation:
+    """Two objects an image, of which a share is found, and as many boxes that are nowhere."""
+    random = numpy.random.default_rng(seed)
+    truths = [(image, tag, 0.1, 0.1 + 0.4 * tag, 0.3, 0.3) for image in range(images) for tag in (0, 1)]
+    detections = [row for row in truths if random.random() < found_share]
+    wrong = [(image, 0, 0.6, 0.6, 0.2, 0.2) for image in range(images)]
+    return DetectionEvaluation(
+        keys=tuple(f"{image:064x}" for image in range(images)),
+        folds=numpy.zeros(images, numpy.int8),
+        tag_count=2,
+        truths=Boxes.of(truths),
+        detections=Boxes.of(detections + wrong),
+        probabilities=numpy.concatenate(
+            [random.uniform(0.3, 1, len(detections)), random.uniform(0, 0.7, len(wrong))]
+        ).astype(numpy.float32),
+    )
+
+
+def test_a_gain_that_is_larger_than_chance_is_real() -> None:
+    assert gain_is_real(evaluation(0.5), evaluation(0.9, seed=1), 0)
+    assert not gain_is_real(evaluation(0.9), evaluation(0.5, seed=1), 0)
+    assert not gain_is_real(evaluation(0.9), evaluation(0.9), 0)
+    few = [gain_is_real(evaluation(0.7, 2 * n, 5), evaluation(0.7, 2 * n + 1, 5), 0) for n in range(20)]
+    assert sum(few) <= 8
+
+
+def test_an_evaluation_of_some_images() -> None:
+    whole = evaluation(0.8)
+    keys = [whole.keys[number] for number in (7, 3, 20)]
+    part = of_images(whole, keys)
+    assert part.keys == tuple(keys)
+    for row, number in enumerate((7, 3, 20)):
+        assert part.detected(row) == whole.detected(number)
+    assert sorted(part.truths.images.tolist()) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("magnification", [1.5, 3.0])
+def test_small_windows_show_objects_at_the_right_scale(
+    dataset: DetectionDataset, magnification: float
+) -> None:
+    pictures = Pictures()
+    for number, example in enumerate(pictures.load(dataset.images, lambda share: None)):
+        random = numpy.random.default_rng(number)
+        for _ in range(5):
+            _, boxes, tags = random_view(pictures.of(example), example, 64, random, magnification)
+            assert len(boxes) == len(tags) > 0
+            width = (example.boxes[:, 2] - example.boxes[:, 0]).max()
+            # Zoom and aspect vary by a factor of 1.7 in all.
+            assert (boxes[:, 2] - boxes[:, 0]).max() <= 64 * magnification * width * 1.7

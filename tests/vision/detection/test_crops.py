@@ -1,0 +1,319 @@
+"""Learning from pieces of large pictures, and finding in tiles what one look at a picture does not show."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from emulator.vision.detection import advanced as advanced_detection
+from emulator.vision.detection import crops as detection_pieces
+from emulator.vision.detection.advanced import judged_in_time, train_advanced_detector
+from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.crops import Pieces, piece_places
+from emulator.vision.detection.finetune import Source, train_whole
+from emulator.vision.detection.scale import Scale, chosen_scale, sizes_of
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.tiles import Tiling
+from emulator.vision.detection.train import (
+    DetectionDataset,
+    detect_in,
+    detector_bytes,
+    evaluation_of,
+)
+from emulator.vision.networks.nanodet import published_weights
+from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, advanced_detector_recipe_for_domain
+from emulator.vision.training.budget import Budget, OutOfTime
+from tests.support.vision.detection_images import COLOURS, SHAPES, TINY, kept, scene, scenes
+from tests.support.vision.images import encoded
+from tests.vision.classification.test_advanced import Ticks
+
+SIZE = (960, 720)
+TILE, PIECE, VIEW = 160, 128, 64
+RECIPE = replace(
+    ADVANCED_DETECTOR,
+    resolutions=(64, TILE),
+    wanted_side=24.0,
+    tiles_below=16.0,
+    overlaps=(32, 64),
+    piece=PIECE,
+    view=VIEW,
+    batch=4,
+    rate_of_few=1e-3,
+)
+
+
+def small_objects(folder: Path, numbers: range) -> DetectionDataset:
+    """Photographs in which each object is a thirtieth of a side."""
+    images = []
+    for number in numbers:
+        small, boxes = scene(number)
+        random = numpy.random.default_rng([8, number])
+        ground = random.integers(90, 150, (SIZE[1] // 4, SIZE[0] // 4, 3), numpy.uint8)
+        picture = Image.fromarray(ground).resize(SIZE)
+        corner = (
+            int(random.integers(0, SIZE[0] - small.width)),
+            int(random.integers(0, SIZE[1] - small.height)),
+        )
+        picture.paste(small, corner)
+        placed = [
+            replace(
+                box,
+                left=(box.left * small.width + corner[0]) / SIZE[0],
+                top=(box.top * small.height + corner[1]) / SIZE[1],
+                width=box.width * small.width / SIZE[0],
+                height=box.height * small.height / SIZE[1],
+            )
+            for box in boxes
+        ]
+        images.append(kept(folder, encoded(picture), placed))
+    return DetectionDataset(tuple(images), SHAPES)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
+    return small_objects(tmp_path_factory.mktemp("large"), range(10))
+
+
+def loaded(dataset: DetectionDataset) -> list[Example]:
+    return Pictures().load(dataset.images, lambda share: None)
+
+
+def cut_up(dataset: DetectionDataset, tiling: Tiling, seed: int = 0) -> tuple[Pieces, list[list[Example]]]:
+    pieces = Pieces(tiling, TILE, PIECE, seed)
+    return pieces, pieces.load(loaded(dataset), lambda share: None)
+
+
+def average_precision(weights: dict, tested: DetectionDataset, tiling: Tiling | None) -> float:
+    content = detector_bytes(tested, replace(TINY, resolution=TILE), weights, Calibration(), tiling)
+    session = DetectorSession(content)
+    assert session.tiling == tiling
+    examples = loaded(tested)
+    found = detect_in([(session, example) for example in examples], lambda share: None)
+    evaluation, _ = evaluation_of(tested, examples, numpy.zeros(len(examples), numpy.int8), found)
+    return evaluation.performance(overlap_threshold=0.5).average_precision
+
+
+def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_path: Path) -> None:
+    """When a whole picture is looked at, its objects are five pixels large."""
+    scale = chosen_scale(loaded(dataset), RECIPE, sizes_of(dataset.images))
+    assert scale.tiling is not None
+    pieces, of_pictures = cut_up(dataset, scale.tiling)
+
+    def learned(examples: list[Example], source: Source, scale: Scale) -> dict[str, numpy.ndarray]:
+        return train_whole(
+            examples, source, published_weights(), len(SHAPES), RECIPE, scale,
+            steps=60, seed=0, budget=Budget(1e9), progress=lambda share: None,
+        )  # fmt: skip
+
+    in_tiles = learned([piece for some in of_pictures for piece in some], pieces, scale)
+    pictures = Pictures()
+    at_once = learned(pictures.load(dataset.images, lambda share: None), pictures, Scale(TILE, TILE / VIEW))
+    unseen = small_objects(tmp_path, range(50, 54))
+    with_tiles = average_precision(in_tiles, unseen, scale.tiling)
+    without = average_precision(at_once, unseen, None)
+    assert with_tiles > 0.8, (with_tiles, without)
+    assert with_tiles > without + 0.1, (with_tiles, without)
+
+
+def test_a_training_chooses_tiles_by_itself_and_repeats(
+    dataset: DetectionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 2)
+    monkeypatch.setattr(advanced_detection, "gain_is_real", lambda *_: True)
+    told: list[float] = []
+    first, second = (
+        train_advanced_detector(
+            dataset,
+            TINY,
+            RECIPE,
+            budget_seconds=1000.0,
+            seed=0,
+            output=tmp_path / name,
+            progress=lambda share, step: told.append(share),
+            clock=Ticks(0.0),
+        )
+        for name in ("first", "second")
+    )
+
+    assert first.model_path.read_bytes() == second.model_path.read_bytes()
+    assert first.evaluation_path.read_bytes() == second.evaluation_path.read_bytes()
+    session = DetectorSession(first.model_path)
+    assert session.resolution == TILE
+    assert session.tiling == chosen_scale(loaded(dataset), RECIPE, sizes_of(dataset.images)).tiling
+    assert session.tiling is not None
+    assert told == sorted(told[: len(told) // 2]) + sorted(told[len(told) // 2 :])
+
+
+# --- the scale ----------------------------------------------------------------------------------------------
+
+
+def boxes_of(side: float, count: int = 40) -> Example:
+    left = numpy.linspace(0, 1 - side, count)
+    boxes = numpy.stack([left, left, left + side, left + side], 1)
+    return Example("key", "path", boxes, numpy.zeros(count, int))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "size", "side"),
+    [
+        (20, (5000, 5000), 4992),  # not larger than the picture is
+        (27, (4000, 4000), 4000),
+        (56, (4000, 4000), 1984),  # as large as the objects need it
+        (20, (8000, 8000), 5120),  # nor than the limit
+        (100, (4000, 4000), None),  # 24 pixels of 960: one look shows them
+        (10, (1100, 1100), None),  # one look at 960 pixels shows nearly as much
+    ],
+)
+def test_tiles_are_as_large_as_small_objects_need(
+    pixels: int, size: tuple[int, int], side: int | None
+) -> None:
+    scale = chosen_scale([boxes_of(pixels / size[0])], ADVANCED_DETECTOR, [size] * 3)
+    assert (scale.tiling and scale.tiling.side) == side
+    assert scale.resolution == 960
+    assert scale.magnification == (3.0 if side is None else 2.0)
+
+
+def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_once() -> None:
+    small, long = (
+        boxes_of(0.0065),
+        Example("k", "p", numpy.array([[0.1, 0.1, 0.9, 0.2]]), numpy.zeros(1, int)),
+    )
+    even = chosen_scale([small], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    mixed = chosen_scale([small, long], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    longer = Example("k", "p", long.boxes.repeat(10, axis=0), numpy.zeros(10, int))
+    mostly_long = chosen_scale([small, longer], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    assert even == Tiling(4000, 64, whole=False)
+    assert mixed == replace(even, whole=True)
+    assert mostly_long == replace(even, overlap=320, whole=True)
+
+
+def test_exports_promise_a_size_so_compact_domains_have_no_tiles() -> None:
+    compact = advanced_detector_recipe_for_domain("7ec2ac80-887b-48a6-8df9-8b1357765430")
+    scale = chosen_scale([boxes_of(0.005)], compact, [(4000, 4000)])
+    assert scale == Scale(320, 1.0)
+
+
+# --- pieces -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_pieces_show_their_boxes(dataset: DetectionDataset, whole: bool) -> None:
+    tiling = Tiling(560, 32, whole)
+    pieces, of_pictures = cut_up(dataset, tiling)
+    examples = loaded(dataset)
+    count = 0
+    for example, own in zip(examples, of_pictures, strict=True):
+        assert {tag for piece in own for tag in piece.tags.tolist()} == set(example.tags.tolist())
+        assert any(not len(piece.tags) for piece in own), "some show background alone"
+        for piece in own:
+            picture = numpy.asarray(pieces.of(piece)).astype(int)
+            assert picture.shape == (PIECE, PIECE, 3)
+            red, blue = picture[..., 0] - picture[..., 2] > 120, picture[..., 2] - picture[..., 0] > 120
+            for box, tag in zip(piece.boxes, piece.tags, strict=True):
+                left, top, right, bottom = (box * PIECE).round().astype(int)
+                inside = (red, blue)[tag][top:bottom, left:right]
+                assert inside.mean() > 0.6, COLOURS[tag]
+                count += 1
+    assert count >= sum(len(example.tags) for example in examples)
+
+
+def test_pieces_repeat_and_their_number_has_a_limit(
+    dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiling = Tiling(560, 32, whole=False)
+    (one, first), (other, second) = cut_up(dataset, tiling), cut_up(dataset, tiling)
+    for some, more in zip(first, second, strict=True):
+        assert [piece.key for piece in some] == [piece.key for piece in more]
+        for piece, same in zip(some, more, strict=True):
+            assert one.of(piece).tobytes() == other.of(same).tobytes()
+
+    monkeypatch.setattr(detection_pieces, "_MOST_PIECES", 5)
+    assert sorted(len(some) for some in cut_up(dataset, tiling)[1]) == [0] * 5 + [1] * 5
+
+
+def test_pictures_that_are_gone_have_no_pieces_and_empty_ones_have_some(tmp_path: Path) -> None:
+    dataset = scenes(tmp_path, range(3))
+    empty = kept(tmp_path, encoded(Image.new("RGB", SIZE, "grey")), [])
+    examples = loaded(replace(dataset, images=(*dataset.images, empty)))
+    Path(dataset.images[1].path).unlink()
+    pieces = Pieces(Tiling(400, 32, whole=False), TILE, PIECE, 0)
+    of_pictures = pieces.load(examples, lambda share: None)
+    assert [len(some) > 0 for some in of_pictures] == [True, False, True, True]
+    assert all(not len(piece.tags) for piece in of_pictures[3])
+
+
+@pytest.mark.parametrize("size", [(500, 400), (500, 60), (90, 500), (100, 100), (30, 20)])
+def test_places_of_pieces(size: tuple[int, int]) -> None:
+    random = numpy.random.default_rng(0)
+    extent = numpy.array(size, float)
+    corners = random.uniform(0, 0.8, (20, 2)) * extent
+    boxes = numpy.concatenate([corners, corners + random.uniform(1, 0.2 * extent, (20, 2))], axis=1)
+    places = piece_places(boxes, extent, 100, random, most=100)
+
+    for box in boxes:
+        assert any((place[:2] <= box[:2]).all() and (box[2:] <= place[2:]).all() for place in places)
+    for place in places:
+        assert (place[2:] - place[:2]).tolist() == pytest.approx([100, 100])
+        assert (place[:2] >= 0).all()
+        assert (place[:2] <= (extent - 100).clip(0) + 1e-9).all()
+    assert len(piece_places(boxes, extent, 100, random, most=2)) <= 2
+    assert len(piece_places(boxes[:0], extent, 100, random, most=9)) > 0
+
+
+# --- time ---------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A session that takes two seconds a picture."""
+
+    now = 0.0
+
+    def score(self, data: bytes) -> None:
+        self.now += 2.0
+
+
+@pytest.mark.parametrize(("seconds", "judged"), [(100, 10), (20, 10), (19, 5), (10, 5), (8, None)])
+def test_no_more_is_judged_than_there_is_time_for(
+    dataset: DetectionDataset, seconds: float, judged: int | None
+) -> None:
+    session, examples = Slow(), loaded(dataset)
+    if judged is None:
+        with pytest.raises(OutOfTime):
+            judged_in_time(session, examples, seconds - 2, lambda: session.now)  # type: ignore[arg-type]
+    else:
+        chosen, needed = judged_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
+        assert chosen == examples[:judged]
+        assert needed == 2 * judged
+
+
+def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> None:
+    """Nothing in them says where the edges of boxes are."""
+    empty = kept(tmp_path, encoded(Image.new("RGB", (160, 120), "grey")), [])
+    pictures = Pictures()
+    examples = pictures.load((*scenes(tmp_path, range(2)).images, empty), lambda share: None)
+    recipe = replace(RECIPE, batch=1)
+    weights = train_whole(
+        examples, pictures, published_weights(), len(SHAPES), recipe, Scale(TILE, 1.0),
+        steps=6, seed=0, budget=Budget(1e9), progress=lambda share: None,
+    )  # fmt: skip
+    assert all(numpy.isfinite(weight).all() for weight in weights.values())
+
+
+def test_cutting_ends_when_the_time_is_over(
+    dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection_pieces, "processor_count", lambda: 1)
+    opened: list[bytes] = []
+    monkeypatch.setattr(
+        detection_pieces, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
+    )
+
+    def over(share: float) -> None:
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        Pieces(Tiling(560, 32, whole=False), TILE, PIECE, 0).load(loaded(dataset) * 20, over)
+    assert len(opened) < 100

@@ -1,0 +1,375 @@
+"""Trainings of detectors: that they repeat exactly, what they learn, and what bad images do to them."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+
+from emulator.vision.detection import (
+    heads as detection_training,
+)
+from emulator.vision.detection import (
+    loss as detection_loss,
+)
+from emulator.vision.detection import (
+    train as detector,
+)
+from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection.heads import Head, sample_batches, train_heads
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import (
+    Box,
+    BoxedImage,
+    DetectionDataset,
+    TrainedDetector,
+    TrainingFailed,
+    train_detector,
+)
+from emulator.vision.evaluation.detection import DetectionEvaluation
+from emulator.vision.imaging.decode import open_rgb
+from emulator.vision.recipes.recipes import (
+    QUICK_DETECTOR,
+    DetectorRecipe,
+    detector_recipe_for_domain,
+)
+from emulator.vision.training import errors as training
+from tests.support.vision.detection_images import SHAPES, TINY, kept, scene, scenes, with_images
+from tests.support.vision.images import DATA, encoded, photograph
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
+    return scenes(tmp_path_factory.mktemp("scenes"), range(10))
+
+
+@pytest.fixture
+def train(tmp_path: Path):
+    def run(
+        dataset: DetectionDataset,
+        *,
+        seed: int = 0,
+        output: str = "model",
+        recipe: DetectorRecipe = TINY,
+        told: list[tuple[float, str]] | None = None,
+    ) -> TrainedDetector:
+        return train_detector(
+            dataset,
+            recipe,
+            seed=seed,
+            output=tmp_path / output,
+            progress=lambda share, step: told.append((share, step)) if told is not None else None,
+        )
+
+    return run
+
+
+def test_what_a_training_says_about_itself(dataset: DetectionDataset, train) -> None:
+    told: list[tuple[float, str]] = []
+
+    trained = train(dataset, told=told)
+
+    assert (trained.image_count, trained.skipped) == (10, ())
+    assert list(trained.seconds) == ["images", "training", "evaluation", "writing"]
+    assert sorted(file.name for file in trained.model_path.parent.iterdir()) == [
+        "evaluation.npz",
+        "model.onnx",
+    ]
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    # Every image, every step, every image that is evaluated.
+    assert len(told) == 1 + 10 + 3 + 6 + 2
+    assert DetectorSession(trained.model_path).labels == SHAPES
+
+
+def test_the_same_training_gives_the_same_files(dataset: DetectionDataset, train) -> None:
+    """Whatever the order of the images and of the boxes in them."""
+    shuffled = replace(
+        dataset,
+        images=tuple(
+            replace(image, boxes=tuple(reversed(image.boxes))) for image in reversed(dataset.images)
+        ),
+    )
+
+    first, second = train(dataset, output="first"), train(shuffled, output="second")
+
+    assert first.model_path.read_bytes() == second.model_path.read_bytes()
+    assert first.evaluation_path.read_bytes() == second.evaluation_path.read_bytes()
+
+
+def test_the_number_of_processors_makes_none(
+    dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for processors in (1, 3):
+        monkeypatch.setattr(detection_training, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(detector, "processor_count", lambda count=processors: count)
+        files.append(train(dataset, output=str(processors)).model_path.read_bytes())
+
+    assert files[0] == files[1]
+
+
+def test_the_seed_makes_a_difference(dataset: DetectionDataset, train) -> None:
+    first, second = train(dataset, output="first"), train(dataset, output="second", seed=1)
+
+    assert first.model_path.read_bytes() != second.model_path.read_bytes()
+
+
+def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
+    dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+    real = detector.train_heads
+
+    def spy(examples, pictures, heads, *arguments, **options):
+        asked["hidden"] = [head.hidden_N.copy() for head in heads]
+        asked["keys"] = [example.key for example in examples]
+        return real(examples, pictures, heads, *arguments, **options)
+
+    monkeypatch.setattr(detector, "train_heads", spy)
+
+    evaluation = DetectionEvaluation.load(train(dataset).evaluation_path)
+
+    final, *others = asked["hidden"]
+    assert not final.any()
+    assert [hidden.sum() for hidden in others] == [2] * 3
+    predicted = {fold: set(numpy.array(evaluation.keys)[evaluation.folds == fold]) for fold in range(3)}
+    for fold, hidden in enumerate(others):
+        assert predicted[fold] == set(numpy.array(asked["keys"])[hidden])
+    assert evaluation.count == len(set(evaluation.keys)) == 6
+
+
+def test_a_head_learns_nothing_from_what_is_hidden(dataset: DetectionDataset) -> None:
+    """Other objects on the hidden images change the head that sees them, and no bit of the other one."""
+    examples = Pictures().load(dataset.images, lambda share: None)
+    hidden = numpy.arange(len(examples)) % 3 == 0
+    elsewhere = [
+        replace(example, boxes=example.boxes / 2) if hide else example
+        for example, hide in zip(examples, hidden, strict=True)
+    ]
+
+    def trained(chosen: list[Example]) -> list[dict[str, numpy.ndarray]]:
+        heads = [Head(hidden & False), Head(hidden)]
+        return train_heads(chosen, Pictures(), heads, 2, TINY, seed=0, progress=lambda share: None)
+
+    def difference(head: int) -> float:
+        return max(numpy.abs(first[head][name] - second[head][name]).max() for name in first[head])
+
+    first, second = trained(examples), trained(elsewhere)
+
+    assert difference(0) > 0
+    assert difference(1) == 0
+
+
+def test_the_evaluation_holds_what_is_marked(dataset: DetectionDataset, train) -> None:
+    evaluation = DetectionEvaluation.load(train(dataset).evaluation_path)
+
+    by_key = {image.key: image.boxes for image in dataset.images}
+    for number, key in enumerate(evaluation.keys):
+        rows = evaluation.truths.images == number
+        marked = sorted((box.tag_index, box.left, box.top, box.width, box.height) for box in by_key[key])
+        stored = sorted(
+            (int(tag), *place)
+            for tag, place in zip(
+                evaluation.truths.tags[rows], evaluation.truths.places[rows].tolist(), strict=True
+            )
+        )
+        numpy.testing.assert_allclose(stored, marked, atol=1e-6)
+
+
+def test_images_without_objects_and_damaged_ones(dataset: DetectionDataset, train, tmp_path: Path) -> None:
+    empty = [kept(tmp_path, encoded(photograph(seed=seed)), []) for seed in range(3)]
+    damaged = kept(tmp_path, encoded(scene(50)[0], "JPEG")[:-200], list(dataset.images[0].boxes))
+    gone = BoxedImage(str(tmp_path / "gone"), "f" * 64, ())
+
+    trained = train(with_images(dataset, *empty, damaged, gone))
+
+    assert trained.image_count == 13
+    assert sorted(trained.skipped) == sorted([damaged.key, gone.key])
+
+
+def test_an_image_that_is_there_twice_counts_once(dataset: DetectionDataset, train) -> None:
+    once, twice = train(dataset, output="once"), train(with_images(dataset, *dataset.images), output="twice")
+
+    assert once.model_path.read_bytes() == twice.model_path.read_bytes()
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_smallest_sets_train(tmp_path: Path, train, images: int) -> None:
+    """All of one tag, one image of it: there is nothing to evaluate, and a model all the same."""
+    picture, boxes = scene(0, 1)
+    chosen = [kept(tmp_path, encoded(picture), boxes)]
+    if images == 2:
+        chosen.append(kept(tmp_path, encoded(scene(0, 1, (150, 100))[0]), scene(0, 1, (150, 100))[1]))
+
+    trained = train(DetectionDataset(tuple(chosen), ("square",)))
+
+    evaluation = DetectionEvaluation.load(trained.evaluation_path)
+    assert evaluation.count == (2 if images == 2 else 0)
+    assert 0 <= evaluation.performance().average_precision <= 1
+    DetectorSession(trained.model_path).score(encoded(picture))
+
+
+def test_boxes_of_one_pixel_and_of_the_whole_picture(tmp_path: Path, train) -> None:
+    boxes = [Box(0, 0.5, 0.5, 1 / 160, 1 / 120), Box(1, 0, 0, 1, 1)]
+    images = tuple(kept(tmp_path, encoded(scene(number)[0]), boxes) for number in range(4))
+
+    assert train(DetectionDataset(images, SHAPES)).image_count == 4
+
+
+def test_three_hundred_boxes(tmp_path: Path, train) -> None:
+    boxes = [Box(number % 2, number % 20 / 20, number // 20 / 15, 0.04, 0.05) for number in range(300)]
+    images = tuple(kept(tmp_path, encoded(scene(number)[0]), boxes) for number in range(3))
+
+    assert train(DetectionDataset(images, SHAPES)).image_count == 3
+
+
+def test_a_tag_without_readable_images_is_named(dataset: DetectionDataset, train, tmp_path: Path) -> None:
+    damaged = kept(tmp_path, b"nothing", [Box(2, 0.1, 0.1, 0.2, 0.2)])
+
+    with pytest.raises(TrainingFailed, match="regions of the tag ring could be read"):
+        train(with_images(replace(dataset, tags=(*SHAPES, "ring")), damaged))
+
+
+def test_without_images_or_tags_nothing_trains(dataset: DetectionDataset, train) -> None:
+    with pytest.raises(TrainingFailed, match=r"None of the images could be read: .* upload them again"):
+        train(replace(dataset, images=()))
+    with pytest.raises(TrainingFailed, match="no tags"):
+        train(DetectionDataset((), ()))
+
+
+def test_a_tag_that_is_none_is_a_mistake_of_the_caller(dataset: DetectionDataset, train) -> None:
+    with pytest.raises(ValueError, match="not of one of 1 tags"):
+        train(replace(dataset, tags=("square",)))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection_loss, "_BOX_SHARE", float("nan"))
+
+    with pytest.raises(TrainingFailed, match="not a number"):
+        train(dataset)
+
+
+def test_a_full_disk_is_told(dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.os, "fsync", full)
+
+    with pytest.raises(TrainingFailed, match="disk is full: free some space"):
+        train(dataset)
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx"])
+def test_what_is_not_installed_is_named(
+    dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(TrainingFailed, match=f"install the packages torch and onnx .*{missing}"):
+        train(dataset)
+
+
+def test_the_settings_of_torch_are_as_they_were(dataset: DetectionDataset, train) -> None:
+    import torch
+
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+    train(dataset)
+
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def examples(*tags: tuple[int, ...]) -> list[Example]:
+    return [
+        Example(str(number), "", numpy.zeros((len(each), 4)), numpy.array(each, numpy.int64))
+        for number, each in enumerate(tags)
+    ]
+
+
+def test_every_image_is_looked_at_before_any_comes_again() -> None:
+    batches = sample_batches(examples(*[(0,)] * 10), 1, 5, 4, 0)
+
+    assert [len(batch) for batch in batches] == [5] * 4
+    assert sorted(batches[0] + batches[1]) == list(range(10))
+    assert sorted(batches[2] + batches[3]) == list(range(10))
+
+
+def test_rare_tags_come_more_often_and_empty_images_not_too_often() -> None:
+    chosen = examples(*[(0,)] * 90, *[(1,)] * 10, *[()] * 400)
+
+    looked_at = numpy.bincount(numpy.concatenate(sample_batches(chosen, 2, 8, 250, 0)), minlength=500)
+
+    common, rare, empty = looked_at[:90], looked_at[90:100], looked_at[100:]
+    assert rare.mean() > 1.8 * common.mean()
+    assert 0.3 < empty.sum() / looked_at.sum() < 0.5
+
+
+def test_recipes_of_domains() -> None:
+    general = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
+
+    assert detector_recipe_for_domain(general.upper()) is detector_recipe_for_domain(general)
+    with pytest.raises(KeyError):
+        detector_recipe_for_domain("ee85a74c-405e-4adc-bb47-ffa8ca0c9f31")  # General, of classification
+
+
+@pytest.mark.parametrize(("images", "steps"), [(1, 120), (40, 160), (1000, 400)])
+def test_steps(images: int, steps: int) -> None:
+    assert QUICK_DETECTOR.steps(images) == steps
+
+
+@pytest.mark.parametrize(
+    ("images", "folds"),
+    [(1, (5, 3)), (40, (5, 3)), (133, (5, 3)), (240, (5, 2)), (400, (5, 1)), (10_000, (50, 1))],
+)
+def test_how_much_is_evaluated(images: int, folds: tuple[int, int]) -> None:
+    assert QUICK_DETECTOR.folds(images) == folds
+
+
+@pytest.mark.slow
+def test_squares_and_discs_are_told_apart(dataset: DetectionDataset, train, tmp_path: Path) -> None:
+    recipe = replace(QUICK_DETECTOR, resolution=160, fewest_steps=60, most_steps=60)
+
+    trained = train(scenes(tmp_path, range(24)), recipe=recipe)
+
+    session = DetectorSession(trained.model_path)
+    for number in range(100, 105):
+        picture, boxes = scene(number)
+        found = session.score(encoded(picture))[: len(boxes)]
+        assert sorted(box.tag_index for box in found) == sorted(box.tag_index for box in boxes)
+        for box in boxes:
+            assert any(
+                (near.left, near.top) == pytest.approx((box.left, box.top), abs=0.06) for near in found
+            )
+    assert DetectionEvaluation.load(trained.evaluation_path).performance().average_precision > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the sets of photographs in ../shared/data")
+def test_forks_and_scissors(train) -> None:
+    """The photographs of the service's own quickstart, a quarter of them left out of the training."""
+    import json
+
+    regions = json.loads((DATA / "quickstart" / "regions.json").read_text(encoding="utf-8"))["regions"]
+    tags = ("fork", "scissors")
+    images, unseen = [], []
+    for number, (name, region) in enumerate(sorted(regions.items())):
+        path = DATA / "quickstart" / region["tag"] / name
+        image = BoxedImage(str(path), f"{number:064}", (Box(tags.index(region["tag"]), *region["box"]),))
+        (images if number % 4 else unseen).append(image)
+
+    trained = train(DetectionDataset(tuple(images), tags), recipe=QUICK_DETECTOR)
+
+    session = DetectorSession(trained.model_path)
+    for image in unseen:
+        data = Path(image.path).read_bytes()
+        best, (marked,) = session.score(data)[0], image.boxes
+        assert best.tag_index == marked.tag_index
+        places = (best.left, best.top, best.width, best.height)
+        assert places == pytest.approx((marked.left, marked.top, marked.width, marked.height), abs=0.12)
+        assert open_rgb(data)
+    assert DetectionEvaluation.load(trained.evaluation_path).performance().average_precision > 0.8

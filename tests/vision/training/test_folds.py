@@ -1,0 +1,62 @@
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.vision.training.folds import stratified_folds
+
+
+def one_hot(counts: list[int]) -> numpy.ndarray:
+    return numpy.repeat(numpy.eye(len(counts), dtype=bool), counts, axis=0)
+
+
+@given(st.lists(st.integers(5, 40), min_size=2, max_size=6), st.integers(0, 10))
+def test_every_fold_has_its_share_of_every_tag(counts: list[int], seed: int) -> None:
+    targets = one_hot(counts)
+
+    folds = stratified_folds(targets, seed)
+
+    assert set(folds) == set(range(5))
+    sizes = numpy.bincount(folds)
+    assert sizes.max() - sizes.min() <= 1 + len(counts) // 2
+    for tag, count in enumerate(counts):
+        in_fold = numpy.bincount(folds[targets[:, tag]], minlength=5)
+        assert in_fold.min() >= count // 5
+        assert in_fold.max() <= -(-count // 5)
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 3), max_size=4), min_size=30, max_size=80),
+    st.integers(0, 10),
+)
+def test_several_tags_an_image(labels: list[set[int]], seed: int) -> None:
+    targets = numpy.array([[tag in tags for tag in range(4)] for tags in labels])
+    # Five images of each tag alone, so that every tag can be in every fold.
+    targets = numpy.concatenate([targets, one_hot([5, 5, 5, 5])])
+
+    folds = stratified_folds(targets, seed)
+
+    assert folds.min() == 0
+    assert folds.max() == 4
+    for tag in range(4):
+        in_fold = numpy.bincount(folds[targets[:, tag]], minlength=5)
+        assert in_fold.min() >= 1
+        assert in_fold.max() - in_fold.min() <= max(3, targets[:, tag].sum() // 4)
+
+
+@pytest.mark.parametrize(("smallest", "folds"), [(1, 2), (2, 2), (3, 3), (5, 5), (50, 5)])
+def test_there_are_no_more_folds_than_images_of_a_tag(smallest: int, folds: int) -> None:
+    assert len(set(stratified_folds(one_hot([smallest, 60]), 0))) == folds
+
+
+def test_images_without_tags_are_spread_evenly() -> None:
+    targets = numpy.concatenate([one_hot([10, 10]), numpy.zeros((50, 2), bool)])
+
+    assert numpy.bincount(stratified_folds(targets, 3)[20:]).tolist() == [10] * 5
+
+
+def test_the_seed_decides() -> None:
+    targets = one_hot([20, 20])
+
+    assert stratified_folds(targets, 1).tolist() == stratified_folds(targets, 1).tolist()
+    assert stratified_folds(targets, 1).tolist() != stratified_folds(targets, 2).tolist()

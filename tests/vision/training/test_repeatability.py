@@ -1,0 +1,44 @@
+"""The same seed gives the same files, byte by byte: in another process, however the machine is set up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+# What users set, or what their schedulers set for them. Each program below has all of these in its own way.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def trained(folder: Path, *, threads: str | None, hash_seed: str, processors: str) -> dict[str, str]:
+    """The SHA-256 of each file that a process of its own wrote."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment["PYTHONHASHSEED"] = hash_seed
+    if threads:
+        environment |= dict.fromkeys(THREADS, threads)
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.support.vision.training_digests", str(folder), processors],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, str] = json.loads(finished.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -> None:
+    one = trained(tmp_path / "one", threads=None, hash_seed="1", processors="64")
+    other = trained(tmp_path / "other", threads="3", hash_seed="20", processors="1")
+
+    assert {name.partition("/")[2] for name in one} == {"model.onnx", "evaluation.npz", ""}
+    assert len(one) == 5 * 2 + 1
+    assert len(set(one.values())) == len(one)
+    assert {name for name in one if one[name] != other[name]} == set()

@@ -118,13 +118,13 @@ def _parameter(name: str, one: Option, of: type) -> inspect.Parameter:
 def serve(settings: Settings) -> None:
     """Start the emulator and serve until Ctrl-C or SIGTERM."""
     from emulator.server import run as server
-    from emulator.server import uvicorn_server as listening
+    from emulator.server import uvicorn_server
 
     try:
         status = server.run(settings)
     except StartRefused as error:
         _end(1, str(error))
-    listening.leave(status)
+    uvicorn_server.exit_now(status)
 
 
 @app.command("serve-model")
@@ -134,10 +134,10 @@ def serve_model(
     export: Annotated[str, typer.Argument(metavar="EXPORT", help="The zip, or a folder with its content.")],
 ) -> None:
     """Serve one exported model, of the emulator or of the service itself, until Ctrl-C or SIGTERM."""
-    from emulator.server import uvicorn_server as listening
+    from emulator.server import uvicorn_server
     from emulator.serving import program
 
-    listening.leave(program.run(replace(settings, model=Path(export).absolute())))
+    uvicorn_server.exit_now(program.run(replace(settings, model=Path(export).absolute())))
 
 
 @app.command("import-model")
@@ -179,7 +179,7 @@ def import_model(
         "classificationType": classification_type,
     }
     query = urlencode({name: value for name, value in given.items() if value is not None})
-    status, body = ask_emulator(settings, "POST", f"/_emulator/models?{query}", content)
+    status, body = call_emulator(settings, "POST", f"/_emulator/models?{query}", content)
     if status == 401:
         raise CommandFailed(WRONG_KEY)
     if status != 200:
@@ -265,12 +265,12 @@ def health(settings: Settings) -> None:
 
 def check_health(settings: Settings) -> None:
     """Raise `CommandFailed` with the reason unless the running emulator is ready."""
-    status, body = ask_emulator(settings, "GET", "/_emulator/health/ready")
+    status, body = call_emulator(settings, "GET", "/_emulator/health/ready")
     if status != 200:
-        raise CommandFailed(f"not ready: {reasons_in(body) or f'it answered with status {status}'}")
+        raise CommandFailed(f"not ready: {failed_checks_in(body) or f'it answered with status {status}'}")
 
 
-def reasons_in(body: bytes) -> str:
+def failed_checks_in(body: bytes) -> str:
     """The checks that failed, from the body of a health answer; empty when it is not such a body."""
     import json
 
@@ -294,7 +294,7 @@ def reset(
         typer.confirm(
             f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
         )
-    status, _ = ask_emulator(settings, "POST", "/_emulator/reset")
+    status, _ = call_emulator(settings, "POST", "/_emulator/reset")
     if status == 401:
         raise CommandFailed(WRONG_KEY)
     if status not in (200, 204):
@@ -302,7 +302,7 @@ def reset(
     print("everything is deleted")
 
 
-def ask_emulator(settings: Settings, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     """The status and body that the running emulator answers; `CommandFailed` when there is no answer."""
     import http.client
 

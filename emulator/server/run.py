@@ -17,10 +17,10 @@ from typing import NoReturn
 
 from emulator import __version__
 from emulator.server.uvicorn_server import (
-    bound_socket,
     is_loopback,
+    line_buffer_output,
+    listening_socket,
     serve_until_stopped,
-    write_lines_at_once,
 )
 from emulator.settings import Settings, StartRefused
 from emulator.vision.imaging.memory import share_heaps
@@ -37,7 +37,7 @@ def run(settings: Settings) -> int:
     # The start allocates hundreds of thousands of objects that stay. Looking through them for garbage while
     # they arrive is a fifth of the time to the first answer; `serve_until_stopped` ends this.
     gc.disable()
-    write_lines_at_once()
+    line_buffer_output()
     logging.basicConfig(
         level=settings.log_level.upper(),
         stream=sys.stderr,
@@ -45,7 +45,7 @@ def run(settings: Settings) -> int:
     )
     with (
         _data_folder(settings) as settings_in_use,
-        bound_socket(settings_in_use.host, settings_in_use.port) as listener,
+        listening_socket(settings_in_use.host, settings_in_use.port) as listener,
     ):
         warn_about_exposure(settings_in_use)
         return _serve(settings_in_use, listener)
@@ -134,11 +134,11 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         application,
         listener,
         when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
-        leave_at_once=lambda status: _leave_at_once(settings, status),
+        exit_at_once=lambda status: _exit_at_once(settings, status),
     )
 
 
-def _leave_at_once(settings: Settings, status: int) -> NoReturn:
+def _exit_at_once(settings: Settings, status: int) -> NoReturn:
     # Nothing is flushed: whoever should read it may be why the process does not end by itself.
     if settings.ephemeral:
         shutil.rmtree(settings.data, ignore_errors=True)

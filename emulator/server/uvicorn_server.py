@@ -30,7 +30,7 @@ KEEP_ALIVE_SECONDS = 240
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
 
-def leave(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """End the process now, without waiting for threads that work on a request nobody waits for."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
@@ -39,7 +39,7 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def write_lines_at_once() -> None:
+def line_buffer_output() -> None:
     """Let whoever reads the output through a pipe see each line when it is written."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -47,7 +47,7 @@ def write_lines_at_once() -> None:
 
 
 @contextlib.contextmanager
-def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens; port 0 takes any free one. Raises `StartRefused`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -87,7 +87,7 @@ def serve_until_stopped(
     listener: socket.socket,
     *,
     when_ready: Callable[[], None],
-    leave_at_once: Callable[[int], NoReturn] = os._exit,
+    exit_at_once: Callable[[int], NoReturn] = os._exit,
 ) -> int:
     """Serve an application until a signal; returns the exit status of the process.
 
@@ -95,7 +95,7 @@ def serve_until_stopped(
 
     Args:
         when_ready: called when requests are answered.
-        leave_at_once: ends the process with a status, when it does not end by itself in time.
+        exit_at_once: ends the process with a status, when it does not end by itself in time.
 
     Raises:
         StartRefused: the application raised it at its start.
@@ -131,16 +131,16 @@ def serve_until_stopped(
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if self.should_exit and sig == signal.SIGINT:
-                leave_at_once(130)
+                exit_at_once(130)
             if not self.should_exit:
-                deadline = threading.Timer(STOP_DEADLINE_SECONDS, leave_at_once, (0,))
+                deadline = threading.Timer(STOP_DEADLINE_SECONDS, exit_at_once, (0,))
                 deadline.daemon = True
                 deadline.start()
             self.should_exit = True
 
-    give_the_gateway_reason(httptools_impl.STATUS_LINE)
+    set_gateway_reason_phrase(httptools_impl.STATUS_LINE)
     # A request that is cut off by the stop is no fault to report.
-    logging.getLogger("uvicorn.error").addFilter(_is_worth_telling)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
@@ -196,7 +196,7 @@ class GuardedLifespan:
                 await send(message)
 
 
-def give_the_gateway_reason(status_lines: dict[int, bytes]) -> None:
+def set_gateway_reason_phrase(status_lines: dict[int, bytes]) -> None:
     """Let a 401 have the reason phrase of the service's gateway.
 
     Clients match on it: the Python SDK's message is "Operation returned an invalid status code 'Access
@@ -206,7 +206,7 @@ def give_the_gateway_reason(status_lines: dict[int, bytes]) -> None:
     status_lines[401] = b"HTTP/1.1 401 Access Denied\r\n"
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
+def _is_worth_logging(record: logging.LogRecord) -> bool:
     """Leaves out what uvicorn says about requests cut off by the stop, and about a start already reported."""
     import asyncio
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from emulator.server.uvicorn_server import leave
+from emulator.server.uvicorn_server import exit_now
 from emulator.serving.program import run
 from emulator.serving.settings import ServingSettings
 from emulator.settings import SettingError, StartRefused, load_options, options
@@ -41,7 +41,7 @@ def main() -> None:
     except StartRefused as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) else 1)
-    leave(status)
+    exit_now(status)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import sys
 
 from emulator import __version__
 from emulator.server.uvicorn_server import (
-    bound_socket,
     is_loopback,
+    line_buffer_output,
+    listening_socket,
     serve_until_stopped,
-    write_lines_at_once,
 )
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
@@ -27,13 +27,13 @@ def run(settings: ServingSettings) -> int:
     """
     share_heaps()
     gc.disable()  # for the start, whose objects stay; `serve_until_stopped` turns it on again
-    write_lines_at_once()
+    line_buffer_output()
     logging.basicConfig(
         level=settings.log_level.upper(),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    with bound_socket(settings.host, settings.port) as listener:
+    with listening_socket(settings.host, settings.port) as listener:
         from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
         from emulator.serving.app import ServingApp

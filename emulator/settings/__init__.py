@@ -96,7 +96,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
-def read_switch(text: str) -> bool:
+def read_boolean(text: str) -> bool:
     """On or off, as environment variables spell it."""
     if text.lower() in ("1", "true", "yes", "on"):
         return True
@@ -265,7 +265,7 @@ class Settings:
         read_path, default_text="the user's data folder")
     ephemeral: bool = option(
         False, "--ephemeral", "", "Keep the state in a temporary folder instead, removed at the end.",
-        read_switch, switch=True)
+        read_boolean, switch=True)
     public_url: str | None = option(
         None, "--public-url", "URL", "Base of the image URIs handed out, behind a proxy or in a container.",
         read_public_url, default_text="the address that a request was sent to")
@@ -307,7 +307,7 @@ class Settings:
         one_of(*LOG_LEVELS))
     quiet: bool = option(
         False, "--quiet", "", "Print one line at the start instead of keys and examples.",
-        read_switch, switch=True)
+        read_boolean, switch=True)
     # fmt: on
 
     @property

@@ -41,14 +41,14 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    requests, answers = _take_over_standard_streams()
+    requests, answers = _redirect_standard_streams()
     faulthandler.enable()  # a crash in native code leaves its trace in the server's log
     messages: Messages = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests, messages), name="requests", daemon=True).start()
     try:
         set_up = messages.get()
         assert isinstance(set_up, SetUp)
-        if not _become_worker(set_up, answers):
+        if not _set_up(set_up, answers):
             return
         while True:
             request = messages.get()
@@ -61,7 +61,7 @@ def main() -> None:
         os._exit(1)
 
 
-def _take_over_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+def _redirect_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     """Move the two streams of messages out of the way of libraries that print or read standard input.
 
     What is printed from now on goes to standard error, which the server forwards to its log.
@@ -86,7 +86,7 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
         os._exit(1)
 
 
-def _become_worker(set_up: SetUp, answers: BinaryIO) -> bool:
+def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
     """Lower the priority, set up logging, run the initializer, and say how that went."""
     _lower_priority(set_up.nice)
     logging.basicConfig(

@@ -41,7 +41,7 @@ T = TypeVar("T")
 OnProgress = Callable[[float, str], object]
 
 # What the server must never import, not even by way of a job's result.
-NEVER_IMPORTED = frozenset({"torch"})
+FORBIDDEN_IMPORTS = frozenset({"torch"})
 
 
 class JobFailed(Exception):
@@ -226,7 +226,7 @@ class WorkerExecutor(Executor):
                     break
             if not in_time and idle_child is not None:
                 idle_child.kill()
-                self._bury(idle_child)
+                self._reap(idle_child)
                 continue
             child: WorkerProcess | WorkerDied
             try:
@@ -247,7 +247,7 @@ class WorkerExecutor(Executor):
             last_child, self._child = self._child, None
         if last_child is not None:
             last_child.kill()
-            last_child.bury()
+            last_child.reap()
 
     def _run(self, future: JobFuture[Any], child: WorkerProcess) -> Returned | Raised | WorkerDied:
         """Run the job of `future` in the child; in a new one where the child died before it took the job up.
@@ -271,7 +271,7 @@ class WorkerExecutor(Executor):
                         case other:
                             raise EOFError(f"unexpected {other}")
             except (EOFError, OSError):
-                died = self._bury(child)
+                died = self._reap(child)
             if started or last_attempt or self._current is not future:
                 return died
             last_attempt = True
@@ -318,11 +318,11 @@ class WorkerExecutor(Executor):
         if child is not None:
             if child.is_alive():
                 return child
-            logger.warning("Between two jobs: %s", self._bury(child))
+            logger.warning("Between two jobs: %s", self._reap(child))
         try:
             child = WorkerProcess(self._nice)
         except OSError as error:
-            raise self._not_ready(str(error)) from error
+            raise self._start_failure(str(error)) from error
         with self._changed:
             self._child = child
             closed = self._closed
@@ -332,28 +332,28 @@ class WorkerExecutor(Executor):
             child.send(SetUp(self._nice, logger.getEffectiveLevel(), self._initializer))
             answer = child.receive()
         except (EOFError, OSError):
-            died = self._bury(child)
-            raise self._not_ready(str(died), died.exit_code, died.last_lines) from None
+            died = self._reap(child)
+            raise self._start_failure(str(died), died.exit_code, died.last_lines) from None
         if isinstance(answer, Ready):
             self._start_failed = False
             return child
         child.kill()
-        self._bury(child)
+        self._reap(child)
         if isinstance(answer, Raised):
-            raise self._not_ready(answer.summary) from RemoteTraceback(answer.traceback)
-        raise self._not_ready(f"unexpected {answer}")
+            raise self._start_failure(answer.summary) from RemoteTraceback(answer.traceback)
+        raise self._start_failure(f"unexpected {answer}")
 
-    def _not_ready(
+    def _start_failure(
         self, why: str, exit_code: int | None = None, last_lines: tuple[str, ...] = ()
     ) -> WorkerDied:
         self._start_failed = True
         return WorkerDied(f"The worker process did not become ready: {why}", exit_code, last_lines)
 
-    def _bury(self, child: WorkerProcess) -> WorkerDied:
+    def _reap(self, child: WorkerProcess) -> WorkerDied:
         with self._changed:
             if self._child is child:
                 self._child = None
-        return child.bury()
+        return child.reap()
 
 
 class _Unpickler(pickle.Unpickler):
@@ -365,7 +365,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         loaded = module in sys.modules
-        if not loaded and (not self._importing or module.partition(".")[0] in NEVER_IMPORTED):
+        if not loaded and (not self._importing or module.partition(".")[0] in FORBIDDEN_IMPORTS):
             raise pickle.UnpicklingError(f"{module}.{name} is not for the server to import")
         return super().find_class(module, name)
 

@@ -80,7 +80,7 @@ class WorkerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done
             self.process.wait(timeout=_SECONDS_TO_DIE)
 
-    def bury(self) -> WorkerDied:
+    def reap(self) -> WorkerDied:
         """Make sure that the process is gone, close the pipes, and tell how it ended.
 
         For the thread that talks to the process, when it is done with that.

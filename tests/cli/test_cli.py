@@ -23,7 +23,7 @@ import pytest
 from emulator import __version__
 from emulator.cli import main as cli
 from emulator.server import run as server
-from emulator.server import uvicorn_server as listening
+from emulator.server import uvicorn_server
 from emulator.settings import Settings, StartRefused, options
 
 PROGRAM = [sys.executable, "-m", "emulator"]
@@ -287,7 +287,7 @@ def test_an_application_that_refuses_is_told_without_a_traceback() -> None:
     async def receive() -> MutableMapping[str, Any]:
         raise AssertionError
 
-    guarded = listening.GuardedLifespan(application)
+    guarded = uvicorn_server.GuardedLifespan(application)
     asyncio.run(guarded({"type": "lifespan"}, receive, send))
     assert str(guarded.refused) == "the store is of a newer version"
     assert sent == [{"type": "lifespan.startup.failed", "message": ""}]
@@ -385,14 +385,14 @@ def test_health_without_an_emulator_says_why() -> None:
 
 def test_health_says_which_check_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     body = json.dumps({"status": "not ready", "checks": {"store": "ok", "disk": "full"}}).encode()
-    monkeypatch.setattr(cli, "ask_emulator", lambda *_: (503, body))
+    monkeypatch.setattr(cli, "call_emulator", lambda *_: (503, body))
     with pytest.raises(cli.CommandFailed, match=r"^not ready: disk: full$"):
         cli.check_health(Settings())
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"checks": 3}', b"\xff"])
 def test_a_body_that_is_no_health_answer_has_no_reasons(body: bytes) -> None:
-    assert cli.reasons_in(body) == ""
+    assert cli.failed_checks_in(body) == ""
 
 
 def test_reset_does_nothing_where_nobody_can_be_asked() -> None:

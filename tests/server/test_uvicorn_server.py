@@ -2,13 +2,13 @@
 
 import socket
 
-from emulator.server.uvicorn_server import bound_socket
+from emulator.server.uvicorn_server import listening_socket
 
 
 def test_accepted_connections_say_that_they_are_tcp() -> None:
     """Only on such does asyncio send small packets at once; otherwise each answer takes 40 ms."""
     with (
-        bound_socket("127.0.0.1", 0) as listener,
+        listening_socket("127.0.0.1", 0) as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as accepted,
     ):

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.api.addressing import Addressing
 from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
 from emulator.api.routes import make_routes
-from emulator.core import blob_sweep as sweeping
+from emulator.core import blob_sweep
 from emulator.core.context import Clock, Context, Ids
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
@@ -81,7 +81,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        sweeping.begin(self.context)
+        blob_sweep.mark_in_use(self.context)
         for thread in self._threads:
             thread.start()
         try:
@@ -97,7 +97,7 @@ class Application:
             worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
         if not self.context.project_imports.is_alive:  # else it may leave bytes behind
-            sweeping.end(self.context)
+            blob_sweep.mark_clean(self.context)
 
 
 def create_app(settings: Settings) -> Application:

@@ -18,7 +18,7 @@ _AT_A_TIME = 200
 _MARK = "unclean"
 
 
-def begin(context: Context) -> None:
+def mark_in_use(context: Context) -> None:
     """Note that a process uses the store; if the one before did not `end`, clean up after it, unhurried."""
     mark = context.folder / _MARK
     if mark.exists():
@@ -27,7 +27,7 @@ def begin(context: Context) -> None:
         mark.touch()
 
 
-def end(context: Context) -> None:
+def mark_clean(context: Context) -> None:
     """Note that the process ends in order."""
     (context.folder / _MARK).unlink(missing_ok=True)
 

@@ -16,16 +16,16 @@ from emulator.store.database import Database
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
-    from emulator.core.caches.image_index import PositionCache
+    from emulator.core.caches.image_index import ImageIndex
     from emulator.core.caches.models import ModelCache
-    from emulator.core.caches.score_index import ScoreTables
-    from emulator.core.exports.runner import ExportRuns
+    from emulator.core.caches.score_index import ScoreIndex
+    from emulator.core.exports.runner import ExportRunner
     from emulator.core.insight.near_duplicates import NearDuplicateSearches
     from emulator.core.iterations.evaluation import EvaluationCache
-    from emulator.core.notifications.outbox import Notifications
+    from emulator.core.notifications.outbox import NotificationSender
     from emulator.core.suggestions.region_proposals import ProposalModel
-    from emulator.core.training.runner import AdvancedTrainingRuns, TrainingRuns
-    from emulator.core.transfer.import_runner import ProjectImports
+    from emulator.core.training.runner import AdvancedTrainingRunner, TrainingRunner
+    from emulator.core.transfer.import_runner import ImportRunner
 
 
 class Clock:
@@ -84,17 +84,17 @@ class Context:
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
     published: dict[tuple[str, str, str], tuple[int, Iteration]] = field(default_factory=dict)
-    positions: "PositionCache" = field(init=False)
-    scores: "ScoreTables" = field(init=False)
+    image_index: "ImageIndex" = field(init=False)
+    score_index: "ScoreIndex" = field(init=False)
     models: "ModelCache" = field(init=False)
     evaluations: "EvaluationCache" = field(init=False)
     proposal_model: "ProposalModel" = field(init=False)
     near_duplicates: "NearDuplicateSearches" = field(init=False)
-    training_runs: "TrainingRuns" = field(init=False)
-    advanced_training_runs: "AdvancedTrainingRuns" = field(init=False)
-    export_runs: "ExportRuns" = field(init=False)
-    notifications: "Notifications" = field(init=False)
-    project_imports: "ProjectImports" = field(init=False)
+    training_runs: "TrainingRunner" = field(init=False)
+    advanced_training_runs: "AdvancedTrainingRunner" = field(init=False)
+    export_runs: "ExportRunner" = field(init=False)
+    notifications: "NotificationSender" = field(init=False)
+    project_imports: "ImportRunner" = field(init=False)
 
     @property
     def feature_cache(self) -> Path:
@@ -109,25 +109,25 @@ class Context:
         return self.folder / FOLDER_NAME
 
     def __post_init__(self) -> None:
-        from emulator.core.caches.image_index import PositionCache
+        from emulator.core.caches.image_index import ImageIndex
         from emulator.core.caches.models import ModelCache
-        from emulator.core.caches.score_index import ScoreTables
-        from emulator.core.exports.runner import ExportRuns
+        from emulator.core.caches.score_index import ScoreIndex
+        from emulator.core.exports.runner import ExportRunner
         from emulator.core.insight.near_duplicates import NearDuplicateSearches
         from emulator.core.iterations.evaluation import EvaluationCache
-        from emulator.core.notifications.outbox import Notifications
+        from emulator.core.notifications.outbox import NotificationSender
         from emulator.core.suggestions.region_proposals import ProposalModel
-        from emulator.core.training.runner import AdvancedTrainingRuns, TrainingRuns
-        from emulator.core.transfer.import_runner import ProjectImports
+        from emulator.core.training.runner import AdvancedTrainingRunner, TrainingRunner
+        from emulator.core.transfer.import_runner import ImportRunner
 
-        self.positions = PositionCache()
-        self.scores = ScoreTables(self.database)
+        self.image_index = ImageIndex()
+        self.score_index = ScoreIndex(self.database)
         self.models = ModelCache(self.blobs)
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self)
         self.near_duplicates = NearDuplicateSearches(self)
-        self.training_runs = TrainingRuns(self)
-        self.advanced_training_runs = AdvancedTrainingRuns(self)
-        self.export_runs = ExportRuns(self)
-        self.notifications = Notifications(self)
-        self.project_imports = ProjectImports(self)
+        self.training_runs = TrainingRunner(self)
+        self.advanced_training_runs = AdvancedTrainingRunner(self)
+        self.export_runs = ExportRunner(self)
+        self.notifications = NotificationSender(self)
+        self.project_imports = ImportRunner(self)

@@ -90,10 +90,10 @@ def parse_path(path: str) -> PicturePath | None:
     """`path` (with its leading slash) taken apart; None when it has neither form."""
     match = _IMAGE_PATH.fullmatch(path)
     if match is not None:
-        return PicturePath(dashed(match[1]), dashed(match[3]), False, match[2] == "t")
+        return PicturePath(format_guid(match[1]), format_guid(match[3]), False, match[2] == "t")
     match = _PREDICTION_PATH.fullmatch(path)
     if match is not None:
-        return PicturePath(match[1], dashed(match[3]), True, match[2] == "t")
+        return PicturePath(match[1], format_guid(match[3]), True, match[2] == "t")
     return None
 
 
@@ -139,7 +139,7 @@ def _sign(context: Context, path: str, expires: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def dashed(digits: str) -> str:
+def format_guid(digits: str) -> str:
     """A GUID of 32 digits with its dashes."""
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).lower()
 

@@ -133,7 +133,7 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
 ) -> None:
     """With no room for a row, the job stays, the thread lives, and the training ends once there is room."""
     project, _, _ = service.trainable()
-    really_end = training_runs.TrainingRuns._end
+    really_end = training_runs.TrainingRunner._end
     calls = []
 
     def no_room(*arguments: Any, **keywords: Any) -> None:
@@ -142,7 +142,7 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
             raise StorageFull("database or disk is full")
         really_end(*arguments, **keywords)
 
-    monkeypatch.setattr(training_runs.TrainingRuns, "_end", no_room)
+    monkeypatch.setattr(training_runs.TrainingRunner, "_end", no_room)
     monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
     service.context.training_runs.start()
     iteration = service.post(f"{project}/train")

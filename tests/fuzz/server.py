@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from emulator import app
-from emulator.core.exports.runner import ExportRuns
+from emulator.core.exports.runner import ExportRunner
 from emulator.core.jobs.runner import JobThread
-from emulator.core.training.runner import TrainingRuns
+from emulator.core.training.runner import TrainingRunner
 from emulator.settings import Settings
 from emulator.worker.executor import WorkerExecutor
 from tests.support import stub_trainer as standin
@@ -73,7 +73,7 @@ def _at_once(runs: JobThread) -> None:
 
 if __name__ == "__main__":
     if not _REAL:
-        for runs in (TrainingRuns, ExportRuns):
+        for runs in (TrainingRunner, ExportRunner):
             runs.notify = _at_once  # type: ignore[attr-defined]
     app.WorkerExecutor = MostlyStandIn  # type: ignore[misc]
     app.create_app = _application

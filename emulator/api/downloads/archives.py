@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from emulator.api.calls import UnknownResource
 from emulator.api.downloads.pictures import storage_error
-from emulator.core import signed_uris as links
+from emulator.core import signed_uris
 from emulator.core.context import Context
 from emulator.core.transfer import export as project_exports
 
@@ -23,12 +23,12 @@ def archive_routes(context: Context, threads: Executor) -> list[BaseRoute]:
         digits, blob = request.path_params["digits"], request.path_params["blob"]
         if not _DIGITS.fullmatch(digits) or blob not in (project_exports.INFO, project_exports.DATA):
             raise UnknownResource
-        project_id = links.dashed(digits)
+        project_id = signed_uris.format_guid(digits)
         parameters = request.query_params
         path = project_exports.token_path(project_id)  # one signature for both
         try:
-            links.check(context, path, parameters.get("sig", ""), parameters.get("se", ""))
-        except links.LinkRejected as rejected:
+            signed_uris.check(context, path, parameters.get("sig", ""), parameters.get("se", ""))
+        except signed_uris.LinkRejected as rejected:
             return storage_error(403, "AuthenticationFailed", str(rejected))
         opens: Callable[[Context, str], bytes | Iterator[bytes] | None] = (
             project_exports.open_info if blob == project_exports.INFO else project_exports.open_archive

@@ -8,25 +8,25 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emulator.api.calls import UnknownResource
-from emulator.core import signed_uris as links
+from emulator.core import signed_uris
 from emulator.core.context import Context
 
 
 def picture_routes(context: Context, threads: Executor) -> list[BaseRoute]:
     async def picture(request: Request) -> Response:
-        if links.parse_path(request.url.path) is None:
+        if signed_uris.parse_path(request.url.path) is None:
             raise UnknownResource
         parameters = request.query_params
         try:
             found = await asyncio.get_running_loop().run_in_executor(
                 threads,
-                links.open_picture,
+                signed_uris.open_picture,
                 context,
                 request.url.path,
                 parameters.get("sig", ""),
                 parameters.get("se", ""),
             )
-        except links.LinkRejected as rejected:
+        except signed_uris.LinkRejected as rejected:
             return storage_error(403, "AuthenticationFailed", str(rejected))
         if found is None:
             return storage_error(404, "BlobNotFound", "The specified blob does not exist.")

@@ -61,7 +61,7 @@ def quick_test_image(call: Call) -> models.ImagePrediction:
 @handles("QuickTestImageUrl")
 def quick_test_image_url(call: Call) -> models.ImagePrediction:
     # Whether the iteration can be tested is known before anything is fetched.
-    predictions.testable(call.context, call.id("projectId"), call.guid("iterationId"))
+    predictions.trained_iteration(call.context, call.id("projectId"), call.guid("iterationId"))
     return _quick_test(call, _fetched(call, TRAINING_IMAGE_BYTES))
 
 

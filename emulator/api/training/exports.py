@@ -16,7 +16,7 @@ from emulator.contract import exports as names
 from emulator.contract import responses as models
 from emulator.contract.identifiers import guid
 from emulator.contract.wire import zulu
-from emulator.core import signed_uris as links
+from emulator.core import signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.exports import request as exports
@@ -32,7 +32,9 @@ def export_iteration(call: Call) -> models.Export:
     platform = call.choice("platform", names.platforms(call.version), "")
     flavor = call.choice("flavor", names.flavors(call.version), "")
     flavor = flavor or names.default_flavor(call.version, platform) or ""
-    row = exports.ask(call.context, call.base_url, project_id, iteration_id, platform, flavor or None)
+    row = exports.request_export(
+        call.context, call.base_url, project_id, iteration_id, platform, flavor or None
+    )
     return shapes.export(call, project_id, row)
 
 
@@ -69,7 +71,9 @@ def export_routes(context: Context, threads: Executor, public_url: str | None) -
         if not platform:
             raise ServiceError("BadRequestRequiredParamIsNull", "The parameter 'platform' is required.")
         base = base_of(request)
-        row = await in_thread(exports.ask, context, base, project_id, iteration_id, platform, flavor)
+        row = await in_thread(
+            exports.request_export, context, base, project_id, iteration_id, platform, flavor
+        )
         return JSONResponse(_shown(context, base, project_id, row))
 
     async def file(request: Request) -> Response:
@@ -80,7 +84,7 @@ def export_routes(context: Context, threads: Executor, public_url: str | None) -
         signature, expires = parameters.get("sig", ""), parameters.get("se", "")
         try:
             found = await in_thread(exports.open_signed, context, path, signature, expires)
-        except links.LinkRejected as rejected:
+        except signed_uris.LinkRejected as rejected:
             return storage_error(403, "AuthenticationFailed", str(rejected))
         if found is None:
             return storage_error(404, "BlobNotFound", "The specified blob does not exist.")

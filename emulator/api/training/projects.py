@@ -90,7 +90,7 @@ def export_project(call: Call) -> models.ProjectExport:
 @handles("ImportProject")
 def import_project(call: Call) -> models.Project:
     name = call.text("name") if call.version.number >= _IMPORT_NAME_SINCE else None
-    row = project_imports.begin(call.context, call.base_url, call.required_text("token"), name)
+    row = project_imports.request_import(call.context, call.base_url, call.required_text("token"), name)
     return shapes.project(call, row, None)
 
 

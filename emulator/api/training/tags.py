@@ -34,7 +34,7 @@ def get_tag(call: Call) -> models.Tag:
 @handles("UpdateTag")
 def update_tag(call: Call) -> models.Tag:
     body = call.parsed(requests.Tag)
-    row = tags.update_tag(
+    row = tags.update(
         call.context, call.id("projectId"), call.id("tagId"), body.name, body.description, body.type
     )
     return shapes.tag(row, row.image_count)

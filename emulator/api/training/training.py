@@ -25,4 +25,4 @@ def train_project(call: Call) -> models.Iteration:
         selected_tags=tuple(dict.fromkeys(body.selected_tags or ())),
         custom_base_model=(base.project_id, base.iteration_id) if base else None,
     )
-    return shapes.iteration(training.train(call.context, call.id("projectId"), request))
+    return shapes.iteration(training.request_training(call.context, call.id("projectId"), request))

@@ -20,7 +20,7 @@ _TOUCHED_MOST = 512
 Read = Callable[[Collection[int] | None], Iterable[int]]
 
 
-class PositionCache:
+class ImageIndex:
     """Lists of image numbers, and which images the latest changes touched. The oldest are forgotten first."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class PositionCache:
         self._lock = threading.Lock()
 
     def note(self, project_id: str, revision: int, touched: Collection[int] | None) -> None:
-        """Say which images the change to `revision` (`history.changes`) touches; None when it may be any.
+        """Say which images the change to `revision` (`revisions.changes`) touches; None when it may be any.
 
         To be called inside the transaction that makes the change: whoever sees the revision then finds the
         note. One that is rolled back does no harm, for the next change is to the same revision.

@@ -28,7 +28,7 @@ _NO_SCORE = -1.0
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-Place = tuple[float, int]
+Cursor = tuple[float, int]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ScoreRange:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ScoreFilter:
     """Rows that are in all ranges, bear the labels and are from `start` to `end` (microseconds)."""
 
     ranges: tuple[ScoreRange, ...] = ()
@@ -93,7 +93,7 @@ class ScoreTable:
         for row in rows:
             self._append(row)
         for name in self._orders:
-            self._orders[name].extend(sorted(range(len(self._numbers)), key=self._place_in(name)))
+            self._orders[name].extend(sorted(range(len(self._numbers)), key=self._cursor_of(name)))
 
     def __len__(self) -> int:
         return len(self._row_of)
@@ -103,7 +103,7 @@ class ScoreTable:
         self.remove(row.number)
         new = self._append(row)
         for name, order in self._orders.items():
-            place = self._place_in(name)
+            place = self._cursor_of(name)
             order.insert(bisect_left(order, place(new), key=place), new)
 
     def remove(self, number: int) -> None:
@@ -119,8 +119,8 @@ class ScoreTable:
             self._compact()
 
     def page(
-        self, order: str, ascending: bool, wanted: Wanted, size: int, after: Place | None = None
-    ) -> list[Place]:
+        self, order: str, ascending: bool, wanted: ScoreFilter, size: int, after: Cursor | None = None
+    ) -> list[Cursor]:
         """The first `size` of the wanted predictions behind `after`, each as (key of the order, number)."""
         import numpy
 
@@ -129,7 +129,7 @@ class ScoreTable:
             return []
         mask = self._mask(wanted)
         view = numpy.frombuffer(rows, numpy.int64)
-        place = self._place_in(order)
+        place = self._cursor_of(order)
         if ascending:
             left = view[0 if after is None else bisect_right(rows, after, key=place) :]
         else:
@@ -179,11 +179,11 @@ class ScoreTable:
             scores.values.append(value)
         return new
 
-    def _place_in(self, order: str) -> Callable[[int], Place]:
+    def _cursor_of(self, order: str) -> Callable[[int], Cursor]:
         keys, numbers = self._keys[order], self._numbers
         return lambda row: (keys[row], numbers[row])
 
-    def _mask(self, wanted: Wanted) -> "NDArray[numpy.bool_]":
+    def _mask(self, wanted: ScoreFilter) -> "NDArray[numpy.bool_]":
         """For each row, whether it is wanted. What looks at the arrays is gone at the end: they can grow."""
         import numpy
 
@@ -247,7 +247,7 @@ class ScoreTable:
         self._row_of = {number: row for row, number in enumerate(self._numbers)}
 
 
-class ScoreTables:
+class ScoreIndex:
     """The tables that were asked for last, by the id of what they are of.
 
     A writer tells of a change when it has been committed, before the next one writes; whoever asked for it

@@ -1,7 +1,6 @@
 """Artifacts: what a path in an answer leads to, for clients that cannot reach the storage itself."""
 
-from emulator.core import lookup as finding
-from emulator.core import signed_uris as links
+from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.exports import request as exports
@@ -15,20 +14,20 @@ def get(context: Context, project_id: str, path: str) -> bytes:
     The path may lack its leading slash. ServiceError when it is none of this project.
     """
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
     short = path[:_LONGEST_PATH]
     if not short.startswith("/"):
         short = f"/{short}"
     export = exports.open_file(context, short, project_id)
     if export is not None:
         return export.path.read_bytes()
-    parsed = links.parse_path(short.lower())
+    parsed = signed_uris.parse_path(short.lower())
     if parsed is None or parsed.project_id != project_id or len(path) > _LONGEST_PATH:
         raise ServiceError(
             "BadRequestInvalidArtifactUri",
             f"'{path[:100]}' is no path of an artifact of this project, as /i-<project>/i-<image> is.",
         )
-    picture = links.read_picture(context, parsed)
+    picture = signed_uris.read_picture(context, parsed)
     if picture is None:
         raise ServiceError("NotFoundImage", "Artifact not found")
     return picture.data

@@ -1,7 +1,7 @@
 """Exports of iterations: asking for one, listing them, and the links under which their files are fetched.
 
 An export is a row from the moment it was asked for; `export_runs` makes its file. The path of a file is
-``/m-<project>/<iteration>.<platform>[.<flavor>].zip``, ids without dashes, signed as in `links`.
+``/m-<project>/<iteration>.<platform>[.<flavor>].zip``, ids without dashes, signed as in `signed_uris`.
 """
 
 import re
@@ -11,9 +11,7 @@ from pathlib import Path
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
-from emulator.core import lookup as finding
-from emulator.core import signed_uris as links
+from emulator.core import domains, lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import COMPLETED, is_imported
@@ -39,7 +37,7 @@ class ExportFile:
     name: str
 
 
-def ask(
+def request_export(
     context: Context, base: str, project_id: str, iteration_id: str, platform: str, flavor: str | None = None
 ) -> Export:
     """Have the iteration exported; a job makes the file. `base` is scheme and host of the emulator.
@@ -48,7 +46,7 @@ def ask(
     failed or this program would write it differently: BadRequestExportAlreadyInProgress.
     """
     with context.database.write() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
         _check_exportable(iteration, platform, flavor)
         now = context.clock.now()
         export = _find(session, iteration_id, platform, flavor or "")
@@ -80,7 +78,7 @@ def ask(
 def list_all(context: Context, project_id: str, iteration_id: str) -> list[Export]:
     """The exports of an iteration in the order in which they were asked for."""
     with context.database.read() as session:
-        finding.iteration(session, project_id, iteration_id)
+        lookup.iteration(session, project_id, iteration_id)
         statement = select(Export).where(Export.iteration_id == iteration_id).order_by(col(Export.created))
         return list(session.exec(statement))
 
@@ -101,26 +99,30 @@ def download_uri(context: Context, base: str, project_id: str, export: Export) -
     if export.status != DONE:
         return None
     path = f"/m-{project_id.replace('-', '')}/{file_name(export)}"
-    return links.signed(context, base, path, LINK_LIFETIME)
+    return signed_uris.signed(context, base, path, LINK_LIFETIME)
 
 
 def open_signed(context: Context, path: str, signature: str, expires: str) -> ExportFile | None:
     """The file at a signed path, None when it is gone. Raises LinkRejected."""
-    links.check(context, path, signature, expires)
+    signed_uris.check(context, path, signature, expires)
     return open_file(context, path)
 
 
 def open_file(context: Context, path: str, project_id: str | None = None) -> ExportFile | None:
     """The file at a path; None when there is none, or when it is another project's than the one named."""
     match = _PATH.fullmatch(path)
-    if match is None or project_id not in (None, links.dashed(match["project"])):
+    if match is None or project_id not in (None, signed_uris.format_guid(match["project"])):
         return None
     with context.database.read() as session:
-        export = _find(session, links.dashed(match["iteration"]), match["platform"], match["flavor"] or "")
-        iteration = session.get(Iteration, links.dashed(match["iteration"]))
+        export = _find(
+            session, signed_uris.format_guid(match["iteration"]), match["platform"], match["flavor"] or ""
+        )
+        iteration = session.get(Iteration, signed_uris.format_guid(match["iteration"]))
     if export is None or iteration is None or export.status != DONE or export.blob is None:
         return None
-    if iteration.project_id != links.dashed(match["project"]) or not path.endswith(file_name(export)):
+    if iteration.project_id != signed_uris.format_guid(match["project"]) or not path.endswith(
+        file_name(export)
+    ):
         return None
     file = context.blobs.path(export.blob)
     return ExportFile(file, file_name(export)) if file.exists() else None

@@ -20,7 +20,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.exports import request as exports
 from emulator.core.jobs.runner import ATTEMPTS
 from emulator.core.jobs.worker_runner import WorkerJobThread
-from emulator.core.notifications import outbox as notifications
+from emulator.core.notifications import outbox
 from emulator.store.database import StorageFull
 from emulator.store.tables import Export, Iteration, Job
 
@@ -49,7 +49,7 @@ class _Run:
         return f"Export of iteration {order.iteration_id} to {order.platform} {order.flavor or ''}".rstrip()
 
 
-class ExportRuns(WorkerJobThread):
+class ExportRunner(WorkerJobThread):
     """The thread that carries out exports."""
 
     kind = exports.JOB_KIND
@@ -145,7 +145,7 @@ class ExportRuns(WorkerJobThread):
                 export.status, export.suffix = exports.DONE, run.suffix
                 session.add(export)
                 session.delete(job)
-                notifications.note_export(self._context, session, export, run.base)
+                outbox.note_export(self._context, session, export, run.base)
         except StorageFull:
             sweep_blobs(self._context, stored)
             raise
@@ -167,4 +167,4 @@ class ExportRuns(WorkerJobThread):
         export.status, export.failure = exports.FAILED, reason
         session.add(export)
         session.delete(job)
-        notifications.note_export(self._context, session, export, "")
+        outbox.note_export(self._context, session, export, "")

@@ -33,7 +33,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class All:
+class And:
     parts: tuple["Expression", ...]
 
     def matches(self, metadata: Mapping[str, str]) -> bool:
@@ -41,14 +41,14 @@ class All:
 
 
 @dataclass(frozen=True)
-class Any:
+class Or:
     parts: tuple["Expression", ...]
 
     def matches(self, metadata: Mapping[str, str]) -> bool:
         return any(part.matches(metadata) for part in self.parts)
 
 
-Expression = Comparison | All | Any
+Expression = Comparison | And | Or
 
 
 def parse(text: str) -> Expression:
@@ -110,14 +110,14 @@ class _Parser:
         while self._is_word("or"):
             self._next()
             parts.append(self._conjunction(depth))
-        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def _conjunction(self, depth: int) -> Expression:
         parts = [self._term(depth)]
         while self._is_word("and"):
             self._next()
             parts.append(self._term(depth))
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _term(self, depth: int) -> Expression:
         if self._value != "(" or self._kind != "bracket":

@@ -15,7 +15,7 @@ from emulator.core.images.filters import Expression
 from emulator.core.images.upload import TaggedImage, TagOnImage
 from emulator.core.labels import regions
 from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.store.tables import Image, ImageTag, Tag
 
@@ -146,7 +146,7 @@ def positions_with_blobs(
         return sorted(number or 0 for number, blob in session.execute(statement) if blob in blobs)
 
     key = (project.id, view.revision, name, chosen.tag_ids)
-    return context.positions.get(project.id, history.changes(project), key, read)
+    return context.image_index.get(project.id, revisions.changes(project), key, read)
 
 
 def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
@@ -178,7 +178,7 @@ def _positions(context: Context, session: Session, view: View, chosen: Filter) -
         text = session.scalar(select(func.json_group_array(statement.c.number)))
         return sorted(orjson.loads(text or "[]"))
 
-    return context.positions.get(project.id, history.changes(project), key, read)
+    return context.image_index.get(project.id, revisions.changes(project), key, read)
 
 
 def _numbers(view: View, chosen: Filter, among: Collection[int] | None) -> Select[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import (
@@ -14,7 +14,7 @@ from emulator.core.limits import (
     METADATA_PAIRS,
     METADATA_VALUE_LENGTH,
 )
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.store.tables import Image
 
 
@@ -62,7 +62,7 @@ def update(
         )
     check(metadata)
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         statement = select(Image).where(
             Image.project_id == project_id, col(Image.id).in_(set(image_ids)), col(Image.removed).is_(None)
         )
@@ -84,6 +84,6 @@ def update(
                 changed.add(image.number or 0)
             results.append(UpdatedImage(image_id, "OK", merged))
         if changed:
-            history.next_metadata_revision(context, project, changed)
+            revisions.next_metadata_revision(context, project, changed)
             session.add(project)
     return results

@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy import delete as delete_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup as finding
-from emulator.core import quotas
+from emulator.core import lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -24,7 +23,7 @@ from emulator.core.limits import (
     TAGS_PER_BATCH,
     TRAINING_IMAGE_BYTES,
 )
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.core.thread_pools import in_parallel, waiting_in_parallel
@@ -124,7 +123,7 @@ def create(
         )
     image_metadata.check(metadata or {})
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
 
     obtained = waiting_in_parallel(lambda item: item() if callable(item) else item, images)
     prepared = in_parallel(lambda new: _prepare(context, new), obtained)
@@ -167,8 +166,8 @@ def _insert(
     blobs = {item.blob for item in prepared if item.blob}
     try:
         with context.database.write() as session:
-            project = finding.project(session, project_id)
-            known = finding.workspace_tags(session, project_id)
+            project = lookup.project(session, project_id)
+            known = lookup.workspace_tags(session, project_id)
             revision = project.revision + 1
             results = []
             for item in prepared:
@@ -180,9 +179,9 @@ def _insert(
             # Bytes that are there already, with tags and regions that they bear already, change nothing.
             if any(item.changed for item in prepared):
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
-                history.next_revision(context, project, touched)
+                revisions.next_revision(context, project, touched)
                 images = [result.image for result in results if result.image is not None]
-                history.forget_suggestions(
+                revisions.forget_suggestions(
                     context, session, [item.image.number or 0 for item in images if item.tags]
                 )
             _forget_predictions(context, session, project, prepared, results)
@@ -310,7 +309,7 @@ def delete(
             f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
         )
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
         if not all_images:
             chosen.append(col(Image.id).in_(image_ids))
@@ -320,9 +319,9 @@ def delete(
         if not numbers:
             return
         touched = None if all_images else {number or 0 for number in numbers}
-        revision = history.next_revision(context, project, touched)
-        frozen = history.newest_frozen_revision(session, project_id)
-        history.discount(session, project, here)
+        revision = revisions.next_revision(context, project, touched)
+        frozen = revisions.newest_frozen_revision(session, project_id)
+        revisions.subtract_counts(session, project, here)
         _leave_workspace(context, session, here, revision, frozen)
         lost = [*chosen, col(Image.removed) == revision]
         if all_iterations:
@@ -340,8 +339,8 @@ def _leave_workspace(
 ) -> None:
     """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
     numbers = select(Image.number).where(*here)
-    history.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
-    history.forget_suggestions(context, session, numbers)
+    revisions.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
+    revisions.forget_suggestions(context, session, numbers)
     session.execute(
         update(ImageTag)
         .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
@@ -355,14 +354,14 @@ def purge_unseen(session: Session, project_id: str) -> set[str]:
     gone = (
         col(Image.project_id) == project_id,
         col(Image.removed).is_not(None),
-        ~history.frozen(Image, project_id),
+        ~revisions.frozen(Image, project_id),
     )
     blobs = set(session.exec(select(Image.blob).where(*gone)))
     session.execute(delete_rows(Image).where(*gone))
     tags = (
         col(Tag.project_id) == project_id,
         col(Tag.removed).is_not(None),
-        ~history.frozen(Tag, project_id),
+        ~revisions.frozen(Tag, project_id),
     )
     session.execute(delete_rows(Tag).where(*tags))
     in_project = select(Image.number).where(Image.project_id == project_id)
@@ -371,7 +370,7 @@ def purge_unseen(session: Session, project_id: str) -> set[str]:
             delete_rows(table).where(
                 col(table.image_number).in_(in_project),
                 col(table.removed).is_not(None),
-                ~history.frozen(table, project_id),
+                ~revisions.frozen(table, project_id),
             )
         )
     return blobs

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.listing import positions_with_blobs, with_tags
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
-    KeptEvaluation,
+    CachedEvaluation,
     checked_thresholds,
     evaluation_of,
     is_detector,
@@ -184,7 +184,7 @@ def images(
     )
     confusion, rows, indexes, surest = _behind(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
-        view = View(finding.project(session, project_id), iteration.revision)
+        view = View(lookup.project(session, project_id), iteration.revision)
         here = _here(context, session, view, iteration, kept, indexes)
         indexes, surest = indexes[here], surest[here]
         numbers = kept.numbers(session, view)[indexes]
@@ -215,7 +215,7 @@ def image_count(
     )
     _, _, indexes, _ = _behind(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
-        view = View(finding.project(session, project_id), iteration.revision)
+        view = View(lookup.project(session, project_id), iteration.revision)
         return int(_here(context, session, view, iteration, kept, indexes).sum())
 
 
@@ -297,7 +297,7 @@ def _asked(
     iteration_id: str,
     threshold: float | None,
     overlap_threshold: float | None,
-) -> tuple[Iteration, KeptEvaluation, float, float | None]:
+) -> tuple[Iteration, CachedEvaluation, float, float | None]:
     """The evaluation and both thresholds; that of overlap is None for classifiers, which have no boxes."""
     threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
     iteration, kept = evaluation_of(context, project_id, iteration_id)
@@ -330,7 +330,7 @@ def _position(iteration: Iteration, tag_id: str) -> int:
 
 def _behind(
     iteration: Iteration,
-    kept: KeptEvaluation,
+    kept: CachedEvaluation,
     threshold: float,
     overlap: float | None,
     wanted: Cell | TagOutcome,
@@ -379,7 +379,7 @@ def _here(
     session: Session,
     view: View,
     iteration: Iteration,
-    kept: KeptEvaluation,
+    kept: CachedEvaluation,
     indexes: "NDArray[numpy.integer]",
 ) -> "NDArray[numpy.bool_]":
     """Which of the images are still there."""
@@ -406,7 +406,7 @@ def _tagged(session: Session, view: View, numbers: Sequence[int]) -> dict[int, T
 
 def _pairs_of(
     iteration: Iteration,
-    kept: KeptEvaluation,
+    kept: CachedEvaluation,
     confusion: "Confusion | None",
     rows: "NDArray[numpy.integer]",
     indexes: Sequence[int],

@@ -15,7 +15,7 @@ from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.errors import ServiceError
 from emulator.core.images.listing import with_tags
 from emulator.core.images.upload import TaggedImage
@@ -132,7 +132,7 @@ class NearDuplicateSearches:
         """The search of a project's images as they are now, begun if there is none. One that failed is begun
         anew."""
         with self._context.database.read() as session:
-            finding.project(session, project_id)
+            lookup.project(session, project_id)
             here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
             newest, count = session.execute(
                 select_columns(func.max(col(Image.number)), func.count()).where(*here)
@@ -193,7 +193,7 @@ def checked_iteration(context: "Context", project_id: str, iteration_id: str | N
         evaluation_of(context, project_id, iteration_id)
         return iteration_id
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
         statement = (
             select(Iteration.id)
             .where(Iteration.project_id == project_id, Iteration.status == COMPLETED)
@@ -227,7 +227,7 @@ def found(
     groups = _groups(search, pairs, threshold)
     numbers = sorted({number for group in groups for number in group.numbers})
     with context.database.read() as session:
-        view = View(finding.project(session, project_id))
+        view = View(lookup.project(session, project_id))
         folds = _folds(context, session, project_id, iteration_id, numbers)
         tags = _tags(session, view, numbers)
         for group in groups:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import COMPLETED, is_imported
 from emulator.core.revisions.views import View
@@ -31,7 +30,7 @@ _CONFUSIONS_KEPT = 2
 
 
 @dataclass(frozen=True)
-class KeptEvaluation:
+class CachedEvaluation:
     """figures: an `Evaluation`, or a `DetectionEvaluation`."""
 
     figures: Any
@@ -97,10 +96,10 @@ class EvaluationCache:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._kept: OrderedDict[tuple[str, str], KeptEvaluation] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], CachedEvaluation] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> KeptEvaluation:
+    def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> CachedEvaluation:
         """That of an iteration; copies of a project have the same blob and other images.
 
         Raises FileNotFoundError when the blob is gone.
@@ -113,7 +112,7 @@ class EvaluationCache:
         from emulator.vision.evaluation.detection import DetectionEvaluation
 
         kind = DetectionEvaluation if of_detector else Evaluation
-        made = KeptEvaluation(kind.load(self._blobs.path(blob)))
+        made = CachedEvaluation(kind.load(self._blobs.path(blob)))
         with self._lock:
             self._kept[blob, iteration_id] = made
             while len(self._kept) > _KEPT:
@@ -129,10 +128,12 @@ def is_detector(iteration: Iteration) -> bool:
     return domains.get(iteration.domain_id or "").type == "ObjectDetection"
 
 
-def evaluation_of(context: "Context", project_id: str, iteration_id: str) -> tuple[Iteration, KeptEvaluation]:
+def evaluation_of(
+    context: "Context", project_id: str, iteration_id: str
+) -> tuple[Iteration, CachedEvaluation]:
     """An iteration and its evaluation. ServiceError where it has none (yet), or none was ever made."""
     with context.database.read() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
     if is_imported(iteration):
         raise ServiceError(
             "NotFoundIterationPerformance",

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session, select
 
-from emulator.core import domains, quotas
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -19,7 +18,7 @@ from emulator.core.iterations import publishing
 from emulator.core.iterations.manage import COMPLETED, free_name
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES, new_project
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.core.validation import checked_name
 from emulator.store.tables import Iteration, Project, Tag
 
@@ -81,7 +80,7 @@ def import_model(
         project_name = checked_name(project_name, "BadRequestProjectName", "project")
     else:
         with context.database.read() as session:
-            finding.project(session, project_id)
+            lookup.project(session, project_id)
     model = _loaded(export)
     blob = context.blobs.put(export)
     try:
@@ -94,7 +93,7 @@ def import_model(
             session.add_all((row, iteration))
             session.flush()
             if publication is not None:
-                publishing.place(context, session, iteration, *astuple(publication))
+                publishing.publish_in(context, session, iteration, *astuple(publication))
             if not context.blobs.exists(blob):  # swept since, as nothing referred to it
                 context.blobs.put(export)
     except BaseException:
@@ -137,7 +136,7 @@ def _project(
     """The project that was meant, and whether it is new."""
     domain = _domain(model)
     if id is not None:
-        found = [finding.project(session, id)]
+        found = [lookup.project(session, id)]
     else:
         found = list(session.exec(select(Project).where(Project.name == name)))
     if len(found) > 1:
@@ -176,10 +175,10 @@ def _tags(context: Context, session: Session, project: Project, labels: tuple[st
         raise ServiceError(
             "BadRequestTagNameNotUnique", "Two labels of the export differ by their case alone."
         )
-    known = {tag.name.casefold(): tag for tag in finding.workspace_tags(session, project.id).values()}
+    known = {tag.name.casefold(): tag for tag in lookup.workspace_tags(session, project.id).values()}
     missing = [label for label in labels if label.casefold() not in known]
     if missing:
-        born = history.next_revision(context, project, touched=())
+        born = revisions.next_revision(context, project, touched=())
     for label in missing:
         quotas.check_tag(context, session, project.id)
         name = checked_name(label, "BadRequestTagName", "tag")

@@ -3,7 +3,7 @@
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -33,7 +33,7 @@ def free_name(session: Session, project: Project) -> str:
 def list_all(context: Context, project_id: str) -> list[Iteration]:
     """The iterations in the order in which they were trained; the hidden workspace iteration is not there."""
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
         statement = (
             select(Iteration).where(Iteration.project_id == project_id).order_by(col(Iteration.number))
         )
@@ -42,14 +42,14 @@ def list_all(context: Context, project_id: str) -> list[Iteration]:
 
 def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
     with context.database.read() as session:
-        return finding.iteration(session, project_id, iteration_id)
+        return lookup.iteration(session, project_id, iteration_id)
 
 
 def rename(context: Context, project_id: str, iteration_id: str, name: str | None) -> Iteration:
     """Give the iteration another name, unique in its project whatever the case."""
     name = checked_name(name, "BadRequestIterationName", "iteration")
     with context.database.write() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
         others = session.exec(
             select(Iteration.name).where(Iteration.project_id == project_id, Iteration.id != iteration_id)
         )
@@ -70,7 +70,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
     Refused while it is published.
     """
     with context.database.write() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
         if iteration.publish_name is not None:
             raise ServiceError(
                 "BadRequestIterationIsPublished",
@@ -80,7 +80,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         session.delete(iteration)
         session.flush()
         blobs |= purge_unseen(session, project_id)
-    context.scores.forget([iteration_id])
+    context.score_index.forget([iteration_id])
     stop_jobs(context, {iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

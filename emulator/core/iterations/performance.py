@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.images.listing import page_of, positions_with_blobs
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
-    KeptEvaluation,
+    CachedEvaluation,
     checked_thresholds,
     evaluation_of,
     is_detector,
@@ -73,7 +73,7 @@ def images(
     """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
     iteration, kept = evaluation_of(context, project_id, iteration_id)
     with context.database.read() as session:
-        view = View(finding.project(session, project_id), iteration.revision)
+        view = View(lookup.project(session, project_id), iteration.revision)
         numbers = _held_out(context, session, view, iteration, kept, tag_ids)
         page = page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
     return [
@@ -85,7 +85,7 @@ def images(
 def image_count(context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str]) -> int:
     iteration, kept = evaluation_of(context, project_id, iteration_id)
     with context.database.read() as session:
-        view = View(finding.project(session, project_id), iteration.revision)
+        view = View(lookup.project(session, project_id), iteration.revision)
         return len(_held_out(context, session, view, iteration, kept, tag_ids))
 
 
@@ -94,7 +94,7 @@ def _held_out(
     session: Session,
     view: View,
     iteration: Iteration,
-    kept: KeptEvaluation,
+    kept: CachedEvaluation,
     tag_ids: Sequence[str],
 ) -> "array[int]":
     """The numbers of the images of the evaluation set that are still there."""
@@ -102,7 +102,7 @@ def _held_out(
     return positions_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
 
 
-def predicted(iteration: Iteration, kept: KeptEvaluation, index: int) -> list[TagProbability]:
+def predicted(iteration: Iteration, kept: CachedEvaluation, index: int) -> list[TagProbability]:
     """What was predicted for the image with this index in the evaluation."""
     tags = iteration.model_tags or []
     if is_detector(iteration):

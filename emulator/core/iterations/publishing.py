@@ -4,7 +4,7 @@ import re
 
 from sqlmodel import Session, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import COMPLETED
@@ -32,8 +32,8 @@ def publish(
     """
     check_target(publish_name, prediction_id)
     with context.database.write() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
-        place(context, session, iteration, publish_name, prediction_id, overwrite)
+        iteration = lookup.iteration(session, project_id, iteration_id)
+        publish_in(context, session, iteration, publish_name, prediction_id, overwrite)
 
 
 def check_target(publish_name: str, prediction_id: str) -> str:
@@ -48,7 +48,7 @@ def check_target(publish_name: str, prediction_id: str) -> str:
     return name
 
 
-def place(
+def publish_in(
     context: Context,
     session: Session,
     iteration: Iteration,
@@ -89,7 +89,7 @@ def place(
 
 def unpublish(context: Context, project_id: str, iteration_id: str) -> None:
     with context.database.write() as session:
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
         if iteration.publish_name is None:
             raise ServiceError("BadRequestIterationNotPublished", "Iteration is not published")
         _withdraw(iteration)

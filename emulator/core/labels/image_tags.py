@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import (
@@ -15,7 +14,7 @@ from emulator.core.limits import (
     TAGS_PER_BATCH,
     TAGS_PER_IMAGE,
 )
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
@@ -100,9 +99,9 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
         )
     outcome = TaggedPairs()
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         images = workspace_images(session, project_id, [image_id for image_id, _ in pairs])
-        known = finding.workspace_tags(session, project_id)
+        known = lookup.workspace_tags(session, project_id)
         for image_id, tag_id in pairs:
             if image_id not in images:
                 raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
@@ -131,8 +130,8 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
                 outcome.exceeded.append((image_id, tag_id))
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
-            history.next_revision(context, project, touched)
-            history.forget_suggestions(context, session, touched)
+            revisions.next_revision(context, project, touched)
+            revisions.forget_suggestions(context, session, touched)
             session.add(project)
     return outcome
 
@@ -149,7 +148,7 @@ def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids:
                 f"The request names {len(ids)} {what}; at most {limit} are allowed.",
             )
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         images = {image.number: image for image in workspace_images(session, project_id, image_ids).values()}
         rows = session.exec(
             select(ImageTag).where(
@@ -160,13 +159,13 @@ def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids:
         ).all()
         if not rows:
             return
-        revision = history.next_revision(context, project, {row.image_number for row in rows})
-        frozen = history.newest_frozen_revision(session, project_id)
-        known = finding.workspace_tags(session, project_id)
+        revision = revisions.next_revision(context, project, {row.image_number for row in rows})
+        frozen = revisions.newest_frozen_revision(session, project_id)
+        known = lookup.workspace_tags(session, project_id)
         for row in rows:
             detach(session, project, images[row.image_number], known[row.tag_id], row, revision, frozen)
         regions = (col(Region.image_number).in_(images), col(Region.tag_id).in_(tag_ids))
-        history.remove_regions(session, regions, revision, frozen)
+        revisions.remove_regions(session, regions, revision, frozen)
         session.add(project)
 
 

@@ -13,8 +13,7 @@ from typing import Any
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import (
@@ -25,7 +24,7 @@ from emulator.core.labels.image_tags import (
     workspace_images,
 )
 from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
@@ -95,7 +94,7 @@ def holds_regions(project: Project) -> bool:
 def check_project(context: Context, project_id: str) -> None:
     """Raises ServiceError unless the project's images may have regions."""
     with context.database.read() as session:
-        _check(finding.project(session, project_id))
+        _check(lookup.project(session, project_id))
 
 
 def _check(project: Project) -> None:
@@ -126,10 +125,10 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) 
         raise ServiceError("BadRequestImageRegions", "Duplicate image regions")
     outcome = CreatedRegions()
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         _check(project)
         images = workspace_images(session, project_id, [image_id for image_id, _ in rounded])
-        known = finding.workspace_tags(session, project_id)
+        known = lookup.workspace_tags(session, project_id)
         _check_ids(rounded, images, known)
         tags_here = present_tags(session, images.values())
         numbers = [image.number or 0 for image in images.values()]
@@ -161,8 +160,8 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) 
             outcome.created.append((image_id, draw(context, session, image, tag, box, revision)))
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
-            history.next_revision(context, project, touched)
-            history.forget_suggestions(context, session, touched)
+            revisions.next_revision(context, project, touched)
+            revisions.forget_suggestions(context, session, touched)
             session.add(project)
     return outcome
 
@@ -215,7 +214,7 @@ def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None
             f"The request names {len(region_ids)} regions; at most {REGIONS_PER_BATCH} are allowed.",
         )
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         found = session.execute(
             select(Region.id, Region.tag_id, Image)
             .join(Image, col(Image.number) == Region.image_number)
@@ -227,13 +226,13 @@ def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None
         ).all()
         if not found:
             return
-        revision = history.next_revision(context, project, {image.number or 0 for _, _, image in found})
-        frozen = history.newest_frozen_revision(session, project_id)
+        revision = revisions.next_revision(context, project, {image.number or 0 for _, _, image in found})
+        frozen = revisions.newest_frozen_revision(session, project_id)
         gone = [region_id for region_id, _, _ in found]
-        history.remove_regions(session, [col(Region.id).in_(gone)], revision, frozen)
+        revisions.remove_regions(session, [col(Region.id).in_(gone)], revision, frozen)
         images = {image.number or 0: image for _, _, image in found}
         lost = {(image.number, tag_id) for _, tag_id, image in found} - _pairs(session, images)
-        known = finding.workspace_tags(session, project_id)
+        known = lookup.workspace_tags(session, project_id)
         rows = session.exec(
             select(ImageTag).where(col(ImageTag.image_number).in_(images), col(ImageTag.removed).is_(None))
         )

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, update
+from sqlalchemy import func
+from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, quotas
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.core.validation import checked_description, checked_name
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
@@ -34,7 +34,7 @@ def create(
     name = checked_name(name, "BadRequestTagName", "tag")
     description = _description(description)
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         quotas.check_tag(context, session, project_id)
         checked_type = _checked_type(session, project, type or "Regular")
         _check_unique(session, project_id, name)
@@ -44,7 +44,7 @@ def create(
             name=name,
             description=description,
             type=checked_type,
-            born=history.next_revision(context, project, touched=()),
+            born=revisions.next_revision(context, project, touched=()),
         )
         session.add(tag)
         session.add(project)
@@ -75,7 +75,7 @@ def get(context: Context, project_id: str, tag_id: str, iteration_id: str | None
         return CountedTag(tag, count)
 
 
-def update_tag(
+def update(
     context: Context,
     project_id: str,
     tag_id: str,
@@ -85,7 +85,7 @@ def update_tag(
 ) -> Tag:
     """Change what is given; None leaves a value as it is, and an empty description clears it."""
     with context.database.write() as session:
-        tag = finding.workspace_tag(session, project_id, tag_id)
+        tag = lookup.workspace_tag(session, project_id, tag_id)
         if name is not None:
             name = checked_name(name, "BadRequestTagName", "tag")
             _check_unique(session, project_id, name, but=tag_id)
@@ -93,11 +93,11 @@ def update_tag(
         if description is not None:
             tag.description = _description(description)
         if type is not None and type != tag.type:
-            project = finding.project(session, project_id)
+            project = lookup.project(session, project_id)
             tag.type = _checked_type(session, project, type)
             if type == "Negative":
                 _check_no_other_tag(session, tag)
-            history.next_revision(context, project, touched=())
+            revisions.next_revision(context, project, touched=())
             session.add(project)
         session.add(tag)
     return tag
@@ -106,31 +106,31 @@ def update_tag(
 def delete(context: Context, project_id: str, tag_id: str) -> None:
     """The tag gone from the workspace, its images and their regions; iterations keep what they show."""
     with context.database.write() as session:
-        tag = finding.workspace_tag(session, project_id, tag_id)
-        project = finding.project(session, project_id)
-        revision = history.next_revision(context, project, touched=None)
-        frozen = history.newest_frozen_revision(session, project_id)
+        tag = lookup.workspace_tag(session, project_id, tag_id)
+        project = lookup.project(session, project_id)
+        revision = revisions.next_revision(context, project, touched=None)
+        frozen = revisions.newest_frozen_revision(session, project_id)
         bearers = select(ImageTag.image_number).where(
             ImageTag.tag_id == tag_id, col(ImageTag.removed).is_(None)
         )
         session.execute(
-            update(Image).where(col(Image.number).in_(bearers)).values(tag_count=Image.tag_count - 1)
+            update_rows(Image).where(col(Image.number).in_(bearers)).values(tag_count=Image.tag_count - 1)
         )
         session.execute(
-            update(ImageTag)
+            update_rows(ImageTag)
             .where(col(ImageTag.tag_id) == tag_id, col(ImageTag.removed).is_(None))
             .values(removed=revision)
         )
         session.execute(
             delete_rows(ImageTag).where(col(ImageTag.tag_id) == tag_id, col(ImageTag.born) > frozen)
         )
-        history.remove_regions(session, [col(Region.tag_id) == tag_id], revision, frozen)
+        revisions.remove_regions(session, [col(Region.tag_id) == tag_id], revision, frozen)
         tag.removed, tag.image_count = revision, 0
         session.add(tag)
         if tag.born > frozen:
             session.delete(tag)
         session.flush()
-        history.recount(session, project)
+        revisions.recount(session, project)
         session.add(project)
 
 
@@ -148,7 +148,7 @@ def _description(text: str | None) -> str | None:
 
 def _check_unique(session: Session, project_id: str, name: str, but: str | None = None) -> None:
     folded = name.casefold()
-    for tag in finding.workspace_tags(session, project_id).values():
+    for tag in lookup.workspace_tags(session, project_id).values():
         if tag.id != but and tag.name.casefold() == folded:
             raise ServiceError("BadRequestTagNameNotUnique", f"Tag name '{name}' is already in use.")
 
@@ -167,7 +167,7 @@ def _checked_type(session: Session, project: Project, type: str) -> str:
         )
     if type == "Negative" and domain.type != "Classification":
         raise ServiceError("BadRequestTagType", "Negative tags exist in classification projects only.")
-    others = finding.workspace_tags(session, project.id).values()
+    others = lookup.workspace_tags(session, project.id).values()
     if any(tag.type == type for tag in others):
         code = (
             "BadRequestMultipleNegativeTag" if type == "Negative" else "BadRequestMultipleGeneralProductTag"

@@ -65,7 +65,7 @@ def _add(context: "Context", session: Session, project: Project, details: dict[s
     )
 
 
-class Notifications(JobThread):
+class NotificationSender(JobThread):
     """The thread that sends notifications and copies exports."""
 
     kind = _KIND

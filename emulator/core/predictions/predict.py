@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -96,16 +95,16 @@ def quick_test(
     limit: int,
 ) -> Predicted:
     """Score an image with a trained iteration, published or not."""
-    iteration = testable(context, project_id, iteration_id)
+    iteration = trained_iteration(context, project_id, iteration_id)
     return _score(context, prediction_id, iteration, data, store=store, application=None, limit=limit)
 
 
-def testable(context: Context, project_id: str, iteration_id: str | None) -> Iteration:
+def trained_iteration(context: Context, project_id: str, iteration_id: str | None) -> Iteration:
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
         if iteration_id is None:
             raise ServiceError("NotFoundProjectDefaultIteration", "Project has no default iteration")
-        iteration = finding.iteration(session, project_id, iteration_id)
+        iteration = lookup.iteration(session, project_id, iteration_id)
         if iteration.status != COMPLETED:
             raise ServiceError(
                 "BadRequestIterationIsNotTrained",
@@ -123,7 +122,7 @@ def fetch(context: Context, url: str, limit: int) -> bytes:
 
 
 def _check_type(session: Session, project_id: str, type: str) -> None:
-    project = finding.project(session, project_id)
+    project = lookup.project(session, project_id)
     if domains.get(project.domain_id).type != type:
         raise _wrong_type()
 

@@ -10,9 +10,9 @@ import orjson
 from sqlalchemy import ColumnElement, func, literal_column
 from sqlmodel import col, select
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.blob_sweep import sweep_blobs
-from emulator.core.caches.score_index import Place, ScoreRange, Wanted
+from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.upload import NewImage
@@ -23,7 +23,7 @@ from emulator.core.limits import (
     TAGS_PER_PREDICTION_QUERY,
 )
 from emulator.core.scored_rows import predictions as prediction_rows
-from emulator.core.scored_rows.pages import Find, KeptList, check_page, invalid
+from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid
 from emulator.core.validation import checked_name
 from emulator.store.tables import Moment, StoredPrediction, microseconds
 
@@ -80,7 +80,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
     else:
         # The rows are looked up by their numbers, not by the index of the project, which leads to all.
         conditions = [literal_column("+stored_prediction.project_id") == project_id]
-    listed = KeptList(
+    listed = PagedQuery(
         name=_name(project_id, wanted),
         row=StoredPrediction,
         key=col(StoredPrediction.uncertainty if wanted.order_by == "Suggested" else StoredPrediction.created),
@@ -90,7 +90,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
         find=find,
     )
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
     # A snapshot of its own: it begins when places have been found in the table of scores, and knows them all.
     with context.database.read() as session:
         page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
@@ -109,7 +109,7 @@ def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> 
             f"at most {PREDICTION_IDS_PER_REQUEST} are allowed.",
         )
     with context.database.write() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
         blobs = prediction_rows.remove(context, session, prediction_rows.with_ids(project_id, prediction_ids))
     sweep_blobs(context, blobs)
 
@@ -192,7 +192,7 @@ def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find 
     if not (wanted.tags or asked or (wanted.order_by == "Suggested" and (start or end))):
         return None
     oldest = _oldest(context)
-    rows = Wanted(
+    rows = ScoreFilter(
         ranges=tuple(ScoreRange((tag.tag_id,), tag.minimum, tag.maximum) for tag in wanted.tags),
         labels=asked,
         start=microseconds(max(start or oldest, oldest)),
@@ -200,8 +200,8 @@ def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find 
     )
     order, ascending = _TABLE_ORDERS[wanted.order_by], wanted.order_by == "Oldest"
 
-    def find(size: int, after: Place | None) -> list[Place]:
-        return context.scores.ask(
+    def find(size: int, after: Cursor | None) -> list[Cursor]:
+        return context.score_index.ask(
             project_id,
             lambda: prediction_rows.table(context, project_id),
             lambda table: table.page(order, ascending, rows, size, after),

@@ -5,13 +5,12 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from emulator.core import domains, quotas
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup, quotas
 from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.worker_runner import stop_jobs
-from emulator.core.notifications import azure_storage as storage_integration
+from emulator.core.notifications import azure_storage
 from emulator.core.validation import checked_description, checked_name
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
@@ -47,7 +46,7 @@ def create(
     if export_model_container_uri or notification_queue_uri:
         with context.database.read() as session:
             quotas.check_project(context, session)
-        storage_integration.connect(context, project.id, export_model_container_uri, notification_queue_uri)
+        azure_storage.connect(context, project.id, export_model_container_uri, notification_queue_uri)
         project.export_model_container_uri = export_model_container_uri
         project.notification_queue_uri = notification_queue_uri
     with context.database.write() as session:
@@ -91,7 +90,7 @@ def list_all(context: Context) -> list[Project]:
 
 def get(context: Context, project_id: str) -> Project:
     with context.database.read() as session:
-        return finding.project(session, project_id)
+        return lookup.project(session, project_id)
 
 
 def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
@@ -104,7 +103,7 @@ def update(context: Context, project_id: str, changes: dict[str, Any]) -> Projec
     changes = {key: value for key, value in changes.items() if value is not None}
     _try_storage(context, project_id, changes)
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         if "name" in changes:
             project.name = checked_name(changes["name"], "BadRequestProjectName", "project")
         if "description" in changes:
@@ -147,13 +146,13 @@ def _try_storage(context: Context, project_id: str, changes: dict[str, Any]) -> 
     container, queue = (
         changes.get(name) if changes.get(name) != getattr(project, name) else None for name in _STORAGE_URIS
     )
-    storage_integration.connect(context, project_id, container or None, queue or None)
+    azure_storage.connect(context, project_id, container or None, queue or None)
 
 
 def delete(context: Context, project_id: str) -> None:
     """Everything of the project gone. Refused while one of its iterations is published."""
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         iterations = session.exec(select(Iteration).where(Iteration.project_id == project_id)).all()
         for iteration in iterations:
             if iteration.publish_name is not None:
@@ -171,7 +170,7 @@ def delete(context: Context, project_id: str) -> None:
         session.delete(project)
     stop_jobs(context, {iteration.id for iteration in iterations})
     context.project_imports.cancel({project_id})
-    context.scores.forget([project_id, *(iteration.id for iteration in iterations)])
+    context.score_index.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)
 
 

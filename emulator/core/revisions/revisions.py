@@ -23,7 +23,7 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
-    context.positions.note(project.id, changes(project), touched)
+    context.image_index.note(project.id, changes(project), touched)
     return project.revision
 
 
@@ -31,7 +31,7 @@ def next_metadata_revision(context: Context, project: Project, touched: Collecti
     """Raise the revision of the metadata for a change that is being made to those of the `touched` images."""
     project.metadata_revision += 1
     project.last_modified = context.clock.now()
-    context.positions.note(project.id, changes(project), touched)
+    context.image_index.note(project.id, changes(project), touched)
 
 
 def changes(project: Project) -> int:
@@ -88,10 +88,10 @@ def remove_suggestions(context: Context, session: Session, which: Sequence[Colum
         statement, execution_options={"synchronize_session": False}
     ).all():
         change = partial(ScoreTable.remove, number=number)
-        when_committed(session, partial(context.scores.change, iteration_id, change))
+        when_committed(session, partial(context.score_index.change, iteration_id, change))
 
 
-def discount(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:
+def subtract_counts(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:
     """Take the images of the workspace that fulfil `leaving` out of all counts, before they leave it."""
     images = select(func.count()).select_from(Image).where(*leaving)
     project.image_count -= session.scalar(images) or 0

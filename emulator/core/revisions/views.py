@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
@@ -32,7 +32,7 @@ class View:
 
 def open_view(session: Session, project_id: str, iteration_id: str | None) -> View:
     """The view of `iteration_id`, or of the workspace (None). ServiceError when either is not there."""
-    project = finding.project(session, project_id)
+    project = lookup.project(session, project_id)
     if iteration_id is None:
         return View(project)
-    return View(project, finding.iteration(session, project_id, iteration_id).revision)
+    return View(project, lookup.iteration(session, project_id, iteration_id).revision)

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, literal, tuple_
 from sqlmodel import Session, SQLModel, select
 
-from emulator.core.caches.score_index import Place
+from emulator.core.caches.score_index import Cursor
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
@@ -20,11 +20,11 @@ from emulator.store.tables import Moment, microseconds, moment
 
 _Row = TypeVar("_Row", bound=SQLModel)
 # Places behind the page that may turn out to be gone: a table of scores can be ahead of what is read.
-Find = Callable[[int, Place | None], list[Place]]
+Find = Callable[[int, Cursor | None], list[Cursor]]
 
 
 @dataclass(frozen=True)
-class KeptList(Generic[_Row]):
+class PagedQuery(Generic[_Row]):
     """Rows in the order of `key` and, where that is equal, `number`.
 
     name: what a continuation is good for: all that makes the list, but not the size of a page. conditions:
@@ -48,7 +48,7 @@ class KeptList(Generic[_Row]):
         Raises ServiceError for a continuation that is not one of this list.
         """
         size = maximum or PAGE_SIZE
-        after: Place | None = None
+        after: Cursor | None = None
         if continuation:
             try:
                 key, number = continuations.unseal(context, self.name, continuation)
@@ -62,8 +62,8 @@ class KeptList(Generic[_Row]):
         return page, continuations.seal(context, self.name, list(places[size - 1]))
 
     def _walked(
-        self, session: Session, size: int, after: Place | None
-    ) -> tuple[list[Place], dict[Place, _Row]]:
+        self, session: Session, size: int, after: Cursor | None
+    ) -> tuple[list[Cursor], dict[Cursor, _Row]]:
         """By the database, which has an index in this order."""
         keys = (self.key, self.number)
         conditions = list(self.conditions)
@@ -74,19 +74,19 @@ class KeptList(Generic[_Row]):
             conditions.append(row > last if self.ascending else row < last)
         order = keys if self.ascending else tuple(key.desc() for key in keys)
         statement = select(self.row).where(*conditions).order_by(*order).limit(size)
-        rows = {self._place(row): row for row in session.exec(statement)}
+        rows = {self._cursor(row): row for row in session.exec(statement)}
         return list(rows), rows
 
     def _found(
-        self, session: Session, size: int, after: Place | None
-    ) -> tuple[list[Place], dict[Place, _Row]]:
+        self, session: Session, size: int, after: Cursor | None
+    ) -> tuple[list[Cursor], dict[Cursor, _Row]]:
         assert self.find is not None
         places = self.find(size, after)
         numbers = [number for _, number in places]
         statement = select(self.row).where(*self.conditions, self.number.in_(numbers))
-        return places, {self._place(row): row for row in session.exec(statement)}
+        return places, {self._cursor(row): row for row in session.exec(statement)}
 
-    def _place(self, row: _Row) -> Place:
+    def _cursor(self, row: _Row) -> Cursor:
         key = getattr(row, self.key.key)
         return (
             microseconds(key) if isinstance(self.key.type, Moment) else key,

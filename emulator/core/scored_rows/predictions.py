@@ -22,7 +22,7 @@ def add(context: Context, session: Session, prediction: StoredPrediction) -> Non
     session.add(prediction)
     session.flush()
     change = partial(ScoreTable.add, row=_scored(prediction))
-    when_committed(session, partial(context.scores.change, prediction.project_id, change))
+    when_committed(session, partial(context.score_index.change, prediction.project_id, change))
 
 
 def remove(context: Context, session: Session, which: Sequence[ColumnElement[bool]]) -> set[str]:
@@ -35,7 +35,7 @@ def remove(context: Context, session: Session, which: Sequence[ColumnElement[boo
     gone = session.execute(statement, execution_options={"synchronize_session": False}).all()
     for project_id, number, _ in gone:
         change = partial(ScoreTable.remove, number=number)
-        when_committed(session, partial(context.scores.change, project_id, change))
+        when_committed(session, partial(context.score_index.change, project_id, change))
     return {blob for _, _, blob in gone}
 
 

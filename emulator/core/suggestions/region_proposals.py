@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.core import lookup as finding
+from emulator.core import lookup
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
 from emulator.core.scored_rows.scores import BoundingBox
@@ -23,7 +23,7 @@ def propose(context: "Context", project_id: str, image_id: str) -> list[tuple[fl
     from emulator.vision.imaging.decode import ImageRejected
 
     with context.database.read() as session:
-        finding.project(session, project_id)
+        lookup.project(session, project_id)
         image = workspace_images(session, project_id, [image_id]).get(image_id)
     no_image = ServiceError("NotFoundImage", f"Image not found: {image_id}")
     if image is None:

@@ -16,7 +16,7 @@ from sqlalchemy import String, func, type_coerce
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core.caches.score_index import Place, ScoredRow, ScoreRange, ScoreTable, Wanted
+from emulator.core.caches.score_index import Cursor, ScoredRow, ScoreFilter, ScoreRange, ScoreTable
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
@@ -25,10 +25,10 @@ from emulator.core.limits import (
     SUGGESTED_IMAGES_PER_REQUEST,
     TAGS_PER_SUGGESTION_QUERY,
 )
-from emulator.core.predictions.predict import probabilities_of, testable
+from emulator.core.predictions.predict import probabilities_of, trained_iteration
 from emulator.core.predictions.stored import SESSION
-from emulator.core.revisions import revisions as history
-from emulator.core.scored_rows.pages import KeptList, check_page, invalid
+from emulator.core.revisions import revisions
+from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
 from emulator.store.database import StorageFull, when_committed
@@ -91,7 +91,7 @@ def suggest(
             f"The request names {len(image_ids)} images; at most {SUGGESTED_IMAGES_PER_REQUEST} are allowed.",
         )
     image_ids = tuple(dict.fromkeys(image_ids))
-    iteration = testable(context, project_id, iteration_id)
+    iteration = trained_iteration(context, project_id, iteration_id)
     with context.database.read() as session:
         images = workspace_images(session, project_id, image_ids)
     for image_id in image_ids:
@@ -129,7 +129,7 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
 def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
     """Keep what was said of those images that have no tag, if they and the iteration are still there."""
     with context.database.write() as session:
-        history.remove_suggestions(context, session, [col(Suggestion.created) < _oldest(context)])
+        revisions.remove_suggestions(context, session, [col(Suggestion.created) < _oldest(context)])
         here = workspace_images(session, project_id, [item.image.id for item in suggested])
         for item in suggested:
             image = here.get(item.image.id)
@@ -148,7 +148,7 @@ def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]
 
 def add(context: Context, session: Session, row: Suggestion) -> None:
     """Keep a proposal; one that the iteration made for the image before goes."""
-    history.remove_suggestions(
+    revisions.remove_suggestions(
         context,
         session,
         [
@@ -160,23 +160,23 @@ def add(context: Context, session: Session, row: Suggestion) -> None:
     session.flush()
     scored = _scores_of(row.image_number, row.created, row.uncertainty, row.predictions)
     change = partial(ScoreTable.add, row=scored)
-    when_committed(session, partial(context.scores.change, row.iteration_id, change))
+    when_committed(session, partial(context.score_index.change, row.iteration_id, change))
 
 
 def query(context: Context, project_id: str, iteration_id: str, wanted: SuggestionQuery) -> SuggestionPage:
     """A page of what an iteration proposed for images that still have no tag."""
     _check(wanted)
-    iteration = testable(context, project_id, iteration_id)
+    iteration = trained_iteration(context, project_id, iteration_id)
     _drop_old(context)
     ascending = wanted.order_by == ORDERS[0]
-    rows = Wanted((ScoreRange(wanted.tag_ids, wanted.threshold),))
+    rows = ScoreFilter((ScoreRange(wanted.tag_ids, wanted.threshold),))
 
-    def find(size: int, after: Place | None) -> list[Place]:
+    def find(size: int, after: Cursor | None) -> list[Cursor]:
         return _ask(
             context, iteration_id, lambda table: table.page("uncertainty", ascending, rows, size, after)
         )
 
-    listed = KeptList(
+    listed = PagedQuery(
         name=_name(iteration_id, wanted),
         row=Suggestion,
         # Beside each other in an index, and the same when an image is proposed for again.
@@ -214,14 +214,14 @@ def counts(
     proposed it with a probability of at least `threshold`; 0 for tags that it does not know.
     """
     _check(SuggestionQuery(tuple(tag_ids), threshold))
-    iteration = testable(context, project_id, iteration_id)
+    iteration = trained_iteration(context, project_id, iteration_id)
     _drop_old(context)
     wanted = tuple(tag_ids) or tuple(tag["id"] for tag in iteration.model_tags or ())
     return _ask(context, iteration_id, lambda table: table.counts(wanted, threshold))
 
 
 def _ask(context: Context, iteration_id: str, question: Callable[[ScoreTable], _Answer]) -> _Answer:
-    return context.scores.ask(iteration_id, lambda: _table(context, iteration_id), question)
+    return context.score_index.ask(iteration_id, lambda: _table(context, iteration_id), question)
 
 
 def _table(context: Context, iteration_id: str) -> ScoreTable:
@@ -257,7 +257,7 @@ def _drop_old(context: Context) -> None:
             return
     # With a full disk they can be looked at a little longer.
     with suppress(StorageFull), context.database.write() as session:
-        history.remove_suggestions(context, session, [old])
+        revisions.remove_suggestions(context, session, [old])
 
 
 def _oldest(context: Context) -> datetime:

@@ -1,6 +1,6 @@
 """Asking for a training: what must hold, and the iteration that comes of it.
 
-The work itself is `training_runs`.
+The work itself is `core.training.runner`.
 """
 
 import re
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, quotas
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import COMPLETED, FAILED, TRAINING, free_name, is_imported
@@ -40,7 +39,7 @@ class TrainingRequest:
     custom_base_model: tuple[str, str] | None = None
 
 
-def train(context: Context, project_id: str, request: TrainingRequest) -> Iteration:
+def request_training(context: Context, project_id: str, request: TrainingRequest) -> Iteration:
     """Begin a training of the workspace as it is now. Returns the iteration, status ``Training``.
 
     The iteration and its job are durable before this returns: whatever happens then, the training ends as
@@ -49,7 +48,7 @@ def train(context: Context, project_id: str, request: TrainingRequest) -> Iterat
     if request.notification_email_address and not _EMAIL.fullmatch(request.notification_email_address):
         raise ServiceError("BadRequestInvalidEmailAddress", "The notification email address is not valid.")
     with context.database.write() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         _check_supported(project, request)
         tags = _chosen_tags(session, project_id, request.selected_tags)
         if holds_regions(project):
@@ -114,7 +113,7 @@ def _base_model_info(request: TrainingRequest) -> dict[str, str] | None:
 
 
 def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> list[Tag]:
-    known = finding.workspace_tags(session, project_id)
+    known = lookup.workspace_tags(session, project_id)
     for tag_id in selected:
         if tag_id not in known:
             raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
@@ -155,7 +154,7 @@ def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
 
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
-    base = finding.iteration(session, project_id, iteration_id)
+    base = lookup.iteration(session, project_id, iteration_id)
     if base.status != COMPLETED:
         raise ServiceError(
             "BadRequestCustomBaseModelIterationStatusNotCompleted",

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session
 
-from emulator.core import domains
-from emulator.core import lookup as finding
+from emulator.core import domains, lookup
 from emulator.core.iterations.manage import COMPLETED, FAILED
 from emulator.core.jobs.runner import ATTEMPTS
 from emulator.core.jobs.worker_runner import WorkerJobThread
 from emulator.core.labels.regions import holds_regions
-from emulator.core.notifications import outbox as notifications
+from emulator.core.notifications import outbox
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, Job
@@ -57,7 +56,7 @@ class _Run:
     base_model: Path | None
 
 
-class TrainingRuns(WorkerJobThread):
+class TrainingRunner(WorkerJobThread):
     """The thread that carries out quick trainings."""
 
     kind = "training"
@@ -146,7 +145,7 @@ class TrainingRuns(WorkerJobThread):
             iteration = session.get(Iteration, job.iteration_id)
             if iteration is None:  # deleted meanwhile, and its job with it
                 return self._claim()
-            project = finding.project(session, iteration.project_id)
+            project = lookup.project(session, iteration.project_id)
             read = detection_dataset if holds_regions(project) else classification_dataset
             dataset = read(self._context, session, iteration)
             tags = [
@@ -178,7 +177,7 @@ class TrainingRuns(WorkerJobThread):
 
     def _begin(self, session: Session, job: Job) -> Job:
         iteration = session.get_one(Iteration, job.iteration_id)
-        project = finding.project(session, iteration.project_id)
+        project = lookup.project(session, iteration.project_id)
         # What the iteration was trained as is fixed when the training begins, as the service does.
         iteration.domain_id = iteration.domain_id or project.domain_id
         iteration.classification_type = iteration.classification_type or project.classification_type
@@ -214,12 +213,12 @@ class TrainingRuns(WorkerJobThread):
                 iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
                 session.add(iteration)
                 session.delete(job)
-                notifications.note_training(self._context, session, iteration)
+                outbox.note_training(self._context, session, iteration)
             elif iteration is not None and job is not None:
                 _fail(self._context, session, iteration, job, failure or "")
 
 
-class AdvancedTrainingRuns(TrainingRuns):
+class AdvancedTrainingRunner(TrainingRunner):
     """The thread that carries out trainings with a budget."""
 
     kind = "advanced training"
@@ -245,4 +244,4 @@ def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, 
     iteration.last_modified = context.clock.now()
     session.add(iteration)
     session.delete(job)
-    notifications.note_training(context, session, iteration)
+    outbox.note_training(context, session, iteration)

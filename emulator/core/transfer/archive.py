@@ -60,7 +60,7 @@ class _Part(BaseModel):
 _Shape = TypeVar("_Shape", bound=_Part)
 
 
-class Living(_Part):
+class Versioned(_Part):
     """Something of the workspace, with the revisions in which it came and went."""
 
     born: _Number
@@ -96,18 +96,18 @@ class Info(_Part):
     tag_count: _Number
 
 
-class TagPart(Living):
+class TagPart(Versioned):
     name: _Name
     description: Annotated[str, Field(max_length=DESCRIPTION_LENGTH)] | None
     type: Literal["Regular", "Negative", "GeneralProduct"]
 
 
-class ImageTagPart(Living):
+class ImageTagPart(Versioned):
     tag: _Number
     created: _Number
 
 
-class RegionPart(Living):
+class RegionPart(Versioned):
     tag: _Number
     left: _Fraction
     top: _Fraction
@@ -116,7 +116,7 @@ class RegionPart(Living):
     created: _Number
 
 
-class ImagePart(Living):
+class ImagePart(Versioned):
     blob: _Digest
     width: Annotated[int, Field(ge=1, lt=2**20)]
     height: Annotated[int, Field(ge=1, lt=2**20)]

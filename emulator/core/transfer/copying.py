@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.iterations.manage import COMPLETED
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag, moment
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
     project.last_modified = context.clock.now()
     session.add(project)
     session.flush()
-    history.recount(session, project)
+    revisions.recount(session, project)
 
 
 def unknown_domain(manifest: "Manifest") -> str | None:

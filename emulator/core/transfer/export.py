@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup as finding
-from emulator.core import signed_uris as links
+from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import COMPLETED, TRAINING
@@ -82,7 +81,7 @@ def parse_token(text: str) -> Token | None:
     if not signature or not expires:
         return None
     base = f"{parts.scheme}://{parts.netloc}{match['base']}"
-    return Token(base, match["path"], parts.query, links.dashed(digits), signature, expires)
+    return Token(base, match["path"], parts.query, signed_uris.format_guid(digits), signature, expires)
 
 
 def token_path(project_id: str) -> str:
@@ -93,7 +92,7 @@ def token_path(project_id: str) -> str:
 def export(context: Context, base: str, project_id: str) -> ProjectExport:
     """Count what would be copied and hand out a token; `base` is scheme and host of the emulator."""
     with context.database.read() as session:
-        project = finding.project(session, project_id)
+        project = lookup.project(session, project_id)
         if project.status != "Succeeded":
             raise ServiceError(
                 "BadRequestNotSupported", f"The project cannot be exported: its status is {project.status}."
@@ -124,7 +123,7 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
         tags,
         regions or 0,
         _IMPORT_MILLISECONDS + _IMPORT_MILLISECONDS_PER_IMAGE * project.image_count,
-        links.signed(context, base, token_path(project_id), TOKEN_LIFETIME),
+        signed_uris.signed(context, base, token_path(project_id), TOKEN_LIFETIME),
     )
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, quotas
-from emulator.core import signed_uris as links
+from emulator.core import domains, quotas, signed_uris
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -42,7 +41,7 @@ _FREE_BYTES_KEPT = 64 * MEGABYTE
 _log = logging.getLogger(__name__)
 
 
-def begin(context: Context, base: str, token: str, name: str | None = None) -> Project:
+def request_import(context: Context, base: str, token: str, name: str | None = None) -> Project:
     """A new project with status Importing, which a job fills; `base` is scheme and host of this emulator.
 
     Raises ServiceError: BadRequestInvalidImportToken for a token that is malformed, forged, expired or of a
@@ -87,8 +86,8 @@ def _copied_name(name: str) -> str:
 
 def _is_ours(context: Context, token: Token) -> bool:
     try:
-        links.check(context, token.path, token.signature, token.expires)
-    except links.LinkRejected:
+        signed_uris.check(context, token.path, token.signature, token.expires)
+    except signed_uris.LinkRejected:
         return False
     return True
 
@@ -173,7 +172,7 @@ class _Run:
     token: Token
 
 
-class ProjectImports(JobThread):
+class ImportRunner(JobThread):
     """The thread that carries out imports."""
 
     kind = _KIND

@@ -108,11 +108,11 @@ def test_what_is_no_path_of_a_file(service: Service, path: str) -> None:
 
 def test_no_file_no_link_works(service: Service, iteration: str, uri: str) -> None:
     """Signed as it may be: what is not done, or gone, is not there."""
-    from emulator.core import signed_uris as links
+    from emulator.core import signed_uris
 
     for name in (uri.partition("?")[0].replace("ONNX12", "ONNX10"), uri.partition("?")[0] + "x"):
         path = urlsplit(name).path
-        gone = fetch(service, links.signed(service.context, "", path))
+        gone = fetch(service, signed_uris.signed(service.context, "", path))
         assert (gone.status_code, gone.headers["x-ms-error-code"]) == (404, "BlobNotFound")
     [(name,)] = service.rows("SELECT blob FROM export")
     service.context.blobs.delete(name)

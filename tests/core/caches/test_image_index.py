@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.caches.image_index import PositionCache
+from emulator.core.caches.image_index import ImageIndex
 
 numbers = st.integers(0, 30)
 changes = st.lists(
@@ -24,7 +24,7 @@ changes = st.lists(
 def test_lists_follow_the_changes(
     start: set[int], changes: list[tuple[set[int], set[int], bool, bool, bool]]
 ) -> None:
-    cache, present, revision = PositionCache(), set(start), 0
+    cache, present, revision = ImageIndex(), set(start), 0
 
     def read(among: Collection[int] | None) -> Iterable[int]:
         return sorted(present if among is None else present & set(among))
@@ -43,7 +43,7 @@ def test_lists_follow_the_changes(
 
 
 def test_a_list_that_is_still_true_is_not_read_again() -> None:
-    cache, reads = PositionCache(), []
+    cache, reads = ImageIndex(), []
 
     def read(among: Collection[int] | None) -> Iterable[int]:
         reads.append(among)
@@ -58,7 +58,7 @@ def test_a_list_that_is_still_true_is_not_read_again() -> None:
 
 
 def test_unknown_changes_and_other_projects() -> None:
-    cache = PositionCache()
+    cache = ImageIndex()
     assert list(cache.get("p", 1, "key", lambda _: [1])) == [1]
     # Nobody told what revision 2 and 3 were about.
     cache.note("other", 3, ())
@@ -69,7 +69,7 @@ def test_unknown_changes_and_other_projects() -> None:
 
 
 def test_a_reader_that_is_late_does_not_replace_a_newer_list() -> None:
-    cache = PositionCache()
+    cache = ImageIndex()
     assert list(cache.get("p", 4, "key", lambda _: [4])) == [4]
     assert list(cache.get("p", 3, "key", lambda _: [3])) == [3]
     assert list(cache.get("p", 4, "key", lambda _: [0])) == [4]

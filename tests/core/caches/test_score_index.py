@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.caches import score_index as score_tables
+from emulator.core.caches import score_index
 from emulator.core.caches.score_index import (
-    Place,
+    Cursor,
     ScoredRow,
+    ScoreFilter,
+    ScoreIndex,
     ScoreRange,
     ScoreTable,
-    ScoreTables,
-    Wanted,
 )
 from emulator.store.database import Database, when_committed
 
@@ -40,7 +40,7 @@ ranges = st.builds(
     maximum=probabilities,
 ) | st.builds(ScoreRange, tag_ids=st.just(()), minimum=probabilities)
 wanted_rows = st.builds(
-    Wanted,
+    ScoreFilter,
     ranges=st.lists(ranges, max_size=2).map(tuple),
     labels=st.sampled_from([(), (("application", "x"),), (("application", "z"),)]),
     start=st.none() | st.integers(0, 5),
@@ -52,9 +52,9 @@ wanted_rows = st.builds(
 class Question:
     order: str
     ascending: bool
-    wanted: Wanted
+    wanted: ScoreFilter
     size: int
-    after: Place | None
+    after: Cursor | None
 
 
 questions = st.builds(
@@ -67,7 +67,7 @@ questions = st.builds(
 )
 
 
-def is_wanted(row: ScoredRow, wanted: Wanted) -> bool:
+def is_wanted(row: ScoredRow, wanted: ScoreFilter) -> bool:
     def inside(one: ScoreRange) -> bool:
         return any(
             one.minimum <= value <= one.maximum
@@ -83,7 +83,7 @@ def is_wanted(row: ScoredRow, wanted: Wanted) -> bool:
     )
 
 
-def expected_page(present: dict[int, ScoredRow], question: Question) -> list[Place]:
+def expected_page(present: dict[int, ScoredRow], question: Question) -> list[Cursor]:
     places = sorted(
         (
             (getattr(row, question.order), row.number)
@@ -115,8 +115,8 @@ def test_a_table_follows_its_changes(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # So few that rows that left are sorted out now and then, and that pages need several looks.
-        patch.setattr(score_tables, "_DEAD_MOST", 3)
-        patch.setattr(score_tables, "_FIRST_LOOK", 2)
+        patch.setattr(score_index, "_DEAD_MOST", 3)
+        patch.setattr(score_index, "_FIRST_LOOK", 2)
         table, present = ScoreTable(ORDERS, start), {row.number: row for row in start}
         for change in (None, *changes):
             if isinstance(change, ScoredRow):
@@ -156,7 +156,7 @@ def one(number: int) -> ScoredRow:
 
 
 def test_a_table_is_made_once_and_changed_with_commits(database: Database) -> None:
-    tables, made = ScoreTables(database), []
+    tables, made = ScoreIndex(database), []
 
     def make() -> ScoreTable:
         made.append(1)
@@ -184,7 +184,7 @@ def test_a_table_is_made_once_and_changed_with_commits(database: Database) -> No
 
 
 def test_the_tables_asked_for_last_are_kept(database: Database) -> None:
-    tables, made = ScoreTables(database), []
+    tables, made = ScoreIndex(database), []
 
     def ask(key: str) -> None:
         tables.ask(key, lambda: made.append(key) or ScoreTable(ORDERS), len)  # type: ignore[func-returns-value]
@@ -201,7 +201,7 @@ def test_the_tables_asked_for_last_are_kept(database: Database) -> None:
 def test_a_table_that_cannot_follow_is_made_anew(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tables = ScoreTables(database)
+    tables = ScoreIndex(database)
 
     def fail(table: ScoreTable) -> None:
         raise MemoryError

@@ -125,7 +125,7 @@ def test_tables_follow(scored: Scored, change: Callable[[Scored], None]) -> None
     change(scored)
     after = scored.answers()
     assert (after != before) or change is suggest_again
-    scored.service.context.scores.clear()
+    scored.service.context.score_index.clear()
     assert scored.answers() == after
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.caches.image_index import PositionCache
+from emulator.core.caches.image_index import ImageIndex
 from emulator.core.errors import ServiceError
 from emulator.core.images import filters as image_filters
 from emulator.core.images.filters import DEEPEST, LONGEST, MOST_COMPARISONS, Comparison, parse
@@ -70,15 +70,15 @@ def _written(expression: image_filters.Expression) -> str:
 
     if isinstance(expression, Comparison):
         return f"{quoted(expression.key)} {'ne' if expression.negated else 'eq'} {quoted(expression.value)}"
-    word = " and " if isinstance(expression, image_filters.All) else " or "
+    word = " and " if isinstance(expression, image_filters.And) else " or "
     return word.join(f"({_written(part)})" for part in expression.parts)
 
 
 expressions: st.SearchStrategy[Any] = st.recursive(
     st.builds(Comparison, keys, texts, st.booleans()),
     lambda inner: st.one_of(
-        st.builds(image_filters.All, st.lists(inner, min_size=2, max_size=3).map(tuple)),
-        st.builds(image_filters.Any, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(image_filters.And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(image_filters.Or, st.lists(inner, min_size=2, max_size=3).map(tuple)),
     ),
     max_leaves=8,
 )
@@ -213,16 +213,16 @@ def test_after_a_change_only_its_images_are_looked_at(
     path = f"{project}/images/count"
     assert service.get(path, params=parameters) == len(by_shop[shop])
     looked_at = []
-    get = PositionCache.get
+    get = ImageIndex.get
 
-    def spied(self: PositionCache, project_id: str, revision: int, key: Any, read: Any) -> Any:
+    def spied(self: ImageIndex, project_id: str, revision: int, key: Any, read: Any) -> Any:
         def spied_read(among: Any) -> Any:
             looked_at.append(None if among is None else len(among))
             return read(among)
 
         return get(self, project_id, revision, key, spied_read)
 
-    monkeypatch.setattr(PositionCache, "get", spied)
+    monkeypatch.setattr(ImageIndex, "get", spied)
     image = by_shop[shop][0]
     service.post(f"{project}/images/metadata", params={"imageIds": image}, json={"shop": "elsewhere"})
     assert service.get(path, params=parameters) == len(by_shop[shop]) - 1

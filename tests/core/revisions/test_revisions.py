@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from emulator.core.revisions import revisions as history
+from emulator.core.revisions import revisions
 from emulator.store.tables import Image, Project, Tag
 from tests.support.harness import Service, pictures
 
@@ -61,7 +61,7 @@ def test_images_leave_the_counts(counted: Counted) -> None:
                 col(Image.removed).is_(None),
                 col(Image.id).in_(leaving),
             ]
-            history.discount(session, project, here)
+            revisions.subtract_counts(session, project, here)
             session.flush()
             assert counted.counts(session) == counted.expected(leaving), leaving
             raise Undone
@@ -74,7 +74,7 @@ def test_counting_afresh_mends_any_counts(counted: Counted) -> None:
         for tag in session.exec(select(Tag)):
             tag.image_count = -5
         session.flush()
-        history.recount(session, project)
+        revisions.recount(session, project)
         session.flush()
         assert counted.counts(session) == counted.expected(())
         others = session.exec(select(Tag.image_count).where(Tag.project_id != counted.id)).all()

@@ -74,7 +74,7 @@ def _write_export(path: Path) -> None:
     from emulator.vision.exports.formats import ExportOrder, write_export
     from emulator.vision.networks.graph import with_classifier
     from emulator.vision.networks.onnx_writer import onnx_bytes
-    from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+    from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
     from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 
     chance = numpy.random.default_rng(0)
@@ -88,7 +88,7 @@ def _write_export(path: Path) -> None:
     stored = path.with_suffix(".onnx")
     metadata = {"labels": _LABELS, "multilabel": False, "resolution": 224}
     described = {f"emulator.{name}": json.dumps(value) for name, value in metadata.items()}
-    stored.write_bytes(onnx_bytes(network, {DESCRIPTION_KEY: description(network), **described}))
+    stored.write_bytes(onnx_bytes(network, {DESCRIPTION_KEY: serialize(network), **described}))
     order = ExportOrder(
         str(stored),
         "ONNX",

@@ -20,7 +20,7 @@ from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.features import compute_features
 from emulator.vision.classification.head import one_processor_a_fit, probabilities
 from emulator.vision.classification.train import distinct_images, targets_of
-from emulator.vision.library.datasets import Dataset, stored
+from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.recipes.recipes import QUICK
 
 DIVISIONS, LEARNED = 8, 0.6
@@ -93,7 +93,7 @@ def regression(features_RD: numpy.ndarray, targets_RT: numpy.ndarray, dataset: D
 
 def training_set(dataset: Dataset, scratch: Path, *, mirror: bool) -> TrainingSet:
     """Features as quick training has them, a row for each view of each image; C is 1."""
-    with stored(dataset) as files:
+    with as_files(dataset) as files:
         images = distinct_images(files.dataset)
         features = compute_features(
             images,

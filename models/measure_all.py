@@ -58,7 +58,7 @@ from emulator import vision
 from emulator.vision.classification.train import warm_up
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
-from emulator.vision.library.datasets import content
+from emulator.vision.library.datasets import image_bytes
 
 WAYS = 4
 OVERLAP = 0.5
@@ -208,7 +208,7 @@ def without_tags(folder: Path, tags: tuple[str, ...]) -> vision.Dataset:
 def in_size(dataset: vision.Dataset, side: int) -> vision.Dataset:
     """The same photographs, as squares of so many pixels."""
     samples = tuple(
-        replace(sample, picture=shrunk(content(sample.picture), side)) for sample in dataset.samples
+        replace(sample, image=shrunk(image_bytes(sample.image), side)) for sample in dataset.samples
     )
     return replace(dataset, samples=samples)
 

@@ -17,8 +17,8 @@ import numpy
 from measure import row
 
 from emulator.vision import _torchvision
-from emulator.vision.backbones.from_torch import converted
-from emulator.vision.backbones.torchvision_networks import bring
+from emulator.vision.backbones.from_torch import convert
+from emulator.vision.backbones.torchvision_networks import load_network
 from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import INPUT
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -41,9 +41,9 @@ def main() -> None:
 
 def measured(name: str, resolution: int) -> tuple[object, ...]:
     state = dict(_torchvision.load().models.get_model(name, weights=None).state_dict())
-    brought = bring(Path("weights"), state, architecture=name, resolution=resolution)
+    brought = load_network(Path("weights"), state, architecture=name, resolution=resolution)
     started = time.process_time()
-    network = converted(brought)
+    network = convert(brought)
     seconds = time.process_time() - started
     session = inference_session(onnx_bytes(network, {}), threads=1)
     picture = numpy.zeros((1, resolution, resolution, 3), numpy.uint8)

@@ -44,7 +44,7 @@ from emulator.vision.classification.train import (
 )
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 
 THREADS = (1, 2)
@@ -234,7 +234,8 @@ def _pixels(
     images: Sequence[LabelledImage | BoxedImage], resolution: int, most: int, seed: int
 ) -> numpy.ndarray:
     chosen = numpy.random.default_rng(seed).permutation(len(images))[:most]
-    return numpy.stack([stretched(Path(images[index].path).read_bytes(), resolution) for index in chosen])
+    files = [Path(images[index].path) for index in chosen]
+    return numpy.stack([resize_to_square(path.read_bytes(), resolution) for path in files])
 
 
 def _milliseconds(model_path: Path, smaller: Path, pixels: numpy.ndarray) -> tuple[tuple[float, float], ...]:

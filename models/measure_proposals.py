@@ -36,7 +36,7 @@ from emulator.vision.detection.proposals import (
 )
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset, train_detector
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
 
@@ -188,7 +188,7 @@ def _of_other_tags(
     session = DetectorSession(trained.model_path)
     proposed: Proposed = []
     for image in each.tested:
-        pixels = stretched(Path(image.path).read_bytes(), session.resolution)
+        pixels = resize_to_square(Path(image.path).read_bytes(), session.resolution)
         scores_NPT, distances_NPD = session._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         objectness_P1 = scores_NPT[0].max(axis=1, keepdims=True)
         proposed.append(detected_boxes(objectness_P1, distances_NPD[0], session.resolution))

@@ -55,7 +55,7 @@ class Photograph:
 def load(folder: Path) -> list[Photograph]:
     """Of a set with `labels.jsonl`; boxes count as tags of their image."""
     return [
-        Photograph(Path(str(sample.picture)), sample.tags, sample.split == "train")
+        Photograph(Path(str(sample.image)), sample.tags, sample.split == "train")
         for sample in read_labels(folder).samples
     ]
 
@@ -177,8 +177,8 @@ def load_boxes(folder: Path) -> LabelledSet | None:
     index = {tag: number for number, tag in enumerate(dataset.tags)}
     images = [
         BoxedImage(
-            str(sample.picture),
-            checksum(Path(str(sample.picture))),
+            str(sample.image),
+            checksum(Path(str(sample.image))),
             tuple(
                 Box(index[each.tag], each.left, each.top, each.width, each.height) for each in sample.regions
             ),

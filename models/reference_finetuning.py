@@ -24,7 +24,7 @@ from PIL import Image
 from emulator.vision.classification.features import processor_count
 from emulator.vision.classification.head import probabilities
 from emulator.vision.imaging.decode import ImageRejected, open_rgb
-from emulator.vision.library.datasets import Dataset, Sample, content
+from emulator.vision.library.datasets import Dataset, Sample, image_bytes
 from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations
 from emulator.vision.networks.weights import backbone_network
 
@@ -130,7 +130,7 @@ def predicted(network: Network, samples: Sequence[Sample], multilabel: bool) -> 
 def decoded(sample: Sample) -> Image.Image | None:
     """The picture, its shorter side 256 pixels; None if it cannot be read."""
     with suppress(ImageRejected):
-        picture = open_rgb(content(sample.picture), target=RESIZED)
+        picture = open_rgb(image_bytes(sample.image), target=RESIZED)
         scale = RESIZED / min(picture.size)
         size = tuple(max(RESIZED, round(side * scale)) for side in picture.size)
         return picture.resize(size, Image.Resampling.BILINEAR)

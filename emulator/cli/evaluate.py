@@ -13,7 +13,7 @@ from pathlib import Path
 
 from emulator import vision
 from emulator.settings import CommandFailed
-from emulator.vision.library.predict import Progress, tell_nobody
+from emulator.vision.library.predict import Progress, no_progress
 
 CROSS_VALIDATION, SPLIT = "cross-validation", "the split test"
 
@@ -126,13 +126,13 @@ def _shares(figures: vision.Report | vision.TagReport) -> list[str]:
 def shown_progress() -> Iterator[Progress]:
     """A bar on standard error, if that is a terminal and rich is installed."""
     if not sys.stderr.isatty():
-        yield tell_nobody
+        yield no_progress
         return
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     except ImportError:
-        yield tell_nobody
+        yield no_progress
         return
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

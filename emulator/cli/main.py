@@ -424,9 +424,9 @@ def evaluate(
 ) -> None:
     """Train on labelled pictures, without a server, and print how good the model is on unseen ones."""
     from emulator.cli import evaluate as evaluation
-    from emulator.vision.imaging.decode import hush_pillow
+    from emulator.vision.imaging.decode import silence_pillow_warnings
 
-    hush_pillow()
+    silence_pillow_warnings()
     done = evaluation.run(
         folder, domain=domain, budget=None if advanced is None else 60 * advanced, test=test, seed=seed
     )

@@ -124,11 +124,11 @@ def read_picture(context: Context, path: PicturePath) -> Picture | None:
             ).first()
     if row is None:
         return None
-    from emulator.vision.imaging.decode import rendition
+    from emulator.vision.imaging.decode import to_jpeg
 
     longest = THUMBNAIL_LONGEST_SIDE if path.is_thumbnail else STORED_LONGEST_SIDE
     try:
-        data = rendition(context.blobs.read(row.blob), longest)
+        data = to_jpeg(context.blobs.read(row.blob), longest)
     except FileNotFoundError:  # deleted between the look-up and now
         return None
     return Picture(data, _media_type(data), row.created)

@@ -23,7 +23,7 @@ from emulator.server.uvicorn_server import (
     serve_until_stopped,
 )
 from emulator.settings import Settings, StartRefused
-from emulator.vision.imaging.memory import share_heaps
+from emulator.vision.imaging.memory import limit_malloc_arenas
 
 logger = logging.getLogger("emulator.server.run")
 
@@ -33,7 +33,7 @@ def run(settings: Settings) -> int:
 
     Raises `StartRefused` when the data folder is in use or cannot be used, or the port is taken.
     """
-    share_heaps()
+    limit_malloc_arenas()
     # The start allocates hundreds of thousands of objects that stay. Looking through them for garbage while
     # they arrive is a fifth of the time to the first answer; `serve_until_stopped` ends this.
     gc.disable()
@@ -122,9 +122,9 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     from sqlalchemy.exc import DBAPIError
 
     from emulator.app import create_app
-    from emulator.vision.imaging.decode import hush_pillow
+    from emulator.vision.imaging.decode import silence_pillow_warnings
 
-    hush_pillow()
+    silence_pillow_warnings()
     try:
         application = create_app(settings)
     except (OSError, DBAPIError) as error:

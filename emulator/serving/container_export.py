@@ -11,7 +11,7 @@ from emulator.vision.exports.bundle import bundle
 from emulator.vision.exports.formats import ExportOrder, Progress
 from emulator.vision.exports.onnx import MODEL_FILE, exported_onnx_model, onnx_metadata
 from emulator.vision.exports.stored_model import read_stored_model
-from emulator.vision.networks.onnx_writer import serialised
+from emulator.vision.networks.onnx_writer import serialize_model
 
 _OPSET = 12
 # ONNX Runtime has no wheels for 32-bit ARM: a Raspberry Pi needs a system of 64 bits.
@@ -122,7 +122,7 @@ def container_zip(order: ExportOrder, progress: Progress) -> bytes:
     stored = read_stored_model(order)
     metadata = onnx_metadata(order, stored)
     progress(0.3, "Writing the model")
-    model = serialised(exported_onnx_model(order, stored, metadata, opset=_OPSET))
+    model = serialize_model(exported_onnx_model(order, stored, metadata, opset=_OPSET))
     system = order.flavor or "Linux"
     task = "Object detection" if stored.detection else "Image classification"
     extras = {

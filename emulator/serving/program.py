@@ -16,7 +16,7 @@ from emulator.server.uvicorn_server import (
 )
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
-from emulator.vision.imaging.memory import give_freed_memory_back, share_heaps
+from emulator.vision.imaging.memory import limit_malloc_arenas, trim_heap
 
 
 def run(settings: ServingSettings) -> int:
@@ -25,7 +25,7 @@ def run(settings: ServingSettings) -> int:
     Raises:
         StartRefused: the export cannot be served, or the port is taken.
     """
-    share_heaps()
+    limit_malloc_arenas()
     gc.disable()  # for the start, whose objects stay; `serve_until_stopped` turns it on again
     line_buffer_output()
     logging.basicConfig(
@@ -40,9 +40,9 @@ def run(settings: ServingSettings) -> int:
         from emulator.serving.scoring import Scorer
         from emulator.vision.classification.session import ModelUnusable
         from emulator.vision.exported.model import load_export
-        from emulator.vision.imaging.decode import hush_pillow
+        from emulator.vision.imaging.decode import silence_pillow_warnings
 
-        hush_pillow()
+        silence_pillow_warnings()
         try:
             policy = FetchPolicy(
                 max_bytes=PREDICTION_IMAGE_BYTES, mode=settings.url_fetch, allow=settings.url_allow
@@ -55,7 +55,7 @@ def run(settings: ServingSettings) -> int:
             raise StartRefused(f"cannot read {str(settings.model)!r}: {error.strerror or error}") from None
         except ModelUnusable as error:
             raise StartRefused(f"{settings.model.name}: {error}") from None
-        give_freed_memory_back()  # what loading used: 20 MB of 120
+        trim_heap()  # what loading used: 20 MB of 120
         keys = tuple(dict.fromkeys(settings.keys or ()))
         if not keys and not is_loopback(settings.host):
             print(

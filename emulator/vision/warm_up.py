@@ -7,9 +7,9 @@ def warm_up() -> None:
     What is missing is not said here, where nobody asked for anything: the training that needs it says so.
     """
     from emulator.vision.classification.train import TrainingFailed, warm_up
-    from emulator.vision.imaging.decode import hush_pillow
+    from emulator.vision.imaging.decode import silence_pillow_warnings
 
-    hush_pillow()
+    silence_pillow_warnings()
     try:
         warm_up()
     except TrainingFailed:

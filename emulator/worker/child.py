@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from emulator.vision.imaging.memory import give_freed_memory_back
+from emulator.vision.imaging.memory import trim_heap
 from emulator.worker.messages import (
     Message,
     Progress,
@@ -56,7 +56,7 @@ def main() -> None:
             send(answers, Started())
             send(answers, _run(request, answers))
             # Nobody waits now, and the next job may be long in coming: after many images it is a gigabyte.
-            give_freed_memory_back()
+            trim_heap()
     except BrokenPipeError:  # the server is gone
         os._exit(1)
 

@@ -87,7 +87,7 @@ def test_every_set_is_found_in_every_way_that_it_can_be_used(script: ModuleType,
     assert sets["boxes by presence"].multilabel
     assert sets["mixed classification"].tags == tuple(sorted(PATTERNS[:2]))
     assert sets["mixed detection"].tags == ("fork",)
-    assert isinstance(sets["patterns at 32 pixels"].samples[0].picture, bytes)
+    assert isinstance(sets["patterns at 32 pixels"].samples[0].image, bytes)
 
 
 def test_a_set_without_parts_is_tested_as_a_whole(script: ModuleType, folder: Path) -> None:

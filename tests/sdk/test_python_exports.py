@@ -103,9 +103,9 @@ def test_onnx_answers_what_the_prediction_api_answers(job: Job, tmp_path: Path) 
     for data in job.unseen:
         image = Image.open(io.BytesIO(data)).convert("RGB")
         if image.size != (width, height):
-            from emulator.vision.imaging.decode import stretched  # the one resizing that all share
+            from emulator.vision.imaging.decode import resize_to_square  # the one resizing that all share
 
-            pixels = stretched(data, width)
+            pixels = resize_to_square(data, width)
         else:
             pixels = np.asarray(image)
         blue_first = np.ascontiguousarray(np.moveaxis(pixels[..., ::-1], 2, 0)[None], np.float32)

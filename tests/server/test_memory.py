@@ -68,6 +68,6 @@ def test_other_systems_do_without(monkeypatch: pytest.MonkeyPatch, error: Except
         raise error
 
     monkeypatch.setattr("ctypes.CDLL", no_library)
-    memory.share_heaps()
-    memory.give_large_blocks_back()
-    memory.give_freed_memory_back()
+    memory.limit_malloc_arenas()
+    memory.set_mmap_threshold()
+    memory.trim_heap()

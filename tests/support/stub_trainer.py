@@ -21,7 +21,7 @@ from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import DetectionDataset, TrainedDetector
 from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
 from emulator.vision.exports.formats import ExportOrder
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 RESOLUTION = 32
@@ -40,7 +40,7 @@ def train_classifier(
         on_progress(0.5, "Looking at the images")
     means_NC = numpy.array(
         [
-            stretched(Path(image.path).read_bytes(), RESOLUTION).mean(axis=(0, 1)) / 255
+            resize_to_square(Path(image.path).read_bytes(), RESOLUTION).mean(axis=(0, 1)) / 255
             for image in dataset.images
         ]
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.store.blobs import BlobStore
-from emulator.vision.imaging.memory import give_large_blocks_back
+from emulator.vision.imaging.memory import set_mmap_threshold
 
 if TYPE_CHECKING:
     from emulator.vision.exported.load import Classifier, Detector
@@ -45,7 +45,7 @@ class ModelCache:
                 if blob in self._sessions:
                     return self._sessions[blob]
             try:
-                give_large_blocks_back()
+                set_mmap_threshold()
                 session = load(self._blobs.path(blob))
                 with self._lock:
                     self._sessions[blob] = session

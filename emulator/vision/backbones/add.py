@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from emulator.vision.backbones.registry import Backbone, NameTaken, is_name, keep, names
+from emulator.vision.backbones.registry import Backbone, NameTaken, is_name, names, store
 from emulator.vision.backbones.weights_files import WeightsRejected
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
 
 _LONGEST_LICENCE = 1000
 
@@ -53,7 +53,7 @@ def add_backbone(
 
     from emulator.vision import _torchvision
     from emulator.vision.backbones import torchvision_networks
-    from emulator.vision.backbones.from_torch import converted
+    from emulator.vision.backbones.from_torch import convert
     from emulator.vision.backbones.weights_files import read_weights
     from emulator.vision.networks.onnx_writer import onnx_bytes
 
@@ -67,13 +67,13 @@ def add_backbone(
     size = path.stat().st_size
     state = read_weights(path)
     progress("Finding the architecture")
-    brought = torchvision_networks.bring(path, state, architecture=architecture, resolution=resolution)
+    brought = torchvision_networks.load_network(path, state, architecture=architecture, resolution=resolution)
     del state
     chosen = name or brought.architecture
     _check_free(folder, chosen)
     progress(f"Converting {brought.architecture}")
-    network = converted(brought)
-    data = onnx_bytes(network, {DESCRIPTION_KEY: description(network)})
+    network = convert(brought)
+    data = onnx_bytes(network, {DESCRIPTION_KEY: serialize(network)})
     (width,) = network.outputs[network.output]
     backbone = Backbone(
         name=chosen,
@@ -93,7 +93,7 @@ def add_backbone(
     )
     progress("Storing the network")
     try:
-        keep(folder, backbone, data)
+        store(folder, backbone, data)
     except NameTaken:
         raise _taken(chosen) from None
     return backbone

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks.graph import INPUT, Network, Operation
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, described, read_model
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, deserialize, read_model
 from emulator.vision.training.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def starting_backbone(model_path: Path) -> Network | None:
     if DESCRIPTION_KEY not in metadata:
         return None
     try:
-        return _backbone(described(metadata[DESCRIPTION_KEY], weights))
+        return _backbone(deserialize(metadata[DESCRIPTION_KEY], weights))
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(error) from error
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from emulator.vision.backbones.weights_files import WeightsRejected, brief
+from emulator.vision.backbones.weights_files import WeightsRejected, short_reason
 from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import INPUT, NODE_OPSET, Attribute, Network, Operation
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
 
-    from emulator.vision.backbones.torchvision_networks import Brought
+    from emulator.vision.backbones.torchvision_networks import LoadedNetwork
 
 FEATURES = "features"
 _NORMALISED = "normalised"
@@ -29,13 +29,13 @@ _NORMALISED = "normalised"
 _WEIGHTS, _TENSORS = "backbone.", "backbone:"
 # Of the largest feature: so much may ONNX Runtime and PyTorch differ. Both compute in single precision, in
 # another order; a hundred layers make that 1e-6.
-_LARGEST_DIFFERENCE = 1e-3
+_MAX_DIFFERENCE = 1e-3
 # A first axis that is traced with one picture is taken to be always one.
-_TRACED_PICTURES = 2
-_TALKERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
+_TRACED_IMAGES = 2
+_VERBOSE_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
-def converted(brought: Brought) -> Network:
+def convert(brought: LoadedNetwork) -> Network:
     """From a picture, RGB as it lies in memory, to the features of the network.
 
     Raises:
@@ -46,18 +46,18 @@ def converted(brought: Brought) -> Network:
     scale = tuple(1 / (255 * deviation) for deviation in brought.deviation)
     mean = tuple(255 * part for part in brought.mean)
     first = Operation("normalise", (INPUT,), _NORMALISED, mean=mean, scale=scale)
-    operations, weights, width = _nodes(_exported(brought).graph)
+    operations, weights, width = _nodes(_export_onnx(brought).graph)
     network = Network(brought.resolution, (first, *operations), weights, {FEATURES: (width,)})
     _compare(network, brought)
     return network
 
 
-def _exported(brought: Brought) -> ModelProto:
+def _export_onnx(brought: LoadedNetwork) -> ModelProto:
     import onnxscript  # noqa: F401 - the exporter needs it, and says so at length
     import torch
 
     side = brought.resolution
-    pictures = torch.zeros((_TRACED_PICTURES, 3, side, side))
+    pictures = torch.zeros((_TRACED_IMAGES, 3, side, side))
     try:
         with _silence(), _plain_attention(), torch.no_grad():
             if brought.module(pictures).ndim != 2:
@@ -77,7 +77,7 @@ def _exported(brought: Brought) -> ModelProto:
     except Exception as error:
         # What goes wrong in tracing is of many kinds, and its explanation pages long.
         raise WeightsRejected(
-            f"{brought.architecture} cannot be converted for pictures of {side} pixels: {brief(error)}"
+            f"{brought.architecture} cannot be converted for pictures of {side} pixels: {short_reason(error)}"
         ) from error
     assert program is not None
     model: ModelProto = program.model_proto
@@ -87,7 +87,7 @@ def _exported(brought: Brought) -> ModelProto:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Without what the exporter tells its developers."""
-    loggers = [logging.getLogger(name) for name in _TALKERS]
+    loggers = [logging.getLogger(name) for name in _VERBOSE_LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
@@ -171,13 +171,13 @@ def _attribute(node: NodeProto, part: Any) -> Attribute:
     raise WeightsRejected(f"the operator {node.op_type} has a {part.name} that is no plain value")
 
 
-def _compare(network: Network, brought: Brought) -> None:
+def _compare(network: Network, brought: LoadedNetwork) -> None:
     """Run the network once with ONNX Runtime and once with PyTorch."""
     import numpy
     import torch
 
     side = brought.resolution
-    pixels = numpy.random.default_rng(0).integers(0, 256, (_TRACED_PICTURES, side, side, 3), numpy.uint8)
+    pixels = numpy.random.default_rng(0).integers(0, 256, (_TRACED_IMAGES, side, side, 3), numpy.uint8)
     mean, deviation = (numpy.array(each, numpy.float32) for each in (brought.mean, brought.deviation))
     normalised = (pixels.astype(numpy.float32) / 255 - mean) / deviation
     with torch.no_grad():
@@ -188,7 +188,7 @@ def _compare(network: Network, brought: Brought) -> None:
     except Exception as error:
         # ONNX Runtime has a dozen exception types without a common one of its own.
         raise WeightsRejected(
-            f"{brought.architecture} does not run after conversion: {brief(error)}"
+            f"{brought.architecture} does not run after conversion: {short_reason(error)}"
         ) from error
     features: NDArray[numpy.float32] = numpy.concatenate(single)
     if not numpy.isfinite(features).all():
@@ -197,7 +197,7 @@ def _compare(network: Network, brought: Brought) -> None:
     if largest == 0 or numpy.ptp(features, axis=1).max() == 0:
         raise WeightsRejected("the network computes the same for everything: are these its weights?")
     difference = float(abs(features - expected).max()) / largest
-    if not difference < _LARGEST_DIFFERENCE:
+    if not difference < _MAX_DIFFERENCE:
         raise WeightsRejected(
             f"{brought.architecture} computes something else after conversion: {difference:.2g} of the"
             " largest feature"

@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from emulator.vision.backbones.weights_files import brief
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, described, read_model
+from emulator.vision.backbones.weights_files import short_reason
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, deserialize, read_model
 from emulator.vision.training.errors import write_atomically
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ NETWORK_FILE, MANIFEST_FILE = "network.onnx", "backbone.json"
 _FORMAT = 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]|[a-z0-9]")
 # Names of devices, which no folder can have on Windows, whatever follows a dot.
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_RESERVED_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 # What begins so is being written, or is what a killed process left behind.
-_UNFINISHED = "."
+_UNFINISHED_PREFIX = "."
 _LOCK_FILE = ".lock"
 _LOCK_SECONDS = 60
 
@@ -88,11 +88,11 @@ class Backbone:
         Raises:
             ValueError: it is none.
         """
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+        network_bytes = json.loads(text)
+        if not isinstance(network_bytes, dict) or network_bytes.pop("format", None) != _FORMAT:
             raise ValueError("it is of another version")
         values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in network_bytes.items()
         }
         if values.keys() != {field.name for field in fields(cls)}:
             raise ValueError("it has other parts than it should have")
@@ -114,7 +114,7 @@ class Backbone:
 
 def is_name(text: str) -> bool:
     """Whether a network can have this name: it is that of a folder, on every system."""
-    return bool(_NAME.fullmatch(text)) and not _DEVICES.fullmatch(text)
+    return bool(_NAME.fullmatch(text)) and not _RESERVED_NAMES.fullmatch(text)
 
 
 def names(folder: Path) -> list[str]:
@@ -124,7 +124,7 @@ def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir() if each.is_dir() and is_name(each.name))
 
 
-def read(folder: Path, name: str) -> Backbone:
+def read_manifest(folder: Path, name: str) -> Backbone:
     """What is known of a network.
 
     Raises:
@@ -141,7 +141,7 @@ def read(folder: Path, name: str) -> Backbone:
     return backbone
 
 
-def content(folder: Path, backbone: Backbone) -> bytes:
+def network_bytes(folder: Path, backbone: Backbone) -> bytes:
     """The bytes of a network's file, which are those that were written once.
 
     Raises:
@@ -156,7 +156,7 @@ def content(folder: Path, backbone: Backbone) -> bytes:
     return data
 
 
-def network_in(data: bytes) -> Network:
+def parse_network(data: bytes) -> Network:
     """The network in `content`.
 
     Raises:
@@ -164,13 +164,13 @@ def network_in(data: bytes) -> Network:
     """
     try:
         metadata, weights = read_model(data)
-        return described(metadata[DESCRIPTION_KEY], weights)
+        return deserialize(metadata[DESCRIPTION_KEY], weights)
     except Exception as error:
         # Whatever protobuf raises, and what `described` does.
         raise BackboneDamaged(f"its {NETWORK_FILE} cannot be read: {error!r}") from error
 
 
-def session_of(data: bytes) -> InferenceSession:
+def open_session(data: bytes) -> InferenceSession:
     """The network in `content`, ready to run, one thread a run; it has run once.
 
     Raises:
@@ -186,11 +186,11 @@ def session_of(data: bytes) -> InferenceSession:
         session.run(None, {described_input.name: numpy.zeros((1, *described_input.shape[1:]), numpy.uint8)})
     except Exception as error:
         # ONNX Runtime has a dozen exception types without a common one of its own.
-        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {brief(error)}") from error
+        raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {short_reason(error)}") from error
     return session
 
 
-def keep(folder: Path, backbone: Backbone, data: bytes) -> None:
+def store(folder: Path, backbone: Backbone, data: bytes) -> None:
     """Add a network to a folder, which is made when missing: all of it or nothing.
 
     Raises:
@@ -198,11 +198,11 @@ def keep(folder: Path, backbone: Backbone, data: bytes) -> None:
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        _clear(folder)
+    with _locked(folder):
+        _remove_unfinished(folder)
         if (folder / backbone.name).exists():
             raise NameTaken(backbone.name)
-        unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
+        unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED_PREFIX))
         try:
             write_atomically(unfinished / NETWORK_FILE, data)
             write_atomically(unfinished / MANIFEST_FILE, backbone.text().encode())
@@ -226,8 +226,8 @@ def remove(folder: Path, name: str) -> None:
     """
     if not is_name(name) or not (folder / name).is_dir():
         raise FileNotFoundError(name)
-    with _alone(folder):
-        going = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED))
+    with _locked(folder):
+        going = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED_PREFIX))
         # From one moment to the next it is not there any more, however long deleting takes.
         (folder / name).rename(going / name)
         shutil.rmtree(going, ignore_errors=True)
@@ -238,13 +238,13 @@ def summary(folder: Path) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
     for name in names(folder):
         try:
-            backbone = read(folder, name)
+            backbone = read_manifest(folder, name)
         except BackboneDamaged as problem:
             found.append({"name": name, "problem": str(problem)})
             continue
         problem_or_none = None
         try:
-            content(folder, backbone)
+            network_bytes(folder, backbone)
         except BackboneDamaged as problem:
             problem_or_none = str(problem)
         found.append({**vars(backbone), "problem": problem_or_none})
@@ -252,7 +252,7 @@ def summary(folder: Path) -> list[Mapping[str, Any]]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """While nobody else adds or removes."""
     from filelock import FileLock, Timeout
 
@@ -263,8 +263,8 @@ def _alone(folder: Path) -> Iterator[None]:
         raise OSError(f"another program is changing what is in {str(folder)!r}") from None
 
 
-def _clear(folder: Path) -> None:
+def _remove_unfinished(folder: Path) -> None:
     """Remove what processes that were killed have left."""
     for each in folder.iterdir():
-        if each.is_dir() and each.name.startswith(_UNFINISHED):
+        if each.is_dir() and each.name.startswith(_UNFINISHED_PREFIX):
             shutil.rmtree(each, ignore_errors=True)

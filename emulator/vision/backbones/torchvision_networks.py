@@ -28,7 +28,7 @@ _SMALLEST_SIDE, _LARGEST_SIDE, _USUAL_SIDE = 32, 1024, 224
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLASSES = 1000
 # Of the names of two sets of weights, so many are in both where one is a variant of the other.
-_NEAR = 0.5
+_MIN_SHARED_NAMES = 0.5
 # torchvision's convention: the first digits of the SHA-256 of a file end its name.
 _CHECKED_NAME = re.compile(r"([a-z0-9_.]+)-([0-9a-f]{8,64})\.pth")
 # Weights of DenseNet were published when its layers had other names.
@@ -45,7 +45,7 @@ _OTHER_KINDS = {
 
 
 @dataclass(frozen=True)
-class Brought:
+class LoadedNetwork:
     """A network with somebody's weights, without its classifier.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Published:
     weights: Any
 
 
-class _Unfit(Exception):
+class _WeightsMismatch(Exception):
     """The weights are not those of the architecture; the message says where they begin to differ."""
 
 
@@ -109,9 +109,9 @@ def check_name(path: Path, digest: str) -> None:
         )
 
 
-def bring(
+def load_network(
     path: Path, state: dict[str, Tensor], *, architecture: str | None = None, resolution: int | None = None
-) -> Brought:
+) -> LoadedNetwork:
     """The network that the weights belong to.
 
     Args:
@@ -138,9 +138,9 @@ def bring(
     side = resolution or _own_side(name, state) or usual
     try:
         module = _loaded(name, state, side)
-    except _Unfit as error:
+    except _WeightsMismatch as error:
         raise WeightsRejected(f"the weights are not those of {name}: {error}") from None
-    return Brought(
+    return LoadedNetwork(
         architecture=name,
         module=module,
         resolution=side,
@@ -204,14 +204,14 @@ def _recognised(state: Mapping[str, Tensor], file_name: str) -> str:
         side = _own_side(architecture, state) or _USUAL_SIDE
         wanted = expected_shapes(architecture, _has_auxiliary(state)).keys()
         likeness[architecture] = len(wanted & names) / len(wanted | names)
-        if wanted == names and _differing(_skeleton(architecture, state, side), state) is None:
+        if wanted == names and _mismatch(_skeleton(architecture, state, side), state) is None:
             return architecture
     nearest = max(likeness, key=lambda name: likeness[name])
     if any(name.startswith(("rpn.", "roi_heads.", "head.classification_head.")) for name in names):
         hint = "they look like those of an object detection network"
     elif any(name.startswith("backbone.") for name in names):
         hint = "they look like those of a network built around one (detection, segmentation)"
-    elif likeness[nearest] > _NEAR:
+    elif likeness[nearest] > _MIN_SHARED_NAMES:
         hint = f"{nearest} comes nearest; --architecture {nearest} says what differs"
     else:
         hint = "their names are unlike those of any of them"
@@ -244,7 +244,7 @@ def _as_new(name: str) -> str:
     return re.sub(r"\.mlp\.linear_([12])\.", lambda found: f".mlp.{0 if found[1] == '1' else 3}.", name)
 
 
-def _differing(module: Module, state: Mapping[str, Tensor]) -> str | None:
+def _mismatch(module: Module, state: Mapping[str, Tensor]) -> str | None:
     """The first weight that has another shape in the network."""
     renamed = {_as_new(name): value for name, value in state.items()}
     for name, value in module.state_dict().items():
@@ -269,23 +269,23 @@ def _loaded(architecture: str, state: dict[str, Tensor], side: int) -> Module:
     expected = _names(module.state_dict())
     if expected != renamed:
         missing, unknown = sorted(expected - renamed), sorted(renamed - expected)
-        raise _Unfit(
+        raise _WeightsMismatch(
             "; ".join(
                 f"{len(some)} {what}, the first is {some[0][:100]!r}"
                 for some, what in ((missing, "are missing"), (unknown, "are not known"))
                 if some
             )
         )
-    differing = _differing(module, state)
+    differing = _mismatch(module, state)
     if differing is not None:
-        raise _Unfit(f"{differing!r} has another shape")
+        raise _WeightsMismatch(f"{differing!r} has another shape")
     versioned = OrderedDict(state)
     # The layout of the networks of today; files of safetensors do not tell, and MNASNet wants to be told.
     versioned._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]
     try:
         module.load_state_dict(versioned, strict=True, assign=True)
     except RuntimeError as error:
-        raise _Unfit(" ".join(str(error).split())[:300]) from error
+        raise _WeightsMismatch(" ".join(str(error).split())[:300]) from error
     # What the classifier would look at are the features.
     module.set_submodule(_classifier_name(module), Identity())
     return module.eval().requires_grad_(False)
@@ -301,7 +301,7 @@ def _skeleton(architecture: str, state: Mapping[str, Tensor], side: int) -> Modu
     classifier = _classifier_name(_built(architecture, {**options, "num_classes": _CLASSES}))
     weight = state.get(f"{classifier}.weight")
     if weight is None or weight.ndim not in (2, 4) or not len(weight):
-        raise _Unfit(f"{classifier + '.weight'!r} is missing")
+        raise _WeightsMismatch(f"{classifier + '.weight'!r} is missing")
     return _built(architecture, {**options, "num_classes": len(weight)})
 
 

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # A model file of ONNX cannot hold more than 2 GB, and half of that may be written in half precision.
-LARGEST_FILE = 4 * 2**30
-LARGEST_WEIGHTS = 1900 * 10**6
+MAX_FILE_BYTES = 4 * 2**30
+MAX_WEIGHT_BYTES = 1900 * 10**6
 
 # What training scripts call the state dictionary where they keep it beside others.
 _WRAPPERS = ("model", "state_dict", "model_state_dict", "model_ema")
 # Parallel training and averaging put these before every name.
 _PREFIXES = ("module.", "_orig_mod.")
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
-_LONGEST_REASON = 200
+_MAX_REASON_LENGTH = 200
 
 
 class WeightsRejected(Exception):
@@ -40,8 +40,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ImportError: PyTorch or safetensors is not installed.
     """
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise WeightsRejected(f"the file has {size / 2**30:.1f} GB; {LARGEST_FILE // 2**30} are the most")
+    if size > MAX_FILE_BYTES:
+        raise WeightsRejected(f"the file has {size / 2**30:.1f} GB; {MAX_FILE_BYTES // 2**30} are the most")
     with path.open("rb") as file:
         head = file.read(9)
     if head.startswith((_ZIP, _OLD_PICKLE)):
@@ -61,7 +61,7 @@ def _read_pytorch(path: Path, *, zipped: bool) -> Any:
     try:
         if zipped:
             with zipfile.ZipFile(path) as archive:
-                if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
+                if sum(member.file_size for member in archive.infolist()) > MAX_FILE_BYTES:
                     raise WeightsRejected("what is packed in the file is too large")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (WeightsRejected, OSError, MemoryError):
@@ -79,7 +79,9 @@ def _read_pytorch(path: Path, *, zipped: bool) -> Any:
             raise WeightsRejected(
                 "the file is a TorchScript program; save its weights: torch.save(model.state_dict(), FILE)"
             ) from None
-        raise WeightsRejected(f"the file is damaged or not whole; get it again ({brief(error)})") from error
+        raise WeightsRejected(
+            f"the file is damaged or not whole; get it again ({short_reason(error)})"
+        ) from error
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -89,13 +91,15 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsRejected(f"the file is damaged or not whole; get it again ({brief(error)})") from error
+        raise WeightsRejected(
+            f"the file is damaged or not whole; get it again ({short_reason(error)})"
+        ) from error
 
 
-def brief(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """The first line of what a library says, or the kind of error where it says nothing."""
     line = (str(error).splitlines() or [""])[0].strip()
-    return (line or type(error).__name__)[:_LONGEST_REASON]
+    return (line or type(error).__name__)[:_MAX_REASON_LENGTH]
 
 
 def _state(content: Any) -> dict[str, Tensor]:
@@ -127,7 +131,7 @@ def _checked(state: dict[str, Tensor]) -> dict[str, Tensor]:
     import torch
 
     size = 4 * sum(value.numel() for value in state.values())
-    if size > LARGEST_WEIGHTS:
+    if size > MAX_WEIGHT_BYTES:
         raise WeightsRejected(
             f"the network has {size / 10**9:.1f} GB of weights; model files of ONNX cannot hold more than 2"
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emulator.vision.classification.feature_cache import FeatureCache
-from emulator.vision.imaging.decode import ImageRejected, stretched
+from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
 
@@ -77,7 +77,7 @@ def compute_features(
 
     def compute(picture: Picture) -> dict[bool, NDArray[numpy.float16]]:
         try:
-            pixels = stretched(Path(picture.path).read_bytes(), resolution)
+            pixels = resize_to_square(Path(picture.path).read_bytes(), resolution)
         except (ImageRejected, OSError):
             return {}
         shown = {False: pixels, True: pixels[:, ::-1]}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights
-from emulator.vision.imaging.image_array_file import PictureFile
+from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.networks.graph import INPUT, Network, Operation
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import FineTuningRecipe
@@ -40,12 +40,12 @@ class Pictures:
     """What is learned from.
 
     Attributes:
-        pixels_NSS3: RGB, 0..255, as `images.stretched` makes them; looked at one picture at a time.
+        pixels_NSS3: RGB, 0..255, as `resize_to_square` makes them; looked at one picture at a time.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
     """
 
-    pixels_NSS3: Pixels | PictureFile  # noqa: N815 - the suffix names the axes
+    pixels_NSS3: Pixels | ImageArrayFile  # noqa: N815 - the suffix names the axes
     targets_NT: Array  # noqa: N815
     multilabel: bool
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.backbones.registry import (
     BackboneDamaged,
-    content,
     names,
-    network_in,
-    read,
-    session_of,
+    network_bytes,
+    open_session,
+    parse_network,
+    read_manifest,
 )
 from emulator.vision.classification.candidates import Candidate, Judge
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
@@ -31,7 +31,7 @@ from emulator.vision.classification.train import (
     targets_of,
 )
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
-from emulator.vision.networks.ensembles import joined, joined_features
+from emulator.vision.networks.ensembles import concatenate_backbones, concatenate_features
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
@@ -242,19 +242,19 @@ class Search:
 
     def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
         budget.check()
-        backbone = read(folder, name)
-        data = content(folder, backbone)
-        network, session = network_in(data), session_of(data)
+        backbone = read_manifest(folder, name)
+        data = network_bytes(folder, backbone)
+        network, session = parse_network(data), open_session(data)
         del data
         view, side = f"registered {backbone.sha256}", backbone.resolution
         features = self._features(view, side, budget, session)
         del session
         yield from self._heads(name, network, features, budget)
         pretrained = self._features(self.recipe.backbone, side, budget)
-        both = joined([backbone_network(self.recipe.backbone, side), network], side)
+        both = concatenate_backbones([backbone_network(self.recipe.backbone, side), network], side)
         both_features = Features(
-            joined_features(pretrained.plain, features.plain),
-            joined_features(pretrained.mirrored, features.mirrored),
+            concatenate_features(pretrained.plain, features.plain),
+            concatenate_features(pretrained.mirrored, features.mirrored),
         )
         yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
 

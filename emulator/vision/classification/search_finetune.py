@@ -27,9 +27,9 @@ from emulator.vision.classification.head import FEATURE_LENGTH, Calibration
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.session import inference_session
 from emulator.vision.classification.train import LabelledImage, classifying_network
-from emulator.vision.imaging.decode import ImageRejected, stretched
-from emulator.vision.imaging.image_array_file import PictureFile
-from emulator.vision.networks.ensembles import at_resolution, summed
+from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.image_array_file import ImageArrayFile
+from emulator.vision.networks.ensembles import sum_classifiers, with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
@@ -228,7 +228,7 @@ class _Attempt:
             # Their scores are added: the shift of the sum is given to one of them.
             scale = Calibration(calibration.scale)
             members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
-            return summed(members, max(member.resolution for member in members))
+            return sum_classifiers(members, max(member.resolution for member in members))
 
         return Candidate(f"{tuned.name} beside {share:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
 
@@ -244,25 +244,25 @@ def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures
     side, path = backbone.resolution, scratch / _PICTURES_FILE
     shape = (len(search.images), side, side, 3)
     size = math.prod(shape)
-    pixels: NDArray[numpy.uint8] | PictureFile
+    pixels: NDArray[numpy.uint8] | ImageArrayFile
     if size <= _MOST_IN_MEMORY:
         pixels = numpy.empty(shape, numpy.uint8)
     elif size <= _MOST_OF_DISK * shutil.disk_usage(scratch).free:
-        pixels = PictureFile(path, side)
+        pixels = ImageArrayFile(path, side)
     else:
         raise MemoryError
     tell = search.told.until(search.told.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
             pictures = ordered(
-                pool, lambda image: stretched(Path(image.path).read_bytes(), side), search.images
+                pool, lambda image: resize_to_square(Path(image.path).read_bytes(), side), search.images
             )
             for number, (_, picture) in enumerate(pictures):
                 pixels[number] = picture
                 tell(0.0)
         yield backbone, Pictures(pixels, search.targets_NT, search.dataset.multilabel)
     finally:
-        if isinstance(pixels, PictureFile):
+        if isinstance(pixels, ImageArrayFile):
             pixels.remove()
 
 
@@ -283,10 +283,10 @@ def _scores(
     """Scores (R, T) of these images, by the network as it will run on pictures of that size."""
     import numpy
 
-    session = inference_session(onnx_bytes(at_resolution(model.backbone, resolution), {}), threads=1)
+    session = inference_session(onnx_bytes(with_input_resolution(model.backbone, resolution), {}), threads=1)
 
     def features(row: int) -> NDArray[numpy.float32]:
-        picture = stretched(Path(images[row].path).read_bytes(), resolution)
+        picture = resize_to_square(Path(images[row].path).read_bytes(), resolution)
         (result,) = session.run(None, {INPUT: picture[None]})
         vector: NDArray[numpy.float32] = result[0]
         return vector

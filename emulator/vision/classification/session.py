@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 
 if TYPE_CHECKING:
     import numpy
@@ -62,11 +62,11 @@ class ClassifierSession:
         Raises:
             ImageRejected: the bytes are no acceptable picture.
         """
-        scores: list[float] = self.score_pixels(stretched(data, self._resolution)[None])[0].tolist()
+        scores: list[float] = self.score_pixels(resize_to_square(data, self._resolution)[None])[0].tolist()
         return scores
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float32]:
-        """Probabilities (N, labels) of pictures (N, side, side, 3) that `images.stretched` made."""
+        """Probabilities (N, labels) of pictures (N, side, side, 3) that `resize_to_square` made."""
         with _classifications:
             (probabilities,) = self._session.run(None, {"image": pixels})
         result: NDArray[numpy.float32] = probabilities

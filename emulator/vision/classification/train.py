@@ -21,7 +21,7 @@ from emulator.vision.classification.head import (
 )
 from emulator.vision.networks.graph import Network, with_classifier
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
 from emulator.vision.training.errors import (
@@ -263,7 +263,7 @@ def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
         network,
         {
             "emulator.labels": json.dumps(dataset.tags),
-            DESCRIPTION_KEY: description(network),
+            DESCRIPTION_KEY: serialize(network),
             "emulator.multilabel": json.dumps(dataset.multilabel),
             "emulator.resolution": json.dumps(network.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",

@@ -39,7 +39,7 @@ from emulator.vision.detection.train import (
 )
 from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
-from emulator.vision.imaging.memory import give_freed_memory_back
+from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
@@ -114,7 +114,7 @@ def train_advanced_detector(
             quick = train_detector(
                 dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: told()
             )
-        give_freed_memory_back()  # of many pictures that quick training has kept: a gigabyte
+        trim_heap()  # of many pictures that quick training has kept: a gigabyte
         quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
         with timed(seconds, "training"):
             result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)

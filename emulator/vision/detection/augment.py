@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import ordered, processor_count
-from emulator.vision.imaging.decode import ImageRejected, cut, open_rgb
+from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
 
 if TYPE_CHECKING:
     import numpy
@@ -159,7 +159,7 @@ def _cut(picture: Image, window: Array, boxes: Array, resolution: int) -> tuple[
     """The window as a square of pixels, and the boxes in it."""
     import numpy
 
-    pixels, source, target = cut(picture, window, resolution)
+    pixels, source, target = crop_resize(picture, window, resolution)
     # Exactly where the part was put, not where an unrounded window would have put it.
     factor = (target[2:] - target[:2]) / (source[2:] - source[:2])
     placed: Array = (boxes - numpy.tile(source[:2], 2)) * numpy.tile(factor, 2) + numpy.tile(target[:2], 2)

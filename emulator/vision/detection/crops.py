@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.classification.features import processor_count
 from emulator.vision.detection.augment import SMALLEST_VISIBLE_SHARE, Example
 from emulator.vision.detection.tiles import Tiling, whole_place
-from emulator.vision.imaging.decode import ImageRejected, cut, open_rgb
+from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
 
 if TYPE_CHECKING:
     import numpy
@@ -101,7 +101,7 @@ class Pieces:
                 places += [place * shrunk for place in around]
         results: list[tuple[Example, bytes]] = []
         for place in places:
-            pixels = cut(picture, place * (picture.width / size[0]), self._side)[0]
+            pixels = crop_resize(picture, place * (picture.width / size[0]), self._side)[0]
             encoded = BytesIO()
             Pillow.fromarray(pixels).save(encoded, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
             key = f"{example.key}/{len(results)}"

@@ -11,7 +11,7 @@ from emulator.vision.detection.heads import new_class_layers, sample_batches
 from emulator.vision.detection.loss import DetectionLoss, Truth
 from emulator.vision.detection.scale import Scale
 from emulator.vision.networks.graph import INPUT
-from emulator.vision.networks.nanodet import DISTANCES, LOGITS, body_operations, head_operations
+from emulator.vision.networks.nanodet import DISTANCES, LOGITS, backbone_and_neck_operations, head_operations
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
@@ -109,7 +109,7 @@ class _Learner:
         self._examples, self._pictures, self._recipe = examples, pictures, recipe
         self._scale, self._seed = scale, seed
         self._loss = DetectionLoss(recipe.view)
-        self._operations = (*body_operations(), *head_operations()[:-1])  # the loss takes logits
+        self._operations = (*backbone_and_neck_operations(), *head_operations()[:-1])  # the loss takes logits
         weights = {
             **{name: weight for name, weight in start.items() if ".classes." not in name},
             **new_class_layers(tag_count, seed),

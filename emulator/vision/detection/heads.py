@@ -27,7 +27,7 @@ from emulator.vision.networks.nanodet import (
     LOGITS,
     PYRAMID,
     PYRAMID_CHANNELS,
-    body_operations,
+    backbone_and_neck_operations,
     head_operations,
     published_weights,
 )
@@ -150,7 +150,7 @@ class _Body:
         import torch
 
         self._type = torch.bfloat16 if fast_bfloat16() else torch.float32
-        self._operations = body_operations()
+        self._operations = backbone_and_neck_operations()
         self._weights = {
             name: _tensor(weight).to(self._type)
             for name, weight in published_weights().items()

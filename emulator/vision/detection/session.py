@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, resolution_of
 from emulator.vision.classification.session import ModelUnusable, inference_session, processors
 from emulator.vision.detection.tiles import TILING_KEY, Tiling, merged, tiles_of, whole_place
-from emulator.vision.imaging.decode import cut, open_rgb, stretched
+from emulator.vision.imaging.decode import crop_resize, open_rgb, resize_to_square
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class DetectorSession:
         with processors:
             if self.tiling is not None:
                 return self._score_tiles(data, self.tiling)
-            return self.score_pixels(stretched(data, self.resolution))
+            return self.score_pixels(resize_to_square(data, self.resolution))
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
-        """The same for a picture (side, side, 3) that `images.stretched` made."""
+        """The same for a picture (side, side, 3) that `resize_to_square` made."""
         scores_NPT, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         return detected_boxes(scores_NPT[0], distances_NPD[0], resolution_of(scores_NPT.shape[1]))
 
@@ -84,7 +84,7 @@ class DetectorSession:
         scale = size[0] / tiling.scaled(*size)[0]
 
         def look(place: tuple[float, float, float, float]) -> list[DetectedBox]:
-            return self.score_pixels(cut(picture, numpy.array(place) * scale, self.resolution)[0])
+            return self.score_pixels(crop_resize(picture, numpy.array(place) * scale, self.resolution)[0])
 
         found = list(_tile_threads().map(look, places))
         return merged(*size, tiling, tiles, found[: len(tiles)], found[-1] if tiling.whole else ())

@@ -21,7 +21,7 @@ from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, Boxes, D
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
 from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import (
@@ -321,7 +321,7 @@ def detector_bytes(
         {
             "emulator.task": "detection",
             "emulator.labels": json.dumps(dataset.tags),
-            DESCRIPTION_KEY: description(network),
+            DESCRIPTION_KEY: serialize(network),
             "emulator.resolution": json.dumps(network.resolution),
             "emulator.preprocessing": "EXIF orientation applied, RGB, "
             + ("stretched to a square" if tiling is None else "cut into tiles"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.classification.features import Picture, processor_count
 from emulator.vision.duplicates.align import aligned, detail_correlation, halved
-from emulator.vision.imaging.decode import ImageRejected, stretched
+from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 
 if TYPE_CHECKING:
     import numpy
@@ -142,7 +142,7 @@ def _thumbnail(picture: Picture) -> NDArray[numpy.float16] | None:
     import numpy
 
     try:
-        pixels = stretched(Path(picture.path).read_bytes(), _SIDE)
+        pixels = resize_to_square(Path(picture.path).read_bytes(), _SIDE)
     except (ImageRejected, OSError):
         return None
     exact = pixels.astype(numpy.float32)

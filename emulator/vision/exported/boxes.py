@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 # programs for these exports have in them.
 ANCHORS = (0.573, 0.677, 1.87, 2.06, 3.34, 5.47, 7.88, 3.53, 9.77, 9.17)
 # A cell proposes so much besides its tags: where, how large, and whether there is an object at all.
-_NUMBERS_BEFORE_TAGS = 5
+_VALUES_BEFORE_TAGS = 5
 
 
-def anchors_of(metadata: Mapping[str, str]) -> tuple[float, ...]:
+def anchors_from(metadata: Mapping[str, str]) -> tuple[float, ...]:
     """The anchors that the metadata names, or those of all known exports."""
     text = metadata.get("CustomVision.Postprocess.Yolo.Biases", "")
     try:
@@ -41,7 +41,7 @@ def anchors_of(metadata: Mapping[str, str]) -> tuple[float, ...]:
     return anchors
 
 
-def overlap_of_doubles(metadata: Mapping[str, str]) -> float:
+def nms_threshold(metadata: Mapping[str, str]) -> float:
     """NmsThreshold of the metadata, or the one of all known exports."""
     try:
         overlap = float(metadata.get("CustomVision.Postprocess.Yolo.NmsThreshold", ""))
@@ -53,8 +53,8 @@ def overlap_of_doubles(metadata: Mapping[str, str]) -> float:
 def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) -> None:
     """Raise ExportUnusable unless a grid (height, width, channels) belongs to so many anchors and labels."""
     proposals = len(anchors) // 2
-    if len(shape) != 3 or shape[2] != proposals * (_NUMBERS_BEFORE_TAGS + labels):
-        tags = shape[-1] / proposals - _NUMBERS_BEFORE_TAGS if shape else 0
+    if len(shape) != 3 or shape[2] != proposals * (_VALUES_BEFORE_TAGS + labels):
+        tags = shape[-1] / proposals - _VALUES_BEFORE_TAGS if shape else 0
         raise ExportUnusable(
             f"labels.txt does not fit the model: it names {labels} tags, the model knows {tags:g}."
         )
@@ -96,10 +96,10 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
     order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
     kept = without_doubles(boxes[candidates], tags, overlap)
-    return _inside(boxes[candidates][kept], tags[kept], scores[kept])
+    return _clipped(boxes[candidates][kept], tags[kept], scores[kept])
 
 
-def finished_boxes(
+def postprocessed_boxes(
     boxes_N4: Array, tags_N: NDArray[numpy.integer], scores_N: Array, labels: int
 ) -> list[DetectedBox]:
     """Boxes (left, top, right, bottom) that a model made itself, the most probable first.
@@ -118,10 +118,10 @@ def finished_boxes(
         raise ExportUnusable(
             f"labels.txt does not fit the model: it names {labels} tags, the model found number {tags.max()}."
         )
-    return _inside(boxes_N4[order].astype(numpy.float32), tags, scores_N[order])
+    return _clipped(boxes_N4[order].astype(numpy.float32), tags, scores_N[order])
 
 
-def _inside(boxes: Array, tags: NDArray[numpy.integer], scores: Array) -> list[DetectedBox]:
+def _clipped(boxes: Array, tags: NDArray[numpy.integer], scores: Array) -> list[DetectedBox]:
     """Boxes cut to the picture, as the prediction API answers them; what lies outside is left out."""
     import numpy
 

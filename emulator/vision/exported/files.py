@@ -24,10 +24,10 @@ Kind = Literal["onnx", "frozen graph", "saved model", "tflite", "openvino"]
 
 MEGABYTE = 2**20
 MODEL_BYTES = 512 * MEGABYTE
-MOST_LABELS = 2000
-LONGEST_LABEL = 256
+MAX_LABELS = 2000
+MAX_LABEL_LENGTH = 256
 _DIRECTORY_BYTES = MEGABYTE
-_MOST_FILES = 2000
+_MAX_FILES = 2000
 _TEXT_BYTES = MEGABYTE
 
 MANIFEST, LABELS, METADATA = "cvexport.manifest", "labels.txt", "metadata_properties.json"
@@ -39,11 +39,11 @@ _KINDS: dict[str, Kind] = {
     "model.tflite": "tflite",
     "model.xml": "openvino",
 }
-_FOREIGN = {"model.mlmodel": "CoreML", "model.json": "TensorFlow.js"}
+_UNSUPPORTED = {"model.mlmodel": "CoreML", "model.json": "TensorFlow.js"}
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
 _END_RECORD = b"PK\x05\x06"
 _END_RECORD_BYTES = 22
-_LONGEST_COMMENT = 0xFFFF
+_MAX_COMMENT_BYTES = 0xFFFF
 
 
 class ExportUnusable(ModelUnusable):
@@ -105,7 +105,7 @@ def _from_zip(file: IO[bytes]) -> ExportedFiles:
 def _check_directory(file: IO[bytes]) -> None:
     """Refuse a table of contents that would fill the memory, before Python's reader takes it in."""
     size = file.seek(0, 2)
-    file.seek(max(0, size - _END_RECORD_BYTES - _LONGEST_COMMENT))
+    file.seek(max(0, size - _END_RECORD_BYTES - _MAX_COMMENT_BYTES))
     tail = file.read()
     place = tail.rfind(_END_RECORD)
     record = tail[place : place + _END_RECORD_BYTES]
@@ -113,8 +113,8 @@ def _check_directory(file: IO[bytes]) -> None:
         raise ExportUnusable("It is not a zip.")
     count = int.from_bytes(record[10:12], "little")
     directory = int.from_bytes(record[12:16], "little")
-    if count > _MOST_FILES or directory > _DIRECTORY_BYTES:
-        raise ExportUnusable(f"The zip holds more than {_MOST_FILES} files; an export holds a few.")
+    if count > _MAX_FILES or directory > _DIRECTORY_BYTES:
+        raise ExportUnusable(f"The zip holds more than {_MAX_FILES} files; an export holds a few.")
 
 
 class _Zip:
@@ -126,7 +126,7 @@ class _Zip:
         for entry in archive.infolist():
             # ZipInfo.filename has the system's separator replaced; what stood in the file is orig_filename.
             name = entry.orig_filename
-            if _leads_out(name):
+            if _is_outside(name):
                 raise ExportUnusable(f"The zip holds a path that leads out of it: {name[:100]!r}.")
             if entry.is_dir():
                 continue
@@ -167,7 +167,7 @@ class _Folder:
         return content
 
 
-def _leads_out(name: str) -> bool:
+def _is_outside(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
     return name.startswith(("/", "\\")) or ".." in parts or ":" in name or "\0" in name
 
@@ -226,7 +226,7 @@ def _model_path(names: list[str], announced: object) -> str:
         path = _shallowest(names, base)
         if path is not None:
             return path
-    for base, platform in _FOREIGN.items():
+    for base, platform in _UNSUPPORTED.items():
         if _shallowest(names, base) is not None:
             raise ExportUnusable(
                 f"It holds a {platform} model, which cannot be run here; export ONNX instead."
@@ -267,10 +267,10 @@ def _labels(content: bytes) -> tuple[str, ...]:
     labels = [line.strip() for line in text.rstrip().splitlines()]
     if not labels:
         raise ExportUnusable("labels.txt names no tag.")
-    if len(labels) > MOST_LABELS:
-        raise ExportUnusable(f"labels.txt names {len(labels)} tags; at most {MOST_LABELS} are taken.")
+    if len(labels) > MAX_LABELS:
+        raise ExportUnusable(f"labels.txt names {len(labels)} tags; at most {MAX_LABELS} are taken.")
     for number, label in enumerate(labels, start=1):
-        if not 0 < len(label) <= LONGEST_LABEL or not label.isprintable():
+        if not 0 < len(label) <= MAX_LABEL_LENGTH or not label.isprintable():
             raise ExportUnusable(f"Line {number} of labels.txt is no name of a tag: {label[:40]!r}.")
     if len(set(labels)) < len(labels):
         twice = next(label for number, label in enumerate(labels) if label in labels[:number])

@@ -16,7 +16,7 @@ from emulator.vision.boxes.geometry import DetectedBox
 from emulator.vision.classification.session import processors
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
-from emulator.vision.exported.preprocess import PictureRule, announced_size, fit_of, input_size
+from emulator.vision.exported.preprocess import Preprocessing, announced_size, fit_from, input_size
 from emulator.vision.exported.runtimes import Runtime, load
 
 _BOXES, _CLASSES, _SCORES = "detected_boxes", "detected_classes", "detected_scores"
@@ -48,7 +48,7 @@ class _Session:
         return self._runtime.run(self._rule.tensor(data))
 
     def _prepare(self, files: ExportedFiles, task: Literal["classification", "detection"]) -> None:
-        self._rule = _picture_rule(self._runtime, files, task, self.compact_s1)
+        self._rule = _preprocessing(self._runtime, files, task, self.compact_s1)
 
 
 class ExportedClassifier(_Session):
@@ -70,7 +70,7 @@ class ExportedClassifier(_Session):
         )
         self._output = output
         self._prepare(files, "classification")
-        self.score(_grey_picture())
+        self.score(_grey_image())
 
     def score(self, data: bytes) -> list[float]:
         """Probabilities of the labels, in their order: 0 to 1.
@@ -117,10 +117,10 @@ class ExportedDetector(_Session):
         super().__init__(files, runtime)
         self.compact_s1 = grid is None
         self._grid = grid
-        self._anchors = boxes.anchors_of(files.metadata)
-        self._overlap = boxes.overlap_of_doubles(files.metadata)
+        self._anchors = boxes.anchors_from(files.metadata)
+        self._overlap = boxes.nms_threshold(files.metadata)
         self._prepare(files, "detection")
-        self.score(_grey_picture())
+        self.score(_grey_image())
 
     def score(self, data: bytes) -> list[DetectedBox]:
         """The objects in a picture, the most probable first; each lies inside of the picture.
@@ -134,7 +134,7 @@ class ExportedDetector(_Session):
             outputs = self._outputs(data)
         if self._grid is None:
             found, tags, scores = (numpy.asarray(outputs[name]) for name in (_BOXES, _CLASSES, _SCORES))
-            return boxes.finished_boxes(found, tags, scores, len(self.labels))
+            return boxes.postprocessed_boxes(found, tags, scores, len(self.labels))
         grid = numpy.asarray(outputs[self._grid])
         if grid.ndim != 4 or grid.shape[0] != 1:
             raise ExportUnusable(f"The model's output '{self._grid}' is no grid of boxes.")
@@ -193,23 +193,23 @@ def _classifier_output(runtime: Runtime) -> str:
     return others[0]
 
 
-def _picture_rule(
+def _preprocessing(
     runtime: Runtime, files: ExportedFiles, task: Literal["classification", "detection"], s1: bool
-) -> PictureRule:
+) -> Preprocessing:
     metadata = files.metadata
     planes, width, height = input_size(runtime.input_shape, runtime.input_name)
     announced = announced_size(metadata)
     open_size = width is None or height is None
-    fit = fit_of(metadata, detects=task == "detection" and not s1, open_size=open_size)
+    fit = fit_from(metadata, detects=task == "detection" and not s1, open_size=open_size)
     if width is None or height is None:
         side = _DEFAULT_SIDES[task]
         width, height = announced or (side, side)
-    bgr, divisor = _colours(runtime, files, s1)
-    pixels = announced[0] * announced[1] if announced else PictureRule.pixels
-    return PictureRule(fit, width, height, bgr, divisor, planes, runtime.half, pixels)
+    bgr, divisor = _channel_order(runtime, files, s1)
+    pixels = announced[0] * announced[1] if announced else Preprocessing.pixels
+    return Preprocessing(fit, width, height, bgr, divisor, planes, runtime.half, pixels)
 
 
-def _colours(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:
+def _channel_order(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:
     """Whether blue comes first, and what values are divided by."""
     order, values = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
     whole, blue_first = "NominalRange_0_255", "Bgr8"
@@ -227,7 +227,7 @@ def _colours(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, in
     return not s1, 1
 
 
-def _grey_picture() -> bytes:
+def _grey_image() -> bytes:
     """The picture that a model is tried with."""
     from PIL import Image
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LARGEST_SIDE = 2048
-_SMALLEST_SIDE = 16
+MAX_SIDE = 2048
+_MIN_SIDE = 16
 # Exports from before the end of 2020 carry no metadata; their program scales the centre square to 256 pixels
 # and cuts the network's input out of the middle.
 _SQUARE_OF_OLD_EXPORTS = 256
@@ -33,7 +33,7 @@ Fit = Literal["stretch", "centre square", "centre of 256", "keep aspect"]
 
 
 @dataclass(frozen=True)
-class PictureRule:
+class Preprocessing:
     """How a picture becomes the tensor that a model takes.
 
     Attributes:
@@ -110,10 +110,10 @@ def input_size(shape: tuple[int | None, ...], name: str) -> tuple[bool, int | No
     planes = shape[1] == 3
     height, width = shape[2:] if planes else shape[1:3]
     for side in (width, height):
-        if side is not None and not _SMALLEST_SIDE <= side <= LARGEST_SIDE:
+        if side is not None and not _MIN_SIDE <= side <= MAX_SIDE:
             raise ExportUnusable(
-                f"The model's input '{name}' is {width} x {height} pixels; sides of {_SMALLEST_SIDE} to "
-                f"{LARGEST_SIDE} are taken."
+                f"The model's input '{name}' is {width} x {height} pixels; sides of {_MIN_SIDE} to "
+                f"{MAX_SIDE} are taken."
             )
     if (width is None) != (height is None):
         raise ExportUnusable(f"The model's input '{name}' has a shape that fits nothing: {_shown(shape)}.")
@@ -124,7 +124,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
     return " x ".join("?" if side is None else str(side) for side in shape) or "a single number"
 
 
-def fit_of(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> Fit:
+def fit_from(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> Fit:
     """How a picture is fitted. `open_size`: the model takes any width and height."""
     if detects:
         return "keep aspect" if open_size else "stretch"
@@ -141,7 +141,7 @@ def announced_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     for name in ("TargetWidth", "TargetHeight"):
         text = metadata.get(f"CustomVision.Preprocess.{name}", "")
         side = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-        if not _SMALLEST_SIDE <= side <= LARGEST_SIDE:
+        if not _MIN_SIDE <= side <= MAX_SIDE:
             return None
         sides.append(side)
     return sides[0], sides[1]

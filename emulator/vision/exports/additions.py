@@ -6,14 +6,14 @@ from io import BytesIO
 from typing import Any
 
 from emulator.vision.exports.bundle import bundle, metadata_properties
-from emulator.vision.exports.detection_outputs import finished
+from emulator.vision.exports.detection_outputs import postprocessed
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import Pixels, taking
+from emulator.vision.exports.graph import PixelFormat, with_pixel_format
 from emulator.vision.exports.onnx import MODEL_FILE, exported_onnx_model, onnx_metadata
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import read_stored_model
-from emulator.vision.networks.onnx_writer import serialised
-from emulator.vision.networks.serialization import description
+from emulator.vision.networks.onnx_writer import serialize_model
+from emulator.vision.networks.serialization import serialize
 
 STATE_FILE = "model.pth"
 NETWORK_FILE = "network.json"
@@ -32,28 +32,28 @@ def int8_zip(order: ExportOrder, progress: Progress) -> bytes:
     progress(0.3, "Writing the model")
     model = exported_onnx_model(order, stored, metadata, opset=_INT8_OPSET)
     progress(0.6, "Quantising the weights")
-    content = serialised(_with_int8_weights(model))
+    content = serialize_model(_with_int8_weights(model))
     return bundle(order, {MODEL_FILE: content}, metadata, sample_files("onnx", detection=stored.detection))
 
 
-def state_dictionary_zip(order: ExportOrder, progress: Progress) -> bytes:
+def state_dict_zip(order: ExportOrder, progress: Progress) -> bytes:
     """`model.pth`, the weights by name, and `network.json`, the operations that use them; a program among the
     samples is both together as a PyTorch module. It takes RGB, 0 to 255, and gives probabilities or finished
     boxes."""
     import torch
 
     stored = read_stored_model(order)
-    pixels = Pixels("Rgb8")
-    network = taking(stored.network, pixels)
+    pixels = PixelFormat("Rgb8")
+    network = with_pixel_format(stored.network, pixels)
     if stored.detection:
-        network = finished(network, batch_axis=False)
+        network = postprocessed(network, batch_axis=False)
     progress(0.3, "Writing the model")
     buffer = BytesIO()
     torch.save({name: torch.tensor(value) for name, value in network.weights.items()}, buffer)
     metadata = metadata_properties(
         order, resolution=network.resolution, multilabel=stored.multilabel, pixels=pixels
     )
-    files = {STATE_FILE: buffer.getvalue(), NETWORK_FILE: description(network).encode()}
+    files = {STATE_FILE: buffer.getvalue(), NETWORK_FILE: serialize(network).encode()}
     return bundle(order, files, metadata, sample_files("torch", detection=stored.detection))
 
 

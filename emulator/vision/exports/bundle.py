@@ -13,7 +13,7 @@ from io import BytesIO
 
 from emulator.vision.exports.detection_outputs import ANCHORS, OVERLAP_OF_DOUBLES
 from emulator.vision.exports.formats import ExportOrder
-from emulator.vision.exports.graph import Pixels, finished_boxes
+from emulator.vision.exports.graph import PixelFormat, has_postprocessed_boxes
 
 LICENCE_FILE = "LICENSE"
 LABELS_FILE = "labels.txt"
@@ -34,14 +34,14 @@ _COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Docke
 
 
 def metadata_properties(
-    order: ExportOrder, *, resolution: int, multilabel: bool, pixels: Pixels
+    order: ExportOrder, *, resolution: int, multilabel: bool, pixels: PixelFormat
 ) -> dict[str, str]:
     """How to feed the model and read its outputs, by the service's names. All values are text.
 
     Args:
         resolution: side in pixels of the square that the whole picture is stretched to.
     """
-    yolo = order.domain_type == "ObjectDetection" and not finished_boxes(order.domain)
+    yolo = order.domain_type == "ObjectDetection" and not has_postprocessed_boxes(order.domain)
     if yolo:
         method = "Yolo"
     elif order.domain_type == "ObjectDetection":

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
-__all__ = ["ANCHORS", "CELLS", "OVERLAP_OF_DOUBLES", "finished", "yolo_grid"]
+__all__ = ["ANCHORS", "CELLS", "OVERLAP_OF_DOUBLES", "postprocessed", "yolo_grid"]
 
 _ROUNDS = 15
 
@@ -46,7 +46,7 @@ _CERTAIN = 20.0
 _NEARLY_ZERO = 1e-6
 
 
-def finished(network: Network, *, batch_axis: bool) -> Network:
+def postprocessed(network: Network, *, batch_axis: bool) -> Network:
     """The detector with `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes` (N,) as
     outputs.
 
@@ -57,7 +57,7 @@ def finished(network: Network, *, batch_axis: bool) -> Network:
         batch_axis: the outputs have an axis of one picture before the others.
     """
     steps = _Steps(network)
-    boxes, scores, tags = _standing_boxes(steps, network)
+    boxes, scores, tags = _kept_boxes(steps, network)
     leading = (1,) if batch_axis else ()
     steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, MOST_BOXES, 4))
     steps.add("reshape", scores, output="detected_scores", shape=(*leading, MOST_BOXES))
@@ -86,7 +86,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     import numpy
 
     steps = _Steps(network)
-    boxes, scores, tags = _standing_boxes(steps, network, looked_up=looked_up)
+    boxes, scores, tags = _kept_boxes(steps, network, looked_up=looked_up)
     tag_count = _tag_count(network)
     slot_count = CELLS * CELLS * len(ANCHORS)
     left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
@@ -132,7 +132,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     return steps.network({output: (1, CELLS, CELLS, channels)})
 
 
-def _standing_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
+def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
     """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where
     there are no more."""
     tag_count = _tag_count(network)
@@ -158,7 +158,7 @@ def _standing_boxes(steps: _Steps, network: Network, *, looked_up: bool = False)
     stands = steps.add("greater", scores, steps.number(_just_below(SCORE_FLOOR)))
     for side in (width, height):
         stands = steps.add("multiply", stands, steps.add("greater", side, steps.number(0)))
-    stands = _without_doubles(steps, (left, top, right, bottom), (width, height), tags, stands, count)
+    stands = _non_max_suppression(steps, (left, top, right, bottom), (width, height), tags, stands, count)
 
     scores = steps.add("reshape", steps.add("multiply", scores, stands), shape=(count,))
     best = steps.add("top_k", scores, count=MOST_BOXES)
@@ -218,7 +218,7 @@ def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> 
     return steps.between(boxes, 0, 1)
 
 
-def _without_doubles(
+def _non_max_suppression(
     steps: _Steps,
     sides: tuple[str, str, str, str],
     sizes: tuple[str, str],
@@ -321,5 +321,5 @@ class _Steps:
             operations=(*self._base.operations, *self._operations),
             weights={**self._base.weights, **self._constants},
             outputs=outputs,
-            one_picture=True,
+            single_image=True,
         )

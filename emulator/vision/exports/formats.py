@@ -97,7 +97,7 @@ FORMATS: Mapping[tuple[str, str | None], Format] = {
     ("DockerFile", "Linux"): _DOCKER,
     ("DockerFile", "Windows"): _DOCKER,
     ("DockerFile", "ARM"): _DOCKER,
-    ("Torch", "TorchStateDict"): Format("additions:state_dictionary_zip", addition=True),
+    ("Torch", "TorchStateDict"): Format("additions:state_dict_zip", addition=True),
 }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from emulator.vision.exports.detection_outputs import finished, yolo_grid
+from emulator.vision.exports.detection_outputs import postprocessed, yolo_grid
 from emulator.vision.exports.stored_model import StoredModel
 from emulator.vision.networks.graph import Network
 
@@ -14,7 +14,7 @@ Family = Literal["onnx", "tensorflow"]
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelFormat:
     """In which order and range the model takes the channels of a picture, in the words of the service.
 
     Attributes:
@@ -26,18 +26,18 @@ class Pixels:
     range: Literal["NominalRange_0_255", "Normalized_0_1"] = "NominalRange_0_255"
 
 
-def finished_boxes(domain: str) -> bool:
+def has_postprocessed_boxes(domain: str) -> bool:
     """Whether exports of the domain's detectors give boxes; else they give a grid to compute them from."""
     return domain.endswith("[S1]")
 
 
-def pixels_of(domain: str, *, detection: bool, family: Family) -> Pixels:
+def pixel_format(domain: str, *, detection: bool, family: Family) -> PixelFormat:
     """How exports of a domain take pictures: the first domains blue first, the [S1] ones red first."""
     if not domain.endswith("[S1]"):
-        return Pixels("Bgr8")
+        return PixelFormat("Bgr8")
     # The programs that load the service's TensorFlow files of this kind do not scale pixels.
     unit = not detection and family == "onnx"
-    return Pixels("Rgb8", "Normalized_0_1" if unit else "NominalRange_0_255")
+    return PixelFormat("Rgb8", "Normalized_0_1" if unit else "NominalRange_0_255")
 
 
 def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
@@ -50,20 +50,20 @@ def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
         family: whose habits: those of the service's ONNX files, or of its TensorFlow ones, from which
             TensorFlow.js and TensorFlow Lite come too.
     """
-    pixels = pixels_of(domain, detection=stored.detection, family=family)
-    network = taking(stored.network, pixels)
+    pixels = pixel_format(domain, detection=stored.detection, family=family)
+    network = with_pixel_format(stored.network, pixels)
     first_input = {"onnx": "data", "tensorflow": "Placeholder"}[family]
     if not stored.detection:
         output = "model_output" if domain.endswith("[S1]") else "loss"
-        return renamed(network, {network.input: first_input, network.output: output})
-    if finished_boxes(domain):
-        network = renamed(network, {network.input: "image_tensor"})
-        return finished(network, batch_axis=family == "onnx")
-    network = renamed(network, {network.input: first_input})
+        return with_tensor_names(network, {network.input: first_input, network.output: output})
+    if has_postprocessed_boxes(domain):
+        network = with_tensor_names(network, {network.input: "image_tensor"})
+        return postprocessed(network, batch_axis=family == "onnx")
+    network = with_tensor_names(network, {network.input: first_input})
     return yolo_grid(network, {"onnx": "model_outputs0", "tensorflow": "model_outputs"}[family])
 
 
-def taking(network: Network, pixels: Pixels) -> Network:
+def with_pixel_format(network: Network, pixels: PixelFormat) -> Network:
     """The network for float32 pictures of this order and range instead of RGB bytes.
 
     The order costs nothing: the weights of the first convolution change places.
@@ -81,7 +81,7 @@ def taking(network: Network, pixels: Pixels) -> Network:
     return replace(network, operations=(first, *others), weights=weights, float_input=True)
 
 
-def renamed(network: Network, names: dict[str, str]) -> Network:
+def with_tensor_names(network: Network, names: dict[str, str]) -> Network:
     """The network with other names for some of its tensors."""
     operations = [
         replace(

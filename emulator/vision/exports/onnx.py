@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import export_network, pixels_of
+from emulator.vision.exports.graph import export_network, pixel_format
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
-from emulator.vision.networks.onnx_writer import onnx_model, serialised
+from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +34,8 @@ def onnx_zip(order: ExportOrder, progress: Progress) -> bytes:
         opset=_OPSETS[order.flavor],
         half_weights=order.flavor == "OnnxFloat16",
     )
-    return bundle(
-        order, {MODEL_FILE: serialised(model)}, metadata, sample_files("onnx", detection=stored.detection)
-    )
+    samples = sample_files("onnx", detection=stored.detection)
+    return bundle(order, {MODEL_FILE: serialize_model(model)}, metadata, samples)
 
 
 def onnx_metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:
@@ -45,7 +44,7 @@ def onnx_metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
-        pixels=pixels_of(order.domain, detection=stored.detection, family="onnx"),
+        pixels=pixel_format(order.domain, detection=stored.detection, family="onnx"),
     )
 
 
@@ -59,7 +58,7 @@ def exported_onnx_model(
 ) -> ModelProto:
     """The model as the consumers of its domain expect it; takes one picture at a time."""
     network = export_network(stored, order.domain, "onnx")
-    model = onnx_model(network, metadata, opset=opset, pictures=1, half_weights=half_weights)
+    model = onnx_model(network, metadata, opset=opset, images=1, half_weights=half_weights)
     if "loss" in network.outputs:
         _name_outputs(model, order.labels)
     return model

@@ -8,21 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.exports.bundle import bundle, metadata_properties
-from emulator.vision.exports.detection_outputs import ANCHORS, finished, yolo_grid
+from emulator.vision.exports.detection_outputs import ANCHORS, postprocessed, yolo_grid
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import Pixels, finished_boxes, renamed, taking
+from emulator.vision.exports.graph import (
+    PixelFormat,
+    has_postprocessed_boxes,
+    with_pixel_format,
+    with_tensor_names,
+)
 from emulator.vision.exports.raw_boxes import with_raw_boxes
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
 from emulator.vision.networks.graph import Network
-from emulator.vision.networks.onnx_writer import onnx_model, serialised
+from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
 
 if TYPE_CHECKING:
     from openvino import Model
 
 MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
 # Red first, 0 to 1, in every domain: what the service's files of this kind take.
-PIXELS = Pixels("Rgb8", "Normalized_0_1")
+PIXELS = PixelFormat("Rgb8", "Normalized_0_1")
 _INPUT = "data"
 _GRID = "model_outputs0"
 _COORDINATES_OF_BOX = 4
@@ -44,7 +49,7 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
     progress(0.3, "Writing the model")
     raw = order.flavor == "NoPostProcess"
     network = _export_network(stored, order.domain, raw=raw)
-    model = openvino.Core().read_model(serialised(onnx_model(network, {}, pictures=1)))
+    model = openvino.Core().read_model(serialize_model(onnx_model(network, {}, images=1)))
     if _GRID in network.outputs:
         model = _with_decoded_grid(model, len(order.labels))
     # Else it would be named after the ONNX graph and a count.
@@ -68,12 +73,13 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
 
 
 def _export_network(stored: StoredModel, domain: str, *, raw: bool) -> Network:
-    network = renamed(taking(stored.network, PIXELS), {stored.network.input: _INPUT})
+    network = with_tensor_names(with_pixel_format(stored.network, PIXELS), {stored.network.input: _INPUT})
     if not stored.detection:
-        return renamed(network, {network.output: "model_output" if finished_boxes(domain) else "loss"})
+        output = "model_output" if has_postprocessed_boxes(domain) else "loss"
+        return with_tensor_names(network, {network.output: output})
     if not raw:
-        return finished(network, batch_axis=True)
-    if finished_boxes(domain):
+        return postprocessed(network, batch_axis=True)
+    if has_postprocessed_boxes(domain):
         return with_raw_boxes(
             network, boxes="raw_boxes", scores="raw_probs", background=True, batch_axis=True
         )

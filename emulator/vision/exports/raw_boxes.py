@@ -74,5 +74,5 @@ def with_raw_boxes(
         operations=(*network.operations, *operations),
         weights={**network.weights, **arrays},
         outputs=outputs,
-        one_picture=True,
+        single_image=True,
     )

@@ -11,7 +11,7 @@ from emulator.vision.detection.tiles import TILING_KEY
 from emulator.vision.exports.formats import ExportFailed, ExportOrder
 from emulator.vision.networks.graph import Network, efficientnet_lite, with_classifier
 from emulator.vision.networks.nanodet import detection_network, layer_names
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, described, read_model
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, deserialize, read_model
 
 if TYPE_CHECKING:
     import numpy
@@ -54,7 +54,7 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
         detection = metadata.get("emulator.task") == "detection"
         multilabel = not detection and bool(json.loads(metadata["emulator.multilabel"]))
         if DESCRIPTION_KEY in metadata:
-            network = described(metadata[DESCRIPTION_KEY], weights)
+            network = deserialize(metadata[DESCRIPTION_KEY], weights)
         else:
             network = _rebuilt(weights, json.loads(metadata["emulator.resolution"]), detection, multilabel)
         label_count = len(json.loads(metadata["emulator.labels"]))

@@ -12,9 +12,9 @@ import json
 from dataclasses import replace
 
 from emulator.vision.exports.bundle import LABELS_FILE, bundle, metadata_properties
-from emulator.vision.exports.detection_outputs import finished
+from emulator.vision.exports.detection_outputs import postprocessed
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import Pixels, renamed
+from emulator.vision.exports.graph import PixelFormat, with_tensor_names
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
 from emulator.vision.exports.tflite.writer import tflite_bytes
 from emulator.vision.networks.graph import Network, Operation
@@ -42,13 +42,13 @@ def vaidk_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=network.resolution,
         multilabel=stored.multilabel,
-        pixels=Pixels("Rgb8"),
+        pixels=PixelFormat("Rgb8"),
     )
     return bundle(order, {MODEL_FILE: content}, metadata, extras)
 
 
 def _camera_classifier(stored: StoredModel) -> Network:
-    return renamed(stored.network, {stored.network.input: "data", stored.network.output: "loss"})
+    return with_tensor_names(stored.network, {stored.network.input: "data", stored.network.output: "loss"})
 
 
 def _camera_detector(network: Network) -> Network:
@@ -56,7 +56,7 @@ def _camera_detector(network: Network) -> Network:
     (1, N, 4), numbers of tags (1, N), probabilities (1, N) and how many boxes there are (1,), all float32."""
     import numpy
 
-    found = finished(renamed(network, {network.input: "data"}), batch_axis=False)
+    found = postprocessed(with_tensor_names(network, {network.input: "data"}), batch_axis=False)
     (box_count,) = found.outputs["detected_scores"]
     (whole_numbers,) = (step for step in found.operations if step.kind == "integers")
     constants = {

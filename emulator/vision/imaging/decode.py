@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-LONGEST_SIDE = 10_240
-LARGEST_ASPECT_RATIO = 25
+MAX_SIDE = 10_240
+MAX_ASPECT_RATIO = 25
 STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
 # What is beyond a picture.
-_GREY = 114
+_PADDING_GREY = 114
 
 # Decoded, a picture above this size takes hundreds of megabytes, however small the file is: one at a time.
-_LARGE_PICTURE_PIXELS = 40_000_000
-_large_picture = threading.Lock()
+_LARGE_IMAGE_PIXELS = 40_000_000
+_large_image_lock = threading.Lock()
 
 _EXIF_ORIENTATION = 0x0112
 _ORIENTATIONS_THAT_SWAP_SIDES = frozenset({5, 6, 7, 8})
@@ -67,14 +67,14 @@ def inspect_image(data: bytes) -> ImageInfo:
     Raises:
         ImageRejected: not a JPEG, PNG, BMP or GIF, damaged, larger than the limits, or too thin.
     """
-    with _opened(data) as (source, picture_format):
+    with _opened(data) as (source, image_format):
         width, height = source.size
-        if picture_format == "JPEG":
+        if image_format == "JPEG":
             source.draft("L", (max(1, width // 8), max(1, height // 8)))
         source.load()
         if _orientation(source) in _ORIENTATIONS_THAT_SWAP_SIDES:
             width, height = height, width
-        return ImageInfo(picture_format, width, height)
+        return ImageInfo(image_format, width, height)
 
 
 def stored_size(info: ImageInfo) -> tuple[int, int]:
@@ -98,8 +98,8 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
     """
     from PIL import Image as Pillow
 
-    with _opened(data) as (source, picture_format):
-        if target is not None and picture_format == "JPEG":
+    with _opened(data) as (source, image_format):
+        if target is not None and image_format == "JPEG":
             source.draft(None, (target, target))
         source.load()
         image: Image = source
@@ -130,7 +130,7 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
         return image if turn is None else image.transpose(turn)
 
 
-def stretched(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
+def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
     """The picture as a classification network takes it, in training and in scoring alike.
 
     The whole picture is stretched to a square, without regard to its aspect ratio.
@@ -148,10 +148,10 @@ def stretched(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
     return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR))
 
 
-def cut(
+def crop_resize(
     picture: Image, window: NDArray[numpy.floating], resolution: int
 ) -> tuple[NDArray[numpy.uint8], NDArray[numpy.floating], NDArray[numpy.int64]]:
-    """A part of a picture as a square of pixels, scaled as `stretched` scales.
+    """A part of a picture as a square of pixels, scaled as `resize_to_square` scales.
 
     Args:
         window: left, top, right, bottom in pixels of the picture; it may reach beyond the picture,
@@ -171,13 +171,13 @@ def cut(
     target[2:] = numpy.maximum(target[2:], target[:2] + 1).clip(max=resolution)
     target[:2] = numpy.minimum(target[:2], target[2:] - 1)
     left, top, right, bottom = target.tolist()
-    pixels = numpy.full((resolution, resolution, 3), _GREY, numpy.uint8)
+    pixels = numpy.full((resolution, resolution, 3), _PADDING_GREY, numpy.uint8)
     part = picture.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
     pixels[top:bottom, left:right] = numpy.asarray(part)
     return pixels, source, target
 
 
-def rendition(data: bytes, longest: int) -> bytes:
+def to_jpeg(data: bytes, longest: int) -> bytes:
     """A JPEG of the picture, upright, its longest side at most `longest` pixels. It is never scaled up.
 
     A JPEG in RGB or grey that is small enough and needs no turning is returned as it is, byte by byte.
@@ -206,11 +206,11 @@ def rendition(data: bytes, longest: int) -> bytes:
 def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
     """The picture, its header read and its size checked; what decoding throws becomes `ImageRejected`."""
     try:
-        source, picture_format = _parse_header(data)
+        source, image_format = _parse_header(data)
         _check_size(*source.size)
-        large = source.width * source.height > _LARGE_PICTURE_PIXELS
-        with source, _large_picture if large else nullcontext():
-            yield source, picture_format
+        large = source.width * source.height > _LARGE_IMAGE_PIXELS
+        with source, _large_image_lock if large else nullcontext():
+            yield source, image_format
     except (ImageRejected, MemoryError):
         raise
     except Exception as error:
@@ -248,14 +248,14 @@ def _check_size(width: int, height: int) -> None:
     longest, shortest = max(width, height), min(width, height)
     if shortest < 1:
         raise ImageRejected("dimensions", f"The image has no pixels: {width} x {height}.")
-    if longest > LONGEST_SIDE:
+    if longest > MAX_SIDE:
         raise ImageRejected(
-            "dimensions", f"The image is {width} x {height} pixels; the longest side may be {LONGEST_SIDE}."
+            "dimensions", f"The image is {width} x {height} pixels; the longest side may be {MAX_SIDE}."
         )
-    if longest > shortest * LARGEST_ASPECT_RATIO:
+    if longest > shortest * MAX_ASPECT_RATIO:
         raise ImageRejected(
             "aspect_ratio",
-            f"The image is {width} x {height} pixels; its sides may be {LARGEST_ASPECT_RATIO}:1 at most.",
+            f"The image is {width} x {height} pixels; its sides may be {MAX_ASPECT_RATIO}:1 at most.",
         )
 
 
@@ -284,7 +284,7 @@ def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def hush_pillow() -> None:
+def silence_pillow_warnings() -> None:
     """Keep Pillow from telling on standard error of damaged metadata: such pictures are as good as any.
 
     What is wrong with pixels is an exception, and an answer.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[numpy.uint8]
 
 
-class PictureFile:
+class ImageArrayFile:
     """RGB pictures (side, side, 3) by number, from 0. Any thread may read and write."""
 
     def __init__(self, path: Path, side: int) -> None:

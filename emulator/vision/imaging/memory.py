@@ -6,10 +6,10 @@ import os
 # Of glibc's mallopt(3). A size of 128 KB saves more memory, and costs predictions 8% of their time.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BLOCK_BYTES = 2**20
-_HEAPS = 2
+_ARENAS = 2
 
 
-def share_heaps() -> None:
+def limit_malloc_arenas() -> None:
     """Let all threads share two heaps. To be called before there is a second thread; later it is too late.
 
     By itself the C library gives threads heaps of their own, eight for each processor, with holes in each of
@@ -17,10 +17,10 @@ def share_heaps() -> None:
     by the environment (MALLOC_ARENA_MAX, GLIBC_TUNABLES) knows better.
     """
     if "MALLOC_ARENA_MAX" not in os.environ and "arena_max" not in os.environ.get("GLIBC_TUNABLES", ""):
-        _set_option(_M_ARENA_MAX, _HEAPS)
+        _set_option(_M_ARENA_MAX, _ARENAS)
 
 
-def give_large_blocks_back() -> None:
+def set_mmap_threshold() -> None:
     """Let the C library give large blocks back as soon as they are freed.
 
     By itself it begins to keep them when the first one is freed, and what 16 threads decode and score then
@@ -29,7 +29,7 @@ def give_large_blocks_back() -> None:
     _set_option(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
-def give_freed_memory_back() -> None:
+def trim_heap() -> None:
     """Let the system have what was used and freed until now, which the C library would keep."""
     import ctypes
 

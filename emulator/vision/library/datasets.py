@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     # RGB, (height, width, 3), 0..255.
     Pixels = NDArray[numpy.uint8]
-    Picture = Path | bytes | Pixels
+    ImageInput = Path | bytes | Pixels
 
 # What rounding may let a box pass the edges of its picture by.
 _TOLERANCE = 0.01
@@ -45,13 +45,13 @@ class Sample:
     """A picture and what is known of it.
 
     Attributes:
-        picture: a file, the bytes of one, or pixels.
+        image: a file, the bytes of one, or pixels.
         tags: of the whole picture; for detection, those of its regions.
         regions: marked objects; for detection alone.
         split: "train", "test" and the like, where the set comes divided.
     """
 
-    picture: Picture
+    image: ImageInput
     tags: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
     split: str | None = None
@@ -59,7 +59,7 @@ class Sample:
     @property
     def name(self) -> str:
         """For people."""
-        return str(self.picture) if isinstance(self.picture, Path) else "a picture in memory"
+        return str(self.image) if isinstance(self.image, Path) else "a picture in memory"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class Dataset:
     @classmethod
     def of_arrays(
         cls,
-        pictures: Sequence[Pixels | bytes],
+        images: Sequence[Pixels | bytes],
         labels: Sequence[str | Sequence[str]] | None = None,
         *,
         regions: Sequence[Sequence[Region]] | None = None,
@@ -132,9 +132,9 @@ class Dataset:
         if (labels is None) == (regions is None):
             raise ValueError("give either labels or regions")
         described: Sequence[Any] = labels if labels is not None else regions or ()
-        if len(described) != len(pictures):
-            raise ValueError(f"there are {len(pictures)} pictures, and labels or regions of {len(described)}")
-        for number, picture in enumerate(pictures):
+        if len(described) != len(images):
+            raise ValueError(f"there are {len(images)} pictures, and labels or regions of {len(described)}")
+        for number, picture in enumerate(images):
             shape, kind = getattr(picture, "shape", (1, 1, 3)), getattr(picture, "dtype", "uint8")
             if len(shape) != 3 or shape[2] != 3 or str(kind) != "uint8":
                 raise ValueError(
@@ -146,7 +146,7 @@ class Dataset:
                 Sample(picture, tags=(known,) if isinstance(known, str) else tuple(known))
                 if regions is None
                 else Sample(picture, regions=tuple(known))
-                for picture, known in zip(pictures, described, strict=True)
+                for picture, known in zip(images, described, strict=True)
             ],
             detection=regions is not None,
             multilabel=multilabel,
@@ -177,7 +177,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Stored:
+class FileDataset:
     """A dataset whose pictures all lie in files, as trainings take it.
 
     Attributes:
@@ -189,7 +189,7 @@ class Stored:
 
 
 @contextmanager
-def stored(dataset: Dataset) -> Iterator[Stored]:
+def as_files(dataset: Dataset) -> Iterator[FileDataset]:
     """The dataset with its pictures in files, for as long as the block lasts.
 
     Raises:
@@ -214,15 +214,15 @@ def stored(dataset: Dataset) -> Iterator[Stored]:
                     LabelledImage(str(path), key, tuple(sorted(index[tag] for tag in sample.tags)))
                 )
         if dataset.detection:
-            yield Stored(DetectionDataset(tuple(boxed), dataset.tags), names)
+            yield FileDataset(DetectionDataset(tuple(boxed), dataset.tags), names)
         else:
             negative = None if dataset.negative is None else index[dataset.negative]
-            yield Stored(
+            yield FileDataset(
                 ClassificationDataset(tuple(labelled), dataset.tags, dataset.multilabel, negative), names
             )
 
 
-def content(picture: Picture | str) -> bytes:
+def image_bytes(picture: ImageInput | str) -> bytes:
     """The bytes of a picture's file; pixels become those of one without loss.
 
     Raises:
@@ -251,9 +251,9 @@ def _encoded(pixels: Pixels, picture_format: str) -> bytes:
 
 def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
     """Where the picture lies, or does now, and its key."""
-    if isinstance(sample.picture, Path):
-        return sample.picture, hashlib.sha256(content(sample.picture)).hexdigest()
-    data = sample.picture if isinstance(sample.picture, bytes) else _encoded(sample.picture, "PNG")
+    if isinstance(sample.image, Path):
+        return sample.image, hashlib.sha256(image_bytes(sample.image)).hexdigest()
+    data = sample.image if isinstance(sample.image, bytes) else _encoded(sample.image, "PNG")
     key = hashlib.sha256(data).hexdigest()
     path = folder / key
     path.write_bytes(data)

@@ -20,12 +20,12 @@ from emulator.vision.evaluation.detection import (
 from emulator.vision.exported.load import Classifier, Detector, load_any
 from emulator.vision.exported.model import ExportedDetector
 from emulator.vision.imaging.decode import ImageRejected
-from emulator.vision.library.datasets import Dataset, Sample, content
+from emulator.vision.library.datasets import Dataset, Sample, image_bytes
 from emulator.vision.library.readers import read_dataset
 from emulator.vision.library.reports import Report, classifier_report, detector_report
 
 if TYPE_CHECKING:
-    from emulator.vision.library.datasets import Picture
+    from emulator.vision.library.datasets import ImageInput
 
 Scores = TypeVar("Scores")
 Progress = Callable[[float, str], None]
@@ -93,13 +93,13 @@ def load_model(model: str | Path | HasPath | Model) -> Model:
 
 
 def predict(
-    model: str | Path | HasPath | Model, picture: str | Picture, *, threshold: float = 0.0
+    model: str | Path | HasPath | Model, image: str | ImageInput, *, threshold: float = 0.0
 ) -> list[Prediction]:
     """What a model says about a picture, the most probable first.
 
     Args:
         model: for many pictures, load it once with `load_model`.
-        picture: a file, the bytes of one, or RGB pixels (height, width, 3), uint8.
+        image: a file, the bytes of one, or RGB pixels (height, width, 3), uint8.
         threshold: less probable predictions are left out.
 
     Raises:
@@ -108,7 +108,7 @@ def predict(
         ModelUnusable: the model is none.
     """
     loaded = load_model(model)
-    found = _predictions(loaded, loaded.session.score(content(picture)))
+    found = _predictions(loaded, loaded.session.score(image_bytes(image)))
     return sorted(
         (each for each in found if each.probability >= threshold), key=lambda each: -each.probability
     )
@@ -147,7 +147,7 @@ def evaluate(
     if unknown:
         raise ValueError(f"the model does not know the tag '{unknown[0]}'; it knows {', '.join(loaded.tags)}")
     skipped: list[str] = []
-    session, tell = loaded.session, progress or tell_nobody
+    session, tell = loaded.session, progress or no_progress
     if isinstance(session, (DetectorSession, ExportedDetector)):
         found = _found(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
         return detector_report(
@@ -167,7 +167,7 @@ def as_dataset(data: Data) -> Dataset:
     return data if isinstance(data, Dataset) else read_dataset(data)
 
 
-def tell_nobody(share: float, step: str) -> None:
+def no_progress(share: float, step: str) -> None:
     """Tells progress to nobody."""
 
 
@@ -188,7 +188,7 @@ def _scored(
 
         def scores_of(sample: Sample) -> Scores | None:
             try:
-                return score(content(sample.picture))
+                return score(image_bytes(sample.image))
             except ImageRejected:
                 return None
 

@@ -55,7 +55,7 @@ def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str 
         Sample(path, tags=(of_tag.name,))
         for of_tag in sorted(folder.iterdir())
         if of_tag.is_dir() and not of_tag.name.startswith(".")
-        for path in _pictures_in(of_tag)
+        for path in _images_in(of_tag)
     ]
     if not samples:
         raise ValueError(
@@ -94,14 +94,14 @@ def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
     return Dataset.of(samples, detection=True in boxed, negative=negative)
 
 
-def read_coco(file: str | Path, pictures: str | Path | None = None) -> Dataset:
+def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
     """Boxes in COCO's format: a JSON file with `images`, `categories` and `annotations`. A detection set.
 
     Boxes around crowds are left out, as are categories without boxes. Pictures without boxes are examples of
     background.
 
     Args:
-        pictures: the folder in which the pictures lie; else that of the file, `images` in it, or `images`
+        images: the folder in which the pictures lie; else that of the file, `images` in it, or `images`
             beside it.
     """
     file = Path(file)
@@ -122,7 +122,7 @@ def read_coco(file: str | Path, pictures: str | Path | None = None) -> Dataset:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{file.name} is not in COCO's format: {error!r}") from error
     places = (
-        [Path(pictures)] if pictures else [file.parent, file.parent / "images", file.parent.parent / "images"]
+        [Path(images)] if images else [file.parent, file.parent / "images", file.parent.parent / "images"]
     )
     return Dataset.of(
         [
@@ -146,7 +146,7 @@ def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset
     folder = _folder(folder)
     known = list(names) if names is not None else _class_names(folder)
     samples = []
-    for picture in _pictures_in(folder / "images", deep=True):
+    for picture in _images_in(folder / "images", deep=True):
         inner = picture.relative_to(folder / "images")
         described = (folder / "labels" / inner).with_suffix(".txt")
         regions = []
@@ -200,7 +200,7 @@ def _folder(folder: str | Path) -> Path:
     return folder
 
 
-def _pictures_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
+def _images_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
     search: Callable[[str], Iterator[Path]] = folder.rglob if deep else folder.glob
     yield from sorted(path for path in search("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 

@@ -33,8 +33,8 @@ from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluat
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector
 from emulator.vision.exports import formats as exports
-from emulator.vision.library.datasets import Dataset, stored
-from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, tell_nobody
+from emulator.vision.library.datasets import Dataset, as_files
+from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
 from emulator.vision.library.reports import Report, classifier_report, detector_report
 from emulator.vision.recipes.domains import Domain, DomainType, domains
 from emulator.vision.recipes.recipes import (
@@ -115,7 +115,7 @@ def train(
     chosen = domains().named(domain, "ObjectDetection" if dataset.detection else "Classification")
     output = Path(folder)
     with (
-        stored(dataset) as files,
+        as_files(dataset) as files,
         tempfile.TemporaryDirectory(prefix="custom-vision-")
         if feature_cache is None
         else nullcontext(feature_cache) as cache,
@@ -123,7 +123,7 @@ def train(
         common: dict[str, Any] = {
             "seed": seed,
             "output": output,
-            "progress": _watched(progress or tell_nobody, cancel),
+            "progress": _watched(progress or no_progress, cancel),
         }
         if budget is not None or base_model is not None:
             common["budget_seconds"] = budget or 0.0
@@ -153,7 +153,7 @@ def export(
     platform: str,
     folder: str | Path,
     *,
-    flavour: str | None = None,
+    flavor: str | None = None,
     domain: str | None = None,
     created: datetime | None = None,
     progress: Progress | None = None,
@@ -162,7 +162,7 @@ def export(
 
     Args:
         model: what `train` wrote, in a compact domain.
-        platform, flavour: as the service names them: "ONNX", "TensorFlow" with "TensorFlowLite", ...
+        platform, flavor: as the service names them: "ONNX", "TensorFlow" with "TensorFlowLite", ...
         folder: made when missing; the file in it is named like the platform.
         domain: name or id, if the model does not lie beside the file that says what it was trained as.
         created: the date that the file bears; now, if none is given.
@@ -180,14 +180,14 @@ def export(
     if not isinstance(session, (ClassifierSession, DetectorSession)):
         raise ValueError(f"{path.name} is an export already")
     chosen = _domain_of(path, "ObjectDetection" if loaded.detects else "Classification", domain)
-    refused = exports.refusal(chosen, platform, flavour)
+    refused = exports.refusal(chosen, platform, flavor)
     if refused is not None:
         raise ValueError(refused)
     identity = str(uuid.UUID(hashlib.sha256(path.read_bytes()).hexdigest()[:32]))
     order = exports.ExportOrder(
         model=str(path),
         platform=platform,
-        flavor=flavour,
+        flavor=flavor,
         domain=chosen.name,
         domain_type=chosen.type,
         classification_type=_classification_type(session),
@@ -196,8 +196,8 @@ def export(
         iteration_id=identity,
         created=created or datetime.now(UTC),
     )
-    name = f"{platform}{'.' + flavour if flavour else ''}{exports.FORMATS[platform, flavour].suffix}"
-    return exports.write_export(order, Path(folder) / name, progress or tell_nobody)
+    name = f"{platform}{'.' + flavor if flavor else ''}{exports.FORMATS[platform, flavor].suffix}"
+    return exports.write_export(order, Path(folder) / name, progress or no_progress)
 
 
 def _watched(progress: Progress, cancel: threading.Event | None) -> Progress:

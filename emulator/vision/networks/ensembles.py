@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LENGTH = 10.0
 
 
-def joined(networks: Sequence[Network], resolution: int) -> Network:
+def concatenate_backbones(networks: Sequence[Network], resolution: int) -> Network:
     """The features of all networks, each scaled to the same length, beside each other."""
-    members = [at_resolution(network, resolution) for network in networks]
+    members = [with_input_resolution(network, resolution) for network in networks]
     operations = [
         operation for number, member in enumerate(members) for operation in _prefixed(member, number)
     ]
@@ -37,8 +37,10 @@ def joined(networks: Sequence[Network], resolution: int) -> Network:
     return Network(resolution, tuple(operations), _weights(members), {"features": (width,)})
 
 
-def joined_features(first: Mapping[str, Features], second: Mapping[str, Features]) -> dict[str, Features]:
-    """What two `joined` networks say about pictures, by key, from what each says."""
+def concatenate_features(
+    first: Mapping[str, Features], second: Mapping[str, Features]
+) -> dict[str, Features]:
+    """What two concatenated networks say about pictures, by key, from what each says."""
     import numpy
 
     def unit(features: Features) -> Features:
@@ -49,14 +51,14 @@ def joined_features(first: Mapping[str, Features], second: Mapping[str, Features
     return {key: numpy.concatenate([unit(first[key]), unit(second[key])]) for key in first}
 
 
-def summed(classifiers: Sequence[Network], resolution: int) -> Network:
+def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
     """The probabilities of the sums of the scores: up to a factor, of the geometric mean of the classifiers'
     probabilities.
 
     Args:
         classifiers: as `networks.with_classifier` makes them, all for the same tags.
     """
-    members = [at_resolution(network, resolution) for network in classifiers]
+    members = [with_input_resolution(network, resolution) for network in classifiers]
     operations: list[Operation] = []
     scores = []
     for number, member in enumerate(members):
@@ -68,7 +70,7 @@ def summed(classifiers: Sequence[Network], resolution: int) -> Network:
     return Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs)
 
 
-def at_resolution(network: Network, resolution: int) -> Network:
+def with_input_resolution(network: Network, resolution: int) -> Network:
     """The same network for larger pictures, which it first scales down to its own size."""
     if network.resolution == resolution:
         return network

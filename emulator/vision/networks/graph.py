@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OperationKind = Literal[
     "normalise",  # (x - mean) x scale, for all channels or for each; from uint8 to float32
-    "convolution",  # padding as TensorFlow's "SAME" or, if `centred`, equal on all sides; batch norm folded
+    "convolution",  # padding as TensorFlow's "SAME" or, if `symmetric_padding`, the same on all sides
     "depthwise_convolution",
     "add",  # of pictures of one size, or of vectors
     "concatenate",  # pictures of one size, or vectors: channels of the first, then those of the next
@@ -84,8 +84,8 @@ class Operation:
     bias: str | None = None
     stride: int = 1
     relu6: bool = False
-    leak: float | None = None  # the slope below zero of a leaky ReLU after a convolution
-    centred: bool = False
+    negative_slope: float | None = None  # the slope below zero of a leaky ReLU after a convolution
+    symmetric_padding: bool = False
     factor: float = 1.0
     mean: float | tuple[float, ...] = 0.0
     scale: float | tuple[float, ...] = 1.0
@@ -106,8 +106,8 @@ class Network:
         input: name of the tensor of pictures.
         float_input: the pictures are float32, and in a file with the axes that its format prefers, instead of
             uint8 (N, height, width, 3). "normalise" says of which order and range the channels are.
-        one_picture: it takes exactly one picture at a time, because there are plain tensors in it. The shapes
-            of outputs are then whole ones; else an axis of pictures comes before them.
+        single_image: it takes exactly one image at a time, because it has plain tensors. The shapes of
+            outputs are then whole ones; else an axis of pictures comes before them.
     """
 
     resolution: int
@@ -116,7 +116,7 @@ class Network:
     outputs: Mapping[str, tuple[int, ...]]
     input: str = "image"
     float_input: bool = False
-    one_picture: bool = False
+    single_image: bool = False
 
     @property
     def output(self) -> str:
@@ -152,7 +152,7 @@ def efficientnet_lite(
     state: Mapping[str, FloatArray],
     *,
     resolution: int,
-    looks_at: int | None = None,
+    resize_to: int | None = None,
     width: float = 1.0,
     depth: float = 1.0,
 ) -> Network:
@@ -161,7 +161,7 @@ def efficientnet_lite(
     Args:
         state: weights by the names of the published PyTorch checkpoints.
         resolution: side of the input in pixels.
-        looks_at: side to which the input is resized first, if it is another.
+        resize_to: side to which the input is resized first, if it is another.
         width, depth: multipliers of the family: 1.0 and 1.0 for Lite0, 1.0 and 1.1 for Lite1, 1.1 and 1.2 for
             Lite2.
 
@@ -171,9 +171,9 @@ def efficientnet_lite(
     """
     builder = _LiteBuilder(state)
     tensor = builder.append(Operation("normalise", (INPUT,), "normalised", mean=127.0, scale=1 / 128))
-    if looks_at not in (None, resolution):
-        assert looks_at is not None
-        tensor = builder.append(Operation("resize", (tensor,), "resized", factor=looks_at / resolution))
+    if resize_to not in (None, resolution):
+        assert resize_to is not None
+        tensor = builder.append(Operation("resize", (tensor,), "resized", factor=resize_to / resolution))
     tensor = builder.convolve(tensor, "_conv_stem", "_bn0", 3, 32, kernel=3, stride=2)
     channels, block = 32, 0
     for stage, (expansion, base_channels, base_repeats, first_stride, kernel) in enumerate(_STAGES):

@@ -37,7 +37,7 @@ WEIGHTS_SHA256 = "762e5a7e74e1f26775730ff6c7c66f3ca965a94d2647dde7a1e7f76a7ab6db
 # Red, green, blue.
 _MEAN = (123.675, 116.28, 103.53)
 _SCALE = (1 / 58.395, 1 / 57.12, 1 / 57.375)
-_LEAK = 0.1
+_NEGATIVE_SLOPE = 0.1
 # Channels that go in, pairs of convolutions, stride: the four stages, each of which doubles its channels.
 _STAGES = ((32, 1, 1), (64, 2, 2), (128, 2, 2), (256, 3, 2))
 
@@ -46,40 +46,40 @@ def layer_names() -> list[str]:
     """All convolutions; each has the weights `<name>.weight` and `<name>.bias`."""
     return [
         operation.output
-        for operation in (*body_operations(), *head_operations())
+        for operation in (*backbone_and_neck_operations(), *head_operations())
         if operation.kind == "convolution"
     ]
 
 
-def body_operations() -> tuple[Operation, ...]:
+def backbone_and_neck_operations() -> tuple[Operation, ...]:
     """From the picture to the pyramid of features: all that quick training leaves as it is."""
     operations = [
         Operation("normalise", (INPUT,), "normalised", mean=_MEAN, scale=_SCALE),
-        _convolution("normalised", "stem", stride=2, leak=_LEAK),
+        _conv("normalised", "stem", stride=2, negative_slope=_NEGATIVE_SLOPE),
         Operation("max_pool", ("stem",), "stem.pooled"),
     ]
     tensor, stages = "stem.pooled", []
     for number, (_, pairs, stride) in enumerate(_STAGES, 1):
         stage = f"stage{number}"
-        operations.append(_convolution(tensor, f"{stage}.first", stride=stride, leak=_LEAK))
+        operations.append(_conv(tensor, f"{stage}.first", stride=stride, negative_slope=_NEGATIVE_SLOPE))
         tensor = f"{stage}.first"
         for pair in range(pairs):
             wide, deep = f"{stage}.{pair}.wide", f"{stage}.{pair}.deep"
             operations += [
-                _convolution(tensor, wide, leak=_LEAK),
-                _convolution(wide, deep, leak=_LEAK),
+                _conv(tensor, wide, negative_slope=_NEGATIVE_SLOPE),
+                _conv(wide, deep, negative_slope=_NEGATIVE_SLOPE),
                 Operation("concatenate", (deep, wide), f"{stage}.{pair}"),
             ]
             tensor = f"{stage}.{pair}"
         operations += [
-            _convolution(tensor, f"{stage}.last", leak=_LEAK),
+            _conv(tensor, f"{stage}.last", negative_slope=_NEGATIVE_SLOPE),
             Operation("concatenate", (f"{stage}.last", f"{stage}.first"), stage),
         ]
         tensor = stage
         stages.append(stage)
     # A path-aggregation network (Liu et al., 2018) without convolutions of its own: coarse is added to fine,
     # then fine to coarse.
-    operations += [_convolution(stage, f"lateral.{level}") for level, stage in enumerate(stages[1:])]
+    operations += [_conv(stage, f"lateral.{level}") for level, stage in enumerate(stages[1:])]
     operations += [
         Operation("resize", ("lateral.2",), "down.2", factor=2.0),
         Operation("add", ("lateral.1", "down.2"), "merged.1"),
@@ -100,9 +100,9 @@ def head_operations() -> tuple[Operation, ...]:
     for level, features in enumerate(PYRAMID):
         shared = f"head.{level}.shared"
         operations += [
-            _convolution(features, shared, leak=_LEAK),
-            _convolution(shared, f"head.{level}.classes"),
-            _convolution(shared, f"head.{level}.distances"),
+            _conv(features, shared, negative_slope=_NEGATIVE_SLOPE),
+            _conv(shared, f"head.{level}.classes"),
+            _conv(shared, f"head.{level}.distances"),
         ]
     operations += [
         Operation("points", tuple(f"head.{level}.distances" for level in range(len(PYRAMID))), DISTANCES),
@@ -123,7 +123,7 @@ def detection_network(
         input_resolution: side of the input in pixels, if it is another: then it is resized first.
     """
     points = sum((resolution // stride) ** 2 for stride in STRIDES)
-    body = body_operations()
+    body = backbone_and_neck_operations()
     if input_resolution not in (None, resolution):
         assert input_resolution is not None
         first, second, *others = body
@@ -165,7 +165,7 @@ def published_weights() -> dict[str, FloatArray]:
     return weights
 
 
-def _convolution(tensor: str, layer: str, *, stride: int = 1, leak: float | None = None) -> Operation:
+def _conv(tensor: str, layer: str, *, stride: int = 1, negative_slope: float | None = None) -> Operation:
     return Operation(
         "convolution",
         (tensor,),
@@ -173,6 +173,6 @@ def _convolution(tensor: str, layer: str, *, stride: int = 1, leak: float | None
         weight=f"{layer}.weight",
         bias=f"{layer}.bias",
         stride=stride,
-        centred=True,
-        leak=leak,
+        symmetric_padding=True,
+        negative_slope=negative_slope,
     )

@@ -21,10 +21,10 @@ _PRODUCER = "custom-vision-emulator"
 
 def onnx_bytes(network: Network, metadata: Mapping[str, str]) -> bytes:
     """Serialise a network to ONNX; see `onnx_model`."""
-    return serialised(onnx_model(network, metadata))
+    return serialize_model(onnx_model(network, metadata))
 
 
-def serialised(model: ModelProto) -> bytes:
+def serialize_model(model: ModelProto) -> bytes:
     """The bytes of a model, always the same ones."""
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -35,7 +35,7 @@ def onnx_model(
     metadata: Mapping[str, str],
     *,
     opset: int = OPSET,
-    pictures: int | None = None,
+    images: int | None = None,
     half_weights: bool = False,
 ) -> ModelProto:
     """A network as ONNX.
@@ -48,7 +48,7 @@ def onnx_model(
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
         opset: 10, 12, 13, 17 or 18; networks with nodes are always written with theirs, 18.
-        pictures: N, if the file is to say it; else N is free, but for networks that take one picture.
+        images: N, if the file is to say it; else N is free, but for networks that take one picture.
         half_weights: weights are stored in float16, and computed with in float32; but for biases and those of
             depthwise convolutions, which are a twentieth of all, and where rounding does the most harm.
     """
@@ -59,7 +59,7 @@ def onnx_model(
     writer = _Writer(network, opset, half_weights)
     for operation in network.operations:
         writer.write(operation)
-    count: int | str = 1 if network.one_picture else pictures or "N"
+    count: int | str = 1 if network.single_image else images or "N"
     side = network.resolution
     if network.float_input:
         picture = helper.make_tensor_value_info(network.input, TensorProto.FLOAT, [count, 3, side, side])
@@ -70,7 +70,7 @@ def onnx_model(
         kind = TensorProto.INT64 if name in writer.integers else TensorProto.FLOAT
         if name in writer.pictures:
             shape = (shape[0], shape[3], *shape[1:3])
-        whole = shape if network.one_picture else (count, *shape)
+        whole = shape if network.single_image else (count, *shape)
         outputs.append(helper.make_tensor_value_info(name, kind, whole))
     graph = helper.make_graph(writer.nodes, "network", [picture], outputs, writer.initializers)
     model = helper.make_model(
@@ -228,10 +228,10 @@ class _Writer:
         assert operation.weight is not None
         outputs, _, kernel, _ = self._network.weights[operation.weight].shape
         before, after, side = same_padding(self._sides[operation.inputs[0]], kernel, operation.stride)
-        if operation.centred:
+        if operation.symmetric_padding:
             before = after = kernel // 2
         self._sides[operation.output] = side
-        activated = operation.relu6 or operation.leak is not None
+        activated = operation.relu6 or operation.negative_slope is not None
         result = f"{operation.output}.linear" if activated else operation.output
         self._node(
             "Conv",
@@ -247,8 +247,8 @@ class _Writer:
         elif operation.relu6:
             zero, six = self._constant("zero", 0.0), self._constant("six", 6.0)
             self._node("Clip", (result, zero, six), operation.output)
-        elif operation.leak is not None:
-            self._node("LeakyRelu", (result,), operation.output, alpha=operation.leak)
+        elif operation.negative_slope is not None:
+            self._node("LeakyRelu", (result,), operation.output, alpha=operation.negative_slope)
 
     def _keep_side(self, operation: Operation) -> None:
         """The output is as large as the first input; vectors have no sides."""
@@ -262,7 +262,7 @@ class _Writer:
         if self._opset < 11:
             # Resizing by the centres of pixels came with opset 11; before, it is two products of matrices.
             resized = self._sides[operation.output]
-            rows = self._constant(f"rows.{side}.{resized}", resizing_matrix(side, resized))
+            rows = self._constant(f"rows.{side}.{resized}", bilinear_matrix(side, resized))
             columns, tall = f"{operation.output}.columns", f"{operation.output}.tall"
             self._node("Transpose", (rows,), columns, perm=[1, 0])
             self._node("MatMul", (rows, tensor), tall)
@@ -343,7 +343,7 @@ class _Writer:
         return name
 
 
-def resizing_matrix(side: int, resized: int) -> FloatArray:
+def bilinear_matrix(side: int, resized: int) -> FloatArray:
     """The weights (resized, side) of a bilinear resize along one axis, by the centres of pixels."""
     import numpy
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # The entry of a model's `metadata_props`.
 DESCRIPTION_KEY = "emulator.network"
 
+# Names in files, where they differ from those of the fields: model files outlive versions of the program.
+_STORED_NAMES = {"negative_slope": "leak", "symmetric_padding": "centred"}
+_FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 _DEFAULTS = {
     field.name: field.default
     for field in dataclasses.fields(Operation)
@@ -23,17 +26,21 @@ _DEFAULTS = {
 }
 
 
-def description(network: Network) -> str:
+def serialize(network: Network) -> str:
     """The network without its weights, as JSON; of operations only what differs from the defaults."""
     operations = [
-        {name: value for name, value in vars(operation).items() if _DEFAULTS.get(name, ...) != value}
+        {
+            _STORED_NAMES.get(name, name): value
+            for name, value in vars(operation).items()
+            if _DEFAULTS.get(name, ...) != value
+        }
         for operation in network.operations
     ]
     content = {"resolution": network.resolution, "operations": operations, "outputs": dict(network.outputs)}
     return json.dumps(content, separators=(",", ":"))
 
 
-def described(text: str, weights: Mapping[str, FloatArray]) -> Network:
+def deserialize(text: str, weights: Mapping[str, FloatArray]) -> Network:
     """The network that `description` described, with its weights.
 
     Raises:
@@ -43,7 +50,7 @@ def described(text: str, weights: Mapping[str, FloatArray]) -> Network:
     """
     content = json.loads(text)
     operations = tuple(
-        Operation(**{name: _immutable(value) for name, value in entry.items()})
+        Operation(**{_FIELD_NAMES.get(name, name): _immutable(value) for name, value in entry.items()})
         for entry in content["operations"]
     )
     used = {

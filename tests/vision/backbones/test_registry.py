@@ -17,18 +17,18 @@ from emulator.vision.backbones.registry import (
     Backbone,
     BackboneDamaged,
     NameTaken,
-    content,
-    keep,
     names,
-    network_in,
-    read,
+    network_bytes,
+    open_session,
+    parse_network,
+    read_manifest,
     remove,
-    session_of,
+    store,
     summary,
 )
 from emulator.vision.networks.graph import INPUT, Network, Operation
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, description
+from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
 
 
 def network() -> Network:
@@ -47,7 +47,7 @@ def network() -> Network:
 
 
 def bytes_of(network: Network) -> bytes:
-    return onnx_bytes(network, {DESCRIPTION_KEY: description(network)})
+    return onnx_bytes(network, {DESCRIPTION_KEY: serialize(network)})
 
 
 DATA = bytes_of(network())
@@ -71,17 +71,17 @@ BACKBONE = Backbone(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    keep(tmp_path / "backbones", BACKBONE, DATA)
+    store(tmp_path / "backbones", BACKBONE, DATA)
     return tmp_path / "backbones"
 
 
 def test_what_is_kept_comes_back(folder: Path) -> None:
     assert names(folder) == ["mine"]
-    assert read(folder, "mine") == BACKBONE
-    back = network_in(content(folder, BACKBONE))
+    assert read_manifest(folder, "mine") == BACKBONE
+    back = parse_network(network_bytes(folder, BACKBONE))
     assert back.operations == network().operations
     assert bytes_of(back) == DATA
-    (features,) = session_of(DATA).run(None, {INPUT: numpy.full((2, 8, 8, 3), 5, numpy.uint8)})
+    (features,) = open_session(DATA).run(None, {INPUT: numpy.full((2, 8, 8, 3), 5, numpy.uint8)})
     assert features.tolist() == [[2.0, 1.5, 1.0]] * 2
 
 
@@ -92,15 +92,15 @@ def test_a_folder_that_is_not_there_is_an_empty_one(tmp_path: Path) -> None:
 
 def test_a_name_belongs_to_one(folder: Path) -> None:
     with pytest.raises(NameTaken):
-        keep(folder, replace(BACKBONE, licence="another"), DATA)
-    assert read(folder, "mine").licence == BACKBONE.licence
+        store(folder, replace(BACKBONE, licence="another"), DATA)
+    assert read_manifest(folder, "mine").licence == BACKBONE.licence
 
 
 def test_removed_and_added_again(folder: Path) -> None:
     remove(folder, "mine")
     assert names(folder) == []
     assert [each.name for each in folder.iterdir() if each.is_dir()] == []
-    keep(folder, BACKBONE, DATA)
+    store(folder, BACKBONE, DATA)
     assert names(folder) == ["mine"]
 
 
@@ -124,7 +124,7 @@ def test_when_the_disk_is_full_nothing_is_there(
 
     monkeypatch.setattr(registered_backbones, "write_atomically", write)
     with pytest.raises(OSError, match="No space"):
-        keep(tmp_path, BACKBONE, DATA)
+        store(tmp_path, BACKBONE, DATA)
     assert names(tmp_path) == []
     assert [each for each in tmp_path.iterdir() if each.is_dir()] == []
 
@@ -133,7 +133,7 @@ def test_what_a_killed_process_left_is_neither_shown_nor_kept(folder: Path) -> N
     (folder / ".half").mkdir()
     (folder / ".half" / NETWORK_FILE).write_bytes(DATA)
     assert names(folder) == ["mine"]
-    keep(folder, replace(BACKBONE, name="next"), DATA)
+    store(folder, replace(BACKBONE, name="next"), DATA)
     assert not (folder / ".half").exists()
     assert names(folder) == ["mine", "next"]
 
@@ -160,7 +160,7 @@ def test_a_network_file_that_was_changed(folder: Path, damaged: bytes | None) ->
     if damaged is not None:
         file.write_bytes(damaged)
     with pytest.raises(BackboneDamaged, match=NETWORK_FILE):
-        content(folder, BACKBONE)
+        network_bytes(folder, BACKBONE)
     (shown,) = summary(folder)
     assert (shown["name"], shown["architecture"]) == ("mine", "resnet18")
     assert NETWORK_FILE in shown["problem"]
@@ -188,7 +188,7 @@ def test_a_network_file_that_was_changed(folder: Path, damaged: bytes | None) ->
 def test_a_manifest_that_was_changed(folder: Path, text: str) -> None:
     (folder / "mine" / MANIFEST_FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(BackboneDamaged, match=MANIFEST_FILE):
-        read(folder, "mine")
+        read_manifest(folder, "mine")
     assert summary(folder)[0].keys() == {"name", "problem"}
     remove(folder, "mine")
     assert names(folder) == []
@@ -204,11 +204,11 @@ def test_a_manifest_that_was_changed(folder: Path, text: str) -> None:
 )
 def test_a_network_of_another_program(data: bytes) -> None:
     with pytest.raises(BackboneDamaged):
-        network_in(data)
+        parse_network(data)
 
 
 def test_a_network_that_does_not_run() -> None:
     broken = network()
     one, node = broken.operations
     with pytest.raises(BackboneDamaged, match="cannot be run"):
-        session_of(onnx_bytes(replace(broken, operations=(one, replace(node, operator="NoSuch"))), {}))
+        open_session(onnx_bytes(replace(broken, operations=(one, replace(node, operator="NoSuch"))), {}))

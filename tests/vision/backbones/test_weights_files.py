@@ -147,7 +147,7 @@ def test_a_file_of_a_few_bytes_that_stands_for_gigabytes(tmp_path: Path) -> None
 
 def test_the_size_is_looked_at_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.pth", STATE)
-    monkeypatch.setattr(weights_files, "LARGEST_FILE", path.stat().st_size - 1)
+    monkeypatch.setattr(weights_files, "MAX_FILE_BYTES", path.stat().st_size - 1)
     monkeypatch.setattr(torch, "load", None)
     with pytest.raises(WeightsRejected, match="are the most"):
         read_weights(path)

@@ -30,12 +30,12 @@ def test_many_threads_get_the_scores_of_one(trained: TrainedClassifier, threads:
 
 
 def test_pictures_are_scored_together_as_alone(trained: TrainedClassifier) -> None:
-    from emulator.vision.imaging.decode import stretched
+    from emulator.vision.imaging.decode import resize_to_square
 
     session = ClassifierSession(trained.model_path)
     pictures = [encoded(drawn(pattern, 50)) for pattern in PATTERNS]
 
-    together = session.score_pixels(numpy.stack([stretched(picture, 224) for picture in pictures]))
+    together = session.score_pixels(numpy.stack([resize_to_square(picture, 224) for picture in pictures]))
 
     numpy.testing.assert_allclose(together, [session.score(picture) for picture in pictures], atol=1e-5)
 

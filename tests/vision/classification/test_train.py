@@ -320,7 +320,7 @@ def test_known_pictures_are_not_looked_at_again(
     def never(data: bytes, resolution: int) -> numpy.ndarray:
         raise AssertionError("a picture was decoded whose features are cached")
 
-    monkeypatch.setattr(features_module, "stretched", never)
+    monkeypatch.setattr(features_module, "resize_to_square", never)
 
     assert train(patterns).model_path.read_bytes() == trained.model_path.read_bytes()
 

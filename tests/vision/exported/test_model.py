@@ -13,8 +13,8 @@ from PIL import Image
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportUnusable
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
-from emulator.vision.exported.preprocess import PictureRule, aligned_size, announced_size, fit_of
-from emulator.vision.imaging.decode import ImageRejected, stretched
+from emulator.vision.exported.preprocess import Preprocessing, aligned_size, announced_size, fit_from
+from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from tests.support.exported_models import (
     BGR,
     COLOURS,
@@ -140,8 +140,8 @@ def test_of_exports_without_metadata_the_centre_of_the_centre_is_taken() -> None
 
 def test_stretching_is_that_of_the_models_trained_here() -> None:
     picture = bands((317, 211))
-    rule = PictureRule("stretch", 224, 224, bgr=False, divisor=1, planes=False)
-    assert numpy.array_equal(rule.tensor(picture)[0], stretched(picture, 224).astype(numpy.float32))
+    rule = Preprocessing("stretch", 224, 224, bgr=False, divisor=1, planes=False)
+    assert numpy.array_equal(rule.tensor(picture)[0], resize_to_square(picture, 224).astype(numpy.float32))
 
 
 def test_a_photograph_is_turned_upright() -> None:
@@ -150,7 +150,7 @@ def test_a_photograph_is_turned_upright() -> None:
     buffer = BytesIO()
     image = Image.open(BytesIO(bands((60, 20))))
     image.save(buffer, "JPEG", exif=exif, quality=95)
-    rule = PictureRule("stretch", 20, 60, bgr=False, divisor=1, planes=False)
+    rule = Preprocessing("stretch", 20, 60, bgr=False, divisor=1, planes=False)
     tensor = rule.tensor(buffer.getvalue())[0]
     assert tensor[5].mean(axis=0).argmax() == 0
     assert tensor[55].mean(axis=0).argmax() == 2
@@ -172,8 +172,8 @@ def test_sides_are_multiples_of_32_and_about_512_squared_together(
 
 
 def test_only_detectors_of_open_size_keep_the_aspect() -> None:
-    assert fit_of({}, detects=True, open_size=False) == "stretch"
-    assert fit_of({}, detects=True, open_size=True) == "keep aspect"
+    assert fit_from({}, detects=True, open_size=False) == "stretch"
+    assert fit_from({}, detects=True, open_size=True) == "keep aspect"
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "8", "99999", "00000022499", "9" * 5000, "²²²", "224.0"])
@@ -246,17 +246,17 @@ def test_no_numbers_are_too_large_to_decode() -> None:
     "text", ["", "[]", "null", "[1]", "[1, -1]", "[1, 1e9]", "x", "[[[[", "{}", '["a", 1]']
 )
 def test_anchors_that_make_no_sense_are_the_usual_ones(text: str) -> None:
-    assert boxes.anchors_of({"CustomVision.Postprocess.Yolo.Biases": text}) == boxes.ANCHORS
+    assert boxes.anchors_from({"CustomVision.Postprocess.Yolo.Biases": text}) == boxes.ANCHORS
 
 
 def test_anchors_and_overlap_of_the_metadata_are_used() -> None:
     metadata = metadata_properties(
         "Yolo", Postprocess_Yolo_Biases="[1.0, 2, 3, 4]", Postprocess_Yolo_NmsThreshold="0.3"
     )
-    assert boxes.anchors_of(metadata) == (1, 2, 3, 4)
-    assert boxes.overlap_of_doubles(metadata) == 0.3
+    assert boxes.anchors_from(metadata) == (1, 2, 3, 4)
+    assert boxes.nms_threshold(metadata) == 0.3
     for text in ("0.0", "x", "7", "nan", ""):
-        assert boxes.overlap_of_doubles({"CustomVision.Postprocess.Yolo.NmsThreshold": text}) == 0.45
+        assert boxes.nms_threshold({"CustomVision.Postprocess.Yolo.NmsThreshold": text}) == 0.45
 
 
 def test_finished_boxes_are_taken_over() -> None:

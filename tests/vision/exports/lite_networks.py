@@ -6,7 +6,7 @@ import numpy
 
 from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import Network, Operation
-from emulator.vision.networks.onnx_writer import onnx_model, serialised
+from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
 
 SIDE = 6
 # The picture as a vector and as a matrix, for operations on plain tensors.
@@ -54,10 +54,13 @@ CASES: dict[str, tuple[tuple[Operation, ...], dict[str, tuple[int, ...]]]] = {
     "convolution": (_convolution(3, relu6=True), {"result": _FOUR}),
     "convolution of one pixel": (_convolution(1), {"result": _FOUR}),
     "convolution with stride": (_convolution(3, stride=2), {"result": (1, 3, 3, 4)}),
-    "large convolution with stride": (_convolution(5, stride=2, leak=0.1), {"result": (1, 3, 3, 4)}),
-    "centred convolution": (_convolution(3, centred=True, leak=0.1), {"result": _FOUR}),
+    "large convolution with stride": (
+        _convolution(5, stride=2, negative_slope=0.1),
+        {"result": (1, 3, 3, 4)},
+    ),
+    "centred convolution": (_convolution(3, symmetric_padding=True, negative_slope=0.1), {"result": _FOUR}),
     "centred convolution with stride": (
-        _convolution(3, centred=True, stride=2),
+        _convolution(3, symmetric_padding=True, stride=2),
         {"result": (1, 3, 3, 4)},
     ),
     "depthwise_convolution": (
@@ -212,13 +215,13 @@ def network(kind: str) -> Network:
         {name: weight for name, weight in weights.items() if name in used},
         outputs,
         float_input=True,
-        one_picture=True,
+        single_image=True,
     )
 
 
 def run_in_onnx_runtime(network: Network, picture: numpy.ndarray) -> dict[str, numpy.ndarray]:
     """What the network gives by our ONNX writer; pictures with the channels last."""
-    session = inference_session(serialised(onnx_model(network, {}, pictures=1)), 1)
+    session = inference_session(serialize_model(onnx_model(network, {}, images=1)), 1)
     planes = numpy.ascontiguousarray(picture.astype(numpy.float32).transpose(0, 3, 1, 2))
     results = {}
     for output in session.get_outputs():

@@ -16,7 +16,7 @@ import numpy
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.exports.formats import ExportOrder, write_export
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from tests.vision.exports.conftest import Kind
 
 PROBABILITY = 0.005
@@ -43,7 +43,7 @@ def fed(data: bytes, folder: Path) -> numpy.ndarray:
     assert properties["CustomVision.Preprocess.ResizeMethod"] == "Stretch"
     side = int(properties["CustomVision.Preprocess.TargetWidth"])
     assert properties["CustomVision.Preprocess.TargetHeight"] == str(side)
-    pixels = stretched(data, side).astype(numpy.float32)
+    pixels = resize_to_square(data, side).astype(numpy.float32)
     if properties["Image.BitmapPixelFormat"] == "Bgr8":
         pixels = pixels[:, :, ::-1]
     if properties["Image.NominalPixelRange"] == "Normalized_0_1":

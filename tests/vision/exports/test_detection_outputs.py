@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from emulator.vision.boxes.geometry import MOST_BOXES, detected_boxes
 from emulator.vision.classification.session import inference_session
-from emulator.vision.exports.detection_outputs import finished, yolo_grid
+from emulator.vision.exports.detection_outputs import postprocessed, yolo_grid
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.nanodet import DISTANCE_BINS, DISTANCES, SCORES
-from emulator.vision.networks.onnx_writer import onnx_model, serialised
+from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
 from tests.vision.exports.parity import (
     Found,
     assert_same_boxes,
@@ -35,14 +35,14 @@ class Outputs:
             SIDE, (), {}, {SCORES: (POINTS, tags), DISTANCES: (POINTS, 4 * DISTANCE_BINS)}, float_input=True
         )
         self.grid = grid
-        network = yolo_grid(raw, "grid") if grid else finished(raw, batch_axis=True)
+        network = yolo_grid(raw, "grid") if grid else postprocessed(raw, batch_axis=True)
         model = onnx_model(network, {}, opset=12)
         del model.graph.input[:]
         model.graph.input.extend(
             helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape])
             for name, shape in raw.outputs.items()
         )
-        self._session = inference_session(serialised(model), threads=1)
+        self._session = inference_session(serialize_model(model), threads=1)
 
     def boxes(self, scores_PT: numpy.ndarray, distances_PD: numpy.ndarray) -> list[Found]:
         feed = {SCORES: scores_PT[None], DISTANCES: distances_PD[None]}

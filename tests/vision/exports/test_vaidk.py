@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import PROBABILITY, written
 
@@ -43,7 +43,7 @@ class Camera:
         (given,) = self._interpreter.get_input_details()
         side = self.configuration["ScaleWidth"]
         assert (given["dtype"], given["shape"].tolist()) == (numpy.uint8, [1, side, side, 3])
-        self._interpreter.set_tensor(given["index"], stretched(data, side)[None])
+        self._interpreter.set_tensor(given["index"], resize_to_square(data, side)[None])
         self._interpreter.invoke()
         details = self._interpreter.get_output_details()
         assert {detail["dtype"] for detail in details} == {numpy.float32}

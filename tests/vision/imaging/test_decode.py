@@ -15,9 +15,9 @@ from emulator.vision.imaging.decode import (
     ImageRejected,
     inspect_image,
     open_rgb,
-    rendition,
+    resize_to_square,
     stored_size,
-    stretched,
+    to_jpeg,
 )
 from tests.support.vision.images import encoded, photograph, quarters
 
@@ -184,7 +184,7 @@ def test_exif_orientation_is_applied(orientation: int, picture_format: str) -> N
     upright = open_rgb(data)
     assert upright.size == size
     assert corners(upright) == UPRIGHT[orientation]
-    assert corners(Image.open(BytesIO(rendition(data, 40)))) == UPRIGHT[orientation]
+    assert corners(Image.open(BytesIO(to_jpeg(data, 40)))) == UPRIGHT[orientation]
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
@@ -229,7 +229,7 @@ def test_every_mode_of_png_becomes_rgb(mode: str) -> None:
     data = encoded(quarters().convert("L").convert(mode))
 
     assert open_rgb(data).mode == "RGB"
-    assert stretched(data, 32).shape == (32, 32, 3)
+    assert resize_to_square(data, 32).shape == (32, 32, 3)
 
 
 def test_transparent_pixels_lie_over_white() -> None:
@@ -280,7 +280,7 @@ def test_the_network_sees_the_same_picture_whether_it_was_scaled_while_decoding_
     whole = numpy.asarray(image.resize((224, 224), Image.Resampling.BILINEAR), numpy.int16)
 
     for picture_format, tolerance in (("PNG", 2), ("JPEG", 4)):
-        shown = stretched(encoded(image, picture_format), 224)
+        shown = resize_to_square(encoded(image, picture_format), 224)
         assert shown.dtype == numpy.uint8
         assert numpy.abs(shown - whole).mean() < tolerance
 
@@ -304,30 +304,30 @@ def test_stored_size(original: tuple[int, int], stored: tuple[int, int]) -> None
 def test_a_rendition_fits_and_keeps_its_shape() -> None:
     data = encoded(photograph((1900, 1300)), "PNG")
 
-    small = inspect_image(rendition(data, 256))
+    small = inspect_image(to_jpeg(data, 256))
 
     assert small == ImageInfo("JPEG", 256, 175)
 
 
 def test_a_rendition_is_never_larger_than_the_picture() -> None:
-    assert inspect_image(rendition(encoded(photograph((90, 60)), "PNG"), 400)) == ImageInfo("JPEG", 90, 60)
+    assert inspect_image(to_jpeg(encoded(photograph((90, 60)), "PNG"), 400)) == ImageInfo("JPEG", 90, 60)
 
 
 def test_a_jpeg_that_is_small_enough_is_returned_as_it_is() -> None:
     data = encoded(photograph((300, 200)), "JPEG")
 
-    assert rendition(data, 300) is data
-    assert rendition(data, 299) is not data
+    assert to_jpeg(data, 300) is data
+    assert to_jpeg(data, 299) is not data
 
 
 def test_renditions_of_cmyk_are_rgb() -> None:
     data = encoded(quarters().convert("CMYK"), "JPEG")
 
-    assert Image.open(BytesIO(rendition(data, 400))).mode == "RGB"
+    assert Image.open(BytesIO(to_jpeg(data, 400))).mode == "RGB"
 
 
 def test_a_truncated_file_gets_no_rendition() -> None:
     data = encoded(photograph(), "JPEG")
 
     with pytest.raises(ImageRejected):
-        rendition(data[: len(data) // 2], 100)
+        to_jpeg(data[: len(data) // 2], 100)

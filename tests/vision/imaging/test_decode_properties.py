@@ -11,9 +11,9 @@ from emulator.vision.imaging.decode import (
     ImageRejected,
     inspect_image,
     open_rgb,
-    rendition,
+    resize_to_square,
     stored_size,
-    stretched,
+    to_jpeg,
 )
 from tests.support.vision.images import encoded, photograph
 
@@ -58,8 +58,8 @@ def check(data: bytes) -> None:
         assert 1 <= min(stored_size(info)) <= max(stored_size(info)) <= 1600
         # The full decode may find damage that the quick one cannot see; what it gives has the size said.
         assert open_rgb(data).size == (info.width, info.height)
-        assert stretched(data, 32).shape == (32, 32, 3)
-        small = inspect_image(rendition(data, 30))
+        assert resize_to_square(data, 32).shape == (32, 32, 3)
+        small = inspect_image(to_jpeg(data, 30))
         assert (small.format, max(small.width, small.height)) == (
             "JPEG",
             min(30, max(info.width, info.height)),

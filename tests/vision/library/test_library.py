@@ -209,14 +209,14 @@ def test_files_bytes_and_pixels_are_predicted_alike(trained: vision.Trained, tmp
 
 def test_detectors_predict_boxes(detector: tuple[vision.Trained, vision.Dataset]) -> None:
     made, dataset = detector
-    found = vision.predict(made, dataset.samples[0].picture)
+    found = vision.predict(made, dataset.samples[0].image)
     assert found
     assert vision.load_model(made).detects
     for each in found:
         assert each.tag in SHAPES
         assert each.bounding_box is not None
         assert 0 <= each.bounding_box.left < each.bounding_box.left + each.bounding_box.width <= 1 + 1e-6
-    assert vision.predict(made, dataset.samples[0].picture, threshold=1.1) == []
+    assert vision.predict(made, dataset.samples[0].image, threshold=1.1) == []
 
 
 def test_what_cannot_be_predicted_is_said(trained: vision.Trained, tmp_path: Path) -> None:
@@ -294,12 +294,12 @@ def test_what_cannot_be_evaluated_is_said(
 
 
 def test_the_same_export_is_the_same_file(trained: vision.Trained, tmp_path: Path) -> None:
-    first = vision.export(trained, "TensorFlow", tmp_path, flavour="TensorFlowLite", created=CREATED)
+    first = vision.export(trained, "TensorFlow", tmp_path, flavor="TensorFlowLite", created=CREATED)
     second = vision.export(
         str(trained.path),
         "TensorFlow",
         tmp_path / "again",
-        flavour="TensorFlowLite",
+        flavor="TensorFlowLite",
         domain="General (compact)",
         created=CREATED,
     )
@@ -321,7 +321,7 @@ def test_what_cannot_be_exported_is_said(
     with pytest.raises(ValueError, match="needs a flavor: TorchStateDict"):
         vision.export(trained, "Torch", tmp_path)
     with pytest.raises(ValueError, match="'X' is no flavor of ONNX, which has ONNX10"):
-        vision.export(trained, "ONNX", tmp_path, flavour="X")
+        vision.export(trained, "ONNX", tmp_path, flavor="X")
     with pytest.raises(ValueError, match="cannot be exported to VAIDK"):
         vision.export(detector[0], "VAIDK", tmp_path, domain="General (compact)")
     written = vision.export(trained, "ONNX", tmp_path)

@@ -18,7 +18,7 @@ from emulator.vision import (
     read_labels,
     read_yolo,
 )
-from emulator.vision.library.datasets import stored
+from emulator.vision.library.datasets import as_files
 from tests.support.vision.images import drawn, encoded
 
 
@@ -37,7 +37,7 @@ def described(dataset: Dataset, root: Path) -> list[tuple[object, ...]]:
     """File, tags, rounded regions and split of each sample."""
     return [
         (
-            Path(str(sample.picture)).relative_to(root).as_posix(),
+            Path(str(sample.image)).relative_to(root).as_posix(),
             sample.tags,
             [
                 (each.tag, *(round(n, 3) for n in (each.left, each.top, each.width, each.height)))
@@ -68,7 +68,7 @@ def test_one_file_in_several_folders_has_several_tags_where_that_is_allowed(tmp_
     put(tmp_path / "b" / "y.png", 1)
     put(tmp_path / "none" / "z.png", 2)
 
-    with stored(read_folders(tmp_path, multilabel=True, negative="none")) as files:
+    with as_files(read_folders(tmp_path, multilabel=True, negative="none")) as files:
         assert files.dataset.multilabel
         assert files.dataset.negative == 2
         assert len({image.key for image in files.dataset.images}) == 2
@@ -149,7 +149,7 @@ def test_pictures_of_coco_may_lie_anywhere(tmp_path: Path) -> None:
 
     dataset = read_coco(tmp_path / "x" / "instances.json", tmp_path / "elsewhere")
 
-    assert Path(str(dataset.samples[0].picture)).is_file()
+    assert Path(str(dataset.samples[0].image)).is_file()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_pictures_in_memory(tmp_path: Path) -> None:
     pixels = numpy.asarray(drawn("noise", 1))
     dataset = Dataset.of_arrays([pixels, encoded(drawn("dots", 2))], ["a", "b"])
 
-    with stored(dataset) as files:
+    with as_files(dataset) as files:
         paths = [Path(image.path) for image in files.dataset.images]
         assert encoded(drawn("dots", 2)) == paths[1].read_bytes()
         from PIL import Image
@@ -232,7 +232,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         read_dataset(tmp_path / "missing")
     with (
         pytest.raises(ValueError, match=r"cannot read .*missing\.png"),
-        stored(Dataset.of([Sample(tmp_path / "missing.png", tags=("a",))])),
+        as_files(Dataset.of([Sample(tmp_path / "missing.png", tags=("a",))])),
     ):
         pass
 

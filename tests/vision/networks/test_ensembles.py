@@ -8,7 +8,7 @@ from PIL import Image
 from emulator.vision.classification.head import LinearHead, probabilities
 from emulator.vision.classification.session import inference_session
 from emulator.vision.classification.train import classifying_network
-from emulator.vision.networks.ensembles import at_resolution, joined, summed
+from emulator.vision.networks.ensembles import concatenate_backbones, sum_classifiers, with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.torch_runner import run_operations
@@ -53,7 +53,7 @@ def test_summed_classifiers_add_their_scores(multilabel: bool) -> None:
     random = numpy.random.default_rng(0)
     networks = [backbone_network(LITE0, 64), backbone_network(f"{LITE0}+{LITE2}", 64)]
     heads = [LinearHead(random.normal(0, 0.1, (width, 3)), random.normal(0, 1, 3)) for width in (1280, 2560)]
-    together = summed(
+    together = sum_classifiers(
         [
             classifying_network(network, head, multilabel=multilabel)
             for network, head in zip(networks, heads, strict=True)
@@ -72,9 +72,9 @@ def test_a_network_that_scales_its_picture_down_sees_nearly_the_same() -> None:
     network = backbone_network(LITE0, 64)
     smooth = numpy.asarray(photograph((10, 8)).resize((96, 96), Image.Resampling.BICUBIC))
     small = numpy.asarray(Image.fromarray(smooth).resize((64, 64), Image.Resampling.BILINEAR))
-    own, scaled = run(network, small), run(at_resolution(network, 96), smooth)
+    own, scaled = run(network, small), run(with_input_resolution(network, 96), smooth)
     assert numpy.corrcoef(own, scaled)[0, 1] > 0.99
-    assert at_resolution(network, 64) is network
+    assert with_input_resolution(network, 64) is network
 
 
 def test_sizes_that_stand_beside_each_other_are_exact_in_the_file() -> None:
@@ -87,7 +87,7 @@ def test_sizes_that_stand_beside_each_other_are_exact_in_the_file() -> None:
 
 def test_joining_one_network_twice_keeps_both() -> None:
     network = backbone_network(LITE0, 64)
-    twice = joined([network, network], 64)
+    twice = concatenate_backbones([network, network], 64)
     assert len(twice.weights) == 2 * len(network.weights)
     features = run(twice, pixels(64))
     numpy.testing.assert_array_equal(features[:1280], features[1280:])

@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn import functional
 
 from emulator.vision.classification.session import inference_session
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import weights as base_weights
 from emulator.vision.networks.graph import INPUT, efficientnet_lite, same_padding, with_classifier
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -60,7 +60,7 @@ def published_features(state: dict[str, torch.Tensor], pixels_HWC: numpy.ndarray
 
 
 def test_the_onnx_backbone_computes_what_the_checkpoint_says(state: dict[str, torch.Tensor]) -> None:
-    pixels = stretched(encoded(photograph()), SIDE)
+    pixels = resize_to_square(encoded(photograph()), SIDE)
     session = inference_session(onnx_bytes(backbone_network(NAME, SIDE), {}), threads=1)
 
     (features,) = session.run(None, {INPUT: pixels[None]})
@@ -82,14 +82,14 @@ def test_the_network_recognises_photographs(
     network = backbone_network(NAME, SIDE)
     session = inference_session(onnx_bytes(network, {}), threads=1)
 
-    (features,) = session.run(None, {INPUT: stretched(data, SIDE)[None]})
+    (features,) = session.run(None, {INPUT: resize_to_square(data, SIDE)[None]})
 
     assert int((features @ weight + bias).argmax()) in classes
 
 
 def test_batches_of_any_size_are_accepted() -> None:
     session = inference_session(onnx_bytes(backbone_network(NAME, SIDE), {}), threads=1)
-    pixels = numpy.stack([stretched(encoded(photograph(seed=seed)), SIDE) for seed in range(3)])
+    pixels = numpy.stack([resize_to_square(encoded(photograph(seed=seed)), SIDE) for seed in range(3)])
 
     together = session.run(None, {INPUT: pixels})[0]
 
@@ -104,7 +104,7 @@ def test_the_head_is_part_of_the_file(multilabel: bool) -> None:
     bias = random.normal(size=3).astype(numpy.float32)
     backbone = backbone_network(NAME, SIDE)
     whole = with_classifier(backbone, weight, bias, feature_length=10, multilabel=multilabel)
-    pixels = stretched(encoded(photograph()), SIDE)[None]
+    pixels = resize_to_square(encoded(photograph()), SIDE)[None]
 
     (features,) = inference_session(onnx_bytes(backbone, {}), 1).run(None, {INPUT: pixels})
     (probabilities,) = inference_session(onnx_bytes(whole, {}), 1).run(None, {INPUT: pixels})
@@ -190,6 +190,6 @@ def test_a_file_that_is_not_the_known_one_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_pictures_are_shown_with_red_first() -> None:
-    pixels = stretched(encoded(Image.new("RGB", (10, 10), (200, 100, 50))), SIDE)
+    pixels = resize_to_square(encoded(Image.new("RGB", (10, 10), (200, 100, 50))), SIDE)
 
     assert pixels[5, 5].tolist() == [200, 100, 50]

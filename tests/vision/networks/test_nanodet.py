@@ -9,13 +9,13 @@ import torch
 
 from emulator.vision.boxes.geometry import detected_boxes
 from emulator.vision.classification.session import inference_session
-from emulator.vision.imaging.decode import stretched
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import nanodet
 from emulator.vision.networks.graph import INPUT, Operation
 from emulator.vision.networks.nanodet import (
     DISTANCES,
     SCORES,
-    body_operations,
+    backbone_and_neck_operations,
     detection_network,
     head_operations,
     layer_names,
@@ -48,7 +48,7 @@ def test_it_finds_what_photographs_show(
     """By the numbers of COCO's classes: architecture, weights and preprocessing are those of the training."""
     data = (resources.files("skimage") / "data" / picture).read_bytes()
 
-    scores, distances = session.run([SCORES, DISTANCES], {INPUT: stretched(data, SIDE)[None]})
+    scores, distances = session.run([SCORES, DISTANCES], {INPUT: resize_to_square(data, SIDE)[None]})
     best = detected_boxes(scores[0], distances[0], SIDE)[0]
 
     assert best.tag_index == number
@@ -57,11 +57,11 @@ def test_it_finds_what_photographs_show(
 
 
 def test_pytorch_and_onnx_compute_the_same(session) -> None:
-    pixels = stretched(encoded(photograph()), SIDE)[None]
+    pixels = resize_to_square(encoded(photograph()), SIDE)[None]
     weights = {name: torch.from_numpy(weight) for name, weight in published_weights().items()}
     tensors = {INPUT: torch.tensor(pixels)}
 
-    run_operations((*body_operations(), *head_operations()), weights, tensors)
+    run_operations((*backbone_and_neck_operations(), *head_operations()), weights, tensors)
 
     scores, distances = session.run([SCORES, DISTANCES], {INPUT: pixels})
     numpy.testing.assert_allclose(tensors[SCORES].numpy(), scores, atol=1e-5)
@@ -70,7 +70,7 @@ def test_pytorch_and_onnx_compute_the_same(session) -> None:
 
 def test_the_operations_are_those_that_pytorch_has(session) -> None:
     """The parts of the network once more, with PyTorch's own layers, on the first convolutions."""
-    pixels = stretched(encoded(photograph()), SIDE)[None]
+    pixels = resize_to_square(encoded(photograph()), SIDE)[None]
     weights = {name: torch.from_numpy(weight) for name, weight in published_weights().items()}
     mean, deviation = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
     x = ((torch.tensor(pixels).float() - mean) / deviation).permute(0, 3, 1, 2)
@@ -78,7 +78,7 @@ def test_the_operations_are_those_that_pytorch_has(session) -> None:
     expected = torch.nn.MaxPool2d(3, 2, 1)(torch.nn.LeakyReLU(0.1)(x))
 
     tensors = {INPUT: torch.tensor(pixels)}
-    run_operations(body_operations()[:3], weights, tensors)
+    run_operations(backbone_and_neck_operations()[:3], weights, tensors)
 
     numpy.testing.assert_allclose(tensors["stem.pooled"], expected, atol=1e-5)
 

@@ -46,7 +46,7 @@ from emulator.vision.detection.train import (
 )
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
-from emulator.vision.imaging.image_array_file import PictureFile
+from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import WholeNetwork
@@ -324,12 +324,12 @@ def test_a_disk_that_is_full_of_pictures_leaves_the_quick_model(
     quick = classify(hard, advanced=False).model_path.read_bytes()
     written = []
 
-    def no_room(self: PictureFile, number: int, pixels: object) -> None:
+    def no_room(self: ImageArrayFile, number: int, pixels: object) -> None:
         written.append(number)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(advanced_finetuning, "_MOST_IN_MEMORY", 0)
-    monkeypatch.setattr(PictureFile, "__setitem__", no_room)
+    monkeypatch.setattr(ImageArrayFile, "__setitem__", no_room)
     trained = classify(hard, advanced=True)
     assert written == [0]
     assert trained.model_path.read_bytes() == quick
@@ -359,7 +359,7 @@ def test_pictures_that_go_after_quick_training_leave_its_model(
 def test_pictures_in_a_file(tmp_path: Path) -> None:
     random = numpy.random.default_rng(0)
     pictures = random.integers(0, 256, (5, 7, 7, 3), numpy.uint8)
-    stored = PictureFile(tmp_path / "pictures", 7)
+    stored = ImageArrayFile(tmp_path / "pictures", 7)
     for number in (3, 0, 4, 1):
         stored[number] = pictures[number, :, ::-1]
     for number in (0, 1, 3, 4):

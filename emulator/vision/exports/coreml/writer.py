@@ -201,7 +201,7 @@ class _Writer:
         weight = self._weight(operation.weight)
         outputs, _, kernel, _ = weight.shape
         before, after, _ = same_padding(pictures.shape[2], kernel, operation.stride)
-        if operation.centred:
+        if operation.symmetric_padding:
             before = after = kernel // 2
         result = self._builder.conv(
             x=pictures,
@@ -214,8 +214,8 @@ class _Writer:
         )
         if operation.relu6:
             return self._builder.relu6(x=result)
-        if operation.leak is not None:
-            return self._builder.leaky_relu(x=result, alpha=operation.leak)
+        if operation.negative_slope is not None:
+            return self._builder.leaky_relu(x=result, alpha=operation.negative_slope)
         return result
 
     def _resize(self, operation: Operation, pictures: Any) -> Any:

@@ -10,7 +10,7 @@ from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.coreml.writer import coreml_network
 from emulator.vision.exports.detection_outputs import yolo_grid
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import Pixels, finished_boxes, renamed
+from emulator.vision.exports.graph import PixelFormat, has_postprocessed_boxes, with_tensor_names
 from emulator.vision.exports.raw_boxes import with_raw_boxes
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
@@ -35,7 +35,7 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
         # Whoever hands over a picture need not know: Core ML arranges its channels.
-        pixels=Pixels("Rgb8"),
+        pixels=PixelFormat("Rgb8"),
     )
     message = _model(order, stored)
     message.description.metadata.shortDescription = f"{order.domain}, {order.domain_type}"
@@ -48,11 +48,11 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
 
 def _model(order: ExportOrder, stored: StoredModel) -> Any:
     half = order.flavor == "CoreMLFloat16"
-    network = renamed(stored.network, {stored.network.input: _INPUT})
+    network = with_tensor_names(stored.network, {stored.network.input: _INPUT})
     if not stored.detection:
-        network = renamed(network, {network.output: "loss"})
+        network = with_tensor_names(network, {network.output: "loss"})
         return coreml_network(network, labels=order.labels, half=half)
-    if not finished_boxes(order.domain):
+    if not has_postprocessed_boxes(order.domain):
         return coreml_network(yolo_grid(network, "model_outputs0", looked_up=True), half=half)
     network = with_raw_boxes(network, boxes="raw_coordinates", scores="raw_confidence")
     boxes, scores = network.outputs["raw_coordinates"], network.outputs["raw_confidence"]

@@ -61,7 +61,7 @@ class TensorFlowGraph:
         self._sides = {network.input: network.resolution}
         self._places: dict[tuple[str, int], str] = {}
         self._types: dict[str, str] = {}
-        count = 1 if network.one_picture else -1
+        count = 1 if network.single_image else -1
         side = network.resolution
         self.input = (network.input, (count, side, side, 3), "float32")
         placeholder = self._add("Placeholder", network.input, (), dtype="float32")
@@ -70,7 +70,7 @@ class TensorFlowGraph:
         for operation in network.operations:
             self._write(operation)
         self.outputs = [
-            (name, shape if network.one_picture else (count, *shape), self._types.get(name, "float32"))
+            (name, shape if network.single_image else (count, *shape), self._types.get(name, "float32"))
             for name, shape in network.outputs.items()
         ]
 
@@ -153,7 +153,7 @@ class TensorFlowGraph:
         kernel, stride = weight.shape[-1], operation.stride
         self._sides[operation.output] = -(-self._sides[operation.inputs[0]] // stride)
         padding = "SAME"
-        if operation.centred and stride > 1:
+        if operation.symmetric_padding and stride > 1:
             # "SAME" would add a pixel on the far sides alone.
             around = [[0, 0], [kernel // 2] * 2, [kernel // 2] * 2, [0, 0]]
             sides = self._constant(f"{output}/around", around, "int32")
@@ -170,14 +170,14 @@ class TensorFlowGraph:
             padding=padding,
             data_format="NHWC",
         )
-        activated = operation.relu6 or operation.leak is not None
+        activated = operation.relu6 or operation.negative_slope is not None
         result = f"{output}/linear" if activated else output
         bias = self._constant(f"{output}/bias", self._network.weights[operation.bias])
         self._add("BiasAdd", result, (f"{output}/product", bias), data_format="NHWC")
         if operation.relu6:
             self._add("Relu6", output, (result,))
-        elif operation.leak is not None:
-            self._add("LeakyRelu", output, (result,), alpha=operation.leak)
+        elif operation.negative_slope is not None:
+            self._add("LeakyRelu", output, (result,), alpha=operation.negative_slope)
 
     def _max_pool(self, operation: Operation, tensor: str) -> None:
         output = self._name(operation.output)

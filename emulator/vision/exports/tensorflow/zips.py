@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import export_network, pixels_of
+from emulator.vision.exports.graph import export_network, pixel_format
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
 from emulator.vision.exports.tensorflow.graph import TensorFlowGraph, data_type
@@ -95,7 +95,7 @@ def _metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
-        pixels=pixels_of(order.domain, detection=stored.detection, family="tensorflow"),
+        pixels=pixel_format(order.domain, detection=stored.detection, family="tensorflow"),
     )
 
 

@@ -184,7 +184,7 @@ class _Writer:
         outputs, _, kernel, _ = weight.shape
         _, side, _, channels = self._shape(tensor)
         padding = _SAME
-        if operation.centred and operation.stride > 1:
+        if operation.symmetric_padding and operation.stride > 1:
             # "SAME" would put fewer pixels before than after.
             tensor = self._padded(tensor, kernel // 2, 0.0)
             padding = _VALID
@@ -207,20 +207,20 @@ class _Writer:
             "DilationHFactor": 1,
             "FusedActivationFunction": _RELU6 if operation.relu6 else 0,
         }
-        linear = f"{operation.output}.linear" if operation.leak is not None else operation.output
+        linear = f"{operation.output}.linear" if operation.negative_slope is not None else operation.output
         if depthwise:
             options["DepthMultiplier"] = outputs // channels
             self._compute("DEPTHWISE_CONV_2D", inputs, linear, shape, "DepthwiseConv2DOptions", **options)
         else:
             self._compute("CONV_2D", inputs, linear, shape, "Conv2DOptions", **options)
-        if operation.leak is not None:
+        if operation.negative_slope is not None:
             self._compute(
                 "LEAKY_RELU",
                 [linear],
                 operation.output,
                 shape,
                 "LeakyReluOptions",
-                Alpha=operation.leak,
+                Alpha=operation.negative_slope,
             )
 
     def _concatenate(self, inputs: list[str], output: str, axis: int) -> str:

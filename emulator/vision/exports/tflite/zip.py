@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.formats import ExportOrder, Progress
-from emulator.vision.exports.graph import export_network, pixels_of
+from emulator.vision.exports.graph import export_network, pixel_format
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import read_stored_model
 from emulator.vision.exports.tflite.writer import tflite_bytes
@@ -29,7 +29,7 @@ def tflite_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
-        pixels=pixels_of(order.domain, detection=stored.detection, family="tensorflow"),
+        pixels=pixel_format(order.domain, detection=stored.detection, family="tensorflow"),
     )
     return bundle(
         order, {MODEL_FILE: content}, metadata, sample_files("tensorflow_lite", detection=stored.detection)

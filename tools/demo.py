@@ -41,7 +41,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from emulator.cli.main import CommandFailed, check_health
+from emulator.cli.control import check_health
+from emulator.cli.errors import CommandFailed
 from emulator.settings import DEFAULT_PORT, Settings, StartRefused, load_settings
 
 DESCRIPTION = "Made by make demo, which replaces it when it is run again."

@@ -1,4 +1,4 @@
-"""What the command `evaluate` does: train on labelled pictures and say how good the model is."""
+"""The command `evaluate`: train on labelled images and report how good the model is."""
 
 from __future__ import annotations
 
@@ -11,22 +11,51 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import click
+
 from emulator import vision
-from emulator.settings import CommandFailed
+from emulator.cli.errors import CommandFailed
+from emulator.vision.imaging.decode import silence_pillow_warnings
 from emulator.vision.library.predict import Progress, no_progress
 
 CROSS_VALIDATION, SPLIT = "cross-validation", "the split test"
 
 
+@click.command()
+@click.argument(
+    "folder",
+    help="Labelled images: a folder for each tag, labels.jsonl, or boxes in COCO's or YOLO's format.",
+)
+@click.option(
+    "--domain", metavar="NAME|ID", default="General", show_default=True, help="The domain to train in."
+)
+@click.option("--advanced", metavar="MINUTES", type=float, help="Use advanced training with this budget.")
+@click.option(
+    "--test", metavar="FOLDER", help="Images to test with; default: the split test, or cross-validation."
+)
+@click.option(
+    "--seed", metavar="NUMBER", type=int, default=0, show_default=True, help="Seed of everything random."
+)
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON instead of a table.")
+def evaluate(
+    folder: str, domain: str, advanced: float | None, test: str | None, seed: int, json_wanted: bool
+) -> None:
+    """Train on labelled images, without a server, and print how good the model is on unseen ones."""
+    silence_pillow_warnings()
+    budget = None if advanced is None else 60 * advanced
+    done = run(folder, domain=domain, budget=budget, test=test, seed=seed)
+    print(as_json(done) if json_wanted else as_table(done))
+
+
 @dataclass(frozen=True)
 class Evaluated:
-    """A set, and how good a model of it is.
+    """A data set, and the report of a model trained on it.
 
     Attributes:
-        judged_on: "cross-validation", "the split test", or the folder with other pictures.
-        images: how many were learned from.
-        seconds: the training took.
-        skipped: pictures that could not be read, of either part.
+        judged_on: the test images: "cross-validation", "the split test", or the folder of another data set.
+        images: number of training images.
+        seconds: duration of the training.
+        skipped: training and test images that could not be read.
     """
 
     folder: str
@@ -41,13 +70,16 @@ class Evaluated:
 
 
 def run(folder: str, *, domain: str, budget: float | None, test: str | None, seed: int) -> Evaluated:
-    """Train on the set in a folder, and judge the model.
+    """Train on the data set in a folder and evaluate the model. A terminal shows progress.
 
-    It is judged on the set `test`; without one on the part "test" of a set that has parts "train" and "test",
-    which is then not learned from; else by the training's own cross-validation. A terminal shows progress.
+    The test images are those of the folder `test`; by default the split "test" of a data set with the splits
+    "train" and "test"; otherwise the report is that of the training's cross-validation.
+
+    Args:
+        budget: in seconds; None for quick training.
 
     Raises:
-        CommandFailed: with one line for a person.
+        CommandFailed: the message is one line.
     """
     if budget is not None and not 0 <= budget < float("inf"):
         raise CommandFailed("--advanced: give a number of minutes")
@@ -79,12 +111,12 @@ def run(folder: str, *, domain: str, budget: float | None, test: str | None, see
 
 
 def as_json(done: Evaluated) -> str:
-    """Everything, for programs."""
+    """All figures, for programs."""
     return json.dumps(asdict(done), indent=2, ensure_ascii=False)
 
 
 def as_table(done: Evaluated) -> str:
-    """The figures of each tag and of all, for people."""
+    """A table with the figures of each tag and of all tags together."""
     report = done.report
     boxes = report.overlap_threshold is not None
     head = ["tag", "images", *(["objects"] if boxes else []), "precision", "recall", "AP"]
@@ -124,7 +156,7 @@ def _shares(figures: vision.Report | vision.TagReport) -> list[str]:
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """A bar on standard error, if that is a terminal and rich is installed."""
+    """A progress bar on standard error, when that is a terminal and rich is installed."""
     if not sys.stderr.isatty():
         yield no_progress
         return

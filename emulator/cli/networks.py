@@ -1,4 +1,4 @@
-"""What `custom-vision-emulator models` does: networks that trainings start from, added, shown and removed."""
+"""The commands `models add`, `models list` and `models remove`: networks that trainings start from."""
 
 from __future__ import annotations
 
@@ -7,28 +7,81 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emulator.settings import CommandFailed, SettingError, Settings
-from emulator.vision.backbones import registry as registered_backbones
+import click
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.options import with_settings
+from emulator.settings import SettingError, Settings
+from emulator.vision.backbones import registry
+from emulator.vision.backbones.registry import Backbone
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
 
-if TYPE_CHECKING:
-    from emulator.vision.backbones.registry import Backbone
-
-# Package by the module that is missing: what to tell whoever lacks it.
 _TORCHVISION = "install the version of torchvision that belongs to your torch (pip install torchvision)"
 _TRAIN = "install custom-vision-emulator[train]"
 _SHORT_DIGEST = 16
 
 
+@click.group()
+def models() -> None:
+    """Networks that trainings start from: those that come with the program, and your own."""
+
+
+@models.command("add")
+@with_settings
+@click.argument("file", help="Weights of a classification network of torchvision.")
+@click.option("--architecture", metavar="NAME", help="torchvision's name of the network; default: detected.")
+@click.option("--name", metavar="NAME", help="Name of the network here; default: the architecture.")
+@click.option(
+    "--licence", metavar="TEXT", default="", help="The licence of the weights; stored with them and listed."
+)
+@click.option("--resolution", metavar="PIXELS", type=int, help="Side of input images; default: as published.")
+def add_model(
+    settings: Settings,
+    file: str,
+    architecture: str | None,
+    name: str | None,
+    licence: str,
+    resolution: int | None,
+) -> None:
+    """Give advanced trainings another network to try: your own file of weights (.pth, .safetensors)."""
+    lines = add(
+        file,
+        folder_of(settings),
+        now=lambda: datetime.now(UTC),
+        architecture=architecture,
+        name=name,
+        licence=licence,
+        resolution=resolution,
+    )
+    print("\n".join(lines))
+
+
+@models.command("list")
+@with_settings
+@click.option("--json", "as_json", is_flag=True, help="Print all details as JSON.")
+def list_models(settings: Settings, as_json: bool) -> None:
+    """Show the networks that trainings start from."""
+    print("\n".join(listing(folder_of(settings), as_json=as_json)))
+
+
+@models.command("remove")
+@with_settings
+@click.argument("name", help="The name that it was added under.")
+def remove_model(settings: Settings, name: str) -> None:
+    """Remove a network of your own; models that were trained with it keep working."""
+    remove(folder_of(settings), name)
+    print(f"removed  {name}")
+
+
 def folder_of(settings: Settings) -> Path:
-    """Where the networks of an emulator are kept."""
+    """The folder of an emulator's own networks."""
     if settings.ephemeral:
         raise SettingError("--ephemeral: networks are kept in a data folder; give one with --data")
-    return settings.data / registered_backbones.FOLDER_NAME
+    return settings.data / registry.FOLDER_NAME
 
 
 def add(
@@ -41,12 +94,12 @@ def add(
     licence: str,
     resolution: int | None,
 ) -> list[str]:
-    """Add a network; what to print about it. Raises `CommandFailed`."""
+    """Add a network; returns lines that describe it. Raises `CommandFailed`."""
     from emulator.vision.backbones.add import add_backbone
     from emulator.vision.backbones.weights_files import WeightsRejected
 
     path = Path(file)
-    with _failing_in_one_line(path.name):
+    with _errors_in_one_line(path.name):
         try:
             added = add_backbone(
                 path,
@@ -56,7 +109,7 @@ def add(
                 name=name,
                 licence=licence,
                 resolution=resolution,
-                progress=_tell,
+                progress=_show_step,
             )
         except WeightsRejected as rejected:
             raise CommandFailed(f"{path.name}: {' '.join(str(rejected).split())}") from None
@@ -65,20 +118,20 @@ def add(
 
 def remove(folder: Path, name: str) -> None:
     """Remove a network. Raises `CommandFailed`."""
-    with _failing_in_one_line(name):
+    with _errors_in_one_line(name):
         try:
-            registered_backbones.remove(folder, name)
+            registry.remove(folder, name)
         except FileNotFoundError:
             if any(bundled.name == name for bundled in BUNDLED_NETWORKS):
                 raise CommandFailed(f"{name} comes with the program and cannot be removed") from None
-            known = ", ".join(registered_backbones.names(folder)) or "there are none"
+            known = ", ".join(registry.names(folder)) or "there are none"
             raise CommandFailed(f"no network of yours is named {name!r} (yours: {known})") from None
 
 
 def listing(folder: Path, *, as_json: bool) -> list[str]:
-    """All networks: a table for people, or everything that is known as JSON."""
-    with _failing_in_one_line(str(folder)):
-        yours = registered_backbones.summary(folder)
+    """All networks, as the lines of a table or as JSON with all details."""
+    with _errors_in_one_line(str(folder)):
+        yours = registry.summary(folder)
     if as_json:
         content = {"bundled": [vars(bundled) for bundled in BUNDLED_NETWORKS], "registered": yours}
         return [json.dumps(content, indent=2, ensure_ascii=False)]
@@ -112,7 +165,8 @@ def _description(added: Backbone) -> list[str]:
     return [
         f"added         {added.name}",
         f"architecture  {added.architecture}, {added.parameters / 1e6:.1f} million parameters",
-        f"looks at      {added.resolution} x {added.resolution} pixels and says {added.features} numbers",
+        f"input         {added.resolution} x {added.resolution} pixels",
+        f"features      {added.features}",
         f"SHA-256       {added.source_sha256}",
         f"licence       {_one_line(added.licence) or 'not said; --licence keeps it with the network'}",
         "Advanced trainings of domains that are not compact try it from now on.",
@@ -120,19 +174,19 @@ def _description(added: Backbone) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks and what else would move a terminal's cursor."""
+    """Without line breaks and other control characters, at most 80 characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
-def _tell(step: str) -> None:
-    """What takes long is told to people; programs read the end."""
+def _show_step(step: str) -> None:
+    """Show a long step on a terminal; programs read the result."""
     if sys.stderr.isatty():
         print(f"{step} ...", file=sys.stderr)
 
 
 @contextmanager
-def _failing_in_one_line(what: str) -> Iterator[None]:
+def _errors_in_one_line(what: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:

@@ -11,7 +11,8 @@ import sys
 from emulator.server.uvicorn_server import exit_now
 from emulator.serving.program import run
 from emulator.serving.settings import ServingSettings
-from emulator.settings import SettingError, StartRefused, load_options, options
+from emulator.settings.errors import SettingError, StartRefused
+from emulator.settings.options import load_options, options
 
 _PROGRAM = "python -m emulator.serving"
 

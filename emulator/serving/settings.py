@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.settings import (
-    LOG_LEVELS,
+from emulator.settings.options import (
     UrlFetchMode,
-    one_of,
+    log_level_option,
     option,
-    read_host,
-    read_keys,
-    read_path,
     url_allow_option,
     url_fetch_option,
-    whole_number,
 )
+from emulator.settings.readers import read_host, read_keys, read_path, whole_number
 
 DEFAULT_PORT = 10020
 _LONGEST_NAME = 256
@@ -31,7 +27,7 @@ def read_model_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What the server was told to do; made by `emulator.settings.load_options`."""
+    """What the server was told to do; made by `emulator.settings.options.load_options`."""
 
     # fmt: off
     model: Path = option(
@@ -47,7 +43,5 @@ class ServingSettings:
         read_model_name, default_text="any name")
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
-    log_level: str = option(
-        "warning", "--log-level", "LEVEL", f"Least that standard error is told: {', '.join(LOG_LEVELS)}.",
-        one_of(*LOG_LEVELS))
+    log_level: str = log_level_option()
     # fmt: on

@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 
 from emulator import __version__
-from emulator.cli import main as cli
+from emulator.cli import control
+from emulator.cli.errors import CommandFailed
 from emulator.server import run as server
 from emulator.server import uvicorn_server
-from emulator.settings import Settings, StartRefused, options
+from emulator.settings import Settings, StartRefused
+from emulator.settings.options import options
 
 PROGRAM = [sys.executable, "-m", "emulator"]
 PATIENCE_SECONDS = 60
@@ -359,7 +361,7 @@ def test_version() -> None:
 
 def test_serve_help_names_every_option() -> None:
     text = run("serve", "--help", COLUMNS="200").stdout
-    for one in options().values():
+    for one in options(Settings).values():
         assert one.flag in text
         assert one.variable in text
 
@@ -385,14 +387,14 @@ def test_health_without_an_emulator_says_why() -> None:
 
 def test_health_says_which_check_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     body = json.dumps({"status": "not ready", "checks": {"store": "ok", "disk": "full"}}).encode()
-    monkeypatch.setattr(cli, "call_emulator", lambda *_: (503, body))
-    with pytest.raises(cli.CommandFailed, match=r"^not ready: disk: full$"):
-        cli.check_health(Settings())
+    monkeypatch.setattr(control, "call_emulator", lambda *_: (503, body))
+    with pytest.raises(CommandFailed, match=r"^not ready: disk: full$"):
+        control.check_health(Settings())
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"checks": 3}', b"\xff"])
 def test_a_body_that_is_no_health_answer_has_no_reasons(body: bytes) -> None:
-    assert cli.failed_checks_in(body) == ""
+    assert control.failed_checks_in(body) == ""
 
 
 def test_reset_does_nothing_where_nobody_can_be_asked() -> None:
@@ -411,7 +413,7 @@ def test_port_zero_does_not_say_where_the_emulator_is(command: str) -> None:
 @posix_only
 def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
     odd = "a'b\"c$d`e\\f;g&h|i*"
-    names = list(cli.quickstart_variables(Settings()))
+    names = list(control.quickstart_variables(Settings()))
     shown = " ".join(f'"${name}"' for name in names)
     command = f'eval "$("$@")"; printf "%s\\n" {shown}'
     arguments = [*PROGRAM, "env", "--training-key", odd, "--port", "8080"]
@@ -423,7 +425,7 @@ def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
         timeout=PATIENCE_SECONDS,
     )
     settings = replace(Settings(), training_keys=(odd, odd), port=8080)
-    assert ran.stdout.splitlines() == list(cli.quickstart_variables(settings).values())
+    assert ran.stdout.splitlines() == list(control.quickstart_variables(settings).values())
     assert names == [
         "VISION_TRAINING_ENDPOINT",
         "VISION_TRAINING_KEY",
@@ -438,4 +440,4 @@ def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
     [("sh", "export N='it'\"'\"'s'"), ("powershell", "$env:N = 'it''s'"), ("cmd", 'set "N=it\'s"')],
 )
 def test_the_assignment_of_each_shell(shell: str, line: str) -> None:
-    assert cli.assignment(shell, "N", "it's") == line
+    assert control.assignment(shell, "N", "it's") == line

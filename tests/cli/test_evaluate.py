@@ -13,7 +13,7 @@ import pytest
 
 from emulator import vision
 from emulator.cli import evaluate as evaluation
-from emulator.settings import CommandFailed
+from emulator.cli.errors import CommandFailed
 from emulator.vision.classification.features import backbone_session
 from emulator.vision.library import train_export as library
 from emulator.vision.networks.weights import backbone_network

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from emulator.cli import main as cli
 from emulator.cli import networks as model_commands
-from emulator.settings import Settings
+from emulator.cli.errors import CommandFailed
+from emulator.settings import SettingError, Settings
 from emulator.vision.backbones import add as backbone_adding
 from emulator.vision.backbones import registry as registered_backbones
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
@@ -54,7 +54,7 @@ def failure(ran: subprocess.CompletedProcess[str]) -> str:
 
 
 def refused(ran: Callable[[], object]) -> str:
-    with pytest.raises(cli.CommandFailed) as caught:
+    with pytest.raises(CommandFailed) as caught:
         ran()
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -142,7 +142,7 @@ def test_what_cannot_be_removed(tmp_path: Path) -> None:
 
 
 def test_a_temporary_folder_keeps_no_networks() -> None:
-    with pytest.raises(cli.SettingError, match="--ephemeral"):
+    with pytest.raises(SettingError, match="--ephemeral"):
         model_commands.folder_of(Settings(ephemeral=True))
 
 

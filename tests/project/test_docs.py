@@ -21,8 +21,8 @@ from emulator.settings import (
     DEFAULT_TRAINING_KEYS,
     ENVIRONMENT_PREFIX,
     Settings,
-    options,
 )
+from emulator.settings.options import options
 from tests.support.harness import files_body, pictures, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ RUNNABLE = [block for page in PAGES for block in blocks(page) if block.runnable 
 def test_the_table_of_options_is_the_options() -> None:
     defaults = {one.name: one.default for one in fields(Settings)}
     expected = []
-    for name, one in options().items():
+    for name, one in options(Settings).items():
         default = one.default_text or ("off" if one.switch else f"`{defaults[name]}`")
         expected.append(f"| `{one.flag}` | `{one.variable}` | {default} | {one.help} |")
     text = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
@@ -82,9 +82,9 @@ def test_the_table_of_options_of_serve_model_is_its_options() -> None:
 )
 def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    known = {one.variable for one in (*options().values(), *options(ServingSettings).values())}
+    known = {one.variable for one in (*options(Settings).values(), *options(ServingSettings).values())}
     assert set(re.findall(ENVIRONMENT_PREFIX + r"[A-Z_]+", text)) <= known
-    flags = {one.flag for one in options().values()} | {"--shell", "--yes"}
+    flags = {one.flag for one in options(Settings).values()} | {"--shell", "--yes"}
     for command in re.findall(r"custom-vision-emulator (?:serve|env|health|reset)(?!-)\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= flags
     serving = {one.flag for one in options(ServingSettings).values()}
@@ -289,11 +289,8 @@ def test_what_the_page_of_the_library_shows_runs(program_on_the_path: Path, tmp_
 
 
 def test_every_option_of_evaluate_is_on_its_page() -> None:
-    import typer
+    from emulator.cli.evaluate import evaluate as command
 
-    from emulator.cli import main as cli
-
-    command = typer.main.get_command(cli.app).commands["evaluate"]  # type: ignore[attr-defined]
     flags = {flag for one in command.params if one.param_type_name == "option" for flag in one.opts}
     text = (ROOT / "docs" / LIBRARY).read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(--[a-z]+)", text, re.MULTILINE)) == flags - {"--help", "-h"}

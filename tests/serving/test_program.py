@@ -163,7 +163,7 @@ def test_the_files_of_the_bundle_suffice(run: Run, tmp_path: Path) -> None:
     (place / "labels.txt").write_text("\n".join(COLOURS), encoding="utf-8")
     needless = [
         *("alembic", "filelock", "onnx", "openvino", "platformdirs", "pydantic", "rich", "sqlalchemy"),
-        *("sqlmodel", "torch", "typer"),
+        *("sqlmodel", "torch"),
     ]
     start = (
         f"import sys; sys.modules.update(dict.fromkeys({needless!r})); sys.path[:] = [p for p in sys.path if "

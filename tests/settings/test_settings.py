@@ -14,11 +14,11 @@ from emulator.settings import (
     SettingError,
     Settings,
     load_settings,
-    options,
-    read_resource_id,
 )
+from emulator.settings.options import options
+from emulator.settings.readers import read_resource_id
 
-OPTIONS = options()
+OPTIONS = options(Settings)
 REFUSED = {
     "host": ["", "a b", "http://localhost", "host/path"],
     "port": ["", "-1", "65536", "80.0", "1e3", " 80", "٣", "8" * 5000],

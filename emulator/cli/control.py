@@ -1,0 +1,213 @@
+"""Commands that control a running emulator: `import-model`, `env`, `health` and `reset`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import click
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.options import with_settings
+from emulator.settings import SettingError, Settings
+
+CONTROL_TIMEOUT_SECONDS = 5
+WORK_TIMEOUT_SECONDS = 300
+WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
+NO_PORT = "--port: 0 does not say where the emulator is; give the port that it printed at its start"
+
+# --- import-model -------------------------------------------------------------------------------------------
+
+
+@click.command()
+@with_settings
+@click.argument("export", help="The zip of the exported model.")
+@click.option(
+    "--project",
+    metavar="NAME|ID",
+    required=True,
+    help="The project to import into; created when no project has this name.",
+)
+@click.option("--publish-name", metavar="NAME", help="Publish the iteration under this name.")
+@click.option("--overwrite", is_flag=True, help="Take the name from another iteration that has it.")
+@click.option(
+    "--classification-type",
+    metavar="TYPE",
+    help="Multiclass (default) or Multilabel, for exports too old to state it.",
+)
+def import_model(
+    settings: Settings,
+    export: str,
+    project: str,
+    publish_name: str | None,
+    overwrite: bool,
+    classification_type: str | None,
+) -> None:
+    """Import an exported model into a running emulator, as a trained iteration ready for predictions."""
+    try:
+        content = Path(export).read_bytes()
+    except OSError as error:
+        raise CommandFailed(f"cannot read {export!r}: {error.strerror or error}") from None
+    given = {
+        "project": project,
+        "publishName": publish_name,
+        "predictionId": settings.prediction_resource_id if publish_name else None,
+        "overwrite": "true" if overwrite else None,
+        "classificationType": classification_type,
+    }
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    status, body = call_emulator(settings, "POST", f"/_emulator/models?{query}", content)
+    if status == 401:
+        raise CommandFailed(WRONG_KEY)
+    if status != 200:
+        raise CommandFailed(f"{Path(export).name}: {message_in(body) or f'status {status}'}")
+    print_import(settings, body)
+
+
+def print_import(settings: Settings, body: bytes) -> None:
+    """Print the result of an import, given the emulator's response."""
+    response = json.loads(body)
+    new = " (new)" if response["projectCreated"] else ""
+    print(f"project    {response['projectId']}  {response['projectName']}{new}")
+    print(f"iteration  {response['iterationId']}  {response['iterationName']}")
+    print(f"tags       {', '.join(tag['name'] for tag in response['tags'])}")
+    if response["publishName"] is not None:
+        kind = "detect" if response["domainType"] == "ObjectDetection" else "classify"
+        name = quote(response["publishName"], safe="")
+        print(
+            f"published  {settings.training_endpoint()}/customvision/v3.1/prediction/{response['projectId']}"
+            f"/{kind}/iterations/{name}/image"
+        )
+
+
+def message_in(body: bytes) -> str:
+    """The message in the body of an error response; empty when it has none."""
+    try:
+        response = json.loads(body)
+        return str(response["error"]["message"] if "error" in response else response["message"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+# --- env ----------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@with_settings
+@click.option(
+    "--shell",
+    type=click.Choice(["sh", "powershell", "cmd"]),
+    default="sh",
+    show_default=True,
+    help="The shell to write for.",
+)
+def env(settings: Settings, shell: str) -> None:
+    """Print the variables that Microsoft's quickstarts read: eval "$(custom-vision-emulator env)"."""
+    for name, value in quickstart_variables(settings).items():
+        print(assignment(shell, name, value))
+
+
+def quickstart_variables(settings: Settings) -> dict[str, str]:
+    """The environment variables that Microsoft's quickstarts read, by name."""
+    if settings.port == 0 and settings.public_url is None:
+        raise SettingError(NO_PORT)
+    endpoint = settings.training_endpoint()
+    return {
+        "VISION_TRAINING_ENDPOINT": endpoint,
+        "VISION_TRAINING_KEY": settings.training_keys[0],
+        "VISION_PREDICTION_ENDPOINT": endpoint,
+        "VISION_PREDICTION_KEY": settings.prediction_keys[0],
+        "VISION_PREDICTION_RESOURCE_ID": settings.prediction_resource_id,
+    }
+
+
+def assignment(shell: str, name: str, value: str) -> str:
+    """The line that sets an environment variable in a shell, quoted for any characters in the value."""
+    if shell == "powershell":
+        quoted = value.replace("'", "''")
+        return f"$env:{name} = '{quoted}'"
+    if shell == "cmd":
+        # Inside the quotes only % keeps its meaning, and it cannot be escaped at the prompt.
+        return f'set "{name}={value}"'
+    quoted = value.replace("'", "'\"'\"'")
+    return f"export {name}='{quoted}'"
+
+
+# --- health and reset ---------------------------------------------------------------------------------------
+
+
+@click.command()
+@with_settings
+def health(settings: Settings) -> None:
+    """Check whether a running emulator is ready: exit status 0 when it is, otherwise 1 and the reason."""
+    check_health(settings)
+    print("ready")
+
+
+def check_health(settings: Settings) -> None:
+    """Raise `CommandFailed` with the reason when the running emulator is not ready."""
+    status, body = call_emulator(settings, "GET", "/_emulator/health/ready")
+    if status != 200:
+        raise CommandFailed(f"not ready: {failed_checks_in(body) or f'it answered with status {status}'}")
+
+
+def failed_checks_in(body: bytes) -> str:
+    """The failed checks in the body of a health response; empty when it has none."""
+    try:
+        checks = json.loads(body)["checks"]
+        return "; ".join(f"{name}: {reason}" for name, reason in checks.items() if reason != "ok")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+
+
+@click.command()
+@with_settings
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+def reset(settings: Settings, yes: bool) -> None:
+    """Delete everything in a running emulator: projects, images, models, predictions."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingError("--yes: required when standard input is not a terminal")
+        click.confirm(
+            f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
+        )
+    status, _ = call_emulator(settings, "POST", "/_emulator/reset")
+    if status == 401:
+        raise CommandFailed(WRONG_KEY)
+    if status not in (200, 204):
+        raise CommandFailed(f"the emulator responded with status {status}; its state is unknown")
+    print("everything is deleted")
+
+
+# --- requests to the emulator -------------------------------------------------------------------------------
+
+
+def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    """Send a request to the running emulator; returns status and body.
+
+    Raises:
+        CommandFailed: there is no response.
+    """
+    if settings.port == 0:
+        raise SettingError(NO_PORT)
+    address = _local(settings).training_endpoint().removeprefix("http://")
+    timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    try:
+        connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CommandFailed(f"no emulator answers at {address}: {reason}") from None
+    finally:
+        connection.close()
+
+
+def _local(settings: Settings) -> Settings:
+    # The public URL leads to a proxy; these commands address the emulator itself.
+    return replace(settings, public_url=None)

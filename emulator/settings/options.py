@@ -1,0 +1,183 @@
+"""Options of a settings class: declared as its fields, given as flags or environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, field, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from emulator.settings.errors import SettingError
+from emulator.settings.readers import one_of, read_allowed_host, read_keys
+
+ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+UrlFetchMode = Literal["public", "any", "off"]
+URL_FETCH_MODES = get_args(UrlFetchMode)
+
+
+class Option(NamedTuple):
+    """One option: its flag, its environment variable and its help.
+
+    Attributes:
+        read: turns the text of the flag or variable into the value of the field; see `readers`.
+        default_text: the default as documented; empty when it is the value itself.
+        separator: set for an option that takes several values. The flag may then be repeated, and the
+            variable holds the values with the separator between them.
+        switch: True for a flag without a value.
+    """
+
+    flag: str
+    metavar: str
+    help: str
+    read: Callable[[str], Any]
+    default_text: str = ""
+    separator: str | None = None
+    switch: bool = False
+
+    @property
+    def name(self) -> str:
+        """The flag without dashes, which is also the name in a keys file: ``training-key``."""
+        return self.flag.removeprefix("--")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the same option."""
+        return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
+
+
+def option(default: Any, flag: str, metavar: str, help: str, read: Callable[[str], Any], **more: Any) -> Any:
+    """Declare a field of a settings class; a callable `default` is called for each new instance."""
+    described = Option(flag, metavar, help, read, **more)
+    if callable(default):
+        return field(default_factory=default, metadata={"option": described})
+    return field(default=default, metadata={"option": described})
+
+
+def url_fetch_option() -> Any:
+    """The option of all servers that says which image URLs are fetched."""
+    return option(
+        "public",
+        "--url-fetch",
+        "MODE",
+        "Image URLs that may be fetched: public (no private or local address), any, or off.",
+        one_of(*URL_FETCH_MODES),
+    )
+
+
+def url_allow_option() -> Any:
+    """The option of all servers that allows single private hosts and networks."""
+    return option(
+        (),
+        "--url-allow",
+        "HOST",
+        "Host, host:port or network that may be fetched from although it is private; repeatable.",
+        read_allowed_host,
+        separator=",",
+        default_text="none",
+    )
+
+
+def log_level_option() -> Any:
+    """The option of all servers for the level of the log."""
+    return option(
+        "warning",
+        "--log-level",
+        "LEVEL",
+        f"Lowest level that is logged to standard error: {', '.join(LOG_LEVELS)}.",
+        one_of(*LOG_LEVELS),
+    )
+
+
+def options(of: type) -> dict[str, Option]:
+    """The options of a settings class by the names of their fields, in the order of the fields."""
+    return {described.name: _option_of(described) for described in fields(of)}
+
+
+def load_options(
+    of: type,
+    flags: Mapping[str, str | bool | Sequence[str] | None],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The values of a settings class's fields that flags or environment variables give.
+
+    A flag takes precedence over a variable. An empty variable counts as not set.
+
+    Args:
+        flags: values from the command line by field name: a text, a list of texts for an option with a
+            separator, or a boolean for a switch. None and a missing name mean that the flag was not given.
+        environment: `os.environ` by default.
+
+    Raises:
+        SettingError: for the first value that is not allowed.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for name, described in options(of).items():
+        given = flags.get(name)
+        if given is None and environment.get(described.variable):
+            values[name] = _read(described, described.variable, environment[described.variable])
+        elif given is not None:
+            values[name] = _read(described, described.flag, given)
+    return values
+
+
+def read_keys_file(path: Path, fields_by_name: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The keys in a file of ``training-key=KEY[,KEY]`` and ``prediction-key=KEY[,KEY]`` lines.
+
+    Empty lines and lines that start with ``#`` are skipped.
+
+    Args:
+        fields_by_name: the fields that the names in the file stand for.
+
+    Raises:
+        SettingError: the file cannot be read or a line is malformed; the message never quotes a key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingError(f"--keys-file: cannot read {str(path)!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"--keys-file: {str(path)!r} is not text in UTF-8") from None
+    keys: dict[str, tuple[str, str]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        field_name = fields_by_name.get(name.strip())
+        if not equals or field_name is None:
+            raise SettingError(
+                f"--keys-file: {str(path)!r}, line {number}: must be training-key=KEY[,KEY]"
+                " or prediction-key=KEY[,KEY]"
+            )
+        try:
+            keys[field_name] = read_keys(value.strip())
+        except ValueError as error:
+            raise SettingError(f"--keys-file: {str(path)!r}, line {number}: {error}") from None
+    return keys
+
+
+def _option_of(declared: Field[Any]) -> Option:
+    described = declared.metadata["option"]
+    assert isinstance(described, Option)
+    return described
+
+
+def _read(described: Option, source: str, given: str | bool | Sequence[str]) -> Any:
+    if isinstance(given, bool):
+        return given
+    if described.separator is None:
+        assert isinstance(given, str)
+        return _read_one(described, source, given)
+    texts = given.split(described.separator) if isinstance(given, str) else given
+    return tuple(_read_one(described, source, text.strip()) for text in texts)
+
+
+def _read_one(described: Option, source: str, text: str) -> Any:
+    try:
+        return described.read(text)
+    except ValueError as error:
+        # A refused key may still be a secret, and standard error ends up in logs.
+        shown = "" if described.read is read_keys else f"{text[:200]!r} "
+        raise SettingError(f"{source}: {shown}{error}") from None

@@ -1,0 +1,153 @@
+"""Readers of options: text to value.
+
+Each raises `ValueError` with the end of a sentence that starts with the text ("is not ...").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LONGEST_KEY = 512
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """A reader of integers in [lowest, highest]."""
+
+    def read(text: str) -> int:
+        # int() also accepts "1_000", " 5 " and digits of other scripts, which are probably mistakes.
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and lowest <= int(text) <= highest):
+            raise ValueError(f"is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A reader of one of several words, in any case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"is not one of: {', '.join(allowed)}")
+        return text.lower()
+
+    return read
+
+
+def read_boolean(text: str) -> bool:
+    """A boolean in one of the spellings that are common in environment variables."""
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("is neither on (1, true, yes, on) nor off (0, false, no, off)")
+
+
+def read_host(text: str) -> str:
+    """A host name or IP address to listen on, without the brackets of an IPv6 address."""
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not host or any(character.isspace() or character in "/@[]" for character in host):
+        raise ValueError("is not a host name or an IP address (127.0.0.1, 0.0.0.0, ::1, localhost)")
+    return host
+
+
+def read_path(text: str) -> Path:
+    """An absolute path; a leading ``~`` is the home folder."""
+    if not text or "\0" in text:
+        raise ValueError("is not a path")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("names a home folder that does not exist") from None
+
+
+def read_public_url(text: str) -> str:
+    """The base of URLs, without a trailing slash."""
+    problem = "is not the base of a URL (http://host:port or https://host/path, without query or fragment)"
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(problem) from None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not port_is_valid
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+        or not text.isascii()
+        or any(character.isspace() or not character.isprintable() for character in text)
+    ):
+        raise ValueError(problem)
+    return text.rstrip("/")
+
+
+def read_keys(text: str) -> tuple[str, str]:
+    """One or two keys separated by a comma; a single key is returned twice."""
+    keys = [key.strip() for key in text.split(",")]
+    for key in keys:
+        if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable() and " " not in key):
+            raise ValueError(
+                f"must be one or two keys separated by a comma, each of 1 to {LONGEST_KEY} visible ASCII"
+                " characters"
+            )
+    if len(keys) > 2:
+        raise ValueError("has more than two keys (a resource has two)")
+    return keys[0], keys[-1]
+
+
+def read_resource_id(text: str) -> str:
+    """The Azure Resource Manager id of a Cognitive Services account."""
+    parts = text.split("/")
+    names = [part.lower() for part in parts]
+    if (
+        len(parts) != 9
+        or names[0] != ""
+        or names[1] != "subscriptions"
+        or names[3] != "resourcegroups"
+        or names[5:8] != ["providers", "microsoft.cognitiveservices", "accounts"]
+        or not all(parts[1:])
+        or not (text.isascii() and text.isprintable())
+    ):
+        raise ValueError(
+            "is not a resource id (/subscriptions/ID/resourceGroups/GROUP"
+            "/providers/Microsoft.CognitiveServices/accounts/NAME)"
+        )
+    return text
+
+
+def read_allowed_host(text: str) -> str:
+    """A host, ``host:port`` or a network in CIDR notation."""
+    import ipaddress  # here, for a fast start: few users give this option
+
+    problem = "is not a host, host:port or network (files.example, 10.0.0.7:8080, 192.168.0.0/16)"
+    try:
+        if "/" in text:
+            ipaddress.ip_network(text)
+        elif text.count(":") > 1 and not text.startswith("["):
+            ipaddress.ip_address(text)
+        else:
+            parts = urlsplit("//" + text)
+            is_plain = parts.netloc == text and text.isprintable() and not {" ", "@"} & set(text)
+            if not is_plain or not parts.hostname or parts.port == 0:
+                raise ValueError(problem)
+    except ValueError:
+        raise ValueError(problem) from None
+    return text.lower()
+
+
+def read_url_mapping(text: str) -> tuple[str, Path]:
+    """``https://host/path=FOLDER``: a URL prefix and the folder that such URLs are read from."""
+    prefix, equals, folder = text.partition("=")
+    if not equals:
+        raise ValueError("is not of the form https://host/path=FOLDER")
+    try:
+        prefix = read_public_url(prefix)
+    except ValueError as error:
+        raise ValueError(f"does not start with a URL prefix: {prefix!r} {error}") from None
+    path = read_path(folder)
+    if not path.is_dir():
+        raise ValueError(f"names a folder that does not exist: {str(path)!r}")
+    return prefix, path

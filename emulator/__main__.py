@@ -5,9 +5,8 @@ import gc
 
 def main() -> None:
     """Run the command line."""
-    # Importing allocates a great many long-lived objects, and looking through them for garbage over and over
-    # takes a fifth of the start. `serve` turns the collector on again when it has imported everything; the
-    # other commands are over in a moment.
+    # Imports allocate many long-lived objects, and collecting garbage meanwhile takes a fifth of the start.
+    # `serve` enables the collector when the server is ready; the other commands end soon.
     gc.disable()
     from emulator.cli.main import run_command_line
 

@@ -1,18 +1,18 @@
-"""HTTP as uvicorn and httptools speak it, but for long URLs and errors in the service's shape.
+"""uvicorn's HTTP protocol with long URLs and with errors in the service's format.
 
-httptools takes a URL apart only up to 64 KB, and uvicorn answers all that does not parse in plain text. A
-``$filter`` that is too long shall be refused by the rule about filters, and clients shall always be able to
-read why something was refused.
+httptools parses URLs of up to 64 KB only, and uvicorn responds in plain text to requests that it cannot
+parse. A ``$filter`` that is too long has to be refused by the rule about filters, with the service's error,
+and clients must be able to parse the body of every error.
 """
 
 import json
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-# A URL beyond this is refused before the rest of it is read.
+# Longer URLs are refused before the rest is read.
 LONGEST_URL = 1024 * 1024
-# What httptools takes apart; where a path goes on behind this, it leads nowhere anyway.
-_LONGEST_TAKEN_APART = 32 * 1024
+# Longer URLs are cut before httptools parses them; no route has a path of this length.
+_LONGEST_PARSED_URL = 32 * 1024
 
 
 class Protocol(HttpToolsProtocol):
@@ -21,17 +21,17 @@ class Protocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > LONGEST_URL:
-            # Whatever a callback raises ends the request as one that does not parse.
+            # An exception from a callback makes uvicorn respond as to a request that does not parse.
             raise ValueError("the URL is too long")
 
     def on_headers_complete(self) -> None:
         path, _, query = self.url.partition(b"?")
-        is_long = len(self.url) > _LONGEST_TAKEN_APART
+        is_long = len(self.url) > _LONGEST_PARSED_URL
         if is_long:
-            self.url = path[:_LONGEST_TAKEN_APART]
+            self.url = path[:_LONGEST_PARSED_URL]
         super().on_headers_complete()
         if is_long:
-            # The application looks at it for the first time when this callback has returned.
+            # The application reads the scope only after this callback.
             self.scope["query_string"] = query.partition(b"#")[0]
 
     def send_400_response(self, msg: str) -> None:

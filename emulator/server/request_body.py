@@ -1,6 +1,6 @@
-"""Answering a request that is refused before its body was read to the end.
+"""Responses to requests that are refused before their body was read to the end.
 
-A client that is still sending would see its connection break instead of the answer: what is left of the body
+A client that is still sending would see a broken connection instead of the response. So the rest of the body
 is read first, up to a limit.
 """
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class WatchedExchange:
-    """A request and its answer; `receive` and `send` stand for those of the server.
+    """Wraps `receive` and `send` of a request and records how far they are.
 
     Attributes:
-        started: whether the answer has begun, so that no other one can be given.
+        started: True when the response has begun, so that no other one can be sent.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
@@ -34,8 +34,11 @@ class WatchedExchange:
         await self._send(message)
 
     async def drain(self, most_bytes: int) -> bool:
-        """Read what is left of the body. False if that is more than so many bytes: the connection cannot be
-        used again, and the answer should say so."""
+        """Read the rest of the body, up to `most_bytes`.
+
+        Returns False when the body is longer. The connection cannot be used again then, and the response
+        should close it.
+        """
         drained = 0
         while not self._received_all and drained <= most_bytes:
             message = await self.receive()

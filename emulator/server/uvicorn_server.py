@@ -1,4 +1,4 @@
-"""A socket, uvicorn, signals: what every server of this program needs to start, serve and stop."""
+"""Socket, uvicorn and signals: the parts that every server of this program shares."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from emulator.settings import StartRefused
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# From the first signal on: requests that are being answered get the grace, and whatever still runs at the
-# deadline is left behind. Nothing that was answered can be lost by that: the store survives a SIGKILL too.
+# After the first signal, requests in progress have the grace period, and the process ends at the deadline
+# even if something still runs. Nothing that was confirmed to a client is lost: the store survives a SIGKILL
+# too.
 GRACE_SECONDS = 0.3
 STOP_DEADLINE_SECONDS = 0.8
-# Clients keep connections for minutes, as the service lets them. Closing one sooner than they expect makes
-# their next POST fail, and they do not repeat a POST.
+# Clients keep connections for minutes, as the service allows. If the server closes one earlier, their next
+# POST fails, and clients do not repeat a POST.
 KEEP_ALIVE_SECONDS = 240
-# SIGBREAK (Ctrl-Break) is Windows' own.
+# SIGBREAK (Ctrl-Break) exists on Windows only.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
 
 def exit_now(status: int) -> NoReturn:
-    """End the process now, without waiting for threads that work on a request nobody waits for."""
+    """End the process without waiting for threads that still work on abandoned requests."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -40,7 +41,7 @@ def exit_now(status: int) -> NoReturn:
 
 
 def line_buffer_output() -> None:
-    """Let whoever reads the output through a pipe see each line when it is written."""
+    """Write each line of output at once, also to a pipe."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -48,14 +49,14 @@ def line_buffer_output() -> None:
 
 @contextlib.contextmanager
 def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens; port 0 takes any free one. Raises `StartRefused`."""
+    """A listening socket; port 0 takes any free port. Raises `StartRefused`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
         raise StartRefused(f"--host: cannot find the address of {host}: {error.strerror}") from None
-    # "::" takes IPv4 along, so that one option serves both.
+    # "::" listens on IPv4 too.
     both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
     try:
         listener = socket.create_server(address[:2], family=family, backlog=2048, dualstack_ipv6=both)
@@ -65,10 +66,10 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
             f"cannot listen on {host} port {port}: {reason}; give another --port"
             " (0 takes any free one) or --host"
         ) from None
-    # asyncio switches off Nagle's algorithm on connections that say they are TCP, which a listener passes on
-    # if it says so itself; otherwise clients on keep-alive wait 40 ms for the second packet of every answer.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()) as stated:
-        yield stated
+    # asyncio disables Nagle's algorithm on connections whose `proto` is TCP, which they inherit from the
+    # listener; otherwise clients on keep-alive wait 40 ms for the second packet of every response.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()) as opened:
+        yield opened
 
 
 def is_loopback(host: str) -> bool:
@@ -91,11 +92,11 @@ def serve_until_stopped(
 ) -> int:
     """Serve an application until a signal; returns the exit status of the process.
 
-    Whoever turned the garbage collector off for the start finds it on again.
+    Enables the garbage collector, which may be disabled during the start.
 
     Args:
-        when_ready: called when requests are answered.
-        exit_at_once: ends the process with a status, when it does not end by itself in time.
+        when_ready: called when the server accepts requests.
+        exit_at_once: ends the process with a status when it does not end by itself in time.
 
     Raises:
         StartRefused: the application raised it at its start.
@@ -106,27 +107,27 @@ def serve_until_stopped(
     from emulator.server.http_protocol import Protocol
 
     class Server(uvicorn.Server):
-        """uvicorn's server, but it says when it is ready and ends in time, in order and with status 0."""
+        """uvicorn's server with a hook for readiness, a deadline for its end, and exit status 0."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             when_ready()
-            # What the start made stays for good: frozen, it is not looked through again and again.
+            # The objects of the start stay alive: frozen, they are not traversed by each collection.
             gc.freeze()
             gc.enable()
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            # uvicorn's own raises the signal again when it has served, which would end the process before the
-            # data folder is given back.
+            # uvicorn's own method raises the signal again after serving, which would end the process before
+            # the data folder is released.
             if threading.current_thread() is not threading.main_thread():
                 yield
                 return
-            former = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
+            previous = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
             try:
                 yield
             finally:
-                for number, handler in former.items():
+                for number, handler in previous.items():
                     signal.signal(number, handler)
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -139,7 +140,7 @@ def serve_until_stopped(
             self.should_exit = True
 
     set_gateway_reason_phrase(httptools_impl.STATUS_LINE)
-    # A request that is cut off by the stop is no fault to report.
+    # A request that the stop cuts off is no error.
     logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
@@ -155,12 +156,12 @@ def serve_until_stopped(
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    config.timeout_graceful_shutdown = GRACE_SECONDS  # type: ignore[assignment] # any number of seconds will do
+    config.timeout_graceful_shutdown = GRACE_SECONDS  # type: ignore[assignment] # fractions of a second work
     server = Server(config)
     try:
         server.run(sockets=[listener])
     except SystemExit:
-        # uvicorn's way to say that the application did not start.
+        # uvicorn raises it when the application did not start.
         if guarded.refused is not None:
             raise guarded.refused from None
         return 1
@@ -168,7 +169,7 @@ def serve_until_stopped(
 
 
 class GuardedLifespan:
-    """The application; a `StartRefused` from its start is kept, to be told in one line."""
+    """An application whose `StartRefused` at the start is kept, to be reported in one line."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -197,17 +198,17 @@ class GuardedLifespan:
 
 
 def set_gateway_reason_phrase(status_lines: dict[int, bytes]) -> None:
-    """Let a 401 have the reason phrase of the service's gateway.
+    """Give a 401 the reason phrase of the service's gateway.
 
     Clients match on it: the Python SDK's message is "Operation returned an invalid status code 'Access
-    Denied'". ASGI has no place for a reason phrase, so the entry in uvicorn's table of status lines is
-    replaced.
+    Denied'". ASGI has no field for a reason phrase, so this replaces the entry in uvicorn's table of status
+    lines.
     """
     status_lines[401] = b"HTTP/1.1 401 Access Denied\r\n"
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:
-    """Leaves out what uvicorn says about requests cut off by the stop, and about a start already reported."""
+    """False for messages about requests that the stop cut off and about a start already reported."""
     import asyncio
 
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):

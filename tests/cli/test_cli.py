@@ -23,8 +23,7 @@ import pytest
 from emulator import __version__
 from emulator.cli import control
 from emulator.cli.errors import CommandFailed
-from emulator.server import run as server
-from emulator.server import uvicorn_server
+from emulator.server import start_block, uvicorn_server
 from emulator.settings import Settings, StartRefused
 from emulator.settings.options import options
 
@@ -125,7 +124,7 @@ def test_the_start_block_has_all_that_a_program_needs(start: Start, tmp_path: Pa
 
 
 def test_the_python_of_the_start_block_reaches_the_emulator(start: Start, tmp_path: Path) -> None:
-    block = start_block(running := start("--data", str(tmp_path)))
+    block = printed_block(running := start("--data", str(tmp_path)))
     lines = block.split("\nPython")[1].split("\nJavaScript")[0].splitlines()[1:]
     code = "\n".join(line.removeprefix("  ") for line in lines) + "\nprint(trainer.get_projects())"
     ran = subprocess.run(
@@ -138,7 +137,7 @@ def test_the_python_of_the_start_block_reaches_the_emulator(start: Start, tmp_pa
 @posix_only
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing: install curl to run this")
 def test_the_curl_of_the_start_block_reaches_the_emulator(start: Start, tmp_path: Path) -> None:
-    block = start_block(running := start("--data", str(tmp_path)))
+    block = printed_block(running := start("--data", str(tmp_path)))
     command = block.split("\ncurl\n")[1].split("\n\n")[0]
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (ran.returncode, ran.stdout) == (0, "[]")
@@ -147,7 +146,7 @@ def test_the_curl_of_the_start_block_reaches_the_emulator(start: Start, tmp_path
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: install Node 20 to run this")
 def test_the_javascript_of_the_start_block_is_javascript(capsys: pytest.CaptureFixture[str]) -> None:
-    server.print_start_block(Settings(), 10010)
+    start_block.print_start_block(Settings(), 10010)
     code = capsys.readouterr().out.split("\nJavaScript")[1].split("\n\n", 1)[1].split("\ncurl\n")[0]
     ran = subprocess.run(
         ["node", "--check", "-"], input=code, capture_output=True, text=True, timeout=PATIENCE_SECONDS
@@ -155,7 +154,7 @@ def test_the_javascript_of_the_start_block_is_javascript(capsys: pytest.CaptureF
     assert ran.returncode == 0, ran.stderr
 
 
-def start_block(running: Running) -> str:
+def printed_block(running: Running) -> str:
     assert running.process.stdout is not None
     return "".join(iter(running.process.stdout.readline, "Stop with Ctrl-C.\n"))
 
@@ -179,7 +178,7 @@ def test_a_reader_that_has_gone_does_not_stop_the_emulator(start: Start) -> None
 def test_default_keys_on_an_open_address_are_warned_about(
     host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.warn_about_exposure(Settings(host=host))
+    start_block.warn_about_exposure(Settings(host=host))
     warning = capsys.readouterr().err
     assert "WARNING" in warning
     assert host in warning
@@ -198,7 +197,7 @@ def test_default_keys_on_an_open_address_are_warned_about(
 def test_where_nobody_can_come_in_there_is_no_warning(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.warn_about_exposure(settings)
+    start_block.warn_about_exposure(settings)
     assert capsys.readouterr().err == ""
 
 

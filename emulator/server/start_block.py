@@ -1,0 +1,98 @@
+"""What a server prints at its start: a warning when it is open to others, and how to use it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from emulator import __version__
+from emulator.server.uvicorn_server import is_loopback
+from emulator.settings import Settings
+
+
+def warn_about_exposure(settings: Settings) -> None:
+    """Warn on standard error when other machines can use the emulator with well-known keys."""
+    if not settings.uses_default_keys or is_loopback(settings.host):
+        return
+    lines = (
+        "WARNING: THIS EMULATOR IS OPEN TO OTHERS",
+        f"It listens on {settings.host}, which other machines can reach, with keys that",
+        "are public. Everyone who reaches it can read, change and delete everything.",
+        "Set your own keys (--training-key, --prediction-key or --keys-file), or",
+        "listen on this machine only (--host 127.0.0.1).",
+    )
+    width = max(len(line) for line in lines)
+    box = ["!" * (width + 6), *(f"!! {line:<{width}} !!" for line in lines), "!" * (width + 6)]
+    for line in box:
+        print(f"\033[1;97;41m{line}\033[0m" if sys.stderr.isatty() else line, file=sys.stderr)
+
+
+def print_start_block(settings: Settings, port: int) -> None:
+    """Print the endpoint and, unless `settings.quiet`, keys and examples of clients.
+
+    The first line always has the same form: scripts wait for it and read the endpoint from it.
+
+    Args:
+        port: the port that the server listens on.
+    """
+    endpoint = settings.training_endpoint(port)
+    text = f"custom-vision-emulator {__version__} ready at {endpoint}"
+    if not settings.quiet:
+        text += START_BLOCK.format(
+            endpoint=endpoint,
+            training_key=settings.training_keys[0],
+            second_training_key=settings.training_keys[1],
+            prediction_key=settings.prediction_keys[0],
+            second_prediction_key=settings.prediction_keys[1],
+            resource_id=settings.prediction_resource_id,
+            data="a temporary folder, removed at the end" if settings.ephemeral else settings.data,
+        )
+    # A closed standard output is no reason to stop serving.
+    with contextlib.suppress(OSError, ValueError):
+        print(text, flush=True)
+
+
+START_BLOCK = """
+
+  Endpoint                {endpoint}
+  Training keys           {training_key}
+                          {second_training_key}
+  Prediction keys         {prediction_key}
+                          {second_prediction_key}
+  Prediction resource id
+    {resource_id}
+  State is kept in        {data}
+
+Python      pip install azure-cognitiveservices-vision-customvision
+
+  from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
+  from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
+  from msrest.authentication import ApiKeyCredentials
+
+  endpoint = "{endpoint}"
+  trainer = CustomVisionTrainingClient(
+      endpoint, ApiKeyCredentials(in_headers={{"Training-key": "{training_key}"}}))
+  predictor = CustomVisionPredictionClient(
+      endpoint, ApiKeyCredentials(in_headers={{"Prediction-key": "{prediction_key}"}}))
+
+JavaScript  npm install @azure/cognitiveservices-customvision-training \\
+                        @azure/cognitiveservices-customvision-prediction @azure/ms-rest-js
+
+  const {{ TrainingAPIClient }} = require("@azure/cognitiveservices-customvision-training");
+  const {{ PredictionAPIClient }} = require("@azure/cognitiveservices-customvision-prediction");
+  const {{ ApiKeyCredentials }} = require("@azure/ms-rest-js");
+
+  const endpoint = "{endpoint}";
+  const trainer = new TrainingAPIClient(new ApiKeyCredentials(
+    {{ inHeader: {{ "Training-key": "{training_key}" }} }}), endpoint);
+  const predictor = new PredictionAPIClient(new ApiKeyCredentials(
+    {{ inHeader: {{ "Prediction-key": "{prediction_key}" }} }}), endpoint);
+
+curl
+
+  curl -H "Training-Key: {training_key}" \\
+    {endpoint}/customvision/v3.3/training/projects
+
+The variables of Microsoft's quickstarts:  eval "$(custom-vision-emulator env)"
+Stop with Ctrl-C.
+"""

@@ -79,7 +79,7 @@ def test_every_card_is_in_the_list() -> None:
     cards = {
         row.rpartition("](")[2].partition(")")[0] for row in rows if row.startswith("| ") and "](" in row
     }
-    assert {Path(bundled.card).name for bundled in BUNDLED_NETWORKS} == cards
+    assert {bundled.card for bundled in BUNDLED_NETWORKS} == {f"models/{card}" for card in cards}
 
 
 def test_a_list_without_networks_of_ones_own_needs_no_folder(tmp_path: Path) -> None:

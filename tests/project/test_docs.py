@@ -26,7 +26,11 @@ from emulator.settings.options import options
 from tests.support.harness import files_body, pictures, wait_until
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(path for folder in ("docs", "models", "api_spec") for path in (ROOT / folder).rglob("*.md")),
+]
 BLOCK = re.compile(r"^(<!-- runnable(?:: [^\n]*)? -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Of blocks that want $PROJECT, $ITERATION and $TAG.
 OF_A_TRAINED_PROJECT = "<!-- runnable: of a project that is trained -->"

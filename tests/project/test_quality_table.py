@@ -14,14 +14,14 @@ import pytest
 from tests.support.vision.detection_images import scene
 from tests.support.vision.images import PATTERNS, drawn, encoded
 
-MODELS = Path(__file__).parents[2] / "models"
+MEASUREMENTS = Path(__file__).parents[2] / "models" / "measurements"
 PATIENCE_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(MODELS))
+        patch.syspath_prepend(str(MEASUREMENTS))
         import measure_all  # type: ignore[import-not-found]
 
         yield measure_all
@@ -108,7 +108,7 @@ def test_cells_are_measured_once_and_make_up_the_page(folder: Path, tmp_path: Pa
     page = tmp_path / "quality.md"
 
     def run() -> str:
-        command = [sys.executable, str(MODELS / "measure_all.py"), str(folder), "--out", str(page)]
+        command = [sys.executable, str(MEASUREMENTS / "measure_all.py"), str(folder), "--out", str(page)]
         command += ["--sets", "divided", "--quick-only"]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert ran.returncode == 0, ran.stderr
@@ -175,8 +175,9 @@ def test_mistakes_that_are_gone_are_counted(script: ModuleType) -> None:
 
 
 def test_an_unknown_cell_is_named(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(MODELS / "measure_all.py"), str(folder), "--out", str(tmp_path / "x.md")]
-    ran = subprocess.run([*command, "--only", "boxes:fine-tuning"], capture_output=True, text=True)
+    command = [sys.executable, str(MEASUREMENTS / "measure_all.py"), str(folder)]
+    command += ["--out", str(tmp_path / "x.md"), "--only", "boxes:fine-tuning"]
+    ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 1
     assert "there is no cell 'boxes:fine-tuning'; sets: boxes, boxes by presence, divided" in ran.stderr
     assert not (tmp_path / "x.md").exists()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_PROPOSALS = 100
 # At .05, with half as many boxes, up to half of the objects that are found at .03 are missed; at .02 nearly
-# twice as many boxes add few objects (`models/suggestions.md`).
+# twice as many boxes add few objects (`models/results/suggestions.md`).
 LEAST_CONFIDENCE = 0.03
 _RESOLUTION = 320
 

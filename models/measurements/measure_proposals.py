@@ -1,6 +1,7 @@
 """Measure how many objects that no detector was trained on lie in region proposals.
 
-    python models/measure_proposals.py FOLDER [--set NAME ...] [--images 60] [--seeds 1] [--floors .03 ...]
+    python models/measurements/measure_proposals.py FOLDER [--set NAME ...] [--images 60] [--seeds 1]
+        [--floors .03 ...]
 
 FOLDER holds sets as for `measure_detection.py`. An object is found if one of the surest 10 (50) proposals for
 its image overlaps it by at least .5 (intersection over union), or by .3, where stated. Proposals are

@@ -1,6 +1,6 @@
 """The table of quality: every set, quick and advanced training, and plain baselines beside them.
 
-    python models/measure_all.py FOLDER [--sets NAME ...] [--quick-only] [--out FILE]
+    python models/measurements/measure_all.py FOLDER [--sets NAME ...] [--quick-only] [--out FILE]
 
 FOLDER holds sets in folders: any layout that `emulator.vision.read_dataset` knows; or folders of pictures, of
 which those with boxes are described by a file `regions.json` (see `measuring.py`), and the others make up a
@@ -60,6 +60,7 @@ from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.library.datasets import image_bytes
 
+RESULTS = Path(__file__).parents[1] / "results"
 WAYS = 4
 OVERLAP = 0.5
 SECONDS_AN_IMAGE_WITH_BOXES, LEAST_SECONDS_WITH_BOXES = 3.0, 120.0
@@ -103,7 +104,7 @@ def main() -> int:
     parser.add_argument("--quick-only", action="store_true", help="leave out what takes minutes")
     parser.add_argument("--only", metavar="SET:METHOD", help="one cell, in this process")
     parser.add_argument("--render", action="store_true", help="only write the table of what is kept")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("quality.md"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "quality.md")
     parser.add_argument("--kept", type=Path, help="the JSON file; else beside --out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shrink", type=int, metavar="SIDE")

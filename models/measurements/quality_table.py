@@ -28,11 +28,12 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# How good trainings are",
         "",
-        "Made by `python models/measure_all.py FOLDER`, whose first lines say how sets are divided and what",
-        "the methods are; [defaults.md](defaults.md) says what was chosen by such figures. Every model was",
-        "tested on images that it had not seen. With less than a hundred of them, one is a point or more.",
+        "`python models/measurements/measure_all.py FOLDER` writes this page; its docstring defines the data",
+        "splits and the methods. [defaults.md](../defaults.md) lists the defaults chosen with these figures. Every",
+        "model was tested on images that it had not been trained on. In a test set of fewer than 100 images, one",
+        "image is worth a percentage point or more.",
         "",
-        f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two for each second."
+        f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two per second of budget."
         + (f" Less than the usual budget: {', '.join(shortened)}." if shortened else ""),
     ]
     for detection, title in ((False, "Classification"), (True, "Object detection")):
@@ -62,13 +63,13 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
         yield row((name, *counts, *figures, "-" if share is None else f"{share:.0%}", own))
     yield ""
     yield (
-        "`mistakes gone`: of what quick training gets wrong, the share that advanced training does not; "
+        "`mistakes gone`: the share of quick training's mistakes that advanced training does not make; "
         + (
             f"{numpy.mean(gone):.0%} on average over the sets where quick training makes any. "
             if gone
             else "none was measured. "
         )
-        + "`own`: what quick and advanced training say about themselves, by cross-validation."
+        + "`own`: the figures that quick and advanced training report from cross-validation."
     )
     yield ""
     yield "Calibration errors:"
@@ -78,7 +79,7 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
     for name, kept in sorted(by_set.items()):
         yield row((name, *(shown(kept, method, "calibration_error") for method in methods)))
     yield ""
-    yield "Seconds of the training, by the clock / of the processors, and what was chosen or how far it came:"
+    yield "Training time in seconds (wall clock / processor time), and the model that advanced training chose:"
     yield ""
     yield row(("set", *named, "advanced training chose"))
     yield row(("---",) * (len(methods) + 2))
@@ -93,8 +94,8 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
 
 
 def comparison(by_set: dict[str, dict[str, Any]]) -> Iterator[str]:
-    yield "Both heads on the same features, over eight random divisions of all images of a set, three fifths"
-    yield "to learn from; log losses are those before quick training calibrates."
+    yield "Both heads on the same features: means over eight random splits of all images of a set, three fifths for"
+    yield "training. Log losses are those before the calibration of quick training."
     yield ""
     yield row(("set", "", "quick", "scikit-learn", "difference", "log loss, quick", "log loss, scikit-learn"))
     yield row(("---",) * 7)

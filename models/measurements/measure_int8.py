@@ -1,6 +1,7 @@
 """Measure what scoring in int8 costs and gains, against the models as trainings write them.
 
-    python models/measure_int8.py FOLDER [--seeds 3] [--set NAME ...] [--kind tags|boxes] [--pictures 64]
+    python models/measurements/measure_int8.py FOLDER [--seeds 3] [--set NAME ...]
+        [--kind tags|boxes] [--pictures 64]
 
 FOLDER holds sets as for `measure.py` and `measure_detection.py`. On all training images of each, a quick
 classifier is trained and, where there are boxes, a quick detector, through the functions that the emulator

@@ -1,6 +1,6 @@
 """Measure exports: the size of every format and how long it takes to write it.
 
-    python models/measure_exports.py [--tags 10]
+    python models/measurements/measure_exports.py [--tags 10]
 
 Models with the published weights and random heads are exported in this process, each format three times; the
 table gives the size of the zip file in megabytes (10^6 bytes) and the median time in seconds. Formats whose

@@ -1,7 +1,7 @@
 """Measure what advanced training of classifiers adds to quick training, on real photographs not seen in it.
 
-    python models/measure_advanced.py FOLDER [--sets NAME ...] [--images-a-tag 50] [--shrink SIDE]
-                                       [--backbones FOLDER]
+    python models/measurements/measure_advanced.py FOLDER [--sets NAME ...] [--images-a-tag 50]
+        [--shrink SIDE] [--backbones FOLDER]
 
 FOLDER holds sets as for `measure.py`. Of each set, images are drawn, and trained on in both ways. The budget
 is five minutes per 500 images of two processors' time. It is counted in processor seconds, so that figures do

@@ -1,6 +1,6 @@
 """Measure how well copies of photographs are told from other photographs.
 
-    python models/measure_near_duplicates.py FOLDER [--set clothing]
+    python models/measurements/measure_near_duplicates.py FOLDER [--set clothing]
 
 FOLDER holds sets as for `measure.py`. Of each set, 30 photographs drawn by chance are copied: encoded anew
 (JPEG of quality 40), halved in size, mirrored, made lighter, cropped by 3 and by 5 percent at every side, and
@@ -10,9 +10,8 @@ all of it at once. For each way to compare, the table says
   most (sets hold a few true duplicates);
 * s: processor seconds an image, for a set that was never looked at.
 
-Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the
- cosine of the features of
-quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits; mirror images
+Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the cosine of the
+features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits; mirror images
 are looked at in all of them. Standard error tells which pairs of the set's own photographs are most alike.
 """
 
@@ -32,13 +31,13 @@ import numpy
 from PIL import Image, ImageOps
 
 from emulator.vision.classification.features import compute_features
-from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, PictureFile, find_near_duplicates
+from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, StoredPicture, find_near_duplicates
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import QUICK
 
 COPIED = 30
 OWN_PAIRS = 3
-Compare = Callable[[list[PictureFile], Path], numpy.ndarray]
+Compare = Callable[[list[StoredPicture], Path], numpy.ndarray]
 
 
 def cropped(image: Image.Image, part: float) -> Image.Image:
@@ -63,14 +62,14 @@ COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {
 }
 
 
-def own(pictures: list[PictureFile], cache: Path) -> numpy.ndarray:
+def own(pictures: list[StoredPicture], cache: Path) -> numpy.ndarray:
     similarities = numpy.zeros((len(pictures), len(pictures)))
     for first, second, similarity, _ in find_near_duplicates(pictures, cache, lambda _share, _text: None):
         similarities[first, second] = similarities[second, first] = similarity
     return similarities
 
 
-def features(pictures: list[PictureFile], cache: Path) -> numpy.ndarray:
+def features(pictures: list[StoredPicture], cache: Path) -> numpy.ndarray:
     found = compute_features(
         pictures,
         backbone=QUICK.backbone,
@@ -88,7 +87,7 @@ def features(pictures: list[PictureFile], cache: Path) -> numpy.ndarray:
     return numpy.maximum(plain @ plain.T, plain @ mirrored.T)
 
 
-def perceptual_hash(pictures: list[PictureFile], _cache: Path) -> numpy.ndarray:
+def perceptual_hash(pictures: list[StoredPicture], _cache: Path) -> numpy.ndarray:
     import imagehash
 
     images = [open_rgb(Path(picture.path).read_bytes()) for picture in pictures]
@@ -97,8 +96,8 @@ def perceptual_hash(pictures: list[PictureFile], _cache: Path) -> numpy.ndarray:
     return numpy.maximum(plain @ plain.T, plain @ (mirrored * 2.0 - 1).T) / plain.shape[1]
 
 
-def picture_file(path: Path) -> PictureFile:
-    return PictureFile(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+def picture_file(path: Path) -> StoredPicture:
+    return StoredPicture(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def measure(folder: Path, ways: dict[str, Compare]) -> None:
@@ -107,7 +106,7 @@ def measure(folder: Path, ways: dict[str, Compare]) -> None:
     count = len(originals)
     chosen = random.Random(0).sample(range(count), min(COPIED, count))
     with tempfile.TemporaryDirectory() as made:
-        copies: dict[str, list[PictureFile]] = {}
+        copies: dict[str, list[StoredPicture]] = {}
         for name, (copy, quality) in COPIES.items():
             copies[name] = []
             for number in chosen:

@@ -1,6 +1,6 @@
 """Lay small photographs out to large ones, whose defects then are a hundredth of their side.
 
-    python models/large_photographs.py SET TO [--cells 4] [--filled 0.5]
+    python models/measurements/large_photographs.py SET TO [--cells 4] [--filled 0.5]
 
 SET is a set as `measure_detection.py` reads it, with a file `labels.jsonl`, whose photographs have all one
 size; TO becomes such a set of JPEG files. Each photograph is used once, in a cell of a square grid that

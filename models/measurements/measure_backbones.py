@@ -1,6 +1,6 @@
 """Measure what networks of torchvision cost as networks of one's own: size, conversion, and a picture.
 
-    python models/measure_backbones.py NAME ... [--resolution 224]
+    python models/measurements/measure_backbones.py NAME ... [--resolution 224]
 
 The weights are random: what is measured does not depend on them. Columns: architecture; million numbers in
 the converted network; features; processor seconds of the conversion; milliseconds of a processor for one

@@ -1,6 +1,6 @@
 """Measure how good quick trainings are, on real photographs that they have not seen.
 
-    python models/measure.py FOLDER [--seeds 3]
+    python models/measurements/measure.py FOLDER [--seeds 3]
 
 FOLDER holds sets: folders with a file `labels.jsonl`, one object a line with `file` (relative to the set),
 `split` ("train" or "test") and either `tags` or `boxes`, whose `tag`s then count as the tags of the image.

@@ -1,6 +1,6 @@
 """Measure how good trainings of detectors are, on real photographs that they have not seen.
 
-    python models/measure_detection.py FOLDER [--seeds 1] [--set NAME ...]
+    python models/measurements/measure_detection.py FOLDER [--seeds 1] [--set NAME ...]
         [--advanced-minutes 10 [--without-tiles]]
 
 FOLDER holds sets: folders with a file `labels.jsonl`, one object a line with `file` (relative to the set),

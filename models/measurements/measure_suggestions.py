@@ -1,6 +1,7 @@
 """Measure whether tagging images in the order of their uncertainty teaches a model more than chance does.
 
-    python models/measure_suggestions.py FOLDER [--kind tags|cuttings|boxes] [--set NAME ...] [--seeds 10]
+    python models/measurements/measure_suggestions.py FOLDER [--kind tags|cuttings|boxes]
+        [--set NAME ...] [--seeds 10]
 
 FOLDER holds sets as for `measure.py` and `measure_detection.py`. Of each, a third of the images is kept for
 testing, another third for each seed. Of the others, a few of each tag are tagged at first; then, round by

@@ -11,8 +11,8 @@ all of it at once. For each way to compare, the table says
 * s: processor seconds an image, for a set that was never looked at.
 
 Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the cosine of the
-features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits; mirror images
-are looked at in all of them. Standard error tells which pairs of the set's own photographs are most alike.
+features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits;
+all of them compare mirror images too. Standard error tells which pairs of the set's own photographs are most alike.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
         "# How good trainings are",
         "",
         "`python models/measurements/measure_all.py FOLDER` writes this page; its docstring defines the data",
-        "splits and the methods. [defaults.md](../defaults.md) lists the defaults chosen with these figures. Every",
-        "model was tested on images that it had not been trained on. In a test set of fewer than 100 images, one",
-        "image is worth a percentage point or more.",
+        "splits and the methods. [defaults.md](../defaults.md) lists the defaults chosen with these figures.",
+        "Every model was tested on images that it had not been trained on. In a test set of fewer than 100",
+        "images, one image is worth a percentage point or more.",
         "",
-        f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two per second of budget."
+        f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two per budget second."
         + (f" Less than the usual budget: {', '.join(shortened)}." if shortened else ""),
     ]
     for detection, title in ((False, "Classification"), (True, "Object detection")):
@@ -79,7 +79,7 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
     for name, kept in sorted(by_set.items()):
         yield row((name, *(shown(kept, method, "calibration_error") for method in methods)))
     yield ""
-    yield "Training time in seconds (wall clock / processor time), and the model that advanced training chose:"
+    yield "Training seconds (wall clock / processor time), and the model that advanced training chose:"
     yield ""
     yield row(("set", *named, "advanced training chose"))
     yield row(("---",) * (len(methods) + 2))
@@ -94,8 +94,8 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
 
 
 def comparison(by_set: dict[str, dict[str, Any]]) -> Iterator[str]:
-    yield "Both heads on the same features: means over eight random splits of all images of a set, three fifths for"
-    yield "training. Log losses are those before the calibration of quick training."
+    yield "Both heads on the same features: means over eight random splits of all images of a set, three fifths"
+    yield "for training. Log losses are those before the calibration of quick training."
     yield ""
     yield row(("set", "", "quick", "scikit-learn", "difference", "log loss, quick", "log loss, scikit-learn"))
     yield row(("---",) * 7)

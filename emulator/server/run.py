@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import NoReturn
 
+from emulator.server.access_log import AccessLog
 from emulator.server.data_folder import exclusive_data_folder
 from emulator.server.start_block import print_start_block, warn_about_exposure
 from emulator.server.uvicorn_server import line_buffer_output, listening_socket, serve_until_stopped
@@ -54,7 +55,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise StartRefused(f"--data: cannot use what is in {str(settings.data)!r}: {reason}") from None
     return serve_until_stopped(
-        application,
+        AccessLog(application) if settings.access_log else application,
         listener,
         when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
         exit_at_once=lambda status: _exit_at_once(settings, status),

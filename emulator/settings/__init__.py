@@ -120,6 +120,9 @@ class Settings:
     seed: int = option(
         0, "--seed", "NUMBER", "Seed of everything random in training.", whole_number(0, 2**32 - 1))
     log_level: str = log_level_option()
+    access_log: bool = option(
+        False, "--access-log", "", "Log every request to standard error, without keys.",
+        read_boolean, switch=True)
     quiet: bool = option(
         False, "--quiet", "", "Print one line at the start instead of keys and examples.",
         read_boolean, switch=True)

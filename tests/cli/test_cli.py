@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
@@ -313,6 +314,38 @@ def test_a_wrong_key_gets_the_reason_phrase_of_the_gateway(start: Start) -> None
         names = {line.partition(b":")[0].lower() for line in iter(head.readline, b"\r\n")}
     assert b"server" not in names
     assert b"date" in names
+
+
+@posix_only
+def test_the_access_log_has_every_request_and_no_key(start: Start) -> None:
+    keys = {"training": "first-secret", "prediction": "second-secret", "wrong": "third-secret"}
+    running = start(
+        "--ephemeral",
+        "--access-log",
+        *("--training-key", keys["training"], "--prediction-key", keys["prediction"]),
+    )
+    path = "/customvision/v3.3/training/projects"
+    for key in keys.values():
+        query = f"?Training-Key={key}&Prediction-Key={key}&subscription-key={key}&token={key}"
+        for headers in ({}, {"Training-Key": key, "Prediction-Key": key, "Authorization": f"Bearer {key}"}):
+            request = urllib.request.Request(running.endpoint + path + query, headers=headers)
+            with suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+                pass
+    status, _, errors = running.stop()
+    assert status == 0
+    line = r"\S+ \S+ INFO emulator\.access: GET (\S+) (\d+) \d+\.\d ms \d+ bytes [0-9a-f-]{36}"
+    found = [re.fullmatch(line, text) for text in errors.splitlines()]
+    assert [match and (match[1], match[2]) for match in found] == [
+        (path, status) for status in ("401", "200", "401", "401", "401", "401")
+    ]
+    assert "secret" not in errors
+
+
+@posix_only
+def test_without_the_option_requests_are_not_logged(start: Start) -> None:
+    running = start("--ephemeral", "--quiet")
+    assert ask(running, "/_emulator/health/live") == 200
+    assert running.stop() == (0, "", "")
 
 
 # --- stop ---------------------------------------------------------------------------------------------------

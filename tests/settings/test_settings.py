@@ -45,6 +45,7 @@ REFUSED = {
     "training_hour": ["0", "3601", "1h"],
     "seed": ["-1", str(2**32)],
     "log_level": ["", "loud"],
+    "access_log": ["maybe"],
     "quiet": ["perhaps"],
 }
 ACCEPTED = {

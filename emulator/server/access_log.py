@@ -1,0 +1,69 @@
+"""The access log: one line for each request.
+
+A line holds the method, the path, the status, the time to the end of the response, the size of its body and
+the id of the request:
+
+    2026-01-31 12:00:00,000 INFO emulator.access: GET /customvision/v3.3/training/projects 200 3.1 ms 245
+    bytes ID
+
+Headers, query and body are left out, because keys, tokens and signatures of URIs are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("emulator.access")
+
+LONGEST_PATH = 2000
+_REQUEST_ID_HEADER = b"apim-request-id"
+_NOT_PRINTABLE_ASCII = re.compile(rb"[^!-~]")
+
+
+class AccessLog:
+    """ASGI middleware that logs every request when its response has ended, at the level INFO."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        # Independent of the level of the root logger, which `--log-level` sets.
+        logger.setLevel(logging.INFO)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status, request_id, size = "-", "-", 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status, request_id, size
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+                for name, value in message.get("headers", ()):
+                    if name.lower() == _REQUEST_ID_HEADER:
+                        request_id = value.decode("latin-1")
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1000
+            path = printable_path(scope)
+            logger.info(
+                "%s %s %s %.1f ms %d bytes %s", scope["method"], path, status, milliseconds, size, request_id
+            )
+
+
+def printable_path(scope: Scope) -> str:
+    """The path as the client sent it, without the query; percent-encoded, so that it cannot forge lines."""
+    sent: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = sent.partition(b"?")[0][:LONGEST_PATH]
+    return _NOT_PRINTABLE_ASCII.sub(lambda found: b"%%%02X" % found[0][0], path).decode("ascii")

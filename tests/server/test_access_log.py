@@ -1,0 +1,78 @@
+"""The access log: what a line holds, and what it must never hold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import Any
+
+import pytest
+
+from emulator.server.access_log import LONGEST_PATH, AccessLog, printable_path
+
+
+async def _respond(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"apim-request-id", b"the-id")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"123", "more_body": True})
+    await send({"type": "http.response.body", "body": b"45"})
+
+
+def log_of(app: Any, caplog: pytest.LogCaptureFixture, **scope: Any) -> list[str]:
+    """The lines that requests of this scope log."""
+
+    async def send(message: Any) -> None:
+        pass
+
+    request = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], **scope}
+    with caplog.at_level(logging.INFO, logger="emulator.access"):
+        asyncio.run(AccessLog(app)(request, None, send))  # type: ignore[arg-type]
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_line_has_method_path_status_time_size_and_id(caplog: pytest.LogCaptureFixture) -> None:
+    (line,) = log_of(_respond, caplog, method="POST", path="/a/b")
+    assert re.fullmatch(r"POST /a/b 200 \d+\.\d ms 5 bytes the-id", line)
+
+
+def test_query_and_headers_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    scope = {
+        "path": "/a",
+        "raw_path": b"/a?key=secret",
+        "query_string": b"Training-Key=secret&sig=secret",
+        "headers": [(b"training-key", b"secret"), (b"authorization", b"secret")],
+    }
+    assert "secret" not in "".join(log_of(_respond, caplog, **scope))
+
+
+def test_a_request_that_fails_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        log_of(fail, caplog)
+    assert [record.getMessage().split()[:3] for record in caplog.records] == [["GET", "/", "-"]]
+
+
+def test_the_events_of_the_process_are_passed_on(caplog: pytest.LogCaptureFixture) -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    assert log_of(app, caplog, type="lifespan") == []
+    assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        (b"/a b\n200 forged", "/a%20b%0A200%20forged"),
+        (b"/\xc3\xa9\x1b[31m", "/%C3%A9%1B[31m"),
+        (b"/already%20encoded", "/already%20encoded"),
+        (b"/" + b"a" * 5000, "/" + "a" * (LONGEST_PATH - 1)),
+    ],
+)
+def test_a_path_is_one_printable_word(sent: bytes, logged: str) -> None:
+    assert printable_path({"raw_path": sent, "path": "/"}) == logged

@@ -12,7 +12,8 @@ all of it at once. For each way to compare, the table says
 
 Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the cosine of the
 features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits;
-all of them compare mirror images too. Standard error tells which pairs of the set's own photographs are most alike.
+all of them compare mirror images too. Standard error lists the most similar pairs of the set's own
+photographs.
 """
 
 from __future__ import annotations

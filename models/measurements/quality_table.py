@@ -94,7 +94,7 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
 
 
 def comparison(by_set: dict[str, dict[str, Any]]) -> Iterator[str]:
-    yield "Both heads on the same features: means over eight random splits of all images of a set, three fifths"
+    yield "Both heads on the same features: means over eight random splits of a set's images, three fifths"
     yield "for training. Log losses are those before the calibration of quick training."
     yield ""
     yield row(("set", "", "quick", "scikit-learn", "difference", "log loss, quick", "log loss, scikit-learn"))

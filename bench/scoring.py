@@ -8,7 +8,6 @@ as the server has it, the processor's time of the thread is judged; with two the
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
@@ -136,6 +135,7 @@ def _classifier(folder: Path) -> Path:
     """The network that every classifier here starts from, with a head of chance."""
     from emulator.vision.classification.head import FEATURE_LENGTH
     from emulator.vision.networks.graph import with_classifier
+    from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.onnx_writer import onnx_bytes
     from emulator.vision.networks.weights import backbone_network
 
@@ -148,14 +148,15 @@ def _classifier(folder: Path) -> Path:
         feature_length=FEATURE_LENGTH,
         multilabel=False,
     )
-    metadata = {"labels": _LABELS, "multilabel": False, "resolution": resolution}
+    metadata = ModelMetadata(labels=_LABELS, resolution=resolution, multilabel=False)
     path = folder / "classifier.onnx"
-    path.write_bytes(onnx_bytes(network, _described(metadata)))
+    path.write_bytes(onnx_bytes(network, metadata.to_properties()))
     return path
 
 
 def _detector(folder: Path) -> Path:
     """The network that every detector here starts from, with some of its own tags."""
+    from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.nanodet import detection_network, published_weights
     from emulator.vision.networks.onnx_writer import onnx_bytes
 
@@ -164,14 +165,8 @@ def _detector(folder: Path) -> Path:
         name: weight[:DETECTED_CLASSES] if ".classes." in name else weight
         for name, weight in published_weights().items()
     }
-    labels = [f"tag {number}" for number in range(DETECTED_CLASSES)]
-    metadata = {"task": "detection", "labels": labels, "resolution": resolution}
+    labels = tuple(f"tag {number}" for number in range(DETECTED_CLASSES))
+    metadata = ModelMetadata(labels=labels, resolution=resolution)
     path = folder / "detector.onnx"
-    path.write_bytes(onnx_bytes(detection_network(weights, resolution), _described(metadata)))
+    path.write_bytes(onnx_bytes(detection_network(weights, resolution), metadata.to_properties()))
     return path
-
-
-def _described(metadata: dict[str, Any]) -> dict[str, str]:
-    return {
-        f"emulator.{name}": value if name == "task" else json.dumps(value) for name, value in metadata.items()
-    }

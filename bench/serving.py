@@ -73,8 +73,9 @@ def _write_export(path: Path) -> None:
     from emulator.vision.classification.head import FEATURE_LENGTH
     from emulator.vision.exports.formats import ExportOrder, write_export
     from emulator.vision.networks.graph import with_classifier
+    from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.onnx_writer import onnx_bytes
-    from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
+    from emulator.vision.networks.serialization import serialize
     from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 
     chance = numpy.random.default_rng(0)
@@ -86,9 +87,8 @@ def _write_export(path: Path) -> None:
     bias = numpy.zeros(len(_LABELS), numpy.float32)
     network = with_classifier(backbone, weight, bias, feature_length=FEATURE_LENGTH, multilabel=False)
     stored = path.with_suffix(".onnx")
-    metadata = {"labels": _LABELS, "multilabel": False, "resolution": 224}
-    described = {f"emulator.{name}": json.dumps(value) for name, value in metadata.items()}
-    stored.write_bytes(onnx_bytes(network, {DESCRIPTION_KEY: serialize(network), **described}))
+    metadata = ModelMetadata(labels=_LABELS, resolution=224, multilabel=False, network=serialize(network))
+    stored.write_bytes(onnx_bytes(network, metadata.to_properties()))
     order = ExportOrder(
         str(stored),
         "ONNX",

@@ -24,7 +24,6 @@ _FILES = (
     "core/errors.py",
     "vision/imaging/__init__.py",
     "vision/exported/__init__.py",
-    "vision/classification/__init__.py",
     "vision/boxes/__init__.py",
     "server/__init__.py",
     "core/scored_rows/__init__.py",
@@ -51,7 +50,7 @@ _FILES = (
     "vision/exported/runtimes.py",
     "vision/imaging/decode.py",
     "vision/imaging/memory.py",
-    "vision/classification/session.py",
+    "vision/onnx_runtime.py",
 )
 REQUIREMENTS = (
     "certifi>=2024.8.30",

@@ -38,9 +38,9 @@ def run(settings: ServingSettings) -> int:
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
         from emulator.serving.app import ServingApp
         from emulator.serving.scoring import Scorer
-        from emulator.vision.classification.session import ModelUnusable
         from emulator.vision.exported.model import load_export
         from emulator.vision.imaging.decode import silence_pillow_warnings
+        from emulator.vision.onnx_runtime import ModelUnusable
 
         silence_pillow_warnings()
         try:

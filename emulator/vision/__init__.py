@@ -35,7 +35,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.vision.classification.session import ModelUnusable
     from emulator.vision.exports.formats import ExportFailed
     from emulator.vision.imaging.decode import ImageRejected
     from emulator.vision.library.datasets import Dataset, Region, Sample
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     )
     from emulator.vision.library.reports import Report, TagReport
     from emulator.vision.library.train_export import Trained, TrainingCancelled, export, train
+    from emulator.vision.onnx_runtime import ModelUnusable
     from emulator.vision.training.errors import TrainingFailed
 
 __all__ = [
@@ -93,7 +93,7 @@ _MODULES = {
     "library.train_export": ("Trained", "TrainingCancelled", "export", "train"),
     "library.predict": ("BoundingBox", "Model", "Prediction", "evaluate", "load_model", "predict"),
     "library.reports": ("Report", "TagReport"),
-    "classification.session": ("ModelUnusable",),
+    "onnx_runtime": ("ModelUnusable",),
     "training.errors": ("TrainingFailed",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -19,9 +19,9 @@ from measure import row
 from emulator.vision import _torchvision
 from emulator.vision.backbones.from_torch import convert
 from emulator.vision.backbones.torchvision_networks import load_network
-from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import INPUT
 from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.onnx_runtime import inference_session
 
 RUNS = 20
 

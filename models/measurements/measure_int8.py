@@ -37,7 +37,7 @@ import measuring
 import numpy
 
 from emulator.vision.boxes.geometry import DetectedBox, overlaps
-from emulator.vision.classification.session import ClassifierSession, inference_session
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import (
     ClassificationDataset,
     LabelledImage,
@@ -46,6 +46,7 @@ from emulator.vision.classification.train import (
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 
 THREADS = (1, 2)

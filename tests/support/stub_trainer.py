@@ -22,6 +22,7 @@ from emulator.vision.detection.train import DetectionDataset, TrainedDetector
 from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 RESOLUTION = 32
@@ -171,11 +172,7 @@ def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
     )
     return _with_metadata(
         graph,
-        {
-            "emulator.task": "detection",
-            "emulator.labels": json.dumps(dataset.tags),
-            "emulator.resolution": json.dumps(_DETECTOR_RESOLUTION),
-        },
+        ModelMetadata(labels=dataset.tags, resolution=_DETECTOR_RESOLUTION),
     )
 
 
@@ -208,17 +205,13 @@ def _model(dataset: ClassificationDataset, weight_CT: numpy.ndarray, bias_T: num
     )
     return _with_metadata(
         graph,
-        {
-            "emulator.labels": json.dumps(dataset.tags),
-            "emulator.multilabel": json.dumps(dataset.multilabel),
-            "emulator.resolution": json.dumps(RESOLUTION),
-        },
+        ModelMetadata(labels=dataset.tags, resolution=RESOLUTION, multilabel=dataset.multilabel),
     )
 
 
-def _with_metadata(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
+def _with_metadata(graph: onnx.GraphProto, metadata: ModelMetadata) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 9
-    helper.set_model_props(model, metadata)
+    helper.set_model_props(model, metadata.to_properties())
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

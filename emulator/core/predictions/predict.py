@@ -165,7 +165,7 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
     Raises ImageRejected (`emulator.vision.imaging.decode`), FileNotFoundError when the iteration is gone, and
     ServiceError when its model cannot be run: an imported one may need what is no longer installed.
     """
-    from emulator.vision.classification.session import ModelUnusable
+    from emulator.vision.onnx_runtime import ModelUnusable
 
     assert iteration.model_blob is not None
     assert iteration.model_tags is not None

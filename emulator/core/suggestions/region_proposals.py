@@ -52,7 +52,7 @@ class ProposalModel:
 
     def session(self) -> "ProposalSession":
         """The loaded model. Raises ServiceError when it can't be made, or not soon."""
-        from emulator.vision.classification.session import ModelUnusable
+        from emulator.vision.onnx_runtime import ModelUnusable
 
         if self._session is not None:
             return self._session

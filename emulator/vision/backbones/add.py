@@ -10,7 +10,8 @@ from pathlib import Path
 from emulator.vision.backbones.registry import Backbone, NameTaken, is_name, names, store
 from emulator.vision.backbones.weights_files import WeightsRejected
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
+from emulator.vision.networks.model_file import NETWORK
+from emulator.vision.networks.serialization import serialize
 
 _LONGEST_LICENCE = 1000
 
@@ -73,7 +74,7 @@ def add_backbone(
     _check_free(folder, chosen)
     progress(f"Converting {brought.architecture}")
     network = convert(brought)
-    data = onnx_bytes(network, {DESCRIPTION_KEY: serialize(network)})
+    data = onnx_bytes(network, {NETWORK: serialize(network)})
     (width,) = network.outputs[network.output]
     backbone = Backbone(
         name=chosen,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks.graph import INPUT, Network, Operation
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, deserialize, read_model
+from emulator.vision.networks.model_file import NETWORK, read_model
+from emulator.vision.networks.serialization import deserialize
 from emulator.vision.training.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -17,18 +18,16 @@ _FIRST_MEMBER = "0."
 
 
 def starting_backbone(model_path: Path) -> Network | None:
-    """The network that a classifier looks at pictures with; of several the first, which is the trained one.
+    """The backbone of a classifier; if it has several, the first, which is the one that was trained.
 
-    None for models of before models described themselves: their networks were the pretrained ones.
+    None if the features come from several backbones, none of which was trained.
 
     Raises:
         TrainingFailed: the file is not there, or no classifier of this program.
     """
     metadata, weights = _read(model_path)
-    if DESCRIPTION_KEY not in metadata:
-        return None
     try:
-        return _backbone(deserialize(metadata[DESCRIPTION_KEY], weights))
+        return _backbone(deserialize(metadata[NETWORK], weights))
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(error) from error
 

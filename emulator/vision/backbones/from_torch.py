@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emulator.vision.backbones.weights_files import WeightsRejected, short_reason
-from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import INPUT, NODE_OPSET, Attribute, Network, Operation
 from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.onnx_runtime import inference_session
 
 if TYPE_CHECKING:
     import numpy

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from emulator.vision.backbones.weights_files import short_reason
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, deserialize, read_model
+from emulator.vision.networks.model_file import NETWORK, read_model
+from emulator.vision.networks.serialization import deserialize
 from emulator.vision.training.errors import write_atomically
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def parse_network(data: bytes) -> Network:
     """
     try:
         metadata, weights = read_model(data)
-        return deserialize(metadata[DESCRIPTION_KEY], weights)
+        return deserialize(metadata[NETWORK], weights)
     except Exception as error:
         # Whatever protobuf raises, and what `described` does.
         raise BackboneDamaged(f"its {NETWORK_FILE} cannot be read: {error!r}") from error
@@ -178,7 +179,7 @@ def open_session(data: bytes) -> InferenceSession:
     """
     import numpy
 
-    from emulator.vision.classification.session import inference_session
+    from emulator.vision.onnx_runtime import inference_session
 
     try:
         session = inference_session(data, threads=1)

@@ -145,7 +145,7 @@ def backbone_session(backbone: str, resolution: int) -> InferenceSession:
     Raises:
         BaseWeightsMissing: the network cannot be had.
     """
-    from emulator.vision.classification.session import inference_session
+    from emulator.vision.onnx_runtime import inference_session
 
     return inference_session(onnx_bytes(backbone_network(backbone, resolution), {}), threads=1)
 

@@ -22,7 +22,6 @@ from emulator.vision.classification.candidates import Candidate, Judge
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.features import Features, compute_features, seconds_for_features
 from emulator.vision.classification.head import Calibration
-from emulator.vision.classification.session import inference_session
 from emulator.vision.classification.train import (
     ClassificationDataset,
     LabelledImage,
@@ -35,6 +34,7 @@ from emulator.vision.networks.ensembles import concatenate_backbones, concatenat
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
+from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import Unstable

@@ -25,7 +25,6 @@ from emulator.vision.classification.finetune import (
 )
 from emulator.vision.classification.head import FEATURE_LENGTH, Calibration
 from emulator.vision.classification.search import Search
-from emulator.vision.classification.session import inference_session
 from emulator.vision.classification.train import LabelledImage, classifying_network
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
@@ -33,6 +32,7 @@ from emulator.vision.networks.ensembles import sum_classifiers, with_input_resol
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe
 from emulator.vision.training.budget import OutOfTime
 from emulator.vision.training.errors import Unstable

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.networks.model_file import ModelMetadata
+from emulator.vision.onnx_runtime import ModelUnusable, inference_session
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
-    from onnxruntime import InferenceSession
 
-# Of detectors, so many pictures are scored at a time. For classifiers that limit was measured: 8 clients get
-# 7% less done with it. Twice as many runs of their networks cost nothing, and without any limit a session
-# keeps the memory of as many runs as there ever were at once.
-processors = threading.BoundedSemaphore(os.cpu_count() or 1)
+# The number of images that classifiers score at once. With as many as there are processors, 8 clients get 7%
+# less done; twice as many cost nothing. Without a limit a session keeps the memory of the largest number of
+# runs that it ever had at once.
 _classifications = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
-
-
-class ModelUnusable(Exception):
-    """The file is not a classifier that this program wrote."""
 
 
 class ClassifierSession:
@@ -48,10 +43,11 @@ class ClassifierSession:
         content = model_path.read_bytes()
         try:
             self._session = inference_session(content, threads)
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            self.labels: tuple[str, ...] = tuple(json.loads(metadata["emulator.labels"]))
-            self.multilabel: bool = json.loads(metadata["emulator.multilabel"])
-            self._resolution: int = json.loads(metadata["emulator.resolution"])
+            metadata = ModelMetadata.from_properties(self._session.get_modelmeta().custom_metadata_map)
+            if metadata.multilabel is None:
+                raise ValueError("it is a detector")
+            self.labels, self.multilabel = metadata.labels, metadata.multilabel
+            self._resolution = metadata.resolution
         except Exception as error:
             # ONNX Runtime has a dozen exception types without a common one of its own.
             raise ModelUnusable(f"{model_path.name} is not a classifier of this program: {error}") from error
@@ -71,19 +67,3 @@ class ClassifierSession:
             (probabilities,) = self._session.run(None, {"image": pixels})
         result: NDArray[numpy.float32] = probabilities
         return result
-
-
-def inference_session(model: bytes, threads: int) -> InferenceSession:
-    """An ONNX Runtime session on the CPU, for any number of threads; each run uses `threads` processors."""
-    from onnxruntime import InferenceSession, SessionOptions
-
-    options = SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that wait for work must sleep: spinning ones would take the processors from everything else.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    # Kept for a restart with other providers, of which there are none: as much again as the weights.
-    session._model_bytes = None
-    return session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ from emulator.vision.classification.head import (
     probabilities,
 )
 from emulator.vision.networks.graph import Network, with_classifier
+from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
+from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
 from emulator.vision.training.errors import (
@@ -259,19 +259,13 @@ def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool
 
 def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
     """The model file of a network that `classifying_network` made, or several such networks."""
-    return onnx_bytes(
-        network,
-        {
-            "emulator.labels": json.dumps(dataset.tags),
-            DESCRIPTION_KEY: serialize(network),
-            "emulator.multilabel": json.dumps(dataset.multilabel),
-            "emulator.resolution": json.dumps(network.resolution),
-            "emulator.preprocessing": "EXIF orientation applied, RGB, stretched to a square",
-            # What consumers of models of the service look at to feed pictures the right way.
-            "Image.BitmapPixelFormat": "Rgb8",
-            "Image.NominalPixelRange": "NominalRange_0_255",
-        },
+    metadata = ModelMetadata(
+        labels=dataset.tags,
+        resolution=network.resolution,
+        multilabel=dataset.multilabel,
+        network=serialize(network),
     )
+    return onnx_bytes(network, metadata.to_properties())
 
 
 def evaluation_bytes(

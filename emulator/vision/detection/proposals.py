@@ -6,7 +6,6 @@ is an object at a point is how probable the likeliest of them is. No training is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +42,7 @@ def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> 
     Raises:
         TrainingFailed: what is needed to make it is not installed.
     """
+    from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.nanodet import detection_network, published_weights
     from emulator.vision.networks.weights import BaseWeightsMissing
     from emulator.vision.training.errors import TrainingFailed, write_atomically
@@ -52,14 +52,8 @@ def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> 
         from emulator.vision.networks.onnx_writer import onnx_bytes
 
         network = detection_network(published_weights(), _RESOLUTION)
-        content = onnx_bytes(
-            network,
-            {
-                "emulator.task": "detection",
-                "emulator.labels": json.dumps([]),
-                "emulator.resolution": json.dumps(_RESOLUTION),
-            },
-        )
+        metadata = ModelMetadata(labels=(), resolution=_RESOLUTION)
+        content = onnx_bytes(network, metadata.to_properties())
     except (ImportError, BaseWeightsMissing) as error:
         raise TrainingFailed(
             f"Region proposals need what training needs; install the package onnx ({error})."

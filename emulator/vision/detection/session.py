@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, resolution_of
-from emulator.vision.classification.session import ModelUnusable, inference_session, processors
-from emulator.vision.detection.tiles import TILING_KEY, Tiling, merged, tiles_of, whole_place
+from emulator.vision.detection.tiles import Tiling, merged, tiles_of, whole_place
 from emulator.vision.imaging.decode import crop_resize, open_rgb, resize_to_square
+from emulator.vision.networks.model_file import TASK, ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
+from emulator.vision.onnx_runtime import ModelUnusable, inference_session, processors
 
 if TYPE_CHECKING:
     import numpy
@@ -44,12 +44,11 @@ class DetectorSession:
         content = model if isinstance(model, bytes) else model.read_bytes()
         try:
             self._session = inference_session(content, threads)
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            if metadata["emulator.task"] != "detection":
-                raise ValueError("it has another task")
-            self.labels: tuple[str, ...] = tuple(json.loads(metadata["emulator.labels"]))
-            self.resolution: int = json.loads(metadata["emulator.resolution"])
-            tiling = metadata.get(TILING_KEY)
+            metadata = ModelMetadata.from_properties(self._session.get_modelmeta().custom_metadata_map)
+            if not metadata.detection:
+                raise ValueError(f"it has no {TASK}, so it is a classifier")
+            self.labels, self.resolution = metadata.labels, metadata.resolution
+            tiling = metadata.tiling
             self.tiling = None if tiling is None else Tiling.from_json(tiling, self.resolution)
         except Exception as error:
             # ONNX Runtime has a dozen exception types without a common one of its own.

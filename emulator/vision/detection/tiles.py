@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
-# The metadata entry of a model that looks at tiles.
-TILING_KEY = "emulator.tiling"
 # No picture is scaled to more. In tiles of 960 pixels, overlapping by a third, no picture has more of them.
 MOST_SIDE, MOST_TILES = 5120, 80
 # A box that comes so near to an edge of its tile, as a share of the tile's side, is cut by it.

@@ -3,7 +3,6 @@ not."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from emulator.vision.detection.augment import Example, Pictures
 from emulator.vision.detection.calibration import Calibration, calibrate
 from emulator.vision.detection.heads import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.tiles import TILING_KEY, Tiling
+from emulator.vision.detection.tiles import Tiling
 from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, Boxes, DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
+from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import (
@@ -316,17 +316,10 @@ def detector_bytes(
         recipe.resolution,
         input_resolution=recipe.input_resolution,
     )
-    return onnx_bytes(
-        network,
-        {
-            "emulator.task": "detection",
-            "emulator.labels": json.dumps(dataset.tags),
-            DESCRIPTION_KEY: serialize(network),
-            "emulator.resolution": json.dumps(network.resolution),
-            "emulator.preprocessing": "EXIF orientation applied, RGB, "
-            + ("stretched to a square" if tiling is None else "cut into tiles"),
-            **({} if tiling is None else {TILING_KEY: tiling.to_json()}),
-            "Image.BitmapPixelFormat": "Rgb8",
-            "Image.NominalPixelRange": "NominalRange_0_255",
-        },
+    metadata = ModelMetadata(
+        labels=dataset.tags,
+        resolution=network.resolution,
+        network=serialize(network),
+        tiling=None if tiling is None else tiling.to_json(),
     )
+    return onnx_bytes(network, metadata.to_properties())

@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from emulator.vision.classification.session import ModelUnusable
+from emulator.vision.onnx_runtime import ModelUnusable
 
 Kind = Literal["onnx", "frozen graph", "saved model", "tflite", "openvino"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emulator.vision.classification.session import ClassifierSession, ModelUnusable
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.exported.files import is_zip
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+from emulator.vision.onnx_runtime import ModelUnusable
 
 Classifier = ClassifierSession | ExportedClassifier
 Detector = DetectorSession | ExportedDetector

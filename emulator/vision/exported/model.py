@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emulator.vision.boxes.geometry import DetectedBox
-from emulator.vision.classification.session import processors
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
 from emulator.vision.exported.preprocess import Preprocessing, announced_size, fit_from, input_size
 from emulator.vision.exported.runtimes import Runtime, load
+from emulator.vision.onnx_runtime import processors
 
 _BOXES, _CLASSES, _SCORES = "detected_boxes", "detected_classes", "detected_scores"
 _CLASS_LABEL = "classLabel"

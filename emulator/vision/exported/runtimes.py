@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emulator.vision.classification.session import inference_session
 from emulator.vision.exported.files import ExportedFiles, ExportUnusable
+from emulator.vision.onnx_runtime import inference_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

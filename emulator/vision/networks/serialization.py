@@ -13,9 +13,6 @@ from emulator.vision.networks.graph import Network, Operation
 if TYPE_CHECKING:
     from emulator.vision.networks.graph import FloatArray
 
-# The entry of a model's `metadata_props`.
-DESCRIPTION_KEY = "emulator.network"
-
 # Names in files, where they differ from those of the fields: model files outlive versions of the program.
 _STORED_NAMES = {"negative_slope": "leak", "symmetric_padding": "centred"}
 _FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
@@ -63,20 +60,6 @@ def deserialize(text: str, weights: Mapping[str, FloatArray]) -> Network:
         weights={name: weights[name] for name in sorted(used)},
         outputs={name: tuple(shape) for name, shape in content["outputs"].items()},
     )
-
-
-def read_model(content: bytes) -> tuple[dict[str, str], dict[str, FloatArray]]:
-    """Metadata and weights, by name, of a model file.
-
-    Raises:
-        Exception: whatever protobuf raises on bytes that are none.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load_from_string(content)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return metadata, {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
 def _immutable(value: Any) -> Any:

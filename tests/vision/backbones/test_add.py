@@ -31,7 +31,7 @@ from emulator.vision.classification import (
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.classification.search_finetune import Plan
-from emulator.vision.classification.session import ClassifierSession, inference_session
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import (
     ClassificationDataset,
     TrainedClassifier,
@@ -48,6 +48,7 @@ from emulator.vision.networks.ensembles import (
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import (
     ADVANCED,
     ADVANCED_COMPACT,

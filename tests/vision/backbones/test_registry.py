@@ -27,8 +27,9 @@ from emulator.vision.backbones.registry import (
     summary,
 )
 from emulator.vision.networks.graph import INPUT, Network, Operation
+from emulator.vision.networks.model_file import NETWORK
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY, serialize
+from emulator.vision.networks.serialization import serialize
 
 
 def network() -> Network:
@@ -47,7 +48,7 @@ def network() -> Network:
 
 
 def bytes_of(network: Network) -> bytes:
-    return onnx_bytes(network, {DESCRIPTION_KEY: serialize(network)})
+    return onnx_bytes(network, {NETWORK: serialize(network)})
 
 
 DATA = bytes_of(network())
@@ -199,7 +200,7 @@ def test_a_manifest_that_was_changed(folder: Path, text: str) -> None:
     [
         b"no protobuf",
         onnx_bytes(network(), {}),
-        onnx_bytes(network(), {DESCRIPTION_KEY: '{"operations": 3}'}),
+        onnx_bytes(network(), {NETWORK: '{"operations": 3}'}),
     ],
 )
 def test_a_network_of_another_program(data: bytes) -> None:

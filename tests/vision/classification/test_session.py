@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.classification.session import ClassifierSession, ModelUnusable
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import TrainedClassifier
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.onnx_runtime import ModelUnusable
 from tests.support.vision.images import PATTERNS, drawn, encoded
 
 

@@ -1,6 +1,5 @@
 """Detectors in the server: what they answer, and which files they are not."""
 
-import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,28 +8,27 @@ from pathlib import Path
 import pytest
 
 from emulator.vision.boxes.geometry import MOST_BOXES, SCORE_FLOOR
-from emulator.vision.classification.session import ClassifierSession, ModelUnusable
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import TrainedClassifier
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.tiles import TILING_KEY, Tiling
+from emulator.vision.detection.tiles import Tiling
 from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.networks.model_file import TASK, ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.onnx_runtime import ModelUnusable
 from tests.support.vision.images import drawn, encoded, photograph
 
 SIDE = 64
+LABELS = tuple(f"tag {number}" for number in range(80))
 
 
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published network with its 80 tags: it sees much, if little of it well, in every picture."""
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    metadata = {
-        "emulator.task": "detection",
-        "emulator.labels": json.dumps([f"tag {number}" for number in range(80)]),
-        "emulator.resolution": json.dumps(SIDE),
-    }
+    metadata = ModelMetadata(labels=LABELS, resolution=SIDE).to_properties()
     path.write_bytes(onnx_bytes(detection_network(published_weights(), SIDE), metadata))
     return path
 
@@ -90,19 +88,14 @@ def test_classifiers_and_detectors_are_told_apart(trained: TrainedClassifier, mo
 
 
 def test_a_model_with_another_task_is_refused() -> None:
-    other = onnx_bytes(backbone_network("efficientnet-lite0", 224), {"emulator.task": "dreaming"})
+    other = onnx_bytes(backbone_network("efficientnet-lite0", 224), {TASK: "dreaming"})
 
     with pytest.raises(ModelUnusable, match="another task"):
         DetectorSession(other)
 
 
 def in_tiles(tiling: str) -> bytes:
-    metadata = {
-        "emulator.task": "detection",
-        "emulator.labels": json.dumps([f"tag {number}" for number in range(80)]),
-        "emulator.resolution": json.dumps(SIDE),
-        TILING_KEY: tiling,
-    }
+    metadata = ModelMetadata(labels=LABELS, resolution=SIDE, tiling=tiling).to_properties()
     return onnx_bytes(detection_network(published_weights(), SIDE), metadata)
 
 

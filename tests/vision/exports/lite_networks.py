@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy
 
-from emulator.vision.classification.session import inference_session
 from emulator.vision.networks.graph import Network, Operation
 from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
+from emulator.vision.onnx_runtime import inference_session
 
 SIDE = 6
 # The picture as a vector and as a matrix, for operations on plain tensors.

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.vision.boxes.geometry import MOST_BOXES, detected_boxes
-from emulator.vision.classification.session import inference_session
 from emulator.vision.exports.detection_outputs import postprocessed, yolo_grid
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.nanodet import DISTANCE_BINS, DISTANCES, SCORES
 from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
+from emulator.vision.onnx_runtime import inference_session
 from tests.vision.exports.parity import (
     Found,
     assert_same_boxes,

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy
 import onnx
 import pytest
 
-from emulator.vision.classification.session import inference_session
-from emulator.vision.detection.tiles import TILING_KEY, Tiling
+from emulator.vision.detection.tiles import Tiling
 from emulator.vision.exports.formats import ExportFailed, ExportOrder
 from emulator.vision.exports.stored_model import read_stored_model
+from emulator.vision.networks.model_file import NETWORK, TILING
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import DESCRIPTION_KEY
-from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
 CLASSIFIER, MULTILABEL, _, DETECTOR, DETECTOR_S1 = KINDS
@@ -40,26 +37,8 @@ def test_it_is_the_network_that_was_stored(kind: Kind, make_order: MakeOrder) ->
     assert again.graph == stored.graph
 
 
-@pytest.mark.parametrize("kind", [CLASSIFIER, MULTILABEL, DETECTOR_S1], ids=lambda each: each.name)
-def test_models_that_do_not_describe_themselves_are_rebuilt(
-    kind: Kind, make_order: MakeOrder, tmp_path: Path
-) -> None:
-    """Those stored before models did: of two architectures, and with pictures of the usual size."""
-    order = make_order(kind, "ONNX")
-    side = (QUICK_DETECTOR if kind.detection else QUICK).resolution
-    pixels = numpy.random.default_rng(0).integers(0, 256, (1, side, side, 3)).astype(numpy.uint8)
-
-    stored = read_stored_model(without(order, tmp_path, DESCRIPTION_KEY))
-
-    rebuilt = inference_session(onnx_bytes(stored.network, {}), threads=1).run(None, {"image": pixels})
-    kept = inference_session(Path(order.model).read_bytes(), threads=1).run(None, {"image": pixels})
-    assert stored.multilabel == kind.multilabel
-    for one, other in zip(rebuilt, kept, strict=True):
-        numpy.testing.assert_allclose(one, other, atol=1e-6)
-
-
 def test_an_unknown_architecture_asks_for_a_new_training(make_order: MakeOrder, tmp_path: Path) -> None:
-    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, DESCRIPTION_KEY)
+    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, NETWORK)
     model = onnx.load(order.model)
     del model.graph.initializer[3:]
     Path(order.model).write_bytes(model.SerializeToString())
@@ -72,7 +51,7 @@ def test_a_description_that_nobody_understands_asks_for_a_new_training(
     make_order: MakeOrder, tmp_path: Path
 ) -> None:
     text = '{"resolution": 224, "operations": [{"kind": "add", "wings": 2}], "outputs": {}}'
-    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, **{DESCRIPTION_KEY: text})
+    order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, **{NETWORK: text})
 
     with pytest.raises(ExportFailed, match="train again"):
         read_stored_model(order)
@@ -104,4 +83,4 @@ def test_a_model_of_another_task(make_order: MakeOrder) -> None:
 def test_a_model_that_looks_at_tiles(make_order: MakeOrder, tmp_path: Path) -> None:
     tiling = Tiling(2560, 96, whole=True).to_json()
     with pytest.raises(ExportFailed, match="compact"):
-        read_stored_model(without(make_order(DETECTOR, "ONNX"), tmp_path, **{TILING_KEY: tiling}))
+        read_stored_model(without(make_order(DETECTOR, "ONNX"), tmp_path, **{TILING: tiling}))

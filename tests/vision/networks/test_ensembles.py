@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 
 from emulator.vision.classification.head import LinearHead, probabilities
-from emulator.vision.classification.session import inference_session
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.networks.ensembles import concatenate_backbones, sum_classifiers, with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.onnx_runtime import inference_session
 from tests.support.vision.images import photograph
 
 LITE0, LITE2 = "efficientnet-lite0", "efficientnet-lite2"

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from emulator.vision.classification.session import inference_session
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import weights as base_weights
 from emulator.vision.networks.graph import INPUT, efficientnet_lite, same_padding, with_classifier
@@ -20,6 +19,7 @@ from emulator.vision.networks.weights import (
     BaseWeightsMissing,
     backbone_network,
 )
+from emulator.vision.onnx_runtime import inference_session
 from tests.support.vision.images import encoded, photograph
 
 NAME, SIDE = "efficientnet-lite0", 224

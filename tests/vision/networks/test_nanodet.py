@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from emulator.vision.boxes.geometry import detected_boxes
-from emulator.vision.classification.session import inference_session
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import nanodet
 from emulator.vision.networks.graph import INPUT, Operation
@@ -24,6 +23,7 @@ from emulator.vision.networks.nanodet import (
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import BaseWeightsMissing
+from emulator.vision.onnx_runtime import inference_session
 from tests.support.vision.images import encoded, photograph
 
 SIDE = 320

@@ -1,15 +1,25 @@
-# make setup   everything to serve and to train, in .venv (later runs take a moment)
-# make demo    a classifier on real photographs, from upload to prediction
-# make serve   start the emulator
-# make test    all tests         make lint   style, types, layers
-# make bench   measurements      make fuzz   requests made from the contract, for MINUTES=10
-# make clean   remove what make made
-# make coverage-page   docs/coverage.md, from what tests show
+# make setup          create .venv with everything to serve and to train
+# make demo           train a classifier on real photographs and predict with it; IMAGES=folder, PORT=number
+# make serve          start the emulator; PORT=number
+#
+# make test           run all tests; T=core/images runs one folder or file below tests/
+# make test-fast      run the fast tests of store, contract, api, core and worker
+# make watch          run fast tests again whenever a file changes; T=core/images
+# make check          run ruff, mypy, import-linter and codespell
+# make format         format the code and apply ruff's fixes
+# make coverage-page  write docs/coverage.md from the tests that ran
+# make bench          measure performance
+# make fuzz           send requests generated from the contract; MINUTES=10, SEED=number
+# make clean          remove everything that make created
+#
+# test, test-fast, watch, bench and fuzz pass ARGUMENTS on, for example:
+#   make test T=core/images ARGUMENTS='-k upload -x'
+# Tests run in WORKERS processes (default 2): make test WORKERS=8
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test coverage-page lint bench fuzz clean
+.PHONY: help setup demo serve test test-fast watch check lint format coverage-page bench fuzz clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -17,17 +27,19 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
-# A person sees what is downloaded; a log does not need to.
+# Progress bars of downloads are shown in a terminal only.
 QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
-# Tests that start servers are independent of each other.
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
+FAST := $(addprefix tests/,store contract api core worker)
 JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
-	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
-# --- Environment: each stamp is newer than what it was made from ------------------------------------------------
+# --- Environment: each stamp file is newer than its sources ------------------------------------------------------
 
 $(VENV)/made:
 	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -60,11 +72,11 @@ $(VENV)/test: $(VENV)/train
 	@$(PIP) --editable '.[train,demo,test]'
 	@touch $@
 
-# Older versions of the official SDK are driven by tests beside the newest one.
+# Tests run older versions of the official SDK beside the newest one.
 .cache/sdks: $(VENV)/test tools/install_sdks.py
 	@$(BIN)/python tools/install_sdks.py && touch $@ || true
 
-# With Node, tests drive the JavaScript SDK, load exports and use Azurite; without it they say so.
+# Tests of the JavaScript SDK, of exports in JavaScript and of Azurite need Node; without it they are skipped.
 %/node_modules/made: %/package.json %/package-lock.json
 	@if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then \
 	  echo "Installing what $* needs ..."; \
@@ -73,7 +85,7 @@ $(VENV)/test: $(VENV)/train
 	  echo "Node or npm is missing: the tests in $* are skipped (install Node 20 or newer)"; \
 	fi
 
-# --- What there is to do ----------------------------------------------------------------------------------------
+# --- Targets -----------------------------------------------------------------------------------------------------
 
 setup: $(VENV)/train
 	@echo "Ready. Start with: make demo, make serve, or $(BIN)/custom-vision-emulator serve"
@@ -85,19 +97,32 @@ serve: $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
 test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGUMENTS)
+	@$(PYTEST) $(PARALLEL) $(T:%=tests/%) $(ARGUMENTS)
 
-# These tests show all that there is to show; "make test" says so if they ever do not.
-SHOWING := tests/recorded tests/sdk/test_every_operation.py
+test-fast: $(VENV)/test
+	@$(PYTEST) $(PARALLEL) -m "not slow" $(FAST) $(ARGUMENTS)
+
+# One process: a single folder starts sooner than two workers do.
+watch: $(VENV)/test
+	@$(BIN)/ptw . --now --clear --runner $(BIN)/pytest -m "not slow" -q $(or $(T:%=tests/%),$(FAST)) $(ARGUMENTS)
+
+# These tests give all the evidence on the page; "make test" fails when the page differs from it.
+EVIDENCE := tests/recorded tests/sdk/test_every_operation.py
 coverage-page: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile \
-	  --override-ini="testpaths=$(SHOWING)" --write-coverage-page
+	@$(PYTEST) $(PARALLEL) --override-ini="testpaths=$(EVIDENCE)" --write-coverage-page
 
-lint: $(VENV)/test
+check: $(VENV)/test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+lint: check
+
+format: $(VENV)/test
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
 bench: $(VENV)/test
 	@$(MAKE) --no-print-directory --directory=bench peers PYTHON=../$(BIN)/python

@@ -8,11 +8,11 @@ from tests.support.harness import (
     TRAINING_KEY,
     Service,
     expect,
-    picture,
     refusal,
     test_settings,
     training_path,
 )
+from tests.support.images import picture
 
 NOT_FOUND = {"error": {"code": "404", "message": "Resource not found"}}
 ACCESS_DENIED = {

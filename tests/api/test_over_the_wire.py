@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.support.harness import TRAINING_KEY, files_body, picture
+from tests.support.harness import TRAINING_KEY, files_body
+from tests.support.images import picture
 from tests.support.live_server import LiveServer
 
 

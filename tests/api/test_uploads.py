@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.harness import Service, expect, picture, pictures, refusal
+from tests.support.harness import Service, expect, refusal
+from tests.support.images import picture, pictures
 
 BOUNDARY = "a-boundary"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import Service, expect, picture, refusal, test_settings
+from tests.support.harness import Service, expect, refusal, test_settings
+from tests.support.images import picture
 from tests.support.live_server import LiveServer
 
 ERROR_SOURCE = ["ErrorSource"]

@@ -12,7 +12,8 @@ from msrest.authentication import ApiKeyCredentials
 
 from tests.azurite.conftest import Azurite, Storage
 from tests.conftest import Serve
-from tests.support.harness import COMPACT, TRAINING_KEY, Service, pictures
+from tests.support.harness import COMPACT, TRAINING_KEY, Service
+from tests.support.images import pictures
 
 SETTINGS = ("exportModelContainerUri", "notificationQueueUri")
 

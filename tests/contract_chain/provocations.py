@@ -14,15 +14,8 @@ from emulator.core import limits
 from emulator.core.quotas import TIERS
 from tests.support import detection
 from tests.support.exported_models import classifier_zip, detector_zip
-from tests.support.harness import (
-    NOWHERE,
-    PREDICTION_KEY,
-    RESOURCE_ID,
-    Service,
-    files_body,
-    picture,
-    pictures,
-)
+from tests.support.harness import NOWHERE, PREDICTION_KEY, RESOURCE_ID, Service, files_body
+from tests.support.images import picture, pictures
 
 Provocation = Callable[[Service], httpx.Response]
 

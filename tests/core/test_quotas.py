@@ -8,15 +8,8 @@ import pytest
 
 from emulator.core.limits import IMAGES_PER_BATCH
 from emulator.core.quotas import TIERS, Tier
-from tests.support.harness import (
-    NEWEST,
-    Service,
-    expect,
-    picture,
-    pictures,
-    running_service,
-    training_path,
-)
+from tests.support.harness import NEWEST, Service, expect, running_service, training_path
+from tests.support.images import picture, pictures
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import Service, pictures
+from tests.support.harness import Service
+from tests.support.images import pictures
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}

@@ -15,15 +15,8 @@ from emulator.core.jobs import runner as job_threads
 from emulator.core.training import runner as training_runs
 from emulator.store.database import StorageFull
 from tests.support.exported_models import classifier_zip
-from tests.support.harness import (
-    Service,
-    expect,
-    files_body,
-    picture,
-    pictures,
-    refusal,
-    wait_until,
-)
+from tests.support.harness import Service, expect, files_body, refusal, wait_until
+from tests.support.images import picture, pictures
 
 
 @contextmanager

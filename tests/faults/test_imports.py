@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, picture
+from tests.support.harness import PREDICTION_KEY, RESOURCE_ID
+from tests.support.images import picture
 from tests.support.live_server import LiveServer
 
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "PIL", "alembic", "httpcore")

@@ -21,11 +21,10 @@ from tests.support.harness import (
     blobs_in,
     database_rows,
     files_body,
-    picture,
-    pictures,
     referenced_blobs,
     wait_until,
 )
+from tests.support.images import picture, pictures
 from tests.support.live_server import LiveServer
 
 pytestmark = pytest.mark.slow

@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.support.harness import (
-    COMPACT,
-    blobs_in,
-    database_rows,
-    files_body,
-    pictures,
-    referenced_blobs,
-    wait_until,
-)
+from tests.support.harness import COMPACT, blobs_in, database_rows, files_body, referenced_blobs, wait_until
+from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from emulator.core.training.runner import TrainingRunner
 from emulator.settings import Settings
 from emulator.worker.executor import WorkerExecutor
 from tests.support import stub_trainer as standin
-from tests.support.harness import seeded_ids
+from tests.support.fakes import seeded_ids
 
 _STANDINS = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
 _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))

@@ -10,14 +10,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.harness import (
-    PREDICTION_KEY,
-    RESOURCE_ID,
-    TRAINING_KEY,
-    files_body,
-    picture,
-    wait_until,
-)
+from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, TRAINING_KEY, files_body, wait_until
+from tests.support.images import picture
 
 PUBLISHED_NAME = "published"
 # Compact ones, whose iterations can be exported.

@@ -23,7 +23,8 @@ from emulator.settings import (
     Settings,
 )
 from emulator.settings.options import options
-from tests.support.harness import files_body, pictures, wait_until
+from tests.support.harness import files_body, wait_until
+from tests.support.images import pictures
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -111,10 +112,10 @@ def test_the_readme_has_the_well_known_keys_and_id() -> None:
 
 def test_the_readme_names_targets_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for page in PAGES:
         named = re.findall(
-            r"(?:`|^|\s)make ([a-z]+)\b(?=[`\s]*(?:[A-Z#]|`|$))", page.read_text(encoding="utf-8")
+            r"(?:`|^|\s)make ([a-z-]+)\b(?=[`\s]*(?:[A-Z#]|`|$))", page.read_text(encoding="utf-8")
         )
         assert set(named) <= targets, page.name
 

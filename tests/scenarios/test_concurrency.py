@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.harness import RESOURCE_ID, Service, files_body, picture, pictures, training_path
+from tests.support.harness import RESOURCE_ID, Service, files_body, training_path
+from tests.support.images import picture, pictures
 
 AT_A_TIME = 8
 

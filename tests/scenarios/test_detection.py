@@ -9,15 +9,8 @@ import pytest
 
 from tests.support import stub_trainer as standin
 from tests.support.detection import GENERAL, WHOLE, Coordinates, detection_project, region, upload
-from tests.support.harness import (
-    NOWHERE,
-    PREDICTION_KEY,
-    Service,
-    expect,
-    picture,
-    pictures,
-    refusal,
-)
+from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, refusal
+from tests.support.images import picture, pictures
 
 SIDES = ("left", "top", "width", "height")
 APPLE: Coordinates = (0.25, 0.5, 0.25, 0.25)

@@ -16,13 +16,8 @@ import uvicorn
 from bench import soak_audit
 from bench.soak import Soaking
 from emulator.app import Application
-from tests.support.harness import (
-    PATIENCE_SECONDS,
-    FakeWorker,
-    database_rows,
-    test_settings,
-    wait_until,
-)
+from tests.support.fakes import FakeWorker
+from tests.support.harness import PATIENCE_SECONDS, database_rows, test_settings, wait_until
 
 CLIENTS, SECONDS = 16, 4
 

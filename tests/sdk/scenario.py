@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.detection import GENERAL
-from tests.support.harness import COMPACT, NOWHERE, RESOURCE_ID, picture
+from tests.support.harness import COMPACT, NOWHERE, RESOURCE_ID
+from tests.support.images import picture
 
 Step = dict[str, Any]
 

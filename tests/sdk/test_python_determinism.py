@@ -9,7 +9,7 @@ import pytest
 
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
-from tests.support import harness
+from tests.support import images
 from tests.support.harness import RESOURCE_ID
 
 # More than two: tags get random ids, whose order must not matter.
@@ -56,4 +56,4 @@ def figures(emulator: Emulator, classification_type: str, order: Sequence[str]) 
 
 
 def look(name: str, number: int) -> bytes:
-    return picture(name, number) if name in TAGS else harness.picture(number, name, size=(64, 64))
+    return picture(name, number) if name in TAGS else images.picture(number, name, size=(64, 64))

@@ -10,7 +10,8 @@ import pytest
 
 from emulator.vision.imaging import memory
 from tests.conftest import Serve
-from tests.support.harness import files_body, pictures
+from tests.support.harness import files_body
+from tests.support.images import pictures
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.libc_ver()[0] != "glibc" or sys.maxsize < 2**32,

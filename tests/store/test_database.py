@@ -17,7 +17,8 @@ from emulator.store import database as database_module
 from emulator.store import migrations
 from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, SchemaTooNew, StorageFull
 from emulator.store.tables import Project, StoredPrediction, Tag
-from tests.support.harness import TestClock, database_rows, test_settings
+from tests.support.fakes import TestClock
+from tests.support.harness import database_rows, test_settings
 
 NOW = TestClock().time
 

@@ -1,29 +1,28 @@
-"""What the suites share: an application in this process, a worker that a test commands, pictures.
+"""The application in this process and the requests that tests send to it.
 
-Every answer that a client of this module receives is judged by `tests.contract_chain.spec`.
+Every response that a client of this module receives is validated by `tests.contract_chain.spec`.
 """
 
 import asyncio
 import base64
-import random
+import functools
 import sqlite3
+import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
 from emulator.app import Application
-from emulator.core.context import Clock, Ids
 from emulator.settings import Settings
+from emulator.store.database import FILE_NAME, Database
 from tests.contract_chain.spec import ContractValidator
-from tests.support import stub_trainer as standin
 from tests.support.coverage_evidence import note_validated
+from tests.support.fakes import FakeExporter, FakeWorker, TestClock, seeded_ids
+from tests.support.images import pictures
 
 PATIENCE_SECONDS = 60
 NEWEST = "v3.4-preview"
@@ -59,160 +58,17 @@ def wait_until(condition: Callable[[], _T], what: str, patience_seconds: float =
     return value
 
 
-# --- pictures -----------------------------------------------------------------------------------------------
-
-COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 200), "grey": (120, 120, 120)}
-
-
-def picture(
-    number: int = 0,
-    colour: str = "red",
-    size: tuple[int, int] = (48, 36),
-    format: str = "PNG",
-    mode: str = "RGB",
-    **options: Any,
-) -> bytes:
-    """A small picture in which `colour` prevails; another one for every `number`."""
-    from io import BytesIO
-
-    from PIL import Image, ImageDraw
-
-    chance = random.Random(f"{number} {colour}")
-    image = Image.new("RGB", size, COLOURS[colour])
-    draw = ImageDraw.Draw(image)
-    for _ in range(6):
-        left, top = chance.randrange(size[0]), chance.randrange(size[1])
-        tint = tuple(min(255, max(0, value + chance.randrange(-30, 30))) for value in COLOURS[colour])
-        draw.rectangle((left, top, left + chance.randrange(1, 9), top + chance.randrange(1, 9)), fill=tint)
-    file = BytesIO()
-    (image if mode == "RGB" else image.convert(mode)).save(file, format, **options)
-    return file.getvalue()
-
-
-def pictures(count: int, colour: str = "red", start: int = 0) -> list[bytes]:
-    return [picture(number, colour) for number in range(start, start + count)]
-
-
-# --- time, ids and the worker -------------------------------------------------------------------------------
-
-
-class TestClock(Clock):
-    """A clock that stands still, but for the microsecond that keeps what it tells apart."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 4, 5, 6, 7, 123456, tzinfo=UTC)
-        super().__init__(lambda: self.time)
-
-    def advance(self, **amount: float) -> None:
-        self.time = max(self.time, self._last) + timedelta(**amount)
-
-
-def seeded_ids(seed: int = 0) -> Ids:
-    chance = random.Random(seed)
-    return Ids(lambda: uuid.UUID(int=chance.getrandbits(128), version=4))
-
-
-@dataclass
-class FakeWorker:
-    """Stands for the worker process: trains at once by `tests.support.stub_trainer`, or as a test wants it.
-
-    failures: raised by the next jobs, one each. held: jobs wait in `waiting` until the test releases them.
-    """
-
-    failures: list[Exception] = field(default_factory=list)
-    held: bool = False
-    jobs: list[dict[str, Any]] = field(default_factory=list)
-    waiting: list[Future[Any]] = field(default_factory=list)
-    warm_ups: int = 0
-
-    def warm_up(self) -> None:
-        self.warm_ups += 1
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        train = {
-            "train_classifier": standin.train_classifier,
-            "train_advanced_classifier": standin.train_classifier,
-            "train_detector": standin.train_detector,
-            "train_advanced_detector": standin.train_detector,
-        }
-        future: Future[Any] = Future()
-        if fn.__name__ not in train:
-            return self._run(future, fn, *args, **kwargs)
-        self.jobs.append(
-            {
-                "function": fn.__name__,
-                "train": train[fn.__name__],
-                "dataset": args[0],
-                "recipe": args[1],
-                "on_progress": on_progress,
-                **kwargs,
-            }
-        )
-        if self.held:
-            self.waiting.append(future)
-        else:
-            self.finish(future)
-        return future
-
-    def _run(self, future: "Future[Any]", fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A job that is no training runs as it is; held, it never ends."""
-        if self.held:
-            return future
-        try:
-            if self.failures:
-                raise self.failures.pop(0)
-            future.set_result(fn(*args, **kwargs, progress=lambda fraction, text: None))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-        return future
-
-    def release(self) -> None:
-        self.finish(self.waiting.pop(0))
-
-    def finish(self, future: "Future[Any]") -> None:
-        job = self.jobs[-1]
-        try:
-            if self.failures:
-                raise self.failures.pop(0)
-            future.set_result(job["train"](job["dataset"], job["output"], job["on_progress"]))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-
-
-class FakeExporter(FakeWorker):
-    """Stands for the process that writes exports: writes by `stub_trainer`, or as a test wants it."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        if fn.__name__ != "write_export":
-            return self._run(Future(), fn, *args, **kwargs)
-        self.jobs.append({"order": args[0], "output": args[1], "on_progress": on_progress})
-        future: Future[Any] = Future()
-        if self.held:
-            self.waiting.append(future)
-        else:
-            self.finish(future)
-        return future
-
-    def finish(self, future: "Future[Any]") -> None:
-        job = self.jobs[-1]
-        try:
-            if self.failures:
-                raise self.failures.pop(0)
-            future.set_result(standin.write_export(job["order"], job["output"]))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-
-
 # --- an application in this process -------------------------------------------------------------------------
 
 
 class Service:
-    """The application and what a client does with it. Trainings run when `finish_trainings` is called."""
+    """The application and the requests of a client. Trainings run when `finish_trainings` is called."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        if not settings.data.exists():
+            settings.data.mkdir(parents=True)
+            (settings.data / FILE_NAME).write_bytes(_new_database())
         self.clock = TestClock()
         self.worker = FakeWorker()
         self.exporter = FakeExporter()
@@ -373,6 +229,14 @@ class Service:
 
     def referenced_blobs(self) -> set[str]:
         return referenced_blobs(self.settings.data)
+
+
+@functools.cache
+def _new_database() -> bytes:
+    """The file of a new database. Writing it costs a test less than creating the tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        Database(Path(folder)).close()
+        return (Path(folder) / FILE_NAME).read_bytes()
 
 
 def training_path(path: str, version: str = NEWEST) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.core.transfer import export as project_exports
-from tests.support.harness import Service, picture, pictures
+from tests.support.harness import Service
+from tests.support.images import picture, pictures
 from tests.support.web_servers import Server, Visit
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"

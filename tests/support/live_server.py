@@ -19,9 +19,9 @@ from tests.support.harness import (
     expect,
     files_body,
     judge,
-    pictures,
     wait_until,
 )
+from tests.support.images import pictures
 
 
 class LiveServer:

@@ -7,7 +7,8 @@ import httpx
 
 from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.store.tables import StoredPrediction
-from tests.support.harness import NOWHERE, Service, expect, picture
+from tests.support.harness import NOWHERE, Service, expect
+from tests.support.images import picture
 
 INVALID = "BadRequestPredictionInvalidQueryParameters"
 NO_BLOB = "0" * 64

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from emulator.core.scored_rows.scores import TagProbability, uncertainty
-from tests.support.harness import Service, expect, picture
+from tests.support.harness import Service, expect
+from tests.support.images import picture
 
 INVALID = "BadRequestPredictionInvalidQueryParameters"
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"

@@ -5,16 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from emulator.store.database import StorageFull
-from tests.support.harness import (
-    PREDICTION_KEY,
-    Service,
-    expect,
-    files_body,
-    picture,
-    pictures,
-    training_path,
-    wait_until,
-)
+from tests.support.harness import PREDICTION_KEY, Service, expect, files_body, training_path, wait_until
+from tests.support.images import picture, pictures
 
 RESET = "/_emulator/reset"
 NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications")

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.support.harness import NOWHERE, Service, picture, test_settings
+from tests.support.harness import NOWHERE, Service, test_settings
+from tests.support.images import picture
 
 
 def uploaded(service: Service, data: bytes) -> dict[str, str]:

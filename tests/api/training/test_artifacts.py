@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, picture, refusal, training_path
+from tests.support.harness import NOWHERE, Service, expect, refusal, training_path
+from tests.support.images import picture
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.harness import Service, expect, files_body, picture, refusal
+from tests.support.harness import Service, expect, files_body, refusal
+from tests.support.images import picture
 
 MEGABYTE = 2**20
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, files_body, picture, pictures
+from tests.support.harness import NOWHERE, Service, expect, files_body
+from tests.support.images import picture, pictures
 
 
 class Scored:

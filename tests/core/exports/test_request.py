@@ -12,16 +12,8 @@ from emulator.core.exports import request as exports
 from emulator.vision.exports.formats import FORMATS, ExportFailed
 from tests.support.detection import marked_images
 from tests.support.exporting import ask, details, fetched, own, refusal_of
-from tests.support.harness import (
-    COMPACT,
-    NOWHERE,
-    Service,
-    expect,
-    picture,
-    pictures,
-    running_service,
-    training_path,
-)
+from tests.support.harness import COMPACT, NOWHERE, Service, expect, running_service, training_path
+from tests.support.images import picture, pictures
 
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 COMPACT_DETECTOR = "a27d5ca5-bb19-49d8-a70a-fec086c47f5b"

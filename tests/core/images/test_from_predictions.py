@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, picture, refusal
+from tests.support.harness import NOWHERE, Service, expect, refusal
+from tests.support.images import picture
 from tests.support.predicting import NO_BLOB, Predicted, fetch, found, insert
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, pictures
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import pictures
 
 
 def ids(service: Service, path: str, **parameters: Any) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, files_body, pictures, refusal
+from tests.support.harness import NOWHERE, Service, expect, files_body, refusal
+from tests.support.images import pictures
 
 
 def update(

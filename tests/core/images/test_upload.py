@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import (
-    NOWHERE,
-    Service,
-    expect,
-    files_body,
-    picture,
-    pictures,
-    refusal,
-    test_settings,
-    training_path,
-)
+from tests.support.harness import NOWHERE, Service, expect, files_body, refusal, test_settings, training_path
+from tests.support.images import picture, pictures
 
 
 def statuses(items: list[dict[str, Any]]) -> list[str]:

@@ -10,7 +10,8 @@ from emulator.core.insight.confusion import OUTCOMES
 from emulator.core.labels.tags import guid_order
 from tests.support.detection import detection_project, marked_images, region, upload
 from tests.support.exported_models import classifier_zip
-from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, pictures, refusal
+from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, refusal
+from tests.support.images import pictures
 from tests.support.importing import imported
 
 PATHS = (

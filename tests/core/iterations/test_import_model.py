@@ -17,7 +17,8 @@ from tests.support.exported_models import (
     s1_classifier,
     spot,
 )
-from tests.support.harness import RESOURCE_ID, Service, expect, pictures, refusal
+from tests.support.harness import RESOURCE_ID, Service, expect, refusal
+from tests.support.images import pictures
 
 
 def imported(service: Service, export: bytes, **parameters: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import pytest
 
 from emulator.core.labels.tags import guid_order
-from tests.support.harness import NOWHERE, Service, pictures
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import pictures
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, pictures
+from tests.support.harness import NOWHERE, Service, expect
+from tests.support.images import pictures
 
 
 def add(service: Service, project: str, *pairs: tuple[str, str]) -> dict[str, list[tuple[str, str]]]:

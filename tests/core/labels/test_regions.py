@@ -18,16 +18,8 @@ from tests.support.detection import (
     tags_of,
     upload,
 )
-from tests.support.harness import (
-    NOWHERE,
-    Service,
-    expect,
-    files_body,
-    picture,
-    pictures,
-    test_settings,
-    training_path,
-)
+from tests.support.harness import NOWHERE, Service, expect, files_body, test_settings, training_path
+from tests.support.images import picture, pictures
 from tests.support.regions import counts, revision
 
 # --- creating -----------------------------------------------------------------------------------------------

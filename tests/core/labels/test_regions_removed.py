@@ -14,7 +14,8 @@ from tests.support.detection import (
     on,
     tags_of,
 )
-from tests.support.harness import NOWHERE, Service, picture, pictures
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import picture, pictures
 from tests.support.regions import counts, revision
 
 # --- how they leave -----------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.labels.tags import guid_order
-from tests.support.harness import NOWHERE, Service, pictures
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import pictures
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 

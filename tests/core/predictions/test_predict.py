@@ -6,16 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.harness import (
-    NOWHERE,
-    RESOURCE_ID,
-    Service,
-    expect,
-    picture,
-    pictures,
-    refusal,
-    test_settings,
-)
+from tests.support.harness import NOWHERE, RESOURCE_ID, Service, expect, refusal, test_settings
+from tests.support.images import picture, pictures
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 OCTETS = {"Content-Type": "application/octet-stream"}

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from tests.support.harness import NOWHERE, Service, expect, picture, refusal
+from tests.support.harness import NOWHERE, Service, expect, refusal
+from tests.support.images import picture
 from tests.support.predicting import GENERAL, INVALID, Predicted, fetch, found, query, refused_query
 from tests.support.suggesting import unsure
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, picture
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import picture
 
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +28,8 @@ from tests.support.detection import (
     region,
     upload,
 )
-from tests.support.harness import Service, picture, test_settings
+from tests.support.harness import Service, test_settings
+from tests.support.images import picture
 
 # Few, so that the same come again.
 CONTENTS = [picture(number, size=(16, 12)) for number in range(5)]
@@ -244,5 +246,5 @@ class RegionHistory(RuleBasedStateMachine):
         assert self.service.blobs() == self.service.referenced_blobs()
 
 
-TestRegionHistory = RegionHistory.TestCase
+TestRegionHistory = pytest.mark.slow(RegionHistory.TestCase)
 TestRegionHistory.settings = settings(max_examples=20, stateful_step_count=30)

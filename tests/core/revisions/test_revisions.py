@@ -8,7 +8,8 @@ from sqlmodel import Session, col, select
 
 from emulator.core.revisions import revisions
 from emulator.store.tables import Image, Project, Tag
-from tests.support.harness import Service, pictures
+from tests.support.harness import Service
+from tests.support.images import pictures
 
 
 class Undone(Exception):

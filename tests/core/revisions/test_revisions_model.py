@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,7 +14,8 @@ from emulator.core.images import listing as image_lists
 from emulator.core.images.filters import Comparison
 from emulator.core.images.listing import Filter
 from emulator.core.labels import tags
-from tests.support.harness import NOWHERE, Service, expect, files_body, picture, test_settings
+from tests.support.harness import NOWHERE, Service, expect, files_body, test_settings
+from tests.support.images import picture
 
 # Few, so that the same bytes come again.
 CONTENTS = [picture(number, colour, size=(16, 12)) for colour in ("red", "blue") for number in range(12)]
@@ -241,5 +243,5 @@ class History(RuleBasedStateMachine):
         assert self.service.blobs() == self.service.referenced_blobs()
 
 
-TestHistory = History.TestCase
+TestHistory = pytest.mark.slow(History.TestCase)
 TestHistory.settings = settings(max_examples=10, stateful_step_count=40)

@@ -7,7 +7,8 @@ import pytest
 
 from emulator.core.suggestions import suggest as suggestions
 from emulator.store.tables import Suggestion
-from tests.support.harness import NOWHERE, expect, picture, refusal
+from tests.support.harness import NOWHERE, expect, refusal
+from tests.support.images import picture
 from tests.support.suggesting import (
     ASCENDING,
     DESCENDING,

@@ -7,7 +7,8 @@ import pytest
 
 from emulator.core.suggestions import suggest as suggestions
 from tests.support import detection
-from tests.support.harness import NOWHERE, Service, picture, pictures, refusal
+from tests.support.harness import NOWHERE, Service, refusal
+from tests.support.images import picture, pictures
 from tests.support.stub_trainer import DETECTED, WHOLE_PICTURE
 from tests.support.suggesting import VERSIONS, Suggesting, best, unsure
 

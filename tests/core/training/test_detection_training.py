@@ -21,7 +21,8 @@ from tests.support.detection import (
 )
 from tests.support.detection import delete as delete_regions
 from tests.support.detection import region as region_of
-from tests.support.harness import NOWHERE, Service, pictures
+from tests.support.harness import NOWHERE, Service
+from tests.support.images import pictures
 
 INVALID = "BadRequestDetectionTrainingValidationFailed"
 TOO_FEW = (INVALID, "Not enough images for training")

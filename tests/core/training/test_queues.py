@@ -7,7 +7,8 @@ import pytest
 
 from emulator.core.iterations import manage as iterations
 from emulator.worker.executor import WorkerDied
-from tests.support.harness import FakeWorker, Service, wait_until
+from tests.support.fakes import FakeWorker
+from tests.support.harness import Service, wait_until
 
 ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
 

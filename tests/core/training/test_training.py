@@ -6,7 +6,8 @@ import pytest
 
 from emulator.vision.classification.train import TrainingFailed
 from emulator.worker.executor import WorkerDied
-from tests.support.harness import NOWHERE, Service, picture, pictures, wait_until
+from tests.support.harness import NOWHERE, Service, wait_until
+from tests.support.images import picture, pictures
 
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
 

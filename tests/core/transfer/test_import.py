@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, picture, pictures
+from tests.support.harness import NOWHERE, Service, expect
+from tests.support.images import picture, pictures
 from tests.support.importing import (
     DETECTION,
     INVALID,

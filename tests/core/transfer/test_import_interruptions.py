@@ -3,15 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Serve
-from tests.support.harness import (
-    TRAINING_KEY,
-    Service,
-    blobs_in,
-    expect,
-    referenced_blobs,
-    wait_until,
-)
+from tests.support.harness import TRAINING_KEY, Service, blobs_in, expect, referenced_blobs, wait_until
 from tests.support.importing import (
     Elsewhere,
     content,
@@ -135,6 +130,7 @@ def test_reset_ends_imports(service: Service) -> None:
 # --- live servers -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_between_two_servers_by_the_sdk_although_one_is_killed(serve: Serve, tmp_path: Path) -> None:
     from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
     from msrest.authentication import ApiKeyCredentials

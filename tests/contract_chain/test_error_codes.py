@@ -1,4 +1,4 @@
-"""Every error code of the contract that can happen here does happen, with its status and known message."""
+"""Every error code of the contract that can occur here does occur, with its status and known message."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,10 @@ import pytest
 
 import emulator
 from emulator.contract.error_codes import ERROR_CODES
-from tests.contract_chain.provocations import MESSAGES, PROVOCATIONS
+from tests.contract_chain.error_cases.registry import cases
 from tests.support.harness import Service, refusal
 
+CASES = cases()
 _STATUS_BY_FAMILY = {
     "BadRequest": 400,
     "Forbidden": 403,
@@ -19,17 +20,17 @@ _STATUS_BY_FAMILY = {
     "Error": 500,
 }
 
-# Codes that no request can be answered with here, by the reason why not.
+# Codes that no request can produce here, by the reason.
 CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
     "not an error": ("NoError",),
-    "the last of its family in the service's own list, a boundary and no error": (
+    "the last code of its family in the service's own list: a boundary, not an error": (
         "BadRequestInvalid",
         "ForbiddenInvalid",
         "NotFoundInvalid",
         "ConflictInvalid",
         "ErrorInvalid",
     ),
-    "about accounts, subscriptions and regions of Azure, of which there are none here": (
+    "accounts, subscriptions and regions of Azure, which the emulator does not have": (
         "BadRequestSubscriptionApi",
         "BadRequestCannotMigrateProjectWithName",
         "BadRequestNotLimitedTrial",
@@ -45,7 +46,7 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "ForbiddenDRModeEnabled",
         "NotFoundApimSubscription",
     ),
-    "names of projects may repeat, and no operation duplicates a project": (
+    "project names need not be unique, and no operation duplicates a project": (
         "BadRequestProjectNameNotUnique",
         "BadRequestProjectDuplicated",
     ),
@@ -53,29 +54,29 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "BadRequestIterationDescription",
         "BadRequestIterationValidationFailed",
     ),
-    "the workspace is no iteration that clients could name": ("BadRequestWorkspaceNotDeletable",),
-    "unpublishing is one transaction, which does not fail half-way": ("BadRequestUnpublishFailed",),
-    "a narrower or wider code is said in its place": (
+    "the workspace is not an iteration that clients can address": ("BadRequestWorkspaceNotDeletable",),
+    "unpublishing is one transaction, which cannot fail half-way": ("BadRequestUnpublishFailed",),
+    "a narrower or wider code is returned instead": (
         "BadRequestUnsupportedDomain",  # BadRequestProjectUnknownDomain
         "BadRequestImageExceededCount",  # BadRequestExceededBatchSize, BadRequestExceededQuota
-        "BadRequestTrainingValidationFailed",  # those of the kinds of projects
+        "BadRequestTrainingValidationFailed",  # the codes of each project type
         "BadRequestClassificationTrainingValidationFailed",  # likewise
         "BadRequestOperationNotSupported",  # BadRequestNotSupported
         "NotFound",  # the gateway's 404
-        "Conflict",  # the codes of what is in the way
+        "Conflict",  # the codes of the specific conflict
     ),
-    "told pair by pair, in `exceeded` of the answer or as the image's status": (
+    "reported for each pair, in `exceeded` of the response or as the image's status": (
         "BadRequestExceedTagPerImageLimit",
     ),
-    "trainings of an earlier emulator are as good as new ones, and none of its networks is retired": (
+    "models trained by an earlier emulator stay valid, and none of its networks is retired": (
         "BadRequestTrainingNotNeededButTrainingPipelineUpdated",
         "BadRequestRetiredDomainNotSupportedForTraining",
         "BadRequestCustomBaseModelArchitectureRetired",
     ),
-    "models of advanced training can be exported to every platform that those of their domain can": (
+    "models of advanced training can be exported to every platform of their domain": (
         "BadRequestExportPlatformNotSupportedForAdvancedTraining",
     ),
-    "faults between the parts of a distributed service; here there is one process": (
+    "faults between the parts of a distributed service; the emulator is one process": (
         "ErrorIterationCopyFailed",
         "ErrorPreparePerformanceMigrationFailed",
         "ErrorProjectInvalidWorkspace",
@@ -103,25 +104,26 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("code", PROVOCATIONS)
-def test_a_code_happens(code: str, service: Service) -> None:
-    status, told, message = refusal(PROVOCATIONS[code](service))
+@pytest.mark.parametrize("code", CASES)
+def test_a_request_raises_the_code(code: str, service: Service) -> None:
+    case = CASES[code]
+    status, returned, message = refusal(case.request(service))
     family = next(family for family in _STATUS_BY_FAMILY if code.startswith(family))
-    assert (told, status) == (code, _STATUS_BY_FAMILY[family])
-    assert re.fullmatch(MESSAGES.get(code, r"[^\n]{8,400}"), message), message
+    assert (returned, status) == (code, _STATUS_BY_FAMILY[family])
+    assert re.fullmatch(case.message or r"[^\n]{8,400}", message), message
 
 
-def test_every_code_happens_or_is_known_to_be_impossible() -> None:
+def test_every_code_has_a_case_or_a_reason_why_not() -> None:
     impossible = [code for codes in CANNOT_HAPPEN.values() for code in codes]
     assert len(impossible) == len(set(impossible)), "a code is impossible for two reasons"
-    assert set(impossible) & PROVOCATIONS.keys() == set()
-    assert set(impossible) | PROVOCATIONS.keys() == ERROR_CODES
+    assert set(impossible) & CASES.keys() == set()
+    assert set(impossible) | CASES.keys() == ERROR_CODES
 
 
-def test_no_source_says_a_code_that_is_called_impossible() -> None:
+def test_no_source_names_an_impossible_code() -> None:
     folder = Path(emulator.__file__).parent
     sources = [path for part in ("api", "core", "contract") for path in (folder / part).rglob("*.py")]
     text = "".join(path.read_text("utf-8") for path in sources if path.name != "error_codes.py")
-    said = set(re.findall(r'"([A-Z]\w+)"', text)) & ERROR_CODES
-    assert said - PROVOCATIONS.keys() == set()
-    assert len(said) > 60
+    named = set(re.findall(r'"([A-Z]\w+)"', text)) & ERROR_CODES
+    assert named - CASES.keys() == set()
+    assert len(named) > 60

@@ -35,8 +35,8 @@ _COPIED = 10
 _SEARCH = """
 import json, sys, time
 from pathlib import Path
-from emulator.vision.duplicates.search import StoredPicture, find_near_duplicates
-files = [StoredPicture(*row) for row in json.load(open(sys.argv[1]))]
+from emulator.vision.duplicates.search import StoredImage, find_near_duplicates
+files = [StoredImage(*row) for row in json.load(open(sys.argv[1]))]
 for _ in range(2):
     before = time.process_time()
     pairs = find_near_duplicates(files, Path(sys.argv[2]), lambda share, text: None)

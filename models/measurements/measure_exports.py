@@ -106,7 +106,8 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
             if ".classes." in name
         }
         boxed = detector.DetectionDataset((), tags)
-        content = detector.detector_bytes(boxed, detector_recipe_for_domain(domain_id), layers, Calibration())
+        recipe = detector_recipe_for_domain(domain_id)
+        content = detector.serialize_detector(boxed, recipe, layers, Calibration())
     path = folder / f"{domain_id}.onnx"
     path.write_bytes(content)
     return path

@@ -36,7 +36,7 @@ from typing import Any
 import measuring
 import numpy
 
-from emulator.vision.boxes.geometry import DetectedBox, overlaps
+from emulator.vision.boxes.geometry import DetectedBox, pairwise_iou
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import (
     ClassificationDataset,
@@ -266,7 +266,7 @@ def _same_boxes(first: Sequence[Sequence[DetectedBox]], second: Sequence[Sequenc
                 rival for rival in other if rival.tag_index == box.tag_index and rival.probability >= SURE / 2
             ]
             if rivals:
-                same += overlaps(measuring.corners([box]), measuring.corners(rivals)).max() >= SURE
+                same += pairwise_iou(measuring.corners([box]), measuring.corners(rivals)).max() >= SURE
     return same / total if total else 1.0
 
 

@@ -32,13 +32,13 @@ import numpy
 from PIL import Image, ImageOps
 
 from emulator.vision.classification.features import compute_features
-from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, StoredPicture, find_near_duplicates
+from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import QUICK
 
 COPIED = 30
 OWN_PAIRS = 3
-Compare = Callable[[list[StoredPicture], Path], numpy.ndarray]
+Compare = Callable[[list[StoredImage], Path], numpy.ndarray]
 
 
 def cropped(image: Image.Image, part: float) -> Image.Image:
@@ -63,14 +63,14 @@ COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], int]] = {
 }
 
 
-def own(pictures: list[StoredPicture], cache: Path) -> numpy.ndarray:
+def own(pictures: list[StoredImage], cache: Path) -> numpy.ndarray:
     similarities = numpy.zeros((len(pictures), len(pictures)))
     for first, second, similarity, _ in find_near_duplicates(pictures, cache, lambda _share, _text: None):
         similarities[first, second] = similarities[second, first] = similarity
     return similarities
 
 
-def features(pictures: list[StoredPicture], cache: Path) -> numpy.ndarray:
+def features(pictures: list[StoredImage], cache: Path) -> numpy.ndarray:
     found = compute_features(
         pictures,
         backbone=QUICK.backbone,
@@ -88,7 +88,7 @@ def features(pictures: list[StoredPicture], cache: Path) -> numpy.ndarray:
     return numpy.maximum(plain @ plain.T, plain @ mirrored.T)
 
 
-def perceptual_hash(pictures: list[StoredPicture], _cache: Path) -> numpy.ndarray:
+def perceptual_hash(pictures: list[StoredImage], _cache: Path) -> numpy.ndarray:
     import imagehash
 
     images = [open_rgb(Path(picture.path).read_bytes()) for picture in pictures]
@@ -97,8 +97,8 @@ def perceptual_hash(pictures: list[StoredPicture], _cache: Path) -> numpy.ndarra
     return numpy.maximum(plain @ plain.T, plain @ (mirrored * 2.0 - 1).T) / plain.shape[1]
 
 
-def picture_file(path: Path) -> StoredPicture:
-    return StoredPicture(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+def picture_file(path: Path) -> StoredImage:
+    return StoredImage(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def measure(folder: Path, ways: dict[str, Compare]) -> None:
@@ -107,7 +107,7 @@ def measure(folder: Path, ways: dict[str, Compare]) -> None:
     count = len(originals)
     chosen = random.Random(0).sample(range(count), min(COPIED, count))
     with tempfile.TemporaryDirectory() as made:
-        copies: dict[str, list[StoredPicture]] = {}
+        copies: dict[str, list[StoredImage]] = {}
         for name, (copy, quality) in COPIES.items():
             copies[name] = []
             for number in chosen:

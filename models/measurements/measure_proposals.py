@@ -28,10 +28,10 @@ import measuring
 import numpy
 from numpy.typing import NDArray
 
-from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, overlaps
+from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, pairwise_iou
 from emulator.vision.detection.proposals import (
-    LEAST_CONFIDENCE,
-    MOST_PROPOSALS,
+    MAX_PROPOSALS,
+    MIN_CONFIDENCE,
     ProposalSession,
     write_proposal_model,
 )
@@ -68,7 +68,7 @@ class Published(ProposalSession):
         scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         objectness_P1 = numpy.delete(scores_NPC[0], self._without, axis=1).max(axis=1, keepdims=True)
         boxes = detected_boxes(objectness_P1, distances_NPD[0], self.resolution)
-        return [box for box in boxes if box.probability >= self._floor][:MOST_PROPOSALS]
+        return [box for box in boxes if box.probability >= self._floor][:MAX_PROPOSALS]
 
 
 def main() -> int:
@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--floors", type=float, nargs="+", default=[LEAST_CONFIDENCE, 0.01, 0.02, 0.05])
+    parser.add_argument("--floors", type=float, nargs="+", default=[MIN_CONFIDENCE, 0.01, 0.02, 0.05])
     arguments = parser.parse_args()
     sets = [
         loaded
@@ -145,7 +145,7 @@ def _recalls(sought: Sequence[Sequence[Box]], proposed: Proposed) -> list[float]
             some = boxes[:most]
             if objects and some:
                 best[number] += (
-                    overlaps(measuring.corners(objects), measuring.corners(some)).max(axis=1).tolist()
+                    pairwise_iou(measuring.corners(objects), measuring.corners(some)).max(axis=1).tolist()
                 )
             else:
                 best[number] += [0.0] * len(objects)

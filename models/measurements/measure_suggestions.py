@@ -43,7 +43,7 @@ import measuring
 import numpy
 
 from emulator.core.scored_rows.scores import TagProbability, uncertainty
-from emulator.vision.boxes.geometry import DetectedBox, overlaps
+from emulator.vision.boxes.geometry import DetectedBox, pairwise_iou
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.features import compute_features
 from emulator.vision.classification.head import calibration_of, one_processor_a_fit, probabilities
@@ -372,7 +372,9 @@ class _Boxes:
 
 def _is_right(box: DetectedBox, image: BoxedImage) -> bool:
     marked = [each for each in image.boxes if each.tag_index == box.tag_index]
-    return bool(marked) and bool(overlaps(measuring.corners([box]), measuring.corners(marked)).max() >= 0.5)
+    if not marked:
+        return False
+    return bool(pairwise_iou(measuring.corners([box]), measuring.corners(marked)).max() >= 0.5)
 
 
 def _score(probability: float) -> TagProbability:

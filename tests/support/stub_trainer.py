@@ -15,7 +15,7 @@ import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from emulator.vision.boxes.geometry import DISTANCE_BINS, decoded, points
+from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
 from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import DetectionDataset, TrainedDetector
@@ -140,7 +140,7 @@ def write_export(order: ExportOrder, output: Path) -> Path:
 
 def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
     """Two points for each tag say something: where the point is that can say it best."""
-    centres, strides = points(_DETECTOR_RESOLUTION)
+    centres, strides = anchor_points(_DETECTOR_RESOLUTION)
     scores_PT = numpy.zeros((len(strides), len(dataset.tags)), numpy.float32)
     distances_PD = numpy.zeros((len(strides), 4 * DISTANCE_BINS), numpy.float32)
     free = numpy.ones(len(strides), bool)
@@ -150,7 +150,9 @@ def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
             corners = edges * _DETECTOR_RESOLUTION
             reach = numpy.concatenate([centres - corners[:2], corners[2:] - centres], axis=1)
             distances = numpy.stack([_distribution(row) for row in reach / strides[:, None]])
-            errors = numpy.abs(decoded(distances, numpy.arange(len(strides)), _DETECTOR_RESOLUTION) - edges)
+            errors = numpy.abs(
+                decode_boxes(distances, numpy.arange(len(strides)), _DETECTOR_RESOLUTION) - edges
+            )
             point = numpy.where(free, errors.sum(axis=1), numpy.inf).argmin()
             free[point] = False
             scores_PT[point, tag] = score + MORE_BY_TAG * tag

@@ -153,7 +153,7 @@ class NearDuplicateSearches:
             self._searches.clear()
 
     def _begin(self, project_id: str, rows: Sequence[tuple[int, str]]) -> Search:
-        from emulator.vision.duplicates.search import StoredPicture, find_near_duplicates
+        from emulator.vision.duplicates.search import StoredImage, find_near_duplicates
 
         numbers = [number for number, _ in rows]
         newest, count = max(numbers, default=0), len(numbers)
@@ -161,7 +161,7 @@ class NearDuplicateSearches:
             kept = self._searches.get(project_id)
             if kept is not None and kept.is_of(newest, count) and not _failed(kept.future):
                 return kept  # somebody else was faster
-            pictures = [StoredPicture(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
+            pictures = [StoredImage(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
             progress = Progress()
             # Not the worker that trains: an advanced training would keep everybody waiting for hours.
             future = self._context.export_worker.submit(
@@ -179,11 +179,11 @@ class NearDuplicateSearches:
 
 def checked_threshold(threshold: float | None) -> float:
     """How alike two images must be, from what a search tells of to 1."""
-    from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, LEAST_SIMILARITY
+    from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, MIN_SIMILARITY
 
     threshold = DEFAULT_SIMILARITY if threshold is None else threshold
-    if not LEAST_SIMILARITY <= threshold <= 1:
-        raise ServiceError("BadRequest", f"The threshold must lie between {LEAST_SIMILARITY} and 1.")
+    if not MIN_SIMILARITY <= threshold <= 1:
+        raise ServiceError("BadRequest", f"The threshold must lie between {MIN_SIMILARITY} and 1.")
     return threshold
 
 

@@ -24,11 +24,11 @@ DISTANCE_BINS = 11
 SCORE_FLOOR = 0.01
 # Of two boxes of one tag that overlap by more (intersection over union), the less probable one goes. The
 # threshold is that of the programs for the service's exported models, which have it in their source.
-OVERLAP_OF_DOUBLES = 0.45
-MOST_BOXES = 200
-# So many of the most probable candidates are looked at: enough for `MOST_BOXES` objects in any picture that
-# has them, and a bound on the work for one that has none.
-MOST_CANDIDATES = 1000
+NMS_IOU_THRESHOLD = 0.45
+MAX_DETECTIONS = 200
+# Candidates that suppression considers, the most probable ones: enough for `MAX_DETECTIONS` objects, and a
+# bound on the work for images without objects.
+MAX_CANDIDATES = 1000
 _COMPARED_TOGETHER = 64
 
 
@@ -46,7 +46,7 @@ class DetectedBox:
 
 
 @lru_cache(maxsize=8)
-def points(resolution: int) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:
+def anchor_points(resolution: int) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:
     """Centres (P, 2), as x and y, and strides (P,) of the network's points, in pixels of its input."""
     import numpy
 
@@ -67,7 +67,7 @@ def resolution_of(point_count: int) -> int:
 def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> list[DetectedBox]:
     """The boxes of one picture, the most probable first.
 
-    At most `MOST_BOXES`, none below `SCORE_FLOOR`. Doubles are suppressed within a tag only: as with the
+    At most `MAX_DETECTIONS`, none below `SCORE_FLOOR`. Doubles are suppressed within a tag only: as with the
     service, one box may be reported under two tags.
 
     Args:
@@ -79,12 +79,12 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
 
     candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
     scores = scores_PT[candidates, tags]
-    order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+    order = numpy.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
-    boxes = decoded(distances_PD[candidates], candidates, resolution).clip(0, 1)
+    boxes = decode_boxes(distances_PD[candidates], candidates, resolution).clip(0, 1)
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     boxes, tags, scores = boxes[visible], tags[visible], scores[visible]
-    kept = without_doubles(boxes, tags)
+    kept = non_max_suppression(boxes, tags)
     rows = numpy.concatenate([boxes[kept, :2], boxes[kept, 2:] - boxes[kept, :2]], axis=1).tolist()
     return [
         DetectedBox(tag, score, *row)
@@ -92,22 +92,22 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
     ]
 
 
-def decoded(distances_CD: Array, candidates: NDArray[numpy.integer], resolution: int) -> Array:
+def decode_boxes(distances_CD: Array, candidates: NDArray[numpy.integer], resolution: int) -> Array:
     """Boxes (C, 4) of the points with these numbers; they may reach beyond the picture."""
     import numpy
 
-    centres, strides = points(resolution)
+    centres, strides = anchor_points(resolution)
     exponents = distances_CD.reshape(-1, 4, DISTANCE_BINS)
     weights = numpy.exp(exponents - exponents.max(axis=2, keepdims=True))
     bins = numpy.arange(DISTANCE_BINS, dtype=numpy.float32)
-    reach = (weights @ bins) / weights.sum(axis=2) * strides[candidates, None]
+    ltrb_C4 = (weights @ bins) / weights.sum(axis=2) * strides[candidates, None]
     middle = centres[candidates]
-    boxes: Array = numpy.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], axis=1) / resolution
+    boxes: Array = numpy.concatenate([middle - ltrb_C4[:, :2], middle + ltrb_C4[:, 2:]], axis=1) / resolution
     return boxes
 
 
-def without_doubles(
-    boxes: Array, tags: NDArray[numpy.integer], overlap: float = OVERLAP_OF_DOUBLES, most: int = MOST_BOXES
+def non_max_suppression(
+    boxes: Array, tags: NDArray[numpy.integer], overlap: float = NMS_IOU_THRESHOLD, most: int = MAX_DETECTIONS
 ) -> list[int]:
     """Greedy non-maximum suppression within each tag: rows that stay, of boxes sorted by falling score.
 
@@ -144,13 +144,13 @@ def without_doubles(
     return kept[:most]
 
 
-def overlaps(some: Array, others: Array) -> Array:
+def pairwise_iou(some: Array, others: Array) -> Array:
     """Intersection over union of each of some boxes with each of the others, (S, O); 0 for boxes without
     area."""
-    return paired_overlaps(some[:, None], others[None])
+    return paired_iou(some[:, None], others[None])
 
 
-def paired_overlaps(some: Array, others: Array) -> Array:
+def paired_iou(some: Array, others: Array) -> Array:
     """Intersection over union of boxes (..., 4) with those at the same place of the others; 0 for boxes
     without area."""
     import numpy

@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.classification.search import Told
-from emulator.vision.detection.augment import KEPT_SIDE, Example, Pictures
+from emulator.vision.detection.augment import CACHED_SIDE, Example, ImageCache
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.crops import Pieces
-from emulator.vision.detection.finetune import Source, measure_step, train_whole
+from emulator.vision.detection.crops import Crops
+from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, measure_step
 from emulator.vision.detection.heads import new_class_layers
-from emulator.vision.detection.scale import Scale, chosen_scale, sizes_of
+from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
     EVALUATION_FILE,
     MODEL_FILE,
     DetectionDataset,
     TrainedDetector,
-    detect_in,
-    detector_bytes,
+    detect_all,
     distinct_images,
-    evaluation_of,
-    presence,
+    evaluate_detections,
+    serialize_detector,
+    tag_presence,
     train_detector,
 )
 from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
@@ -67,10 +67,10 @@ _OVERLAPS = (0.5, 0.75)
 # than its standard error.
 _DRAWS, _DRAWS_TO_WIN = 200, 0.84
 _ENOUGH_OF_PLAN = 0.6
-# Of the budget, at most, for cutting large pictures into pieces.
+# Of the budget, at most, for cutting large pictures into crops.
 _SHARE_OF_CUTTING = 0.3
 # Fewer images that a model has not seen say nothing about it.
-_FEWEST_JUDGED = 4
+_MIN_SCORED = 4
 
 
 def train_advanced_detector(
@@ -147,7 +147,7 @@ class _Result:
     evaluation: bytes
 
 
-def gain_is_real(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
+def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
     """Whether the new detections of the same images are better, and by more than chance.
 
     Better is a higher mean average precision, itself the mean of those at overlaps of 0.5 and 0.75. Chance is
@@ -199,7 +199,7 @@ class _Precision:
         return sum(figures) / max(1, len(figures))
 
 
-def of_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> DetectionEvaluation:
+def select_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> DetectionEvaluation:
     """The evaluation of some of its images, in this order."""
     import numpy
 
@@ -235,7 +235,7 @@ def _attempt(
 ) -> _Result | None:
     """A detector of which all layers are trained, or None if quick training's is as good."""
     try:
-        return _trained_whole(dataset, recipe, advanced, start, quick, seed, told)
+        return _fine_tuned(dataset, recipe, advanced, start, quick, seed, told)
     except OutOfTime:
         _log.info("No time to train the whole detector")
     except Unstable:
@@ -247,7 +247,7 @@ def _attempt(
     return None
 
 
-def _trained_whole(
+def _fine_tuned(
     dataset: DetectionDataset,
     recipe: DetectorRecipe,
     advanced: AdvancedDetectorRecipe,
@@ -270,19 +270,19 @@ def _trained_whole(
     scoring = 0.0
     if scale.tiling is not None:
         untrained = {**start, **new_class_layers(tag_count, seed)}
-        content = detector_bytes(dataset, scored, untrained, Calibration(), scale.tiling)
+        content = serialize_detector(dataset, scored, untrained, Calibration(), scale.tiling)
         most = budget.left * advanced.share_of_scoring
-        hidden, scoring = judged_in_time(DetectorSession(content), hidden, most, budget.clock)
+        hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
     step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
     share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
-    steps = planned_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
+    steps = plan_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
     if not steps:
         raise OutOfTime
-    _log.info("%d steps of %.2f s, %s, %d pieces", steps, step_seconds, scale, len(everything))
+    _log.info("%d steps of %.2f s, %s, %d crops", steps, step_seconds, scale, len(everything))
 
     def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
         told.step = f"Training ({number + 1} of 2)"
-        return train_whole(
+        return fine_tune_detector(
             which,
             source,
             start,
@@ -296,21 +296,21 @@ def _trained_whole(
         )
 
     weights = train(material.shown, 0, share)
-    session = DetectorSession(detector_bytes(dataset, scored, weights, Calibration(), scale.tiling))
-    detected = detect_in([(session, example) for example in hidden], lambda share: told())
+    session = DetectorSession(serialize_detector(dataset, scored, weights, Calibration(), scale.tiling))
+    detected = detect_all([(session, example) for example in hidden], lambda share: told())
     none_N = numpy.zeros(len(hidden), numpy.int8)
-    evaluation, calibration = evaluation_of(dataset, hidden, none_N, detected)
-    compared = of_images(quick, [example.key for example in hidden])
+    evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)
+    compared = select_images(quick, [example.key for example in hidden])
     _log.info(
         "Average precision: quick %.3f, all layers %.3f",
         compared.performance(overlap_threshold=0.5).average_precision,
         evaluation.performance(overlap_threshold=0.5).average_precision,
     )
-    if not gain_is_real(compared, evaluation, seed):
+    if not is_significantly_better(compared, evaluation, seed):
         return None
     if budget.part(_USABLE).left > _ENOUGH_OF_PLAN * steps * step_seconds:
         weights = train(everything, 1, _USABLE)
-    content = detector_bytes(dataset, scored, weights, calibration, scale.tiling)
+    content = serialize_detector(dataset, scored, weights, calibration, scale.tiling)
     return _Result(content, evaluation.content())
 
 
@@ -320,13 +320,13 @@ class _Material:
 
     Attributes:
         source: has the pictures of what is learned from.
-        everything: pictures, or pieces of them, at their scale.
+        everything: pictures, or crops of them, at their scale.
         shown: those of everything that are not of hidden pictures.
         hidden: the pictures that are left out.
     """
 
     scale: Scale
-    source: Source
+    source: ImageSource
     everything: list[Example]
     shown: list[Example]
     hidden: list[Example]
@@ -342,30 +342,30 @@ def _material(
     import numpy
 
     images = distinct_images(dataset)
-    sizes = sizes_of(images)
+    sizes = image_sizes(images)
     side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
-    pictures = Pictures(max(KEPT_SIDE, min(round(side), advanced.resolutions[-1])))
+    pictures = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
     examples = pictures.load(images, lambda share: told())
-    has_NT = presence(dataset, examples)
-    scale = chosen_scale(examples, advanced, sizes)
+    has_NT = tag_presence(dataset, examples)
+    scale = choose_scale(examples, advanced, sizes)
     fold_count, _ = recipe.folds(len(examples))
     folds_N = stratified_folds(has_NT, seed, fold_count)
-    source: Source = pictures
+    source: ImageSource = pictures
     learned = [[example] for example in examples]
     if scale.tiling is not None:
-        source = cutter = Pieces(scale.tiling, scale.resolution, advanced.piece, seed)
+        source = cutter = Crops(scale.tiling, scale.resolution, advanced.crop_size, seed)
         del pictures
         learned = cutter.load(examples, told.until(told.budget.part(_SHARE_OF_CUTTING)))
     return _Material(
         scale,
         source,
-        everything=[piece for pieces in learned for piece in pieces],
-        shown=[piece for pieces, fold in zip(learned, folds_N, strict=True) if fold != 0 for piece in pieces],
+        everything=[crop for crops in learned for crop in crops],
+        shown=[crop for crops, fold in zip(learned, folds_N, strict=True) if fold != 0 for crop in crops],
         hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],
     )
 
 
-def judged_in_time(
+def scorable_in_time(
     session: DetectorSession, examples: Sequence[Example], seconds: float, clock: Callable[[], float]
 ) -> tuple[list[Example], float]:
     """As many of the pictures as can be scored in the time, all, a half, a quarter, ..., and the seconds that
@@ -380,12 +380,12 @@ def judged_in_time(
     count = len(examples)
     while count * each > seconds:
         count = -(-count // 2)
-        if count < min(_FEWEST_JUDGED, len(examples)):
+        if count < min(_MIN_SCORED, len(examples)):
             raise OutOfTime
     return list(examples[:count]), count * each
 
 
-def planned_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
+def plan_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
     """Steps of a training, or 0 if time is short: levels that grow by a quarter, for the sake of
     repeatability."""
     most = min(steps_that_fit, recipe.steps(image_count))

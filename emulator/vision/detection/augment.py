@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[numpy.floating]
 
 # Pictures are kept decoded at this size: enough for a view that shows half of one.
-KEPT_SIDE = 640
+CACHED_SIDE = 640
 _MOST_KEPT_BYTES = 512 * 2**20
 # Pillow keeps a fourth byte beside red, green and blue.
 _BYTES_A_PIXEL = 4
@@ -30,7 +30,7 @@ _BYTES_A_PIXEL = 4
 # Ranges from which chance chooses.
 _LARGEST_ZOOM_OUT, _LARGEST_ZOOM_IN = 0.55, 1.45
 _LOGARITHM_OF_ASPECT = 0.25
-SMALLEST_VISIBLE_SHARE = 0.4
+MIN_VISIBLE_SHARE = 0.4
 _TRIES = 8
 _CONTRAST, _BRIGHTNESS, _SATURATION = (0.7, 1.3), 25.0, (0.6, 1.4)
 
@@ -46,10 +46,10 @@ class Example:
     tags: NDArray[numpy.int64]
 
 
-class Pictures:
+class ImageCache:
     """Decoded pictures, kept as far as memory allows; the others are decoded again each time."""
 
-    def __init__(self, side: int = KEPT_SIDE) -> None:
+    def __init__(self, side: int = CACHED_SIDE) -> None:
         """
         Args:
             side: longest side of the pictures, in pixels, unless they are smaller.
@@ -70,7 +70,7 @@ class Pictures:
                 progress(done / len(images))
         return examples
 
-    def of(self, example: Example) -> Image:
+    def get(self, example: Example) -> Image:
         """The picture, upright, its longest side as long as was asked for, or less.
 
         Raises:
@@ -86,7 +86,7 @@ class Pictures:
             self._bytes += size
 
 
-def random_view(
+def random_crop(
     picture: Image,
     example: Example,
     resolution: int,
@@ -149,7 +149,7 @@ def _window(
         centre = random.uniform(nearest, farthest)
         window = numpy.concatenate([centre - half, centre + half])
         visible = numpy.clip(boxes, numpy.tile(window[:2], 2), numpy.tile(window[2:], 2))
-        shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > SMALLEST_VISIBLE_SHARE * areas
+        shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > MIN_VISIBLE_SHARE * areas
         if shown.any() or not len(boxes):
             return window, visible, shown
     return numpy.array([0.0, 0.0, *size]), boxes, numpy.ones(len(boxes), bool)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from emulator.vision.detection.augment import Example, random_view
+from emulator.vision.detection.augment import Example, random_crop
 from emulator.vision.detection.heads import new_class_layers, sample_batches
 from emulator.vision.detection.loss import DetectionLoss, Truth
 from emulator.vision.detection.scale import Scale
@@ -30,15 +30,15 @@ _SLICE = 4
 _VIEWS = 10
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Where the pictures of examples come from."""
 
-    def of(self, example: Example) -> Image: ...
+    def get(self, example: Example) -> Image: ...
 
 
-def train_whole(
+def fine_tune_detector(
     examples: Sequence[Example],
-    pictures: Source,
+    pictures: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
@@ -78,7 +78,7 @@ def train_whole(
 
 def measure_step(
     examples: Sequence[Example],
-    pictures: Source,
+    pictures: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
@@ -99,7 +99,7 @@ class _Learner:
     def __init__(
         self,
         examples: Sequence[Example],
-        pictures: Source,
+        pictures: ImageSource,
         start: Mapping[str, FloatArray],
         tag_count: int,
         recipe: AdvancedDetectorRecipe,
@@ -146,8 +146,8 @@ class _Learner:
         import torch
 
         views = [
-            random_view(
-                self._pictures.of(self._examples[number]),
+            random_crop(
+                self._pictures.get(self._examples[number]),
                 self._examples[number],
                 self._recipe.view,
                 numpy.random.default_rng([self._seed, _VIEWS, step, first + slot]),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import processor_count
 from emulator.vision.classification.head import one_processor_a_fit
-from emulator.vision.detection.augment import Example, Pictures, random_view
+from emulator.vision.detection.augment import Example, ImageCache, random_crop
 from emulator.vision.detection.loss import DetectionLoss, Truth
 from emulator.vision.networks.graph import INPUT
 from emulator.vision.networks.nanodet import (
@@ -58,12 +58,12 @@ _ORDER, _VIEWS, _CLASSES = range(3)
 class Head:
     """A head to train: which of the examples it must not see."""
 
-    hidden_N: NDArray[numpy.bool_]  # noqa: N815 - the suffix names the axes
+    held_out_N: NDArray[numpy.bool_]  # noqa: N815 - the suffix names the axes
 
 
 def train_heads(
     examples: Sequence[Example],
-    pictures: Pictures,
+    pictures: ImageCache,
     heads: Sequence[Head],
     tag_count: int,
     recipe: DetectorRecipe,
@@ -173,7 +173,7 @@ class _Learner:
     def __init__(self, head: Head, tag_count: int, recipe: DetectorRecipe, seed: int) -> None:
         import torch
 
-        self._visible_N = ~head.hidden_N
+        self._visible_N = ~head.held_out_N
         self._operations = head_operations()[:-1]  # the loss takes logits
         initial = {**published_weights(), **new_class_layers(tag_count, seed)}
         self._weights: dict[str, torch.Tensor] = {}
@@ -236,7 +236,7 @@ class _Batch:
 
 def _batches(
     examples: Sequence[Example],
-    pictures: Pictures,
+    pictures: ImageCache,
     batches: Sequence[Sequence[int]],
     resolution: int,
     seed: int,
@@ -253,8 +253,8 @@ def _batches(
 
     def prepare(step: int) -> _Batch:
         views = [
-            random_view(
-                pictures.of(examples[number]),
+            random_crop(
+                pictures.get(examples[number]),
                 examples[number],
                 resolution,
                 numpy.random.default_rng([seed, _VIEWS, step, slot]),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import DISTANCE_BINS, points
+from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ class DetectionLoss:
     def __init__(self, resolution: int) -> None:
         import torch
 
-        centres, strides = points(resolution)
+        centres, strides = anchor_points(resolution)
         self._centres, self._strides = torch.from_numpy(centres), torch.from_numpy(strides)
         self._bins = torch.arange(DISTANCE_BINS, dtype=torch.float32)
 
@@ -69,15 +69,15 @@ class DetectionLoss:
         if found is not None:
             rows, matched, true_M4, tags, overlap = found
             targets_NPT[rows, matched, tags] = overlap
-            sureness = logits_NPT.detach()[rows, matched].sigmoid().amax(1).clamp(min=_SMALLEST_WEIGHT)
+            quality_weight = logits_NPT.detach()[rows, matched].sigmoid().amax(1).clamp(min=_SMALLEST_WEIGHT)
             exponents_M4B = exponents_NP4B[rows, matched]
-            covered = _generalised_overlap(self._boxes(exponents_M4B, matched), true_M4)
-            box_loss = ((1 - covered) * sureness).sum()
+            covered = giou(self._boxes(exponents_M4B, matched), true_M4)
+            box_loss = ((1 - covered) * quality_weight).sum()
             centres, strides = self._centres[matched], self._strides[matched, None]
-            true_reach = torch.cat([centres - true_M4[:, :2], true_M4[:, 2:] - centres], 1) / strides
-            distances_M = _distribution_loss(exponents_M4B.log_softmax(-1), true_reach).mean(1)
-            distribution_loss = (distances_M * sureness).sum()
-            weight_sum = sureness.sum().clamp(min=1)
+            true_ltrb = torch.cat([centres - true_M4[:, :2], true_M4[:, 2:] - centres], 1) / strides
+            distances_M = _distribution_loss(exponents_M4B.log_softmax(-1), true_ltrb).mean(1)
+            distribution_loss = (distances_M * quality_weight).sum()
+            weight_sum = quality_weight.sum().clamp(min=1)
         misses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits_NPT, targets_NPT, reduction="none"
         )
@@ -111,9 +111,9 @@ class DetectionLoss:
         """The boxes that points with these numbers see, (C, 4)."""
         import torch
 
-        reach = (exponents_C4B.softmax(-1) @ self._bins) * self._strides[which, None]
+        ltrb_distances = (exponents_C4B.softmax(-1) @ self._bins) * self._strides[which, None]
         centres = self._centres[which]
-        return torch.cat([centres - reach[:, :2], centres + reach[:, 2:]], 1)
+        return torch.cat([centres - ltrb_distances[:, :2], centres + ltrb_distances[:, 2:]], 1)
 
     def _matches(
         self, logits_PT: Tensor, exponents_P4B: Tensor, truth: Truth
@@ -126,13 +126,13 @@ class DetectionLoss:
         middles_G12 = (true_G14[..., :2] + true_G14[..., 2:]) / 2
         near_GP = (centres - middles_G12).abs().amax(-1) < _NEAR_IN_STRIDES * self._strides
         candidates = (inside_GP | near_GP).any(0).nonzero()[:, 0]
-        overlap_GC = _overlap(true_G14, self._boxes(exponents_P4B[candidates], candidates))
+        overlap_GC = iou(true_G14, self._boxes(exponents_P4B[candidates], candidates))
         scores_GC = logits_PT[candidates].sigmoid()[:, truth.tags].T
-        surprise = torch.nn.functional.binary_cross_entropy(
+        classification_cost = torch.nn.functional.binary_cross_entropy(
             scores_GC.clamp(_EPSILON, 1 - _EPSILON), overlap_GC, reduction="none"
         )
         cost_GC = (
-            surprise * (overlap_GC - scores_GC).square()
+            classification_cost * (overlap_GC - scores_GC).square()
             - _OVERLAP_IN_COST * (overlap_GC + 1e-7).log()
             + 1e5 * ~(inside_GP & near_GP)[:, candidates]
         )
@@ -152,7 +152,7 @@ def _areas(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
-def _overlap(some: Tensor, others: Tensor) -> Tensor:
+def iou(some: Tensor, others: Tensor) -> Tensor:
     """Intersection over union."""
     import torch
 
@@ -161,7 +161,7 @@ def _overlap(some: Tensor, others: Tensor) -> Tensor:
     return shared / (_areas(some) + _areas(others) - shared + _EPSILON)
 
 
-def _generalised_overlap(some: Tensor, others: Tensor) -> Tensor:
+def giou(some: Tensor, others: Tensor) -> Tensor:
     """Intersection over union, less the empty share of the smallest box around both: -1..1."""
     import torch
 
@@ -173,11 +173,11 @@ def _generalised_overlap(some: Tensor, others: Tensor) -> Tensor:
     return shared / union - (enclosing - union) / enclosing
 
 
-def _distribution_loss(logarithms_M4B: Tensor, reach_M4: Tensor) -> Tensor:
+def _distribution_loss(logarithms_M4B: Tensor, ltrb_M4: Tensor) -> Tensor:
     """Cross entropy against the two bins that the true distance, in strides, lies between: (M, 4)."""
-    reach_M4 = reach_M4.clamp(0, DISTANCE_BINS - 1.01)
-    below = reach_M4.long()
-    share_above = reach_M4 - below
+    ltrb_M4 = ltrb_M4.clamp(0, DISTANCE_BINS - 1.01)
+    below = ltrb_M4.long()
+    share_above = ltrb_M4 - below
     at_below = logarithms_M4B.gather(-1, below[..., None])[..., 0]
     at_above = logarithms_M4B.gather(-1, below[..., None] + 1)[..., 0]
     return -((1 - share_above) * at_below + share_above * at_above)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-MOST_PROPOSALS = 100
+MAX_PROPOSALS = 100
 # At .05, with half as many boxes, up to half of the objects that are found at .03 are missed; at .02 nearly
 # twice as many boxes add few objects (`models/results/suggestions.md`).
-LEAST_CONFIDENCE = 0.03
+MIN_CONFIDENCE = 0.03
 _RESOLUTION = 320
 
 
@@ -29,11 +29,11 @@ class ProposalSession(DetectorSession):
     """The model that `write_proposal_model` wrote, ready to propose. May be used by several threads."""
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
-        """At most `MOST_PROPOSALS` boxes, the surest first, all of the tag 0; of doubles one stays."""
+        """At most `MAX_PROPOSALS` boxes, the surest first, all of the tag 0; of doubles one stays."""
         scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         objectness_P1 = scores_NPC[0].max(axis=1, keepdims=True)
         boxes = detected_boxes(objectness_P1, distances_NPD[0], self.resolution)
-        return [box for box in boxes if box.probability >= LEAST_CONFIDENCE][:MOST_PROPOSALS]
+        return [box for box in boxes if box.probability >= MIN_CONFIDENCE][:MAX_PROPOSALS]
 
 
 def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> None:

@@ -40,7 +40,7 @@ class Scale:
     tiling: Tiling | None = None
 
 
-def chosen_scale(
+def choose_scale(
     examples: Sequence[Example], recipe: AdvancedDetectorRecipe, sizes: Sequence[tuple[int, int]]
 ) -> Scale:
     """The smallest size in which small boxes are large enough, but none larger than the pictures.
@@ -68,12 +68,12 @@ def chosen_scale(
     overlap = int(min(most, max(least, -(-wanted // _STEP) * _STEP)))
     return Scale(
         largest,
-        recipe.piece / recipe.view,
+        recipe.crop_size / recipe.view,
         Tiling(int(side), overlap, whole=bool((lengths > overlap).any())),
     )
 
 
-def sizes_of(images: Sequence[BoxedImage]) -> list[tuple[int, int]]:
+def image_sizes(images: Sequence[BoxedImage]) -> list[tuple[int, int]]:
     """Width and height of some of the pictures."""
     results = []
     for image in images[:: max(1, len(images) // _LOOKED_AT)]:

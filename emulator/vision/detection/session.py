@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, resolution_of
-from emulator.vision.detection.tiles import Tiling, merged, tiles_of, whole_place
+from emulator.vision.detection.tiles import Tiling, make_tiles, merge_tiles, whole_image_window
 from emulator.vision.imaging.decode import crop_resize, open_rgb, resize_to_square
 from emulator.vision.networks.model_file import TASK, ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
@@ -76,17 +76,17 @@ class DetectorSession:
 
         picture = open_rgb(data, target=tiling.side)
         size = picture.size
-        tiles = tiles_of(*size, self.resolution, tiling)
+        tiles = make_tiles(*size, self.resolution, tiling)
         places = [tile.place for tile in tiles]
         if tiling.whole:
-            places.append(whole_place(*size, tiling))
+            places.append(whole_image_window(*size, tiling))
         scale = size[0] / tiling.scaled(*size)[0]
 
         def look(place: tuple[float, float, float, float]) -> list[DetectedBox]:
             return self.score_pixels(crop_resize(picture, numpy.array(place) * scale, self.resolution)[0])
 
         found = list(_tile_threads().map(look, places))
-        return merged(*size, tiling, tiles, found[: len(tiles)], found[-1] if tiling.whole else ())
+        return merge_tiles(*size, tiling, tiles, found[: len(tiles)], found[-1] if tiling.whole else ())
 
 
 @cache

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import MOST_CANDIDATES, DetectedBox, without_doubles
+from emulator.vision.boxes.geometry import MAX_CANDIDATES, DetectedBox, non_max_suppression
 
 if TYPE_CHECKING:
     import numpy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[numpy.floating]
 
 # No picture is scaled to more. In tiles of 960 pixels, overlapping by a third, no picture has more of them.
-MOST_SIDE, MOST_TILES = 5120, 80
+MAX_SIDE, MAX_TILES = 5120, 80
 # A box that comes so near to an edge of its tile, as a share of the tile's side, is cut by it.
 _NEAR_EDGE = 0.005
 # As a share of the overlap: so far from its core a tile still answers for boxes.
@@ -62,9 +62,9 @@ class Tiling:
             tiling = cls(int(content["side"]), int(content["overlap"]), bool(content["whole"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"no tiling: {text[:100]}") from error
-        if not (tile <= tiling.side <= MOST_SIDE and 0 <= tiling.overlap <= tile // 2):
+        if not (tile <= tiling.side <= MAX_SIDE and 0 <= tiling.overlap <= tile // 2):
             raise ValueError(f"tiles of {tile} pixels cannot be used as {tiling}")
-        if len(tiles_of(1, 1, tile, tiling)) > MOST_TILES:
+        if len(make_tiles(1, 1, tile, tiling)) > MAX_TILES:
             raise ValueError(f"tiles of {tile} pixels would be too many for {tiling}")
         return tiling
 
@@ -89,7 +89,7 @@ class Tile:
     inner: tuple[bool, bool, bool, bool]
 
 
-def tiles_of(width: int, height: int, tile: int, tiling: Tiling) -> list[Tile]:
+def make_tiles(width: int, height: int, tile: int, tiling: Tiling) -> list[Tile]:
     """The tiles, of `tile` pixels each, of a picture of this size, line by line; they cover all of it."""
     columns, rows = (_spans(length, tile, tiling.overlap) for length in tiling.scaled(width, height))
     return [
@@ -103,13 +103,13 @@ def tiles_of(width: int, height: int, tile: int, tiling: Tiling) -> list[Tile]:
     ]
 
 
-def whole_place(width: int, height: int, tiling: Tiling) -> tuple[float, float, float, float]:
+def whole_image_window(width: int, height: int, tiling: Tiling) -> tuple[float, float, float, float]:
     """The square around the whole picture, whose corner is the picture's."""
     longest = max(tiling.scaled(width, height))
     return 0.0, 0.0, longest, longest
 
 
-def merged(
+def merge_tiles(
     width: int,
     height: int,
     tiling: Tiling,
@@ -121,7 +121,7 @@ def merged(
 
     A tile answers for the boxes whose centres lie in its core or just beside it. Where an object is no longer
     than tiles overlap, the one whose core has its centre sees all of it, and its pieces in other tiles have
-    their centres far from the cores of those. Pieces of longer objects are dropped where a whole box covers
+    their centres far from the cores of those. Crops of longer objects are dropped where a whole box covers
     them, and doubles are suppressed as in pictures that need no tiles.
 
     Args:
@@ -136,17 +136,17 @@ def merged(
         _of_tile(tile, boxes, _BOTH_ANSWER * tiling.overlap) for tile, boxes in zip(tiles, found, strict=True)
     ]
     if in_whole:
-        boxes, tags, scores = _arrays(in_whole, whole_place(width, height, tiling))
+        boxes, tags, scores = _arrays(in_whole, whole_image_window(width, height, tiling))
         long = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) > tiling.overlap
         sets.append((boxes[long], tags[long], scores[long], numpy.zeros(int(long.sum()), bool)))
     boxes, tags, scores, cut = (numpy.concatenate(parts) for parts in zip(*sets, strict=True))
     boxes = boxes.clip(0, numpy.tile(numpy.array(size), 2))
     visible = numpy.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
-    order = visible[numpy.argsort(-scores[visible], kind="stable")][:MOST_CANDIDATES]
+    order = visible[numpy.argsort(-scores[visible], kind="stable")][:MAX_CANDIDATES]
     boxes, tags, scores, cut = boxes[order], tags[order], scores[order], cut[order]
     stays = ~(cut & _covered(boxes, tags, scores, ~cut))
     boxes, tags, scores = boxes[stays] / numpy.tile(numpy.array(size), 2), tags[stays], scores[stays]
-    kept = without_doubles(boxes, tags)
+    kept = non_max_suppression(boxes, tags)
     rows = numpy.concatenate([boxes[kept, :2], boxes[kept, 2:] - boxes[kept, :2]], axis=1).tolist()
     return [
         DetectedBox(tag, score, *row)

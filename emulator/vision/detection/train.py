@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.geometry import DetectedBox
 from emulator.vision.classification.features import processor_count
-from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection.augment import Example, ImageCache
 from emulator.vision.detection.calibration import Calibration, calibrate
 from emulator.vision.detection.heads import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
-LOOK_AT_REGIONS = "Check that the regions lie on the objects"
+CHECK_REGIONS = "Check that the regions lie on the objects"
 # Where the time goes, roughly; progress is told along these shares.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
 
@@ -131,10 +131,10 @@ def train_detector(
     """
     import numpy
 
-    check_torch_is_there()
+    require_torch()
     images = distinct_images(dataset)
     seconds: dict[str, float] = {}
-    pictures = Pictures()
+    pictures = ImageCache()
     try:
         published_weights()
         progress(0.0, "Looking at the images")
@@ -142,7 +142,7 @@ def train_detector(
             examples = pictures.load(
                 images, lambda share: progress(_IMAGES_DONE * share, "Looking at the images")
             )
-        has_NT = presence(dataset, examples)
+        has_NT = tag_presence(dataset, examples)
         fold_count, evaluated_folds = recipe.folds(len(examples))
         folds_N = stratified_folds(has_NT, seed, fold_count)
         # A fold without images needs no head, and the only image cannot be hidden.
@@ -162,29 +162,29 @@ def train_detector(
         with timed(seconds, "evaluation"):
             chosen = numpy.flatnonzero(numpy.isin(folds_N, folds)).tolist()
             sessions = {
-                fold: DetectorSession(detector_bytes(dataset, recipe, head, Calibration()))
+                fold: DetectorSession(serialize_detector(dataset, recipe, head, Calibration()))
                 for fold, head in zip(folds, evaluated, strict=True)
             }
-            detected = detect_in(
+            detected = detect_all(
                 [(sessions[int(folds_N[number])], examples[number]) for number in chosen],
                 lambda share: progress(
                     _TRAINING_DONE + (_EVALUATION_DONE - _TRAINING_DONE) * share, "Evaluating"
                 ),
             )
-            evaluation, calibration = evaluation_of(
+            evaluation, calibration = evaluate_detections(
                 dataset, [examples[number] for number in chosen], folds_N[chosen], detected
             )
         progress(_EVALUATION_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             write_atomically(output / EVALUATION_FILE, evaluation.content())
-            write_atomically(output / MODEL_FILE, detector_bytes(dataset, recipe, final, calibration))
+            write_atomically(output / MODEL_FILE, serialize_detector(dataset, recipe, final, calibration))
     except BaseWeightsMissing as error:
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError) as error:
         raise storage_failure(error) from error
     except Unstable as error:
-        raise became_unstable(LOOK_AT_REGIONS) from error
+        raise became_unstable(CHECK_REGIONS) from error
     progress(1.0, "Done")
     readable = {example.key for example in examples}
     return TrainedDetector(
@@ -196,7 +196,7 @@ def train_detector(
     )
 
 
-def check_torch_is_there() -> None:
+def require_torch() -> None:
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
@@ -223,7 +223,7 @@ def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
     return list(by_key.values())
 
 
-def presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
+def tag_presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
     """Which image shows which tag, (N, T); every tag is shown by one."""
     import numpy
 
@@ -241,7 +241,7 @@ def presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[
     return has_NT
 
 
-def detect_in(
+def detect_all(
     pairs: Sequence[tuple[DetectorSession, Example]], progress: Callable[[float], None]
 ) -> list[list[DetectedBox]]:
     """What the session finds in each picture: several pictures at a time, each on one processor."""
@@ -258,7 +258,7 @@ def detect_in(
     return results
 
 
-def evaluation_of(
+def evaluate_detections(
     dataset: DetectionDataset,
     examples: Sequence[Example],
     folds_N: NDArray[numpy.int8],
@@ -293,7 +293,7 @@ def evaluation_of(
     return uncalibrated.with_probabilities(calibration.probabilities(uncalibrated.probabilities)), calibration
 
 
-def detector_bytes(
+def serialize_detector(
     dataset: DetectionDataset,
     recipe: DetectorRecipe,
     head: Mapping[str, FloatArray],

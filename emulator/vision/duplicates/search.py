@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Pairs that are less alike are not told of.
-LEAST_SIMILARITY = 0.6
+MIN_SIMILARITY = 0.6
 DEFAULT_SIMILARITY = 0.8
 
 _SIDE = 64
@@ -54,7 +54,7 @@ _LEAST_CONTRAST = 1.0
 
 
 @dataclass(frozen=True)
-class StoredPicture:
+class StoredImage:
     """A file and the SHA-256 of its bytes in hexadecimal."""
 
     path: str
@@ -65,7 +65,7 @@ def find_near_duplicates(
     pictures: Sequence[Picture], cache_folder: Path, progress: Callable[[float, str], None]
 ) -> list[tuple[int, int, float, bool]]:
     """Pairs of pictures: the places of both in what was given, the smaller first, their similarity
-    (LEAST_SIMILARITY to 1), and whether one is like the mirror image of the other. In order of the places.
+    (MIN_SIMILARITY to 1), and whether one is like the mirror image of the other. In order of the places.
 
     Pictures that cannot be read, and those that are of one colour, are like none.
 
@@ -92,7 +92,7 @@ def find_near_duplicates(
         compared = pool.map(lambda batch: _similarities(grey, *batch), batches)
         for number, ((pairs, mirrored), similarities) in enumerate(zip(batches, compared, strict=True)):
             for (first, second), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
-                if similarity >= max(LEAST_SIMILARITY, best.get((first, second), (0.0, False))[0]):
+                if similarity >= max(MIN_SIMILARITY, best.get((first, second), (0.0, False))[0]):
                     best[first, second] = similarity, mirrored
             progress(_THUMBNAILS + (number + 1) / len(batches) * (1 - _THUMBNAILS), "Comparing pictures")
     progress(1.0, "Done")

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import SCORE_FLOOR, DetectedBox, paired_overlaps
+from emulator.vision.boxes.geometry import SCORE_FLOOR, DetectedBox, paired_iou
 from emulator.vision.evaluation.classification import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
@@ -194,7 +194,7 @@ class DetectionEvaluation:
 
         both = (objects >= 0) & (detections >= 0)
         result = numpy.zeros(len(objects))
-        result[both] = paired_overlaps(
+        result[both] = paired_iou(
             _edges(self.detections.places[detections[both]]), _edges(self.truths.places[objects[both]])
         )
         return result
@@ -315,7 +315,7 @@ def chosen_objects(
         ranks = numpy.repeat(numpy.arange(begin, end), counts)
         within = numpy.arange(len(rows)) - numpy.repeat(pairs_before[begin:end] - pairs_before[begin], counts)
         of = by_group[numpy.repeat(first[begin:end], counts) + within]
-        overlap = paired_overlaps(box_edges[rows], object_edges[of])
+        overlap = paired_iou(box_edges[rows], object_edges[of])
         near = overlap >= overlap_threshold
         rows, ranks, of, overlap = rows[near], ranks[near], of[near], overlap[near]
         for pair in numpy.lexsort((of, -overlap, ranks)).tolist():

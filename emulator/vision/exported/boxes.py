@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.geometry import (
-    MOST_CANDIDATES,
-    OVERLAP_OF_DOUBLES,
+    MAX_CANDIDATES,
+    NMS_IOU_THRESHOLD,
     SCORE_FLOOR,
     DetectedBox,
-    without_doubles,
+    non_max_suppression,
 )
 from emulator.vision.exported.files import ExportUnusable
 
@@ -46,8 +46,8 @@ def nms_threshold(metadata: Mapping[str, str]) -> float:
     try:
         overlap = float(metadata.get("CustomVision.Postprocess.Yolo.NmsThreshold", ""))
     except ValueError:
-        return OVERLAP_OF_DOUBLES
-    return overlap if 0 < overlap <= 1 else OVERLAP_OF_DOUBLES
+        return NMS_IOU_THRESHOLD
+    return overlap if 0 < overlap <= 1 else NMS_IOU_THRESHOLD
 
 
 def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) -> None:
@@ -93,9 +93,9 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
     boxes = boxes.reshape(-1, 4)
     candidates, tags = numpy.nonzero(scores_PT >= SCORE_FLOOR)
     scores = scores_PT[candidates, tags]
-    order = numpy.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+    order = numpy.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
     candidates, tags, scores = candidates[order], tags[order], scores[order]
-    kept = without_doubles(boxes[candidates], tags, overlap)
+    kept = non_max_suppression(boxes[candidates], tags, overlap)
     return _clipped(boxes[candidates][kept], tags[kept], scores[kept])
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from io import BytesIO
 
-from emulator.vision.exports.detection_outputs import ANCHORS, OVERLAP_OF_DOUBLES
+from emulator.vision.exports.detection_outputs import ANCHORS, NMS_IOU_THRESHOLD
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.exports.graph import PixelFormat, has_postprocessed_boxes
 
@@ -54,7 +54,7 @@ def metadata_properties(
         "CustomVision.Metadata.Version": _METADATA_VERSION,
         "CustomVision.Postprocess.Method": method,
         "CustomVision.Postprocess.Yolo.Biases": json.dumps(biases if yolo else []),
-        "CustomVision.Postprocess.Yolo.NmsThreshold": str(OVERLAP_OF_DOUBLES if yolo else 0.0),
+        "CustomVision.Postprocess.Yolo.NmsThreshold": str(NMS_IOU_THRESHOLD if yolo else 0.0),
         "CustomVision.Preprocess.CropHeight": "0",
         "CustomVision.Preprocess.CropMethod": "NoCrop",
         "CustomVision.Preprocess.CropWidth": "0",

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.vision.boxes.geometry import (
     DISTANCE_BINS,
-    MOST_BOXES,
-    MOST_CANDIDATES,
-    OVERLAP_OF_DOUBLES,
+    MAX_CANDIDATES,
+    MAX_DETECTIONS,
+    NMS_IOU_THRESHOLD,
     SCORE_FLOOR,
-    points,
+    anchor_points,
     resolution_of,
 )
 from emulator.vision.networks.graph import Network, Operation, OperationKind
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
-__all__ = ["ANCHORS", "CELLS", "OVERLAP_OF_DOUBLES", "postprocessed", "yolo_grid"]
+__all__ = ["ANCHORS", "CELLS", "NMS_IOU_THRESHOLD", "postprocessed", "yolo_grid"]
 
 _ROUNDS = 15
 
@@ -59,14 +59,16 @@ def postprocessed(network: Network, *, batch_axis: bool) -> Network:
     steps = _Steps(network)
     boxes, scores, tags = _kept_boxes(steps, network)
     leading = (1,) if batch_axis else ()
-    steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, MOST_BOXES, 4))
-    steps.add("reshape", scores, output="detected_scores", shape=(*leading, MOST_BOXES))
-    steps.add("integers", steps.add("reshape", tags, shape=(*leading, MOST_BOXES)), output="detected_classes")
+    steps.add("reshape", boxes, output="detected_boxes", shape=(*leading, MAX_DETECTIONS, 4))
+    steps.add("reshape", scores, output="detected_scores", shape=(*leading, MAX_DETECTIONS))
+    steps.add(
+        "integers", steps.add("reshape", tags, shape=(*leading, MAX_DETECTIONS)), output="detected_classes"
+    )
     return steps.network(
         {
-            "detected_boxes": (*leading, MOST_BOXES, 4),
-            "detected_scores": (*leading, MOST_BOXES),
-            "detected_classes": (*leading, MOST_BOXES),
+            "detected_boxes": (*leading, MAX_DETECTIONS, 4),
+            "detected_scores": (*leading, MAX_DETECTIONS),
+            "detected_classes": (*leading, MAX_DETECTIONS),
         }
     )
 
@@ -100,7 +102,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     cell = steps.add("add_each", steps.add("multiply", cells[1], steps.number(CELLS)), cells[0])
     stands = steps.add("greater", scores, steps.number(0))
     # How many boxes before it lie in the same cell.
-    mates = steps.add("multiply", steps.same(cell), _before(steps, MOST_BOXES))
+    mates = steps.add("multiply", steps.same(cell), _before(steps, MAX_DETECTIONS))
     rank = steps.add("matmul", mates, stands)
     placed = steps.add("multiply", stands, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
     slot = steps.add("add_each", steps.add("multiply", cell, steps.number(len(ANCHORS))), rank)
@@ -121,7 +123,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
         steps.equal(steps.constant(numpy.arange(slot_count)[:, None]), steps.add("transpose", slot)),
         steps.add("transpose", placed),
     )
-    filled = steps.add("matmul", goes, steps.constant(numpy.ones((MOST_BOXES, 1))))
+    filled = steps.add("matmul", goes, steps.constant(numpy.ones((MAX_DETECTIONS, 1))))
     empty = numpy.zeros((1, 5 + tag_count))
     empty[0, 4] = -_CERTAIN
     nothing = steps.add("matmul", steps.add("subtract", steps.number(1), filled), steps.constant(empty))
@@ -133,12 +135,12 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
 
 
 def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
-    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MOST_BOXES`; zeros where
+    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MAX_DETECTIONS`; zeros where
     there are no more."""
     tag_count = _tag_count(network)
     point_count = network.outputs[SCORES][0]
     flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))
-    count = min(MOST_CANDIDATES, point_count * tag_count)
+    count = min(MAX_CANDIDATES, point_count * tag_count)
     best = steps.add("top_k", flat, count=count)
     places = steps.add("top_k_places", flat, count=count)
     scores = steps.add("reshape", best, shape=(count, 1))
@@ -161,9 +163,9 @@ def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> 
     stands = _non_max_suppression(steps, (left, top, right, bottom), (width, height), tags, stands, count)
 
     scores = steps.add("reshape", steps.add("multiply", scores, stands), shape=(count,))
-    best = steps.add("top_k", scores, count=MOST_BOXES)
-    places = steps.add("top_k_places", scores, count=MOST_BOXES)
-    scores = steps.add("reshape", best, shape=(MOST_BOXES, 1))
+    best = steps.add("top_k", scores, count=MAX_DETECTIONS)
+    places = steps.add("top_k_places", scores, count=MAX_DETECTIONS)
+    scores = steps.add("reshape", best, shape=(MAX_DETECTIONS, 1))
     found = steps.add("gather", steps.add("join", boxes, tags), places)
     # Where no box stands there is nothing, instead of one that was suppressed.
     found = steps.add("multiply", found, steps.add("greater", scores, steps.number(0)))
@@ -206,7 +208,7 @@ def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> 
         "matmul", steps.add("softmax", bins), steps.constant(numpy.arange(DISTANCE_BINS)[:, None])
     )
     resolution = resolution_of(point_count)
-    centres, strides = points(resolution)
+    centres, strides = anchor_points(resolution)
     reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
     middle = numpy.concatenate([centres, centres], 1) / resolution
     moved = steps.add(
@@ -238,7 +240,7 @@ def _non_max_suppression(
     area = steps.add("multiply", *sizes)
     together = steps.add("add_each", area, steps.add("transpose", area))
     union = steps.add("subtract", together, overlap)
-    double = steps.add("greater", overlap, steps.add("multiply", union, steps.number(OVERLAP_OF_DOUBLES)))
+    double = steps.add("greater", overlap, steps.add("multiply", union, steps.number(NMS_IOU_THRESHOLD)))
     double = steps.add("multiply", double, steps.same(tags))
     double = steps.add("multiply", double, _before(steps, count))
     visible = stands

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emulator.vision.boxes.geometry import DISTANCE_BINS, points, resolution_of
+from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, resolution_of
 from emulator.vision.networks.graph import Network, Operation
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
@@ -30,7 +30,7 @@ def with_raw_boxes(
 
     point_count, tag_count = network.outputs[SCORES]
     resolution = resolution_of(point_count)
-    centres, strides = points(resolution)
+    centres, strides = anchor_points(resolution)
     reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
     constants = {
         "raw.bins": numpy.arange(DISTANCE_BINS)[:, None],

@@ -171,7 +171,7 @@ class AdvancedDetectorRecipe:
             looked at in tiles of that size; 0 for never.
         largest_side: in tiles, pictures are scaled to the area of a square of at most so many pixels a side.
         overlaps: between neighbouring tiles, at least and at most, in pixels: it is chosen by the boxes.
-        piece: side in pixels of the pieces that are cut out of pictures in tiles, to learn from.
+        crop_size: side in pixels of the crops of tiled images that are learned from.
         share_of_scoring: of the budget, at most, for looking at tiles of pictures to judge what was learned.
         view: side in pixels of what is learned from: windows of pictures, at the scale they are scored in.
         batch: views a step.
@@ -189,7 +189,7 @@ class AdvancedDetectorRecipe:
     tiles_below: float = 20.0
     largest_side: int = 5120
     overlaps: tuple[int, int] = (64, 320)
-    piece: int = 640
+    crop_size: int = 640
     share_of_scoring: float = 0.2
     view: int = 320
     batch: int = 8

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from emulator.core.suggestions import region_proposals
 from emulator.vision.detection.proposals import (
-    LEAST_CONFIDENCE,
-    MOST_PROPOSALS,
+    MAX_PROPOSALS,
+    MIN_CONFIDENCE,
     write_proposal_model,
 )
 from emulator.vision.training.errors import TrainingFailed
@@ -67,8 +67,8 @@ def test_things_are_found_without_any_training(service: Service) -> None:
     first = proposals(service, project, image)
     confidences = [item["confidence"] for item in first]
     assert confidences == sorted(confidences)
-    assert LEAST_CONFIDENCE <= confidences[0] <= confidences[-1] <= 1
-    assert len(first) <= MOST_PROPOSALS
+    assert MIN_CONFIDENCE <= confidences[0] <= confidences[-1] <= 1
+    assert len(first) <= MAX_PROPOSALS
     for thing in ((40 / 320, 80 / 240, 80 / 320, 80 / 240), (190 / 320, 60 / 240, 90 / 320, 120 / 240)):
         assert max(overlap(item["boundingBox"], *thing) for item in first) > 0.6
     for version in VERSIONS:

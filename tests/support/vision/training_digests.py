@@ -46,8 +46,8 @@ SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), view=64, wante
 def digests(folder: Path) -> dict[str, str]:
     # What is planned and chosen depends on the clock and on few pictures; what is learned is the question.
     advanced_finetuning.planned = lambda *_: Plan(epochs=3, folds=1)
-    advanced_detection.planned_steps = lambda *_: 4
-    advanced_detection.gain_is_real = lambda *_: True
+    advanced_detection.plan_steps = lambda *_: 4
+    advanced_detection.is_significantly_better = lambda *_: True
     advanced_candidates.Judge.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
     advanced_candidates.Judge.replaces = (  # type: ignore[method-assign]
         lambda self, challenger, champion: challenger.name.startswith("fine-tuned beside")

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.vision.boxes.geometry import (
-    MOST_BOXES,
-    OVERLAP_OF_DOUBLES,
+    MAX_DETECTIONS,
+    NMS_IOU_THRESHOLD,
     SCORE_FLOOR,
+    anchor_points,
     detected_boxes,
-    overlaps,
-    points,
-    without_doubles,
+    non_max_suppression,
+    pairwise_iou,
 )
 
 SIDE = 64
@@ -36,7 +36,7 @@ def scored(values: dict[tuple[int, int], float], tags: int = 2) -> numpy.ndarray
 
 
 def test_points_are_the_centres_of_cells_line_by_line() -> None:
-    centres, strides = points(SIDE)
+    centres, strides = anchor_points(SIDE)
 
     assert centres[:2].tolist() == [[4, 4], [12, 4]]
     assert centres[8].tolist() == [4, 12]
@@ -90,7 +90,7 @@ def test_there_are_never_more_than_the_most() -> None:
 
     found = detected_boxes(random.random((count, 5)), distances.reshape(count, 44), resolution)
 
-    assert len(found) == MOST_BOXES
+    assert len(found) == MAX_DETECTIONS
     probabilities = [box.probability for box in found]
     assert probabilities == sorted(probabilities, reverse=True)
 
@@ -113,11 +113,11 @@ def test_suppression_against_the_definition(rows: list[tuple[int, int, int, int,
             ox, oy, ow, oh, other_tag = rows[other]
             other_cells = {(i, j) for i in range(ox, ox + ow) for j in range(oy, oy + oh)}
             share = len(cells & other_cells) / len(cells | other_cells)
-            doubles |= other_tag == tag and share > OVERLAP_OF_DOUBLES
+            doubles |= other_tag == tag and share > NMS_IOU_THRESHOLD
         if not doubles:
             expected.append(row)
 
-    assert without_doubles(boxes, tags) == expected
+    assert non_max_suppression(boxes, tags) == expected
 
 
 @pytest.mark.parametrize("most", [1, 64, 65, 200])
@@ -131,16 +131,16 @@ def test_many_are_suppressed_like_few(count: int, most: int) -> None:
     expected: list[int] = []
     for row in range(count):
         rivals = [other for other in expected if tags[other] == tags[row]]
-        if not rivals or overlaps(boxes[[row]], boxes[rivals]).max() <= OVERLAP_OF_DOUBLES:
+        if not rivals or pairwise_iou(boxes[[row]], boxes[rivals]).max() <= NMS_IOU_THRESHOLD:
             expected.append(row)
 
     assert len(expected) < count
-    assert without_doubles(boxes, tags, most=most) == expected[:most]
+    assert non_max_suppression(boxes, tags, most=most) == expected[:most]
 
 
 def test_overlap_of_boxes_without_area_is_none() -> None:
     flat, real = numpy.array([[0.5, 0.5, 0.5, 0.9]]), numpy.array([[0.0, 0.0, 1.0, 1.0]])
 
-    assert overlaps(flat, real).tolist() == [[0.0]]
-    assert overlaps(flat, flat).tolist() == [[0.0]]
-    assert overlaps(real, numpy.array([[0.0, 0.0, 0.5, 1.0]])).tolist() == [[0.5]]
+    assert pairwise_iou(flat, real).tolist() == [[0.0]]
+    assert pairwise_iou(flat, flat).tolist() == [[0.0]]
+    assert pairwise_iou(real, numpy.array([[0.0, 0.0, 0.5, 1.0]])).tolist() == [[0.5]]

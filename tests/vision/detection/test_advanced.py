@@ -17,22 +17,22 @@ from emulator.vision.detection import (
     finetune as detection_finetuning,
 )
 from emulator.vision.detection.advanced import (
-    gain_is_real,
-    of_images,
-    planned_steps,
+    is_significantly_better,
+    plan_steps,
+    select_images,
     train_advanced_detector,
 )
-from emulator.vision.detection.augment import Example, Pictures, random_view
+from emulator.vision.detection.augment import Example, ImageCache, random_crop
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.finetune import train_whole
-from emulator.vision.detection.scale import Scale, chosen_scale
+from emulator.vision.detection.finetune import fine_tune_detector
+from emulator.vision.detection.scale import Scale, choose_scale
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
     DetectionDataset,
     TrainedDetector,
-    detect_in,
-    detector_bytes,
-    evaluation_of,
+    detect_all,
+    evaluate_detections,
+    serialize_detector,
     train_detector,
 )
 from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
@@ -67,8 +67,8 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         base_model: Path | None = None,
         gain: bool = True,
     ) -> TrainedDetector:
-        monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 3 if seconds else 0)
-        monkeypatch.setattr(advanced_detection, "gain_is_real", lambda *_: gain)
+        monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 3 if seconds else 0)
+        monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: gain)
         return train_advanced_detector(
             dataset,
             TINY,
@@ -127,14 +127,14 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     def unstable(*_: object, **__: object) -> None:
         raise Unstable
 
-    monkeypatch.setattr(advanced_detection, "train_whole", unstable)
+    monkeypatch.setattr(advanced_detection, "fine_tune_detector", unstable)
     assert train(dataset).model_path.read_bytes() == quick.model_path.read_bytes()
 
 
 def test_the_learner_notices_a_loss_that_is_no_number(
     dataset: DetectionDataset,
 ) -> None:
-    pictures = Pictures()
+    pictures = ImageCache()
     examples = pictures.load(dataset.images, lambda share: None)
     start = {**published_weights(), "stem.weight": published_weights()["stem.weight"] * numpy.nan}
     with pytest.raises(Unstable):
@@ -143,13 +143,13 @@ def test_the_learner_notices_a_loss_that_is_no_number(
 
 def learned(
     examples: list[Example],
-    pictures: Pictures,
+    pictures: ImageCache,
     *,
     steps: int,
     recipe: AdvancedDetectorRecipe = SMALL,
     start: dict[str, numpy.ndarray] | None = None,
 ) -> dict[str, numpy.ndarray]:
-    return train_whole(
+    return fine_tune_detector(
         examples,
         pictures,
         start or published_weights(),
@@ -166,15 +166,17 @@ def learned(
 def test_it_learns_from_small_windows_to_find_things_in_whole_pictures(
     dataset: DetectionDataset, tmp_path: Path
 ) -> None:
-    pictures = Pictures()
+    pictures = ImageCache()
     examples = pictures.load(dataset.images, lambda share: None)
     weights = learned(examples, pictures, steps=80, recipe=replace(SMALL, rate_of_few=1e-3))
 
     unseen = scenes(tmp_path, range(50, 56))
-    session = DetectorSession(detector_bytes(dataset, replace(TINY, resolution=96), weights, Calibration()))
-    tested = Pictures().load(unseen.images, lambda share: None)
-    found = detect_in([(session, example) for example in tested], lambda share: None)
-    evaluation, _ = evaluation_of(unseen, tested, numpy.zeros(len(tested), numpy.int8), found)
+    session = DetectorSession(
+        serialize_detector(dataset, replace(TINY, resolution=96), weights, Calibration())
+    )
+    tested = ImageCache().load(unseen.images, lambda share: None)
+    found = detect_all([(session, example) for example in tested], lambda share: None)
+    evaluation, _ = evaluate_detections(unseen, tested, numpy.zeros(len(tested), numpy.int8), found)
     assert evaluation.performance(overlap_threshold=0.5).average_precision > 0.6
 
 
@@ -186,13 +188,13 @@ def test_a_training_can_start_from_another(
     assert set(start) < set(published_weights())
     assert numpy.abs(start["stem.weight"] - published_weights()["stem.weight"]).max() > 0
     began_with: list[object] = []
-    real = detection_finetuning.train_whole
+    real = detection_finetuning.fine_tune_detector
 
     def noted(*arguments: object, **more: object) -> object:
         began_with.append(arguments[2])
         return real(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(advanced_detection, "train_whole", noted)
+    monkeypatch.setattr(advanced_detection, "fine_tune_detector", noted)
     train(dataset, base_model=base.model_path, output="further")
     assert len(began_with) == 2
     numpy.testing.assert_array_equal(began_with[0]["stem.weight"], start["stem.weight"])  # type: ignore[index]
@@ -256,12 +258,12 @@ def example_of(side: float, count: int = 4) -> Example:
      (0.03, 4000, 960), (0.01, 1100, 960), (0.01, 700, 640), (0.01, 100, 320)],
 )  # fmt: skip
 def test_small_boxes_are_looked_at_in_large_pictures(side: float, longest: int, resolution: int) -> None:
-    scale = chosen_scale([example_of(side)], ADVANCED_DETECTOR, [(longest, longest // 2), (longest, 1)])
+    scale = choose_scale([example_of(side)], ADVANCED_DETECTOR, [(longest, longest // 2), (longest, 1)])
     assert scale == Scale(resolution, resolution / 320)
 
 
 def test_pictures_without_boxes_have_a_scale_too() -> None:
-    assert chosen_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, [(4000, 3000)]).resolution == 320
+    assert choose_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, [(4000, 3000)]).resolution == 320
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_pictures_without_boxes_have_a_scale_too() -> None:
     [(99, 100, 0), (100, 100, 100), (160, 100, 156), (1e9, 10, 596), (1e9, 10_000, 2842)],
 )
 def test_steps_that_are_planned(fitting: float, images: int, steps: int) -> None:
-    assert planned_steps(fitting, images, ADVANCED_DETECTOR) == steps
+    assert plan_steps(fitting, images, ADVANCED_DETECTOR) == steps
 
 
 def evaluation(found_share: float, seed: int = 0, images: int = 30) -> DetectionEvaluation:
@@ -291,17 +293,20 @@ def evaluation(found_share: float, seed: int = 0, images: int = 30) -> Detection
 
 
 def test_a_gain_that_is_larger_than_chance_is_real() -> None:
-    assert gain_is_real(evaluation(0.5), evaluation(0.9, seed=1), 0)
-    assert not gain_is_real(evaluation(0.9), evaluation(0.5, seed=1), 0)
-    assert not gain_is_real(evaluation(0.9), evaluation(0.9), 0)
-    few = [gain_is_real(evaluation(0.7, 2 * n, 5), evaluation(0.7, 2 * n + 1, 5), 0) for n in range(20)]
+    assert is_significantly_better(evaluation(0.5), evaluation(0.9, seed=1), 0)
+    assert not is_significantly_better(evaluation(0.9), evaluation(0.5, seed=1), 0)
+    assert not is_significantly_better(evaluation(0.9), evaluation(0.9), 0)
+    few = [
+        is_significantly_better(evaluation(0.7, 2 * n, 5), evaluation(0.7, 2 * n + 1, 5), 0)
+        for n in range(20)
+    ]
     assert sum(few) <= 8
 
 
 def test_an_evaluation_of_some_images() -> None:
     whole = evaluation(0.8)
     keys = [whole.keys[number] for number in (7, 3, 20)]
-    part = of_images(whole, keys)
+    part = select_images(whole, keys)
     assert part.keys == tuple(keys)
     for row, number in enumerate((7, 3, 20)):
         assert part.detected(row) == whole.detected(number)
@@ -312,11 +317,11 @@ def test_an_evaluation_of_some_images() -> None:
 def test_small_windows_show_objects_at_the_right_scale(
     dataset: DetectionDataset, magnification: float
 ) -> None:
-    pictures = Pictures()
+    pictures = ImageCache()
     for number, example in enumerate(pictures.load(dataset.images, lambda share: None)):
         random = numpy.random.default_rng(number)
         for _ in range(5):
-            _, boxes, tags = random_view(pictures.of(example), example, 64, random, magnification)
+            _, boxes, tags = random_crop(pictures.get(example), example, 64, random, magnification)
             assert len(boxes) == len(tags) > 0
             width = (example.boxes[:, 2] - example.boxes[:, 0]).max()
             # Zoom and aspect vary by a factor of 1.7 in all.

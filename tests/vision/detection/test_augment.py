@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from emulator.vision.detection import augment as detection_views
-from emulator.vision.detection.augment import Example, Pictures, random_view
+from emulator.vision.detection.augment import Example, ImageCache, random_crop
 from emulator.vision.detection.train import Box, BoxedImage
 from tests.support.vision.detection_images import kept, scene
 from tests.support.vision.images import encoded
@@ -23,11 +23,11 @@ def example(boxes: list[tuple[float, float, float, float]], key: str = "k") -> E
 
 
 def view(picture: Image.Image, shown: Example, seed: int):
-    return random_view(picture, shown, SIDE, numpy.random.default_rng(seed))
+    return random_crop(picture, shown, SIDE, numpy.random.default_rng(seed))
 
 
-def load(images: list[BoxedImage], pictures: Pictures | None = None) -> list[Example]:
-    return (pictures or Pictures()).load(images, lambda share: None)
+def load(images: list[BoxedImage], pictures: ImageCache | None = None) -> list[Example]:
+    return (pictures or ImageCache()).load(images, lambda share: None)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -111,11 +111,11 @@ def test_large_pictures_are_kept_small_and_upright(tmp_path: Path) -> None:
     exif = picture.getexif()
     exif[0x0112] = 6
     image = kept(tmp_path, encoded(picture, "JPEG", exif=exif), [])
-    pictures = Pictures()
+    pictures = ImageCache()
 
     (loaded,) = load([image], pictures)
 
-    assert pictures.of(loaded).size == (320, 640)
+    assert pictures.get(loaded).size == (320, 640)
 
 
 def test_memory_is_bounded_and_what_does_not_fit_is_decoded_again(
@@ -124,11 +124,11 @@ def test_memory_is_bounded_and_what_does_not_fit_is_decoded_again(
     monkeypatch.setattr(detection_views, "_MOST_KEPT_BYTES", 60 * 40 * 4 + 1)
     colours = ("red", "blue", "green")
     images = [kept(tmp_path, encoded(Image.new("RGB", (60, 40), colour)), []) for colour in colours]
-    pictures = Pictures()
+    pictures = ImageCache()
 
     loaded = load(images, pictures)
     for image in images[1:]:
         Path(image.path).write_bytes(encoded(Image.new("RGB", (60, 40), "white")))
 
-    assert pictures.of(loaded[0]).getpixel((0, 0)) == (255, 0, 0)
-    assert pictures.of(loaded[1]).getpixel((0, 0)) == (255, 255, 255)
+    assert pictures.get(loaded[0]).getpixel((0, 0)) == (255, 0, 0)
+    assert pictures.get(loaded[1]).getpixel((0, 0)) == (255, 255, 255)

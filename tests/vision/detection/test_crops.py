@@ -1,4 +1,4 @@
-"""Learning from pieces of large pictures, and finding in tiles what one look at a picture does not show."""
+"""Learning from crops of large pictures, and finding in tiles what one look at a picture does not show."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,20 +8,20 @@ import pytest
 from PIL import Image
 
 from emulator.vision.detection import advanced as advanced_detection
-from emulator.vision.detection import crops as detection_pieces
-from emulator.vision.detection.advanced import judged_in_time, train_advanced_detector
-from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection import crops as detection_crops
+from emulator.vision.detection.advanced import scorable_in_time, train_advanced_detector
+from emulator.vision.detection.augment import Example, ImageCache
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.crops import Pieces, piece_places
-from emulator.vision.detection.finetune import Source, train_whole
-from emulator.vision.detection.scale import Scale, chosen_scale, sizes_of
+from emulator.vision.detection.crops import Crops, crop_windows
+from emulator.vision.detection.finetune import ImageSource, fine_tune_detector
+from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.detection.train import (
     DetectionDataset,
-    detect_in,
-    detector_bytes,
-    evaluation_of,
+    detect_all,
+    evaluate_detections,
+    serialize_detector,
 )
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, advanced_detector_recipe_for_domain
@@ -31,14 +31,14 @@ from tests.support.vision.images import encoded
 from tests.vision.classification.test_advanced import Ticks
 
 SIZE = (960, 720)
-TILE, PIECE, VIEW = 160, 128, 64
+TILE, CROP, VIEW = 160, 128, 64
 RECIPE = replace(
     ADVANCED_DETECTOR,
     resolutions=(64, TILE),
     wanted_side=24.0,
     tiles_below=16.0,
     overlaps=(32, 64),
-    piece=PIECE,
+    crop_size=CROP,
     view=VIEW,
     batch=4,
     rate_of_few=1e-3,
@@ -78,38 +78,38 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
 
 
 def loaded(dataset: DetectionDataset) -> list[Example]:
-    return Pictures().load(dataset.images, lambda share: None)
+    return ImageCache().load(dataset.images, lambda share: None)
 
 
-def cut_up(dataset: DetectionDataset, tiling: Tiling, seed: int = 0) -> tuple[Pieces, list[list[Example]]]:
-    pieces = Pieces(tiling, TILE, PIECE, seed)
-    return pieces, pieces.load(loaded(dataset), lambda share: None)
+def cut_up(dataset: DetectionDataset, tiling: Tiling, seed: int = 0) -> tuple[Crops, list[list[Example]]]:
+    crops = Crops(tiling, TILE, CROP, seed)
+    return crops, crops.load(loaded(dataset), lambda share: None)
 
 
 def average_precision(weights: dict, tested: DetectionDataset, tiling: Tiling | None) -> float:
-    content = detector_bytes(tested, replace(TINY, resolution=TILE), weights, Calibration(), tiling)
+    content = serialize_detector(tested, replace(TINY, resolution=TILE), weights, Calibration(), tiling)
     session = DetectorSession(content)
     assert session.tiling == tiling
     examples = loaded(tested)
-    found = detect_in([(session, example) for example in examples], lambda share: None)
-    evaluation, _ = evaluation_of(tested, examples, numpy.zeros(len(examples), numpy.int8), found)
+    found = detect_all([(session, example) for example in examples], lambda share: None)
+    evaluation, _ = evaluate_detections(tested, examples, numpy.zeros(len(examples), numpy.int8), found)
     return evaluation.performance(overlap_threshold=0.5).average_precision
 
 
 def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_path: Path) -> None:
     """When a whole picture is looked at, its objects are five pixels large."""
-    scale = chosen_scale(loaded(dataset), RECIPE, sizes_of(dataset.images))
+    scale = choose_scale(loaded(dataset), RECIPE, image_sizes(dataset.images))
     assert scale.tiling is not None
-    pieces, of_pictures = cut_up(dataset, scale.tiling)
+    crops, of_pictures = cut_up(dataset, scale.tiling)
 
-    def learned(examples: list[Example], source: Source, scale: Scale) -> dict[str, numpy.ndarray]:
-        return train_whole(
+    def learned(examples: list[Example], source: ImageSource, scale: Scale) -> dict[str, numpy.ndarray]:
+        return fine_tune_detector(
             examples, source, published_weights(), len(SHAPES), RECIPE, scale,
             steps=60, seed=0, budget=Budget(1e9), progress=lambda share: None,
         )  # fmt: skip
 
-    in_tiles = learned([piece for some in of_pictures for piece in some], pieces, scale)
-    pictures = Pictures()
+    in_tiles = learned([crop for some in of_pictures for crop in some], crops, scale)
+    pictures = ImageCache()
     at_once = learned(pictures.load(dataset.images, lambda share: None), pictures, Scale(TILE, TILE / VIEW))
     unseen = small_objects(tmp_path, range(50, 54))
     with_tiles = average_precision(in_tiles, unseen, scale.tiling)
@@ -121,8 +121,8 @@ def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_p
 def test_a_training_chooses_tiles_by_itself_and_repeats(
     dataset: DetectionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 2)
-    monkeypatch.setattr(advanced_detection, "gain_is_real", lambda *_: True)
+    monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 2)
+    monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: True)
     told: list[float] = []
     first, second = (
         train_advanced_detector(
@@ -142,7 +142,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
     assert first.evaluation_path.read_bytes() == second.evaluation_path.read_bytes()
     session = DetectorSession(first.model_path)
     assert session.resolution == TILE
-    assert session.tiling == chosen_scale(loaded(dataset), RECIPE, sizes_of(dataset.images)).tiling
+    assert session.tiling == choose_scale(loaded(dataset), RECIPE, image_sizes(dataset.images)).tiling
     assert session.tiling is not None
     assert told == sorted(told[: len(told) // 2]) + sorted(told[len(told) // 2 :])
 
@@ -170,7 +170,7 @@ def boxes_of(side: float, count: int = 40) -> Example:
 def test_tiles_are_as_large_as_small_objects_need(
     pixels: int, size: tuple[int, int], side: int | None
 ) -> None:
-    scale = chosen_scale([boxes_of(pixels / size[0])], ADVANCED_DETECTOR, [size] * 3)
+    scale = choose_scale([boxes_of(pixels / size[0])], ADVANCED_DETECTOR, [size] * 3)
     assert (scale.tiling and scale.tiling.side) == side
     assert scale.resolution == 960
     assert scale.magnification == (3.0 if side is None else 2.0)
@@ -181,10 +181,10 @@ def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_o
         boxes_of(0.0065),
         Example("k", "p", numpy.array([[0.1, 0.1, 0.9, 0.2]]), numpy.zeros(1, int)),
     )
-    even = chosen_scale([small], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
-    mixed = chosen_scale([small, long], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    even = choose_scale([small], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    mixed = choose_scale([small, long], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
     longer = Example("k", "p", long.boxes.repeat(10, axis=0), numpy.zeros(10, int))
-    mostly_long = chosen_scale([small, longer], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
+    mostly_long = choose_scale([small, longer], ADVANCED_DETECTOR, [(4000, 4000)]).tiling
     assert even == Tiling(4000, 64, whole=False)
     assert mixed == replace(even, whole=True)
     assert mostly_long == replace(even, overlap=320, whole=True)
@@ -192,66 +192,66 @@ def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_o
 
 def test_exports_promise_a_size_so_compact_domains_have_no_tiles() -> None:
     compact = advanced_detector_recipe_for_domain("7ec2ac80-887b-48a6-8df9-8b1357765430")
-    scale = chosen_scale([boxes_of(0.005)], compact, [(4000, 4000)])
+    scale = choose_scale([boxes_of(0.005)], compact, [(4000, 4000)])
     assert scale == Scale(320, 1.0)
 
 
-# --- pieces -------------------------------------------------------------------------------------------------
+# --- crops -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_pieces_show_their_boxes(dataset: DetectionDataset, whole: bool) -> None:
+def test_crops_show_their_boxes(dataset: DetectionDataset, whole: bool) -> None:
     tiling = Tiling(560, 32, whole)
-    pieces, of_pictures = cut_up(dataset, tiling)
+    crops, of_pictures = cut_up(dataset, tiling)
     examples = loaded(dataset)
     count = 0
     for example, own in zip(examples, of_pictures, strict=True):
-        assert {tag for piece in own for tag in piece.tags.tolist()} == set(example.tags.tolist())
-        assert any(not len(piece.tags) for piece in own), "some show background alone"
-        for piece in own:
-            picture = numpy.asarray(pieces.of(piece)).astype(int)
-            assert picture.shape == (PIECE, PIECE, 3)
+        assert {tag for crop in own for tag in crop.tags.tolist()} == set(example.tags.tolist())
+        assert any(not len(crop.tags) for crop in own), "some show background alone"
+        for crop in own:
+            picture = numpy.asarray(crops.get(crop)).astype(int)
+            assert picture.shape == (CROP, CROP, 3)
             red, blue = picture[..., 0] - picture[..., 2] > 120, picture[..., 2] - picture[..., 0] > 120
-            for box, tag in zip(piece.boxes, piece.tags, strict=True):
-                left, top, right, bottom = (box * PIECE).round().astype(int)
+            for box, tag in zip(crop.boxes, crop.tags, strict=True):
+                left, top, right, bottom = (box * CROP).round().astype(int)
                 inside = (red, blue)[tag][top:bottom, left:right]
                 assert inside.mean() > 0.6, COLOURS[tag]
                 count += 1
     assert count >= sum(len(example.tags) for example in examples)
 
 
-def test_pieces_repeat_and_their_number_has_a_limit(
+def test_crops_repeat_and_their_number_has_a_limit(
     dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiling = Tiling(560, 32, whole=False)
     (one, first), (other, second) = cut_up(dataset, tiling), cut_up(dataset, tiling)
     for some, more in zip(first, second, strict=True):
-        assert [piece.key for piece in some] == [piece.key for piece in more]
-        for piece, same in zip(some, more, strict=True):
-            assert one.of(piece).tobytes() == other.of(same).tobytes()
+        assert [crop.key for crop in some] == [crop.key for crop in more]
+        for crop, same in zip(some, more, strict=True):
+            assert one.get(crop).tobytes() == other.get(same).tobytes()
 
-    monkeypatch.setattr(detection_pieces, "_MOST_PIECES", 5)
+    monkeypatch.setattr(detection_crops, "_MAX_CROPS", 5)
     assert sorted(len(some) for some in cut_up(dataset, tiling)[1]) == [0] * 5 + [1] * 5
 
 
-def test_pictures_that_are_gone_have_no_pieces_and_empty_ones_have_some(tmp_path: Path) -> None:
+def test_pictures_that_are_gone_have_no_crops_and_empty_ones_have_some(tmp_path: Path) -> None:
     dataset = scenes(tmp_path, range(3))
     empty = kept(tmp_path, encoded(Image.new("RGB", SIZE, "grey")), [])
     examples = loaded(replace(dataset, images=(*dataset.images, empty)))
     Path(dataset.images[1].path).unlink()
-    pieces = Pieces(Tiling(400, 32, whole=False), TILE, PIECE, 0)
-    of_pictures = pieces.load(examples, lambda share: None)
+    crops = Crops(Tiling(400, 32, whole=False), TILE, CROP, 0)
+    of_pictures = crops.load(examples, lambda share: None)
     assert [len(some) > 0 for some in of_pictures] == [True, False, True, True]
-    assert all(not len(piece.tags) for piece in of_pictures[3])
+    assert all(not len(crop.tags) for crop in of_pictures[3])
 
 
 @pytest.mark.parametrize("size", [(500, 400), (500, 60), (90, 500), (100, 100), (30, 20)])
-def test_places_of_pieces(size: tuple[int, int]) -> None:
+def test_places_of_crops(size: tuple[int, int]) -> None:
     random = numpy.random.default_rng(0)
     extent = numpy.array(size, float)
     corners = random.uniform(0, 0.8, (20, 2)) * extent
     boxes = numpy.concatenate([corners, corners + random.uniform(1, 0.2 * extent, (20, 2))], axis=1)
-    places = piece_places(boxes, extent, 100, random, most=100)
+    places = crop_windows(boxes, extent, 100, random, most=100)
 
     for box in boxes:
         assert any((place[:2] <= box[:2]).all() and (box[2:] <= place[2:]).all() for place in places)
@@ -259,8 +259,8 @@ def test_places_of_pieces(size: tuple[int, int]) -> None:
         assert (place[2:] - place[:2]).tolist() == pytest.approx([100, 100])
         assert (place[:2] >= 0).all()
         assert (place[:2] <= (extent - 100).clip(0) + 1e-9).all()
-    assert len(piece_places(boxes, extent, 100, random, most=2)) <= 2
-    assert len(piece_places(boxes[:0], extent, 100, random, most=9)) > 0
+    assert len(crop_windows(boxes, extent, 100, random, most=2)) <= 2
+    assert len(crop_windows(boxes[:0], extent, 100, random, most=9)) > 0
 
 
 # --- time ---------------------------------------------------------------------------------------------------
@@ -282,9 +282,9 @@ def test_no_more_is_judged_than_there_is_time_for(
     session, examples = Slow(), loaded(dataset)
     if judged is None:
         with pytest.raises(OutOfTime):
-            judged_in_time(session, examples, seconds - 2, lambda: session.now)  # type: ignore[arg-type]
+            scorable_in_time(session, examples, seconds - 2, lambda: session.now)  # type: ignore[arg-type]
     else:
-        chosen, needed = judged_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
+        chosen, needed = scorable_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
         assert chosen == examples[:judged]
         assert needed == 2 * judged
 
@@ -292,10 +292,10 @@ def test_no_more_is_judged_than_there_is_time_for(
 def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> None:
     """Nothing in them says where the edges of boxes are."""
     empty = kept(tmp_path, encoded(Image.new("RGB", (160, 120), "grey")), [])
-    pictures = Pictures()
+    pictures = ImageCache()
     examples = pictures.load((*scenes(tmp_path, range(2)).images, empty), lambda share: None)
     recipe = replace(RECIPE, batch=1)
-    weights = train_whole(
+    weights = fine_tune_detector(
         examples, pictures, published_weights(), len(SHAPES), recipe, Scale(TILE, 1.0),
         steps=6, seed=0, budget=Budget(1e9), progress=lambda share: None,
     )  # fmt: skip
@@ -305,15 +305,15 @@ def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> N
 def test_cutting_ends_when_the_time_is_over(
     dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_pieces, "processor_count", lambda: 1)
+    monkeypatch.setattr(detection_crops, "processor_count", lambda: 1)
     opened: list[bytes] = []
     monkeypatch.setattr(
-        detection_pieces, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
+        detection_crops, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
     )
 
     def over(share: float) -> None:
         raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        Pieces(Tiling(560, 32, whole=False), TILE, PIECE, 0).load(loaded(dataset) * 20, over)
+        Crops(Tiling(560, 32, whole=False), TILE, CROP, 0).load(loaded(dataset) * 20, over)
     assert len(opened) < 100

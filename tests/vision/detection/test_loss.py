@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emulator.vision.boxes.geometry import points
+from emulator.vision.boxes.geometry import anchor_points
 from emulator.vision.detection.loss import DetectionLoss, Truth
 
 SIDE, POINTS = 64, 84
@@ -19,16 +19,16 @@ def truth(*rows: tuple[int, float, float, float, float]) -> Truth:
 
 def certain(shown: Truth, sureness: float = 8.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and distances of a network that sees the first object exactly, from all points in its middle."""
-    centres, strides = (torch.from_numpy(each) for each in points(SIDE))
+    centres, strides = (torch.from_numpy(each) for each in anchor_points(SIDE))
     (box, *_), (tag, *_) = shown.boxes, shown.tags
-    reach = torch.cat([centres - box[:2], box[2:] - centres], 1) / strides[:, None]
+    ltrb_distances = torch.cat([centres - box[:2], box[2:] - centres], 1) / strides[:, None]
     middle = (box[:2] + box[2:]) / 2
-    near = ((centres - middle).abs() < 2.5 * strides[:, None]).all(1) & (reach > 0).all(1)
+    near = ((centres - middle).abs() < 2.5 * strides[:, None]).all(1) & (ltrb_distances > 0).all(1)
     logits = torch.full((1, POINTS, 2), -sureness)
     logits[0, near, tag] = sureness
-    reach = reach.clamp(0, 9.99)
-    below = reach.long()
-    share = (reach - below)[..., None].clamp(1e-4, 1 - 1e-4)
+    ltrb_distances = ltrb_distances.clamp(0, 9.99)
+    below = ltrb_distances.long()
+    share = (ltrb_distances - below)[..., None].clamp(1e-4, 1 - 1e-4)
     distances = torch.full((1, POINTS, 4, 11), -30.0)
     distances[0].scatter_(-1, below[..., None], (1 - share).log())
     distances[0].scatter_(-1, below[..., None] + 1, share.log())
@@ -62,7 +62,7 @@ def test_points_that_answer_for_an_object_see_it_well_and_are_not_many() -> None
     assert 1 <= len(matched) <= 10
     assert which.tolist() == [0] * len(matched)
     assert (overlap > 0.9).all()
-    centres = torch.from_numpy(points(SIDE)[0])[matched]
+    centres = torch.from_numpy(anchor_points(SIDE)[0])[matched]
     assert ((centres > 16) & (centres < 48)).all()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.boxes.geometry import MOST_BOXES, SCORE_FLOOR
+from emulator.vision.boxes.geometry import MAX_DETECTIONS, SCORE_FLOOR
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import TrainedClassifier
 from emulator.vision.detection.session import DetectorSession
@@ -36,7 +36,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_boxes_are_inside_and_in_order(model_path: Path) -> None:
     found = DetectorSession(model_path).score(encoded(photograph()))
 
-    assert 2 <= len(found) <= MOST_BOXES
+    assert 2 <= len(found) <= MAX_DETECTIONS
     assert [box.probability for box in found] == sorted((box.probability for box in found), reverse=True)
     for box in found:
         assert SCORE_FLOOR <= box.probability <= 1

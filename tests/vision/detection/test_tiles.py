@@ -11,7 +11,7 @@ from PIL import Image
 from emulator.vision.boxes.geometry import DetectedBox
 from emulator.vision.detection import tiles as detection_tiles
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.tiles import MOST_SIDE, Tiling, merged, tiles_of
+from emulator.vision.detection.tiles import MAX_SIDE, Tiling, make_tiles, merge_tiles
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR
 from tests.support.vision.images import encoded
 
@@ -96,7 +96,7 @@ def test_pictures_of_all_shapes_are_looked_at_in_their_own_shape(size: tuple[int
     assert [tag for tag, *_ in found] == [0, 0, 1]
     for place, (_, *box) in zip((places[0], places[2], places[1]), found, strict=True):
         assert box == pytest.approx((*place, side, side), abs=2 / scale)
-    assert session.looks == len(tiles_of(*size, TILE, TILING))
+    assert session.looks == len(make_tiles(*size, TILE, TILING))
 
 
 def test_long_objects_are_found_in_the_look_at_the_whole_picture() -> None:
@@ -111,29 +111,29 @@ def test_long_objects_are_found_in_the_look_at_the_whole_picture() -> None:
 
 
 def test_what_no_tile_sees_whole_is_still_reported() -> None:
-    """Pieces stay where the look at the whole picture did not find the object, or is far less sure of it."""
-    tiles = tiles_of(256, 256, TILE, TILING)
+    """Crops stay where the look at the whole picture did not find the object, or is far less sure of it."""
+    tiles = make_tiles(256, 256, TILE, TILING)
     pieces = [[DetectedBox(0, 0.8, 0.0, 0.4, 1.0, 0.2)] for _ in tiles]
     long = DetectedBox(0, 0.7, 0.0, 0.0, 1.0, 1.0)
     tiling = Tiling(256, 32, whole=True)
 
-    assert [box.probability for box in merged(256, 256, tiling, tiles, pieces, [long])] == [0.7]
-    assert len(merged(256, 256, tiling, tiles, pieces, [])) == len(tiles)
+    assert [box.probability for box in merge_tiles(256, 256, tiling, tiles, pieces, [long])] == [0.7]
+    assert len(merge_tiles(256, 256, tiling, tiles, pieces, [])) == len(tiles)
     unsure = DetectedBox(0, 0.1, 0.0, 0.0, 1.0, 1.0)
-    assert len(merged(256, 256, tiling, tiles, pieces, [unsure])) == len(tiles) + 1
+    assert len(merge_tiles(256, 256, tiling, tiles, pieces, [unsure])) == len(tiles) + 1
     other_tag = DetectedBox(1, 0.7, 0.0, 0.0, 1.0, 1.0)
-    assert len(merged(256, 256, tiling, tiles, pieces, [other_tag])) == len(tiles) + 1
+    assert len(merge_tiles(256, 256, tiling, tiles, pieces, [other_tag])) == len(tiles) + 1
 
 
 def test_nothing_found_is_nothing() -> None:
-    tiles = tiles_of(300, 200, TILE, TILING)
-    assert merged(300, 200, TILING, tiles, [[] for _ in tiles], []) == []
+    tiles = make_tiles(300, 200, TILE, TILING)
+    assert merge_tiles(300, 200, TILING, tiles, [[] for _ in tiles], []) == []
 
 
 @given(
     some.integers(1, 10_240),
     some.floats(0.04, 25.0),
-    some.integers(960, MOST_SIDE),
+    some.integers(960, MAX_SIDE),
     some.integers(*ADVANCED_DETECTOR.overlaps),
 )
 def test_tiles_cover_the_picture_and_their_cores_share_it(
@@ -141,9 +141,9 @@ def test_tiles_cover_the_picture_and_their_cores_share_it(
 ) -> None:
     height = max(1, round(width * aspect))
     tiling = Tiling(side, overlap, whole=True)
-    tiles = tiles_of(width, height, 960, tiling)
+    tiles = make_tiles(width, height, 960, tiling)
 
-    assert len(tiles) <= detection_tiles.MOST_TILES or not 0.04 <= height / width <= 25
+    assert len(tiles) <= detection_tiles.MAX_TILES or not 0.04 <= height / width <= 25
     for axis, length in enumerate(tiling.scaled(width, height)):
         spans = sorted({(tile.place[axis], tile.place[axis + 2]) for tile in tiles})
         cores = sorted({(tile.core[axis], tile.core[axis + 2]) for tile in tiles})
@@ -180,5 +180,5 @@ def test_what_is_no_tiling_is_refused(text: str) -> None:
 
 
 def test_recipes_stay_within_what_is_scored() -> None:
-    assert ADVANCED_DETECTOR.largest_side <= MOST_SIDE
+    assert ADVANCED_DETECTOR.largest_side <= MAX_SIDE
     assert ADVANCED_DETECTOR.overlaps[1] <= ADVANCED_DETECTOR.resolutions[-1] // 2

@@ -16,7 +16,7 @@ from emulator.vision.detection import (
 from emulator.vision.detection import (
     train as detector,
 )
-from emulator.vision.detection.augment import Example, Pictures
+from emulator.vision.detection.augment import Example, ImageCache
 from emulator.vision.detection.heads import Head, sample_batches, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
@@ -124,7 +124,7 @@ def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
     real = detector.train_heads
 
     def spy(examples, pictures, heads, *arguments, **options):
-        asked["hidden"] = [head.hidden_N.copy() for head in heads]
+        asked["hidden"] = [head.held_out_N.copy() for head in heads]
         asked["keys"] = [example.key for example in examples]
         return real(examples, pictures, heads, *arguments, **options)
 
@@ -143,7 +143,7 @@ def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
 
 def test_a_head_learns_nothing_from_what_is_hidden(dataset: DetectionDataset) -> None:
     """Other objects on the hidden images change the head that sees them, and no bit of the other one."""
-    examples = Pictures().load(dataset.images, lambda share: None)
+    examples = ImageCache().load(dataset.images, lambda share: None)
     hidden = numpy.arange(len(examples)) % 3 == 0
     elsewhere = [
         replace(example, boxes=example.boxes / 2) if hide else example
@@ -152,7 +152,7 @@ def test_a_head_learns_nothing_from_what_is_hidden(dataset: DetectionDataset) ->
 
     def trained(chosen: list[Example]) -> list[dict[str, numpy.ndarray]]:
         heads = [Head(hidden & False), Head(hidden)]
-        return train_heads(chosen, Pictures(), heads, 2, TINY, seed=0, progress=lambda share: None)
+        return train_heads(chosen, ImageCache(), heads, 2, TINY, seed=0, progress=lambda share: None)
 
     def difference(head: int) -> float:
         return max(numpy.abs(first[head][name] - second[head][name]).max() for name in first[head])

@@ -13,7 +13,7 @@ from emulator.vision.duplicates import search as near_duplicates
 from emulator.vision.duplicates.align import aligned, detail_correlation, halved
 from emulator.vision.duplicates.search import (
     DEFAULT_SIMILARITY,
-    StoredPicture,
+    StoredImage,
     find_near_duplicates,
 )
 from tests.support.vision.images import DATA
@@ -45,10 +45,10 @@ def photograph(seed: int, common: int = -1) -> Image.Image:
     return Image.blend(coarse, fine, 0.4)
 
 
-def saved(folder: Path, name: str, image: Image.Image, quality: int = 85) -> StoredPicture:
+def saved(folder: Path, name: str, image: Image.Image, quality: int = 85) -> StoredImage:
     path = folder / f"{name}.jpg"
     image.save(path, quality=quality)
-    return StoredPicture(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+    return StoredImage(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def nothing(_share: float, _text: str) -> None:
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_is_like_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(Path(whole.path).read_bytes()[:300])
     blank = [saved(tmp_path, f"blank {grey}", Image.new("RGB", (50, 50), (grey,) * 3)) for grey in (9, 10)]
-    pictures = [whole, StoredPicture(str(broken), "b" * 64), StoredPicture(str(tmp_path / "gone"), "c" * 64)]
+    pictures = [whole, StoredImage(str(broken), "b" * 64), StoredImage(str(tmp_path / "gone"), "c" * 64)]
     assert find_near_duplicates([*pictures, *blank], tmp_path / "cache", nothing) == []
     assert find_near_duplicates([], tmp_path / "cache", nothing) == []
 
@@ -128,7 +128,7 @@ def test_photographs(tmp_path: Path) -> None:
         pytest.skip("the photographs are not in ../shared/data/clothing (labels.jsonl, images)")
     lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()[::6]
     files = [folder / json.loads(line)["file"] for line in lines]
-    pictures = [StoredPicture(str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
+    pictures = [StoredImage(str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
     count = len(pictures)
     for number, copy in enumerate(COPIES):
         with Image.open(files[number]) as image:

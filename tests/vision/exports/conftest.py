@@ -143,4 +143,5 @@ def _detector(kind: Kind) -> bytes:
     head = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
     head |= {name: weight[list(_COCO)] for name, weight in head.items() if ".classes." in name}
     dataset = DetectionDataset((), LABELS)
-    return detector.detector_bytes(dataset, detector_recipe_for_domain(kind.domain_id), head, Calibration())
+    recipe = detector_recipe_for_domain(kind.domain_id)
+    return detector.serialize_detector(dataset, recipe, head, Calibration())

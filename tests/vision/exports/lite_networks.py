@@ -58,8 +58,8 @@ CASES: dict[str, tuple[tuple[Operation, ...], dict[str, tuple[int, ...]]]] = {
         _convolution(5, stride=2, negative_slope=0.1),
         {"result": (1, 3, 3, 4)},
     ),
-    "centred convolution": (_convolution(3, symmetric_padding=True, negative_slope=0.1), {"result": _FOUR}),
-    "centred convolution with stride": (
+    "symmetric convolution": (_convolution(3, symmetric_padding=True, negative_slope=0.1), {"result": _FOUR}),
+    "symmetric convolution with stride": (
         _convolution(3, symmetric_padding=True, stride=2),
         {"result": (1, 3, 3, 4)},
     ),

@@ -94,7 +94,7 @@ def assert_same_answer(kind: Kind, expected: Answers, name: str, outputs: Mappin
         fitting = fitting_a_grid(expected.by_name[name], 13)
         assert_same_boxes(fitting, decoded_grid(numpy.asarray(grid)[0]), expected.side, name)
     elif kind.detection:
-        assert_same_boxes(expected.by_name[name], finished_boxes(outputs), expected.side, name)
+        assert_same_boxes(expected.by_name[name], postprocessed_boxes(outputs), expected.side, name)
     else:
         (probabilities,) = outputs.values()
         assert numpy.abs(numpy.ravel(probabilities) - expected.by_name[name]).max() <= PROBABILITY, name
@@ -117,7 +117,7 @@ def assert_same_boxes(expected: Sequence[Found], found: Sequence[Found], side: i
     assert not left, f"{name}: {left} is not among {expected}"
 
 
-def finished_boxes(outputs: Mapping[str, Any]) -> list[Found]:
+def postprocessed_boxes(outputs: Mapping[str, Any]) -> list[Found]:
     boxes = numpy.asarray(outputs["detected_boxes"]).reshape(-1, 4).tolist()
     scores = numpy.ravel(outputs["detected_scores"]).tolist()
     classes = numpy.ravel(outputs["detected_classes"]).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 
-from emulator.vision.boxes.geometry import without_doubles
+from emulator.vision.boxes.geometry import non_max_suppression
 from tests.vision.exports.parity import Found
 
 
@@ -15,5 +15,5 @@ def suppressed(boxes: numpy.ndarray, probabilities: numpy.ndarray) -> list[Found
     scores = probabilities[rows, tags]
     order = numpy.argsort(-scores, kind="stable")[:1000]
     rows, tags, scores = rows[order], tags[order], scores[order]
-    kept = without_doubles(boxes[rows], tags)
+    kept = non_max_suppression(boxes[rows], tags)
     return [(int(tags[row]), float(scores[row]), *map(float, boxes[rows[row]])) for row in kept]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision.boxes.geometry import OVERLAP_OF_DOUBLES, SCORE_FLOOR
+from emulator.vision.boxes.geometry import NMS_IOU_THRESHOLD, SCORE_FLOOR
 from emulator.vision.exports.formats import ExportFailed, write_export
 from tests.vision.exports import coreml_reader, lite_networks
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
@@ -182,7 +182,7 @@ def test_a_detector_of_s1_is_one_that_apples_vision_knows(folders: Callable[[Kin
     assert given["raw_coordinates"] == (2100, 4)
     assert {output.name for output in detector.description.output} == {"raw_confidence", "raw_coordinates"}
     parts = suppression.nonMaximumSuppression
-    assert (parts.iouThreshold, parts.confidenceThreshold) == (OVERLAP_OF_DOUBLES, SCORE_FLOOR)
+    assert (parts.iouThreshold, parts.confidenceThreshold) == (NMS_IOU_THRESHOLD, SCORE_FLOOR)
     assert parts.pickTop.perClass
     assert list(parts.stringClassLabels.vector) == list(LABELS)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.vision.boxes.geometry import MOST_BOXES, detected_boxes
+from emulator.vision.boxes.geometry import MAX_DETECTIONS, detected_boxes
 from emulator.vision.exports.detection_outputs import postprocessed, yolo_grid
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.nanodet import DISTANCE_BINS, DISTANCES, SCORES
@@ -17,8 +17,8 @@ from tests.vision.exports.parity import (
     Found,
     assert_same_boxes,
     decoded_grid,
-    finished_boxes,
     fitting_a_grid,
+    postprocessed_boxes,
 )
 
 SIDE, TAGS = 64, 3
@@ -51,7 +51,7 @@ class Outputs:
         assert all(numpy.isfinite(values).all() for values in outputs.values())
         if self.grid:
             return decoded_grid(outputs["grid"][0].transpose(1, 2, 0))
-        return finished_boxes(outputs)
+        return postprocessed_boxes(outputs)
 
 
 @pytest.fixture(scope="module")
@@ -182,5 +182,5 @@ def test_as_many_boxes_as_there_may_be() -> None:
 
     found = finished_outputs.boxes(scores, distances)
 
-    assert len(found) == MOST_BOXES
+    assert len(found) == MAX_DETECTIONS
     assert_same_boxes(expected(scores, distances), found, SIDE, "many")

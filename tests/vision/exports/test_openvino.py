@@ -21,8 +21,8 @@ from tests.vision.exports.parity import (
     assert_same_answers,
     assert_same_boxes,
     fed,
-    finished_boxes,
     fitting_a_grid,
+    postprocessed_boxes,
     written,
 )
 from tests.vision.exports.raw_answers import suppressed
@@ -69,7 +69,7 @@ def test_finished_answers_are_those_of_the_prediction_api(
     # Finished boxes in every domain: there is nothing to do with a grid.
     assert properties["CustomVision.Postprocess.Method"] == "SSD"
     for name, data in photographs.items():
-        found = finished_boxes(runner(model)(fed(data, folder)))
+        found = postprocessed_boxes(runner(model)(fed(data, folder)))
         assert_same_boxes(expected(kind).by_name[name], found, expected(kind).side, name)
 
 

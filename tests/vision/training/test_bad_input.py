@@ -84,8 +84,8 @@ def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
 @pytest.fixture
 def detect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
     """Trains a detector: quickly, or by all layers in three steps, whose result is then taken."""
-    monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 3)
-    monkeypatch.setattr(advanced_detection, "gain_is_real", lambda *_: True)
+    monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 3)
+    monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: True)
 
     def run(dataset: DetectionDataset, *, advanced: bool) -> TrainedDetector:
         common: dict[str, Any] = {
@@ -286,7 +286,7 @@ def test_weights_that_are_no_numbers_after_the_last_step_leave_the_quick_detecto
             next(iter(self._weights.values())).fill_(numpy.inf)
 
     monkeypatch.setattr(WholeNetwork, "_step", last_one_explodes)
-    monkeypatch.setattr(advanced_detection, "planned_steps", lambda *_: 1)
+    monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 1)
     assert detect(objects, advanced=True).model_path.read_bytes() == quick
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.vision.boxes.geometry import OVERLAP_OF_DOUBLES, SCORE_FLOOR
+from emulator.vision.boxes.geometry import NMS_IOU_THRESHOLD, SCORE_FLOOR
 from emulator.vision.exports.bundle import bundle, metadata_properties
 from emulator.vision.exports.coreml.writer import coreml_network
 from emulator.vision.exports.detection_outputs import yolo_grid
@@ -86,7 +86,7 @@ def _with_suppression(
     parts.coordinatesInputFeatureName = "raw_coordinates"
     parts.confidenceOutputFeatureName = "confidence"
     parts.coordinatesOutputFeatureName = "coordinates"
-    parts.iouThreshold = OVERLAP_OF_DOUBLES
+    parts.iouThreshold = NMS_IOU_THRESHOLD
     parts.confidenceThreshold = SCORE_FLOOR
     # Programs may give others with a picture.
     parts.iouThresholdInputFeatureName = "iouThreshold"
@@ -97,7 +97,7 @@ def _with_suppression(
     pipeline = Model_pb2.Model(specificationVersion=detector.specificationVersion)
     pipeline.description.input.add().CopyFrom(detector.description.input[0])
     for name, meaning in (
-        ("iouThreshold", f"Boxes that overlap by more are doubles; {OVERLAP_OF_DOUBLES} if left out"),
+        ("iouThreshold", f"Boxes that overlap by more are doubles; {NMS_IOU_THRESHOLD} if left out"),
         ("confidenceThreshold", f"Less probable boxes are left out; {SCORE_FLOOR} if left out"),
     ):
         for description in (suppression.description, pipeline.description):

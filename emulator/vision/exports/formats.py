@@ -70,9 +70,9 @@ class Format:
 
 
 _ONNX = Format("onnx:onnx_zip")
-_GRAPH = Format("tensorflow.zips:frozen_graph_zip")
-_TFLITE = Format("tflite.zip:tflite_zip")
-_COREML = Format("coreml.zip:coreml_zip", extra="coreml")
+_GRAPH = Format("tensorflow.export:frozen_graph_zip")
+_TFLITE = Format("tflite.export:tflite_zip")
+_COREML = Format("coreml.export:coreml_zip", extra="coreml")
 _OPENVINO = Format("openvino:openvino_zip", extra="openvino")
 _DOCKER = Format("emulator.serving.container_export:container_zip")
 
@@ -84,8 +84,8 @@ FORMATS: Mapping[tuple[str, str | None], Format] = {
     ("ONNX", "OnnxInt8"): Format("additions:int8_zip", addition=True),
     ("TensorFlow", None): _GRAPH,
     ("TensorFlow", "TensorFlowNormal"): _GRAPH,
-    ("TensorFlow", "TensorFlowJs"): Format("tensorflow.zips:tensorflow_js_zip"),
-    ("TensorFlow", "TensorFlowSavedModel"): Format("tensorflow.zips:saved_model_zip"),
+    ("TensorFlow", "TensorFlowJs"): Format("tensorflow.export:tensorflow_js_zip"),
+    ("TensorFlow", "TensorFlowSavedModel"): Format("tensorflow.export:saved_model_zip"),
     ("TensorFlow", "TensorFlowLite"): _TFLITE,
     ("TensorFlow", "TensorFlowLiteFloat16"): _TFLITE,
     ("CoreML", None): _COREML,

@@ -69,8 +69,8 @@ def backbone_network(name: str, resolution: int) -> Network:
             one.
         KeyError: there is no network of this name.
     """
+    from emulator.vision.networks.efficientnet_lite import efficientnet_lite
     from emulator.vision.networks.ensembles import concatenate_backbones
-    from emulator.vision.networks.graph import efficientnet_lite
 
     if "+" in name:
         members = [backbone_network(part, resolution) for part in name.split("+")]

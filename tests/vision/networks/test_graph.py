@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import weights as base_weights
-from emulator.vision.networks.graph import INPUT, efficientnet_lite, same_padding, with_classifier
+from emulator.vision.networks.efficientnet_lite import efficientnet_lite
+from emulator.vision.networks.graph import INPUT, same_padding, with_classifier
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import (
     BASE_WEIGHTS,

@@ -19,7 +19,7 @@ _PROGRAMS = {
     "openvino": None,
     "coreml": None,
 }
-_SHARED = ("picture.py", "outputs.py")
+_SHARED = ("image.py", "outputs.py")
 _PACKAGES = {
     "onnx": "onnxruntime",
     "tensorflow": "tensorflow",

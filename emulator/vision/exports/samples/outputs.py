@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 import numpy
-from picture import labels, metadata
+from image import labels, metadata
 
 LEAST_PROBABILITY = 0.1
 

@@ -4,8 +4,8 @@ import sys
 
 import numpy
 import onnxruntime
+from image import FOLDER, labels, prepared
 from outputs import show
-from picture import FOLDER, labels, prepared
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import sys
 
 import tensorflow
+from image import FOLDER, prepared
 from outputs import show
-from picture import FOLDER, prepared
 
 
 def main() -> None:

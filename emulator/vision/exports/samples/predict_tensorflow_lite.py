@@ -3,8 +3,8 @@
 import sys
 
 from ai_edge_litert.interpreter import Interpreter
+from image import FOLDER, prepared
 from outputs import show
-from picture import FOLDER, prepared
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ import sys
 from typing import Any
 
 import torch
+from image import FOLDER, prepared
 from outputs import show
-from picture import FOLDER, prepared
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 from emulator.server.access_log import AccessLog
@@ -42,10 +44,28 @@ def run(settings: Settings) -> int:
         return _serve(settings_in_use, listener)
 
 
+@contextlib.contextmanager
+def _deferred_validators() -> Iterator[None]:
+    """Let pydantic build the validator of a model at its first use, for models that are defined meanwhile.
+
+    Most models never need one, such as tables and FastAPI's models of OpenAPI documents. This saves about 30
+    ms of processor time at the start.
+    """
+    from pydantic import BaseModel, ConfigDict
+
+    previous = BaseModel.model_config
+    BaseModel.model_config = ConfigDict(defer_build=True)
+    try:
+        yield
+    finally:
+        BaseModel.model_config = previous
+
+
 def _serve(settings: Settings, listener: socket.socket) -> int:
+    with _deferred_validators():
+        from emulator.app import create_app
     from sqlalchemy.exc import DBAPIError
 
-    from emulator.app import create_app
     from emulator.vision.imaging.decode import silence_pillow_warnings
 
     silence_pillow_warnings()

@@ -304,7 +304,7 @@ def test_every_option_of_evaluate_is_on_its_page() -> None:
 
 
 def test_programs_of_other_languages_name_the_variables() -> None:
-    spoken = {block.language: block.text for block in blocks(ROOT / "README.md")}
+    spoken = {block.language: block.text for block in blocks(ROOT / "docs" / "clients.md")}
     for language in ("python", "js", "csharp", "java", "go"):
         for variable in ("VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY", "VISION_PREDICTION_KEY"):
             assert variable in spoken[language], language

@@ -1,4 +1,5 @@
-"""Long work in a child process. Knows nothing of HTTP, of the store or of the rules of the service.
+"""Long jobs in a child process, independent of HTTP, the store and the rules of the service.
 
-`worker.py` is the server's side, `child.py` the child's, `messages.py` what they say to each other.
+`executor` and `process` are the server's side, `child` is the child's side, and `messages` is the protocol
+between them.
 """

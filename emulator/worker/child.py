@@ -1,8 +1,8 @@
-"""The worker process: runs one job at a time for the server that started it (see `worker.py`).
+"""The worker process: runs one job at a time for the server that started it (see `executor`).
 
-The main thread runs the initializer and the jobs. A second one reads the server's messages and ends the
-process the moment their stream ends, because that is how the death of the server shows, on every operating
-system and also after SIGKILL. Signals that ask to end are ignored: the server decides.
+The main thread runs the initializer and the jobs. A second thread reads the server's messages and ends the
+process as soon as their stream ends: that is how the death of the server shows on every operating system,
+also after SIGKILL. Signals that request termination are ignored; the server ends this process.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ Messages = queue.SimpleQueue[Message]
 
 
 def main() -> None:
-    """Serve jobs until the server closes the stream or kills this process. Does not return."""
+    """Run jobs until the server closes the stream or kills this process. Does not return."""
     for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -55,16 +55,16 @@ def main() -> None:
             assert isinstance(request, Run)
             send(answers, Started())
             send(answers, _run(request, answers))
-            # Nobody waits now, and the next job may be long in coming: after many images it is a gigabyte.
+            # The next job may come much later, and after many images the freed memory is a gigabyte.
             trim_heap()
     except BrokenPipeError:  # the server is gone
         os._exit(1)
 
 
 def _redirect_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Move the two streams of messages out of the way of libraries that print or read standard input.
+    """Keep the two streams of messages away from libraries that print or read standard input.
 
-    What is printed from now on goes to standard error, which the server forwards to its log.
+    Their output then goes to standard error, which the server forwards to its log.
     """
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -82,12 +82,12 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
     try:
         while True:
             messages.put(receive(requests))
-    finally:  # at the end of the stream above all; but whatever it is, without its server this has no purpose
+    finally:  # the end of the stream or any other error: without the server this process has no purpose
         os._exit(1)
 
 
 def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
-    """Lower the priority, set up logging, run the initializer, and say how that went."""
+    """Lower the priority, set up logging and run the initializer. False when the initializer failed."""
     _lower_priority(set_up.nice)
     logging.basicConfig(
         stream=sys.stderr, level=set_up.log_level, format="%(levelname)s: %(name)s: %(message)s", force=True
@@ -96,7 +96,7 @@ def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
         if set_up.initializer is not None:
             function, arguments, keywords = unpack_call(set_up.initializer)
             function(*arguments, **keywords)
-    except BaseException as error:  # noqa: BLE001  (whatever it is, the server must hear of it)
+    except BaseException as error:  # noqa: BLE001  (every failure is reported to the server)
         send(answers, _raised(error))
         return False
     send(answers, Ready())
@@ -104,19 +104,19 @@ def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
 
 
 def _lower_priority(nice: int) -> None:
-    """Let others have the processors first. On Windows the server sees to it when it starts the process."""
+    """Lower the priority of this process. On Windows the server does this when it starts the process."""
     if hasattr(os, "nice"):
         os.nice(nice)
-    # Linux may share processors out by session first: niceness then counts among the members of one alone,
-    # and this process has a session of its own. Elsewhere the file is missing, or not to be written.
+    # Linux may divide processor time between sessions first; niceness then has an effect within a session
+    # only, and this process has its own. On other systems the file is missing or not writable.
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _run(request: Run, answers: BinaryIO) -> Returned | Raised:
-    """Run a job to its end, whatever end that is."""
+    """Run a job; returns its result or its exception."""
     over = False
-    sending = threading.Lock()  # a job may report from threads of its own, some of which may outlive it
+    sending = threading.Lock()  # a job may report from its own threads, and these may outlive it
 
     def progress(fraction: float, text: str) -> None:
         message = Progress(min(1.0, max(0.0, float(fraction))), str(text))
@@ -145,7 +145,7 @@ def _packed(result: object) -> bytes:
 
 def _raised(error: BaseException) -> Raised:
     packed: bytes | None = None
-    if isinstance(error, Exception):  # others would end the thread in the server that asks for the result
+    if isinstance(error, Exception):  # others would end the thread in the server that waits for the result
         try:
             packed = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
         except Exception:  # noqa: BLE001  (a class within a function, an open file in its arguments, ...)

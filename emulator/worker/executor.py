@@ -9,7 +9,7 @@ Why not `concurrent.futures.ProcessPoolExecutor` or `multiprocessing`:
 - they cost the server memory and, on POSIX, a second child (the resource tracker).
 
 So the child is `python -c "... emulator.worker.child.main()"` with pipes as its standard streams. It gets the
-parent's `sys.path` and nothing else. Pipes close when their process dies, however it dies; each side notices
+parent's `sys.path` and nothing else. Pipes close when their process dies, however it dies; each side detects
 the other's death by the end of the stream, on Linux, macOS and Windows alike. A frozen program (`sys.frozen`)
 has no interpreter to start and cannot run jobs.
 """
@@ -40,7 +40,7 @@ __all__ = ["JobFailed", "JobFuture", "RemoteTraceback", "WorkerDied", "WorkerExe
 T = TypeVar("T")
 OnProgress = Callable[[float, str], object]
 
-# What the server must never import, not even by way of a job's result.
+# Packages that the server must never import, not even to unpickle a job's result.
 FORBIDDEN_IMPORTS = frozenset({"torch"})
 
 
@@ -58,9 +58,9 @@ class RemoteTraceback(Exception):
 class JobFuture(Future[T]):
     """A `Future` whose `cancel` also stops a job that is running.
 
-    A cancelled job has ended when `cancel` returns; its process is gone, so its files are free. What it had
-    written stays. The same happens to all jobs when the executor shuts down: being cancelled says nothing
-    about the job itself, it could be submitted again.
+    A cancelled job has ended when `cancel` returns: its process has exited, and its files are closed and keep
+    their content. All jobs are cancelled when the executor shuts down; a cancelled job can be submitted
+    again.
     """
 
     def __init__(self, executor: "WorkerExecutor", call: bytes, on_progress: OnProgress | None) -> None:
@@ -71,7 +71,7 @@ class JobFuture(Future[T]):
         self._stopped = False
 
     def cancel(self) -> bool:
-        """Cancel the job, waiting or running. False when it was over already, unless by an earlier cancel."""
+        """Cancel the job, waiting or running. Returns False when it had already ended, except by a cancel."""
         return super().cancel() or self._executor._stop(self) or self._stopped
 
     def cancelled(self) -> bool:
@@ -87,18 +87,21 @@ class JobFuture(Future[T]):
         return error
 
     def _mark_stopped(self) -> None:
-        """Finish a running job as cancelled: `Future` itself knows no way from running to cancelled."""
+        """Finish a running job as cancelled: `Future` has no transition from running to cancelled."""
         self._stopped = True
         self.set_exception(CancelledError())
 
 
 class WorkerExecutor(Executor):
-    """Runs one job at a time, first come, first served, in a child process that is started when first needed.
+    """Runs one job at a time, first come, first served, in a child process that is started when needed.
 
-    `initializer` is called in every new child before its first job; it must be picklable. `nice` lowers the
-    child's priority, so that the server keeps answering (on Windows a positive value means "below normal",
-    one of 10 or more "idle"). A child without work for `idle_seconds` is ended; with None it stays. Making
-    one of these starts nothing. All methods may be called from any thread.
+    All methods may be called from any thread.
+
+    Args:
+        initializer: called in every new child before its first job; must be picklable. nice: lowers the
+        priority of the child, so that the server stays responsive. On Windows a positive value
+            means "below normal", 10 and more mean "idle".
+        idle_seconds: a child without a job for this time is ended; None keeps it.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class WorkerExecutor(Executor):
         self._nice = nice
         self._idle_seconds = idle_seconds
         self._changed = threading.Condition()
-        # All below is guarded by `_changed`.
+        # `_changed` guards all of the following.
         self._waiting: deque[JobFuture[Any]] = deque()
         self._current: JobFuture[Any] | None = None
         self._child: WorkerProcess | None = None
@@ -128,29 +131,32 @@ class WorkerExecutor(Executor):
             return self._child.process.pid if self._child is not None and self._child.is_alive() else None
 
     def warm_up(self) -> None:
-        """Start the child and run the initializer in it, in the background. Does nothing where that is done.
+        """Start the child and run the initializer in it, in the background, unless that is done already.
 
-        Where it fails, a warning is logged, and only the next job tries again.
+        A failure is logged as a warning; the next job then tries again.
         """
         with self._changed:
             if not self._closed and not self._start_failed:
                 self._warm_up_wanted = True
                 self._wake()
 
-    def submit(  # type: ignore[override]  # the one keyword that is ours
+    def submit(  # type: ignore[override]  # `on_progress` is additional
         self, fn: Callable[..., T], /, *args: Any, on_progress: OnProgress | None = None, **kwargs: Any
     ) -> JobFuture[T]:
-        """Have `fn(*args, **kwargs, progress=...)` run in the child and return the future of its result.
+        """Run `fn(*args, **kwargs, progress=...)` in the child; returns the future of its result.
 
-        `fn` must be a function of a module; it calls `progress(fraction, text)` as it goes, which calls
-        `on_progress` here, in order, in a thread of the executor's (keep it short; what it raises is logged).
-        Results and exceptions are pickled: a result must not hold anything of torch's.
+        `fn` must be a module's function. Its calls of `progress(fraction, text)` become calls of
+        `on_progress` in the server, in order, in a thread of the executor. `on_progress` has to be short; its
+        exceptions are logged. Results and exceptions are pickled, and a result must not contain objects of
+        torch.
 
-        The future raises what `fn` raised, with the remote traceback as its cause; `JobFailed` for an
-        exception that cannot be rebuilt here (its module is not loaded, say); `WorkerDied` when the process
-        died.
+        The future raises the exception of `fn`, with the remote traceback as its cause; `JobFailed` for an
+        exception that cannot be rebuilt in the server (for example because its module is not loaded);
+        `WorkerDied` when the process died.
 
-        Raises TypeError, at once, when `fn` or an argument cannot be pickled; RuntimeError after `shutdown`.
+        Raises:
+            TypeError: `fn` or an argument cannot be pickled.
+            RuntimeError: the executor is shut down.
         """
         try:
             call = pack_call(fn, args, kwargs)
@@ -172,9 +178,9 @@ class WorkerExecutor(Executor):
         return future.cancel()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Kill the child and cancel all jobs, the running one included, whatever `cancel_futures` says.
+        """Kill the child and cancel all jobs, the running one included, with any `cancel_futures`.
 
-        Waiting for a training to finish is nothing that a server can do when it is told to stop.
+        A server that has to stop cannot wait for the end of a training.
         """
         with self._changed:
             self._closed = True
@@ -194,7 +200,7 @@ class WorkerExecutor(Executor):
             thread.join()
 
     def _stop(self, future: JobFuture[Any]) -> bool:
-        """Kill the child under `future`, if it is running there, and finish it as cancelled."""
+        """Kill the child that runs `future` and finish it as cancelled. False when it is not running."""
         with self._changed:
             if self._current is not future:
                 return False
@@ -206,14 +212,14 @@ class WorkerExecutor(Executor):
         return True
 
     def _wake(self) -> None:
-        """Tell the thread, which is started when there is first something to do. The lock is held."""
+        """Notify the thread, which is started at the first call. The caller holds the lock."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="worker-executor", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
     def _work(self) -> None:
-        """The thread: everything that waits for the child waits here, and only here is a child buried."""
+        """The thread that waits for the child. Only this thread reaps a child."""
         while True:
             with self._changed:
                 idle_child = self._child
@@ -234,7 +240,8 @@ class WorkerExecutor(Executor):
             except WorkerDied as error:
                 child = error
             with self._changed:
-                # Not taken earlier, so that a job which is cancelled during the warm-up does not cost it.
+                # Taken only now, so that the cancellation of a job during the warm-up does not kill the
+                # child.
                 future = self._waiting.popleft() if self._waiting else None
                 if future is not None and not future.set_running_or_notify_cancel():
                     continue
@@ -250,10 +257,9 @@ class WorkerExecutor(Executor):
             last_child.reap()
 
     def _run(self, future: JobFuture[Any], child: WorkerProcess) -> Returned | Raised | WorkerDied:
-        """Run the job of `future` in the child; in a new one where the child died before it took the job up.
+        """Run the job of `future` in the child, or in a new child when this one died before the job started.
 
-        When the job is cancelled, its child is killed, which ends the conversation here; what this returns
-        then reaches nobody.
+        A cancellation kills the child, which ends the exchange of messages; the return value is then ignored.
         """
         last_attempt = False
         while True:
@@ -280,7 +286,7 @@ class WorkerExecutor(Executor):
             except WorkerDied as error:
                 return error
             with self._changed:
-                if self._current is not future:  # cancelled while the new child started: nobody killed that
+                if self._current is not future:  # cancelled while the new child started, which was not killed
                     return died
 
     def _report(self, future: JobFuture[Any], fraction: float, text: str) -> None:
@@ -288,11 +294,11 @@ class WorkerExecutor(Executor):
             return
         try:
             future._on_progress(fraction, text)
-        except Exception:  # noqa: BLE001  (the job is none the worse for it)
+        except Exception:  # noqa: BLE001  (the job goes on)
             logger.exception("on_progress raised")
 
     def _finish(self, future: JobFuture[Any], outcome: Returned | Raised | WorkerDied) -> None:
-        """Give the future its result, unless it was cancelled in the meantime and is finished by that."""
+        """Set the result of the future, unless a cancellation has finished it in the meantime."""
         with self._changed:
             if self._current is not future:
                 return
@@ -312,7 +318,7 @@ class WorkerExecutor(Executor):
                 future.set_exception(outcome)
 
     def _ready_child(self) -> WorkerProcess:
-        """A child that waits for a job: the one there is, or a new one. Raises WorkerDied."""
+        """The child, ready for a job; a new one when there is none. Raises WorkerDied."""
         with self._changed:
             child = self._child
         if child is not None:
@@ -326,7 +332,7 @@ class WorkerExecutor(Executor):
         with self._changed:
             self._child = child
             closed = self._closed
-        if closed:  # `shutdown` may have come too early to see this child
+        if closed:  # `shutdown` may have run before this child existed
             child.kill()
         try:
             child.send(SetUp(self._nice, logger.getEffectiveLevel(), self._initializer))
@@ -357,7 +363,7 @@ class WorkerExecutor(Executor):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what a job sent without importing into the server what does not belong there."""
+    """Unpickles results and exceptions without importing modules that the server must not load."""
 
     def __init__(self, data: bytes, *, importing: bool) -> None:
         super().__init__(io.BytesIO(data))
@@ -371,12 +377,12 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild(raised: Raised) -> Exception:
-    """The exception that a job raised. (Code here can only catch classes of modules that are loaded here.)"""
+    """The exception that a job raised, or a `JobFailed` when its class is not loaded in the server."""
     error: object = None
     if raised.exception is not None:
         try:
             error = _Unpickler(raised.exception, importing=False).load()
-        except Exception:  # noqa: BLE001  (such as a constructor that the arguments do not fit)
+        except Exception:  # noqa: BLE001  (for example a constructor with other parameters)
             error = None
     if not isinstance(error, Exception):
         error = JobFailed(raised.summary)

@@ -1,8 +1,8 @@
-"""What the server and its worker process say to each other, over the child's standard input and output.
+"""The messages between the server and its worker process, over the child's standard input and output.
 
-Every message is one pickle on the stream (pickles end themselves, so no framing is needed) and holds nothing
-but text, numbers and `bytes`. Whatever belongs to a job - function, arguments, result, exception - travels as
-`bytes` that are a pickle of their own: if that one cannot be read, the stream itself stays in step.
+Every message is one pickle on the stream (a pickle marks its own end, so no framing is needed) and holds only
+text, numbers and `bytes`. The parts of a job - function, arguments, result, exception - are sent as `bytes`
+with a pickle of their own: when that cannot be read, the position in the stream is still right.
 """
 
 import pickle
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 
 class SetUp(NamedTuple):
-    """To the child, first and once: become a worker. `initializer` is a call as `pack_call` makes it."""
+    """To the child, as the first message: set up. `initializer` is a call from `pack_call`."""
 
     nice: int
     log_level: int
@@ -19,21 +19,21 @@ class SetUp(NamedTuple):
 
 
 class Run(NamedTuple):
-    """To the child: run this job. `call` is what `pack_call` made."""
+    """To the child: run this job. `call` is from `pack_call`."""
 
     call: bytes
 
 
 class Ready(NamedTuple):
-    """From the child: the initializer is done."""
+    """From the child: the initializer has returned."""
 
 
 class Started(NamedTuple):
-    """From the child: the job was taken up. A child that dies before this has not touched the job."""
+    """From the child: the job starts. A child that dies before this has not started the job."""
 
 
 class Progress(NamedTuple):
-    """From the child: the running job has reached `fraction` (0 to 1) and is doing `text`."""
+    """From the child: the running job has reached `fraction` (0 to 1); `text` names the current step."""
 
     fraction: float
     text: str
@@ -46,7 +46,7 @@ class Returned(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """From the child: the job or the initializer raised. `exception` is pickled; None where that failed."""
+    """From the child: the job or the initializer raised. `exception` is pickled, or None when that failed."""
 
     summary: str
     traceback: str
@@ -57,30 +57,28 @@ Message = SetUp | Run | Ready | Started | Progress | Returned | Raised
 
 
 def send(stream: BinaryIO, message: Message) -> None:
-    """Write one message. Raises OSError when the other side is gone."""
+    """Write one message. Raises OSError when the other process has ended."""
     stream.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> Message:
-    """Wait for the next message. Raises EOFError when the other side is gone, also in mid-message."""
+    """Wait for the next message. Raises EOFError when the other process has ended, also within a message."""
     try:
         message: Message = pickle.load(stream)  # noqa: S301  (from our own parent or child)
     except EOFError:
         raise
-    except (
-        Exception
-    ) as error:  # a message cut off by the death of its sender, which pickle reports in many ways
+    except Exception as error:  # a truncated message, which pickle reports in many ways
         raise EOFError("the other side died while it was sending") from error
     return message
 
 
 def pack_call(function: object, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> bytes:
-    """Pickle `(function, arguments, keywords)`. Raises whatever pickle raises where that is impossible."""
+    """Pickle `(function, arguments, keywords)`. Raises any exception of pickle."""
     return pickle.dumps((function, arguments, dict(keywords)), pickle.HIGHEST_PROTOCOL)
 
 
 def unpack_call(call: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-    """What `pack_call` packed. Raises whatever the modules raise that this imports."""
+    """Function, arguments and keywords from `pack_call`. Raises the exceptions of imported modules."""
     function, arguments, keywords = pickle.loads(call)  # noqa: S301  (from our own parent)
     return function, arguments, keywords

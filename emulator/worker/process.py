@@ -1,4 +1,4 @@
-"""One worker process as the server sees it: the process, the pipes to it, its log, and how it ended."""
+"""The server's side of one worker process: start, pipes, log and end."""
 
 import contextlib
 import logging
@@ -18,17 +18,19 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from emulator.worker.child impo
 _LINES_KEPT = 20
 _LINE_BYTES = 16_384
 _SECONDS_TO_DIE = 5
-# What systems end processes by, and why. A file that is mapped to memory ends in SIGBUS on a full disk.
+# Signals that the system kills processes with, and probable reasons. Writes to a memory-mapped file on a full
+# disk end in SIGBUS.
 _HINTS = {"SIGKILL": "the machine may have run out of memory", "SIGBUS": "the disk may be full"}
-# Windows has two classes below normal. From this niceness on it is the lower one.
+# Windows has two priority classes below normal. From this niceness on, the lower one is used.
 _IDLE_FROM = 10
 
 
 class WorkerDied(Exception):
-    """The worker process ended under a job, or could not be started for one. The job itself raised nothing.
+    """The worker process ended during a job, or could not be started. The job itself raised no exception.
 
-    `exit_code` is as in `subprocess`: negative for a signal; None where no process was started. `last_lines`
-    is what it wrote to standard error in the end, which is in the log of "emulator.worker" too.
+    Attributes:
+        exit_code: as in `subprocess`: negative for a signal; None when no process was started.
+        last_lines: the end of its standard error, which is also in the log of "emulator.worker".
     """
 
     def __init__(self, message: str, exit_code: int | None = None, last_lines: tuple[str, ...] = ()) -> None:
@@ -38,10 +40,10 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """A worker process and the pipes to it. One thread talks to it; any thread may kill it."""
+    """A worker process and the pipes to it. One thread exchanges messages with it; any thread may kill it."""
 
     def __init__(self, nice: int) -> None:
-        """Start the process. Raises OSError where that is impossible."""
+        """Start the process. Raises OSError when that is impossible."""
         if getattr(sys, "frozen", False):
             raise OSError("a frozen program has no Python interpreter to run it with")
         path = [entry or str(Path.cwd()) for entry in sys.path]
@@ -54,7 +56,7 @@ class WorkerProcess:
                     subprocess.IDLE_PRIORITY_CLASS if low else subprocess.BELOW_NORMAL_PRIORITY_CLASS
                 )
         else:
-            options["start_new_session"] = True  # a Ctrl-C in the terminal is the server's business
+            options["start_new_session"] = True  # a Ctrl-C in the terminal is for the server only
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(  # noqa: S603  (our own interpreter and code)
             [sys.executable, "-c", _BOOT, *path], stdin=pipe, stdout=pipe, stderr=pipe, **options
@@ -75,24 +77,24 @@ class WorkerProcess:
         return receive(self._answers)
 
     def kill(self) -> None:
-        """End the process at once and wait until it is gone. Who talks to it gets EOFError or OSError."""
+        """Kill the process and wait for its exit. `send` and `receive` then raise OSError or EOFError."""
         self.process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the process is stuck in a system call
             self.process.wait(timeout=_SECONDS_TO_DIE)
 
     def reap(self) -> WorkerDied:
-        """Make sure that the process is gone, close the pipes, and tell how it ended.
+        """Wait for the exit of the process, or kill it, and close the pipes; returns how it ended.
 
-        For the thread that talks to the process, when it is done with that.
+        Called by the thread that exchanges messages with the process, after the last message.
         """
         try:
             how = _describe_exit(self.process.wait(timeout=1))
-        except subprocess.TimeoutExpired:  # alive but not talking
+        except subprocess.TimeoutExpired:  # alive but sends no messages
             self.kill()
             how = "stopped answering and was ended"
         self._forwarder.join(timeout=1)  # a grandchild may hold the pipe open, hence the limit
         for stream in (self._requests, self._answers):
-            with contextlib.suppress(OSError):  # what was left to send cannot be sent
+            with contextlib.suppress(OSError):  # the rest of a message cannot be sent
                 stream.close()
         lines = tuple(self._lines)
         if lines and self.process.returncode > 0:  # a Python traceback ends with the exception
@@ -100,7 +102,7 @@ class WorkerProcess:
         return WorkerDied(f"The worker process {how}", self.process.returncode, lines)
 
     def _forward_log(self) -> None:
-        """The thread that turns what the child writes to standard error into log records."""
+        """The thread that turns the child's standard error into log records."""
         assert self.process.stderr is not None
         with self.process.stderr as stream:
             while line := stream.readline(_LINE_BYTES):

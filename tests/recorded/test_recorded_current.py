@@ -1,9 +1,10 @@
-"""Real answers of the service's newest versions against the emulator's, in the same situations.
+"""Responses of the service's newest versions against the emulator's, in the same situations.
 
-The recording holds requests and answers of the official .NET SDK's own tests. A live emulator is brought
-into each situation once, asked the same, and its answers are compared: status, headers, order of
-properties, null against absent, how values are written (`comparison`). Whatever differs is listed in `gaps`
-with its reason; a listed difference that is gone fails its test, so that the list stays true.
+The rows are those of the recording of the official .NET SDK's own tests where that is present, else those of
+`facts.toml`, which states what the recording shows. A live emulator is brought into each situation once and
+gets the same requests, and its responses are compared: status, headers, order of properties, null against
+absent, how values are written (`comparison`). Every difference is listed in `gaps` with its reason; a listed
+difference that no longer occurs fails its test, so that the list stays true.
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from PIL import Image
-from starlette.routing import compile_path
 
-from emulator.contract.operations import OPERATIONS
 from tests.recorded.comparison import (
     GUID,
     References,
@@ -31,6 +29,7 @@ from tests.recorded.comparison import (
     parsed,
 )
 from tests.recorded.gaps import GAPS, MOST
+from tests.recorded.rows import Recorded, domain_ids, rows
 from tests.sdk.live import TAGS, picture
 from tests.support import coverage_evidence
 from tests.support.detection import detection_project, region, upload
@@ -45,7 +44,6 @@ from tests.support.harness import (
 )
 from tests.support.live_server import LiveServer
 
-RECORDING = Path(__file__).parents[3] / "shared" / "contract" / "recorded-current.jsonl"
 SERVED = (
     "https://raw.githubusercontent.com/Microsoft/Cognitive-CustomVision-Windows/master/Samples/Images/Test"
 )
@@ -57,70 +55,7 @@ ANOTHER = "another project"
 SIZES = [(900, 1600)] * 5 + [(900, 900), (900, 1600), (900, 1600), (1600, 900), (900, 1600)]
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """One line of the recording; `number` from 0."""
-
-    number: int
-    operation: str
-    method: str
-    path: str
-    query: str | None
-    body: Any
-    status: int
-    headers: dict[str, str]
-    answer: Any
-
-    def __str__(self) -> str:
-        return f"{self.number}-{self.operation}"
-
-    @property
-    def address(self) -> tuple[str, str]:
-        """The API and its version."""
-        version, api = self.path.split("/")[2:4]
-        return api, version.removeprefix("v")
-
-
-def recording() -> list[Recorded]:
-    if not RECORDING.is_file():
-        return []
-    lines = [parsed(line) for line in RECORDING.read_text(encoding="utf-8").splitlines()]
-    return [
-        Recorded(
-            number,
-            operation_of(line["method"], line["path"]),
-            line["method"],
-            line["path"],
-            line["query"],
-            line["request_json"],
-            line["status"],
-            line["response_headers"],
-            # A list that was cut short ends in a remark.
-            [item for item in line["response_json"] if not isinstance(item, str)]
-            if isinstance(line["response_json"], list)
-            else line["response_json"],
-        )
-        for number, line in enumerate(lines)
-    ]
-
-
-def operation_of(method: str, path: str) -> str:
-    found = re.fullmatch(r"/customvision/v[^/]+/(training|prediction)(/.*)", path)
-    assert found is not None, path
-    api, tail = found.groups()
-    return next(
-        operation.name
-        for operation in OPERATIONS
-        if (operation.api, operation.method) == (api, method)
-        and compile_path(operation.path)[0].fullmatch(tail)
-    )
-
-
-ROWS = recording()
-pytestmark = pytest.mark.skipif(
-    not ROWS,
-    reason="there is no recording of the service's answers (../shared/contract/recorded-current.jsonl)",
-)
+ROWS = rows()
 
 
 # --- the situations -----------------------------------------------------------------------------------------
@@ -146,7 +81,7 @@ class Player:
 
         `query` stands for a recorded one that has no value of its own.
         """
-        row, references = ROWS[number], References({one: one for one in domain_ids()} | ids)
+        row, references = ROWS[number], References({one: one for one in domain_ids(ROWS)} | ids)
         url = self.server.endpoint + references.translated(row.path)
         if row.query:
             url += f"?{query or references.translated(row.query)}"
@@ -155,10 +90,6 @@ class Player:
         answer = self.server.client.request(row.method, url, content=body, headers=headers)
         self.replayed[number] = Replayed(answer, references)
         return answer
-
-
-def domain_ids() -> list[str]:
-    return [item["id"] for row in ROWS if row.operation == "GetDomains" for item in row.answer]
 
 
 def id_in(path: str, collection: str) -> str:

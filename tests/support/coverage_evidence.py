@@ -10,8 +10,8 @@ VALIDATED = "validated"
 
 
 class Evidence(NamedTuple):
-    """source: RECORDED, an answer of the real service was replayed; VALIDATED, a successful answer kept the
-    contract; or an SDK's name, it has called the operation with success."""
+    """source: RECORDED, a response was compared with the service's; VALIDATED, a successful response
+    conformed to the contract; or the name of an SDK that called the operation successfully."""
 
     api: str
     version: str
@@ -20,7 +20,7 @@ class Evidence(NamedTuple):
 
 
 collected: set[Evidence] = set()
-"""What the tests of this process have shown so far."""
+"""The evidence of the tests of this process so far."""
 
 
 def note_validated(api: str, version: str, operation: str) -> None:

@@ -1,4 +1,4 @@
-"""docs/coverage.md: what the emulator covers of the service, and how that is known."""
+"""The text of docs/coverage.md: what the emulator covers of the service, and by what evidence."""
 
 import re
 from collections import Counter
@@ -39,7 +39,7 @@ of all versions, from which the SDKs are made.
 
 
 def page(collected: Iterable[Evidence]) -> str:
-    """The whole page; the same for the same evidence, in whatever order it came."""
+    """The whole page; it does not depend on the order of the evidence."""
     sources: dict[tuple[str, str, str], set[str]] = {}
     for api, version, operation, source in collected:
         sources.setdefault((api, version, operation), set()).add(source)
@@ -47,12 +47,6 @@ def page(collected: Iterable[Evidence]) -> str:
     parts += [_operations(api, sources) for api in APIS]
     parts += [_gaps(), _contradictions(), _facts()]
     return "\n".join(parts)
-
-
-def without_recordings(text: str) -> str:
-    """A page without what the recording of the service shows."""
-    totals = re.sub(r"^(\| \w+ [\w.-]+ \| \d+ \| [^|]+ \|) \d+ of \d+ ", r"\1 ", text, flags=re.MULTILINE)
-    return totals.replace(" R V ", " V ")
 
 
 def _totals(sources: Mapping[tuple[str, str, str], set[str]]) -> str:

@@ -1,8 +1,7 @@
-"""Keeps docs/coverage.md what the tests that ran have shown: a plugin that `tests/conftest.py` registers.
+"""Plugin of pytest that compares docs/coverage.md with the evidence of the tests that ran.
 
-A complete run that passes fails after all if the page is not what it gives; with --write-coverage-page it
-writes the page. A run of some of the tests, or one that lacks an SDK, judges nothing; one that lacks the
-recording of the service judges all but what that shows.
+A complete run whose tests pass fails when the page differs from its evidence; with --write-coverage-page it
+writes the page. A run of some of the tests, or one without all SDKs, checks nothing.
 """
 
 import difflib
@@ -16,15 +15,18 @@ from tests.support.coverage_evidence import Evidence
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 WRITE = "--write-coverage-page"
-# What stands here gives evidence; a test that is skipped is evidence that is missing.
+# Tests in these folders give evidence; when one is skipped, evidence is missing.
 SOURCES = ("tests/contract_chain/", "tests/recorded/", "tests/sdk/")
-# What these need is not part of this repository.
-RECORDINGS = ("tests/recorded/", "tests/contract_chain/test_official_against_spec.py::")
+# These give none. What they compare with is not part of this repository.
+WITHOUT_EVIDENCE = (
+    "tests/recorded/test_facts.py::",
+    "tests/contract_chain/test_official_against_spec.py::",
+)
 SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "collectonly", "lf", "stepwise")
 
 
 class CoveragePlugin:
-    """In a process of pytest-xdist it hands over what the tests have shown; elsewhere it judges the page."""
+    """Sends evidence to the main process in a worker of pytest-xdist; checks the page elsewhere."""
 
     def __init__(self, config: pytest.Config, page: Path = PAGE) -> None:
         self.config = config
@@ -38,7 +40,7 @@ class CoveragePlugin:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A process of pytest-xdist has ended."""
+        """Collect the evidence of a worker of pytest-xdist that ended."""
         shown = getattr(node, "workeroutput", {}).get("evidence", [])
         coverage_evidence.collected.update(Evidence(*item) for item in shown)
 
@@ -48,9 +50,6 @@ class CoveragePlugin:
             return
         is_writing = self.config.getoption(WRITE)
         reason = self.why_partial(exitstatus)
-        lacks_recording = any(name.startswith(RECORDINGS) for name in self.skipped)
-        if reason is None and is_writing and lacks_recording:
-            reason = "there is no recording of the service's answers"
         if reason is not None:
             if is_writing:
                 self.said = f"{self.page.name} is not written: {reason}"
@@ -58,8 +57,6 @@ class CoveragePlugin:
             return
         given = coverage_page.page(coverage_evidence.collected)
         there = self.page.read_text(encoding="utf-8") if self.page.exists() else ""
-        if lacks_recording:
-            given, there = (coverage_page.without_recordings(text) for text in (given, there))
         if given == there:
             return
         if is_writing:
@@ -76,7 +73,7 @@ class CoveragePlugin:
             terminalreporter.line(self.said)
 
     def why_partial(self, exitstatus: int) -> str | None:
-        """Why this run can't judge the page; None if it can."""
+        """Why this run can't check the page; None if it can."""
         if exitstatus:
             return "the run did not pass"
         if self.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
@@ -84,6 +81,6 @@ class CoveragePlugin:
         if any(self.config.getoption(name, None) for name in SELECTING):
             return "not all tests were asked for"
         for name in self.skipped:
-            if not name.startswith(RECORDINGS):
+            if not name.startswith(WITHOUT_EVIDENCE):
                 return f"{name} was skipped"
         return None

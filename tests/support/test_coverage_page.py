@@ -1,4 +1,4 @@
-"""The page of the coverage, and when a run of the tests may judge it."""
+"""The text of the coverage page, and which runs of the tests check it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,26 +134,12 @@ def test_without_an_sdk_nothing_is_judged(page: Path, test: str, status: int) ->
     assert run.end()[0] == status
 
 
-NO_RECORDING = "tests/recorded/test_recorded_current.py::test_x[row0]"
-
-
-def lacking_the_recording(page: Path, **options: Any) -> Run:
-    run = Run(page, **options)
-    report: Any = SimpleNamespace(skipped=True, nodeid=NO_RECORDING)
+def test_the_recording_is_not_needed(page: Path) -> None:
+    run = Run(page, **{WRITE: True})
+    report: Any = SimpleNamespace(skipped=True, nodeid="tests/recorded/test_facts.py::test_x[row0]")
     run.plugin.pytest_runtest_logreport(report)
-    coverage_evidence.collected.difference_update([one for one in SHOWN if one.source == RECORDED])
-    return run
-
-
-def test_without_the_recording_all_else_is_judged(page: Path) -> None:
-    assert lacking_the_recording(page).end()[0] == 1
-    page.write_text(coverage_page.page(SHOWN), encoding="utf-8", newline="\n")
-    assert lacking_the_recording(page).end() == (0, "")
-
-
-def test_without_the_recording_the_page_is_not_written(page: Path) -> None:
-    status, said = lacking_the_recording(page, **{WRITE: True}).end()
-    assert (status, said) == (1, "coverage.md is not written: there is no recording of the service's answers")
+    assert run.end()[0] == 0
+    assert page.read_text(encoding="utf-8") == coverage_page.page(SHOWN)
 
 
 def test_what_other_processes_have_shown_is_taken_over(page: Path) -> None:

@@ -17,12 +17,17 @@ from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
 from emulator.api.routes import make_routes
 from emulator.core import blob_sweep
 from emulator.core.context import Clock, Context, Ids
+from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
-from emulator.core.quotas import TIERS
+from emulator.core.notifications.sender import NotificationSender
+from emulator.core.tiers import TIERS
+from emulator.core.training.runner import advanced_training_runner, training_runner
+from emulator.core.transfer.import_runner import import_runner
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
+from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
@@ -50,13 +55,7 @@ class Application:
             advanced_worker=self.advanced_worker,
             export_worker=self.export_worker,
         )
-        self._threads = (
-            self.context.training_runs,
-            self.context.advanced_training_runs,
-            self.context.export_runs,
-            self.context.project_imports,
-            self.context.notifications,
-        )
+        register_runners(self.context)
         max_body = settings.max_body_mb * MEGABYTE
         # In this order a request passes them; an answer passes them the other way.
         middleware: list[Any] = [
@@ -82,8 +81,8 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         blob_sweep.mark_in_use(self.context)
-        for thread in self._threads:
-            thread.start()
+        for runner in self.context.jobs.runners:
+            runner.start()
         try:
             yield
         finally:
@@ -91,18 +90,27 @@ class Application:
 
     def close(self) -> None:
         """End the worker and close the store; a running training stays a job for the next start."""
-        for thread in self._threads:
-            thread.stop()
+        for runner in self.context.jobs.runners:
+            runner.stop()
         for worker in (self.worker, self.advanced_worker, self.export_worker):
             worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
-        if not self.context.project_imports.is_alive:  # else it may leave bytes behind
+        if not self.context.jobs.health()[JobKind.IMPORT]:  # else it may leave blobs without a row
             blob_sweep.mark_clean(self.context)
 
 
 def create_app(settings: Settings) -> Application:
     """The application for `settings`, its store open. Raises StartRefused."""
     return Application(settings)
+
+
+def register_runners(context: Context) -> None:
+    """Put a runner for every kind of job on the board."""
+    context.jobs.register(training_runner(context))
+    context.jobs.register(advanced_training_runner(context))
+    context.jobs.register(export_runner(context))
+    context.jobs.register(import_runner(context))
+    context.jobs.register(NotificationSender(context))
 
 
 def make_context(

@@ -7,7 +7,6 @@ from emulator.contract import responses as models
 from emulator.core import domains
 from emulator.core.exports import request as exports
 from emulator.core.images.upload import CreatedImage, TaggedImage, TagOnImage
-from emulator.core.iterations.manage import is_imported
 from emulator.core.iterations.performance import EvaluatedImage
 from emulator.core.labels.regions import RegionOnImage
 from emulator.core.predictions.predict import Predicted
@@ -229,7 +228,7 @@ def _image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[models
 
 def _exportable_to(row: tables.Iteration) -> tuple[str, ...]:
     # Recorded for 3.0 to 3.2: exactly these four for every compact domain; 3.4-preview sends null always.
-    exportable = domains.get(row.domain_id or "").exportable and not is_imported(row)
+    exportable = domains.get(row.domain_id or "").exportable and not row.is_imported
     return ("CoreML", "DockerFile", "ONNX", "TensorFlow") if exportable else ()
 
 

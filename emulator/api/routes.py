@@ -40,6 +40,7 @@ from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.wire import render
 from emulator.core import quotas
 from emulator.core.context import Context
+from emulator.core.tiers import CallKind
 
 # Requests worked on at a time: enough that downloads and disks keep nobody waiting.
 _THREADS = 16
@@ -88,7 +89,7 @@ class _Endpoint:
         await send_bytes(send, status, answer, [(b"content-type", kind)] if kind else [])
 
 
-def _kind(operation: Operation) -> quotas.CallKind:
+def _kind(operation: Operation) -> CallKind:
     if operation.api == "prediction":
         stores = not operation.name.endswith("NoStore")
         return "prediction, stored" if stores else "prediction, not stored"

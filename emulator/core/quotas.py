@@ -1,81 +1,26 @@
-"""What a pricing tier allows: how many projects, images, tags, iterations, predictions, and calls a second.
-
-The numbers are those that the service documents for its tiers. The emulator's own tier, ``unlimited``, has
-none of these limits; those on single requests (`limits`) hold in every tier.
-"""
+"""Checks against the limits of the pricing tier (`tiers`): counts, predictions a month, calls a second."""
 
 import math
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.tiers import CallKind, Tier
 from emulator.store.tables import Iteration, Project, Tag, Usage
 
-if TYPE_CHECKING:
-    from emulator.core.context import Context
 
-CallKind = Literal["training", "prediction, stored", "prediction, not stored", "other"]
-
-
-@dataclass(frozen=True)
-class Tier:
-    """A pricing tier; None: no limit. calls_per_second: by kind of call; no entry: no limit."""
-
-    name: str
-    projects: int | None = None
-    images_per_project: int | None = None
-    tags_per_project: int | None = None
-    iterations_per_project: int | None = None
-    predictions_per_month: int | None = None
-    calls_per_second: Mapping[CallKind, int] = field(default_factory=dict)
-
-
-TIERS: dict[str, Tier] = {
-    "unlimited": Tier("unlimited"),
-    "f0": Tier(
-        "F0",
-        projects=2,
-        images_per_project=5_000,
-        tags_per_project=50,
-        iterations_per_project=20,
-        predictions_per_month=10_000,
-        calls_per_second={
-            "training": 2,
-            "prediction, stored": 2,
-            "prediction, not stored": 2,
-            "other": 10,
-        },
-    ),
-    "s0": Tier(
-        "S0",
-        projects=100,
-        images_per_project=100_000,
-        tags_per_project=500,
-        iterations_per_project=20,
-        calls_per_second={
-            "training": 10,
-            "prediction, stored": 10,
-            "prediction, not stored": 20,
-            "other": 10,
-        },
-    ),
-}
-
-
-def check_project(context: "Context", session: Session) -> None:
+def check_project(context: Context, session: Session) -> None:
     """Raises ServiceError when one more project would be too many."""
     most = context.tier.projects
     if most is not None and (session.scalar(select(func.count()).select_from(Project)) or 0) >= most:
         raise ServiceError("BadRequestExceedProjectLimit", _all_there_is(context, "projects", most))
 
 
-def check_tag(context: "Context", session: Session, project_id: str) -> None:
+def check_tag(context: Context, session: Session, project_id: str) -> None:
     """Raises ServiceError when one more tag in the workspace would be too many."""
     most = context.tier.tags_per_project
     if most is None:
@@ -88,7 +33,7 @@ def check_tag(context: "Context", session: Session, project_id: str) -> None:
         raise ServiceError("BadRequestExceedTagPerProjectLimit", message)
 
 
-def check_iteration(context: "Context", session: Session, project_id: str) -> None:
+def check_iteration(context: Context, session: Session, project_id: str) -> None:
     """Raises ServiceError when one more iteration would be too many."""
     most = context.tier.iterations_per_project
     if most is None:
@@ -99,13 +44,13 @@ def check_iteration(context: "Context", session: Session, project_id: str) -> No
         raise ServiceError("BadRequestExceedIterationPerProjectLimit", message)
 
 
-def has_room_for_image(context: "Context", project: Project) -> bool:
+def has_room_for_image(context: Context, project: Project) -> bool:
     """Whether the workspace may have one more image."""
     most = context.tier.images_per_project
     return most is None or project.image_count < most
 
 
-def check_import(context: "Context", image_count: int, tag_count: int) -> None:
+def check_import(context: Context, image_count: int, tag_count: int) -> None:
     """Raises ServiceError when a project with so many images and tags would be too large."""
     tier = context.tier
     if tier.tags_per_project is not None and tag_count > tier.tags_per_project:
@@ -116,7 +61,7 @@ def check_import(context: "Context", image_count: int, tag_count: int) -> None:
         raise ServiceError("BadRequestExceededQuota", message)
 
 
-def _all_there_is(context: "Context", what: str, most: int) -> str:
+def _all_there_is(context: Context, what: str, most: int) -> str:
     return f"The pricing tier {context.tier.name} allows {most} {what}."
 
 
@@ -129,7 +74,7 @@ class MonthIsUsedUp(Exception):
         self.days = days
 
 
-def check_month(context: "Context") -> None:
+def check_month(context: Context) -> None:
     """Raises MonthIsUsedUp when one more prediction in this month would be too many."""
     most = context.tier.predictions_per_month
     if most is None:
@@ -142,7 +87,7 @@ def check_month(context: "Context") -> None:
         raise MonthIsUsedUp(context.tier, max(1, math.ceil((ends - now).total_seconds() / 86400)))
 
 
-def count_prediction(context: "Context") -> None:
+def count_prediction(context: Context) -> None:
     """One more prediction was made in this month; counted where it matters."""
     if context.tier.predictions_per_month is None:
         return

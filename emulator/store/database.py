@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 from emulator.store import tables  # noqa: F401  (declares the tables)
 
 # The newest migration in `migrations/versions`; a test keeps the two together.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"

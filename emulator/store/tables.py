@@ -6,6 +6,7 @@ they were removed, so that the workspace as an iteration saw it is ``born <= rev
 """
 
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, text
@@ -14,6 +15,41 @@ from sqlmodel import Field, SQLModel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class ProjectStatus(StrEnum):
+    """States of a project, as the contract spells them. Importing: its import is waiting or running."""
+
+    IMPORTING = "Importing"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class IterationStatus(StrEnum):
+    """States of an iteration, as the contract spells them."""
+
+    TRAINING = "Training"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class ExportStatus(StrEnum):
+    """States of an export, as the contract spells them."""
+
+    EXPORTING = "Exporting"
+    FAILED = "Failed"
+    DONE = "Done"
+
+
+class JobKind(StrEnum):
+    """What a job does, and so which runner executes it; none executes a failed import."""
+
+    TRAINING = "training"
+    ADVANCED_TRAINING = "advanced training"
+    EXPORT = "export"
+    IMPORT = "import"
+    FAILED_IMPORT = "failed import"
+    NOTIFICATION = "notification"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -61,7 +97,7 @@ class Project(SQLModel, table=True):
     augmentation_methods: dict[str, bool] = _json()
     created: datetime = _moment()
     last_modified: datetime = _moment()
-    status: str = "Succeeded"
+    status: str = ProjectStatus.SUCCEEDED
     revision: int = 0
     next_iteration: int = 1
     new_iteration_created: datetime = _moment()
@@ -214,6 +250,11 @@ class Iteration(SQLModel, table=True):
     model_blob: str | None = None
     evaluation_blob: str | None = None
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether its model was imported ready-made; it has no evaluation on images of the project."""
+        return self.status == IterationStatus.COMPLETED and self.evaluation_blob is None
+
 
 class Export(SQLModel, table=True):
     """An iteration's model in the form that a platform needs: asked for, there, or failed.
@@ -241,11 +282,11 @@ class Export(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Long work that must survive. Gone when it has ended, but for imports that failed.
+    """Work that outlives a restart. Its row is deleted when it has ended, except for imports that failed.
 
-    kind: ``training`` or ``advanced training`` (of `iteration_id`), ``import`` (into `project_id`, `details`
-    says from where), ``failed import`` (`details` says why; nobody carries it out), ``export`` (of
-    `iteration_id`, `details` names the export) or ``notification`` (of `project_id`).
+    kind: a `JobKind`. Trainings and exports have an `iteration_id`, imports and notifications a `project_id`.
+    details: the token of an import, the reason why one failed, the id of an export, or the content of a
+    notification. attempts: how often it was begun.
     """
 
     id: str = Field(primary_key=True)
@@ -253,8 +294,6 @@ class Job(SQLModel, table=True):
     iteration_id: str | None = Field(default=None, foreign_key="iteration.id", ondelete="CASCADE")
     created: datetime = _moment()
     attempts: int = 0
-    progress: float = 0.0
-    step: str = "Waiting"
     project_id: str | None = Field(default=None, foreign_key="project.id", ondelete="CASCADE")
     details: dict[str, Any] | None = _json(nullable=True)
 
@@ -267,7 +306,10 @@ class Usage(SQLModel, table=True):
 
 
 class StoredPrediction(SQLModel, table=True):
-    """A prediction and its image, kept for a while. uncertainty: 0 to 1, see `core.stored_predictions`."""
+    """A prediction and its image, kept for 30 days.
+
+    uncertainty: 0 to 1, see `core.scored_rows.scores.uncertainty`.
+    """
 
     __tablename__ = "stored_prediction"
     __table_args__ = (
@@ -292,7 +334,7 @@ class StoredPrediction(SQLModel, table=True):
 class Suggestion(SQLModel, table=True):
     """What an iteration's model says of an untagged image, kept for a while; gone when the image is tagged.
 
-    uncertainty: 0 to 1, see `core.stored_predictions`.
+    uncertainty: 0 to 1, see `core.scored_rows.scores.uncertainty`.
     """
 
     __table_args__ = (

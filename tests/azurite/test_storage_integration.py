@@ -10,6 +10,7 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from azure.cognitiveservices.vision.customvision.training.models import CustomVisionErrorException
 from msrest.authentication import ApiKeyCredentials
 
+from emulator.store.tables import JobKind
 from tests.azurite.conftest import Azurite, Storage
 from tests.conftest import Serve
 from tests.support.harness import COMPACT, TRAINING_KEY, Service
@@ -38,7 +39,7 @@ def connected(service: Service, storage: Storage, *names: str) -> str:
 
 def told(service: Service, storage: Storage) -> list[dict[str, Any]]:
     """Send what is waiting, and take the messages."""
-    service.context.notifications.run_waiting()
+    service.runner(JobKind.NOTIFICATION).run_waiting()
     return [json.loads(message) for message in storage.messages()]
 
 
@@ -274,7 +275,7 @@ def test_what_storage_misses_while_it_is_away_reaches_it_afterwards(service: Ser
         iteration = service.train(project)
         assert service.get(iteration)["status"] == "Completed"
         assert service.export(iteration, "ONNX")["status"] == "Done"
-        service.context.notifications.run_waiting()
+        service.runner(JobKind.NOTIFICATION).run_waiting()
         assert service.rows("SELECT count(*) FROM job") == [(2,)]
         service.restart()
         azurite.start()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from emulator.core.limits import IMAGES_PER_BATCH
-from emulator.core.quotas import TIERS, Tier
+from emulator.core.tiers import TIERS, Tier
+from emulator.store.tables import JobKind
 from tests.support.harness import NEWEST, Service, expect, running_service, training_path
 from tests.support.images import picture, pictures
 
@@ -84,7 +85,7 @@ def test_an_import_that_is_too_large(free: Service, limit: dict[str, int], code:
     token = free.get(f"{project}/export")["token"]
     copy = free.post("/projects/import", params={"token": token})
     shrink(free, **limit)
-    free.context.project_imports.run_waiting()
+    free.runner(JobKind.IMPORT).run_waiting()
     assert free.get(f"/projects/{copy['id']}")["status"] == "Failed"
     free.delete(f"/projects/{copy['id']}")
     refused = free.refused("POST", "/projects/import", params={"token": token})

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from emulator.core.exports import runner as export_runs
-from emulator.core.jobs import runner as job_threads
-from emulator.core.training import runner as training_runs
+from emulator.core.jobs import thread
+from emulator.core.notifications import outbox
+from emulator.core.training.runner import TrainingWork
 from emulator.store.database import StorageFull
+from emulator.store.tables import JobKind
 from tests.support.exported_models import classifier_zip
 from tests.support.harness import Service, expect, files_body, refusal, wait_until
 from tests.support.images import picture, pictures
@@ -126,23 +127,26 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
 ) -> None:
     """With no room for a row, the job stays, the thread lives, and the training ends once there is room."""
     project, _, _ = service.trainable()
-    really_end = training_runs.TrainingRunner._end
     calls = []
 
-    def no_room(*arguments: Any, **keywords: Any) -> None:
-        calls.append(keywords)
-        if len(calls) <= 3:
-            raise StorageFull("database or disk is full")
-        really_end(*arguments, **keywords)
+    def without_room(really_end: Any) -> Any:
+        def no_room(*arguments: Any) -> None:
+            calls.append(arguments)
+            if len(calls) <= 3:
+                raise StorageFull("database or disk is full")
+            really_end(*arguments)
 
-    monkeypatch.setattr(training_runs.TrainingRunner, "_end", no_room)
-    monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
-    service.context.training_runs.start()
+        return no_room
+
+    for end in ("_complete", "fail"):
+        monkeypatch.setattr(TrainingWork, end, without_room(getattr(TrainingWork, end)))
+    monkeypatch.setattr(thread, "PAUSE_SECONDS", 0.01)
+    service.runner(JobKind.TRAINING).start()
     iteration = service.post(f"{project}/train")
     path = f"{project}/iterations/{iteration['id']}"
     wait_until(lambda: service.get(path)["status"] != "Training", "the end of the training")
     assert service.get(path)["status"] in ("Completed", "Failed")
-    assert service.context.training_runs.is_alive
+    assert service.runner(JobKind.TRAINING).is_alive
     assert len(calls) > 3
 
 
@@ -164,7 +168,7 @@ def test_an_export_that_cannot_even_be_written_down_is_taken_up_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iteration = service.exportable()
-    really_note = export_runs.notifications.note_export
+    really_note = outbox.note_export
     calls = []
 
     def no_room(*arguments: Any) -> None:
@@ -173,9 +177,9 @@ def test_an_export_that_cannot_even_be_written_down_is_taken_up_again(
             raise StorageFull("database or disk is full")
         really_note(*arguments)
 
-    monkeypatch.setattr(export_runs.notifications, "note_export", no_room)
-    monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
-    service.context.export_runs.start()
+    monkeypatch.setattr(outbox, "note_export", no_room)
+    monkeypatch.setattr(thread, "PAUSE_SECONDS", 0.01)
+    service.runner(JobKind.EXPORT).start()
     service.post(f"{iteration}/export", params={"platform": "ONNX"})
     wait_until(lambda: service.get(f"{iteration}/export")[0]["status"] == "Done", "the export")
     assert len(calls) == 5

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from emulator import app
-from emulator.core.exports.runner import ExportRunner
-from emulator.core.jobs.runner import JobThread
-from emulator.core.training.runner import TrainingRunner
+from emulator.core.jobs.runner import JobRunner
 from emulator.settings import Settings
+from emulator.store.tables import JobKind
 from emulator.worker.executor import WorkerExecutor
 from tests.support import stub_trainer as standin
 from tests.support.fakes import seeded_ids
 
 _STANDINS = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
+_notify = JobRunner.notify
 _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
 
 
@@ -66,15 +66,17 @@ def _application(settings: Settings) -> app.Application:
     return app.Application(settings, ids=seeded_ids(int(os.environ.get("FUZZ_SEED", "0"))))
 
 
-def _at_once(runs: JobThread) -> None:
-    """In place of telling the thread: what an answer says begins has ended."""
-    runs.run_waiting()
+def _at_once(runner: JobRunner[Any]) -> None:
+    """Instead of notifying the thread: jobs of iterations have ended when the response is sent."""
+    if runner.kind == JobKind.IMPORT:
+        _notify(runner)
+    else:
+        runner.run_waiting()
 
 
 if __name__ == "__main__":
     if not _REAL:
-        for runs in (TrainingRunner, ExportRunner):
-            runs.notify = _at_once  # type: ignore[attr-defined]
+        JobRunner.notify = _at_once  # type: ignore[method-assign]
     app.WorkerExecutor = MostlyStandIn  # type: ignore[misc]
     app.create_app = _application
     from emulator.__main__ import main

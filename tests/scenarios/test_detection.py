@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.store.tables import JobKind
 from tests.support import stub_trainer as standin
 from tests.support.detection import GENERAL, WHOLE, Coordinates, detection_project, region, upload
 from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, refusal
@@ -231,7 +232,7 @@ def test_a_copy_detects_the_same(detector: Detector) -> None:
     service = detector.service
     token = service.get(f"{detector.project}/export")["token"]
     copy = f"/projects/{service.post('/projects/import', params={'token': token})['id']}"
-    service.context.project_imports.run_waiting()
+    service.runner(JobKind.IMPORT).run_waiting()
     assert service.get(copy)["status"] == "Succeeded"
     (twin,) = service.get(f"{copy}/iterations")
     iteration = f"{copy}/iterations/{twin['id']}"

@@ -19,6 +19,7 @@ import httpx
 from emulator.app import Application
 from emulator.settings import Settings
 from emulator.store.database import FILE_NAME, Database
+from emulator.store.tables import JobKind
 from tests.contract_chain.spec import ContractValidator
 from tests.support.coverage_evidence import note_validated
 from tests.support.fakes import FakeExporter, FakeWorker, TestClock, seeded_ids
@@ -186,9 +187,13 @@ class Service:
         self.finish_trainings()
         return f"{project}/iterations/{iteration['id']}"
 
+    def runner(self, kind: JobKind) -> Any:
+        """What executes the jobs of a kind."""
+        return self.context.jobs.runner(kind)
+
     def finish_trainings(self) -> None:
-        self.context.training_runs.run_waiting()
-        self.context.advanced_training_runs.run_waiting()
+        self.runner(JobKind.TRAINING).run_waiting()
+        self.runner(JobKind.ADVANCED_TRAINING).run_waiting()
 
     def exportable(self) -> str:
         """The path of a trained iteration of a compact domain."""
@@ -204,7 +209,7 @@ class Service:
         return shown
 
     def finish_exports(self) -> None:
-        self.context.export_runs.run_waiting()
+        self.runner(JobKind.EXPORT).run_waiting()
 
     def publish(self, iteration: str, name: str = "published", kind: str = "classify") -> str:
         """The path of the prediction API for the iteration, up to the name. `kind`: classify or detect."""

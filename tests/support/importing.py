@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.core.transfer import export as project_exports
+from emulator.store.tables import JobKind
 from tests.support.harness import Service
 from tests.support.images import picture, pictures
 from tests.support.web_servers import Server, Visit
@@ -35,7 +36,7 @@ class Elsewhere:
 
 
 def run_imports(service: Service) -> None:
-    service.context.project_imports.run_waiting()
+    service.runner(JobKind.IMPORT).run_waiting()
 
 
 def start_import(service: Service, token: str, **more: str) -> str:

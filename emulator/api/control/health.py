@@ -11,10 +11,19 @@ from starlette.routing import BaseRoute, Route
 from emulator.core.context import Context
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.reset import reset
-from emulator.core.transfer import import_runner as project_imports
+from emulator.core.transfer import import_request as project_imports
+from emulator.store.tables import JobKind
 
 # Below this the next upload may not fit.
 _FREE_BYTES_NEEDED = 64 * MEGABYTE
+# The name of the check, and what the thread does.
+_RUNNERS = {
+    JobKind.TRAINING: ("trainings", "carries out trainings"),
+    JobKind.ADVANCED_TRAINING: ("trainings", "carries out advanced trainings"),
+    JobKind.EXPORT: ("exports", "carries out exports"),
+    JobKind.IMPORT: ("imports", "carries out imports"),
+    JobKind.NOTIFICATION: ("notifications", "sends notifications"),
+}
 _WELCOME = (
     "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready, "
     "documentation at /_emulator/docs, what models get wrong at /_emulator/insight.\n"
@@ -34,15 +43,9 @@ def readiness(context: Context) -> dict[str, str]:
             problems["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         problems["disk"] = f"the data folder is out of reach: {error.strerror}"
-    threads = (
-        ("trainings", context.training_runs, "carries out trainings"),
-        ("trainings", context.advanced_training_runs, "carries out advanced trainings"),
-        ("exports", context.export_runs, "carries out exports"),
-        ("imports", context.project_imports, "carries out imports"),
-        ("notifications", context.notifications, "sends notifications"),
-    )
-    for name, thread, what in threads:
-        if not thread.is_alive:
+    for kind, is_alive in context.jobs.health().items():
+        if not is_alive:
+            name, what = _RUNNERS[kind]
             problems.setdefault(name, f"the thread that {what} is not running")
     return problems
 

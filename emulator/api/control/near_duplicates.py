@@ -14,9 +14,9 @@ from emulator.api.control_calls import control_call, written
 from emulator.api.gateway import JSON
 from emulator.contract import insight as answers
 from emulator.contract.operations import Operation
+from emulator.core.caches.near_duplicates import Search
 from emulator.core.context import Context
 from emulator.core.insight import near_duplicates
-from emulator.core.insight.near_duplicates import Search
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 
 # So long a request waits for a search; then it says how far that is.
@@ -67,7 +67,7 @@ class _Asked:
         self._iteration_id = near_duplicates.checked_iteration(
             call.context, self._project_id, call.guid("iterationId")
         )
-        self.search: Search = call.context.near_duplicates.search(self._project_id)
+        self.search: Search = near_duplicates.search_of(call.context, self._project_id)
 
     def running(self) -> answers.NearDuplicates:
         search = self.search

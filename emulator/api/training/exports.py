@@ -107,8 +107,8 @@ def _ids(request: Request) -> tuple[str, str]:
 
 def _shown(context: Context, base: str, project_id: str, row: tables.Export) -> dict[str, Any]:
     """An export with all that the emulator knows of it."""
-    progress, step = context.export_runs.progress(row.id) or (None, None)
-    done = row.status == exports.DONE
+    progress, step = context.jobs.progress(row.id) or (None, None)
+    done = row.status == tables.ExportStatus.DONE
     return {
         "platform": row.platform,
         "status": row.status,

@@ -6,7 +6,7 @@ from emulator.contract import requests
 from emulator.contract import responses as models
 from emulator.core.projects import manage as projects
 from emulator.core.transfer import export as project_exports
-from emulator.core.transfer import import_runner as project_imports
+from emulator.core.transfer import import_request as project_imports
 from emulator.store import tables
 
 _IMPORT_NAME_SINCE = (3, 3)

@@ -14,13 +14,10 @@ from sqlmodel import Session, col, select
 from emulator.core import domains, lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.manage import COMPLETED, is_imported
-from emulator.store.tables import Export, Iteration, Job
+from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
-EXPORTING, FAILED, DONE = "Exporting", "Failed", "Done"
 # To be raised when files are written differently: exports made before can be asked for anew.
 EXPORTER = 1
-JOB_KIND = "export"
 LINK_LIFETIME = timedelta(hours=24)
 _PATH = re.compile(
     r"/m-(?P<project>[0-9a-f]{32})/(?P<iteration>[0-9a-f]{32})"
@@ -56,22 +53,27 @@ def request_export(
                 iteration_id=iteration_id,
                 platform=platform,
                 flavor=flavor or "",
-                status=EXPORTING,
+                status=ExportStatus.EXPORTING,
                 exporter=EXPORTER,
             )
-        elif export.status != FAILED and not newer_version_available(export):
+        elif export.status != ExportStatus.FAILED and not newer_version_available(export):
             raise ServiceError(
                 "BadRequestExportAlreadyInProgress", f"{iteration_id} is already queued for export"
             )
-        export.status, export.created, export.exporter, export.failure = EXPORTING, now, EXPORTER, None
+        export.status, export.created, export.exporter, export.failure = (
+            ExportStatus.EXPORTING,
+            now,
+            EXPORTER,
+            None,
+        )
         session.add(export)
         session.flush()
         details = {"export": export.id, "base": base}
         job = Job(
-            id=context.ids.new(), kind=JOB_KIND, iteration_id=iteration_id, created=now, details=details
+            id=context.ids.new(), kind=JobKind.EXPORT, iteration_id=iteration_id, created=now, details=details
         )
         session.add(job)
-    context.export_runs.notify()
+    context.jobs.notify(JobKind.EXPORT)
     return export
 
 
@@ -85,7 +87,7 @@ def list_all(context: Context, project_id: str, iteration_id: str) -> list[Expor
 
 def newer_version_available(export: Export) -> bool:
     """Whether this program would write the file differently than the one that did."""
-    return export.status == DONE and export.exporter < EXPORTER
+    return export.status == ExportStatus.DONE and export.exporter < EXPORTER
 
 
 def file_name(export: Export) -> str:
@@ -96,7 +98,7 @@ def file_name(export: Export) -> str:
 
 def download_uri(context: Context, base: str, project_id: str, export: Export) -> str | None:
     """A signed URI of the file, valid for a day; None while there is none."""
-    if export.status != DONE:
+    if export.status != ExportStatus.DONE:
         return None
     path = f"/m-{project_id.replace('-', '')}/{file_name(export)}"
     return signed_uris.signed(context, base, path, LINK_LIFETIME)
@@ -118,7 +120,7 @@ def open_file(context: Context, path: str, project_id: str | None = None) -> Exp
             session, signed_uris.format_guid(match["iteration"]), match["platform"], match["flavor"] or ""
         )
         iteration = session.get(Iteration, signed_uris.format_guid(match["iteration"]))
-    if export is None or iteration is None or export.status != DONE or export.blob is None:
+    if export is None or iteration is None or export.status != ExportStatus.DONE or export.blob is None:
         return None
     if iteration.project_id != signed_uris.format_guid(match["project"]) or not path.endswith(
         file_name(export)
@@ -144,12 +146,12 @@ def _find(session: Session, iteration_id: str, platform: str, flavor: str) -> Ex
 def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:
     from emulator.vision.exports.formats import refusal
 
-    if iteration.status != COMPLETED:
+    if iteration.status != IterationStatus.COMPLETED:
         raise ServiceError(
             "BadRequestIterationIsNotTrained",
             f"Iteration is not trained: its status is {iteration.status}.",
         )
-    if is_imported(iteration):
+    if iteration.is_imported:
         raise _refusal("The iteration is an imported model, which is not exported again; its export exists.")
     domain = domains.get(iteration.domain_id or "")
     if not iteration.exportable or not domain.exportable:

@@ -1,14 +1,11 @@
-"""Writing the files of exports, one after the other, in a worker process of their own.
+"""Executing exports, one after the other, in a worker process of their own.
 
-A worker of their own, since an export takes seconds and a training minutes: nobody waits for one behind the
-other. As with trainings, the row survives the death of the worker and of the server; it is taken up again,
-a few times, and then has failed with its reason.
+An export takes seconds and a training minutes, so exports do not wait for trainings. The file becomes a blob
+of the export's row, which ends as ``Done``, or as ``Failed`` with the reason.
 """
 
 import errno
 import logging
-import shutil
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +14,13 @@ from sqlmodel import Session
 
 from emulator.core import domains
 from emulator.core.blob_sweep import sweep_blobs
-from emulator.core.exports import request as exports
-from emulator.core.jobs.runner import ATTEMPTS
-from emulator.core.jobs.worker_runner import WorkerJobThread
+from emulator.core.context import Context
+from emulator.core.exports.request import download_uri
+from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, TryAgain
+from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.notifications import outbox
 from emulator.store.database import StorageFull
-from emulator.store.tables import Export, Iteration, Job
+from emulator.store.tables import Export, ExportStatus, Iteration, Job, JobKind
 
 if TYPE_CHECKING:
     from emulator.vision.exports.formats import ExportOrder
@@ -32,9 +30,23 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
 
+def export_runner(context: Context) -> JobRunner["ExportTask"]:
+    worker_job = WorkerJob(context.database)
+    return JobRunner(
+        context.database,
+        JobKind.EXPORT,
+        ExportWork(context, worker_job),
+        worker_job,
+        name="exports",
+        folder=context.folder / "exports",
+        seconds_to_stop=5,
+        after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
+    )
+
+
 @dataclass(frozen=True)
-class _Run:
-    """base: scheme and host that the client who asked had used."""
+class ExportTask:
+    """What an export needs. base: scheme and host of the request. suffix: of the file's name."""
 
     job_id: str
     export_id: str
@@ -43,73 +55,25 @@ class _Run:
     order: "ExportOrder"
     suffix: str
 
-    @property
-    def label(self) -> str:
-        order = self.order
-        return f"Export of iteration {order.iteration_id} to {order.platform} {order.flavor or ''}".rstrip()
 
+class ExportWork:
+    """What is particular to exports (`emulator.core.jobs.runner.Work`)."""
 
-class ExportRunner(WorkerJobThread):
-    """The thread that carries out exports."""
+    def __init__(self, context: Context, worker_job: WorkerJob) -> None:
+        self._context = context
+        self._worker_job = worker_job
 
-    kind = exports.JOB_KIND
-    name = "exports"
-    folder_name = "exports"
+    def begin(self, session: Session, job: Job) -> None:
+        """Nothing changes when an export begins."""
 
-    def _carry_out_or_fail(self, run: _Run) -> None:
-        from emulator.vision.exports.formats import ExportFailed
-        from emulator.worker.executor import WorkerDied
-
-        folder = self._work_folder / run.job_id
-        try:
-            self._store(run, self._written(run, folder / f"export{run.suffix}"))
-        except CancelledError:
-            _log.info("%s was stopped", run.label)
-        except ExportFailed as failure:
-            self._fail(run, str(failure))
-        except StorageFull:
-            self._fail(run, _FULL)
-        except WorkerDied as death:
-            if self._stopping:
-                return
-            if run.attempt >= ATTEMPTS:
-                self._fail(run, f"The exporting process ended {run.attempt} times: {death}")
-            else:
-                _log.warning("%s: the exporting process ended (%s); trying again", run.label, death)
-        except Exception as error:  # noqa: BLE001  (whatever a writer of files may raise)
-            if self._stopping:
-                return
-            if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                self._fail(run, _FULL)
-                return
-            _log.exception("%s failed", run.label)
-            self._fail(run, f"The emulator could not export: {error}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _written(self, run: _Run, output: Path) -> Path:
-        """The file, from the worker process."""
-        from emulator.vision.exports.formats import write_export
-
-        note = self._noting(run.export_id)
-        future = self._context.export_worker.submit(write_export, run.order, output, on_progress=note)
-        written: Path = self._result(future, run.order.iteration_id, run.export_id)
-        return written
-
-    def _begin(self, session: Session, job: Job) -> _Run:
-        assert job.details is not None
-        export = session.get_one(Export, job.details["export"])
-        iteration = session.get_one(Iteration, export.iteration_id)
-        return self._run_of(export, iteration, job, job.details["base"])
-
-    def _give_up(self, session: Session, job: Job, why: str) -> None:
-        assert job.details is not None
-        export = session.get_one(Export, job.details["export"])
-        self._note_failure(session, export, job, f"The export was {why}.")
-
-    def _run_of(self, export: Export, iteration: Iteration, job: Job, base: str) -> _Run:
+    def prepare(self, session: Session, job: Job) -> ExportTask | None:
         from emulator.vision.exports.formats import FORMATS, ExportOrder
 
+        assert job.details is not None
+        export = session.get(Export, job.details["export"])
+        iteration = session.get(Iteration, job.iteration_id)
+        if export is None or iteration is None:
+            return None
         flavor = export.flavor or None
         domain = domains.get(iteration.domain_id or "")
         order = ExportOrder(
@@ -125,46 +89,76 @@ class ExportRunner(WorkerJobThread):
             created=export.created,
         )
         chosen = FORMATS.get((export.platform, flavor))
-        suffix = chosen.suffix if chosen else ".zip"  # unknown after a change of program; then it fails
-        return _Run(job.id, export.id, job.attempts, base, order, suffix)
+        return ExportTask(
+            job_id=job.id,
+            export_id=export.id,
+            attempt=job.attempts,
+            base=job.details["base"],
+            order=order,
+            # A format that another version of the program had fails when it is written.
+            suffix=chosen.suffix if chosen else ".zip",
+        )
 
-    def _store(self, run: _Run, file: Path) -> None:
-        """Keep the file. Nothing is kept when the iteration was deleted meanwhile."""
+    def execute(self, task: ExportTask, folder: Path) -> None:
+        from emulator.vision.exports.formats import ExportFailed, write_export
+        from emulator.worker.executor import WorkerDied
+
+        note = self._worker_job.progress_callback(task.export_id)
+        output = folder / f"export{task.suffix}"
+        try:
+            future = self._context.export_worker.submit(write_export, task.order, output, on_progress=note)
+            file: Path = self._worker_job.result(future, task.order.iteration_id, task.export_id)
+            self._complete(task, file)
+        except ExportFailed as failure:
+            raise JobFailed(str(failure)) from None
+        except WorkerDied as death:
+            raise TryAgain(f"The exporting process ended {task.attempt} times: {death}") from None
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise StorageFull(str(error)) from error
+            raise
+
+    def _complete(self, task: ExportTask, file: Path) -> None:
+        """Store the file, unless the iteration was deleted meanwhile."""
         stored: set[str] = set()
         replaced: set[str] = set()
         try:
             with self._context.database.write() as session:
-                export, job = session.get(Export, run.export_id), session.get(Job, run.job_id)
+                export, job = session.get(Export, task.export_id), session.get(Job, task.job_id)
                 if export is None or job is None:
                     return
                 replaced = {export.blob} if export.blob else set()
                 export.size = file.stat().st_size
-                # Inside the transaction: until it ends, nobody sweeps.
+                # Within the transaction, so that no sweep deletes the blob before its row is committed.
                 export.blob = self._context.blobs.put_file(file)
                 stored.add(export.blob)
-                export.status, export.suffix = exports.DONE, run.suffix
+                export.status, export.suffix = ExportStatus.DONE, task.suffix
                 session.add(export)
                 session.delete(job)
-                outbox.note_export(self._context, session, export, run.base)
+                uri = download_uri(self._context, task.base, task.order.project_id, export)
+                outbox.note_export(self._context, session, export, uri)
         except StorageFull:
             sweep_blobs(self._context, stored)
             raise
         sweep_blobs(self._context, replaced)
 
-    def _fail(self, run: _Run, reason: str) -> None:
-        with self._context.database.write() as session:
-            export, job = session.get(Export, run.export_id), session.get(Job, run.job_id)
-            if export is not None and job is not None:
-                self._note_failure(session, export, job, reason)
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, Interrupted):
+            return f"The export was {error}."
+        if isinstance(error, StorageFull):
+            return _FULL
+        return f"The emulator could not export: {error}"
 
-    def _note_failure(self, session: Session, export: Export, job: Job, reason: str) -> None:
+    def fail(self, session: Session, job: Job, reason: str) -> None:
+        assert job.details is not None
+        export = session.get_one(Export, job.details["export"])
         _log.warning(
             "Export of iteration %s to %s failed: %s",
             export.iteration_id,
             f"{export.platform} {export.flavor}".rstrip(),
             reason,
         )
-        export.status, export.failure = exports.FAILED, reason
+        export.status, export.failure = ExportStatus.FAILED, reason
         session.add(export)
         session.delete(job)
-        outbox.note_export(self._context, session, export, "")
+        outbox.note_export(self._context, session, export, None)

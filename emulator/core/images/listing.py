@@ -150,7 +150,7 @@ def positions_with_blobs(
 
 
 def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [col(Image.project_id) == view.project.id, view.holds(Image)]
+    conditions = view.images
     if chosen.tagging_status == "Tagged":
         conditions.append(_TAGGED if view.is_workspace else _bears(view, ()))
     elif chosen.tagging_status == "Untagged":

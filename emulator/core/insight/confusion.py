@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup
+from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.listing import positions_with_blobs, with_tags
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
-    CachedEvaluation,
     checked_thresholds,
     evaluation_of,
     is_detector,
@@ -187,7 +187,7 @@ def images(
         view = View(lookup.project(session, project_id), iteration.revision)
         here = _here(context, session, view, iteration, kept, indexes)
         indexes, surest = indexes[here], surest[here]
-        numbers = kept.numbers(session, view)[indexes]
+        numbers = kept.numbers(session, view.images)[indexes]
         page = _order(order, numbers, surest)[skip : skip + take]
         by_number = _tagged(session, view, numbers[page].tolist())
     chosen = [(int(indexes[place]), int(numbers[place])) for place in page.tolist()]
@@ -386,7 +386,7 @@ def _here(
     import numpy
 
     present = positions_with_blobs(context, session, view, (), kept.indexes, f"evaluated with {iteration.id}")
-    return numpy.isin(kept.numbers(session, view)[indexes], numpy.frombuffer(present, numpy.int64))
+    return numpy.isin(kept.numbers(session, view.images)[indexes], numpy.frombuffer(present, numpy.int64))
 
 
 def _order(

@@ -4,66 +4,27 @@ A search looks at all images of the workspace and is kept until images come or g
 thumbnails are kept, and other thresholds, tags and iterations change nothing about it.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup
+from emulator.core.caches.near_duplicates import Pair, Search
+from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.listing import with_tags
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import evaluation_of
-from emulator.core.iterations.manage import COMPLETED
 from emulator.core.revisions.views import View
-from emulator.store.tables import Image, ImageTag, Iteration
+from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus
 
-if TYPE_CHECKING:
-    from emulator.core.context import Context
-
-_SEARCHES_KEPT = 4
 # Numbers named in one query.
 _AT_A_TIME = 500
 # Of one group; a camera that never moves can make one of everything.
 IMAGES_OF_A_GROUP = 256
-
-Pair = tuple[int, int, float, bool]
-
-
-@dataclass
-class Progress:
-    """done: 0 to 1."""
-
-    done: float = 0.0
-
-    def note(self, fraction: float, _step: str) -> None:
-        self.done = fraction
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search for pairs among the images with these numbers. newest, count: say which images these are."""
-
-    numbers: list[int]
-    newest: int
-    count: int
-    progress: Progress
-    future: "Future[list[Pair]]"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it found something or failed. One that is stopped is not: images came or went meanwhile."""
-        return self.future.done() and not self.future.cancelled()
-
-    def is_of(self, newest: int, count: int) -> bool:
-        """Numbers only grow and do not come back, so these two tell whether images came or went."""
-        return (self.newest, self.count) == (newest, count)
 
 
 @dataclass(frozen=True)
@@ -120,61 +81,22 @@ class _Numbered:
     across: bool = False
 
 
-class NearDuplicateSearches:
-    """The searches of the projects that were asked for last."""
-
-    def __init__(self, context: "Context") -> None:
-        self._context = context
-        self._searches: OrderedDict[str, Search] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def search(self, project_id: str) -> Search:
-        """The search of a project's images as they are now, begun if there is none. One that failed is begun
-        anew."""
-        with self._context.database.read() as session:
-            lookup.project(session, project_id)
-            here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
-            newest, count = session.execute(
-                select_columns(func.max(col(Image.number)), func.count()).where(*here)
-            ).one()
-            with self._lock:
-                kept = self._searches.get(project_id)
-                if kept is not None and kept.is_of(newest or 0, count) and not _failed(kept.future):
-                    self._searches.move_to_end(project_id)
-                    return kept
-            statement = select_columns(col(Image.number), col(Image.blob)).where(*here)
-            rows = session.execute(statement.order_by(col(Image.number))).all()
-        return self._begin(project_id, [(int(number), blob) for number, blob in rows])
-
-    def clear(self) -> None:
-        with self._lock:
-            for search in self._searches.values():
-                search.future.cancel()
-            self._searches.clear()
-
-    def _begin(self, project_id: str, rows: Sequence[tuple[int, str]]) -> Search:
-        from emulator.vision.duplicates.search import StoredImage, find_near_duplicates
-
-        numbers = [number for number, _ in rows]
-        newest, count = max(numbers, default=0), len(numbers)
-        with self._lock:
-            kept = self._searches.get(project_id)
-            if kept is not None and kept.is_of(newest, count) and not _failed(kept.future):
-                return kept  # somebody else was faster
-            pictures = [StoredImage(str(self._context.blobs.path(blob)), blob) for _, blob in rows]
-            progress = Progress()
-            # Not the worker that trains: an advanced training would keep everybody waiting for hours.
-            future = self._context.export_worker.submit(
-                find_near_duplicates, pictures, self._context.feature_cache, on_progress=progress.note
-            )
-            search = Search(numbers, newest, count, progress, future)
-            if kept is not None:
-                kept.future.cancel()
-            self._searches[project_id] = search
-            self._searches.move_to_end(project_id)
-            while len(self._searches) > _SEARCHES_KEPT:
-                self._searches.popitem(last=False)[1].future.cancel()
-            return search
+def search_of(context: Context, project_id: str) -> Search:
+    """The search among a project's images as they are now; begun if there is none, or if it has failed."""
+    with context.database.read() as session:
+        lookup.project(session, project_id)
+        here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
+        newest, count = session.execute(
+            select_columns(func.max(col(Image.number)), func.count()).where(*here)
+        ).one()
+        kept = context.near_duplicates.get(project_id, newest or 0, count)
+        if kept is not None:
+            return kept
+        statement = select_columns(col(Image.number), col(Image.blob)).where(*here)
+        rows = session.execute(statement.order_by(col(Image.number))).all()
+    # Not the worker that trains: an advanced training would delay the search by hours.
+    worker = context.export_worker
+    return context.near_duplicates.begin(project_id, [(int(number), blob) for number, blob in rows], worker)
 
 
 def checked_threshold(threshold: float | None) -> float:
@@ -187,7 +109,7 @@ def checked_threshold(threshold: float | None) -> float:
     return threshold
 
 
-def checked_iteration(context: "Context", project_id: str, iteration_id: str | None) -> str | None:
+def checked_iteration(context: Context, project_id: str, iteration_id: str | None) -> str | None:
     """The iteration whose folds count: the named one, which must have figures, or the latest that has."""
     if iteration_id is not None:
         evaluation_of(context, project_id, iteration_id)
@@ -196,7 +118,7 @@ def checked_iteration(context: "Context", project_id: str, iteration_id: str | N
         lookup.project(session, project_id)
         statement = (
             select(Iteration.id)
-            .where(Iteration.project_id == project_id, Iteration.status == COMPLETED)
+            .where(Iteration.project_id == project_id, Iteration.status == IterationStatus.COMPLETED)
             .where(col(Iteration.evaluation_blob).is_not(None))
             .order_by(col(Iteration.number).desc())
         )
@@ -204,7 +126,7 @@ def checked_iteration(context: "Context", project_id: str, iteration_id: str | N
 
 
 def found(
-    context: "Context",
+    context: Context,
     project_id: str,
     iteration_id: str | None,
     search: Search,
@@ -245,10 +167,6 @@ def found(
     return Found(iteration_id, search.count, len(wanted), page)
 
 
-def _failed(future: "Future[Any]") -> bool:
-    return future.done() and (future.cancelled() or future.exception() is not None)
-
-
 def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
     """Images that hang together by pairs, which are by numbers of images then, the most alike first."""
     leads: dict[int, int] = {}
@@ -275,7 +193,7 @@ def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Nu
 
 
 def _folds(
-    context: "Context",
+    context: Context,
     session: Session,
     project_id: str,
     iteration_id: str | None,

@@ -1,145 +1,29 @@
-"""Evaluations of iterations: which one it is, whether there is one, and the few used last, kept ready."""
-
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-from sqlmodel import Session, col, select
+"""The evaluation of an iteration: predictions on images that its model had not seen in training."""
 
 from emulator.core import domains, lookup
+from emulator.core.caches.evaluations import CachedEvaluation
+from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.manage import COMPLETED, is_imported
-from emulator.core.revisions.views import View
-from emulator.store.blobs import BlobStore
-from emulator.store.tables import Image, Iteration
-
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
-    from emulator.core.context import Context
-    from emulator.vision.evaluation.confusion import Confusion
-    from emulator.vision.evaluation.curves import JudgedPredictions
+from emulator.store.tables import Iteration, IterationStatus
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_OVERLAP_THRESHOLD = 0.3
-_KEPT = 4
-_CONFUSIONS_KEPT = 2
-
-
-@dataclass(frozen=True)
-class CachedEvaluation:
-    """figures: an `Evaluation`, or a `DetectionEvaluation`."""
-
-    figures: Any
-    _confusions: "dict[tuple[float, float | None], Confusion]" = field(default_factory=dict)
-    _numbers: "list[NDArray[numpy.int64]]" = field(default_factory=list)
-
-    @cached_property
-    def held_out(self) -> dict[str, int]:
-        """Which predictions are those of the images that stand for the evaluation set, by their SHA-256."""
-        return {self.figures.keys[index]: index for index in self.figures.held_out()}
-
-    @cached_property
-    def indexes(self) -> dict[str, int]:
-        """Which predictions are those of the image with a SHA-256."""
-        return {key: index for index, key in enumerate(self.figures.keys)}
-
-    def judged(self, overlap_threshold: float | None) -> "JudgedPredictions":
-        """Which predictions are right. overlap_threshold: None for classifiers."""
-        judged: JudgedPredictions
-        if overlap_threshold is None:
-            judged = self.figures.judged()
-        else:
-            judged = self.figures.judged(overlap_threshold)
-        return judged
-
-    def confusion(self, threshold: float, overlap_threshold: float | None) -> "Confusion":
-        """What is taken for what. overlap_threshold: None for classifiers."""
-        from emulator.vision.evaluation.confusion import confusion_of_classifier, confusion_of_detector
-
-        made = self._confusions.get((threshold, overlap_threshold))
-        if made is None:
-            if overlap_threshold is None:
-                made = confusion_of_classifier(self.figures, threshold)
-            else:
-                made = confusion_of_detector(self.figures, threshold, overlap_threshold)
-            # One for each page of a list would be made else. Those of other threads do no harm.
-            if len(self._confusions) >= _CONFUSIONS_KEPT:
-                self._confusions.clear()
-            self._confusions[threshold, overlap_threshold] = made
-        return made
-
-    def numbers(self, session: Session, view: View) -> "NDArray[numpy.int64]":
-        """The number of each image, 0 for those that were gone when this was first asked, (N,).
-
-        An image keeps its number, and no other one gets it, so this is read once.
-        """
-        import numpy
-
-        if not self._numbers:
-            statement = select(Image.number, Image.blob).where(
-                col(Image.project_id) == view.project.id, view.holds(Image)
-            )
-            numbers = numpy.zeros(self.figures.count, numpy.int64)
-            for number, blob in session.execute(statement):
-                if blob in self.indexes:
-                    numbers[self.indexes[blob]] = number
-            self._numbers.append(numbers)
-        return self._numbers[0]
-
-
-class EvaluationCache:
-    """Evaluations by their blob."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
-        self._kept: OrderedDict[tuple[str, str], CachedEvaluation] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> CachedEvaluation:
-        """That of an iteration; copies of a project have the same blob and other images.
-
-        Raises FileNotFoundError when the blob is gone.
-        """
-        with self._lock:
-            if (blob, iteration_id) in self._kept:
-                self._kept.move_to_end((blob, iteration_id))
-                return self._kept[blob, iteration_id]
-        from emulator.vision.evaluation.classification import Evaluation
-        from emulator.vision.evaluation.detection import DetectionEvaluation
-
-        kind = DetectionEvaluation if of_detector else Evaluation
-        made = CachedEvaluation(kind.load(self._blobs.path(blob)))
-        with self._lock:
-            self._kept[blob, iteration_id] = made
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return made
-
-    def clear(self) -> None:
-        with self._lock:
-            self._kept.clear()
 
 
 def is_detector(iteration: Iteration) -> bool:
     return domains.get(iteration.domain_id or "").type == "ObjectDetection"
 
 
-def evaluation_of(
-    context: "Context", project_id: str, iteration_id: str
-) -> tuple[Iteration, CachedEvaluation]:
+def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, CachedEvaluation]:
     """An iteration and its evaluation. ServiceError where it has none (yet), or none was ever made."""
     with context.database.read() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
-    if is_imported(iteration):
+    if iteration.is_imported:
         raise ServiceError(
             "NotFoundIterationPerformance",
             "The iteration is an imported model: there are no images by which its performance is known.",
         )
-    if iteration.status != COMPLETED or iteration.evaluation_blob is None:
+    if iteration.status != IterationStatus.COMPLETED or iteration.evaluation_blob is None:
         raise ServiceError(
             "BadRequestIterationIsNotTrained", f"Iteration is not trained: its status is {iteration.status}."
         )

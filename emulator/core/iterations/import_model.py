@@ -15,12 +15,12 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import publishing
-from emulator.core.iterations.manage import COMPLETED, free_name
+from emulator.core.iterations.manage import free_name
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES, new_project
 from emulator.core.revisions import revisions
 from emulator.core.validation import checked_name
-from emulator.store.tables import Iteration, Project, Tag
+from emulator.store.tables import Iteration, IterationStatus, Project, Tag
 
 if TYPE_CHECKING:
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
@@ -203,7 +203,7 @@ def _iteration(
         project_id=project.id,
         number=project.next_iteration,
         name=free_name(session, project),
-        status=COMPLETED,
+        status=IterationStatus.COMPLETED,
         created=project.new_iteration_created,
         last_modified=now,
         trained_at=now,

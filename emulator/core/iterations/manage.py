@@ -8,16 +8,8 @@ from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.upload import purge_unseen
-from emulator.core.jobs.worker_runner import stop_jobs
 from emulator.core.validation import checked_name
 from emulator.store.tables import Iteration, Project
-
-TRAINING, COMPLETED, FAILED = "Training", "Completed", "Failed"
-
-
-def is_imported(iteration: Iteration) -> bool:
-    """Whether its model came ready-made (`model_imports`): it says nothing of the images of the project."""
-    return iteration.status == COMPLETED and iteration.evaluation_blob is None
 
 
 def free_name(session: Session, project: Project) -> str:
@@ -81,6 +73,6 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         session.flush()
         blobs |= purge_unseen(session, project_id)
     context.score_index.forget([iteration_id])
-    stop_jobs(context, {iteration_id})
+    context.jobs.cancel({iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
     sweep_blobs(context, blobs)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session
 
 from emulator.core import lookup
+from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.images.listing import page_of, positions_with_blobs
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
-    CachedEvaluation,
     checked_thresholds,
     evaluation_of,
     is_detector,

@@ -7,9 +7,8 @@ from sqlmodel import Session, select
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.manage import COMPLETED
 from emulator.core.validation import checked_name
-from emulator.store.tables import Iteration
+from emulator.store.tables import Iteration, IterationStatus
 
 _RESOURCE = re.compile(
     r"/?subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.CognitiveServices/accounts/[^/\s]+/?",
@@ -58,7 +57,7 @@ def publish_in(
 ) -> None:
     """`publish` within a transaction of somebody else's."""
     name = check_target(publish_name, prediction_id)
-    if iteration.status != COMPLETED:
+    if iteration.status != IterationStatus.COMPLETED:
         raise ServiceError(
             "BadRequestIterationIsNotTrained",
             f"Iteration is not trained: its status is {iteration.status}.",

@@ -1,147 +1,212 @@
-"""Threads that carry out long work, one job after the other: what trainings and imports have in common."""
+"""Executing jobs of one kind, one after the other: the part that all kinds have in common.
+
+What is particular to a kind is a `Work`; how its running job is stopped and watched is a `Control`.
+"""
 
 import logging
-import threading
-from typing import TYPE_CHECKING, Any
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from sqlmodel import Session, col, select
 
-from emulator.store.database import StorageFull
-from emulator.store.tables import Job
+from emulator.core.jobs.board import Progress
+from emulator.core.jobs.thread import Outcome, WorkThread
+from emulator.store.database import Database, StorageFull
+from emulator.store.tables import Job, JobKind
 
-if TYPE_CHECKING:
-    from emulator.core.context import Context
-
-# A job that a death of the process interrupted is begun so often in all, and then has failed.
+# How often a job is begun at most; after that many interruptions it has failed.
 ATTEMPTS = 3
-# After trouble that may pass: a disk that was full, say.
-PAUSE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
+_Task = TypeVar("_Task")
 
 
-class JobThread:
-    """A thread for the jobs of one kind. Starts with `start`, ends with `stop`.
+class JobFailed(Exception):
+    """The job cannot succeed. str() is the reason that is recorded, for a person."""
 
-    A subclass says which kind, what is needed of a job that is its turn (`_begin`), what becomes of one that
-    was interrupted too often (`_give_up`), and carries it out in `_carry_out_or_fail`. Whatever a job brings,
-    the thread outlives it; `_postponed` says that jobs wait although `run_next` took none.
+
+class JobStopped(Exception):
+    """The job was cancelled, or the process is ending: there is nothing to record."""
+
+
+class TryAgain(Exception):
+    """The job may succeed at another attempt. str() is the reason that is recorded after the last one."""
+
+
+class Interrupted(Exception):
+    """The process ended during each attempt. str() continues a sentence that ends in "was"."""
+
+
+class Work(Protocol[_Task]):
+    """What is particular to the jobs of one kind."""
+
+    def begin(self, session: Session, job: Job) -> None:
+        """Record that the job begins, in the transaction that counts the attempt."""
+
+    def prepare(self, session: Session, job: Job) -> _Task | None:
+        """Read what the job needs; None when what it belongs to was deleted. Raises JobFailed."""
+
+    def execute(self, task: _Task, folder: Path) -> None:
+        """Do the work and record its result. folder: does not exist yet, and is removed afterwards.
+
+        Raises JobFailed, JobStopped, TryAgain or any other exception, for which `explain` has the reason.
+        """
+
+    def explain(self, error: Exception) -> str:
+        """The reason, for a person, when a job failed by an error of the program, Interrupted or
+        StorageFull."""
+
+    def fail(self, session: Session, job: Job, reason: str) -> None:
+        """Record that the job has failed. Afterwards it is deleted, or of another kind."""
+
+
+class Control(Protocol):
+    """How a job that is being executed is stopped and watched."""
+
+    def interrupt(self) -> None:
+        """Make the running job end soon, since the process ends; no other one begins."""
+
+    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
+        """Stop the running job if it belongs to one of these iterations or projects."""
+
+    def progress(self, id: str) -> Progress | None:
+        """Progress of the running job of an iteration or export; None when it is not running."""
+
+
+class JobRunner(Generic[_Task]):
+    """Executes the jobs of one kind in a thread, the oldest first. A `Runner` of the board.
+
+    A job whose process dies, or the whole emulator with it, is begun again, ATTEMPTS times in all.
+    name: of the thread, and of the jobs in log messages. folder: for unfinished files of jobs.
+    seconds_to_stop: how long `stop` waits. after_each: called after each job, however it ended.
     """
 
-    kind: str
-    name: str
-    seconds_to_stop: float
-
-    def __init__(self, context: "Context") -> None:
-        self._context = context
-        self._wake = threading.Event()
-        self._stopping = False
-        self._postponed = False
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def start(self) -> None:
-        """Begin, with the jobs that an earlier process left."""
-        self.clean_up()
-        with self._context.database.read() as session:
-            waiting = session.exec(select(Job.id).where(Job.kind == self.kind).limit(1)).first()
-        self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
-        self._thread.start()
-        if waiting:
-            self._wake.set()
-
-    def notify(self) -> None:
-        """A job was added."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End without waiting for a job; it stays for the next start."""
-        self._stopping = True
-        self._wake.set()
-        self.interrupt()
-        if self._thread:
-            self._thread.join(timeout=self.seconds_to_stop)
+    def __init__(
+        self,
+        database: Database,
+        kind: JobKind,
+        work: Work[_Task],
+        control: Control,
+        *,
+        name: str,
+        folder: Path,
+        seconds_to_stop: float,
+        after_each: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.kind = kind
+        self.folder = folder
+        self._database = database
+        self._work = work
+        self._control = control
+        self._after_each = after_each
+        self._thread = WorkThread(name, self._run_next, seconds_to_stop)
 
     @property
     def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.is_alive
+
+    def start(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._database.read() as session:
+            waiting = session.exec(select(Job.id).where(Job.kind == self.kind).limit(1)).first()
+        self._thread.start()
+        if waiting:
+            self._thread.notify()
+
+    def stop(self) -> None:
+        self._thread.stop(self._control.interrupt)
+
+    def notify(self) -> None:
+        self._thread.notify()
 
     def run_waiting(self) -> None:
-        """Carry out all jobs that wait, in the calling thread; tests need no other one."""
-        while not self._stopping and self.run_next():
-            pass
+        self._thread.run_waiting()
 
-    def clean_up(self) -> None:
-        """Remove what an earlier process left half done."""
+    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
+        self._control.cancel(iteration_ids, project_ids)
 
-    def interrupt(self) -> None:
-        """Make the running job end soon: the process is about to."""
+    def progress(self, id: str) -> Progress | None:
+        return self._control.progress(id)
 
-    def ended(self) -> None:
-        """A job ended, however: whoever waits for that can be told."""
-
-    def run_next(self) -> bool:
-        """Carry out the oldest job; False when there is none, or when it has to wait."""
+    def _run_next(self) -> Outcome:
+        """Execute the oldest job."""
         try:
-            run = self._claim()
-            if run is None:
-                return False
+            claimed = self.claim()
+            if claimed is None:
+                return Outcome.IDLE
             try:
-                self._carry_out_or_fail(run)
+                self._execute(*claimed)
             finally:
-                self.ended()
+                self._after_each()
         except StorageFull:
-            _log.error("The disk is full: the %s wait.", self.name)
-        except Exception:  # noqa: BLE001  (the thread must outlive whatever one job brings)
-            _log.exception("One of the %s could not be begun, or its end not be noted", self.name)
-        else:
-            return True
-        self._postponed = True
-        return False
+            _log.error("The disk is full: the %s wait.", self._thread.name)
+            return Outcome.POSTPONED
+        except Exception:  # noqa: BLE001  (one job must not end the thread)
+            _log.exception("One of the %s could not be begun, or its end not be recorded", self._thread.name)
+            return Outcome.POSTPONED
+        return Outcome.DONE
 
-    def _claim(self) -> Any:
-        """What is needed to carry out the oldest job, its attempt counted; None when there is none."""
-        return self._take()
-
-    def _take(self) -> Any:
-        """What `_begin` says of the oldest job that it can say anything of; None when there is none.
-
-        The attempt is counted with it: what goes wrong afterwards goes wrong a few times at most.
-        """
+    def claim(self) -> tuple[Job, _Task] | None:
+        """The oldest job, its attempt counted, with what it needs; None when there is none."""
         while True:
-            with self._context.database.write() as session:
+            job = self._next_job()
+            if job is None:
+                return None
+            try:
+                with self._database.read() as session:
+                    task = self._work.prepare(session, job)
+            except JobFailed as failed:
+                self._fail(job, str(failed))
+                continue
+            if task is not None:
+                return job, task
+
+    def _next_job(self) -> Job | None:
+        """The oldest job. Jobs that were interrupted too often fail here."""
+        while True:
+            with self._database.write() as session:
                 job = session.exec(
                     select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
                 ).first()
                 if job is None:
                     return None
                 if job.attempts >= ATTEMPTS:
-                    self._give_up(
-                        session, job, f"interrupted {job.attempts} times by the end of the emulator"
-                    )
+                    error = Interrupted(f"interrupted {job.attempts} times by the end of the emulator")
+                    self._work.fail(session, job, self._work.explain(error))
                     continue
                 job.attempts += 1
                 session.add(job)
-                run = self._begin(session, job)
-            if run is not None:
-                return run
+                self._work.begin(session, job)
+            return job
 
-    def _begin(self, session: Session, job: Job) -> Any:
-        """What is needed to carry out the job, whose turn it is; None if it is gone, or has failed here."""
-        raise NotImplementedError
-
-    def _give_up(self, session: Session, job: Job, why: str) -> None:
-        """The job has failed; `why` goes on after "It was". It must be gone, or of another kind, then."""
-        raise NotImplementedError
-
-    def _carry_out_or_fail(self, run: Any) -> None:
-        """Carry out what `_claim` gave, and write down how it ended; raises when that is impossible."""
-        raise NotImplementedError
-
-    def _loop(self) -> None:
-        while True:
-            self._wake.wait(PAUSE_SECONDS if self._postponed else None)
-            self._wake.clear()
-            self._postponed = False
-            self.run_waiting()
-            if self._stopping:
+    def _execute(self, job: Job, task: _Task) -> None:
+        folder = self.folder / job.id
+        try:
+            self._work.execute(task, folder)
+        except JobStopped as stopped:
+            _log.info("%s", stopped)
+        except JobFailed as failed:
+            self._fail(job, str(failed))
+        except TryAgain as reason:
+            if self._thread.stopping:
                 return
+            if job.attempts >= ATTEMPTS:
+                self._fail(job, str(reason))
+            else:
+                _log.warning("%s Trying again.", reason)
+        except StorageFull as full:
+            self._fail(job, self._work.explain(full))
+        except Exception as error:  # noqa: BLE001  (one job must not end the thread)
+            if not self._thread.stopping:
+                _log.exception("One of the %s failed", self._thread.name)
+                self._fail(job, self._work.explain(error))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        """Record a failure, unless what the job belongs to was deleted meanwhile."""
+        with self._database.write() as session:
+            row = session.get(Job, job.id)
+            if row is not None:
+                self._work.fail(session, row, reason)

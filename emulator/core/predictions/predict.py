@@ -11,7 +11,6 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
-from emulator.core.iterations.manage import COMPLETED
 from emulator.core.limits import STORED_PREDICTION_DAYS
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
@@ -19,10 +18,9 @@ from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.core.scored_rows import scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull
-from emulator.store.tables import Iteration, StoredPrediction
+from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
 _EXPIRED_AT_A_TIME = 8
-_PUBLISHED_KEPT = 64
 _log = logging.getLogger(__name__)
 
 
@@ -66,8 +64,8 @@ def published(context: Context, project_id: str, published_name: str, type: str)
     """
     key, commits = (project_id, published_name, type), context.database.commits
     kept = context.published.get(key)
-    if kept is not None and kept[0] == commits:
-        return kept[1]
+    if kept is not None:
+        return kept
     with context.database.read() as session:
         statement = select(Iteration).where(
             Iteration.project_id == project_id, Iteration.publish_name == published_name
@@ -78,9 +76,7 @@ def published(context: Context, project_id: str, published_name: str, type: str)
             raise ServiceError("NotFoundIteration", "Invalid iteration")
         if domains.get(iteration.domain_id or "").type != type:
             raise _wrong_type()
-    if len(context.published) >= _PUBLISHED_KEPT:
-        context.published.clear()
-    context.published[key] = commits, iteration
+    context.published.put(key, iteration, commits)
     return iteration
 
 
@@ -105,7 +101,7 @@ def trained_iteration(context: Context, project_id: str, iteration_id: str | Non
         if iteration_id is None:
             raise ServiceError("NotFoundProjectDefaultIteration", "Project has no default iteration")
         iteration = lookup.iteration(session, project_id, iteration_id)
-        if iteration.status != COMPLETED:
+        if iteration.status != IterationStatus.COMPLETED:
             raise ServiceError(
                 "BadRequestIterationIsNotTrained",
                 f"Iteration is not trained: its status is {iteration.status}.",

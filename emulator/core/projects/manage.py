@@ -9,7 +9,6 @@ from emulator.core import domains, lookup, quotas
 from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.jobs.worker_runner import stop_jobs
 from emulator.core.notifications import azure_storage
 from emulator.core.validation import checked_description, checked_name
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
@@ -168,8 +167,7 @@ def delete(context: Context, project_id: str) -> None:
         for iteration in iterations:
             blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
         session.delete(project)
-    stop_jobs(context, {iteration.id for iteration in iterations})
-    context.project_imports.cancel({project_id})
+    context.jobs.cancel({iteration.id for iteration in iterations}, {project_id})
     context.score_index.forget([project_id, *(iteration.id for iteration in iterations)])
     sweep_blobs(context, blobs)
 

@@ -5,7 +5,6 @@ import shutil
 from sqlmodel import select
 
 from emulator.core.context import Context
-from emulator.core.jobs.worker_runner import stop_jobs
 from emulator.store.tables import Job
 
 
@@ -18,8 +17,10 @@ def reset(context: Context) -> None:
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()
-    stop_jobs(context, {job.iteration_id for job in jobs if job.iteration_id})
-    context.project_imports.cancel({job.project_id for job in jobs if job.project_id})
+    context.jobs.cancel(
+        iteration_ids={job.iteration_id for job in jobs if job.iteration_id},
+        project_ids={job.project_id for job in jobs if job.project_id},
+    )
     context.near_duplicates.clear()
     shutil.rmtree(context.feature_cache, ignore_errors=True)
     context.image_index.clear()

@@ -11,7 +11,7 @@ from emulator.core.caches.score_index import ScoreTable
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.store.database import when_committed
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Suggestion, Tag
+from emulator.store.tables import Image, ImageTag, Iteration, Project, ProjectStatus, Region, Suggestion, Tag
 
 
 def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
@@ -19,7 +19,7 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
 
     touched: the numbers of the images that enter or leave some list by the change; None when it may be any.
     """
-    if project.status == "Importing":  # what is being copied brings its own revisions
+    if project.status == ProjectStatus.IMPORTING:  # the copy brings its own revisions
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()

@@ -29,6 +29,11 @@ class View:
             return removed.is_(None)  # type: ignore[no-any-return]
         return and_(born <= self.revision, or_(removed.is_(None), removed > self.revision))
 
+    @property
+    def images(self) -> list[ColumnElement[bool]]:
+        """The conditions that an image is in this view of this project."""
+        return [col(Image.project_id) == self.project.id, self.holds(Image)]
+
 
 def open_view(session: Session, project_id: str, iteration_id: str | None) -> View:
     """The view of `iteration_id`, or of the workspace (None). ServiceError when either is not there."""

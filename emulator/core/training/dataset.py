@@ -1,5 +1,6 @@
 """What a training learns from: the images, tags and regions of the iteration's revision."""
 
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,11 @@ def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
 
 
 def classification_dataset(
-    context: Context, session: Session, iteration: Iteration
+    context: Context, session: Session, iteration: Iteration, tags: Sequence[Tag]
 ) -> "ClassificationDataset":
-    """Images that bear any of `trained_tags`, with those tags."""
+    """Images that bear any of `tags` (`trained_tags`), with those tags."""
     from emulator.vision.classification.train import ClassificationDataset, LabelledImage
 
-    tags = trained_tags(session, iteration)
     index = {tag.id: position for position, tag in enumerate(tags)}
     view = open_view(session, iteration.project_id, iteration.id)
     rows = session.execute(
@@ -58,15 +58,16 @@ def classification_dataset(
     )
 
 
-def detection_dataset(context: Context, session: Session, iteration: Iteration) -> "DetectionDataset":
-    """Images that have regions, with the regions of `trained_tags`.
+def detection_dataset(
+    context: Context, session: Session, iteration: Iteration, tags: Sequence[Tag]
+) -> "DetectionDataset":
+    """Images that have regions, with the regions of `tags` (`trained_tags`).
 
-    An image whose regions are all of other tags was looked at by whoever marked those: it is an example of
-    background. One without any region, tagged or not, was not, and is left out.
+    An image that only has regions of other tags was labelled, so it is an example of background. An image
+    without any region, tagged or not, may not have been labelled yet, and is left out.
     """
     from emulator.vision.detection.train import BoxedImage, DetectionDataset
 
-    tags = trained_tags(session, iteration)
     index = {tag.id: position for position, tag in enumerate(tags)}
     view = open_view(session, iteration.project_id, iteration.id)
     rows = session.execute(

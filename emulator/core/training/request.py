@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from emulator.core import domains, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.manage import COMPLETED, FAILED, TRAINING, free_name, is_imported
+from emulator.core.iterations.manage import free_name
 from emulator.core.labels.regions import holds_regions
 from emulator.core.limits import (
     ADVANCED_HOURS_MINIMUM,
@@ -21,7 +21,7 @@ from emulator.core.limits import (
     IMAGES_PER_TAG_MINIMUM,
     TAGS_MINIMUM,
 )
-from emulator.store.tables import Iteration, Job, Project, Region, Tag
+from emulator.store.tables import Iteration, IterationStatus, Job, JobKind, Project, Region, Tag
 
 TRAINING_TYPES = ("Regular", "Advanced")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -65,7 +65,7 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
             project_id=project_id,
             number=project.next_iteration,
             name=free_name(session, project),
-            status=TRAINING,
+            status=IterationStatus.TRAINING,
             created=project.new_iteration_created,
             last_modified=now,
             revision=project.revision,
@@ -79,10 +79,9 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         project.new_iteration_created = now
         session.add_all((project, iteration))
         session.flush()
-        advanced = request.training_type == "Advanced"
-        runs = context.advanced_training_runs if advanced else context.training_runs
-        session.add(Job(id=context.ids.new(), kind=runs.kind, iteration_id=iteration.id, created=now))
-    runs.notify()
+        kind = JobKind.ADVANCED_TRAINING if request.training_type == "Advanced" else JobKind.TRAINING
+        session.add(Job(id=context.ids.new(), kind=kind, iteration_id=iteration.id, created=now))
+    context.jobs.notify(kind)
     return iteration
 
 
@@ -155,7 +154,7 @@ def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
     base = lookup.iteration(session, project_id, iteration_id)
-    if base.status != COMPLETED:
+    if base.status != IterationStatus.COMPLETED:
         raise ServiceError(
             "BadRequestCustomBaseModelIterationStatusNotCompleted",
             f"The iteration of the custom base model is not Completed but {base.status}.",
@@ -169,15 +168,15 @@ def _check_base_model(session: Session, project: Project, project_id: str, itera
 
 def _check_needed(session: Session, project: Project, request: TrainingRequest) -> None:
     of_project = select(Iteration).where(Iteration.project_id == project.id)
-    if session.exec(of_project.where(Iteration.status == TRAINING)).first():
+    if session.exec(of_project.where(Iteration.status == IterationStatus.TRAINING)).first():
         raise ServiceError("BadRequestTrainingAlreadyInProgress", "Training is already in progress.")
     if request.force_train:
         return
     trained = session.exec(of_project.order_by(col(Iteration.number).desc()))
-    last = next((iteration for iteration in trained if not is_imported(iteration)), None)
+    last = next((iteration for iteration in trained if not iteration.is_imported), None)
     if (
         last is not None
-        and last.status != FAILED
+        and last.status != IterationStatus.FAILED
         and last.revision == project.revision
         and last.domain_id == project.domain_id
         and last.classification_type == project.classification_type

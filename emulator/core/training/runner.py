@@ -1,14 +1,11 @@
-"""Carrying out trainings, in two lanes: quick ones one after the other in one worker process, advanced ones
-one after the other in another. Nobody who waits for seconds waits behind an hour.
+"""Executing trainings: regular ones in one queue and worker process, advanced ones in another.
 
-A training is a row (`Job`) from the moment it was answered. Here a thread takes the oldest one, hands it
-to the worker, and writes down how it ended. A worker that dies, a server that dies or a power cut leaves
-the row; it is taken up again, a few times, and then ends as ``Failed`` with its reason.
+A training of seconds so never waits for one of hours. The worker trains from the dataset that is read here;
+its model and evaluation become blobs of the iteration, which ends as ``Completed``, or as ``Failed`` with the
+reason.
 """
 
-import logging
-import shutil
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,23 +13,20 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session
 
 from emulator.core import domains, lookup
-from emulator.core.iterations.manage import COMPLETED, FAILED
-from emulator.core.jobs.runner import ATTEMPTS
-from emulator.core.jobs.worker_runner import WorkerJobThread
+from emulator.core.context import Context, Worker
+from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, TryAgain
+from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.labels.regions import holds_regions
 from emulator.core.notifications import outbox
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
 from emulator.store.database import StorageFull
-from emulator.store.tables import Iteration, Job
+from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
-    from emulator.core.context import Context, Worker
     from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
     from emulator.vision.detection.train import DetectionDataset, TrainedDetector
 
-_log = logging.getLogger(__name__)
-
-# The name of no blob.
+# Not the name of a blob.
 _DELETED = "deleted"
 
 _NOT_FINISHED = "Train again, and let the emulator run until the training has ended."
@@ -41,71 +35,116 @@ _TRY = (
     "the log of the emulator tells more."
 )
 _NO_MEMORY = "There is not enough memory to train. Close other programs, or train with fewer images."
+_DISK_FULL = "The disk is full: the trained model could not be stored. Free space; train again."
+
+
+def training_runner(context: Context) -> JobRunner["Training"]:
+    """The runner of regular trainings."""
+    return _runner(context, JobKind.TRAINING, "trainings")
+
+
+def advanced_training_runner(context: Context) -> JobRunner["Training"]:
+    """The runner of trainings with a budget."""
+    return _runner(context, JobKind.ADVANCED_TRAINING, "advanced trainings")
+
+
+def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]:
+    worker_job = WorkerJob(context.database)
+    return JobRunner(
+        context.database,
+        kind,
+        TrainingWork(context, kind, worker_job),
+        worker_job,
+        name=name,
+        folder=context.folder / kind,
+        seconds_to_stop=5,
+        after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
+    )
 
 
 @dataclass(frozen=True)
-class _Run:
+class Training:
+    """What a training needs. budget: seconds; None for regular trainings."""
+
     job_id: str
     iteration_id: str
     attempt: int
     domain_id: str
     dataset: "ClassificationDataset | DetectionDataset"
     tags: list[dict[str, str]]
-    # Seconds; None for regular trainings.
     budget: int | None
     base_model: Path | None
 
 
-class TrainingRunner(WorkerJobThread):
-    """The thread that carries out quick trainings."""
+class TrainingWork:
+    """What is particular to trainings (`emulator.core.jobs.runner.Work`)."""
 
-    kind = "training"
-    name = "trainings"
-    folder_name = "training"
+    def __init__(self, context: Context, kind: JobKind, worker_job: WorkerJob) -> None:
+        self._context = context
+        self._kind = kind
+        self._worker_job = worker_job
 
     @property
-    def _worker(self) -> "Worker":
-        return self._context.worker
+    def _worker(self) -> Worker:
+        is_advanced = self._kind == JobKind.ADVANCED_TRAINING
+        return self._context.advanced_worker if is_advanced else self._context.worker
 
-    def _carry_out_or_fail(self, run: _Run) -> None:
-        try:
-            self._carry_out(run)
-        except StorageFull:
-            raise
-        except Exception as error:  # noqa: BLE001  (likewise)
-            if not self._stopping:
-                _log.exception("Training of iteration %s failed", run.iteration_id)
-                self._end(run, failure=_explained(error))
+    def begin(self, session: Session, job: Job) -> None:
+        """Fix the domain and classification type of the iteration, as the service does at this point."""
+        iteration = session.get_one(Iteration, job.iteration_id)
+        project = lookup.project(session, iteration.project_id)
+        iteration.domain_id = iteration.domain_id or project.domain_id
+        iteration.classification_type = iteration.classification_type or project.classification_type
+        iteration.training_time_in_minutes = 1
+        iteration.last_modified = self._context.clock.now()
+        session.add(iteration)
 
-    def _carry_out(self, run: _Run) -> None:
+    def prepare(self, session: Session, job: Job) -> Training | None:
+        iteration = session.get(Iteration, job.iteration_id)
+        if iteration is None:
+            return None
+        project = lookup.project(session, iteration.project_id)
+        read = detection_dataset if holds_regions(project) else classification_dataset
+        tags = trained_tags(session, iteration)
+        return Training(
+            job_id=job.id,
+            iteration_id=iteration.id,
+            attempt=job.attempts,
+            domain_id=iteration.domain_id or project.domain_id,
+            dataset=read(self._context, session, iteration, tags),
+            tags=[{"id": tag.id, "name": tag.name, "type": tag.type} for tag in tags],
+            budget=self._budget(iteration),
+            base_model=self._base_model(session, iteration),
+        )
+
+    def _budget(self, iteration: Iteration) -> int | None:
+        if iteration.training_type != "Advanced":
+            return None
+        return iteration.reserved_budget_in_hours * self._context.training_hour_seconds
+
+    def _base_model(self, session: Session, iteration: Iteration) -> Path | None:
+        """The model to start from. If it was deleted meanwhile, its file is missing: the training fails."""
+        base = iteration.custom_base_model_info
+        if base is None:
+            return None
+        row = session.get(Iteration, base["iterationId"])
+        return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
+
+    def execute(self, task: Training, folder: Path) -> None:
         from emulator.vision.training.errors import TrainingFailed
         from emulator.worker.executor import WorkerDied
 
-        output = self._work_folder / run.job_id
-        output.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            trained = self._result(self._submit(run, output), run.iteration_id, run.iteration_id)
-            self._end(run, trained=trained)
-        except CancelledError:
-            _log.info("Training of iteration %s was stopped", run.iteration_id)
+            future = self._submit(task, folder)
+            trained = self._worker_job.result(future, task.iteration_id, task.iteration_id)
         except TrainingFailed as failure:
-            self._end(run, failure=str(failure))
-        except StorageFull:
-            self._end(
-                run,
-                failure="The disk is full: the trained model could not be stored. Free space; train again.",
-            )
+            raise JobFailed(str(failure)) from None
         except WorkerDied as death:
-            if self._stopping:
-                return
-            if run.attempt >= ATTEMPTS:
-                self._end(run, failure=f"The training process ended {run.attempt} times: {death}. {_TRY}")
-            else:
-                _log.warning("The training process ended (%s); trying again", death)
-        finally:
-            shutil.rmtree(output, ignore_errors=True)
+            raise TryAgain(f"The training process ended {task.attempt} times: {death}. {_TRY}") from None
+        self._complete(task, trained)
 
-    def _submit(self, run: _Run, output: Path) -> "Future[Any]":
+    def _submit(self, task: Training, output: Path) -> "Future[Any]":
         from emulator.vision.classification.advanced import train_advanced_classifier
         from emulator.vision.classification.train import train_classifier
         from emulator.vision.detection.advanced import train_advanced_detector
@@ -117,131 +156,60 @@ class TrainingRunner(WorkerJobThread):
             recipe_for_domain,
         )
 
-        note = self._noting(run.iteration_id)
+        note = self._worker_job.progress_callback(task.iteration_id)
         common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
         submit = self._worker.submit
         # Without a budget, nothing is tried but quick training and, for classifiers, the base model.
-        more = {"budget_seconds": run.budget or 0, "base_model": run.base_model}
-        if domains.get(run.domain_id).type == "ObjectDetection":
-            how = detector_recipe_for_domain(run.domain_id)
-            if run.budget is None:
-                return submit(train_detector, run.dataset, how, **common)
-            all_layers = advanced_detector_recipe_for_domain(run.domain_id)
-            return submit(train_advanced_detector, run.dataset, how, advanced=all_layers, **common, **more)
+        more = {"budget_seconds": task.budget or 0, "base_model": task.base_model}
+        if domains.get(task.domain_id).type == "ObjectDetection":
+            how = detector_recipe_for_domain(task.domain_id)
+            if task.budget is None:
+                return submit(train_detector, task.dataset, how, **common)
+            all_layers = advanced_detector_recipe_for_domain(task.domain_id)
+            return submit(train_advanced_detector, task.dataset, how, advanced=all_layers, **common, **more)
         common["feature_cache"] = self._context.feature_cache
         more["backbones"] = self._context.backbones
-        recipe = recipe_for_domain(run.domain_id)
-        if run.budget is None and run.base_model is None:
-            return submit(train_classifier, run.dataset, recipe, **common)
-        advanced = advanced_recipe_for_domain(run.domain_id)
-        return submit(train_advanced_classifier, run.dataset, recipe, advanced=advanced, **common, **more)
+        recipe = recipe_for_domain(task.domain_id)
+        if task.budget is None and task.base_model is None:
+            return submit(train_classifier, task.dataset, recipe, **common)
+        advanced = advanced_recipe_for_domain(task.domain_id)
+        return submit(train_advanced_classifier, task.dataset, recipe, advanced=advanced, **common, **more)
 
-    def _claim(self) -> _Run | None:
-        """The oldest job with its dataset, which is read when the attempt has been counted."""
-        job: Job | None = self._take()
-        if job is None:
-            return None
-        with self._context.database.read() as session:
-            iteration = session.get(Iteration, job.iteration_id)
-            if iteration is None:  # deleted meanwhile, and its job with it
-                return self._claim()
-            project = lookup.project(session, iteration.project_id)
-            read = detection_dataset if holds_regions(project) else classification_dataset
-            dataset = read(self._context, session, iteration)
-            tags = [
-                {"id": tag.id, "name": tag.name, "type": tag.type} for tag in trained_tags(session, iteration)
-            ]
-            return _Run(
-                job_id=job.id,
-                iteration_id=iteration.id,
-                attempt=job.attempts,
-                domain_id=iteration.domain_id or project.domain_id,
-                dataset=dataset,
-                tags=tags,
-                budget=self._budget(iteration),
-                base_model=self._base_model(session, iteration),
-            )
+    def _complete(self, task: Training, trained: "TrainedClassifier | TrainedDetector") -> None:
+        """Store the model, unless the iteration was deleted meanwhile."""
+        with self._context.database.write() as session:
+            iteration, job = session.get(Iteration, task.iteration_id), session.get(Job, task.job_id)
+            if iteration is None or job is None:
+                return
+            now = self._context.clock.now()
+            iteration.status = IterationStatus.COMPLETED
+            iteration.trained_at = iteration.last_modified = now
+            minutes = sum(trained.seconds.values()) / 60
+            iteration.training_time_in_minutes = max(1, round(minutes))
+            iteration.exportable = domains.get(task.domain_id).exportable
+            iteration.model_tags = task.tags
+            # Within the transaction, so that no sweep deletes the blobs before their row is committed.
+            iteration.model_blob = self._context.blobs.put_file(trained.model_path)
+            iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
+            session.add(iteration)
+            session.delete(job)
+            outbox.note_training(self._context, session, iteration)
 
-    def _budget(self, iteration: Iteration) -> int | None:
-        if iteration.training_type != "Advanced":
-            return None
-        return iteration.reserved_budget_in_hours * self._context.training_hour_seconds
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, Interrupted):
+            return f"The training was {error}. {_NOT_FINISHED}"
+        if isinstance(error, StorageFull):
+            return _DISK_FULL
+        if isinstance(error, MemoryError):
+            return _NO_MEMORY
+        what = str(error) or type(error).__name__
+        return f"The emulator could not train: {what}. The log of the emulator tells more; train again."
 
-    def _base_model(self, session: Session, iteration: Iteration) -> Path | None:
-        """The model to start from. One that is deleted meanwhile is not there: the training then says so."""
-        base = iteration.custom_base_model_info
-        if base is None:
-            return None
-        row = session.get(Iteration, base["iterationId"])
-        return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
-
-    def _begin(self, session: Session, job: Job) -> Job:
+    def fail(self, session: Session, job: Job, reason: str) -> None:
         iteration = session.get_one(Iteration, job.iteration_id)
-        project = lookup.project(session, iteration.project_id)
-        # What the iteration was trained as is fixed when the training begins, as the service does.
-        iteration.domain_id = iteration.domain_id or project.domain_id
-        iteration.classification_type = iteration.classification_type or project.classification_type
-        iteration.training_time_in_minutes = 1
+        iteration.status = IterationStatus.FAILED
+        iteration.training_error_details = reason
         iteration.last_modified = self._context.clock.now()
         session.add(iteration)
-        return job
-
-    def _give_up(self, session: Session, job: Job, why: str) -> None:
-        iteration = session.get_one(Iteration, job.iteration_id)
-        reason = f"The training was {why}. {_NOT_FINISHED}"
-        _fail(self._context, session, iteration, job, reason)
-
-    def _end(
-        self,
-        run: _Run,
-        trained: "TrainedClassifier | TrainedDetector | None" = None,
-        failure: str | None = None,
-    ) -> None:
-        """Write down how a training ended. Nothing is written when the iteration was deleted meanwhile."""
-        with self._context.database.write() as session:
-            iteration, job = session.get(Iteration, run.iteration_id), session.get(Job, run.job_id)
-            if iteration is not None and job is not None and trained is not None:
-                now = self._context.clock.now()
-                iteration.status = COMPLETED
-                iteration.trained_at = iteration.last_modified = now
-                minutes = sum(trained.seconds.values()) / 60
-                iteration.training_time_in_minutes = max(1, round(minutes))
-                iteration.exportable = domains.get(run.domain_id).exportable
-                iteration.model_tags = run.tags
-                # Inside the transaction: until it ends, nobody sweeps.
-                iteration.model_blob = self._context.blobs.put_file(trained.model_path)
-                iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
-                session.add(iteration)
-                session.delete(job)
-                outbox.note_training(self._context, session, iteration)
-            elif iteration is not None and job is not None:
-                _fail(self._context, session, iteration, job, failure or "")
-
-
-class AdvancedTrainingRunner(TrainingRunner):
-    """The thread that carries out trainings with a budget."""
-
-    kind = "advanced training"
-    name = "advanced trainings"
-    folder_name = "advanced training"
-
-    @property
-    def _worker(self) -> "Worker":
-        return self._context.advanced_worker
-
-
-def _explained(error: Exception) -> str:
-    """What to tell a person about an error that nobody thought of, or that has no words of its own."""
-    if isinstance(error, MemoryError):
-        return _NO_MEMORY
-    what = str(error) or type(error).__name__
-    return f"The emulator could not train: {what}. The log of the emulator tells more; train again."
-
-
-def _fail(context: "Context", session: Session, iteration: Iteration, job: Job, reason: str) -> None:
-    iteration.status = FAILED
-    iteration.training_error_details = reason
-    iteration.last_modified = context.clock.now()
-    session.add(iteration)
-    session.delete(job)
-    outbox.note_training(context, session, iteration)
+        session.delete(job)
+        outbox.note_training(self._context, session, iteration)

@@ -7,9 +7,18 @@ from sqlmodel import Session, select
 
 from emulator.core import domains
 from emulator.core.context import Context
-from emulator.core.iterations.manage import COMPLETED
 from emulator.core.revisions import revisions
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag, moment
+from emulator.store.tables import (
+    Image,
+    ImageTag,
+    Iteration,
+    IterationStatus,
+    Project,
+    ProjectStatus,
+    Region,
+    Tag,
+    moment,
+)
 
 if TYPE_CHECKING:
     from emulator.core.transfer.archive import ImageTagPart, Manifest, RegionPart
@@ -70,7 +79,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
             Iteration(
                 id=context.ids.new(),
                 project_id=project.id,
-                status=COMPLETED,
+                status=IterationStatus.COMPLETED,
                 created=project.created,
                 last_modified=context.clock.now(),
                 trained_at=moment(iteration.trained_at),
@@ -92,7 +101,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
         )
     project.revision = manifest.project.revision
     project.next_iteration = manifest.project.next_iteration
-    project.status = "Succeeded"
+    project.status = ProjectStatus.SUCCEEDED
     project.last_modified = context.clock.now()
     session.add(project)
     session.flush()

@@ -18,9 +18,18 @@ from sqlmodel import Session, col, select
 from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.manage import COMPLETED, TRAINING
 from emulator.core.revisions.views import View
-from emulator.store.tables import Image, ImageTag, Iteration, Project, Region, Tag, microseconds
+from emulator.store.tables import (
+    Image,
+    ImageTag,
+    Iteration,
+    IterationStatus,
+    Project,
+    ProjectStatus,
+    Region,
+    Tag,
+    microseconds,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -93,16 +102,19 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
     """Count what would be copied and hand out a token; `base` is scheme and host of the emulator."""
     with context.database.read() as session:
         project = lookup.project(session, project_id)
-        if project.status != "Succeeded":
+        if project.status != ProjectStatus.SUCCEEDED:
             raise ServiceError(
                 "BadRequestNotSupported", f"The project cannot be exported: its status is {project.status}."
             )
         of_project = select(Iteration).where(Iteration.project_id == project_id)
-        if session.exec(of_project.where(Iteration.status == TRAINING).limit(1)).first() is not None:
+        if (
+            session.exec(of_project.where(Iteration.status == IterationStatus.TRAINING).limit(1)).first()
+            is not None
+        ):
             raise ServiceError(
                 "BadRequestExportWhileTraining", "The project cannot be exported while it is training."
             )
-        iterations = session.exec(of_project.where(Iteration.status == COMPLETED)).all()
+        iterations = session.exec(of_project.where(Iteration.status == IterationStatus.COMPLETED)).all()
         views = [View(project), *(View(project, iteration.revision) for iteration in iterations)]
         tags = sum(
             session.scalar(
@@ -162,7 +174,7 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
 
     iterations = session.exec(
         select(Iteration)
-        .where(Iteration.project_id == project.id, Iteration.status == COMPLETED)
+        .where(Iteration.project_id == project.id, Iteration.status == IterationStatus.COMPLETED)
         .order_by(col(Iteration.number))
     ).all()
     revisions = sorted({iteration.revision for iteration in iterations})

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from emulator.store.database import StorageFull
+from emulator.store.tables import JobKind
 from tests.support.harness import PREDICTION_KEY, Service, expect, files_body, training_path, wait_until
 from tests.support.images import picture, pictures
 
@@ -15,7 +16,7 @@ NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications")
 @pytest.fixture
 def started(service: Service) -> Service:
     """The service with the threads that carry out jobs, as in a live server."""
-    for thread in service.app._threads:
+    for thread in service.context.jobs.runners:
         thread.start()
     return service
 
@@ -106,7 +107,7 @@ def test_reset_stops_a_training(service: Service) -> None:
     project, _, _ = service.trainable()
     service.post(f"{project}/train")
     service.worker.held = True
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     wait_until(lambda: service.worker.waiting, "the training to begin")
     service.request("POST", RESET)
     assert service.worker.waiting[0].cancelled()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from emulator.core.exports import request as exports
+from emulator.store.tables import JobKind
 from emulator.vision.exports.formats import FORMATS, ExportFailed
 from tests.support.detection import marked_images
 from tests.support.exporting import ask, details, fetched, own, refusal_of
@@ -338,7 +339,7 @@ def test_an_imported_copy_can_be_exported_and_has_no_exports_of_its_source(
     project = "/".join(iteration.split("/")[:3])
     token = service.get(f"{project}/export")["token"]
     copy = service.post("/projects/import", params={"token": token})["id"]
-    service.context.project_imports.run_waiting()
+    service.runner(JobKind.IMPORT).run_waiting()
     (copied,) = service.get(f"/projects/{copy}/iterations")
     path = f"/projects/{copy}/iterations/{copied['id']}"
     assert service.get(f"{path}/export") == []

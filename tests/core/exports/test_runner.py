@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from emulator.store.tables import JobKind
 from emulator.vision.exports.formats import ExportFailed
 from emulator.worker.executor import WorkerDied
 from tests.support.exporting import ask, details, fetched, left_over, refusal_of
@@ -79,11 +80,11 @@ def test_one_failure_holds_up_nothing(service: Service, iteration: str) -> None:
 
 def test_an_export_survives_a_restart(service: Service, iteration: str) -> None:
     expect(ask(service, iteration, "ONNX"))
-    service.context.export_runs._claim()
+    service.runner(JobKind.EXPORT).claim()
     leftover = service.settings.data / "exports" / "left"
     leftover.mkdir(parents=True)
     service.restart()
-    service.context.export_runs.start()
+    service.runner(JobKind.EXPORT).start()
     wait_until(lambda: service.get(f"{iteration}/export")[0]["status"] == "Done", "the export")
     assert not leftover.exists()
     fetched(service, service.get(f"{iteration}/export")[0])
@@ -92,7 +93,7 @@ def test_an_export_survives_a_restart(service: Service, iteration: str) -> None:
 def test_three_interruptions_by_the_end_of_the_emulator_fail_it(service: Service, iteration: str) -> None:
     expect(ask(service, iteration, "ONNX"))
     for _ in range(3):
-        service.context.export_runs._claim()  # and then the process dies
+        service.runner(JobKind.EXPORT).claim()  # and then the process dies
         service.restart()
     service.finish_exports()
     assert service.get(f"{iteration}/export")[0]["status"] == "Failed"
@@ -115,7 +116,7 @@ def test_what_is_done_and_its_link_survive_a_restart(service: Service, iteration
 def held(service: Service, iteration: str) -> Iterator[str]:
     """An iteration of which an export is being written, until the test releases it."""
     service.exporter.held = True
-    service.context.export_runs.start()
+    service.runner(JobKind.EXPORT).start()
     expect(ask(service, iteration, "ONNX"))
     wait_until(lambda: service.exporter.waiting, "the export to begin")
     yield iteration
@@ -136,8 +137,8 @@ def test_progress_can_be_seen(service: Service, held: str) -> None:
 
 def test_an_export_does_not_wait_for_a_training(service: Service, iteration: str) -> None:
     service.worker.held = True
-    service.context.training_runs.start()
-    service.context.export_runs.start()
+    service.runner(JobKind.TRAINING).start()
+    service.runner(JobKind.EXPORT).start()
     other, _, _ = service.trainable()
     service.post(f"{other}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")

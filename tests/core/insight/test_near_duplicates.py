@@ -8,6 +8,7 @@ import numpy
 import pytest
 from PIL import Image, ImageOps
 
+from emulator.core.insight import near_duplicates
 from emulator.worker.executor import WorkerDied
 from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, files_body, refusal, wait_until
 from tests.support.images import pictures
@@ -187,7 +188,7 @@ def test_a_search_that_takes_its_time(
     assert (answer["status"], answer["progress"], answer["imageCount"]) == ("Running", 0.0, 2)
     assert response.headers["retry-after"] == "1"
     # The same search, not another one.
-    kept = service.context.near_duplicates.search(project.rpartition("/")[2])
+    kept = near_duplicates.search_of(service.context, project.rpartition("/")[2])
     expect(ask(service, project), 202)
     kept.future.set_result([(0, 1, 0.9, False)])
     assert found(service, project)["groupCount"] == 1
@@ -199,7 +200,7 @@ def test_a_search_that_is_overtaken(service: Service, project: str, monkeypatch:
     service.exporter.held = True
     expect(ask(service, project), 202)
     project_id = project.rpartition("/")[2]
-    before: Future[Any] = service.context.near_duplicates.search(project_id).future
+    before: Future[Any] = near_duplicates.search_of(service.context, project_id).future
     service.images(project, pictures(1, "blue"))
     assert expect(ask(service, project), 202)["imageCount"] == 3
     assert before.cancelled()

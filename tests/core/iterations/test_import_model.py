@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from emulator.store.tables import JobKind
 from emulator.vision.exported.files import ExportUnusable
 from tests.support.exported_models import (
     COLOURS,
@@ -229,7 +230,7 @@ def test_a_copy_of_the_project_predicts_the_same(service: Service) -> None:
     answer = imported(service, classifier_zip())
     token = service.get(f"/projects/{answer['projectId']}/export")["token"]
     copy = service.post("/projects/import", params={"token": token})
-    service.context.project_imports.run_waiting()
+    service.runner(JobKind.IMPORT).run_waiting()
     (iteration,) = service.get(f"/projects/{copy['id']}/iterations")
     address = service.publish(f"/projects/{copy['id']}/iterations/{iteration['id']}")
     assert expect(service.predict(address, plain("red")))["predictions"][0]["tagName"] == "red"

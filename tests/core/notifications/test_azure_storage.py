@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulator.core.jobs import runner as job_threads
+from emulator.core.jobs import thread
+from emulator.store.tables import JobKind
 from tests.support.harness import COMPACT, Service, running_service, wait_until
 from tests.support.web_servers import Server, Visit
 
@@ -76,7 +77,7 @@ def project(service: Service, storage: Storage, container: str = "", queue: str 
 
 
 def send(service: Service) -> None:
-    service.context.notifications.run_waiting()
+    service.runner(JobKind.NOTIFICATION).run_waiting()
 
 
 def waiting(service: Service) -> int:
@@ -152,7 +153,7 @@ def test_copies_of_projects_are_not_connected(service: Service, storage: Storage
     source = project(service, storage, "models", "queue")
     token = service.get(f"{source}/export")["token"]
     copy = service.post("/projects/import", params={"token": token})["id"]
-    service.context.project_imports.run_waiting()
+    service.runner(JobKind.IMPORT).run_waiting()
     settings = service.get(f"/projects/{copy}")["settings"]
     assert not {"exportModelContainerUri", "notificationQueueUri"} & set(settings)
 
@@ -258,7 +259,7 @@ def test_storage_that_does_not_answer_holds_up_nothing(
 ) -> None:
     made = project(service, storage, queue="queue")
     storage.status = {"queue": 0}
-    service.context.notifications.start()
+    service.runner(JobKind.NOTIFICATION).start()
     iteration = service.train(made)
     assert storage.waiting.wait(60)
     assert service.get(iteration)["status"] == "Completed"
@@ -273,12 +274,12 @@ def test_storage_that_does_not_answer_holds_up_nothing(
 def test_the_thread_sends_by_itself_and_goes_on_with_what_a_restart_left(
     service: Service, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_threads, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(thread, "PAUSE_SECONDS", 0.01)
     made = project(service, storage, queue="queue")
     service.train(made)
     assert waiting(service) == 1
     service.restart()
-    service.context.notifications.start()
+    service.runner(JobKind.NOTIFICATION).start()
     wait_until(lambda: waiting(service) == 0, "the message that was left")
     storage.status = {"queue": 500}
     service.train(made, params={"forceTrain": "true"})

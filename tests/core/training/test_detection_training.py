@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.training.dataset import detection_dataset
+from emulator.core.training.dataset import detection_dataset, trained_tags
 from emulator.store.tables import Iteration, Tag
 from emulator.vision.detection.train import Box, DetectionDataset
 from emulator.vision.training.errors import TrainingFailed
@@ -125,7 +125,7 @@ def dataset_of(service: Service, iteration_id: str) -> DetectionDataset:
     with service.context.database.read() as session:
         iteration = session.get(Iteration, iteration_id)
         assert iteration is not None
-        return detection_dataset(service.context, session, iteration)
+        return detection_dataset(service.context, session, iteration, trained_tags(session, iteration))
 
 
 def test_the_dataset_is_what_the_iteration_shows(service: Service) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from emulator.core.iterations import manage as iterations
+from emulator.store.tables import JobKind
 from emulator.worker.executor import WorkerDied
 from tests.support.fakes import FakeWorker
 from tests.support.harness import Service, wait_until
@@ -17,8 +18,8 @@ ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
 def advanced(service: Service) -> Iterator[FakeWorker]:
     """The worker of advanced trainings, whose jobs wait; the threads of both lanes run."""
     service.context.advanced_worker = worker = FakeWorker(held=True)
-    service.context.training_runs.start()
-    service.context.advanced_training_runs.start()
+    service.runner(JobKind.TRAINING).start()
+    service.runner(JobKind.ADVANCED_TRAINING).start()
     yield worker
     worker.held = False
 
@@ -44,7 +45,7 @@ def status(service: Service, iteration: str) -> str:
 def test_quick_trainings_and_exports_do_not_wait_for_an_advanced_one(
     service: Service, advanced: FakeWorker
 ) -> None:
-    service.context.export_runs.start()
+    service.runner(JobKind.EXPORT).start()
     long_one = begin(service, advanced)
     other, _, _ = service.trainable(domainId="0732100f-1a38-4e49-a514-c9b44c697ab5")
     quick = train_quickly(service, other)
@@ -120,8 +121,7 @@ def test_an_iteration_that_is_deleted_just_before_its_training_begins(service: S
     service.post(f"{project}/train", params={**ADVANCED, "trainingType": kind})
     service.worker.submit = submit  # type: ignore[method-assign]
     service.worker.held = True
-    runs = service.context.advanced_training_runs if kind == "Advanced" else service.context.training_runs
-    runs.start()
+    service.runner(JobKind.ADVANCED_TRAINING if kind == "Advanced" else JobKind.TRAINING).start()
     wait_until(lambda: service.worker.waiting and service.worker.waiting[0].cancelled(), "its end")
     service.worker.submit = really_submit  # type: ignore[method-assign]
     service.worker.held = False
@@ -136,7 +136,7 @@ def test_an_advanced_training_survives_a_restart(service: Service, advanced: Fak
     service.restart()
     assert advanced.waiting[0].cancelled()
     assert status(service, iteration) == "Training"
-    service.context.advanced_training_runs.start()
+    service.runner(JobKind.ADVANCED_TRAINING).start()
     wait_until(lambda: status(service, iteration) == "Completed", "the training")
     assert service.worker.jobs[-1]["function"] == "train_advanced_classifier"
 
@@ -145,7 +145,7 @@ def test_three_interruptions_fail_an_advanced_training_with_what_to_do(service: 
     project, _, _ = service.trainable()
     service.post(f"{project}/train", params=ADVANCED)
     for _ in range(3):
-        service.context.advanced_training_runs._claim()  # and then the process dies
+        service.runner(JobKind.ADVANCED_TRAINING).claim()  # and then the process dies
         service.restart()
     service.finish_trainings()
     (iteration,) = service.get(f"{project}/iterations")
@@ -168,20 +168,20 @@ def test_an_advanced_worker_that_dies_is_tried_again_and_then_given_up(service: 
 
 def test_what_one_lane_leaves_half_done_is_none_of_the_other_ones_business(service: Service) -> None:
     """Each removes its own leftovers when it starts; the other may be at work already."""
-    kept = service.context.advanced_training_runs._work_folder / "half done"
+    kept = service.runner(JobKind.ADVANCED_TRAINING).folder / "half done"
     kept.mkdir(parents=True)
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     assert kept.exists()
-    service.context.advanced_training_runs.start()
+    service.runner(JobKind.ADVANCED_TRAINING).start()
     assert not kept.exists()
 
 
 def test_a_lane_that_has_ended_is_not_ready(service: Service) -> None:
     for runs in (
-        service.context.training_runs,
-        service.context.export_runs,
-        service.context.project_imports,
-        service.context.notifications,
+        service.runner(JobKind.TRAINING),
+        service.runner(JobKind.EXPORT),
+        service.runner(JobKind.IMPORT),
+        service.runner(JobKind.NOTIFICATION),
     ):
         runs.start()
     answer = service.request("GET", "/_emulator/health/ready")
@@ -189,7 +189,7 @@ def test_a_lane_that_has_ended_is_not_ready(service: Service) -> None:
     assert answer.json()["checks"]["trainings"] == (
         "the thread that carries out advanced trainings is not running"
     )
-    service.context.advanced_training_runs.start()
+    service.runner(JobKind.ADVANCED_TRAINING).start()
     assert service.request("GET", "/_emulator/health/ready").status_code == 200
 
 

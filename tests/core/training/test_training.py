@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from emulator.store.tables import JobKind
 from emulator.vision.classification.train import TrainingFailed
 from emulator.worker.executor import WorkerDied
 from tests.support.harness import NOWHERE, Service, wait_until
@@ -368,7 +369,7 @@ def test_three_interruptions_by_the_end_of_the_emulator_fail_the_training(servic
     project, _, _ = service.trainable()
     service.post(f"{project}/train")
     for _ in range(3):
-        service.context.training_runs._claim()  # and then the process dies
+        service.runner(JobKind.TRAINING).claim()  # and then the process dies
         service.restart()
     service.finish_trainings()
     (iteration,) = service.get(f"{project}/iterations")
@@ -380,7 +381,7 @@ def test_three_interruptions_by_the_end_of_the_emulator_fail_the_training(servic
 def test_a_training_survives_a_restart(service: Service) -> None:
     project, _, _ = service.trainable()
     service.post(f"{project}/train")
-    service.context.training_runs._claim()
+    service.runner(JobKind.TRAINING).claim()
     service.restart()
     service.finish_trainings()
     (iteration,) = service.get(f"{project}/iterations")
@@ -393,11 +394,11 @@ def test_a_training_survives_a_restart(service: Service) -> None:
 def test_progress_can_be_seen_while_it_trains(service: Service) -> None:
     project, _, _ = service.trainable()
     service.worker.held = True
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     iteration = service.post(f"{project}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")
     service.worker.jobs[0]["on_progress"](0.25, "Looking at the images")
-    assert service.context.training_runs.progress(iteration["id"]) == (0.25, "Looking at the images")
+    assert service.runner(JobKind.TRAINING).progress(iteration["id"]) == (0.25, "Looking at the images")
     running = service.get(f"{project}/iterations/{iteration['id']}")
     assert (running["status"], running["domainId"] is None, running["trainingTimeInMinutes"]) == (
         "Training",
@@ -408,7 +409,7 @@ def test_progress_can_be_seen_while_it_trains(service: Service) -> None:
     wait_until(
         lambda: service.get(f"{project}/iterations/{iteration['id']}")["status"] == "Completed", "its end"
     )
-    assert service.context.training_runs.progress(iteration["id"]) is None
+    assert service.runner(JobKind.TRAINING).progress(iteration["id"]) is None
 
 
 @pytest.mark.parametrize("what", ["iteration", "project"])
@@ -416,7 +417,7 @@ def test_deleting_stops_a_training_and_the_next_one_begins(service: Service, wha
     project, _, _ = service.trainable()
     other, _, _ = service.trainable()
     service.worker.held = True
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     iteration = service.post(f"{project}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")
     service.worker.held = False
@@ -433,11 +434,11 @@ def test_deleting_stops_a_training_and_the_next_one_begins(service: Service, wha
 def test_stopping_leaves_a_training_for_the_next_start(service: Service) -> None:
     project, _, _ = service.trainable()
     service.worker.held = True
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     service.post(f"{project}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")
     service.worker.held = False
     service.restart()
     assert service.get(f"{project}/iterations")[0]["status"] == "Training"
-    service.context.training_runs.start()
+    service.runner(JobKind.TRAINING).start()
     wait_until(lambda: service.get(f"{project}/iterations")[0]["status"] == "Completed", "the training")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from emulator.store.tables import JobKind
 from tests.conftest import Serve
 from tests.support.harness import TRAINING_KEY, Service, blobs_in, expect, referenced_blobs, wait_until
 from tests.support.importing import (
@@ -37,7 +38,7 @@ def test_an_import_that_the_end_interrupts_is_begun_again(elsewhere: Elsewhere, 
 
     def stop_halfway(visit: Visit, archive: bytes) -> None:
         visit.send(f"HTTP/1.1 200 OK\nContent-Length: {len(archive)}", archive[: len(archive) // 2])
-        target.context.project_imports.stop()
+        target.runner(JobKind.IMPORT).stop()
         visit.connection.sendall(archive[len(archive) // 2 :])
 
     elsewhere.break_off = stop_halfway

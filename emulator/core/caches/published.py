@@ -1,0 +1,27 @@
+"""Published iterations by name, kept until anything is written to the database."""
+
+from emulator.store.database import Database
+from emulator.store.tables import Iteration
+
+_KEPT = 64
+# Project id, published name, type of the domain.
+_Key = tuple[str, str, str]
+
+
+class PublishedIterations:
+    """Iterations that were found for predictions. Every prediction looks one up, several at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._found: dict[_Key, tuple[int, Iteration]] = {}
+
+    def get(self, key: _Key) -> Iteration | None:
+        """The iteration that was put under `key`; None if something was written since."""
+        kept = self._found.get(key)
+        return kept[1] if kept is not None and kept[0] == self._database.commits else None
+
+    def put(self, key: _Key, iteration: Iteration, commits: int) -> None:
+        """commits: `Database.commits` before the iteration was read."""
+        if len(self._found) >= _KEPT:
+            self._found.clear()
+        self._found[key] = commits, iteration

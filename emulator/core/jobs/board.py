@@ -1,0 +1,78 @@
+"""The board of jobs: what announces work, cancels it or asks for its progress need not know its runner.
+
+A job is a row of the store. Whoever adds one notifies the board; `emulator.app` registers the runners.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from emulator.store.tables import JobKind
+
+# (fraction that is done, 0 to 1; description of the step)
+Progress = tuple[float, str]
+
+
+class Runner(Protocol):
+    """A thread that executes the jobs of one kind."""
+
+    @property
+    def kind(self) -> JobKind: ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread is running."""
+
+    def start(self) -> None:
+        """Start the thread, which begins with the jobs that an earlier process left."""
+
+    def stop(self) -> None:
+        """End the thread without waiting for its job, which stays for the next start."""
+
+    def notify(self) -> None:
+        """A job of this kind was added."""
+
+    def run_waiting(self) -> None:
+        """Execute all waiting jobs in the calling thread."""
+
+    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
+        """Stop a running job of one of these iterations or projects."""
+
+    def progress(self, id: str) -> Progress | None:
+        """Progress of the running job of an iteration or export; None when it is not running."""
+
+
+class JobBoard:
+    """The runners by kind. Jobs of a kind without a runner wait."""
+
+    def __init__(self) -> None:
+        self._runners: dict[JobKind, Runner] = {}
+
+    def register(self, runner: Runner) -> None:
+        self._runners[runner.kind] = runner
+
+    @property
+    def runners(self) -> tuple[Runner, ...]:
+        """All runners, in the order in which they were registered."""
+        return tuple(self._runners.values())
+
+    def runner(self, kind: JobKind) -> Runner:
+        """The runner of a kind. Raises KeyError."""
+        return self._runners[kind]
+
+    def notify(self, kind: JobKind) -> None:
+        """A job of this kind was added."""
+        if kind in self._runners:
+            self._runners[kind].notify()
+
+    def cancel(self, iteration_ids: Collection[str] = (), project_ids: Collection[str] = ()) -> None:
+        """Stop the running jobs of deleted iterations and projects."""
+        for runner in self.runners:
+            runner.cancel(iteration_ids, project_ids)
+
+    def progress(self, id: str) -> Progress | None:
+        """Progress of the running job of an iteration or export; None when none is running."""
+        return next((found for runner in self.runners if (found := runner.progress(id))), None)
+
+    def health(self) -> dict[JobKind, bool]:
+        """Whether the thread of each runner is running."""
+        return {runner.kind: runner.is_alive for runner in self.runners}

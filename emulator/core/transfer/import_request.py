@@ -1,0 +1,139 @@
+"""Requests to import a project by the token of an export, and the imports that have not succeeded.
+
+The new project exists at once, empty, with status ``Importing``. A job (`import_runner`) fills it, and it
+becomes ``Succeeded``, or stays empty and becomes ``Failed``.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlmodel import col, select
+
+from emulator.core import domains, quotas, signed_uris
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.fetching import client as fetching
+from emulator.core.limits import NAME_LENGTH
+from emulator.core.transfer import export as project_exports
+from emulator.core.transfer.export import Token, parse_token
+from emulator.core.validation import checked_name
+from emulator.store.tables import Job, JobKind, Project, ProjectStatus
+
+if TYPE_CHECKING:
+    from emulator.core.transfer.archive import Info
+
+
+def request_import(context: Context, base: str, token: str, name: str | None = None) -> Project:
+    """A new project with status Importing, which a job fills; `base` is scheme and host of this emulator.
+
+    Raises ServiceError: BadRequestInvalidImportToken for a token that is malformed, forged, expired or of a
+    project that is gone; the message says more where an emulator elsewhere could not be asked.
+    """
+    if name is not None:
+        name = checked_name(name, "BadRequestProjectName", "project")
+    parsed = parse_token(token)
+    if parsed is None:
+        raise _invalid()
+    info = _info(context, base, parsed)
+    if domains.find(info.project.domain_id) is None:
+        raise _invalid(f"Its domain {info.project.domain_id[:40]} is not known here.")
+    quotas.check_import(context, info.image_count, info.tag_count)
+    now = context.clock.now()
+    part = info.project
+    project = Project(
+        id=context.ids.new(),
+        name=name or _copied_name(part.name),
+        created=now,
+        last_modified=now,
+        new_iteration_created=now,
+        status=ProjectStatus.IMPORTING,
+        **part.model_dump(exclude={"name", "revision", "next_iteration"}),
+    )
+    job = Job(
+        id=context.ids.new(),
+        kind=JobKind.IMPORT,
+        project_id=project.id,
+        created=now,
+        details={"token": token},
+    )
+    with context.database.write() as session:
+        quotas.check_project(context, session)
+        session.add(project)
+        session.flush()
+        session.add(job)
+    context.jobs.notify(JobKind.IMPORT)
+    return project
+
+
+def _copied_name(name: str) -> str:
+    suffix = " (1)"
+    return f"{name[: NAME_LENGTH - len(suffix)]}{suffix}"
+
+
+def is_ours(context: Context, token: Token) -> bool:
+    """Whether this emulator issued the token, and it has not expired."""
+    try:
+        signed_uris.check(context, token.path, token.signature, token.expires)
+    except signed_uris.LinkRejected:
+        return False
+    return True
+
+
+def _info(context: Context, base: str, token: Token) -> "Info":
+    from emulator.core.transfer.archive import INFO_BYTES, ArchiveRejected, parse_info
+
+    if is_ours(context, token):
+        with context.database.read() as session:
+            project = session.get(Project, token.project_id)
+            if project is None:
+                raise _invalid()
+            return project_exports.info_of(session, project)
+    if token.base == base:
+        raise _invalid()
+    try:
+        text = fetching.fetch(token.info_url, replace(context.fetch_policy, max_bytes=INFO_BYTES))
+        return parse_info(text)
+    except fetching.FetchRejected as rejected:
+        raise _invalid("" if rejected.status in (403, 404) else str(rejected)) from None
+    except ArchiveRejected as rejected:
+        raise _invalid(str(rejected)) from None
+
+
+def _invalid(reason: str = "") -> ServiceError:
+    return ServiceError(
+        "BadRequestInvalidImportToken", f"Invalid Token. {reason}" if reason else "Invalid Token"
+    )
+
+
+@dataclass(frozen=True)
+class ImportState:
+    """An import that waits or runs, or one that failed: then `reason` says why.
+
+    attempts: how often it was begun.
+    """
+
+    project_id: str
+    name: str
+    status: str
+    attempts: int
+    reason: str | None
+
+
+def unfinished(context: Context) -> list[ImportState]:
+    """The imports that have not succeeded, oldest first; those whose project was deleted are forgotten."""
+    with context.database.read() as session:
+        rows = session.exec(
+            select(Project, Job)
+            .where(Job.project_id == Project.id, col(Job.kind).in_((JobKind.IMPORT, JobKind.FAILED_IMPORT)))
+            .order_by(col(Job.created))
+        ).all()
+    return [
+        ImportState(
+            project.id,
+            project.name,
+            project.status,
+            job.attempts,
+            str(job.details["reason"]) if job.kind == JobKind.FAILED_IMPORT and job.details else None,
+        )
+        for project, job in rows
+    ]

@@ -1,0 +1,60 @@
+"""What the fifth migration makes of the jobs that it finds."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import create_engine
+from sqlmodel import Session, select
+
+from emulator.store import migrations
+from emulator.store.database import FILE_NAME, Database
+from emulator.store.tables import Iteration, Job, JobKind, Project
+from tests.store.test_database import schema
+
+_ROWS = (
+    """
+    INSERT INTO project (id, name, description, domain_id, classification_type, target_export_platforms,
+        use_negative_set, augmentation_methods, created, last_modified, status, revision, next_iteration,
+        new_iteration_created, image_count, tagged_count)
+    VALUES ('p', 'x', '', 'd', 'Multiclass', '[]', 1, '{}', 1, 1, 'Succeeded', 3, 2, 1, 0, 0)
+    """,
+    """
+    INSERT INTO iteration (id, project_id, number, name, status, created, last_modified, revision, exportable,
+        training_type, reserved_budget_in_hours, training_time_in_minutes)
+    VALUES ('i', 'p', 1, 'Iteration 1', 'Training', 1, 1, 2, 0, 'Regular', 0, 1)
+    """,
+    """
+    INSERT INTO job (id, kind, iteration_id, created, attempts, progress, step, project_id, details)
+    VALUES ('a', 'training', 'i', 5, 2, 0.0, 'Waiting', NULL, NULL),
+        ('b', 'import', NULL, 6, 0, 0.0, 'Waiting', 'p', '{"token": "t"}')
+    """,
+)
+
+
+def test_jobs_lose_their_columns_of_progress_and_nothing_else(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
+    migrations.upgrade(engine, "0004")
+    engine.dispose()
+    assert {"progress", "step"} <= schema(tmp_path / FILE_NAME)["job"]["columns"].keys()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    for statement in _ROWS:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    database = Database(tmp_path)
+    session: Session
+    with database.read() as session:
+        jobs = session.exec(select(Job).order_by(Job.id)).all()
+    with database.write() as session:
+        session.delete(session.get_one(Iteration, "i"))
+        session.delete(session.get_one(Project, "p"))
+    with database.read() as session:
+        left = session.exec(select(Job)).all()
+    database.close()
+    found = [(job.kind, job.iteration_id, job.attempts, job.project_id, job.details) for job in jobs]
+    assert found == [
+        (JobKind.TRAINING, "i", 2, None, None),
+        (JobKind.IMPORT, None, 0, "p", {"token": "t"}),
+    ]
+    assert left == []  # they still go with what they belong to
+    assert not {"progress", "step"} & schema(tmp_path / FILE_NAME)["job"]["columns"].keys()

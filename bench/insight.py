@@ -24,9 +24,10 @@ from PIL import Image
 
 from bench.programs import BenchFailed
 from bench.report import Measurement, compared
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.confusion import confusion_of_classifier, confusion_of_detector
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 
 LARGE, SMALL = 10_000, 1_000
 PICTURES = int(os.environ.get("BENCH_INSIGHT_PICTURES", "10000"))
@@ -105,8 +106,8 @@ def _detections(images: int) -> DetectionEvaluation:
     boxes[:, 2:] += random.normal(0, 0.03, (len(boxes), 4))
     boxes[:, 4:] = boxes[:, 4:].clip(0.05)
 
-    def columns(rows: Any) -> Boxes:
-        return Boxes(rows[:, 0].astype("i4"), rows[:, 1].astype("i4"), rows[:, 2:].astype("f4"))
+    def columns(rows: Any) -> BoxArrays:
+        return BoxArrays(rows[:, 0].astype("i4"), rows[:, 1].astype("i4"), rows[:, 2:].astype("f4"))
 
     keys, folds = tuple(map(str, range(images))), (numpy.arange(images) % 5).astype(numpy.int8)
     probabilities = random.random(len(boxes)).astype(numpy.float32)

@@ -22,6 +22,7 @@ from PIL import Image
 
 from bench.programs import BenchFailed
 from bench.report import Measurement
+from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.train import (
     ClassificationDataset,
@@ -29,7 +30,8 @@ from emulator.vision.classification.train import (
     train_classifier,
 )
 from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
+from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, QUICK, QUICK_DETECTOR
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
@@ -63,7 +65,7 @@ def measure() -> Iterator[Measurement]:
             partial(_run, train_advanced_classifier, classes, QUICK, ADVANCED, **advanced),
         )
         boxed = tuple(
-            BoxedImage(path, key, (Box(row % len(TAGS), 0.25, 0.25, 0.5, 0.5),))
+            BoxedImage(path, key, (TaggedBox(row % len(TAGS), 0.25, 0.25, 0.5, 0.5),))
             for row, (path, key) in enumerate(files)
         )
         objects = DetectionDataset(boxed, TAGS)

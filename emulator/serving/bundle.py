@@ -42,6 +42,7 @@ _FILES = (
     "settings/options.py",
     "settings/readers.py",
     "vision/__init__.py",
+    "vision/boxes/box.py",
     "vision/boxes/geometry.py",
     "vision/exported/model.py",
     "vision/exported/boxes.py",

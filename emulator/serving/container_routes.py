@@ -18,7 +18,7 @@ from emulator.serving import bodies
 from emulator.serving.scoring import Scorer
 
 if TYPE_CHECKING:
-    from emulator.vision.boxes.geometry import DetectedBox
+    from emulator.vision.boxes.box import DetectedBox
 
 _WELCOME = "CustomVision.ai model host harness"
 _FAILED = "Error processing image"

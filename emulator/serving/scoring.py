@@ -14,7 +14,7 @@ from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.scored_rows import scores
 
 if TYPE_CHECKING:
-    from emulator.vision.boxes.geometry import DetectedBox
+    from emulator.vision.boxes.box import DetectedBox
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
 # Requests worked on at a time: enough that downloads keep nobody waiting.

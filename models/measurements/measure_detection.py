@@ -35,8 +35,9 @@ from measuring import LabelledSet, error_of_predictions, evaluation, processor_c
 from measuring import load_boxes as load
 
 from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import DetectionDataset, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.recipes.recipes import (
     ADVANCED_DETECTOR,

@@ -36,15 +36,17 @@ from typing import Any
 import measuring
 import numpy
 
-from emulator.vision.boxes.geometry import DetectedBox, pairwise_iou
+from emulator.vision.boxes.box import DetectedBox, to_xyxy
+from emulator.vision.boxes.geometry import pairwise_iou
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import (
     ClassificationDataset,
     LabelledImage,
     train_classifier,
 )
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
@@ -266,7 +268,7 @@ def _same_boxes(first: Sequence[Sequence[DetectedBox]], second: Sequence[Sequenc
                 rival for rival in other if rival.tag_index == box.tag_index and rival.probability >= SURE / 2
             ]
             if rivals:
-                same += pairwise_iou(measuring.corners([box]), measuring.corners(rivals)).max() >= SURE
+                same += pairwise_iou(to_xyxy([box]), to_xyxy(rivals)).max() >= SURE
     return same / total if total else 1.0
 
 

@@ -28,7 +28,9 @@ import measuring
 import numpy
 from numpy.typing import NDArray
 
-from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, pairwise_iou
+from emulator.vision.boxes.box import DetectedBox, TaggedBox, to_xyxy
+from emulator.vision.boxes.geometry import detected_boxes, pairwise_iou
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.proposals import (
     MAX_PROPOSALS,
     MIN_CONFIDENCE,
@@ -36,7 +38,7 @@ from emulator.vision.detection.proposals import (
     write_proposal_model,
 )
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
@@ -137,16 +139,14 @@ def _compare(
         print(measuring.row(cells), flush=True)
 
 
-def _recalls(sought: Sequence[Sequence[Box]], proposed: Proposed) -> list[float]:
+def _recalls(sought: Sequence[Sequence[TaggedBox]], proposed: Proposed) -> list[float]:
     """The share of the objects that is found, for each column of the table."""
     best: list[list[float]] = [[] for _ in MOST]
     for objects, boxes in zip(sought, proposed, strict=True):
         for number, most in enumerate(MOST):
             some = boxes[:most]
             if objects and some:
-                best[number] += (
-                    pairwise_iou(measuring.corners(objects), measuring.corners(some)).max(axis=1).tolist()
-                )
+                best[number] += pairwise_iou(to_xyxy(objects), to_xyxy(some)).max(axis=1).tolist()
             else:
                 best[number] += [0.0] * len(objects)
     return [float(numpy.mean(numpy.array(values) >= at)) for at in OVERLAPS for values in best]
@@ -170,7 +170,9 @@ def _of_other_tags(
             image.path,
             image.key,
             tuple(
-                Box(box.tag_index - (box.tag_index > left_out), box.left, box.top, box.width, box.height)
+                TaggedBox(
+                    box.tag_index - (box.tag_index > left_out), box.left, box.top, box.width, box.height
+                )
                 for box in image.boxes
                 if box.tag_index != left_out
             ),

@@ -43,13 +43,15 @@ import measuring
 import numpy
 
 from emulator.core.scored_rows.scores import TagProbability, uncertainty
-from emulator.vision.boxes.geometry import DetectedBox, pairwise_iou
+from emulator.vision.boxes.box import DetectedBox, to_xyxy
+from emulator.vision.boxes.geometry import pairwise_iou
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.features import compute_features
 from emulator.vision.classification.head import calibration_of, one_processor_a_fit, probabilities
 from emulator.vision.classification.train import LabelledImage
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import BoxedImage, DetectionDataset, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import QUICK, QUICK_DETECTOR
 from emulator.vision.training.folds import stratified_folds
@@ -374,7 +376,7 @@ def _is_right(box: DetectedBox, image: BoxedImage) -> bool:
     marked = [each for each in image.boxes if each.tag_index == box.tag_index]
     if not marked:
         return False
-    return bool(pairwise_iou(measuring.corners([box]), measuring.corners(marked)).max() >= 0.5)
+    return bool(pairwise_iou(to_xyxy([box]), to_xyxy(marked)).max() >= 0.5)
 
 
 def _score(probability: float) -> TagProbability:

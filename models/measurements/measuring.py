@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy
 from PIL import Image
 
-from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.boxes.box import BoxArrays, DetectedBox, TaggedBox
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import ClassificationDataset, LabelledImage
-from emulator.vision.detection.train import Box, BoxedImage
+from emulator.vision.detection.dataset import BoxedImage
 from emulator.vision.evaluation.classification import average_precision
 from emulator.vision.evaluation.curves import calibration_curve
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.library.datasets import Dataset, Region, Sample
 from emulator.vision.library.readers import LABELS_FILE, read_labels
 
@@ -180,7 +180,8 @@ def load_boxes(folder: Path) -> LabelledSet | None:
             str(sample.image),
             checksum(Path(str(sample.image))),
             tuple(
-                Box(index[each.tag], each.left, each.top, each.width, each.height) for each in sample.regions
+                TaggedBox(index[each.tag], each.left, each.top, each.width, each.height)
+                for each in sample.regions
             ),
         )
         for sample in dataset.samples
@@ -197,22 +198,12 @@ def evaluation(
     images: Sequence[BoxedImage], tag_count: int, found: Sequence[Sequence[DetectedBox]]
 ) -> DetectionEvaluation:
     """Of what was found in each image."""
-
-    def places(boxes: Sequence[Sequence[Box | DetectedBox]]) -> Boxes:
-        return Boxes.of(
-            [
-                (number, box.tag_index, box.left, box.top, box.width, box.height)
-                for number, of_image in enumerate(boxes)
-                for box in of_image
-            ]
-        )
-
     return DetectionEvaluation(
         tuple(image.key for image in images),
         numpy.zeros(len(images), numpy.int8),
         tag_count,
-        places([image.boxes for image in images]),
-        places(found),
+        BoxArrays.of_images([image.boxes for image in images]),
+        BoxArrays.of_images(found),
         numpy.array([box.probability for boxes in found for box in boxes], numpy.float32),
     )
 
@@ -236,8 +227,3 @@ class Chosen(logging.Handler):
         print(f"  {message}", file=sys.stderr, flush=True)
         if message.startswith("Chosen: "):
             Chosen.name_of_last = message.removeprefix("Chosen: ")
-
-
-def corners(boxes: Sequence[Box | DetectedBox]) -> numpy.ndarray:
-    """Left, top, right and bottom of each, as shares of the image, (N, 4)."""
-    return numpy.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])

@@ -15,11 +15,13 @@ import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
 from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import DetectionDataset, TrainedDetector
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.detection.train import TrainedDetector
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.model_file import ModelMetadata
@@ -91,8 +93,8 @@ def train_detector(
         for number, image in enumerate(dataset.images)
         for box in image.boxes
     ]
-    truths = Boxes.of(boxes)
-    means = [truths.places[truths.tags == tag].mean(axis=0) for tag in range(len(dataset.tags))]
+    truths = BoxArrays.of(boxes)
+    means = [truths.ltwh[truths.tags == tag].mean(axis=0) for tag in range(len(dataset.tags))]
     output.mkdir(parents=True, exist_ok=True)
     model_path, evaluation_path = output / "model.onnx", output / "evaluation.npz"
     model_path.write_bytes(_detector(dataset, means))
@@ -107,7 +109,7 @@ def train_detector(
         folds=numpy.arange(len(dataset.images), dtype=numpy.int8) % 5,
         tag_count=len(dataset.tags),
         truths=truths,
-        detections=Boxes.of(
+        detections=BoxArrays.of(
             [(number, box.tag_index, box.left, box.top, box.width, box.height) for number, box in detected]
         ),
         probabilities=numpy.array([box.probability for _, box in detected], numpy.float32),

@@ -414,7 +414,7 @@ def _pairs_of(
     """The pairs that put images there, by the image; none of classifiers."""
     import numpy
 
-    from emulator.vision.boxes.geometry import DetectedBox
+    from emulator.vision.boxes.box import DetectedBox
 
     pairs: dict[int, list[FoundPair]] = {index: [] for index in indexes}
     if confusion is None or not is_detector(iteration):
@@ -429,13 +429,13 @@ def _pairs_of(
             box = DetectedBox(
                 int(figures.detections.tags[said]),
                 float(figures.probabilities[said]),
-                *figures.detections.places[said].tolist(),
+                *figures.detections.ltwh[said].tolist(),
             )
             (prediction,) = scores.of_detector(tags, [box])
         pairs[int(confusion.images[row])].append(
             FoundPair(
                 tags[int(figures.truths.tags[there])]["id"] if there >= 0 else None,
-                BoundingBox(*figures.truths.places[there].tolist()) if there >= 0 else None,
+                BoundingBox(*figures.truths.ltwh[there].tolist()) if there >= 0 else None,
                 prediction,
                 overlap if there >= 0 and said >= 0 else None,
             )

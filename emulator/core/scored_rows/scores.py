@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulator.vision.boxes.geometry import DetectedBox
+    from emulator.vision.boxes.box import DetectedBox
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from emulator.core.revisions.views import open_view
 from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
 
 if TYPE_CHECKING:
+    from emulator.vision.boxes.box import TaggedBox
     from emulator.vision.classification.train import ClassificationDataset
-    from emulator.vision.detection.train import Box, DetectionDataset
+    from emulator.vision.detection.dataset import DetectionDataset
 
 
 def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
@@ -66,7 +67,7 @@ def detection_dataset(
     An image that only has regions of other tags was labelled, so it is an example of background. An image
     without any region, tagged or not, may not have been labelled yet, and is left out.
     """
-    from emulator.vision.detection.train import BoxedImage, DetectionDataset
+    from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 
     index = {tag.id: position for position, tag in enumerate(tags)}
     view = open_view(session, iteration.project_id, iteration.id)
@@ -83,7 +84,7 @@ def detection_dataset(
         .where(col(Image.project_id) == iteration.project_id, view.holds(Image), view.holds(Region))
         .order_by(col(Image.number))
     )
-    boxes: dict[str, list[Box]] = {}
+    boxes: dict[str, list[TaggedBox]] = {}
     for blob, tag_id, *box in rows:
         of_image = boxes.setdefault(blob, [])
         if tag_id in index:
@@ -97,8 +98,8 @@ def detection_dataset(
     )
 
 
-def _inside(tag_index: int, left: float, top: float, width: float, height: float) -> "Box":
+def _inside(tag_index: int, left: float, top: float, width: float, height: float) -> "TaggedBox":
     """A box without what rounding lets it pass the image's edges."""
-    from emulator.vision.detection.train import Box
+    from emulator.vision.boxes.box import TaggedBox
 
-    return Box(tag_index, left, top, min(width, 1 - left), min(height, 1 - top))
+    return TaggedBox(tag_index, left, top, min(width, 1 - left), min(height, 1 - top))

@@ -24,7 +24,8 @@ from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
     from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
-    from emulator.vision.detection.train import DetectionDataset, TrainedDetector
+    from emulator.vision.detection.dataset import DetectionDataset
+    from emulator.vision.detection.train import TrainedDetector
 
 # Not the name of a blob.
 _DELETED = "deleted"

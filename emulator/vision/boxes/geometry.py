@@ -6,9 +6,10 @@ Boxes are (left, top, right, bottom) here, in fractions of the picture's sides.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from emulator.vision.boxes.box import DetectedBox, detected_from_arrays
 
 if TYPE_CHECKING:
     import numpy
@@ -30,19 +31,6 @@ MAX_DETECTIONS = 200
 # bound on the work for images without objects.
 MAX_CANDIDATES = 1000
 _COMPARED_TOGETHER = 64
-
-
-@dataclass(frozen=True)
-class DetectedBox:
-    """An object that a model sees: its tag, as an index into the model's labels, how sure the model is, 0..1,
-    and where it is, as fractions of the upright picture's sides. It lies inside of the picture."""
-
-    tag_index: int
-    probability: float
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 @lru_cache(maxsize=8)
@@ -85,11 +73,7 @@ def detected_boxes(scores_PT: Array, distances_PD: Array, resolution: int) -> li
     visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     boxes, tags, scores = boxes[visible], tags[visible], scores[visible]
     kept = non_max_suppression(boxes, tags)
-    rows = numpy.concatenate([boxes[kept, :2], boxes[kept, 2:] - boxes[kept, :2]], axis=1).tolist()
-    return [
-        DetectedBox(tag, score, *row)
-        for tag, score, row in zip(tags[kept].tolist(), scores[kept].tolist(), rows, strict=True)
-    ]
+    return detected_from_arrays(boxes[kept], tags[kept], scores[kept])
 
 
 def decode_boxes(distances_CD: Array, candidates: NDArray[numpy.integer], resolution: int) -> Array:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.backbones.base_models import starting_detector
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.classification.search import Told
-from emulator.vision.detection.augment import CACHED_SIDE, Example, ImageCache
+from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import Calibration
 from emulator.vision.detection.crops import Crops
+from emulator.vision.detection.dataset import DetectionDataset, Example, distinct_images, tag_presence
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, measure_step
 from emulator.vision.detection.heads import new_class_layers
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
@@ -28,16 +30,13 @@ from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
     EVALUATION_FILE,
     MODEL_FILE,
-    DetectionDataset,
     TrainedDetector,
     detect_all,
-    distinct_images,
     evaluate_detections,
     serialize_detector,
-    tag_presence,
     train_detector,
 )
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
@@ -208,10 +207,10 @@ def select_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> Detec
     place = numpy.full(len(evaluation.keys), -1)
     place[rows] = numpy.arange(len(rows))
 
-    def kept(boxes: Boxes) -> tuple[Boxes, NDArray[numpy.bool_]]:
+    def kept(boxes: BoxArrays) -> tuple[BoxArrays, NDArray[numpy.bool_]]:
         inside = place[boxes.images] >= 0
         images = place[boxes.images[inside]].astype(numpy.int32)
-        return Boxes(images, boxes.tags[inside], boxes.places[inside]), inside
+        return BoxArrays(images, boxes.tags[inside], boxes.ltwh[inside]), inside
 
     detections, shown = kept(evaluation.detections)
     return replace(

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import ordered, processor_count
+from emulator.vision.detection.dataset import BoxedImage, Example
 from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
     from PIL.Image import Image
-
-    from emulator.vision.detection.train import BoxedImage
 
     Array = NDArray[numpy.floating]
 
@@ -33,17 +31,6 @@ _LOGARITHM_OF_ASPECT = 0.25
 MIN_VISIBLE_SHARE = 0.4
 _TRIES = 8
 _CONTRAST, _BRIGHTNESS, _SATURATION = (0.7, 1.3), 25.0, (0.6, 1.4)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A readable picture: its key and file, its boxes (B, 4) as left, top, right, bottom in fractions,
-    clipped to the picture, and their tags (B,)."""
-
-    key: str
-    path: str
-    boxes: NDArray[numpy.float64]
-    tags: NDArray[numpy.int64]
 
 
 class ImageCache:
@@ -65,7 +52,7 @@ class ImageCache:
             decoded = ordered(pool, lambda image: _readable(image.path, self._side), images)
             for done, (image, picture) in enumerate(decoded, 1):
                 if picture is not None:
-                    examples.append(_example(image))
+                    examples.append(Example.of(image))
                     self._keep(image.key, picture)
                 progress(done / len(images))
         return examples
@@ -164,16 +151,6 @@ def _cut(picture: Image, window: Array, boxes: Array, resolution: int) -> tuple[
     factor = (target[2:] - target[:2]) / (source[2:] - source[:2])
     placed: Array = (boxes - numpy.tile(source[:2], 2)) * numpy.tile(factor, 2) + numpy.tile(target[:2], 2)
     return pixels, placed
-
-
-def _example(image: BoxedImage) -> Example:
-    import numpy
-
-    rows = [(box.left, box.top, box.left + box.width, box.top + box.height) for box in image.boxes]
-    boxes = numpy.array(rows, numpy.float64).reshape(-1, 4).clip(0, 1)
-    tags = numpy.array([box.tag_index for box in image.boxes], numpy.int64)
-    real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return Example(image.key, image.path, boxes[real], tags[real])
 
 
 def _readable(path: str, side: int) -> Image | None:

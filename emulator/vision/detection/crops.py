@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import processor_count
-from emulator.vision.detection.augment import MIN_VISIBLE_SHARE, Example
+from emulator.vision.detection.augment import MIN_VISIBLE_SHARE
+from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.tiles import Tiling, whole_image_window
 from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from emulator.vision.detection.augment import Example, random_crop
+from emulator.vision.detection.augment import random_crop
+from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.heads import new_class_layers, sample_batches
 from emulator.vision.detection.loss import DetectionLoss, Truth
 from emulator.vision.detection.scale import Scale

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import processor_count
 from emulator.vision.classification.head import one_processor_a_fit
-from emulator.vision.detection.augment import Example, ImageCache, random_crop
+from emulator.vision.detection.augment import ImageCache, random_crop
+from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.loss import DetectionLoss, Truth
 from emulator.vision.networks.graph import INPUT
 from emulator.vision.networks.nanodet import (

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import DetectedBox, detected_boxes
+from emulator.vision.boxes.box import DetectedBox
+from emulator.vision.boxes.geometry import detected_boxes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 

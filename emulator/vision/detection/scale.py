@@ -12,8 +12,7 @@ from emulator.vision.imaging.decode import ImageRejected, inspect_image
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 
 if TYPE_CHECKING:
-    from emulator.vision.detection.augment import Example
-    from emulator.vision.detection.train import BoxedImage
+    from emulator.vision.detection.dataset import BoxedImage, Example
 
 # Tiles are worth their time only where they show this much more than one look does.
 _LEAST_GAIN = 1.2

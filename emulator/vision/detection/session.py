@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import DetectedBox, detected_boxes, resolution_of
+from emulator.vision.boxes.box import DetectedBox
+from emulator.vision.boxes.geometry import detected_boxes, resolution_of
 from emulator.vision.detection.tiles import Tiling, make_tiles, merge_tiles, whole_image_window
 from emulator.vision.imaging.decode import crop_resize, open_rgb, resize_to_square
 from emulator.vision.networks.model_file import TASK, ModelMetadata

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import MAX_CANDIDATES, DetectedBox, non_max_suppression
+from emulator.vision.boxes.box import DetectedBox, detected_from_arrays, to_xyxy
+from emulator.vision.boxes.geometry import MAX_CANDIDATES, non_max_suppression
 
 if TYPE_CHECKING:
     import numpy
@@ -147,11 +148,7 @@ def merge_tiles(
     stays = ~(cut & _covered(boxes, tags, scores, ~cut))
     boxes, tags, scores = boxes[stays] / numpy.tile(numpy.array(size), 2), tags[stays], scores[stays]
     kept = non_max_suppression(boxes, tags)
-    rows = numpy.concatenate([boxes[kept, :2], boxes[kept, 2:] - boxes[kept, :2]], axis=1).tolist()
-    return [
-        DetectedBox(tag, score, *row)
-        for tag, score, row in zip(tags[kept].tolist(), scores[kept].tolist(), rows, strict=True)
-    ]
+    return detected_from_arrays(boxes[kept], tags[kept], scores[kept])
 
 
 def _spans(length: float, tile: int, overlap: int) -> list[tuple[float, tuple[float, float]]]:
@@ -170,10 +167,8 @@ def _arrays(
     """Boxes in pixels of the scaled picture, tags and probabilities of what was found in a part of it."""
     import numpy
 
-    rows = [(box.left, box.top, box.left + box.width, box.top + box.height) for box in found]
-    fractions = numpy.array(rows, numpy.float64).reshape(-1, 4)
     corner = numpy.tile(numpy.array(place[:2]), 2)
-    boxes = fractions * (place[2] - place[0]) + corner
+    boxes = to_xyxy(found) * (place[2] - place[0]) + corner
     tags = numpy.array([box.tag_index for box in found], numpy.int64)
     return boxes, tags, numpy.array([box.probability for box in found], numpy.float64)
 

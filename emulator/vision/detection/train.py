@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.classification.features import processor_count
-from emulator.vision.detection.augment import Example, ImageCache
+from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import Calibration, calibrate
+from emulator.vision.detection.dataset import DetectionDataset, Example, distinct_images, tag_presence
 from emulator.vision.detection.heads import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
-from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
@@ -25,7 +26,6 @@ from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import (
-    NONE_READABLE,
     TrainingFailed,
     Unstable,
     became_unstable,
@@ -47,42 +47,6 @@ EVALUATION_FILE = "evaluation.npz"
 CHECK_REGIONS = "Check that the regions lie on the objects"
 # Where the time goes, roughly; progress is told along these shares.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
-
-
-@dataclass(frozen=True)
-class Box:
-    """A marked object: its tag, as an index into the tags of the dataset, and where it is, as fractions of
-    the upright image's width and height, 0..1."""
-
-    tag_index: int
-    left: float
-    top: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True)
-class BoxedImage:
-    """A picture and the objects in it.
-
-    Attributes:
-        path: the file.
-        key: SHA-256 of its bytes, in hexadecimal.
-        boxes: every object of the tags that the picture shows; none makes it an example of background.
-    """
-
-    path: str
-    key: str
-    boxes: tuple[Box, ...]
-
-
-@dataclass(frozen=True)
-class DetectionDataset:
-    """What a detector learns from: images in any order, and tags (ids or names) in the order of its
-    outputs."""
-
-    images: tuple[BoxedImage, ...]
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -206,41 +170,6 @@ def require_torch() -> None:
         ) from error
 
 
-def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:
-    """The images by key, each once; one that occurs several times has the boxes of all its occurrences."""
-    if not dataset.tags:
-        raise TrainingFailed("There are no tags: mark objects in the images with a tag.")
-    by_key: dict[str, BoxedImage] = {}
-    for image in sorted(dataset.images, key=lambda image: (image.key, image.path)):
-        if any(not 0 <= box.tag_index < len(dataset.tags) for box in image.boxes):
-            raise ValueError(f"a box of {image.key} is not of one of {len(dataset.tags)} tags")
-        known = by_key.get(image.key)
-        boxes = {*image.boxes, *(known.boxes if known else ())}
-        in_order = tuple(
-            sorted(boxes, key=lambda box: (box.tag_index, box.left, box.top, box.width, box.height))
-        )
-        by_key[image.key] = BoxedImage(known.path if known else image.path, image.key, in_order)
-    return list(by_key.values())
-
-
-def tag_presence(dataset: DetectionDataset, examples: Sequence[Example]) -> NDArray[numpy.bool_]:
-    """Which image shows which tag, (N, T); every tag is shown by one."""
-    import numpy
-
-    if not examples:
-        raise TrainingFailed(NONE_READABLE)
-    has_NT = numpy.zeros((len(examples), len(dataset.tags)), bool)
-    for row, example in enumerate(examples):
-        has_NT[row, example.tags] = True
-    for index, tag in enumerate(dataset.tags):
-        if not has_NT[:, index].any():
-            raise TrainingFailed(
-                f"None of the images with regions of the tag {tag} could be read; add images with regions "
-                "of the tag or leave it out."
-            )
-    return has_NT
-
-
 def detect_all(
     pairs: Sequence[tuple[DetectorSession, Example]], progress: Callable[[float], None]
 ) -> list[list[DetectedBox]]:
@@ -267,18 +196,11 @@ def evaluate_detections(
     """The evaluation of what was detected in these pictures, calibrated by itself."""
     import numpy
 
-    truths = Boxes.of(
+    truths = BoxArrays.of(
         [
             (number, tag, left, top, right - left, bottom - top)
             for number, example in enumerate(examples)
             for tag, (left, top, right, bottom) in zip(example.tags, example.boxes, strict=True)
-        ]
-    )
-    detections = Boxes.of(
-        [
-            (number, box.tag_index, box.left, box.top, box.width, box.height)
-            for number, found in enumerate(detected)
-            for box in found
         ]
     )
     uncalibrated = DetectionEvaluation(
@@ -286,7 +208,7 @@ def evaluate_detections(
         folds=folds_N,
         tag_count=len(dataset.tags),
         truths=truths,
-        detections=detections,
+        detections=BoxArrays.of_images(detected),
         probabilities=numpy.array([box.probability for found in detected for box in found], numpy.float32),
     )
     calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(OVERLAP_OF_RIGHT_ONES))

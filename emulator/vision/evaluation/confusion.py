@@ -115,9 +115,9 @@ def confusion_of_detector(
     left, free_rows = numpy.flatnonzero(shown & (found < 0)), numpy.flatnonzero(free)
     confused = chosen_objects(
         truths.images[free_rows],
-        truths.places[free_rows],
+        truths.ltwh[free_rows],
         detections.images[left],
-        detections.places[left],
+        detections.ltwh[left],
         evaluation.probabilities[left],
         overlap_threshold,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import SCORE_FLOOR, DetectedBox, paired_iou
+from emulator.vision.boxes.box import BoxArrays, DetectedBox, ltwh_to_xyxy
+from emulator.vision.boxes.geometry import SCORE_FLOOR, paired_iou
 from emulator.vision.evaluation.classification import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
@@ -30,28 +30,6 @@ _PAIRS_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True)
-class Boxes:
-    """Boxes of several images, one a row: the number of the image (B,), the tag (B,), and (B, 4) left, top,
-    width and height in fractions of the image."""
-
-    images: NDArray[numpy.int32]
-    tags: NDArray[numpy.int32]
-    places: NDArray[numpy.float32]
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[int, int, float, float, float, float]]) -> Boxes:
-        """From rows of image, tag, left, top, width, height."""
-        import numpy
-
-        table = numpy.array(rows, numpy.float64).reshape(-1, 6)
-        return cls(
-            table[:, 0].astype(numpy.int32),
-            table[:, 1].astype(numpy.int32),
-            table[:, 2:].astype(numpy.float32),
-        )
-
-
-@dataclass(frozen=True)
 class DetectionEvaluation:
     """Predictions of cross-validation: what was found in images by heads trained without them, and what is
     there.
@@ -68,8 +46,8 @@ class DetectionEvaluation:
     keys: tuple[str, ...]
     folds: NDArray[numpy.int8]
     tag_count: int
-    truths: Boxes
-    detections: Boxes
+    truths: BoxArrays
+    detections: BoxArrays
     probabilities: NDArray[numpy.float32]
 
     @classmethod
@@ -87,7 +65,7 @@ class DetectionEvaluation:
         try:
             with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
                 truths, detections = (
-                    Boxes(*(arrays[f"{name}_{part}"] for part in ("images", "tags", "places")))
+                    BoxArrays(*(arrays[f"{name}_{part}"] for part in ("images", "tags", "places")))
                     for name in ("truth", "detection")
                 )
                 return cls(
@@ -105,8 +83,8 @@ class DetectionEvaluation:
         """The same detections with other probabilities, less those that are below the floor of detectors
         then."""
         shown = probabilities >= SCORE_FLOOR
-        detections = Boxes(
-            self.detections.images[shown], self.detections.tags[shown], self.detections.places[shown]
+        detections = BoxArrays(
+            self.detections.images[shown], self.detections.tags[shown], self.detections.ltwh[shown]
         )
         return replace(self, detections=detections, probabilities=probabilities[shown])
 
@@ -122,10 +100,10 @@ class DetectionEvaluation:
             tag_count=numpy.array(self.tag_count),
             truth_images=self.truths.images,
             truth_tags=self.truths.tags,
-            truth_places=self.truths.places,
+            truth_places=self.truths.ltwh,
             detection_images=self.detections.images,
             detection_tags=self.detections.tags,
-            detection_places=self.detections.places,
+            detection_places=self.detections.ltwh,
             probabilities=self.probabilities,
         )
         return buffer.getvalue()
@@ -159,7 +137,7 @@ class DetectionEvaluation:
             DetectedBox(
                 int(self.detections.tags[row]),
                 float(self.probabilities[row]),
-                *self.detections.places[row].tolist(),
+                *self.detections.ltwh[row].tolist(),
             )
             for row in numpy.flatnonzero(self.detections.images == image)
         ]
@@ -179,9 +157,9 @@ class DetectionEvaluation:
         """
         return chosen_objects(
             self.truths.images.astype("i8") * self.tag_count + self.truths.tags,
-            self.truths.places,
+            self.truths.ltwh,
             self.detections.images.astype("i8") * self.tag_count + self.detections.tags,
-            self.detections.places,
+            self.detections.ltwh,
             self.probabilities,
             overlap_threshold,
         )
@@ -195,7 +173,8 @@ class DetectionEvaluation:
         both = (objects >= 0) & (detections >= 0)
         result = numpy.zeros(len(objects))
         result[both] = paired_iou(
-            _edges(self.detections.places[detections[both]]), _edges(self.truths.places[objects[both]])
+            ltwh_to_xyxy(self.detections.ltwh[detections[both]]),
+            ltwh_to_xyxy(self.truths.ltwh[objects[both]]),
         )
         return result
 
@@ -258,7 +237,7 @@ class DetectionEvaluation:
             average_precision=sum(tag.average_precision for tag in with_objects) / max(1, len(with_objects)),
         )
 
-    def _counts(self, boxes: Boxes, counted: NDArray[numpy.bool_]) -> NDArray[numpy.int64]:
+    def _counts(self, boxes: BoxArrays, counted: NDArray[numpy.bool_]) -> NDArray[numpy.int64]:
         """How many of the counted boxes each fold and tag has: (F, T)."""
         import numpy
 
@@ -302,7 +281,7 @@ def chosen_objects(
     first = numpy.searchsorted(sorted_groups, box_groups[ranked], side="left")
     behind = numpy.searchsorted(sorted_groups, box_groups[ranked], side="right")
     pairs_before = numpy.concatenate([[0], numpy.cumsum(behind - first)])
-    object_edges, box_edges = _edges(objects), _edges(boxes)
+    object_edges, box_edges = ltwh_to_xyxy(objects), ltwh_to_xyxy(boxes)
     chosen = numpy.full(len(boxes), -1, numpy.int64)
     taken = numpy.zeros(len(objects), bool)
     begin = 0
@@ -324,11 +303,3 @@ def chosen_objects(
                 taken[of[pair]] = True
         begin = end
     return chosen
-
-
-def _edges(places: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
-    """Left, top, right, bottom."""
-    import numpy
-
-    exact = places.astype(numpy.float64)
-    return numpy.concatenate([exact[:, :2], exact[:, :2] + exact[:, 2:]], axis=1)

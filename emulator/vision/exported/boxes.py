@@ -6,13 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emulator.vision.boxes.geometry import (
-    MAX_CANDIDATES,
-    NMS_IOU_THRESHOLD,
-    SCORE_FLOOR,
-    DetectedBox,
-    non_max_suppression,
-)
+from emulator.vision.boxes.box import DetectedBox, detected_from_arrays
+from emulator.vision.boxes.geometry import MAX_CANDIDATES, NMS_IOU_THRESHOLD, SCORE_FLOOR, non_max_suppression
 from emulator.vision.exported.files import ExportUnusable
 
 if TYPE_CHECKING:
@@ -126,13 +121,8 @@ def _clipped(boxes: Array, tags: NDArray[numpy.integer], scores: Array) -> list[
     import numpy
 
     boxes = numpy.nan_to_num(boxes).clip(0, 1)
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    rows = numpy.concatenate([boxes[:, :2], sizes], axis=1).tolist()
-    return [
-        DetectedBox(tag, min(score, 1.0), *row)
-        for tag, score, row in zip(tags.tolist(), scores.tolist(), rows, strict=True)
-        if row[2] > 0 and row[3] > 0
-    ]
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return detected_from_arrays(boxes[visible], tags[visible], scores[visible].clip(max=1.0))
 
 
 def _sigmoid(values: Array) -> Array:

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.boxes.box import DetectedBox
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
 from emulator.vision.exported.preprocess import Preprocessing, announced_size, fit_from, input_size

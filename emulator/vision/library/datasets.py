@@ -14,8 +14,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.vision.boxes.box import Box, TaggedBox
 from emulator.vision.classification.train import ClassificationDataset, LabelledImage
-from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 
 if TYPE_CHECKING:
     import numpy
@@ -30,14 +31,13 @@ _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Region:
-    """An object in a picture: its tag, and where it is, as fractions of the upright picture's sides, 0..1."""
-
+class _Tagged:
     tag: str
-    left: float
-    top: float
-    width: float
-    height: float
+
+
+@dataclass(frozen=True)
+class Region(Box, _Tagged):
+    """An object of an image: its tag and its box. ``Region("scratch", left, top, width, height)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ def as_files(dataset: Dataset) -> Iterator[FileDataset]:
             names[key] = sample.name
             if dataset.detection:
                 boxes = tuple(
-                    Box(index[region.tag], region.left, region.top, region.width, region.height)
+                    TaggedBox(index[region.tag], region.left, region.top, region.width, region.height)
                     for region in sample.regions
                 )
                 boxed.append(BoxedImage(str(path), key, boxes))

@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.boxes.box import Box, BoxArrays, DetectedBox
 from emulator.vision.classification.features import processor_count
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
-from emulator.vision.evaluation.detection import (
-    DEFAULT_OVERLAP_THRESHOLD,
-    Boxes,
-    DetectionEvaluation,
-)
+from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector, load_any
 from emulator.vision.exported.model import ExportedDetector
 from emulator.vision.imaging.decode import ImageRejected
@@ -40,14 +36,8 @@ class HasPath(Protocol):
     def path(self) -> Path: ...
 
 
-@dataclass(frozen=True)
-class BoundingBox:
-    """Fractions of the upright picture's sides, 0..1."""
-
-    left: float
-    top: float
-    width: float
-    height: float
+class BoundingBox(Box):
+    """The box of a predicted object: fractions of the upright image's width and height, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -223,20 +213,14 @@ def _found(scored: Sequence[tuple[Sample, list[DetectedBox]]], tags: Sequence[st
         _keys(len(scored)),
         numpy.zeros(len(scored), numpy.int8),
         len(tags),
-        Boxes.of(
+        BoxArrays.of(
             [
                 (number, tags.index(region.tag), region.left, region.top, region.width, region.height)
                 for number, (sample, _) in enumerate(scored)
                 for region in sample.regions
             ]
         ),
-        Boxes.of(
-            [
-                (number, box.tag_index, box.left, box.top, box.width, box.height)
-                for number, (_, boxes) in enumerate(scored)
-                for box in boxes
-            ]
-        ),
+        BoxArrays.of_images([boxes for _, boxes in scored]),
         numpy.array([box.probability for _, boxes in scored for box in boxes], numpy.float32),
     )
 

@@ -27,8 +27,9 @@ from emulator.vision.classification.train import (
     train_classifier,
 )
 from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import DetectionDataset, TrainedDetector, train_detector
+from emulator.vision.detection.train import TrainedDetector, train_detector
 from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector

@@ -6,7 +6,8 @@ import pytest
 
 from emulator.core.training.dataset import detection_dataset, trained_tags
 from emulator.store.tables import Iteration, Tag
-from emulator.vision.detection.train import Box, DetectionDataset
+from emulator.vision.boxes.box import TaggedBox
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.training.errors import TrainingFailed
 from tests.support.detection import (
     GENERAL,
@@ -144,8 +145,12 @@ def test_the_dataset_is_what_the_iteration_shows(service: Service) -> None:
     found = dataset_of(service, iteration)
     assert found.tags == ("ant", "zebra")
     assert [boxed.boxes for boxed in found.images] == [
-        (Box(0, 0.0, 0.0, 1.0, 1.0), Box(0, 0.25, 0.5, 0.125, 0.25), Box(1, 0.5, 0.5, 0.25, 0.25)),
-        (Box(1, 0.25, 0.5, 0.125, 0.25),),
+        (
+            TaggedBox(0, 0.0, 0.0, 1.0, 1.0),
+            TaggedBox(0, 0.25, 0.5, 0.125, 0.25),
+            TaggedBox(1, 0.5, 0.5, 0.25, 0.25),
+        ),
+        (TaggedBox(1, 0.25, 0.5, 0.125, 0.25),),
     ]
     data = pictures(2)
     for boxed, content in zip(found.images, data, strict=True):
@@ -166,7 +171,7 @@ def test_images_of_tags_that_are_not_chosen_are_background(service: Service) -> 
         session.add(iteration)
     found = dataset_of(service, iteration_id)
     assert found.tags == ("b",)
-    assert [boxed.boxes for boxed in found.images] == [(), (Box(0, 0.25, 0.5, 0.125, 0.25),)]
+    assert [boxed.boxes for boxed in found.images] == [(), (TaggedBox(0, 0.25, 0.5, 0.125, 0.25),)]
 
 
 @pytest.mark.parametrize("box", [(0.3, 0.7, 0.7, 0.3), (1 / 3, 0.0, 2 / 3, 1.0), (0.9, 0.1, 0.1, 0.9)])

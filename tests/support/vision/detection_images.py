@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy
 from PIL import Image, ImageDraw
 
-from emulator.vision.detection.train import Box, BoxedImage, DetectionDataset
+from emulator.vision.boxes.box import TaggedBox
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.recipes.recipes import DetectorRecipe
 from tests.support.vision.images import encoded
 
@@ -19,7 +20,9 @@ COLOURS = ("red", "blue")
 TINY = DetectorRecipe(resolution=64, batch=4, fewest_steps=3, most_steps=3, warm_up_steps=1)
 
 
-def scene(number: int, objects: int = 2, size: tuple[int, int] = (160, 120)) -> tuple[Image.Image, list[Box]]:
+def scene(
+    number: int, objects: int = 2, size: tuple[int, int] = (160, 120)
+) -> tuple[Image.Image, list[TaggedBox]]:
     """A picture with objects that do not touch, one in each of as many columns, and their boxes."""
     random = numpy.random.default_rng([7, number])
     width, height = size
@@ -34,11 +37,11 @@ def scene(number: int, objects: int = 2, size: tuple[int, int] = (160, 120)) -> 
         top = int(random.integers(0, height - side))
         place = (left, top, left + side - 1, top + side - 1)
         (draw.rectangle if tag == 0 else draw.ellipse)(place, fill=COLOURS[tag])
-        boxes.append(Box(tag, left / width, top / height, side / width, side / height))
+        boxes.append(TaggedBox(tag, left / width, top / height, side / width, side / height))
     return picture, boxes
 
 
-def kept(folder: Path, data: bytes, boxes: list[Box]) -> BoxedImage:
+def kept(folder: Path, data: bytes, boxes: list[TaggedBox]) -> BoxedImage:
     """Write a file under its checksum, as a store would, with the objects in it."""
     key = hashlib.sha256(data).hexdigest()
     path = folder / key

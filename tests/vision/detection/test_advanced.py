@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from emulator.vision.backbones.base_models import starting_detector
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.detection import (
     advanced as advanced_detection,
 )
@@ -22,20 +23,20 @@ from emulator.vision.detection.advanced import (
     select_images,
     train_advanced_detector,
 )
-from emulator.vision.detection.augment import Example, ImageCache, random_crop
+from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.dataset import DetectionDataset, Example
 from emulator.vision.detection.finetune import fine_tune_detector
 from emulator.vision.detection.scale import Scale, choose_scale
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
-    DetectionDataset,
     TrainedDetector,
     detect_all,
     evaluate_detections,
     serialize_detector,
     train_detector,
 )
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
@@ -284,8 +285,8 @@ def evaluation(found_share: float, seed: int = 0, images: int = 30) -> Detection
         keys=tuple(f"{image:064x}" for image in range(images)),
         folds=numpy.zeros(images, numpy.int8),
         tag_count=2,
-        truths=Boxes.of(truths),
-        detections=Boxes.of(detections + wrong),
+        truths=BoxArrays.of(truths),
+        detections=BoxArrays.of(detections + wrong),
         probabilities=numpy.concatenate(
             [random.uniform(0.3, 1, len(detections)), random.uniform(0, 0.7, len(wrong))]
         ).astype(numpy.float32),

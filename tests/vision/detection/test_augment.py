@@ -6,9 +6,10 @@ import numpy
 import pytest
 from PIL import Image
 
+from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.detection import augment as detection_views
-from emulator.vision.detection.augment import Example, ImageCache, random_crop
-from emulator.vision.detection.train import Box, BoxedImage
+from emulator.vision.detection.augment import ImageCache, random_crop
+from emulator.vision.detection.dataset import BoxedImage, Example
 from tests.support.vision.detection_images import kept, scene
 from tests.support.vision.images import encoded
 
@@ -90,7 +91,11 @@ def test_views_differ_and_repeat() -> None:
 
 def test_boxes_are_clipped_to_the_picture_and_empty_ones_left_out(tmp_path: Path) -> None:
     data = encoded(Image.new("RGB", (60, 40)))
-    boxes = [Box(0, -0.5, 0.5, 1.0, 0.8), Box(1, 0.2, 0.2, 0.0, 0.5), Box(1, 1.5, 0.2, 0.3, 0.5)]
+    boxes = [
+        TaggedBox(0, -0.5, 0.5, 1.0, 0.8),
+        TaggedBox(1, 0.2, 0.2, 0.0, 0.5),
+        TaggedBox(1, 1.5, 0.2, 0.3, 0.5),
+    ]
 
     (loaded,) = load([kept(tmp_path, data, boxes)])
 

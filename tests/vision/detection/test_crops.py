@@ -10,19 +10,15 @@ from PIL import Image
 from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection import crops as detection_crops
 from emulator.vision.detection.advanced import scorable_in_time, train_advanced_detector
-from emulator.vision.detection.augment import Example, ImageCache
+from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import Calibration
 from emulator.vision.detection.crops import Crops, crop_windows
+from emulator.vision.detection.dataset import DetectionDataset, Example
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
-from emulator.vision.detection.train import (
-    DetectionDataset,
-    detect_all,
-    evaluate_detections,
-    serialize_detector,
-)
+from emulator.vision.detection.train import detect_all, evaluate_detections, serialize_detector
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, advanced_detector_recipe_for_domain
 from emulator.vision.training.budget import Budget, OutOfTime

@@ -130,7 +130,8 @@ import sys
 from pathlib import Path
 sys.modules["torch"] = sys.modules["onnx"] = None
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.boxes.box import BoxArrays
+from emulator.vision.evaluation.detection import DetectionEvaluation
 model, picture = map(Path, sys.argv[1:])
 print(len(DetectorSession(model).score(picture.read_bytes())) >= 0)
 """

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
-from emulator.vision.boxes.geometry import DetectedBox
+from emulator.vision.boxes.box import DetectedBox
 from emulator.vision.detection import tiles as detection_tiles
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import MAX_SIDE, Tiling, make_tiles, merge_tiles

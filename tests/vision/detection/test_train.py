@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.detection import (
     heads as detection_training,
 )
@@ -16,17 +17,11 @@ from emulator.vision.detection import (
 from emulator.vision.detection import (
     train as detector,
 )
-from emulator.vision.detection.augment import Example, ImageCache
+from emulator.vision.detection.augment import ImageCache
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example
 from emulator.vision.detection.heads import Head, sample_batches, train_heads
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import (
-    Box,
-    BoxedImage,
-    DetectionDataset,
-    TrainedDetector,
-    TrainingFailed,
-    train_detector,
-)
+from emulator.vision.detection.train import TrainedDetector, TrainingFailed, train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import (
@@ -173,7 +168,7 @@ def test_the_evaluation_holds_what_is_marked(dataset: DetectionDataset, train) -
         stored = sorted(
             (int(tag), *place)
             for tag, place in zip(
-                evaluation.truths.tags[rows], evaluation.truths.places[rows].tolist(), strict=True
+                evaluation.truths.tags[rows], evaluation.truths.ltwh[rows].tolist(), strict=True
             )
         )
         numpy.testing.assert_allclose(stored, marked, atol=1e-6)
@@ -213,21 +208,21 @@ def test_the_smallest_sets_train(tmp_path: Path, train, images: int) -> None:
 
 
 def test_boxes_of_one_pixel_and_of_the_whole_picture(tmp_path: Path, train) -> None:
-    boxes = [Box(0, 0.5, 0.5, 1 / 160, 1 / 120), Box(1, 0, 0, 1, 1)]
+    boxes = [TaggedBox(0, 0.5, 0.5, 1 / 160, 1 / 120), TaggedBox(1, 0, 0, 1, 1)]
     images = tuple(kept(tmp_path, encoded(scene(number)[0]), boxes) for number in range(4))
 
     assert train(DetectionDataset(images, SHAPES)).image_count == 4
 
 
 def test_three_hundred_boxes(tmp_path: Path, train) -> None:
-    boxes = [Box(number % 2, number % 20 / 20, number // 20 / 15, 0.04, 0.05) for number in range(300)]
+    boxes = [TaggedBox(number % 2, number % 20 / 20, number // 20 / 15, 0.04, 0.05) for number in range(300)]
     images = tuple(kept(tmp_path, encoded(scene(number)[0]), boxes) for number in range(3))
 
     assert train(DetectionDataset(images, SHAPES)).image_count == 3
 
 
 def test_a_tag_without_readable_images_is_named(dataset: DetectionDataset, train, tmp_path: Path) -> None:
-    damaged = kept(tmp_path, b"nothing", [Box(2, 0.1, 0.1, 0.2, 0.2)])
+    damaged = kept(tmp_path, b"nothing", [TaggedBox(2, 0.1, 0.1, 0.2, 0.2)])
 
     with pytest.raises(TrainingFailed, match="regions of the tag ring could be read"):
         train(with_images(replace(dataset, tags=(*SHAPES, "ring")), damaged))
@@ -359,7 +354,9 @@ def test_forks_and_scissors(train) -> None:
     images, unseen = [], []
     for number, (name, region) in enumerate(sorted(regions.items())):
         path = DATA / "quickstart" / region["tag"] / name
-        image = BoxedImage(str(path), f"{number:064}", (Box(tags.index(region["tag"]), *region["box"]),))
+        image = BoxedImage(
+            str(path), f"{number:064}", (TaggedBox(tags.index(region["tag"]), *region["box"]),)
+        )
         (images if number % 4 else unseen).append(image)
 
     trained = train(DetectionDataset(tuple(images), tags), recipe=QUICK_DETECTOR)

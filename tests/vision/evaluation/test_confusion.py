@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.confusion import (
     NONE,
@@ -17,7 +18,7 @@ from emulator.vision.evaluation.confusion import (
     confusion_of_detector,
     outcome_masks,
 )
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from tests.support.vision.second_opinions import torchmetrics
 
 
@@ -106,8 +107,8 @@ Placed = tuple[int, ...]
 
 
 def detection_evaluation(truths: list[Placed], found: list[tuple[Placed, float]]) -> DetectionEvaluation:
-    def rows(boxes: list[Placed]) -> Boxes:
-        return Boxes.of([(image, tag, *(value / 10 for value in place)) for image, tag, *place in boxes])
+    def rows(boxes: list[Placed]) -> BoxArrays:
+        return BoxArrays.of([(image, tag, *(value / 10 for value in place)) for image, tag, *place in boxes])
 
     return DetectionEvaluation(
         ("a" * 64, "b" * 64),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from emulator.vision.boxes.geometry import DetectedBox
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation, area_under_curve
+from emulator.vision.boxes.box import BoxArrays, DetectedBox
+from emulator.vision.evaluation.detection import DetectionEvaluation, area_under_curve
 
 Row = tuple[int, int, float, float, float, float]
 
@@ -27,8 +27,8 @@ def evaluation(
         tuple(f"{image:064}" for image in range(images)),
         (numpy.arange(images) % folds).astype(numpy.int8),
         tags,
-        Boxes.of(truths),
-        Boxes.of(detections),
+        BoxArrays.of(truths),
+        BoxArrays.of(detections),
         numpy.array(probabilities, numpy.float32),
     )
 
@@ -73,7 +73,7 @@ def test_against_the_tool_of_coco(seed: int, overlap_threshold: float) -> None:
                 "iscrowd": 0,
             }
             for number, (image, tag, place) in enumerate(
-                zip(ours.truths.images, ours.truths.tags, ours.truths.places, strict=True), 1
+                zip(ours.truths.images, ours.truths.tags, ours.truths.ltwh, strict=True), 1
             )
         ],
     }
@@ -93,7 +93,7 @@ def test_against_the_tool_of_coco(seed: int, overlap_threshold: float) -> None:
                 zip(
                     ours.detections.images,
                     ours.detections.tags,
-                    ours.detections.places,
+                    ours.detections.ltwh,
                     ours.probabilities,
                     strict=True,
                 ),
@@ -281,7 +281,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert first == DetectedBox(
         int(ours.detections.tags[row]),
         float(ours.probabilities[row]),
-        *ours.detections.places[row].tolist(),
+        *ours.detections.ltwh[row].tolist(),
     )
 
 

@@ -15,7 +15,8 @@ from faster_coco_eval import COCO, COCOeval_faster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.boxes.box import BoxArrays
+from emulator.vision.evaluation.detection import DetectionEvaluation
 
 SIDE = 10_000
 OVERLAP = 0.45
@@ -42,8 +43,8 @@ def made_up(images: int, objects: int, boxes: int, levels: int, seed: int) -> De
         tuple(f"{image:064}" for image in range(images)),
         (numpy.arange(images) % 2).astype(numpy.int8),
         2,
-        Boxes.of([tuple(row) for row in truths.tolist()]),
-        Boxes.of([tuple(row) for row in found.tolist()]),
+        BoxArrays.of([tuple(row) for row in truths.tolist()]),
+        BoxArrays.of([tuple(row) for row in found.tolist()]),
         probabilities.astype(numpy.float32),
     )
 
@@ -51,8 +52,8 @@ def made_up(images: int, objects: int, boxes: int, levels: int, seed: int) -> De
 def their_precision(ours: DetectionEvaluation) -> tuple[numpy.ndarray, numpy.ndarray]:
     """By tag, at each of the recalls that they look at: (recalls, tags); and these recalls."""
 
-    def annotations(boxes: Boxes, scores: numpy.ndarray | None) -> list[dict[str, Any]]:
-        rows = zip(boxes.images.tolist(), boxes.tags.tolist(), boxes.places.astype(float), strict=True)
+    def annotations(boxes: BoxArrays, scores: numpy.ndarray | None) -> list[dict[str, Any]]:
+        rows = zip(boxes.images.tolist(), boxes.tags.tolist(), boxes.ltwh.astype(float), strict=True)
         return [
             {
                 "id": row + 1,
@@ -132,8 +133,8 @@ def test_ours_is_theirs_with_wrong_ones_first_among_equals(
     hits = ours.hits(OVERLAP)
     # What comes first is found first: the same boxes take the same objects in this order.
     order = numpy.lexsort((numpy.arange(boxes), -ours.probabilities))
-    found = Boxes(
-        *(part[order] for part in (ours.detections.images, ours.detections.tags, ours.detections.places))
+    found = BoxArrays(
+        *(part[order] for part in (ours.detections.images, ours.detections.tags, ours.detections.ltwh))
     )
     ranked = DetectionEvaluation(ours.keys, ours.folds, 2, ours.truths, found, ours.probabilities[order])
     assert ranked.hits(OVERLAP).tolist() == hits[order].tolist()

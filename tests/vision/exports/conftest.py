@@ -19,7 +19,7 @@ from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.classification.train import ClassificationDataset
 from emulator.vision.detection import train as detector
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.train import DetectionDataset
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network

@@ -14,9 +14,10 @@ import numpy
 import pytest
 
 from emulator import vision
+from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.curves import calibration_curve
-from emulator.vision.evaluation.detection import Boxes, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.library import train_export as library
 from emulator.vision.library.reports import classifier_report, detector_report
 from emulator.vision.recipes import recipes
@@ -369,8 +370,8 @@ def test_boxes_on_the_wrong_tag_missed_objects_and_boxes_on_nothing_are_told_apa
         ("a", "b"),
         numpy.zeros(2, numpy.int8),
         2,
-        Boxes.of([(0, 0, 0.0, 0.0, 0.5, 0.5), (0, 1, 0.5, 0.5, 0.5, 0.5), (1, 1, 0.0, 0.0, 0.2, 0.2)]),
-        Boxes.of(
+        BoxArrays.of([(0, 0, 0.0, 0.0, 0.5, 0.5), (0, 1, 0.5, 0.5, 0.5, 0.5), (1, 1, 0.0, 0.0, 0.2, 0.2)]),
+        BoxArrays.of(
             [
                 (0, 0, 0.0, 0.0, 0.5, 0.5),  # right
                 (0, 0, 0.01, 0.0, 0.5, 0.5),  # a second one on the same object

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification import cross_validation
 from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
@@ -34,16 +35,10 @@ from emulator.vision.detection import (
     finetune as detection_finetuning,
 )
 from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.augment import Example
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example
 from emulator.vision.detection.heads import sample_batches
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import (
-    Box,
-    BoxedImage,
-    DetectionDataset,
-    TrainedDetector,
-    train_detector,
-)
+from emulator.vision.detection.train import TrainedDetector, train_detector
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.image_array_file import ImageArrayFile
@@ -149,7 +144,7 @@ def test_photographs_of_objects_that_are_all_alike(tmp_path: Path, detect: Detec
         kept_boxed(
             tmp_path,
             encoded(picture, "JPEG", comment=str(number)),
-            [Box(number % 2, 0.1 * (number % 5), 0.2, 0.3, 0.3)],
+            [TaggedBox(number % 2, 0.1 * (number % 5), 0.2, 0.3, 0.3)],
         )
         for number in range(10)
     )
@@ -176,10 +171,10 @@ def test_boxes_of_one_pixel_and_of_none(tmp_path: Path, detect: Detect, advanced
     """The last ones are left with no area by the rounding of single precision, or lie at the very edge."""
     width, height = 160, 120
     boxes = [
-        Box(0, 0.5, 0.5, 1 / width, 1 / height),
-        Box(1, 0.25, 0.25, 0.0, 0.3),
-        Box(0, 1 - 2**-30, 1 - 2**-30, 2**-30, 2**-30),
-        Box(1, 0.7, 0.1, 2**-40, 2**-40),
+        TaggedBox(0, 0.5, 0.5, 1 / width, 1 / height),
+        TaggedBox(1, 0.25, 0.25, 0.0, 0.3),
+        TaggedBox(0, 1 - 2**-30, 1 - 2**-30, 2**-30, 2**-30),
+        TaggedBox(1, 0.7, 0.1, 2**-40, 2**-40),
     ]
     images = tuple(kept_boxed(tmp_path, encoded(scene(number)[0]), boxes) for number in range(8))
     trained = detect(DetectionDataset(images, SHAPES), advanced=advanced)

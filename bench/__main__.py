@@ -9,33 +9,33 @@ import sys
 import traceback
 
 from bench import programs, report
-from bench.load import WrongAnswer
+from bench.load import UnexpectedResponse
 from bench.programs import BenchFailed
 
 BENCHMARKS = {
-    "startup": "start, idle memory and end, beside Azurite and moto",
-    "prediction": "one picture to its prediction, over decoding and running the model in a bare loop",
-    "scoring": "one picture to its prediction in the library, over Pillow and ONNX Runtime alone",
-    "upload": "1,000 photographs through the official SDK, and training on them",
-    "lists": "listing and counting in a project of 100,000 images, over one of 1,000",
-    "soak": "64 clients for two minutes, and whether everything is as they were told",
-    "management": "the small requests, beside Azurite; reset",
-    "insight": "what a model gets wrong, for 10,000 images over 1,000; near-duplicates among 10,000",
-    "serving": "one exported model served alone, over a bare loop",
-    "training_memory": "the worker's memory in trainings of 10,000 images",
+    "startup": "start, idle memory and stop, compared with Azurite and moto",
+    "prediction": "prediction of one image over HTTP, compared with a bare loop",
+    "scoring": "prediction of one image in the library, compared with Pillow and ONNX Runtime alone",
+    "upload": "upload of 1,000 photographs through the official SDK, and training on them",
+    "lists": "listing and counting in a project of 100,000 images, compared with one of 1,000",
+    "soak": "64 clients for two minutes, then a check of everything that the server confirmed",
+    "management": "small requests, compared with Azurite; reset",
+    "insight": "confusion matrices and curves of 10,000 images over 1,000; near-duplicates of 10,000",
+    "serving": "a server of one exported model, compared with a bare loop",
+    "training_memory": "memory of the worker in trainings of 10,000 images",
 }
 BUSY = 0.5
 
 
 def main() -> int:
-    """Run the benchmarks that are named, or all. A budget that is missed is no failure; the table says it."""
+    """Run the named benchmarks, or all. A missed budget is not an error; the table shows it."""
     described = "\n".join(f"  {name:<16}{text}" for name, text in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=f"{report.__doc__}\n\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="*", choices=[*BENCHMARKS, []], help="what to measure (all)")
+    parser.add_argument("name", nargs="*", choices=[*BENCHMARKS, []], help="benchmarks to run; default: all")
     names = parser.parse_args().name or list(BENCHMARKS)
     print(f"Measured on {report.machine()}.")
     for line in programs.missing_peers():
@@ -43,11 +43,15 @@ def main() -> int:
     status = 0
     for name in names:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        busy = "" if load is None or load < BUSY else f"  (load {load:.1f}: others are at work, expect noise)"
+        busy = (
+            ""
+            if load is None or load < BUSY
+            else f"  (load {load:.1f}: other programs are running, expect noise)"
+        )
         print(f"\n{name}: {BENCHMARKS[name]}{busy}", flush=True)
         try:
             report.publish(name, list(importlib.import_module(f"bench.{name}").measure()), load)
-        except (BenchFailed, WrongAnswer) as error:
+        except (BenchFailed, UnexpectedResponse) as error:
             print(f"{name}: {error}", file=sys.stderr)
             status = 1
         except Exception:  # noqa: BLE001  (the other benchmarks can still run)

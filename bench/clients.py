@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.02
 
 
 class Trainer:
-    """A new multiclass project and its way to a published iteration."""
+    """A new multiclass project, from its images to a published iteration."""
 
     def __init__(self, server: Running, tags: int) -> None:
         self.connect(server.endpoint)
@@ -32,12 +32,12 @@ class Trainer:
         self.iteration_id = ""
 
     def connect(self, endpoint: str) -> None:
-        """Go on with another server."""
+        """Connect to another server."""
         credentials = ApiKeyCredentials(in_headers=dict(TRAINING))
         self.client: Any = CustomVisionTrainingClient(endpoint, credentials)  # type: ignore[no-untyped-call]
 
     def upload(self, images: Sequence[Sequence[bytes]]) -> float:
-        """Upload the images of each tag, in batches; returns the seconds that it took."""
+        """Upload the images of each tag in batches; returns the duration in seconds."""
         entries = [
             ImageFileCreateEntry(
                 name=f"{tag}-{index}.jpg", contents=bytearray(image), tag_ids=[self.tag_ids[tag]]
@@ -53,7 +53,7 @@ class Trainer:
         return time.perf_counter() - started
 
     def train(self) -> float:
-        """Train; returns the seconds from the request to ``Completed``."""
+        """Train; returns the seconds from the request to the status ``Completed``."""
         started = time.perf_counter()
         iteration = self.client.train_project(self.project_id, force_train=True)
         self.iteration_id = iteration.id

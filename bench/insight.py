@@ -1,8 +1,8 @@
-"""What a model gets wrong, for 10,000 images over 1,000; and the search for near-duplicates among 10,000.
+"""Confusion matrices and curves of 10,000 images compared with 1,000, and near-duplicates among 10,000.
 
-Evaluations are made up: of detectors with ten tags, four objects and eight boxes an image, of classifiers
-with fifty tags. Pictures are soft clouds of colour, one in ten of which is a copy of another, encoded anew.
-Times are those of processors, all threads together, so that other programs on the machine do not count.
+Evaluations are synthetic: detectors with 10 tags, 4 objects and 8 predicted boxes per image, and classifiers
+with 50 tags. Images are soft clouds of colour; every tenth is a re-encoded copy of the one before it. Times
+are processor time of all threads, which does not include other programs.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _near_duplicates() -> Iterator[Measurement]:
 
 
 def _picture(number: int) -> bytes:
-    """Every tenth one is the one before it, encoded anew."""
+    """Images of which every tenth is a re-encoded copy of the one before it."""
     copied = number % _COPIED == _COPIED - 1
     random = numpy.random.default_rng(number - 1 if copied else number)
     coarse = Image.fromarray(random.integers(0, 255, (5, 5, 3), numpy.uint8)).resize((800, 600), 3)

@@ -1,4 +1,4 @@
-"""Projects full of rows, written straight into the store, the counters with them."""
+"""Projects with many rows, written directly into the store together with the counters."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ _SINGLE = struct.Struct("<f")
 
 @dataclass(frozen=True)
 class Filled:
-    """A project full of images.
+    """A project with many images.
 
-    spare: an image that bears no tag; untagged: others. predictions: ids of stored ones. window: the first
-    and the last moment of fifty of them.
+    Attributes:
+        spare: an untagged image.
+        untagged: other untagged images.
+        predictions: ids of stored predictions.
+        window: the first and the last time of fifty of them.
     """
 
     id: str
@@ -39,9 +42,10 @@ class Filled:
 
 
 def fill(data: Path, images: int) -> Filled:
-    """Write a project of so many images: every fifth untagged, the others with one or two tags, and an
-    iteration that was trained before the last tenth of them came. As many predictions are kept, and as many
-    suggestions, which real projects have for untagged images alone.
+    """Write a project with a number of images, stored predictions and suggestions.
+
+    Every fifth image is untagged, the others have one or two tags. An iteration was trained before the last
+    tenth of the images was added. Real projects have suggestions for untagged images only.
     """
     from sqlalchemy import func, insert, select
 
@@ -186,7 +190,7 @@ def fill(data: Path, images: int) -> Filled:
 
 
 def _evaluation(blobs: Sequence[str]) -> bytes:
-    """What a training leaves that looked at the first nine tenths of the images."""
+    """The evaluation of a training on the first nine tenths of the images."""
     import numpy
 
     trained = len(blobs) * 9 // 10
@@ -203,7 +207,7 @@ def _evaluation(blobs: Sequence[str]) -> bytes:
 
 
 def _said(chance: random.Random, tags: Sequence[Any]) -> list[dict[str, Any]]:
-    """What a multilabel model says: every tag with some probability, the most probable first."""
+    """Predictions of a multilabel model: every tag with a probability, the most probable first."""
     said = [
         {
             "tagId": tag.id,

@@ -1,9 +1,9 @@
-"""Listing and counting in a project of 100,000 images, over the same in one of 1,000.
+"""Listing and counting in a project of 100,000 images, compared with one of 1,000.
 
-The rows are written straight into the store, the counters with them; the bytes of the images are not needed.
-Each request is timed in turn in both projects: as it comes, and right after a change to what it asks for (an
-image was given a tag or lost it, say), when nothing that was remembered is true any more. There are as many
-stored predictions and suggestions as images.
+The rows are written directly into the store together with the counters; the bytes of the images are not
+needed. Each request is timed alternately in both projects: without a change before it, and right after a
+change that invalidates caches (for example, an image gets or loses a tag). There are as many stored
+predictions and suggestions as images.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PAGE = 50
 def measure() -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        # A first start makes the schema, as it does for everybody.
+        # The first start creates the schema.
         with programs.running(EMULATOR, data):
             pass
         large, small = fill(data, LARGE), fill(data, SMALL)
@@ -64,14 +64,14 @@ def measure() -> Iterator[Measurement]:
 
 
 def _first_times(data: Path, large: Filled, small: Filled) -> Iterator[Measurement]:
-    """What cannot be as quick: what needs a list or a table that nobody has asked for since the start."""
+    """First requests after the start, which build an index that later requests use."""
     for name in FIRST_TIMES:
         taken = []
         for _ in range(STARTS):
             with programs.running(EMULATOR, data) as server:
                 client = load.Client(server.port)
                 client.timed([REQUESTS["count tagged"](project) for project in (large, small)])
-                # The small one first: it pays for what any first request pays for.
+                # The small project first: its request also pays for the costs of any first request.
                 pair = [client.timed([REQUESTS[name](project)])[0] for project in (small, large)]
                 taken.append(pair[::-1])
                 client.close()
@@ -116,7 +116,7 @@ def _post(project: Filled, rest: str, body: dict[str, Any]) -> bytes:
 
 
 def _predictions(order: str = "Newest", tags: int = 0, **fields: Any) -> Callable[[Filled], bytes]:
-    """fields: of the token; `window`: from which of the project's times to which."""
+    """A query of stored predictions. fields: of the token; `window`: with the project's time window."""
 
     def request(project: Filled) -> bytes:
         token = {"orderBy": order, "maxCount": _PAGE, **fields}
@@ -201,7 +201,7 @@ FIRST_TIMES = (
 
 
 def _writes(name: str, project: Filled) -> Iterator[bytes]:
-    """Changes of what `name` lists, over and over."""
+    """Requests that change what the request `name` lists, without end."""
     if name.startswith("$filter"):
         return _describing(project)
     if name.startswith("predictions"):
@@ -212,7 +212,7 @@ def _writes(name: str, project: Filled) -> Iterator[bytes]:
 
 
 def _tagging(project: Filled) -> Iterator[bytes]:
-    """Giving the spare image a tag, and taking it again."""
+    """Requests that tag and untag the spare image."""
     tag = project.tag_ids[0]
     body = {"tags": [{"imageId": project.spare, "tagId": tag}]}
     taken = _path(project, f"/images/tags?imageIds={project.spare}&tagIds={tag}")
@@ -222,7 +222,7 @@ def _tagging(project: Filled) -> Iterator[bytes]:
 
 
 def _tagging_others(project: Filled) -> Iterator[bytes]:
-    """Giving further images a tag, which ends what is suggested for them."""
+    """Requests that tag further images, which removes their suggestions."""
     while True:
         body = {"tags": [{"imageId": project.untagged.pop(), "tagId": project.tag_ids[0]}]}
         yield _post(project, "/images/tags", body)
@@ -241,7 +241,7 @@ def _forgetting(project: Filled) -> Iterator[bytes]:
 
 
 def _deletions(client: load.Client, project: Filled) -> list[bytes]:
-    """Requests that delete the newest images, one each."""
+    """Requests that delete the newest images, one image each."""
     path = f"{TRAINING_PATH}/projects/{project.id}/images"
     newest = json.loads(client.ask(programs.request("GET", f"{path}?take={TIMES}", TRAINING)))
     return [programs.request("DELETE", f"{path}?imageIds={image['id']}", TRAINING) for image in newest]

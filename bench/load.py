@@ -1,8 +1,8 @@
-"""Clients that cost little, since they share the processors with the server that they measure.
+"""Clients with little overhead, since they share the processors with the server that they measure.
 
-A client is a process with one plain socket, kept open, that sends requests made beforehand and reads as much
-of each answer as it needs to know where it ends. `echo_server` answers such requests without looking at them:
-what a client and the loopback interface cost by themselves.
+A client is a process with one persistent connection. It sends prepared requests and parses of each response
+only what it needs to find its end. `echo_server` responds to such requests without processing them, which
+measures the cost of the client and the loopback interface.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _CONTEXT = multiprocessing.get_context("spawn")
 _PATIENCE_SECONDS = 60
 
 
-class WrongAnswer(Exception):
-    """A status other than success, which would make a figure meaningless."""
+class UnexpectedResponse(Exception):
+    """A response without success, which would make a figure meaningless."""
 
 
 class Client:
@@ -30,7 +30,7 @@ class Client:
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and return the body of its answer. Raises WrongAnswer unless it is a success."""
+        """Send a request; returns the body of a success. Raises UnexpectedResponse otherwise."""
         self._connection.sendall(request)
         answer = self._connection.recv(65536)
         while (end := answer.find(b"\r\n\r\n")) < 0:
@@ -38,7 +38,7 @@ class Client:
         head = answer[:end].lower()
         status = head[9:12]
         if not status.startswith(b"2"):
-            raise WrongAnswer(answer[:600].decode("utf-8", "replace"))
+            raise UnexpectedResponse(answer[:600].decode("utf-8", "replace"))
         body = [answer[end + 4 :]]
         if request.startswith(b"HEAD ") or status == b"204":
             return b""
@@ -53,7 +53,7 @@ class Client:
         return b"".join(body)
 
     def timed(self, requests: Sequence[bytes]) -> list[float]:
-        """Milliseconds that each of the requests takes."""
+        """The duration of each request, in milliseconds."""
         taken = []
         for request in requests:
             started = time.perf_counter()
@@ -67,12 +67,12 @@ class Client:
     def _more(self) -> bytes:
         data = self._connection.recv(65536)
         if not data:
-            raise WrongAnswer("the connection ended")
+            raise UnexpectedResponse("the connection ended")
         return data
 
 
 def throughput(port: int, requests: Sequence[bytes], seconds: float, clients: int = 8) -> float:
-    """Answers a second that `clients` processes get together, each sending `requests` over and over."""
+    """Responses per second of `clients` processes together; each sends `requests` repeatedly."""
 
     def work_of(number: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _ask_until, (port, list(requests[number::clients] or requests))
@@ -81,10 +81,10 @@ def throughput(port: int, requests: Sequence[bytes], seconds: float, clients: in
 
 
 def rate(work: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], seconds: float) -> float:
-    """Units a second that processes get done together; each runs ``function(ready, seconds, *arguments)``.
+    """Units per second of several processes together; each runs ``function(ready, seconds, *arguments)``.
 
-    The functions prepare, call ``ready()``, which returns when all are ready, work for `seconds`, and return
-    how much they did and how many seconds it took them.
+    A function prepares, calls ``ready()``, which returns when all are ready, works for `seconds`, and returns
+    the number of units and the seconds that they took.
     """
     barrier = _CONTEXT.Barrier(len(work))
     results = _CONTEXT.Queue()
@@ -113,8 +113,8 @@ def _carry_out(
 ) -> None:
     try:
         results.put(function(lambda: barrier.wait(_PATIENCE_SECONDS), seconds, *arguments))
-    except Exception as error:  # noqa: BLE001  (whatever it is, the parent must hear of it)
-        results.put(WrongAnswer(f"{type(error).__name__}: {error}"))
+    except Exception as error:  # noqa: BLE001  (every failure is reported to the parent)
+        results.put(UnexpectedResponse(f"{type(error).__name__}: {error}"))
 
 
 def _ask_until(
@@ -132,13 +132,13 @@ def _ask_until(
 
 @contextmanager
 def echo_server(answer: bytes = b"x" * 500) -> Iterator[int]:
-    """The port of a process that reads requests to their end and gives each the same answer."""
+    """The port of a server process that reads requests to their end and sends each the same response."""
     parent, child = _CONTEXT.Pipe()
     process = _CONTEXT.Process(target=_echo, args=(child, answer), daemon=True)
     process.start()
     try:
         if not parent.poll(_PATIENCE_SECONDS):
-            raise WrongAnswer("the server that answers nothing did not start")
+            raise UnexpectedResponse("the echo server did not start")
         yield parent.recv()
     finally:
         process.terminate()

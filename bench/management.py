@@ -1,4 +1,4 @@
-"""The small requests, from eight clients at once, beside Azurite in memory; and forgetting everything."""
+"""Small requests from eight concurrent clients, compared with Azurite in memory; and reset."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SECONDS = 3.0
 ROUNDS = 3
 RESETS = 20
 RESET_MS = 10
-# As many as there are projects, and tags in one of them.
+# The number of projects, and of tags in one of them.
 _BLOBS = 2
-# What of Azurite's is most like each of ours.
+# The most similar operation of Azurite for each of ours.
 COUNTERPARTS = {
     "GET a project": "HEAD a blob",
     "GET a tag": "HEAD a blob",
@@ -36,7 +36,7 @@ def measure() -> Iterator[Measurement]:
     peers = programs.installed(AZURITE_BLOB)
     with tempfile.TemporaryDirectory() as folder, programs.running(EMULATOR, Path(folder)) as emulator:
         requests = _emulator_requests(emulator.port)
-        # The two never serve at the same time, and each has rounds early and late.
+        # The two never serve at the same time, and their rounds alternate.
         for _ in range(ROUNDS):
             for name, request in requests.items():
                 rate = load.throughput(emulator.port, [request], SECONDS, CLIENTS)
@@ -99,7 +99,7 @@ def _azurite_requests(port: int) -> dict[str, bytes]:
 
 
 def _project(client: load.Client) -> str:
-    """The path of a new project with a tag."""
+    """Create a project with a tag; returns its path."""
     made = json.loads(client.ask(programs.request("POST", f"{TRAINING_PATH}/projects?name=bench", TRAINING)))
     path = f"{TRAINING_PATH}/projects/{made['id']}"
     client.ask(programs.request("POST", f"{path}/tags?name=tag", TRAINING))

@@ -1,4 +1,4 @@
-"""Photographs of about 100 KB, no two alike: crops of the real ones in scikit-image, with sensor noise."""
+"""Different photographs of about 100 KB: crops of those in scikit-image, with sensor noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _QUALITIES = range(95, 40, -3)
 
 
 def photographs(number: int, tags: int) -> list[list[bytes]]:
-    """`number` JPEGs in all, spread over so many tags; the same ones every time."""
+    """`number` JPEGs in total, divided equally among the tags; the same ones every time."""
     numbers = [(tag, index) for tag in range(tags) for index in range(number // tags)]
     with ProcessPoolExecutor(os.cpu_count()) as processes:
         made = list(processes.map(partial(_photograph, tags), numbers, chunksize=16))

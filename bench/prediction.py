@@ -1,8 +1,8 @@
-"""One photograph of 100 KB to its prediction, over decoding it and running the same model in a bare loop.
+"""Prediction of a photograph of 100 KB, compared with a bare loop that decodes it and runs the same model.
 
-The floor is a process that does nothing else. It is measured with the emulator's own preprocessing and with
-a loop written for this, in every arrangement of threads that makes sense; the fastest is the floor. Server
-and clients share the processors, the floor has them to itself; what a client costs is measured too.
+The floor is a process that does nothing else. It is measured with the emulator's own preprocessing and with a
+plain loop, in several configurations of threads; the fastest one is the floor. Server and clients share the
+processors, while the floor has them alone; the cost of a client is measured too.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def _classify(target: str, photograph: bytes) -> bytes:
 
 
 def _varied(target: str, photograph: bytes, number: int) -> list[bytes]:
-    """Requests whose photographs differ in what follows the end of the picture: each is stored anew."""
+    """Requests whose images differ in the bytes after their end, so that each is stored as a new blob."""
     return [_classify(target, photograph + os.urandom(8)) for _ in range(number)]
 
 
 def _check_same_work(port: int, request: bytes, model: str, photograph: bytes) -> None:
-    """Raise BenchFailed unless the server and both floors say the same of the photograph."""
+    """Raise BenchFailed unless the server and both floors return the same probabilities."""
     client = load.Client(port)
     answer = json.loads(client.ask(request))
     client.close()
@@ -87,7 +87,7 @@ def _latency(port: int, targets: dict[bool, str], model: str, photograph: bytes)
     context = multiprocessing.get_context("spawn")
     client = load.Client(port)
     with ProcessPoolExecutor(1, mp_context=context) as apart:
-        # In turns, so that whatever slows the machine slows all of them.
+        # Alternately, so that other load on the machine affects all of them.
         for round_number in range(ROUNDS + 1):
             for kind, threads in arrangements:
                 taken = apart.submit(_sequential, kind, model, threads, photograph, REQUESTS).result()
@@ -187,7 +187,7 @@ def _loops(
 
 
 def _client_cost(request: bytes) -> Iterator[Measurement]:
-    """What a client and the loopback interface take by themselves, for requests of the same size."""
+    """The cost of a client and the loopback interface alone, for requests of the same size."""
     with load.echo_server() as port:
         client = load.Client(port)
         taken = client.timed([request] * (REQUESTS * 4))[REQUESTS:]
@@ -210,7 +210,7 @@ def _name(kind: str, threads: int) -> str:
 
 @cache
 def _scorer(kind: str, model: str, threads: int) -> Score:
-    """Photograph to probabilities. threads: processors that one run of the model uses; 0 for the default."""
+    """A function from an image file to probabilities. threads: of one run of the model; 0 for the default."""
     return _own_code(model, threads) if kind == "own code" else _plain_code(model, threads)
 
 

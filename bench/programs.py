@@ -1,4 +1,4 @@
-"""The programs that are measured: the emulator, Azurite and moto, started, waited for and stopped alike."""
+"""The measured programs: the emulator, Azurite and moto, started, awaited and stopped in the same way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.001
 
-# Compiled modules are kept, as they are where a package is installed, whatever this process was told.
+# Compiled modules are cached, as for an installed package, even if this process does not cache them.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 AZURITE = HERE / "node_modules" / "azurite" / "dist" / "src"
@@ -33,7 +33,7 @@ INSTALL_PEERS = "make -C bench peers"
 
 
 class BenchFailed(Exception):
-    """A measurement could not be made; the message says why."""
+    """A measurement was not possible; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Program:
     """A server program.
 
     Attributes:
-        command: its command line, given the port to listen on and an empty or used folder for its data.
-        health: a request for the path on which it says that it is there.
-        operation: a request for something that it is there for.
+        command: returns its command line, given its port and an empty or used folder for its data.
+        health: a request of its health check.
+        operation: a request of an ordinary operation.
     """
 
     name: str
@@ -59,7 +59,7 @@ def request(
     body: bytes = b"",
     host: str = "127.0.0.1",
 ) -> bytes:
-    """The bytes of an HTTP/1.1 request that keeps the connection."""
+    """The bytes of an HTTP/1.1 request on a persistent connection."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body or method in ("POST", "PUT", "PATCH"):
@@ -86,21 +86,22 @@ EMULATOR = Program(
     "emulator",
     _emulator_command,
     health=request("GET", "/_emulator/health/ready"),
-    # The projects, not the domains: it takes the key and the database, as the peers' lists take theirs.
+    # The projects, not the domains: this request checks the key and reads the database, as those of the peers
+    # do.
     operation=request("GET", f"{TRAINING_PATH}/projects", TRAINING),
 )
 
 # --- Azurite ------------------------------------------------------------------------------------------------
 
 AZURITE_ACCOUNT = "devstoreaccount1"
-# The key that Azurite documents for everybody.
+# The well-known key in Azurite's documentation.
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 def azurite_request(
     method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b""
 ) -> bytes:
-    """A request signed with the shared key, as every client of Azurite sends it. Valid for 15 minutes."""
+    """A request signed with the shared key, as clients of Azurite send it. Valid for 15 minutes."""
     headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-12-02", **(headers or {})}
     url = urlsplit(target)
     signed = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-"))
@@ -162,7 +163,7 @@ MOTO_SERVER = Program(
 
 
 def missing_peers() -> list[str]:
-    """What has to be installed before everything can be measured, with how to get it."""
+    """The peers that are not installed, each with the way to install it."""
     missing = []
     if shutil.which("node") is None:
         missing.append("azurite: Node is missing (get Node 20 from nodejs.org)")
@@ -174,7 +175,7 @@ def missing_peers() -> list[str]:
 
 
 def installed(*programs: Program) -> list[Program]:
-    """Those of the programs that can be started here."""
+    """The programs that are installed."""
     missing = " ".join(missing_peers())
     return [one for one in programs if one.name.removesuffix("-blob") + ":" not in missing]
 
@@ -190,7 +191,7 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """A program that has answered. `seconds`: from its start to the first answer."""
+    """A running program. seconds: from its start to the first response."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -201,7 +202,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}/"
 
     def stop(self) -> float:
-        """End the program as a user does; returns the seconds that it took."""
+        """Stop the program with SIGTERM; returns the duration in seconds."""
         started = time.perf_counter()
         self.process.terminate()
         self.process.wait(PATIENCE_SECONDS)
@@ -210,7 +211,7 @@ class Running:
 
 @contextmanager
 def running(program: Program, data: Path, first: bytes | None = None) -> Iterator[Running]:
-    """A program, from its first answer on (to `first`; else to its operation)."""
+    """A program that has responded to the request `first`, by default to its operation."""
     port = free_port()
     command = program.command(port, data)
     started = time.perf_counter()

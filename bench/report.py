@@ -1,4 +1,4 @@
-"""What a benchmark found, as one table for people and one JSON file for programs."""
+"""Results of a benchmark, as a table for people and a JSON file for programs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Measurement:
     """One row of the table.
 
     Attributes:
-        what: what was measured, in a few words.
+        what: name of the figure.
         ours: the emulator's figure, in `unit`.
-        against: the peer or the floor that it is compared with, "" when with none.
-        theirs: its figure, in the same unit.
-        judged: what the budget is about: the figure itself, ours / theirs, or ours - theirs.
-        at_most, at_least: the budget; neither for a figure that is there for information.
-        samples: every single figure behind `ours` and `theirs`, for the JSON file.
+        against: the peer or the floor of the comparison; empty without one.
+        theirs: its figure, in `unit`.
+        judged: the value that the budget limits: `ours`, ours / theirs, or ours - theirs.
+        at_most, at_least: the budget; both None for a figure without one.
+        samples: the single figures behind `ours` and `theirs`, for the JSON file.
     """
 
     what: str
@@ -53,7 +53,7 @@ class Measurement:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the budget is kept; None where there is none."""
+        """True when the figure is within its budget; None without a budget."""
         value = {"figure": self.ours, "ratio": self.ratio, "difference": self.difference}[self.judged]
         if value is None or (self.at_most is None and self.at_least is None):
             return None
@@ -75,7 +75,7 @@ class Measurement:
 def compared(
     what: str, unit: str, ours: Sequence[float], against: str, theirs: Sequence[float], **budget: float
 ) -> Measurement:
-    """Medians of two sets of samples, judged by their ratio."""
+    """The medians of two sets of samples, with a budget for their ratio."""
     return Measurement(
         what,
         statistics.median(ours),
@@ -89,7 +89,7 @@ def compared(
 
 
 def machine() -> str:
-    """What this ran on, in general words."""
+    """A general description of this machine."""
     return (
         f"{os.cpu_count()} processors ({platform.machine()}), {platform.system()}, "
         f"Python {platform.python_version()}"

@@ -1,9 +1,9 @@
-"""One picture scored by the library: the whole call, from the file's bytes to tags or boxes, over a bare one.
+"""Scoring one image in the library: the entire call, from bytes to tags or boxes, over a bare call.
 
-The bare call decodes the file with Pillow at the scale that is needed, stretches it and runs the same model
-with ONNX Runtime in as many threads; it makes nothing of what the model says. Both are asked in turns, so
-that whatever slows the machine slows both. No server, no HTTP: for these see `prediction`. With one thread,
-as the server has it, the processor's time of the thread is judged; with two there is only the clock.
+The bare call decodes the file with Pillow at a reduced scale, resizes it and runs the same model with ONNX
+Runtime in the same number of threads, without postprocessing. Both are called alternately, so that other load
+on the machine affects both. There is no server and no HTTP; for these see `prediction`. With one thread, as
+in the server, the budget limits the thread's processor time; with two, the figures are wall time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ THREADS = (1, 2)
 CLASSIFIER_RATIO = 1.10
 DETECTOR_RATIO = 1.15
 LARGE = (4000, 3000)
-# Of what the published detector knows: enough that every photograph has boxes to make and to sort out.
+# Classes of the published detector: enough for boxes in every photograph.
 DETECTED_CLASSES = 10
 _LABELS = ("apple", "pear", "plum")
 _RESOLUTIONS = {"classifier": 224, "detector": 320}
@@ -50,7 +50,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def pictures() -> dict[str, bytes]:
-    """A photograph as a JPEG of 100 KB, as one of 12 million pixels, and as a PNG."""
+    """A photograph as a JPEG of 100 KB, as a JPEG of 12 megapixels, and as a PNG."""
     photograph = photographs(2, 2)[0][0]
     with Image.open(BytesIO(photograph)) as image:
         large, png = BytesIO(), BytesIO()
@@ -65,7 +65,7 @@ def pictures() -> dict[str, bytes]:
 
 
 def models(folder: Path) -> dict[str, tuple[Path, float]]:
-    """Files of a classifier and a detector, by kind, each with the ratio that it must keep."""
+    """Model files of a classifier and a detector, by kind, each with the budget of its ratio."""
     from emulator.vision.networks.weights import BaseWeightsMissing
 
     try:
@@ -107,7 +107,7 @@ def _compared(
 ) -> Measurement:
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS + WARM_UP):
-        # Each is first every other time: what one leaves in the processor's caches is there for the other.
+        # They alternate in going first, since the first one warms the processor's caches for the second.
         calls = (0, 1) if number % 2 else (1, 0)
         for which in calls:
             started = clock()
@@ -132,7 +132,7 @@ def _quartiles(values: list[float]) -> str:
 
 
 def _classifier(folder: Path) -> Path:
-    """The network that every classifier here starts from, with a head of chance."""
+    """The base network of classifiers, with a random head."""
     from emulator.vision.classification.head import FEATURE_LENGTH
     from emulator.vision.networks.graph import with_classifier
     from emulator.vision.networks.model_file import ModelMetadata
@@ -155,7 +155,7 @@ def _classifier(folder: Path) -> Path:
 
 
 def _detector(folder: Path) -> Path:
-    """The network that every detector here starts from, with some of its own tags."""
+    """The base network of detectors, with some of its own classes."""
     from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.nanodet import detection_network, published_weights
     from emulator.vision.networks.onnx_writer import onnx_bytes

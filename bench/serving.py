@@ -1,8 +1,8 @@
-"""One exported classifier, served alone: start, memory and end, and 8 clients beside a bare loop.
+"""A server of one exported classifier: start, memory and stop, and 8 clients compared with a bare loop.
 
-The bare loop decodes the same photograph and runs the same file with ONNX Runtime, in as many threads as
-there are processors, with nothing else to do. The server's clients run on the same processors; what they cost
-is measured with a server that does nothing, and the floor for the judgement is a loop that pays it too.
+The bare loop decodes the same photograph and runs the same file with ONNX Runtime, with one thread for each
+processor. The server's clients run on the same processors; their cost is measured with an echo server and
+added to the loop, which gives the floor of the comparison.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _running(export: Path) -> Any:
 
 
 def _write_export(path: Path) -> None:
-    """An export of the network that every classifier here starts from, with a head of chance."""
+    """An export of the base network of classifiers, with a random head."""
     from emulator.vision.classification.head import FEATURE_LENGTH
     from emulator.vision.exports.formats import ExportOrder, write_export
     from emulator.vision.networks.graph import with_classifier
@@ -148,7 +148,7 @@ def _start_and_end(export: Path, request: bytes) -> Iterator[Measurement]:
 
 
 def _check_same_work(port: int, request: bytes, export: str, photograph: bytes) -> None:
-    """Raise BenchFailed unless the server and the loop say the same of the photograph."""
+    """Raise BenchFailed unless the server and the loop return the same probabilities."""
     client = load.Client(port)
     said = [one["probability"] for one in json.loads(client.ask(request))["predictions"]]
     client.close()
@@ -162,7 +162,7 @@ def _throughput(port: int, request: bytes, export: str, photograph: bytes) -> It
     ours: list[float] = []
     idle: list[float] = []
     with load.echo_server() as echo:
-        # In turns, so that whatever slows the machine slows all of them.
+        # Alternately, so that other load on the machine affects all of them.
         for _ in range(ROUNDS):
             loops.append(load.rate([(_loop, (export, photograph))], SECONDS))
             ours.append(load.throughput(port, [request], SECONDS, CLIENTS))
@@ -204,7 +204,7 @@ def _loop(ready: Callable[[], Any], seconds: float, export: str, photograph: byt
 
 @cache
 def _scorer(export: str) -> Callable[[bytes], list[float]]:
-    """Photograph to probabilities, as little as it takes."""
+    """A minimal function from an image file to probabilities."""
     import onnxruntime
     from PIL import Image
 

@@ -1,7 +1,7 @@
-"""64 clients at once for two minutes, doing all that clients do; then whether all is as they were told.
+"""64 clients with all kinds of requests for two minutes, then a check of what the server confirmed.
 
-Each client keeps a ledger of what the server acknowledged. When all have ended, lists, counts and filters
-are compared with the ledgers over HTTP, and after the server's end the database and the blobs are looked at.
+Each client keeps a ledger of what the server confirmed. When all have ended, lists, counts and filters are
+compared with the ledgers over HTTP, and after the server's end the database and the blobs are checked.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from bench.soak_clients import Client, Stage, set_up
 CLIENTS = int(os.environ.get("BENCH_SOAK_CLIENTS", "64"))
 SECONDS = float(os.environ.get("BENCH_SOAK_SECONDS", "120"))
 SEED = 1
-# Of the requests, at the end of the run; after that they are waited for.
+# For requests that are in progress at the end of the run.
 _PATIENCE_SECONDS = 120
 _SHOWN = 20
 
 
 @dataclass
 class Soaked:
-    """What a run left: the stage and the clients with their ledgers, what they asked, and what went wrong."""
+    """The result of a run: the stage, the clients with their ledgers, their requests, and the errors."""
 
     stage: Stage
     clients: list[Client]
@@ -77,7 +77,7 @@ def measure() -> Iterator[Measurement]:
 
 
 class Soaking:
-    """A stage that is set, and the clients that are to play on it. port: of a server on this machine."""
+    """The projects of a run and its clients. port: of a server on this machine."""
 
     def __init__(self, port: int, clients: int, seed: int) -> None:
         self._port = port
@@ -93,7 +93,7 @@ class Soaking:
         self._record.milliseconds.clear()
 
     def run(self, seconds: float) -> Soaked:
-        """Let all clients work for so long, and wait until what they began has ended."""
+        """Run all clients for this time, and wait for the end of their last requests."""
         started = time.monotonic()
         threads = [
             threading.Thread(target=client.work, args=(started + seconds,), name=f"client {client.number}")
@@ -110,7 +110,7 @@ class Soaking:
 
 
 def _memory(pid: int) -> float:
-    """Resident memory of the server alone, in MB, where the system tells it; else with its children."""
+    """Resident memory of the server, in MB; with its child processes when the system has no ``/proc``."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2

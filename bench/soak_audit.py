@@ -1,4 +1,4 @@
-"""After the soak: does the server show what it acknowledged, and does the data folder hold it?"""
+"""The check after the soak: the server and the data folder must have what the server confirmed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _REFERENCES = """
 
 
 def over_http(port: int, stage: Stage, clients: Sequence[Client]) -> list[str]:
-    """What a server that has nothing to do any more shows otherwise than the ledgers say."""
+    """Differences between the responses of an idle server and the ledgers."""
     calls = Calls(port, Record())
     wrong: list[str] = []
     try:
@@ -146,7 +146,7 @@ def _best(item: dict[str, Any], tag: str) -> float:
 
 
 def on_disk(data: Path, clients: Sequence[Client]) -> list[str]:
-    """What is wrong with the data folder of a server that has ended."""
+    """Errors in the data folder of a server that has ended."""
     wrong: list[str] = []
     with closing(sqlite3.connect(data / "emulator.sqlite")) as database:
         rows = database.execute

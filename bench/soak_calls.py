@@ -1,4 +1,4 @@
-"""Requests of the soak: each timed, and each answer noted that is no success and no expected refusal."""
+"""Requests of the soak: timed, with a record of responses that are neither success nor expected refusal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTED = 200
 
 
 class Record:
-    """What all clients together asked and were told. milliseconds: by the name of the request."""
+    """Durations and errors of the requests of all clients. milliseconds: by the name of the request."""
 
     def __init__(self) -> None:
         self.milliseconds: defaultdict[str, list[float]] = defaultdict(list)
@@ -41,7 +41,7 @@ class Record:
 
 
 class Calls:
-    """One connection to the server, kept open."""
+    """One persistent connection to the server."""
 
     def __init__(self, port: int, record: Record) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
@@ -56,9 +56,9 @@ class Calls:
         body: Any = None,
         refusals: Collection[str] = (),
     ) -> Any:
-        """The JSON of a success (True where there is none); None when it was refused, as `refusals` expects.
+        """The JSON of a success (True for no body), or None for a refusal with a code in `refusals`.
 
-        path: below the training API. body: bytes, or what becomes JSON.
+        path: below the training API. body: bytes, or data to send as JSON.
         """
         return self._send(name, method, TRAINING_PATH + path, query, body, refusals, TRAINING)
 
@@ -73,7 +73,7 @@ class Calls:
         return found
 
     def tokens(self, name: str, path: str, query: dict[str, Any], token: dict[str, Any]) -> list[Any]:
-        """All results of a query that goes on by its token."""
+        """All results of a query with continuation tokens."""
         found: list[Any] = []
         while answer := self.ask(name, "POST", path, query, token):
             found += answer["results"]

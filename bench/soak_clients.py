@@ -1,8 +1,8 @@
-"""Clients of the soak: each does at random what clients do, and writes down what the server acknowledged.
+"""Clients of the soak: each sends random requests and records what the server confirmed in its ledger.
 
-All work in the same projects. An image belongs to the client that uploaded it, and only that client tags or
-deletes it, so that the ledgers together say what must be there in the end; the bytes that several clients
-upload at once (`Stage.common`) are left alone and must be there once.
+All clients work in the same projects. An image belongs to the client that uploaded it, and only that client
+tags or deletes it, so that the ledgers together define the final state. Images that several clients upload
+concurrently (`Stage.common`) are not changed and must exist once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GONE = ("NotFoundIteration", "NotFoundProjectDefaultIteration")
 
 @dataclass
 class Shared:
-    """A project in which everybody works. images: that were there first, with their tags."""
+    """A project of all clients. images: the first images, with their tags."""
 
     path: str
     tags: list[str]
@@ -47,7 +47,7 @@ class Shared:
 
 @dataclass
 class Stage:
-    """What there is before the clients begin. common: bytes that everybody uploads to the first project."""
+    """The state before the clients start. common: images that all clients upload to the first project."""
 
     projects: list[Shared]
     common: list[bytes]
@@ -55,7 +55,7 @@ class Stage:
 
 @dataclass
 class Kept:
-    """An image of a client's ledger. blob: the SHA-256 of its bytes."""
+    """An image in a client's ledger. blob: the SHA-256 of its bytes."""
 
     project: Shared
     blob: str
@@ -65,7 +65,7 @@ class Kept:
 
 
 def photograph(name: str) -> bytes:
-    """A small picture, another one for every name."""
+    """A small image, different for each name."""
     from PIL import Image
 
     chance = random.Random(name)
@@ -117,7 +117,7 @@ def _fill(calls: Calls, project: Shared, tag: str) -> None:
 
 
 def train(calls: Calls, project: Shared) -> None:
-    """Train, wait for the end, publish, and delete what is neither published nor the newest."""
+    """Train, wait for the end, publish, and delete iterations that are neither published nor the newest."""
     made = calls.ask("train", "POST", f"{project.path}/train", {"forceTrain": "true"}, refusals=_BUSY)
     if made is None:
         return
@@ -142,7 +142,15 @@ def train(calls: Calls, project: Shared) -> None:
 
 
 class Client:
-    """number: 0 and 1 train too. images: the ledger; predictions: ids of stored ones, with their projects."""
+    """A client of the soak.
+
+    Args:
+        number: clients 0 and 1 also train.
+
+    Attributes:
+        images: the ledger, by id.
+        predictions: the projects of stored predictions, by id.
+    """
 
     def __init__(self, calls: Calls, stage: Stage, number: int, seed: int) -> None:
         self.number = number
@@ -176,7 +184,7 @@ class Client:
         }
 
     def work(self, until: float) -> None:
-        """Act at random until `until` (of time.monotonic)."""
+        """Send random requests until `until` (of time.monotonic)."""
         actions, weights = zip(*self._actions.items(), strict=True)
         try:
             while time.monotonic() < until:
@@ -184,18 +192,18 @@ class Client:
                     train(self._calls, self._stage.projects[self.number])
                 else:
                     self._chance.choices(actions, weights)[0]()
-        except Exception as error:  # noqa: BLE001  (an answer in which something is missing, say)
+        except Exception as error:  # noqa: BLE001  (for example a response without an expected field)
             self._calls.record.went_wrong(f"client {self.number}: {type(error).__name__}: {error}")
         finally:
             self._calls.close()
 
-    # --- what there is to do ---
+    # --- actions ---
 
     def _project(self) -> Shared:
         return self._chance.choice(self._stage.projects)
 
     def _one(self, holds: Callable[[Kept], bool] = lambda kept: True) -> tuple[str, Kept] | None:
-        """One of the images of the ledger."""
+        """A random image of the ledger."""
         found = [item for item in self.images.items() if holds(item[1])]
         return self._chance.choice(found) if found else None
 
@@ -287,7 +295,7 @@ class Client:
                 shown = self._calls.ask(
                     "get images", "GET", f"{kept.project.path}/images/id", {"imageIds": image}
                 )
-                # Tags that an image bore before it had regions of them stay or go by rules of their own.
+                # Tags that an image had before its regions follow other rules, so they are read back.
                 kept.tags = {tag["tagId"] for tag in shown[0].get("tags", ())} if shown else kept.tags
 
     def _list(self) -> None:
@@ -349,7 +357,7 @@ class Client:
                 del self.predictions[one]
 
     def _take_over(self) -> None:
-        """Make an image of a stored prediction."""
+        """Create an image from a stored prediction."""
         if self.predictions:
             one = self._chance.choice(list(self.predictions))
             project = self.predictions[one]
@@ -389,21 +397,21 @@ class Client:
             self._calls.ask("query suggestions", "POST", path, query, {**body, "maxCount": 20}, _GONE)
 
     def _iteration(self, project: Shared) -> str | None:
-        """One that is published at this moment."""
+        """The id of a published iteration; None without one."""
         for iteration in self._calls.ask("list the iterations", "GET", f"{project.path}/iterations") or ():
             if iteration.get("publishName"):
                 return str(iteration["id"])
         return None
 
     def _side_project(self) -> None:
-        """A project of this client alone: made, filled, and deleted."""
+        """Create, fill and delete a project that only this client uses."""
         calls, name = self._calls, f"side {self.number}"
         made = calls.ask("create a project", "POST", "/projects", {"name": name})
         if not made:
             return
         path = f"/projects/{made['id']}"
         self._made += 1
-        # The same bytes as an image elsewhere has, so that blobs are shared between what stays and what goes.
+        # The second image exists in another project too, so that a blob is shared by deleted and kept images.
         data = [photograph(f"{self.number} {self._made}"), self._stage.common[0]]
         tag = calls.ask("create a tag", "POST", f"{path}/tags", {"name": "tag"})["id"]
         body = {"images": [{**_entry(item), "tagIds": [tag]} for item in data]}

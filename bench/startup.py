@@ -1,7 +1,7 @@
-"""From the start of a program to its first answer, and what memory it holds when nobody asks for anything.
+"""Time from the start of a program to its first response, and memory when idle.
 
-Ours beside Azurite and moto, in turns, each from a process that starts to the first byte of an answer: once
-on the path where a program says that it is there, once to an operation that it is there for.
+The emulator, Azurite and moto in turns, each from the start of its process to the first byte of a response:
+to its health check, and to an ordinary operation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def measure() -> Iterator[Measurement]:
         used.mkdir()
         _use(used)
         turns = [(EMULATOR, used), *((program, None) for program in (EMULATOR, *peers))]
-        # The first round warms the disk cache and is thrown away.
+        # The first round warms the disk cache and is discarded.
         for round_number in range(RUNS + 1):
             for program, data in turns:
                 for kind, first in (("health", program.health), ("operation", program.operation)):
@@ -69,7 +69,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def _use(data: Path) -> None:
-    """Leave a data folder as a user's: a project with a tag, everything written back."""
+    """Create a project, so that the data folder is a used one."""
     with programs.running(EMULATOR, data) as server:
         client = load.Client(server.port)
         client.ask(
@@ -79,7 +79,7 @@ def _use(data: Path) -> None:
 
 
 def _stop() -> Measurement:
-    """SIGTERM to the end of the process, a client still connected."""
+    """Time from SIGTERM to the end of the process, with a client connected."""
     taken = []
     for _ in range(STOPS):
         with tempfile.TemporaryDirectory() as data, programs.running(EMULATOR, Path(data)) as server:

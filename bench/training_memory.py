@@ -1,6 +1,6 @@
-"""Training on 10,000 small photographs: the most memory that the worker process held, and what is done twice.
+"""Training on 10,000 small images: peak memory of the worker, and time with and without cached features.
 
-BENCH_TRAINING_IMAGES sets another number of images. The worker is the server's own, without the server.
+BENCH_TRAINING_IMAGES sets another number of images. The worker is the server's, without the server.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from emulator.worker.executor import WorkerExecutor
 IMAGES = int(os.environ.get("BENCH_TRAINING_IMAGES", "10000"))
 TAGS = ("stripes", "dots", "noise", "squares", "waves")
 MOST_MEGABYTES = 2000
-# Enough to look at other networks, and to begin fine-tuning.
+# Enough to try other networks and to begin fine-tuning.
 _BUDGET_SECONDS = 60.0
 _SIZE = (200, 150)
 
 
 def measure() -> Iterator[Measurement]:
     if sys.platform == "win32":
-        raise BenchFailed("the most memory of a process is asked of POSIX: run it on Linux or macOS")
+        raise BenchFailed("peak memory is measured on POSIX only: run this on Linux or macOS")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = _pictures(folder / "pictures")
@@ -79,7 +79,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def peak_megabytes(*, progress: object) -> float:
-    """The most memory that this process has held, in MB. A job of the worker."""
+    """Peak memory of this process, in MB. A job of the worker."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -93,7 +93,7 @@ def _figures(what: str, folder: Path, run: Callable[..., tuple[float, float]]) -
 
 
 def _run(train: Callable[..., Any], *arguments: Any, **keywords: Any) -> tuple[float, float]:
-    """Seconds, and the most MB of a worker that does nothing else."""
+    """Duration in seconds, and peak memory in MB of a new worker."""
     with WorkerExecutor(initializer=warm_up) as worker:
         started = time.perf_counter()
         worker.submit(train, *arguments, seed=0, **keywords).result()
@@ -102,7 +102,7 @@ def _run(train: Callable[..., Any], *arguments: Any, **keywords: Any) -> tuple[f
 
 
 def _pictures(folder: Path) -> list[tuple[str, str]]:
-    """Paths and keys of as many JPEGs as are wanted, tag after tag in turns."""
+    """Paths and keys of `IMAGES` JPEGs; the tags alternate."""
     folder.mkdir()
     with ProcessPoolExecutor(os.cpu_count()) as processes:
         return list(processes.map(partial(_picture, folder), range(IMAGES), chunksize=64))
@@ -124,7 +124,7 @@ def _picture(folder: Path, number: int) -> tuple[str, str]:
         shade = numpy.sin((columns + 10 * numpy.sin(rows / period)) / period * 6)
     else:
         shade = random.uniform(-1, 1, (height, width))
-    # Hard to tell apart here and there, so that there is something left to learn.
+    # Noise makes some images ambiguous, so that the training has something to improve.
     shade = shade + random.normal(0, 1.2, (height, width))
     tint = random.uniform(0.4, 1, 3)
     pixels = ((shade[:, :, None] * 40 + 128) * tint).clip(0, 255).astype(numpy.uint8)

@@ -1,7 +1,7 @@
-"""Photographs through the official Python SDK, as a user's program sends them, and training on them.
+"""Upload of photographs through the official Python SDK, and training on them.
 
-The SDK shares the processors with the server: making the JSON of a batch and encoding its pictures is part of
-the time. What that alone costs is measured against a server that answers without looking.
+The SDK shares the processors with the server: the time includes encoding the images of a batch as JSON. The
+cost of the SDK alone is measured with an echo server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRAINING_SECONDS = 30
 FEW = 20
 FEW_WARM_SECONDS, FEW_COLD_SECONDS = 3, 10
 RUNS = 3
-# Real photographs to train the small set on, where they are: a folder a tag.
+# Photographs of Microsoft's quickstart when they are available, one folder for each tag.
 QUICKSTART = Path(__file__).resolve().parents[2] / "shared" / "data" / "quickstart"
 _QUICKSTART_TAGS = ("Hemlock", "Japanese Cherry")
 
@@ -37,13 +37,14 @@ def measure() -> Iterator[Measurement]:
             with programs.running(EMULATOR, data) as server:
                 trainer = Trainer(server, len(few))
                 trainer.upload(few)
-            # After a restart there is no worker yet: the training waits for it.
+            # After a restart there is no worker process yet; the training waits for it.
             with programs.running(EMULATOR, data) as server:
                 trainer.connect(server.endpoint)
                 cold.append(trainer.train())
                 if len(cold) < RUNS:
                     continue
-                # This server's worker is there now. New projects, whose photographs no training has seen.
+                # The worker process of this server runs now. New projects with images whose features are not
+                # cached.
                 warm = [_fresh_training(server, _altered(few, number)) for number in range(RUNS)]
     yield _seconds(f"{name}, training, no worker yet", cold, FEW_COLD_SECONDS)
     yield _seconds(f"{name}, training, worker warm", warm, FEW_WARM_SECONDS)
@@ -71,7 +72,7 @@ def _many(images: list[list[bytes]]) -> Iterator[Measurement]:
 
 
 def _sdk_alone(trainer: Trainer, endpoint: str, images: list[list[bytes]]) -> float:
-    """Seconds that the SDK takes to send the same, to a server that answers without looking."""
+    """Duration in seconds of the same upload to an echo server."""
     with load.echo_server(b'{"isBatchSuccessful":true,"images":[]}') as port:
         trainer.connect(f"http://127.0.0.1:{port}/")
         taken = trainer.upload(images)
@@ -88,7 +89,7 @@ def _few() -> tuple[str, list[list[bytes]]]:
 
 
 def _altered(images: Sequence[Sequence[bytes]], number: int) -> list[list[bytes]]:
-    """The same pictures in other bytes, for which nothing is kept from before."""
+    """The same images with different bytes, so that no features are cached."""
     mark = f"{number}".encode()
     return [[image + mark for image in of_tag] for of_tag in images]
 

@@ -1,8 +1,8 @@
-"""The main job, from photographs to predictions, through the official Python SDK. `make demo` runs this.
+"""The demonstration that `make demo` runs: from images to predictions, through the official Python SDK.
 
-Starts the emulator (or uses the one that answers), creates a project with a tag for each subfolder of
-photographs, uploads, trains, publishes, predicts photographs that it did not train on, and shows how long
-each step took. The emulator is left running.
+Starts the emulator (or uses the running one), creates a project with a tag for each subfolder of
+images, uploads, trains, publishes, predicts images that are not in the training set, and prints the time
+of each step. The emulator is left running.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 class DemoFailed(Exception):
-    """The demonstration cannot go on; the message says why and what to do."""
+    """The demonstration cannot continue; the message states the reason and a remedy."""
 
 
 @dataclass
 class Photographs:
-    """The photographs of each tag: those to train on and those kept back to predict."""
+    """The images of each tag: those to train on and those held out for prediction."""
 
     training: dict[str, list[Path]] = field(default_factory=dict)
     unseen: dict[str, list[Path]] = field(default_factory=dict)
@@ -71,13 +71,13 @@ class Photographs:
 
 @dataclass
 class Stopwatch:
-    """The steps that were done and the seconds that each took."""
+    """The finished steps and the seconds that each took."""
 
     steps: list[tuple[str, float]] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Time a step. While it lasts a terminal shows the time, and how much of `total` was advanced by."""
+        """Time a step. Meanwhile a terminal shows the elapsed time and the progress towards `total`."""
         counted = [BarColumn(bar_width=16), MofNCompleteColumn()] if total else []
         columns = [SpinnerColumn("line"), TextColumn("{task.description}"), *counted, TimeElapsedColumn()]
         progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -134,7 +134,7 @@ def complain(message: str) -> int:
 
 
 def make_photographs(folder: Path) -> Path:
-    """The photographs that come with the repository's own means, made once."""
+    """The built-in images, generated once."""
     script = Path(__file__).with_name("demo_images.py")
     if not (folder / UNSEEN).is_dir():
         made = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True)
@@ -144,9 +144,9 @@ def make_photographs(folder: Path) -> Path:
 
 
 def find_photographs(folder: Path) -> Photographs:
-    """The photographs in the subfolders of a folder, which are named like the tags.
+    """The images in the subfolders of a folder, which are named after the tags.
 
-    What lies in ``unseen/TAG`` is kept back. Where there is no such folder, every fifth photograph is.
+    Images in ``unseen/TAG`` are held out; without that folder, every fifth image is.
     """
     if not folder.is_dir():
         raise DemoFailed(f"there is no folder {folder}")
@@ -194,7 +194,7 @@ def read(path: Path) -> bytes:
 
 
 def start_emulator(settings: Settings, log: Path) -> bool:
-    """Make sure that an emulator answers. True when it was started here, False when it was there already."""
+    """Start an emulator unless one is running. True when it was started, False when it was running."""
     try:
         check_health(settings)
         return False
@@ -238,7 +238,7 @@ def start_emulator(settings: Settings, log: Path) -> bool:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the published iteration said to a photograph; `tag` is None where it refused to say anything."""
+    """The prediction of the published iteration for an image; `tag` is None when the request failed."""
 
     path: Path
     true_tag: str
@@ -291,7 +291,7 @@ class Job:
                 advance(1)
 
     def delete_earlier(self) -> None:
-        """Delete what an earlier run with these tags has left."""
+        """Delete the projects of earlier runs with these tags."""
         for project in self.trainer.get_projects():
             if project.name != self.name or project.description != DESCRIPTION:
                 continue
@@ -354,7 +354,7 @@ class Job:
         table.add_column("Predicted", overflow="ellipsis", no_wrap=True)
         table.add_column("Probability", justify="right", no_wrap=True, min_width=11)
         table.add_column("", no_wrap=True, min_width=5)
-        # The mistakes are what one wants to see of a long list.
+        # Of a long list the mistakes are the most interesting part.
         shown = sorted(self.predicted, key=lambda one: one.tag == one.true_tag)[:ROWS_SHOWN]
         for one in self.predicted:
             if one not in shown:
@@ -409,7 +409,7 @@ def show_times(stopwatch: Stopwatch) -> None:
 
 
 def show_what_is_next(job: Job, folder: Path, started_here: bool) -> None:
-    """Say where the emulator is, what can be done with it, and how it is stopped."""
+    """Print the address of the emulator, next steps, and how to stop it."""
     endpoint = replace(job.settings, public_url=None).training_endpoint()
     image = job.predicted[0].path
     path = f"/customvision/v3.1/prediction/{job.project.id}/classify/iterations/{PUBLISHED_NAME}/image"
@@ -436,7 +436,7 @@ def show_what_is_next(job: Job, folder: Path, started_here: bool) -> None:
 
 
 def program() -> str:
-    """The program as it is called in this environment."""
+    """The command line program of this environment."""
     script = Path(sys.executable).with_name("custom-vision-emulator")
     with suppress(ValueError):
         script = script.relative_to(Path.cwd())

@@ -1,12 +1,12 @@
-"""Make a small set of real photographs to try the emulator with: which ground is this?
+"""Make a small set of photographs of three kinds of ground to try the emulator with.
 
     python tools/demo_images.py FOLDER
 
-writes FOLDER/<tag>/*.jpg to train on (16 a tag; brick, grass, gravel), FOLDER/unseen/<tag>/*.jpg to predict
-(4 a tag), and FOLDER/SOURCES.txt. The pictures are crops of three photographs that come inside the package
-scikit-image, all under the Creative Commons CC0 licence (public domain). Crops to predict are cut from a
-strip of each photograph that no crop to train on touches. Nothing is downloaded; the same files come out each
-time.
+writes FOLDER/<tag>/*.jpg to train on (16 for each tag: brick, grass, gravel), FOLDER/unseen/<tag>/*.jpg to
+predict (4 for each tag), and FOLDER/SOURCES.txt. They are crops of three photographs in the package
+scikit-image, all under the Creative Commons CC0 licence (public domain). Crops to predict come from a
+strip of each photograph that no training crop overlaps. Nothing is downloaded, and the files are the same
+each time.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SOURCES = {
 }
 TRAINING_CROPS = 16
 UNSEEN_CROPS = 4
-# The photographs have 512 x 512 pixels. Crops to train on lie left of this column, those to predict right.
+# The photographs have 512 x 512 pixels. Training crops are left of this column, crops to predict right.
 DIVIDE = 352
 SMALLEST_CROP, LARGEST_CROP = 120, 240
 WRITTEN_SIDE = 320
@@ -48,7 +48,7 @@ def main() -> int:
     for tag, photograph in photographs.items():
         write_crops(photograph, training_boxes(photograph, tag), folder / tag, tag)
     (folder / "SOURCES.txt").write_text(sources(), encoding="utf-8")
-    # Last, and under its name only when complete: whoever finds it knows that nothing is missing.
+    # Written last and renamed when complete: its presence means that no file is missing.
     unfinished = folder / ".unseen"
     shutil.rmtree(unfinished, ignore_errors=True)
     for tag, photograph in photographs.items():
@@ -68,7 +68,7 @@ def open_photograph(tag: str) -> Image.Image:
 
 
 def training_boxes(photograph: Image.Image, tag: str) -> list[tuple[int, int, int, int]]:
-    """Squares of different sizes, as if seen from different heights, anywhere left of the divide."""
+    """Random squares of different sizes left of the divide."""
     chance = random.Random(tag)
     boxes = []
     for _ in range(TRAINING_CROPS):
@@ -79,7 +79,7 @@ def training_boxes(photograph: Image.Image, tag: str) -> list[tuple[int, int, in
 
 
 def unseen_boxes(photograph: Image.Image) -> list[tuple[int, int, int, int]]:
-    """Squares below each other, right of the divide."""
+    """Squares in a column right of the divide."""
     side = photograph.height // UNSEEN_CROPS
     left = (DIVIDE + photograph.width - side) // 2
     return [(left, side * number, left + side, side * (number + 1)) for number in range(UNSEEN_CROPS)]

@@ -1,6 +1,6 @@
-"""Put older versions of the official Python SDK beside each other, for the tests: .cache/sdk-<version>.
+"""Install older versions of the official Python SDK for the tests, each into .cache/sdk-<version>.
 
-The newest one stands in the environment itself. What is there already is kept. Needs nothing but pip.
+The newest version is in the environment itself. Installed versions are kept. Needs only pip.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def install(version: str) -> bool:
     if folder.is_dir():
         return True
     CACHE.mkdir(exist_ok=True)
-    # Whole or not at all: a folder that is there is taken for complete.
+    # Renamed when complete: an existing folder is assumed to be complete.
     with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as temporary:
         target = Path(temporary) / "sdk"
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]

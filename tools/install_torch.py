@@ -1,14 +1,15 @@
-"""Put torch and torchvision into the Python environment that runs this script: the CPU builds, unless others
-are chosen.
+"""Install torch and torchvision into the Python environment that runs this script.
 
-On Linux a plain `pip install torch` brings a CUDA build of several gigabytes. This script keeps a torch that
-is there already, and otherwise installs the build named by the environment variable TORCH_BACKEND: `cpu` (the
+The CPU builds are the default.
+
+On Linux `pip install torch` downloads a CUDA build of several gigabytes. This script keeps a torch that
+is installed, and otherwise installs the build in the environment variable TORCH_BACKEND: `cpu` (the
 default), `auto` (what fits the graphics card of this machine), or one build such as `cu126`.
 
-torchvision is installed without what it depends on, so that it cannot replace torch: each of its versions
-wants one of torch's, and pip would fetch that in its usual build. It is needed to add networks of one's own
-(docs/backbones.md); without it everything else works, so that a failure here is none of the whole.
-Needs nothing but the standard library and pip.
+torchvision is installed without its dependencies, so that it cannot replace torch: each version
+requires one version of torch, which pip would install as its default build. Custom backbones need it
+(docs/backbones.md); everything else works without it, so its failure is not an error.
+Needs only the standard library and pip.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import subprocess
 import sys
 
 TORCH_VERSION = "2.13.0"
-# The one that belongs to it.
+# The matching version.
 TORCHVISION_VERSION = "0.28.0"
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -34,11 +35,11 @@ then run the same command again: a torch that is there is kept.
 
 
 def ways(backend: str, system: str) -> list[list[list[str]]]:
-    """The ways to install a build, best first; a way is commands to run in order.
+    """The ways to install a build, best first; each is a list of commands to run in order.
 
-    `system` is what `platform.system()` says. Where the usual torch is the CPU build (Windows, macOS), pip
-    alone will do. On Linux pip is asked for the build by its name, in case the user's pip knows a place that
-    has it, and else uv, which knows where each build is kept.
+    `system` is the value of `platform.system()`. Where the default build is the CPU build (Windows, macOS),
+    pip alone suffices. On Linux pip is asked for the build by its name, in case the user's index
+    has it, and otherwise uv, which knows the index of each build.
     """
     plain = [[*PIP, "install", f"torch=={TORCH_VERSION}"]]
     named = [[*PIP, "install", "--quiet", f"torch=={TORCH_VERSION}+{backend}"]]
@@ -55,8 +56,8 @@ def ways(backend: str, system: str) -> list[list[list[str]]]:
 
 
 def torchvision_ways(backend: str) -> list[list[list[str]]]:
-    """The ways to install torchvision, best first. The last one takes the usual build: what the emulator
-    needs of it works beside any build of torch."""
+    """The ways to install torchvision, best first. The last one takes the default build: the
+    part that the emulator needs works with any build of torch."""
     release = f"torchvision=={TORCHVISION_VERSION}"
     install = [*PIP, "install", "--quiet", "--no-deps"]
     named = [] if backend == "auto" else [[[*install, f"{release}+{backend}"]]]
@@ -64,7 +65,7 @@ def torchvision_ways(backend: str) -> list[list[list[str]]]:
 
 
 def run(commands: list[list[str]], last: bool) -> bool:
-    """Run commands until one fails. Only the last way that there is may complain."""
+    """Run commands until one fails. Only the last way prints its errors."""
     errors = None if last else subprocess.DEVNULL
     return all(subprocess.run(one, stderr=errors).returncode == 0 for one in commands)
 

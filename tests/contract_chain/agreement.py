@@ -1,14 +1,14 @@
-"""Whether clients' claims and those of api_spec/ agree."""
+"""Compares the claims of clients with those of api_spec/."""
 
 from tests.contract_chain.contradictions import CONTRADICTIONS
 from tests.contract_chain.sdk_claims import Claims
 
-# The document knows more than clients do of these: a field that answers always hold, defaults of the service.
+# The document states more than clients know: fields that responses always have, defaults of the service.
 ONLY_IN_DOCUMENT = (" present", " default")
 
 
 def differences(sdk: Claims, document: Claims) -> list[str]:
-    """One line for each claim that only one side makes, or that they make differently."""
+    """One line for each claim that is missing on one side or that differs."""
     lines = []
     for subject in sorted(sdk.keys() | document.keys()):
         if subject not in document:
@@ -22,7 +22,7 @@ def differences(sdk: Claims, document: Claims) -> list[str]:
 
 
 def assert_agreement(api: str, version: str, sdk: Claims, document: Claims) -> None:
-    """Both claim the same, but for what `CONTRADICTIONS` lists; and all that it lists is still so."""
+    """Both sides claim the same except for `CONTRADICTIONS`, and every entry there still occurs."""
     found = differences(sdk, document)
     known = CONTRADICTIONS.get((api, version), {})
     unknown = [line for line in found if not line.startswith(tuple(known))]

@@ -1,6 +1,6 @@
-"""Where official SDKs and the service contradict each other, and api_spec sides with the service.
+"""Contradictions of official SDKs and the service, in which api_spec follows the service.
 
-By API and version: the start of the lines that the comparison yields, and why. A line that is not listed
+By API and version: the start of lines of the comparison, and the reason. A line that is not listed
 fails `test_sdk_against_spec.py`, and so does an entry that no longer has a line.
 """
 

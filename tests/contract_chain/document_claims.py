@@ -1,4 +1,4 @@
-"""What a rendered document says about the contract, in the same claims as `sdk_claims.py`."""
+"""The claims of a rendered document about the contract, in the form of `sdk_claims.py`."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ Schema = dict[str, Any]
 
 _BOUNDS = {"minimum": "minimum", "maximum": "maximum", "minItems": "min_items", "maxItems": "max_items"}
 
-# How the clients of a language call the simple types; by type, or by format where that has a name of its own.
+# Names of the simple types in the clients of a language, by type, or by format where that has its own name.
 PYTHON = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
 JAVASCRIPT = {"integer": "number", "number": "number", "boolean": "bool", "string": "str", "uuid": "uuid"}
 
@@ -17,7 +17,7 @@ JAVASCRIPT = {"integer": "number", "number": "number", "boolean": "bool", "strin
 class DocumentClaims:
     """Reads one rendered document of the training or the prediction API.
 
-    `words`: PYTHON or JAVASCRIPT, the language in whose words types are claimed.
+    `words`: PYTHON or JAVASCRIPT, whose names of types the claims use.
     """
 
     def __init__(self, document: dict[str, Any], words: dict[str, str] = PYTHON) -> None:
@@ -55,7 +55,7 @@ class DocumentClaims:
             found[f"{subject} bounds"] = {
                 _BOUNDS[key]: value for key, value in self._resolved(schema).items() if key in _BOUNDS
             }
-            # Of lists, the SDK gives no values.
+            # The SDK gives no values for lists.
             found[f"{subject} values"] = [] if "items" in schema else sorted(values.get("enum", []))
             if "default" in schema:
                 found[f"{subject} default"] = schema["default"]

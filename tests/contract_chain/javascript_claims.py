@@ -1,8 +1,8 @@
-"""What an installed official JavaScript SDK says about the contract, in the same claims as `sdk_claims.py`.
+"""The claims of an installed official JavaScript SDK, in the form of `sdk_claims.py`.
 
 `../sdk/javascript/claims.mjs` takes the specifications of operations and the mappers of models out of the
-running SDK; enumerations are read from its TypeScript declarations, since nothing else has them. The SDK
-tells GUIDs from other text, and no integers from other numbers: types are claimed in those words
+running SDK; enumerations are read from its TypeScript declarations, the only place that has them. The SDK
+distinguishes GUIDs from other text, but not integers from other numbers; claims use its names of types
 (`document_claims.JAVASCRIPT`).
 """
 
@@ -36,7 +36,7 @@ _METHOD = re.compile(r"^    (\w+)\(([^)]*)\): Promise<", re.MULTILINE)
 
 
 class JavaScriptClaims:
-    """The claims of one client: `dumped` is what `claims.mjs` says of it."""
+    """The claims of one client; `dumped` is the output of `claims.mjs`."""
 
     def __init__(self, dumped: dict[str, Any]) -> None:
         self.operations: dict[str, Any] = dumped["operations"]
@@ -98,7 +98,7 @@ class JavaScriptClaims:
         return found
 
     def _values(self, method_name: str, argument: str | list[str]) -> list[str]:
-        """The values that an argument of a method may have; none where any will do."""
+        """The allowed values of an argument of a method; empty when any value is allowed."""
         if isinstance(argument, str):
             kind = self.arguments[method_name][argument].removeprefix("Models.")
         else:
@@ -110,7 +110,7 @@ class JavaScriptClaims:
         found: Claims = {}
         for field, mapper in fields.items():
             subject = f"{_RENAMED.get(name, name)}.{mapper['serializedName']}"
-            # The type of a map fills several lines and is passed over; a map has no values of an enumeration.
+            # The type of a map spans several lines and is skipped: a map has no values of an enumeration.
             kind = self.interfaces[name].get(field, "").removesuffix("[]")
             found[subject] = self._kind(mapper)
             found[f"{subject} read-only"] = mapper.get("readOnly", False)

@@ -1,6 +1,6 @@
-"""What a Swagger document of Microsoft's says about the contract, in the same claims as `sdk_claims.py`.
+"""The claims of Microsoft's Swagger documents, in the form of `sdk_claims.py`.
 
-Official SDKs are generated from these documents. They speak for the versions that no SDK does.
+Official SDKs are generated from these documents. They cover the versions that no SDK covers.
 """
 
 from typing import Any

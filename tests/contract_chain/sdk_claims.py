@@ -1,10 +1,10 @@
-"""What an installed official Python SDK says about the contract, as flat claims: {"subject": value}.
+"""The claims of an installed official Python SDK about the contract, as flat pairs: {"subject": value}.
 
 Operations are read from the source of the generated client, models from their maps. `document_claims.py`
-derives the same subjects from a rendered document; where the two differ, one of them is wrong.
+derives the same subjects from a rendered document; a difference is an error in one of them.
 
-As a program, ``python -m tests.contract_chain.sdk_claims``, it prints what the SDK that comes first on the
-path says: for "training" and "prediction" the client's address and its claims, as JSON.
+``python -m tests.contract_chain.sdk_claims`` prints, for the first SDK on the path,
+the client's address and its claims for "training" and "prediction", as JSON.
 """
 
 import ast
@@ -152,7 +152,7 @@ def _model(name: str, shape: Any, classes: dict[str, type]) -> Claims:
 
 
 def _sent(found: Claims, shapes: dict[str, Any]) -> Claims:
-    """What clients put into bodies: the fields that they may set, and those that they insist on."""
+    """The fields of request bodies: those that clients may set and those that they require."""
     waiting = [value for subject, value in found.items() if subject.endswith(" body")]
     reached: set[str] = set()
     while waiting:

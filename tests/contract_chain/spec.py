@@ -1,7 +1,7 @@
-"""The contract as tests use it: rendered documents, and a judge of answers.
+"""The contract as tests use it: rendered documents, and a validator of responses.
 
-`ContractValidator.check` takes one answer, whoever got it, and says in readable lines what contradicts the
-document of the version in its URL. It knows nothing of the emulator.
+`ContractValidator.check` takes one response from any client and describes each contradiction to the
+document of the version in its URL. It does not depend on the emulator.
 """
 
 import importlib.util
@@ -41,7 +41,7 @@ VERSIONS: dict[str, tuple[str, ...]] = renderer.VERSIONS
 
 
 class Written(float):
-    """A float that remembers how it was written."""
+    """A float with its original text."""
 
     text: str
 
@@ -53,7 +53,7 @@ class Written(float):
 
 @dataclass(frozen=True)
 class Answer:
-    """One documented answer: schemas by media type (None: any bytes), and its headers' schemas."""
+    """One documented response: schemas by media type (None: any bytes), and the schemas of its headers."""
 
     schemas: dict[str, Schema | None]
     validators: dict[str, Draft202012Validator]
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of one version, and what it may answer, by status or "default"."""
+    """One operation of one version and its responses, by status or "default"."""
 
     name: str
     method: str
@@ -76,9 +76,9 @@ class Operation:
 
 
 class ContractValidator:
-    """Judges answers. Documents and validators are compiled once and kept for the whole process.
+    """Validates responses. Documents and validators are compiled once for the process.
 
-    `kept` is told the API, its version and the operation of each successful answer that keeps the contract.
+    `kept` is called with the API, its version and the operation of each valid successful response.
     """
 
     def __init__(self, kept: Callable[[str, str, str], None] = lambda api, version, operation: None) -> None:
@@ -95,11 +95,11 @@ class ContractValidator:
         body: bytes,
         request_id: str | None = None,
     ) -> list[str]:
-        """What is wrong with an answer, a line each; nothing if it keeps the contract.
+        """The violations of the contract in a response, one line each.
 
-        `path_with_query` is raw (percent-encoded), as it went over the wire; a whole URL will do.
-        `request_id` is the id that the answer must bear, where the caller knows it. HEAD, and paths that
-        are neither the service's nor the emulator's own, are not judged.
+        `path_with_query` is raw (percent-encoded), as sent; an absolute URL is accepted too.
+        `request_id` is the expected id of the response, if known. HEAD requests and paths that
+        belong neither to the service nor to the emulator are not validated.
         """
         if method.upper() == "HEAD":
             return []
@@ -140,9 +140,9 @@ _OLDEST_MAJOR = 3
 
 @cache
 def _served(api: str, version: str) -> str | None:
-    """The version whose document holds for `version`: itself, or else the newest that is not newer.
+    """The version whose document applies to `version`: itself, or else the newest older one.
 
-    None for versions before the oldest and for what is no version.
+    None for versions before the oldest and for text that is not a version.
     """
     known = VERSIONS[api]
     if version.lower() in known:
@@ -162,7 +162,7 @@ def operations_of(api: str, version: str) -> set[str]:
 
 @cache
 def _operations(api: str, version: str) -> tuple[Operation, ...]:
-    """All operations of a version; those whose paths have more literal text come first."""
+    """All operations of a version; those with more literal text in their paths come first."""
     document = render(api, version)
     found = [
         Operation(
@@ -188,7 +188,7 @@ def _literal(path: str) -> str:
 
 def _pattern(path: str) -> re.Pattern[str]:
     parts = re.split(r"({\w+})", path)
-    # A published name may hold slashes; every other parameter is one segment or less.
+    # A published name may contain slashes; every other parameter is at most one segment.
     text = "".join(
         (".+" if part == "{publishedName}" else "[^/]+") if part.startswith("{") else re.escape(part)
         for part in parts
@@ -224,7 +224,7 @@ def _resolved(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(schema: Any, document: dict[str, Any]) -> Any:
-    """`schema` without references and allOf; "this or null" becomes a condition, whose errors read better."""
+    """`schema` without references and allOf; "this or null" becomes a condition for clearer errors."""
     if isinstance(schema, list):
         return [_plain(item, document) for item in schema]
     if not isinstance(schema, dict):
@@ -240,7 +240,7 @@ def _plain(schema: Any, document: dict[str, Any]) -> Any:
 
 
 def _merged(wide: Schema, narrow: Schema) -> Schema:
-    """`wide` with what `narrow` says more exactly; properties keep the order of `wide`."""
+    """`wide` restricted by `narrow`; properties keep the order of `wide`."""
     result = dict(wide)
     for key, value in narrow.items():
         mine = result.get(key)
@@ -249,9 +249,9 @@ def _merged(wide: Schema, narrow: Schema) -> Schema:
 
 
 def _unrouted(status: int, headers: dict[str, str], body: bytes, *, is_retired: bool) -> Iterator[str]:
-    """The rules for what no operation of the version matches: the gateway answers.
+    """The rules for paths that match no operation of the version: the gateway responds.
 
-    `is_retired`: the version is none of those that the documents hold for, which the service may say too.
+    `is_retired`: no document applies to the version, which the service may report too.
     """
     if is_retired and status == 400:
         shape = "CustomVisionError"
@@ -315,7 +315,7 @@ def _headers(answer: Answer, headers: dict[str, str]) -> Iterator[str]:
             yield "header request-id differs from apim-request-id"
 
 
-# Longer enumerations are counted in messages, not listed.
+# Longer enumerations are counted in messages instead of listed.
 _VALUES_SHOWN = 20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -348,7 +348,7 @@ def _content(answer: Answer, headers: dict[str, str], body: bytes, is_service: b
 
 
 def _said(error: ValidationError) -> str:
-    """The message of `error`, without the hundred values that a code may have."""
+    """The message of `error`, without long enumerations."""
     values = error.validator_value
     if error.validator == "enum" and isinstance(values, list) and len(values) > _VALUES_SHOWN:
         return f"{error.instance!r} is none of the {len(values)} values of this version"
@@ -377,11 +377,11 @@ def _object_noting(repeated: list[str]) -> Callable[[list[tuple[str, Any]]], dic
 
 
 def _shape(schema: Schema, value: Any, where: str) -> Iterator[str]:
-    """What JSON Schema can't say: order of properties, undocumented ones, and how numbers are written."""
+    """Rules that JSON Schema can't express: order of properties, undocumented ones, format of numbers."""
     if "else" in schema:
         schema = {} if value is None else schema["else"]
     elif "oneOf" in schema and isinstance(value, dict):
-        # Service's or gateway's error: the documented shape that has the first property of the answer.
+        # Error of the service or the gateway: the documented shape with the first property of the response.
         first = next(iter(value), None)
         candidates = [item for item in schema["oneOf"] if first in item.get("properties", {})]
         schema = candidates[0] if candidates else {}
@@ -410,7 +410,7 @@ def _object(schema: Schema, value: dict[str, Any], where: str) -> Iterator[str]:
             yield f"{where}.{key} is not documented"
 
 
-# Significant digits that .NET needs at most to write a value so that it can be read back.
+# The most significant digits that .NET writes for a value to be read back exactly.
 _DIGITS = {"float": 9, "double": 17}
 _NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?(?:E[+-]\d{2,3})?")
 

@@ -1,4 +1,4 @@
-"""The judge of answers finds what is wrong with them, and nothing wrong with right ones."""
+"""The validator of responses reports every violation and accepts valid responses."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ def check(
     request_id: str | None = None,
     **more: str,
 ) -> list[str]:
-    """What the judge says, each line without the part that names the request."""
+    """The reported violations, without the prefix that names the request."""
     raw = body if isinstance(body, bytes) else compact(body)
     headers = {key: value for key, value in HEADERS.items() if key not in without}
     headers |= {"Content-Length": str(len(raw))} | {

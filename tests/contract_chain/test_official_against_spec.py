@@ -1,6 +1,6 @@
-"""Microsoft's own descriptions of the APIs, of which the official SDKs are made, and api_spec/ say the same.
+"""api_spec/ agrees with Microsoft's own descriptions of the APIs, from which the official SDKs are generated.
 
-No SDK speaks Training 3.1, so here is the only word on it. The descriptions are not part of this repository.
+No SDK covers Training 3.1; these are the only source for it. They are not part of this repository.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""First link of the chain: the installed official SDKs and api_spec/ say the same.
+"""First link of the chain: api_spec/ agrees with the installed official SDKs.
 
 Every operation, path, parameter, bound, default, enum value, accepted status, model field and mark that a
-version of the Python or of the JavaScript SDK has is compared with the document of the version that it
-speaks, both ways.
+version of the Python or of the JavaScript SDK has is compared, both ways, with the document
+of the version that it covers.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.contract_chain.spec import render
 from tests.sdk.installed import CURRENT, NEWEST_JAVASCRIPT, SDKS, Sdk, command
 
 APIS = ("training", "prediction")
-# How many operations and models each version of each API has: a reader that overlooks something would make
+# The number of operations and models of each version of each API: a reader that misses some would make
 # the comparison pass too easily.
 EXTENT = {
     ("training", "3.0"): (43, 39),
@@ -37,7 +37,7 @@ by_api = pytest.mark.parametrize("api", APIS)
 
 @cache
 def said(sdk: Sdk) -> Any:
-    """What a process that has this SDK says about it, by API."""
+    """The claims of this SDK, by API, from a process that imports it."""
     program = "contract_chain.sdk_claims" if sdk.language == "Python" else "claims"
     line, environment = command(sdk, program)
     ended = subprocess.run(

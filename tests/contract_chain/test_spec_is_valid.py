@@ -1,4 +1,4 @@
-"""api_spec/ is valid, complete and holds for each version what the service had in it."""
+"""api_spec/ is valid, complete, and has for each version what the service had in it."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_no_mark_of_the_source_is_left(api: str, version: str) -> None:
     assert left == []
 
 
-# JSON Schema allows any keyword, so a slip (`{type: string, description: one, two}`) would stay unseen.
+# JSON Schema allows any keyword, so a typo (`{type: string, description: one, two}`) would go unnoticed.
 KEYWORDS = {
     *("$ref", "type", "format", "pattern", "enum", "const", "default", "description", "readOnly", "required"),
     *("properties", "propertyNames", "additionalProperties", "items", "oneOf", "allOf", "contentEncoding"),
@@ -256,7 +256,7 @@ def test_facts_name_codes_that_exist() -> None:
     schemas = render("training", "3.4-preview")["components"]["schemas"]
     enumerations = ("CustomVisionErrorCodes", "ImageCreateStatus", "ImageMetadataUpdateStatus")
     known = {value for name in enumerations for value in schemas[name]["enum"]}
-    # One status is sent that clients' enumeration lacks.
+    # One status is not in the enumeration of the clients.
     status = schemas["ImageCreateResult"]["properties"]["status"]
     known |= {choice["const"] for choice in status["oneOf"] if "const" in choice}
     text = (API_SPEC / "facts.md").read_text(encoding="utf-8")

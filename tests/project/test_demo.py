@@ -1,4 +1,4 @@
-"""The demonstration, on photographs of the user's own and on folders that cannot be used."""
+"""The demonstration, on the user's images and on unusable folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAGS = {"dark": 40, "light": 210}
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Two tags that anything can tell apart: noise that is dark or light."""
+    """Two tags that are easy to distinguish: dark and light noise."""
     folder = tmp_path / "photographs"
     for tag, level in TAGS.items():
         (folder / tag).mkdir(parents=True)
@@ -64,7 +64,7 @@ def port() -> int:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
-    """The folder of the demonstration; the emulator that it leaves running is stopped in the end."""
+    """The folder of the demonstration; the emulator that it leaves running is stopped at the end."""
     folder = tmp_path / "demo"
     yield folder
     owner = folder / "state" / "emulator.pid"

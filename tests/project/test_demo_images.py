@@ -1,4 +1,4 @@
-"""The photographs of the demonstration: there, always the same, and none to predict was seen in training."""
+"""The images of the demonstration are reproducible, and none to predict is in the training set."""
 
 import importlib.util
 from pathlib import Path

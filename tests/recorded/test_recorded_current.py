@@ -51,7 +51,7 @@ PUBLISHED = "Training UnitTest Iteration"
 PUBLISHED_DETECTOR = "Training Obj Detection UnitTest Iteration"
 ANOTHER = "another project"
 
-# Width and height of the images of the recorded projects, oldest first; the first half bears Tag1.
+# Width and height of the images of the recorded projects, oldest first; the first half has Tag1.
 SIZES = [(900, 1600)] * 5 + [(900, 900), (900, 1600), (900, 1600), (1600, 900), (900, 1600)]
 
 
@@ -63,23 +63,23 @@ ROWS = rows()
 
 @dataclass(frozen=True)
 class Replayed:
-    """An answer of the emulator, and which of its ids stand for recorded ones from the start."""
+    """A response of the emulator, and the ids that are known to correspond to recorded ones."""
 
     answer: httpx.Response
     references: References
 
 
 class Player:
-    """Asks an emulator what was asked of the service."""
+    """Sends the recorded requests to an emulator."""
 
     def __init__(self, server: LiveServer, replayed: dict[int, Replayed]) -> None:
         self.server = server
         self.replayed = replayed
 
     def ask(self, number: int, ids: dict[str, str], query: str | None = None) -> httpx.Response:
-        """Ask what line `number` asks, with ids of the emulator for the recorded `ids`.
+        """Send the request of line `number`, with ids of the emulator in place of the recorded `ids`.
 
-        `query` stands for a recorded one that has no value of its own.
+        `query` replaces a recorded query without a usable value.
         """
         row, references = ROWS[number], References({one: one for one in domain_ids(ROWS)} | ids)
         url = self.server.endpoint + references.translated(row.path)
@@ -101,7 +101,7 @@ def id_in(path: str, collection: str) -> str:
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Replayed]:
-    """The answers by line of the recording."""
+    """The responses by line of the recording."""
     served = tmp_path_factory.mktemp("served")
     (served / "test_image.jpg").write_bytes(picture(TAGS[0], 1000))
     data, url_map = tmp_path_factory.mktemp("data"), f"{SERVED}={served}"
@@ -123,13 +123,13 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Replayed]:
 
 
 def play_most(player: Player) -> None:
-    """Bring the emulator into all situations but one and ask. Numbers are lines of the recording."""
+    """Create all situations but one and send the requests. Numbers are lines of the recording."""
     server = player.server
     for number in (18, 19):
         player.ask(number, {})
 
-    # What was recorded in several projects was one situation: one project stands for all of them.
-    name = ROWS[14].answer["name"].removesuffix(" (1)")  # what the recorded import was a copy of
+    # The recorded projects were in the same situation: one project represents all of them.
+    name = ROWS[14].answer["name"].removesuffix(" (1)")  # the original of the recorded import
     project = make_project(server, name, [tag["name"] for tag in ROWS[16].answer])
     path = f"/projects/{project}"
     for number in (0, 2, 3, 9, 16):
@@ -156,7 +156,7 @@ def play_most(player: Player) -> None:
 
 
 def play_trainings(player: Player) -> None:
-    """A second training that has not begun to work yet, in a new process on the same data.
+    """A second training that is still queued, in a new process on the same data.
 
     Trainings run one after the other. This one waits for that of another project, which in turn waits for
     a new worker process.
@@ -178,9 +178,9 @@ def play_trainings(player: Player) -> None:
 
 
 def make_detector(folder: Path) -> str:
-    """The id of a project with a published detector of the recorded tags, left in the data folder.
+    """The id of a project with a published detector of the recorded tags, in the data folder.
 
-    It finds as many objects of each tag as were recorded, in any picture.
+    It finds the recorded number of objects of each tag in any image.
     """
     service = Service(test_settings(folder))
     try:
@@ -202,7 +202,7 @@ def make_project(server: LiveServer, name: str, tag_names: list[str]) -> str:
     """
     project: str = server.post("/projects", params={"name": name})["id"]
     path = f"/projects/{project}"
-    # Tags are listed by id, and ids are random here: they get their names in the order of their ids.
+    # Tags are listed by id, and ids are random: the names are assigned in the order of the ids.
     for number in range(len(tag_names)):
         server.post(f"{path}/tags", params={"name": f"to be named {number}"})
     listed = [tag["id"] for tag in server.get(f"{path}/tags")]

@@ -1,4 +1,4 @@
-"""A network of one's own in a running emulator: added, chosen by a training, predicted with, and removed."""
+"""A custom backbone in a running emulator: added, selected in training, used in predictions, and removed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.vision.backbones import needs_torchvision, random_state, save
 
 pytestmark = [pytest.mark.slow, needs_torchvision]
 
-# In this size single pixels are seen; scaled down to the sizes of the networks that come with the program,
-# they are not.
+# At this size single pixels are visible; scaled down to the input sizes of the built-in networks,
+# they are not visible.
 SIDE = 440
 TAGS = ("plain", "fine")
 
 
 def picture(tag: str, number: int) -> bytes:
-    """Anything; those with the tag "fine" have a weak chequerboard of single pixels on it."""
+    """A random image; with the tag "fine" it has a faint chequerboard of single pixels."""
     random = numpy.random.default_rng([TAGS.index(tag), number])
     coarse = Image.fromarray(random.integers(60, 190, (5, 5, 3), numpy.uint8))
     pixels = numpy.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), numpy.int16)
@@ -88,12 +88,12 @@ def test_a_network_of_ones_own_in_a_running_emulator(serve: Serve, tmp_path: Pat
     models("remove", "mine", data=server.data)
     for tag in TAGS:
         assert [predicted(server, project, tag, number) for number in range(100, 103)] == [tag] * 3
-    # It is in the model, and nothing else is needed to predict.
+    # The model contains the backbone, so predictions still work.
     ((blob,),) = database_rows(server.data, "SELECT model_blob FROM iteration WHERE status = 'Completed'")
     model = onnx.load_from_string((server.data / "blobs" / blob[:2] / blob).read_bytes())
     assert any("features.0.weight" in each.name for each in model.graph.initializer)
 
-    # A copy of the project takes it along.
+    # A copy of the project includes it.
     token = server.get(f"{project}/export")["token"]
     copy = server.post("/projects/import", params={"token": token})["id"]
     wait_until(lambda: server.get(f"/projects/{copy}")["status"] == "Succeeded", "the copy")

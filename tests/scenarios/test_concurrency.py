@@ -1,4 +1,4 @@
-"""Requests at the same time: as if they had come one after the other."""
+"""Concurrent requests have the same result as sequential ones."""
 
 from collections import Counter
 from typing import Any
@@ -13,7 +13,7 @@ AT_A_TIME = 8
 
 
 def outcomes(responses: list[httpx.Response]) -> Counter[str]:
-    """How often each code was answered, and "ok"."""
+    """The number of responses by error code, or "ok"."""
     return Counter("ok" if item.status_code < 300 else item.json()["code"] for item in responses)
 
 

@@ -22,7 +22,7 @@ WRONG_TYPE = (400, "BadRequestNotSupported", "Invalid project type for operation
 
 @dataclass(frozen=True)
 class Detector:
-    """A trained, published project; pears were there before apples. It finds both in any picture."""
+    """A trained, published project; the tag for pears is older than that for apples. It finds both."""
 
     service: Service
     project: str
@@ -40,7 +40,7 @@ class Detector:
 
 
 def ask(service: Service, address: str, **more: Any) -> httpx.Response:
-    """A prediction of a picture, by URL where the address says so."""
+    """A prediction of an image, by URL if the address ends so."""
     if "/url" in address:
         headers = {"Prediction-Key": PREDICTION_KEY}
         return service.request(
@@ -85,7 +85,7 @@ def test_objects_are_detected(detector: Detector, version: str, how: str) -> Non
     for item in found:
         assert list(item) == (properties if version == "v3.1" else properties[:-1])
         assert item.get("tagType", "Regular") == "Regular"
-    # By the names of the tags, although pears are the more probable; in a tag the most probable first.
+    # Sorted by the names of tags, although pears are more probable; within a tag by probability.
     named = [(item["tagName"], item["tagId"], item["probability"]) for item in found]
     more = standin.MORE_BY_TAG
     assert named == [
@@ -109,7 +109,7 @@ def test_each_kind_of_project_has_its_own_operations(detector: Detector, how: st
         classifier.replace("/classify/", "/detect/"),
     ):
         assert refusal(ask(service, address + how)) == WRONG_TYPE
-        # Whatever the name: the project does not do that.
+        # For any name: the project does not support it.
         assert refusal(ask(service, f"{address}-other{how}")) == WRONG_TYPE
     assert refusal(ask(service, f"{detector.address}-other{how}"))[:2] == (404, "NotFoundIteration")
     nowhere = detector.address.replace(detector.project.rpartition("/")[2], NOWHERE)
@@ -170,7 +170,7 @@ def test_a_prediction_becomes_an_image_with_regions(detector: Detector) -> None:
 def test_figures(detector: Detector) -> None:
     path = f"{detector.iteration}/performance"
     figures = detector.service.get(path)
-    # Above the threshold there is one box an object, and it is right.
+    # Above the threshold each object has one box, and it is correct.
     assert (figures["precision"], figures["recall"], figures["averagePrecision"]) == (1, 1, 1)
     assert {tag["name"] for tag in figures["perTagPerformance"]} == {"apple", "pear"}
     low = detector.service.get(path, params={"threshold": "0.1"})

@@ -1,6 +1,6 @@
-"""A short soak: 16 clients at once on a server whose trainings are the stand-in's; then the audit.
+"""A short soak test: 16 concurrent clients on a server with the stub trainer, followed by the audit.
 
-`python -m bench soak` is the long one, with real trainings.
+`python -m bench soak` runs the long one, with real trainings.
 """
 
 import socket
@@ -24,7 +24,7 @@ CLIENTS, SECONDS = 16, 4
 
 @contextmanager
 def serving(data: Path) -> Iterator[int]:
-    """The port of an application that is served by this process."""
+    """The port of an application served by this process."""
     application = Application(test_settings(data))
     application.context.worker = application.context.advanced_worker = FakeWorker()
     server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None, access_log=False))
@@ -52,7 +52,7 @@ def test_many_clients_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
 
 
 def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
-    """An audit that cannot fail proves nothing: each fact that it looks at is spoilt."""
+    """Each fact that the audit checks is corrupted in turn, and the audit must fail."""
     with serving(tmp_path) as port:
         soaking = Soaking(port, 1, seed=1)
         soaked = soaking.run(0)

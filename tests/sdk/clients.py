@@ -1,4 +1,4 @@
-"""Makes clients of the official Python SDK, whatever its version."""
+"""Makes clients of any version of the official Python SDK."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def make_client(kind: Any, api: str, endpoint: str, key: str) -> Any:
 
 
 def never_by_proxy(client: Any) -> None:
-    """A proxy that this machine is configured for has no way to the loopback address."""
+    """A configured proxy cannot reach the loopback address."""
     client.config.proxies.use_env_settings = False

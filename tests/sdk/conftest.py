@@ -1,4 +1,4 @@
-"""Live emulators that last for a module, and a server of pictures on the loopback address."""
+"""Live emulators with the scope of a module, and a file server of images on the loopback address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVED_PICTURES = 6
 class FileServer:
     """Serves ``Meadow/0.jpg`` ... ``Dusk/5.jpg``, and ``unseen/Meadow.jpg``, ``unseen/Dusk.jpg``.
 
-    origin: host and port. folder: where the files lie.
+    origin: host and port. folder: the folder of the files.
     """
 
     origin: str
@@ -57,9 +57,9 @@ def file_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer
 
 @pytest.fixture(scope="module")
 def start_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartEmulator]:
-    """Starts emulators, by default each on a data folder of its own, and ends them after the last test.
+    """Starts emulators, by default each on its own data folder, and stops them after the last test.
 
-    None of them may have written a traceback.
+    The test fails when one of them wrote a traceback.
     """
     started: list[Emulator] = []
 

@@ -1,10 +1,11 @@
-"""Carries out `scenario.py` through whichever official Python SDK comes first on the path, as a program.
+"""Runs `scenario.py` with the first official Python SDK on the path, as a program.
 
-Run by `programs.run_main_job`; what it needs besides stands in the environment: SCENARIO, a file with the
-steps as JSON; ANSWERS, a file that gets a line of JSON for each answer; TRAINING_VERSION, the version of the
-Training API to send to. Its last line is JSON: the operations that the SDK has, and those that were called.
+Run by `programs.run_main_job`; its parameters are environment variables: SCENARIO, a file with the
+steps as JSON; ANSWERS, a file that gets a line of JSON for each response; TRAINING_VERSION, the
+version of the Training API to send to. Its last line is JSON: the
+operations that the SDK has, and those that were called.
 
-Nothing here knows a version: how an operation is called is read from the SDK itself.
+The code is the same for all versions: the arguments of an operation are read from the SDK itself.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NO_PARAMETERS = {"self", "custom_headers", "raw", "operation_config", "callback"
 
 
 class Complaints(logging.Handler):
-    """Makes what the SDK merely warns of, such as a value that it cannot read, an error."""
+    """Turns warnings of the SDK, such as a value that it cannot read, into errors."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(f"the SDK complains: {record.getMessage()}")
@@ -55,7 +56,7 @@ class Client:
             self.client.config.base_url = self.client._client._base_url = address
 
         def receive(response: Any, *_: Any, **__: Any) -> None:
-            assert response.content is not None  # kept by being read, also of an answer that is streamed
+            assert response.content is not None  # reading keeps the content, also of a streamed response
             answers.append(response)
 
         def hook(session: Any, _global: Any, _local: Any, **_: Any) -> None:
@@ -71,7 +72,7 @@ class Client:
         }
 
     def call(self, operation: str, given: dict[str, Any], if_known: dict[str, Any]) -> Any:
-        """What the operation returns; arguments bear the contract's names. Raises what the SDK raises."""
+        """Call an operation; arguments have the contract's names. Raises what the SDK raises."""
         function = self.functions[operation]
         free = set(inspect.signature(function).parameters) - NO_PARAMETERS
         arguments: dict[str, Any] = {}
@@ -111,7 +112,7 @@ def snake(name: str) -> str:
 
 
 def understood(value: Any) -> Any:
-    """What the SDK made of an answer, as JSON again."""
+    """The object that the SDK returned, as JSON."""
     if hasattr(value, "_attribute_map"):
         return {
             entry["key"]: understood(getattr(value, name)) for name, entry in value._attribute_map.items()
@@ -127,7 +128,7 @@ def understood(value: Any) -> Any:
 
 
 def resolved(value: Any, saved: dict[str, Any]) -> Any:
-    """`value` with what its references stand for."""
+    """`value` with its references replaced by their values."""
     if isinstance(value, dict):
         return {key: resolved(item, saved) for key, item in value.items()}
     if isinstance(value, list):
@@ -143,7 +144,7 @@ def resolved(value: Any, saved: dict[str, Any]) -> Any:
 
 
 def unmatched(expected: Any, given: Any, at: str = "$") -> Iterator[str]:
-    """In what `given` is not what a step expects, a line each."""
+    """The differences of `given` from the expectation of a step, one line each."""
     if isinstance(expected, dict) and isinstance(given, dict):
         for key, value in expected.items():
             yield from unmatched(value, given.get(key), f"{at}.{key}")
@@ -188,7 +189,7 @@ def main() -> dict[str, Any]:
 def carry_out(
     step: dict[str, Any], client: Client, saved: dict[str, Any], received: list[Any], answers: Any
 ) -> tuple[Any, list[str]]:
-    """Carry out a step once: the answer's JSON (None without), and how it is not what is expected."""
+    """Run a step once: the JSON of the response or None, and the differences from the expectation."""
     received.clear()
     given, if_known = (resolved(step.get(key, {}), saved) for key in ("with", "if known"))
     made, error = None, None

@@ -1,7 +1,7 @@
-"""The versions of the official SDKs that tests hold the contract against and drive the emulator with.
+"""The versions of the official SDKs that tests compare the contract with and run against the emulator.
 
 `make test` puts all of them beside each other (`tools/install_sdks.py`, and npm in `javascript/`); no test
-fetches anything. A test whose SDK is not here is skipped and says how to get it.
+downloads anything. A test whose SDK is missing is skipped with a message that says how to install it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NEWEST_JAVASCRIPT = "5.2.0"
 class Sdk:
     """One version of the official SDK of a language.
 
-    training, prediction: the versions of the APIs that it speaks. redirected_from: the version of the
-    Training API that it speaks of itself, where tests send it to another one.
+    training, prediction: the versions of the APIs that it calls. redirected_from: the version of the
+    Training API that it calls by default, where tests redirect it to another one.
     """
 
     language: str
@@ -54,12 +54,12 @@ SDKS = (
     Sdk("JavaScript", NEWEST_JAVASCRIPT, "3.4-preview", "3.1"),
 )
 
-# No official SDK speaks Training 3.1. That of 3.2 has two operations and one argument more.
+# No official SDK calls Training 3.1. That of 3.2 has two more operations and one more argument.
 REDIRECTED = (Sdk("Python", "2.0.0", "3.1", "3.0", redirected_from="3.2"),)
 
 
 def python_path(version: str) -> str:
-    """What PYTHONPATH must be for a program to import that version of the Python SDK, and these tests."""
+    """The PYTHONPATH of a program that imports that version of the Python SDK, and these tests."""
     folders = [REPOSITORY] if version == CURRENT else [sdk_folder(version), REPOSITORY]
     return os.pathsep.join(str(folder) for folder in folders)
 
@@ -95,7 +95,7 @@ def node() -> str:
 
 
 def command(sdk: Sdk, program: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """How to run a program of these tests with an SDK: the command, and what its environment must hold.
+    """The command that runs a program of these tests with an SDK, and its environment variables.
 
     `program`: the name of a Python module of `tests`, or of a JavaScript file in `javascript/` without its
     ending; a JavaScript program gets the names of its two packages as arguments.

@@ -1,4 +1,4 @@
-"""Holds what the clients of the official Python SDKs receive to the contract."""
+"""Validates the responses that the official Python SDKs receive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _contract = ContractValidator()
 
 
 def judged(client: Any) -> Any:
-    """The client of an official SDK, made to hold each answer to the contract."""
+    """The client of an official SDK, changed to validate each response."""
 
     def judge(response: requests.Response, *_: Any, **__: Any) -> None:
         method, url = response.request.method or "", response.request.url or ""

@@ -1,4 +1,4 @@
-"""A live server, the official Python clients for it, and pictures to train on."""
+"""A live server, the official Python clients for it, and images to train on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.live_server import LiveServer
 
 
 class Emulator(LiveServer):
-    """A live server that knows the official Python clients."""
+    """A live server that makes official Python clients."""
 
     def trainer(self, key: str = TRAINING_KEY) -> CustomVisionTrainingClient:
         """The official training client."""
@@ -50,10 +50,10 @@ TAGS = ("Meadow", "Dusk")
 
 
 def picture(tag: str, number: int, size: tuple[int, int] = (320, 240), quality: int = 85) -> bytes:
-    """A JPEG that looks a little like a photograph of a meadow, or of a sky at dusk.
+    """A JPEG that resembles a photograph of a meadow, or of a sky at dusk.
 
     `size` is width and height in pixels. The same arguments give the same bytes; another number gives
-    another picture of the same kind.
+    another image of the same kind.
     """
     random = np.random.default_rng([TAGS.index(tag), number])
     small = np.empty((60, 80, 3), np.float32)

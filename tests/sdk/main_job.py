@@ -1,7 +1,7 @@
-"""The main job as a program of its own, through whichever official Python SDK comes first on the path.
+"""The main job as a program, with the first official Python SDK on the path.
 
 It is the job of Microsoft's quickstart: a project, tags, uploads, training, publishing, predicting. Run by
-`programs.run_main_job`, which says what stands in the environment. Its last line is JSON: what the answers
+`programs.run_main_job`, which documents the environment. Its last line is JSON: the shape of the responses
 to this SDK's version of the API looked like.
 """
 

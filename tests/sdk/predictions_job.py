@@ -1,4 +1,4 @@
-"""Stored predictions, metadata and artifacts, through whichever official Python SDK comes first on the path.
+"""Stored predictions, metadata and artifacts, with the first official Python SDK on the path.
 
 Run by `programs.run_main_job`. Its last line is JSON: what the answers to this SDK's version of the API
 looked like.
@@ -82,7 +82,7 @@ def main() -> dict[str, Any]:
     assert found(order_by="Oldest", iteration_id=iteration_id) == ids
     assert set(found(order_by="Suggested")) == set(ids)
     assert found(application=APPLICATION, order_by="Oldest") == ids[::2]
-    # The first version of the SDK takes these for read-only, and leaves them out of what it sends.
+    # The first version of the SDK treats these as read-only and does not send them.
     if not getattr(models.PredictionQueryTag, "_validation", None):
         sure = models.PredictionQueryTag(id=tags[tag_names[0]], min_threshold=0.9, max_threshold=1.0)
         assert found(tags=[sure], order_by="Oldest") == ids[:2]
@@ -133,7 +133,7 @@ def refusal(trainer: Any, project_id: str) -> str:
 
 
 def metadata(trainer: Any, project_id: str, image_id: str) -> Any:
-    """What came of the operations that the third version of the SDK brought; None before."""
+    """The results of the operations that the third version of the SDK introduced; None before."""
     if not hasattr(trainer, "update_image_metadata"):
         return None
     pairs = {"line": "4", "it's": "o'clock"}

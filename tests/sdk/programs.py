@@ -1,4 +1,4 @@
-"""Runs the main job as a program of its own, with an SDK that this process does not have."""
+"""Runs the main job as a program, with an SDK that this process cannot import."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.harness import PATIENCE_SECONDS, PREDICTION_KEY, RESOURCE_ID,
 def run_main_job(
     command: Sequence[str], emulator: Emulator, photographs: FileServer | None = None, **more: str
 ) -> str:
-    """Run a main job against the emulator; returns what it printed. Its failure is the test's.
+    """Run a main job against the emulator; returns its output. The test fails when it fails.
 
-    The program finds all it needs in its environment: the variables of Microsoft's quickstarts, the folder
-    of the photographs as IMAGES and where the same folder is served as IMAGES_URL, and `more`.
+    The parameters are environment variables: those of Microsoft's quickstarts, the folder
+    of the images as IMAGES, its URL as IMAGES_URL, and `more`.
     """
-    # A proxy that this machine is configured for has no way to the loopback address.
+    # A configured proxy cannot reach the loopback address.
     kept = {
         name: value
         for name, value in os.environ.items()

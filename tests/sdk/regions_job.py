@@ -1,4 +1,4 @@
-"""Regions as a program of their own, through whichever official Python SDK comes first on the path.
+"""Regions as a program, with the first official Python SDK on the path.
 
 Run by `programs.run_main_job`. Its last line is JSON: what the answers to this SDK's version of the API
 looked like.
@@ -75,7 +75,7 @@ def main() -> dict[str, Any]:
     for start in range(0, REGIONS_PER_IMAGE, REGIONS_PER_BATCH):
         batch = [entry(image_id, flower.id, left) for left in lefts[start : start + REGIONS_PER_BATCH]]
         full = create_regions(trainer, project.id, batch)
-    # With the one of Sky, they are one too many.
+    # Together with the one of Sky they exceed the limit by one.
     assert [found.left for found in full.output.exceeded] == lefts[-1:]
     try:
         create_regions(trainer, project.id, [entry(other_id, sky.id, 0.95)])

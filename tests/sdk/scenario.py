@@ -1,18 +1,18 @@
-"""What every version of every official SDK is made to do: all operations, for both kinds of projects.
+"""The scenario for every version of every official SDK: all operations, for both types of projects.
 
-Steps are data, so that one scenario is enough for all of them. `every_operation.py` and
-`javascript/every-operation.mjs` carry them out with one SDK each:
+Steps are data, so that one scenario serves all SDKs. `every_operation.py` and
+`javascript/every-operation.mjs` run them with one SDK each:
 
-- ``call``: the operation, named as in the contract. An SDK that does not have it passes over the step, as
-  it does when it lacks another one that the step ``needs``.
+- ``call``: the operation, named as in the contract. An SDK without it skips the step, and
+  also when it lacks the operation that the step ``needs``.
 - ``with``: its arguments by the contract's names of parameters; the request's JSON is ``body``, the bytes of
   an image are ``imageData`` in Base64. ``if known``: arguments that only some versions have.
-- ``as``: a name for the answer. Texts that begin with ``$`` stand for a part of an earlier one:
+- ``as``: a name for the response. Texts that begin with ``$`` refer to a part of an earlier one:
   ``$project.id``, ``$domains.0.id``; with ``|path`` at the end, for the path of the URL that stands there.
-- ``expect``: what the answer's JSON must look like. Objects may have more properties than stand here; lists
-  must have as many items.
-- ``until``: the call is repeated until the answer looks so.
-- ``refused``: the status and the code of the error that must come.
+- ``expect``: the JSON of the response. Objects may have more properties than given here; lists
+  must have the same number of items.
+- ``until``: the call is repeated until the response matches.
+- ``refused``: the status and the code of the expected error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNTAGGED = 3
 
 
 def write_pictures(folder: Path) -> None:
-    """The pictures that are uploaded by URL, and those that are predicted by URL."""
+    """Write the images to upload by URL and those to predict by URL."""
     for colour in ("red", "blue"):
         (folder / f"{colour}.png").write_bytes(picture(500, colour))
 

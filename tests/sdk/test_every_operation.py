@@ -1,7 +1,8 @@
-"""Every operation that an official SDK has, called by it on a live server; for every version of every SDK.
+"""Calls every operation of every version of every official SDK on a live server.
 
-The calls are those of `scenario.py`. Each answer is held to the contract, and what the SDK made of it to what
-was sent. Trainings are stand-ins here; the main jobs really train through each version of the Python SDK.
+The calls are those of `scenario.py`. Each response is validated, and the object that the
+SDK returned is compared with what was sent. The trainings are stubs; the main jobs
+train for real with each version of the Python SDK.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ validator = ContractValidator(coverage_evidence.note_validated)
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Trains by stand-ins, and reads URLs of pictures from a folder."""
+    """An emulator with the stub trainer that serves URLs of images from a folder."""
     folder, data = tmp_path_factory.mktemp("pictures"), tmp_path_factory.mktemp("data")
     scenario.write_pictures(folder)
     server = Emulator(
@@ -79,7 +80,7 @@ def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
 
 
 def misunderstandings(sdk: Sdk, answer: dict[str, Any], body: bytes) -> list[str]:
-    """In what the SDK's objects are not what was sent."""
+    """Differences of the SDK's objects from what was sent."""
     headers = {name.lower(): value for name, value in answer["headers"].items()}
     if "json" not in headers.get("content-type", ""):
         return []
@@ -93,7 +94,7 @@ def misunderstandings(sdk: Sdk, answer: dict[str, Any], body: bytes) -> list[str
 
 
 def not_understood(sent: Any, made: Any, unknown: set[str], at: str = "$") -> Iterator[str]:
-    """`unknown`: names of properties that the SDK is known to pass over. It may leave out what is null."""
+    """`unknown`: names of properties that the SDK ignores. It may omit null values."""
     if isinstance(sent, dict) and isinstance(made, dict):
         for key, value in sent.items():
             if not (key in unknown and key not in made) and not (value is None and made.get(key) is None):
@@ -114,7 +115,7 @@ def is_same(sent: Any, made: Any) -> bool:
 
 
 def is_same_time(sent: str, made: str) -> bool:
-    """Whether both are the same moment, to the millisecond that JavaScript's clock has."""
+    """True when both are the same time, to the millisecond, which is JavaScript's resolution."""
     try:
         moments = [datetime.fromisoformat(text) for text in (sent, made)]
     except ValueError:

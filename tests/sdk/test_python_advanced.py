@@ -1,4 +1,4 @@
-"""Advanced training through the official Python client, with hours that last seconds."""
+"""Advanced training through the official Python client, with hours shortened to seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_an_advanced_training_and_one_that_starts_from_it(start_emulator: StartE
             ImageFileCreateEntry(name=f"{name}{number}", contents=picture(name, number), tag_ids=[tag.id])
             for number in range(6)
         ]
-    # One that is hard to tell apart, so that there is something to gain.
+    # Tags that are hard to distinguish, so that training can improve.
     entries[0].contents = picture(TAGS[1], 500)
     uploaded = trainer.create_images_from_files(project.id, ImageFileCreateBatch(images=entries))
     assert uploaded.is_batch_successful

@@ -24,9 +24,9 @@ from tests.support.harness import RESOURCE_ID
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "quickstart"
 OBJECTS = ("fork", "scissors")
 UNSEEN = PHOTOGRAPHS / "Test" / "test_od_image.jpg"
-# What the unseen photograph shows: read off it by eye.
+# The objects of the unseen photograph, measured by eye.
 UNSEEN_OBJECT = ("fork", (0.1, 0.26, 0.64, 0.54))
-# A training of forty photographs takes half a minute on a machine that does nothing else.
+# A training on 40 images takes half a minute on an idle machine.
 PATIENCE_SECONDS = 300
 
 Box = tuple[float, float, float, float]
@@ -109,7 +109,7 @@ def test_the_object_in_the_unseen_photograph_is_found(start_emulator: StartEmula
 
 
 def bright_box(number: int) -> tuple[bytes, Box]:
-    """A picture of noise with an orange rectangle, and where that is."""
+    """An image of noise with an orange rectangle, and its box."""
     random = np.random.default_rng(number)
     pixels = random.integers(40, 110, (160, 200, 3), np.uint8)
     width, height = random.integers(60, 100), random.integers(50, 80)

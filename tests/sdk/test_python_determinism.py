@@ -33,7 +33,7 @@ def test_two_emulators_make_the_same_model(pair: tuple[Emulator, Emulator], clas
 
 
 def figures(emulator: Emulator, classification_type: str, order: Sequence[str]) -> list[str]:
-    """Every probability and performance figure as the JSON spells it, after uploads tag by tag in `order`."""
+    """Every probability and performance figure as in the JSON, after uploads tag by tag in `order`."""
     trainer, predictor = emulator.trainer(), emulator.predictor()
     project = trainer.create_project("Same", classification_type=classification_type)
     for name in order:

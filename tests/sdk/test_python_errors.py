@@ -1,4 +1,4 @@
-"""Errors as a program written with the official Python SDK meets them."""
+"""Errors as the official Python SDK reports them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def job(emulator: Emulator) -> Job:
 
 
 def refusal(function: Any, *arguments: Any, **options: Any) -> tuple[int, str, str]:
-    """Status, code and message of the error that a call of the SDK ends in, as the SDK shows them."""
+    """Status, code and message of the error that a call of the SDK raises."""
     with pytest.raises((CustomVisionErrorException, PredictionError)) as raised:
         function(*arguments, **options)
     error: Any = raised.value
@@ -67,7 +67,7 @@ def refusal(function: Any, *arguments: Any, **options: Any) -> tuple[int, str, s
 def test_a_key_that_does_not_open_training(emulator: Emulator, key: str) -> None:
     with pytest.raises(CustomVisionErrorException) as raised:
         emulator.trainer(key).get_projects()
-    # The gateway's shape of an error is not the one that the SDK parses: it shows the reason phrase.
+    # The SDK does not parse the gateway's shape of an error: it shows the reason phrase.
     assert raised.value.message == "Operation returned an invalid status code 'Access Denied'"
     assert raised.value.response.status_code == 401
     assert raised.value.response.json()["error"]["code"] == "401"
@@ -90,7 +90,7 @@ def test_both_keys_of_a_resource_are_as_good(job: Job, emulator: Emulator) -> No
 
 
 def test_a_second_upload_of_the_same_files_is_told_apart(job: Job) -> None:
-    """What a quickstart that is run twice meets: the batch is not successful, yet nothing is lost."""
+    """A quickstart that runs twice: the batch is not successful, yet nothing is lost."""
     before = job.trainer.get_image_count(job.project_id)
     entries = [
         ImageFileCreateEntry(name=f"{number}.jpg", contents=picture("Dusk", number)) for number in (0, 1)

@@ -1,4 +1,4 @@
-"""Exports through the official Python SDK: a classifier trained on photographs, opened by other programs."""
+"""Exports through the official Python SDK: a trained classifier, loaded by other runtimes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def job(start_emulator: StartEmulator, tmp_path_factory: pytest.TempPathFactory)
 
 
 def exported(job: Job, platform: str, flavor: str | None = None) -> Any:
-    """An export that is done, asked for and polled as Microsoft's samples do."""
+    """A finished export, requested and polled as in Microsoft's samples."""
     asked = job.trainer.export_iteration(job.project.id, job.iteration.id, platform, flavor=flavor)
     assert (asked.platform, asked.status, asked.flavor, asked.download_uri) == (
         platform,
@@ -103,7 +103,7 @@ def test_onnx_answers_what_the_prediction_api_answers(job: Job, tmp_path: Path) 
     for data in job.unseen:
         image = Image.open(io.BytesIO(data)).convert("RGB")
         if image.size != (width, height):
-            from emulator.vision.imaging.decode import resize_to_square  # the one resizing that all share
+            from emulator.vision.imaging.decode import resize_to_square  # the resizing that all of them use
 
             pixels = resize_to_square(data, width)
         else:

@@ -1,4 +1,4 @@
-"""The main job through the official Python SDK, as Microsoft's quickstart does it, and what surrounds it."""
+"""The main job through the official Python SDK, as in Microsoft's quickstart, and related operations."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_an_iteration_says_how_it_was_trained(job: Job) -> None:
 def test_performance_at_any_threshold(job: Job) -> None:
     trainer, project_id, iteration_id = job.trainer, job.project.id, job.iteration.id
     figures = trainer.get_iteration_performance(project_id, iteration_id, threshold=0.5)
-    # Meadows and skies at dusk are told apart by anybody.
+    # Meadows and skies at dusk are easy to distinguish.
     assert figures.precision == figures.recall == figures.average_precision == 1.0
     order = [tag.id for tag in trainer.get_tags(project_id)]
     assert [item.id for item in figures.per_tag_performance] == order

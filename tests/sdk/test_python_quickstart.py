@@ -1,4 +1,4 @@
-"""Microsoft's quickstart for image classification on its own photographs, when they are there."""
+"""Microsoft's quickstart for image classification on its own photographs, where they are present."""
 
 from __future__ import annotations
 

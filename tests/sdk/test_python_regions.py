@@ -1,4 +1,4 @@
-"""Regions through every version of the official Python SDK: each speaks another version of the API."""
+"""Regions through every version of the official Python SDK: each calls another version of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program finds again after the emulator was stopped, or killed, and started on the same data."""
+"""The state of the emulator after it was stopped, or killed, and started again on the same data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_everything_is_as_it_was(start_emulator: StartEmulator, end: Callable[[E
 
 
 def main_job(emulator: Emulator) -> str:
-    """A trained and published project, one prediction stored, an image deleted since; returns its id."""
+    """The id of a trained and published project with one stored prediction, after an image was deleted."""
     trainer = emulator.trainer()
     project = trainer.create_project("Restart", "with a description", classification_type="Multiclass")
     for name in TAGS:
@@ -58,7 +58,7 @@ def main_job(emulator: Emulator) -> str:
 
 
 def everything(emulator: Emulator, project_id: str) -> dict[str, Any]:
-    """All that a program can ask about the project."""
+    """The responses of all GET operations on the project."""
     trainer, predictor = emulator.trainer(), emulator.predictor()
     [iteration] = trainer.get_iterations(project_id)
     answers = {
@@ -84,14 +84,14 @@ def plain(value: Any) -> Any:
 
 
 def without_uris(value: Any) -> Any:
-    """`value` without the URIs, which are signed anew in every answer."""
+    """`value` without the URIs, whose signatures differ in every response."""
     if isinstance(value, dict):
         return {name: without_uris(item) for name, item in value.items() if not name.endswith("_uri")}
     return [without_uris(item) for item in value] if isinstance(value, list) else value
 
 
 def fetched(uri: str, emulator: Emulator) -> bytes:
-    """What a URI leads to; its port is another one after a restart, its signature stays good."""
+    """The content of a URI; after a restart the port differs, but the signature stays valid."""
     moved = urlunsplit(urlsplit(uri)._replace(netloc=urlsplit(emulator.endpoint).netloc))
     with urllib.request.urlopen(moved, timeout=10) as answer:
         data: bytes = answer.read()

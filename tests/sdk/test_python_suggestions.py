@@ -70,7 +70,7 @@ def test_suggestions(emulator: Emulator) -> None:
     )
     assert count == {meadow: len(UNTAGGED), dusk: len(UNTAGGED)}
 
-    # What was proposed becomes the tag, and the image is no suggestion any more.
+    # The proposed tag is assigned, and the image is no longer a suggestion.
     best = of_meadow[0]
     entry = {"imageId": best.id, "tagId": best.predictions[0].tag_id}
     trainer.create_image_tags(project.id, tags=[entry])
@@ -82,7 +82,7 @@ def test_suggestions(emulator: Emulator) -> None:
 
 
 def test_region_proposals(emulator: Emulator) -> None:
-    """The worker process makes the model, and regions are made of the answer as it came."""
+    """The worker process makes the model, and the proposed regions are accepted unchanged."""
     trainer = emulator.trainer()
     (domain,) = (
         domain

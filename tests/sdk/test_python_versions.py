@@ -1,4 +1,4 @@
-"""The main job through every version of the official Python SDK: each speaks another version of the APIs."""
+"""The main job through every version of the official Python SDK: each calls another version of the APIs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ITERATION_3_0 = [
 _ITERATION_3_1 = [*_ITERATION_3_0[:13], "trainingTimeInMinutes", *_ITERATION_3_0[13:]]
 _ITERATION_3_4 = [*_ITERATION_3_1, "customBaseModelInfo", "trainingErrorDetails"]
 
-# What tells the versions apart, by the version of the SDK.
+# Differences between the versions, by version of the SDK.
 LOOKS: dict[str, dict[str, Any]] = {
     "1.0.0": {
         "training": "v3.0",

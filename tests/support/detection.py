@@ -1,4 +1,4 @@
-"""A detection project and what a client does with it."""
+"""A detection project and the steps of its client."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def on(image: str, tag: str, box: Coordinates = (0.25, 0.5, 0.125, 0.25)) -> dic
 
 
 def small_boxes(count: int, start: int = 0) -> list[Coordinates]:
-    """Boxes of which no two are equal."""
+    """Distinct boxes."""
     return [
         ((number % 32) / 32, (number // 32) / 32, 1 / 64, 1 / 64) for number in range(start, start + count)
     ]
@@ -43,7 +43,7 @@ def delete(service: Service, project: str, *ids: str) -> None:
 
 
 def upload(service: Service, project: str, images: Sequence[bytes], *regions: list[dict[str, Any]]) -> Any:
-    """The answer to an upload from files, each with its regions."""
+    """The response to an upload from files with regions."""
     body = files_body(images)
     for entry, of_image in zip(body["images"], regions, strict=True):
         entry["regions"] = of_image
@@ -79,7 +79,7 @@ def tags_of(service: Service, project: str, image_id: str, **parameters: str) ->
 
 
 def freeze(service: Service, project: str) -> str:
-    """The id of an iteration that keeps the workspace as it is now: as a training leaves it, without one."""
+    """The id of an iteration of the current workspace, inserted without a training."""
     project_id, now = project.rpartition("/")[2], service.clock.now()
     with service.context.database.write() as session:
         row = session.get(Project, project_id)

@@ -1,6 +1,6 @@
-"""Exports as Custom Vision hands them out, but small: real signatures, and networks of a few numbers.
+"""Exports of Custom Vision in small: real signatures, and networks of a few weights.
 
-The networks look at colours alone, so that a test knows what they must answer, and notices when colours come
+The networks depend on colours alone, so that a test knows the expected output and fails when colours are
 in the wrong order or range.
 """
 
@@ -23,7 +23,7 @@ COLOURS = ("blue", "green", "red")  # by the planes of BGR
 
 
 def metadata_properties(method: str, **changes: str) -> dict[str, str]:
-    """What stands in metadata_properties.json. `changes`: without ``CustomVision.``, _ for dots."""
+    """The content of metadata_properties.json. `changes`: keys without ``CustomVision.``, with _ for dots."""
     properties = {
         "CustomVision.Metadata.AdditionalModelInfo": "",
         "CustomVision.Metadata.Version": "1.2",
@@ -51,7 +51,7 @@ def export_zip(
     folder: str = "",
     more: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """The zip of a model. manifest: changes of it; None takes an entry out. labels None: no labels.txt."""
+    """The zip of a model. manifest: changed entries; None removes one. labels None: no labels.txt."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
     described: dict[str, Any] = {
         "DomainType": "Classification",
@@ -134,7 +134,7 @@ def colour_classifier(
 
 
 def s1_classifier(side: int = 300, metadata: Mapping[str, str] = RGB_TO_ONE) -> ModelProto:
-    """General (compact) [S1]: a picture with values 0 to 1 -> `model_output`, the mean of each plane."""
+    """General (compact) [S1]: an image with values 0 to 1 -> `model_output`, the mean of each plane."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["means"]),
         helper.make_node("Flatten", ["means"], ["model_output"], axis=1),
@@ -152,7 +152,7 @@ def s1_classifier(side: int = 300, metadata: Mapping[str, str] = RGB_TO_ONE) -> 
 
 
 def yolo_detector(labels: int = 2, side: int | None = None, metadata: Mapping[str, str] = BGR) -> ModelProto:
-    """General (compact): a grid of cells of 32 pixels; where a cell is red, its first box holds tag 1.
+    """General (compact): a grid of cells of 32 pixels; the first box of a red cell has tag 1.
 
     The box lies in the middle of the cell and has the size of the first anchor. side None: any size.
     """
@@ -186,14 +186,14 @@ def finished_detector(
     scores: Sequence[float],
     metadata: Mapping[str, str] = RGB,
 ) -> ModelProto:
-    """General (compact) [S1]: the boxes given, whatever the picture."""
+    """General (compact) [S1]: fixed boxes for any image."""
     constants = {
         "boxes": numpy.array([boxes], numpy.float32).reshape(1, -1, 4),
         "classes": numpy.array([classes], numpy.int64),
         "scores": numpy.array([scores], numpy.float32),
     }
     nodes = [
-        # What depends on the picture, as runtimes refuse inputs that nothing reads.
+        # Depends on the image, since runtimes reject unused inputs.
         helper.make_node("ReduceMean", ["image_tensor"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
         helper.make_node("Add", ["scores", "nothing"], ["detected_scores"]),
@@ -251,12 +251,12 @@ def detector_zip(**more: Any) -> bytes:
 
 
 def plain(colour: str, size: tuple[int, int] = (120, 90), kind: str = "PNG") -> bytes:
-    """A picture of one colour."""
+    """An image of one colour."""
     return _encoded(Image.new("RGB", size, colour), kind)
 
 
 def spot(colour: str, box: tuple[int, int, int, int], size: tuple[int, int]) -> bytes:
-    """A white picture with a rectangle (left, top, right, bottom) of a colour."""
+    """A white image with a rectangle (left, top, right, bottom) of a colour."""
     image = Image.new("RGB", size, "white")
     image.paste(colour, box)
     return _encoded(image, "PNG")

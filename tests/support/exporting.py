@@ -1,4 +1,4 @@
-"""What tests of exports share."""
+"""Helpers of tests of exports."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ def refusal_of(service: Service, iteration: str, **parameters: str) -> tuple[int
 
 
 def own(iteration: str) -> str:
-    """The path of the emulator's own view of the exports of an iteration."""
+    """The path of the emulator's own list of the exports of an iteration."""
     return f"/_emulator{iteration}/exports"
 
 
@@ -26,7 +26,7 @@ def details(service: Service, iteration: str) -> list[dict[str, Any]]:
 
 
 def left_over(service: Service) -> list[Any]:
-    """What is left of the writing of exports."""
+    """Temporary files of exports."""
     return list((service.settings.data / "exports").glob("*"))
 
 

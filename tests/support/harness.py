@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 
 def judge(response: httpx.Response) -> None:
-    """Fail the test when an answer is not what the contract says."""
+    """Fail the test when a response violates the contract."""
     request = response.request
     wrong = _validator.check(
         request.method,
@@ -51,7 +51,7 @@ def judge(response: httpx.Response) -> None:
 
 
 def wait_until(condition: Callable[[], _T], what: str, patience_seconds: float = PATIENCE_SECONDS) -> _T:
-    """The first true value of `condition`; the test fails when it does not come."""
+    """The first true value of `condition`; the test fails when there is none in time."""
     deadline = time.monotonic() + patience_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited in vain for {what}"
@@ -88,7 +88,7 @@ class Service:
         self.app.close()
 
     def restart(self) -> None:
-        """End the application and start another one on the same data folder."""
+        """Stop the application and start another one on the same data folder."""
         self.close()
         self.open()
 
@@ -99,19 +99,19 @@ class Service:
     # Requests
 
     def unjudged(self, method: str, path: str) -> httpx.Response:
-        """A request to a path of which the contract says nothing."""
+        """A request to a path outside the contract; the response is not validated."""
         return self._loop.run(self._send(method, path, TRAINING_KEY, {}))
 
     def request(
         self, method: str, path: str, *, key: str | None = TRAINING_KEY, **more: Any
     ) -> httpx.Response:
-        """Any request; `path` is the whole path. The answer has been judged."""
+        """Any request; `path` is absolute. The response is validated."""
         response = self._loop.run(self._send(method, path, key, more))
         judge(response)
         return response
 
     def together(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
-        """Requests (method, path, more) sent at the same time; answers in their order."""
+        """Send requests (method, path, more) concurrently; responses in the same order."""
 
         async def send_all() -> list[httpx.Response]:
             return await asyncio.gather(
@@ -127,7 +127,7 @@ class Service:
         headers = httpx.Headers(more.pop("headers", None))
         if key is not None:
             headers["Training-Key"] = key
-        # Whole, or a path with two slashes at its front would be taken for a host.
+        # Absolute, or a path that begins with two slashes would be read as a host.
         return await self.client.request(method, f"http://emulator.test{path}", headers=headers, **more)
 
     def send(self, method: str, path: str, version: str = NEWEST, **more: Any) -> httpx.Response:
@@ -135,7 +135,7 @@ class Service:
         return self.request(method, training_path(path, version), **more)
 
     def get(self, path: str, **more: Any) -> Any:
-        """The JSON that a GET of the training API answers with status 200."""
+        """The JSON of a GET of the training API with status 200."""
         return expect(self.send("GET", path, **more))
 
     def post(self, path: str, **more: Any) -> Any:
@@ -146,10 +146,10 @@ class Service:
         assert response.status_code in (202, 204), response.text
 
     def refused(self, method: str, path: str, **more: Any) -> tuple[int, str, str]:
-        """Status, code and message of a request that must be refused in the service's shape."""
+        """Status, code and message of a request that must fail with an error of the service."""
         return refusal(self.send(method, path, **more))
 
-    # What a client does
+    # Steps of a client
 
     def project(self, name: str = "project", **parameters: str) -> str:
         """The path of a new project: ``/projects/...``"""
@@ -161,14 +161,14 @@ class Service:
         return str(self.post(f"{project}/tags", params=parameters)["id"])
 
     def upload(self, project: str, images: Sequence[bytes], *tag_ids: str) -> list[dict[str, Any]]:
-        """The items of the answer to an upload from files."""
+        """The items of the response to an upload from files."""
         response = self.send("POST", f"{project}/images/files", json=files_body(images, tag_ids))
         assert response.status_code in (200, 207), response.text
         items: list[dict[str, Any]] = response.json()["images"]
         return items
 
     def images(self, project: str, images: Sequence[bytes], *tag_ids: str) -> list[str]:
-        """The ids of images that were all taken."""
+        """The ids of images that were all accepted."""
         items = self.upload(project, images, *tag_ids)
         assert {item["status"] for item in items} <= {"OK", "OKDuplicate"}, items
         return [item["image"]["id"] for item in items]
@@ -182,7 +182,7 @@ class Service:
         return project, red, blue
 
     def train(self, project: str, **more: Any) -> str:
-        """The path of an iteration that has been trained."""
+        """The path of a trained iteration."""
         iteration = self.post(f"{project}/train", **more)
         self.finish_trainings()
         return f"{project}/iterations/{iteration['id']}"
@@ -201,7 +201,7 @@ class Service:
         return self.train(project)
 
     def export(self, iteration: str, platform: str, flavor: str | None = None, **more: Any) -> dict[str, Any]:
-        """An export that is over, as GetExports shows it."""
+        """A finished export, as GetExports shows it."""
         parameters = {"platform": platform} | ({"flavor": flavor} if flavor else {})
         self.post(f"{iteration}/export", params=parameters, **more)
         self.finish_exports()
@@ -224,7 +224,7 @@ class Service:
         headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
         return self.request("POST", address + suffix, key=None, content=data, headers=headers, **more)
 
-    # What lies in the store
+    # The state of the store
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return database_rows(self.settings.data, query)
@@ -254,7 +254,7 @@ def expect(response: httpx.Response, status: int = 200) -> Any:
 
 
 def refusal(response: httpx.Response) -> tuple[int, str, str]:
-    """Status, code and message; the body has exactly the service's shape."""
+    """Status, code and message of an error whose body has exactly the service's shape."""
     body = response.json()
     assert list(body) == ["code", "message"], body
     assert response.status_code >= 400
@@ -278,7 +278,7 @@ def database_rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def blobs_in(folder: Path) -> set[str]:
-    """The names of all blobs on disk, whatever else was left there included."""
+    """The names of all files in the folder of blobs."""
     return {path.name for path in (folder / "blobs").rglob("*") if path.is_file()}
 
 
@@ -305,7 +305,7 @@ test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
 def running_service(folder: Path, **changes: Any) -> Iterator[Service]:
-    """The body of a fixture: a service on `folder`, ended afterwards."""
+    """The body of a fixture: a service on `folder`, closed afterwards."""
     service = Service(test_settings(folder, **changes))
     try:
         yield service

@@ -1,4 +1,4 @@
-"""Exports and imports of projects: two emulators, and what is compared."""
+"""Exports and imports of projects between two emulators."""
 
 import hashlib
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def run_imports(service: Service) -> None:
 
 
 def start_import(service: Service, token: str, **more: str) -> str:
-    """The path of the project that an import has begun to make."""
+    """The path of the project of an import that has started."""
     made = service.post("/projects/import", params={"token": token, **more})
     assert made["status"] == "Importing"
     return f"/projects/{made['id']}"
@@ -54,7 +54,7 @@ def imported(service: Service, token: str) -> str:
 
 
 def content(service: Service, project: str, view: str = "") -> dict[str, Any]:
-    """What a client can see of a project, without ids: tags, and images by their bytes."""
+    """The content of a project as a client sees it, without ids: tags, and images by their bytes."""
     query = f"?iterationId={view}" if view else ""
     tags = {tag["id"]: tag for tag in service.get(f"{project}/tags{query}")}
     images = []
@@ -78,7 +78,7 @@ def content(service: Service, project: str, view: str = "") -> dict[str, Any]:
 
 
 def rich_project(service: Service) -> tuple[str, str]:
-    """A trained project whose workspace has changed since; its path and that of the iteration."""
+    """A trained project whose workspace was changed afterwards; its path and that of the iteration."""
     project, red, blue = service.trainable(description="all there is")
     iteration = service.train(project)
     gone = service.images(project, pictures(2, "green"), red)

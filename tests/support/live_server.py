@@ -1,4 +1,4 @@
-"""A live server in a process of its own, and what a client does with it."""
+"""A live server in a separate process, and the steps of its client."""
 
 import os
 import re
@@ -25,10 +25,10 @@ from tests.support.images import pictures
 
 
 class LiveServer:
-    """``custom-vision-emulator serve`` in a process of its own, on a free port.
+    """``custom-vision-emulator serve`` in a separate process, on a free port.
 
-    `program`: another module that serves the same way. `environment`: variables that the process has besides
-    those of this one.
+    `program`: another module with the command `serve`. `environment`: variables in addition to
+    those of this process.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class LiveServer:
         return (self.data / "standard-error.log").read_text("utf-8", "replace")
 
     def kill(self) -> None:
-        """SIGKILL, or what the system has in its place."""
+        """Send SIGKILL or the system's equivalent."""
         with suppress(ProcessLookupError):
             self.process.kill()
         self._ended()
 
     def terminate(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         self._ended()
         return self.process.returncode
@@ -116,7 +116,7 @@ class LiveServer:
         if hasattr(self, "client"):
             self.client.close()
 
-    # What a client does
+    # Steps of a client
 
     def post(self, path: str, **more: Any) -> Any:
         return expect(self.client.post(path, **more))
@@ -140,7 +140,7 @@ class LiveServer:
         return project
 
     def wait_for_training(self, project: str, iteration_id: str) -> dict[str, Any]:
-        """The iteration when its training is over."""
+        """The iteration after its training ended."""
 
         def ended() -> dict[str, Any] | None:
             iteration: dict[str, Any] = self.get(f"{project}/iterations/{iteration_id}")

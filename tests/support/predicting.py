@@ -1,4 +1,4 @@
-"""Stored predictions: a project that has some, and the queries for them."""
+"""Stored predictions: a project with predictions, and queries."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ def refused_query(service: Service, project: str, **body: Any) -> tuple[int, str
 
 
 def pages(service: Service, project: str, **body: Any) -> list[list[str]]:
-    """The ids of all pages; each query is the token of the answer before."""
+    """The ids of all pages; each query is the token of the previous response."""
     listed, token = [], body
     while True:
         answer = query(service, project, **token)
@@ -50,7 +50,7 @@ class Predicted:
         self.number = 100
 
     def predict(self, colour: str = "red", **parameters: str) -> str:
-        """The id of a prediction, a second after the one before."""
+        """The id of a prediction, one second after the previous one."""
         self.service.clock.advance(seconds=1)
         self.number += 1
         response = self.service.predict(self.address, picture(self.number, colour), params=parameters)
@@ -58,7 +58,7 @@ class Predicted:
 
 
 def insert(service: Service, project: str, rows: list[dict[str, Any]]) -> list[str]:
-    """Stored predictions as a prediction would leave them, without their pictures; their ids."""
+    """Insert rows of stored predictions without their images; returns their ids."""
     ids = [service.context.ids.new() for _ in rows]
     with service.context.database.write() as session:
         for prediction_id, row in zip(ids, rows, strict=True):

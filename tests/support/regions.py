@@ -1,4 +1,4 @@
-"""What tests of regions share."""
+"""Helpers of tests of regions."""
 
 from tests.support.harness import Service
 

@@ -1,8 +1,8 @@
-"""Stand for training, and write in milliseconds what real trainings write: a model that the server loads and
-an evaluation of it. No torch. And stand for exporting: a zip of the stored model and its labels.
+"""Stubs of training that write in milliseconds what real trainings write: a model that the server loads and
+its evaluation. They do not import torch. The stub of exporting writes a zip of the stored model and labels.
 
-The classifier looks at the mean colour of a picture. The detector does not look: it finds in any picture,
-for each tag, the mean of the tag's boxes and, with less confidence, the whole picture.
+The classifier uses the mean colour of an image. The detector ignores the image: it finds in any image,
+for each tag, the mean of the tag's boxes and, with less confidence, the whole image.
 """
 
 import io
@@ -28,9 +28,9 @@ from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
 RESOLUTION = 32
-# The distances that a point of the detector may be from the sides of a box reach far enough here.
+# The detector can express the distances from any of its points to the sides of a box at this size.
 _DETECTOR_RESOLUTION = 128
-# Of the first tag's box and of the whole picture; later tags are the more probable ones.
+# Probabilities of the first tag's box and of the whole image; each later tag is more probable.
 DETECTED, WHOLE_PICTURE, MORE_BY_TAG = 0.8, 0.2, 0.05
 _SHARPNESS = 8.0
 
@@ -85,7 +85,7 @@ def train_classifier(
 def train_detector(
     dataset: DetectionDataset, output: Path, on_progress: Callable[[float, str], None] | None = None
 ) -> TrainedDetector:
-    """A detector of the mean boxes of the dataset's tags, whatever the picture."""
+    """A detector that returns the mean boxes of the dataset's tags for any image."""
     if on_progress is not None:
         on_progress(0.5, "Looking at the images")
     boxes = [
@@ -125,7 +125,7 @@ def train_detector(
 
 
 def write_export(order: ExportOrder, output: Path) -> Path:
-    """A zip with the model as it is stored, its labels and where it comes from."""
+    """A zip with the stored model, its labels and its origin."""
     content = io.BytesIO()
     about = {"platform": order.platform, "flavor": order.flavor, "iteration": order.iteration_id}
     with zipfile.ZipFile(content, "w") as archive:
@@ -141,7 +141,7 @@ def write_export(order: ExportOrder, output: Path) -> Path:
 
 
 def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
-    """Two points for each tag say something: where the point is that can say it best."""
+    """Two points for each tag predict: those that are closest to the centre of their boxes."""
     centres, strides = anchor_points(_DETECTOR_RESOLUTION)
     scores_PT = numpy.zeros((len(strides), len(dataset.tags)), numpy.float32)
     distances_PD = numpy.zeros((len(strides), 4 * DISTANCE_BINS), numpy.float32)
@@ -181,7 +181,7 @@ def _detector(dataset: DetectionDataset, means: list[numpy.ndarray]) -> bytes:
 
 
 def _distribution(distances: numpy.ndarray) -> numpy.ndarray:
-    """What a network says for four distances, in strides: the two bins around each share it (logarithms)."""
+    """Logits for four distances, in strides: the two bins around each distance share its probability."""
     shares = 1 - numpy.abs(numpy.arange(DISTANCE_BINS) - distances.clip(0, DISTANCE_BINS - 1)[:, None])
     return numpy.log(shares.clip(1e-9)).ravel().astype(numpy.float32)
 

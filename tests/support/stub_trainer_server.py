@@ -1,4 +1,4 @@
-"""``custom-vision-emulator serve`` with trainings and exports of `stub_trainer`: over in milliseconds.
+"""``custom-vision-emulator serve`` with trainings and exports of `stub_trainer`, which take milliseconds.
 
 Run as ``python -m tests.support.stub_trainer_server serve ...``. All other jobs are done
 as ever, in the worker process.
@@ -20,7 +20,7 @@ TRAININGS: dict[str, Callable[..., Any]] = {
 
 
 class StandInWorker(WorkerExecutor):
-    """Trains and exports here and now; the worker process starts with the first job of another kind."""
+    """Trains and exports in this process; the worker process starts with the first job of another kind."""
 
     def warm_up(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Suggestions: a project that can have some, and the queries for them."""
+"""Suggestions: a project with untagged images, and queries."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ VERSIONS = ("v3.1", "v3.2", "v3.3", "v3.4-preview")
 
 
 class Suggesting:
-    """A trained project of two tags, and images in it that have none."""
+    """A trained project of two tags, with untagged images."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -64,7 +64,7 @@ def by_uncertainty(items: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def unsure(item: dict[str, Any]) -> float:
-    """The uncertainty of what an answer shows."""
+    """The uncertainty of the predictions in a response."""
     return uncertainty(
         [TagProbability("", "", "", prediction["probability"]) for prediction in item["predictions"]]
     )

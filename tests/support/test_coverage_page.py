@@ -57,7 +57,7 @@ def test_the_page_does_not_depend_on_the_order_of_evidence() -> None:
 
 
 class Run:
-    """A run of the tests that ends: `end` gives its exit status and what the plugin says."""
+    """A run of the tests; `end` returns its exit status and the message of the plugin."""
 
     def __init__(self, page: Path, **options: Any) -> None:
         origin = options.pop("origin", pytest.Config.ArgsSource.TESTPATHS)
@@ -74,7 +74,7 @@ class Run:
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A page that is not what the evidence gives."""
+    """A page that differs from the evidence."""
     monkeypatch.setattr(coverage_evidence, "collected", set(SHOWN))
     path = tmp_path / "coverage.md"
     path.write_text("# Coverage\nold\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Servers of the tests' own on loopback, name services made up, and a policy to fetch by."""
+"""Servers on the loopback address, a fake name service, and a fetch policy."""
 
 import errno
 import socket
@@ -11,14 +11,14 @@ import httpcore
 
 from emulator.core.fetching.client import FetchPolicy
 
-PATIENCE = 60.0  # seconds after which a test that waits has failed
+PATIENCE = 60.0  # seconds after which a waiting test fails
 LIMIT = 10_000
 
 Answer = Callable[["Visit"], object]
 
 
 class Visit:
-    """One connection to a server of a test: its request, and the means to answer."""
+    """One connection to a test server: its request, and methods to respond."""
 
     def __init__(self, connection: socket.socket, request: bytes, over: threading.Event) -> None:
         self.connection = connection
@@ -30,7 +30,7 @@ class Visit:
         return self.request.split(b" ")[1].decode()
 
     def header(self, name: str) -> str | None:
-        # The body, of which a part may be here already, can be any bytes.
+        # The body can be any bytes; a part may have been received already.
         for line in self.request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]:
             key, _, value = line.partition(": ")
             if key.lower() == name:
@@ -45,7 +45,7 @@ class Visit:
 
 
 class Server:
-    """Answers each connection with `answer`, in a thread; remembers the requests."""
+    """Handles each connection by `answer` in a thread; records the requests."""
 
     def __init__(self, answer: Answer, context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Visit] = []
@@ -110,7 +110,7 @@ class Server:
                     visit = Visit(connection, request, self.over)
                     self.requests.append(visit)
                     self._answer(visit)
-            except OSError:  # the client hung up, which is what many of these tests want
+            except OSError:  # the client disconnected, which many of these tests intend
                 pass
 
 

@@ -1,4 +1,4 @@
-"""Files of weights of torchvision's networks, made of random numbers: networks of one's own for the tests."""
+"""Weight files of torchvision's networks with random weights, for the tests of custom backbones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.vision.backbones.registry import Backbone
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Small, to be quick: most networks work in any size.
+# Small, for speed: most networks accept any size.
 SIDE = 64
 
 needs_torchvision = pytest.mark.skipif(
@@ -25,9 +25,9 @@ needs_torchvision = pytest.mark.skipif(
 
 
 def random_state(architecture: str, classes: int = 3) -> dict[str, Tensor]:
-    """A state dictionary as somebody has it who trained the network for so many classes.
+    """The state dictionary of a network with random weights and this number of classes.
 
-    What networks of torchvision begin with takes seconds to draw; this is as good for the tests.
+    The initialisation of torchvision takes seconds; this is sufficient for the tests.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Pictures with known objects for the tests of detection: squares and discs on a noisy ground."""
+"""Images with known objects for the tests of detection: squares and discs on a noisy background."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.vision.images import encoded
 
 SHAPES = ("square", "disc")
 COLOURS = ("red", "blue")
-# As little as shows that all parts work together; nothing is learned by it.
+# The smallest training that runs all parts; it learns nothing.
 TINY = DetectorRecipe(resolution=64, batch=4, fewest_steps=3, most_steps=3, warm_up_steps=1)
 
 
 def scene(
     number: int, objects: int = 2, size: tuple[int, int] = (160, 120)
 ) -> tuple[Image.Image, list[TaggedBox]]:
-    """A picture with objects that do not touch, one in each of as many columns, and their boxes."""
+    """An image with one object in each column, none touching another, and their boxes."""
     random = numpy.random.default_rng([7, number])
     width, height = size
     ground = random.integers(90, 150, (height // 4, width // 4, 3), numpy.uint8)

@@ -1,4 +1,4 @@
-"""Pictures for the tests: drawn, so that the tests need no files, and alike enough to be learned by tag."""
+"""Generated images for the tests, so that they need no files; those of a tag have a common pattern."""
 
 import hashlib
 from io import BytesIO
@@ -9,7 +9,7 @@ from PIL import Image
 
 from emulator.vision.classification.train import LabelledImage
 
-# Real photographs for those who have them; tests that want them skip without.
+# Photographs that are not part of this repository; tests that need them are skipped without.
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
 PATTERNS = ("stripes", "dots", "noise")
@@ -22,7 +22,7 @@ def encoded(image: Image.Image, picture_format: str = "PNG", **options: object) 
 
 
 def drawn(pattern: str, number: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
-    """A picture of a pattern in random colours; `number` makes it one of many."""
+    """An image of a pattern in random colours; each `number` gives another one."""
     random = numpy.random.default_rng([PATTERNS.index(pattern), number])
     width, height = size
     rows, columns = numpy.mgrid[0:height, 0:width]
@@ -40,7 +40,7 @@ def drawn(pattern: str, number: int, size: tuple[int, int] = (96, 80)) -> Image.
 
 
 def photograph(size: tuple[int, int] = (400, 300), seed: int = 0) -> Image.Image:
-    """Something with the smooth areas and the detail of a photograph, so that JPEG has something to do."""
+    """An image with smooth areas and detail, like a photograph, so that JPEG compression matters."""
     random = numpy.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), numpy.uint8))
     smooth = numpy.asarray(coarse.resize(size, Image.Resampling.BICUBIC), numpy.int16)
@@ -48,7 +48,7 @@ def photograph(size: tuple[int, int] = (400, 300), seed: int = 0) -> Image.Image
 
 
 def quarters() -> Image.Image:
-    """Four flat colours, one a corner, wider than tall: turns and mirrorings can be told apart."""
+    """Four flat colours, one in each corner, wider than tall: every rotation and reflection is distinct."""
     image = Image.new("RGB", (80, 48))
     for corner, colour in (((0, 0), "red"), ((40, 0), "lime"), ((0, 24), "blue"), ((40, 24), "white")):
         image.paste(Image.new("RGB", (40, 24), colour), corner)

@@ -1,5 +1,5 @@
-"""torchmetrics, which looks for torchvision when it is imported and fails where that is built for another
-PyTorch: `_torchvision` mends that first."""
+"""torchmetrics, which imports torchvision if it is installed and fails when that was built for another
+PyTorch; `_torchvision` works around that first."""
 
 from contextlib import suppress
 

@@ -1,7 +1,7 @@
 """``python -m tests.support.vision.training_digests FOLDER [PROCESSORS]``: small trainings of every kind.
 
-Prints, as JSON, the SHA-256 of all that they wrote. FOLDER: new, for what they write; the pictures are drawn
-anew each time. PROCESSORS: so many that the process may use, where the system lets it choose.
+Prints, as JSON, the SHA-256 of all output files. FOLDER: a new folder for them; the images are generated
+each time. PROCESSORS: the number of processors that the process may use, where the system supports it.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), view=64, wante
 
 
 def digests(folder: Path) -> dict[str, str]:
-    # What is planned and chosen depends on the clock and on few pictures; what is learned is the question.
+    # Planning and selection depend on the clock and on few images; only the learned weights are tested.
     advanced_finetuning.planned = lambda *_: Plan(epochs=3, folds=1)
     advanced_detection.plan_steps = lambda *_: 4
     advanced_detection.is_significantly_better = lambda *_: True
@@ -85,7 +85,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def _large_head() -> str:
-    """Enough rows that libraries for linear algebra think of dividing the work."""
+    """Enough rows for libraries of linear algebra to divide the work among threads."""
     random = numpy.random.default_rng(0)
     features = random.normal(size=(1500, 1280))
     targets = numpy.eye(7)[random.integers(0, 7, 1500)]

@@ -1,4 +1,4 @@
-"""A real Azurite with its blob and queue services, and Microsoft's own clients to look into it."""
+"""A real Azurite with its blob and queue services, and Microsoft's clients for them."""
 
 import contextlib
 import re
@@ -19,13 +19,13 @@ from tests.support.harness import PATIENCE_SECONDS, Service, running_service
 FOLDER = Path(__file__).parent
 AZURITE = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 ACCOUNT = "devstoreaccount1"
-# The key that Azurite documents for everybody.
+# The well-known key in Azurite's documentation.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at http://[^:]+:(\d+)")
 
 
 class Azurite:
-    """Azurite in a process of its own, on `folder`; on free ports, and on the same when started again."""
+    """Azurite in a process of its own, with its data in `folder`; a restart uses the same free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Azurite:
                 str(self.folder),
                 *ports,
                 "--disableTelemetry",
-                "--skipApiVersionCheck",  # the clients of these tests may be newer
+                "--skipApiVersionCheck",  # the tests' clients may use a newer API version
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,7 +64,7 @@ class Azurite:
         overdue.cancel()
         assert len(listening) == len(self.ports), "".join(said)
         self.ports = listening
-        # What it says of each request would fill the pipe.
+        # Its log of requests would fill the pipe.
         self._reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self._reader.start()
 
@@ -81,7 +81,7 @@ class Azurite:
 
 @dataclass
 class Storage:
-    """A container and a queue of one test, and the URIs that grant a client what it needs there."""
+    """The container and the queue of one test, and URIs that grant access to them."""
 
     azurite: Azurite
     name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex}")
@@ -101,7 +101,7 @@ class Storage:
         self.create()
 
     def create(self) -> None:
-        """Make container and queue, unless they are there."""
+        """Create the container and the queue unless they exist."""
         from azure.core.exceptions import ResourceExistsError
 
         for make in (self.container.create_container, self.queue.create_queue):
@@ -109,21 +109,21 @@ class Storage:
                 make()
 
     def container_uri(self, permission: str = "rwdl", hours: float = 24) -> str:
-        """The container's URI with a signature for these permissions, valid for so long."""
+        """The container's URI with a signature for permissions and a lifetime."""
         from azure.storage.blob import generate_container_sas
 
         signature = generate_container_sas(ACCOUNT, self.name, KEY, **_grant(permission, hours))
         return f"{self.azurite.address('Blob')}/{self.name}?{signature}"
 
     def queue_uri(self, permission: str = "raup", hours: float = 24) -> str:
-        """The queue's URI likewise."""
+        """The queue's URI with a signature for permissions and a lifetime."""
         from azure.storage.queue import generate_queue_sas
 
         signature = generate_queue_sas(ACCOUNT, self.name, KEY, **_grant(permission, hours))
         return f"{self.azurite.address('Queue')}/{self.name}?{signature}"
 
     def messages(self) -> list[str]:
-        """The messages of the queue, oldest first, which are taken out of it."""
+        """Receive and delete the messages of the queue, oldest first."""
         found = []
         while (message := self.queue.receive_message()) is not None:
             self.queue.delete_message(message)

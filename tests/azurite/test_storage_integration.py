@@ -28,7 +28,7 @@ def uris(storage: Storage, **more: Any) -> dict[str, str]:
 
 
 def connected(service: Service, storage: Storage, *names: str) -> str:
-    """The path of a project that is ready to be trained, and tells its queue; the test's message is taken."""
+    """The path of a trainable project with notifications; the message of the connection test is removed."""
     project, _, _ = service.trainable(domainId=COMPACT)
     settings = {name: uris(storage)[name] for name in names or SETTINGS}
     response = service.send("PATCH", project, json={"settings": settings})
@@ -38,7 +38,7 @@ def connected(service: Service, storage: Storage, *names: str) -> str:
 
 
 def told(service: Service, storage: Storage) -> list[dict[str, Any]]:
-    """Send what is waiting, and take the messages."""
+    """Send pending notifications, and receive the messages."""
     service.runner(JobKind.NOTIFICATION).run_waiting()
     return [json.loads(message) for message in storage.messages()]
 
@@ -88,11 +88,11 @@ def test_a_project_is_connected_and_disconnected_by_an_update(
 ) -> None:
     project = service.project()
     wanted = uris(storage)
-    for expected in (connection_test(project), []):  # what is there already is not tried out again
+    for expected in (connection_test(project), []):  # an existing connection is not tested again
         response = service.send("PATCH", project, json={"settings": wanted}, version=version)
         assert {name: response.json()["settings"][name] for name in SETTINGS} == wanted
         assert storage.messages() == expected
-    # What is left out stays, what is empty goes.
+    # An absent property keeps its value, an empty one removes it.
     service.send("PATCH", project, json={"name": "renamed", "settings": {}}, version=version)
     assert {name: service.get(project)["settings"][name] for name in SETTINGS} == wanted
     service.send("PATCH", project, json={"settings": {SETTINGS[0]: ""}}, version=version)
@@ -107,7 +107,7 @@ def test_a_signature_need_not_allow_to_delete(service: Service, storage: Storage
 
 
 def refused_uris(storage: Storage) -> dict[str, tuple[dict[str, str], str]]:
-    """URIs that cannot be used, and words of the reason."""
+    """Unusable URIs, and words of the error."""
     container, queue = SETTINGS
     missing = storage.name[:-1]
     return {
@@ -264,9 +264,9 @@ def test_formats_of_the_emulators_own_are_told_too(service: Service, storage: St
 # --- out of reach -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("azurite")  # which skips where there is none
+@pytest.mark.usefixtures("azurite")  # it skips without Azurite
 def test_what_storage_misses_while_it_is_away_reaches_it_afterwards(service: Service, tmp_path: Path) -> None:
-    """Neither training nor export fails meanwhile, and a restart of the emulator loses nothing."""
+    """Without storage, neither training nor export fails, and a restart loses no notification."""
     azurite = Azurite(tmp_path / "azurite")
     try:
         storage = Storage(azurite)
@@ -279,8 +279,8 @@ def test_what_storage_misses_while_it_is_away_reaches_it_afterwards(service: Ser
         assert service.rows("SELECT count(*) FROM job") == [(2,)]
         service.restart()
         azurite.start()
-        storage.create()  # Azurite may have forgotten them
-        # What was in vain once waits a little; what stood behind it was not even tried.
+        storage.create()  # a restarted Azurite may have lost them
+        # The failed notification waits before its next attempt; those behind it were not attempted.
         assert [message["type"] for message in told(service, storage)] == ["Export"]
         service.clock.advance(seconds=30)
         assert [message["type"] for message in told(service, storage)] == ["Training"]

@@ -1,4 +1,4 @@
-"""The program as its user runs it: start, refusal to start, stop, and the small commands."""
+"""The program as its users run it: start, refusal to start, stop, and the control commands."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Running:
         """Exit status, standard output and standard error after a signal."""
         self.process.send_signal(number)
         status = self.process.wait(timeout=PATIENCE_SECONDS)
-        # `communicate` would leave out what the reading of the first line has taken in besides.
+        # `communicate` would lose what is in the buffer since the first line was read.
         output = self.process.stdout.read() if self.process.stdout else ""
         errors = self.process.stderr.read() if self.process.stderr else ""
         return status, output, errors
@@ -85,7 +85,7 @@ def start() -> Iterator[Start]:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without options of the emulator, so that nothing of this machine's user counts."""
+    """The environment without options of the emulator."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -109,7 +109,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @posix_only
-def test_the_start_block_has_all_that_a_program_needs(start: Start, tmp_path: Path) -> None:
+def test_the_start_block_has_everything_that_a_client_needs(start: Start, tmp_path: Path) -> None:
     settings = Settings()
     running = start("--data", str(tmp_path / "state"))
     status, output, errors = running.stop(signal.SIGINT)
@@ -166,7 +166,7 @@ def test_quiet_prints_one_line(start: Start) -> None:
 
 
 @posix_only
-def test_a_reader_that_has_gone_does_not_stop_the_emulator(start: Start) -> None:
+def test_a_closed_standard_output_does_not_stop_the_emulator(start: Start) -> None:
     running = start("--ephemeral")
     assert running.process.stdout is not None
     running.process.stdout.close()
@@ -195,9 +195,7 @@ def test_default_keys_on_an_open_address_are_warned_about(
         Settings(host="0.0.0.0", training_keys=("a", "b"), prediction_keys=("c", "d")),
     ],
 )
-def test_where_nobody_can_come_in_there_is_no_warning(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_exposure_there_is_no_warning(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     start_block.warn_about_exposure(settings)
     assert capsys.readouterr().err == ""
 
@@ -276,7 +274,7 @@ def test_unknown_flags_and_commands_have_no_traceback(arguments: list[str]) -> N
     assert "Traceback" not in refused.stderr
 
 
-def test_an_application_that_refuses_is_told_without_a_traceback() -> None:
+def test_an_application_that_refuses_to_start_is_reported_without_a_traceback() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.failed", "message": "Traceback ..."})
         raise StartRefused("the store is of a newer version")
@@ -383,7 +381,8 @@ def test_an_ephemeral_emulator_removes_its_folder(start: Start, tmp_path: Path) 
     assert list(os_temporary.iterdir()) == []
 
 
-# --- small commands -----------------------------------------------------------------------------------------
+# --- control commands
+# -----------------------------------------------------------------------------------------
 
 
 def test_version() -> None:
@@ -425,11 +424,11 @@ def test_health_says_which_check_failed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"checks": 3}', b"\xff"])
-def test_a_body_that_is_no_health_answer_has_no_reasons(body: bytes) -> None:
+def test_a_body_that_is_no_health_response_has_no_failed_checks(body: bytes) -> None:
     assert control.failed_checks_in(body) == ""
 
 
-def test_reset_does_nothing_where_nobody_can_be_asked() -> None:
+def test_reset_does_nothing_without_a_confirmation() -> None:
     ran = run("reset")
     assert ran.returncode == 2
     assert "--yes" in ran.stderr

@@ -1,4 +1,4 @@
-"""The command `evaluate`: what it prints, and what it says when it cannot."""
+"""The command `evaluate`: its output and its errors."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_other_pictures_judge_the_model(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "dots" / "x.png").write_bytes(encoded(drawn("dots", 50)))
     other = evaluation.run(str(folder), domain="General", budget=None, test=str(tmp_path), seed=0)
     assert (other.images, other.report.images, other.judged_on) == (18, 1, str(tmp_path))
-    # With pictures of its own, a set's split test is left out all the same.
+    # With other test images, the data set's split "test" is not trained on either.
     root = tmp_path / "split"
     root.mkdir()
     split = evaluation.run(

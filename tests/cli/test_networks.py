@@ -1,4 +1,4 @@
-"""The commands about networks: what they print; whatever goes wrong is one line, and leaves nothing."""
+"""The commands about networks: their output; an error is one line and leaves no files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHATEVER = {"architecture": None, "name": None, "licence": "", "resolution": Non
 
 
 def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
-    """The program in a process of its own; `code` runs before it."""
+    """Run the program in a process of its own, after `code`."""
     program = (
         PROGRAM
         if code is None

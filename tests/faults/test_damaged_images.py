@@ -1,4 +1,4 @@
-"""Files of images that were damaged after their upload, and trainings that really read them."""
+"""Image files that were damaged after their upload, and real trainings that read them."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +15,7 @@ ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
 
 
 class HereAndNow:
-    """A worker that does in this process what it is given."""
+    """A worker that runs jobs in this process."""
 
     def warm_up(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A full disk: requests get answers of the service, nothing is half there, and all goes on afterwards."""
+"""A full disk: requests get the service's errors, no partial state remains, and all works afterwards."""
 
 import errno
 import logging
@@ -22,7 +22,7 @@ from tests.support.images import picture, pictures
 
 @contextmanager
 def full_for_blobs() -> Iterator[None]:
-    """Every blob written is one too many."""
+    """Make every write of a blob fail."""
 
     def no_room(*_: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -34,7 +34,7 @@ def full_for_blobs() -> Iterator[None]:
 
 @contextmanager
 def full_for_rows(service: Service) -> Iterator[None]:
-    """The database may not grow by a page; what its free pages hold is used up first."""
+    """Make the database fail to grow; its free pages are used up first."""
     engine = service.context.database._engine
     (pages,) = service.rows("PRAGMA page_count")[0]
 
@@ -53,7 +53,7 @@ def full_for_rows(service: Service) -> Iterator[None]:
 
 
 def fill(service: Service) -> None:
-    """Use up what is left in the database's pages, by tags that take a lot of room."""
+    """Use up the free pages of the database with large tags."""
     project = service.project("filling")
     for number in range(1000):
         parameters = {"name": f"filling {number}", "description": "x" * 2000}
@@ -90,7 +90,7 @@ def test_rows_that_find_no_room_are_refused_and_their_blobs_are_gone(service: Se
         assert "full" in refused[2]
         assert service.rows("SELECT * FROM image") == before
         assert service.blobs() == service.referenced_blobs()
-        # Reading goes on.
+        # Reading still works.
         assert len(service.get(f"{project}/images")) == 2
         assert service.rows("PRAGMA integrity_check") == [("ok",)]
     assert len(service.images(project, pictures(5, start=10))) == 5
@@ -125,7 +125,7 @@ def test_a_training_whose_model_finds_no_room_fails_with_its_reason(service: Ser
 def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With no room for a row, the job stays, the thread lives, and the training ends once there is room."""
+    """Without space for a row, the job stays and its thread goes on; with space, the training ends."""
     project, _, _ = service.trainable()
     calls = []
 
@@ -173,7 +173,7 @@ def test_an_export_that_cannot_even_be_written_down_is_taken_up_again(
 
     def no_room(*arguments: Any) -> None:
         calls.append(arguments)
-        if len(calls) <= 4:  # as Done, then as Failed, twice
+        if len(calls) <= 4:  # as Done, then twice as Failed
             raise StorageFull("database or disk is full")
         really_note(*arguments)
 

@@ -1,4 +1,4 @@
-"""What the server process loads: never PyTorch, and at its start nothing that is heavy."""
+"""The modules of the server process: never PyTorch, and no large package at its start."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def test_the_application_starts_without_anything_heavy() -> None:
 
 
 def mapped_libraries(pid: int) -> set[str]:
-    """The packages of which a process has mapped compiled code."""
+    """The packages whose compiled code a process has mapped."""
     paths = {
         line.split(maxsplit=5)[5].strip()
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines()

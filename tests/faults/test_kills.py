@@ -1,4 +1,4 @@
-"""A live server that is killed: nothing that was answered is lost, and trainings come to an end."""
+"""A live server is killed: nothing that it confirmed is lost, and trainings end."""
 
 import hashlib
 import os
@@ -35,7 +35,7 @@ UPLOADERS = 4
 
 
 def workers_of(server: LiveServer) -> set[int]:
-    """The worker processes, found through every thread of the server."""
+    """The worker processes, found through the threads of the server."""
     found: set[int] = set()
     for task in Path(f"/proc/{server.pid}/task").iterdir():
         with suppress(OSError):
@@ -44,7 +44,7 @@ def workers_of(server: LiveServer) -> set[int]:
 
 
 def worker_of(server: LiveServer) -> int:
-    """The only worker process; 0 if there is none."""
+    """The id of the only worker process; 0 without one."""
     return next(iter(workers_of(server)), 0)
 
 
@@ -57,7 +57,7 @@ def is_running(pid: int) -> bool:
 
 
 def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str, bytes]:
-    """Upload from several clients, kill the server in the midst of it; the images that were answered."""
+    """Kill the server during uploads of several clients; returns the images that it confirmed."""
     answered: dict[str, bytes] = {}
     enough = threading.Event()
 
@@ -89,7 +89,7 @@ def test_what_was_answered_survives_a_kill_during_uploads(serve: Serve) -> None:
     assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
     assert referenced_blobs(server.data) <= blobs_in(server.data)
 
-    # As if the kill had come between a blob and its row, which it does not each time.
+    # A blob without a row, as after a kill between the two writes, which does not happen every time.
     orphan = server.data / "blobs" / "00" / ("00" * 32)
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"nobody refers to this")
@@ -114,7 +114,7 @@ def test_what_was_answered_survives_a_kill_during_uploads(serve: Serve) -> None:
         assert [item["tagId"] for item in shown[image_id]["tags"]] == [tag]
     fetched = again.client.get(shown[ids[-1]]["originalImageUri"])
     assert fetched.status_code == 200
-    # What was written for requests that nobody got an answer to is swept away.
+    # Blobs of unconfirmed requests are removed.
     wait_until(
         lambda: (
             {name for name in blobs_in(again.data) if not name.startswith(".")}
@@ -190,7 +190,7 @@ def test_a_worker_that_is_killed_again_and_again_fails_the_training_with_its_rea
     wait_for_attempt(live, 1)
     while live.get(f"{project}/iterations/{iteration}")["status"] == "Training":
         for worker in workers_of(live):
-            with suppress(ProcessLookupError):  # it has just gone by itself
+            with suppress(ProcessLookupError):  # it has just ended by itself
                 os.kill(worker, signal.SIGKILL)
     failed = live.get(f"{project}/iterations/{iteration}")
     assert failed["status"] == "Failed"
@@ -201,7 +201,7 @@ def test_a_worker_that_is_killed_again_and_again_fails_the_training_with_its_rea
 
 @linux_only
 def test_a_quick_training_overtakes_an_advanced_one(live: LiveServer) -> None:
-    """The process of the advanced one is stopped meanwhile, so that it cannot but be late."""
+    """The process of the advanced training is stopped meanwhile, so that it ends later."""
     slow = live.trainable()
     quick_worker = wait_until(lambda: worker_of(live), "the worker, which the first image warms up")
     parameters = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}

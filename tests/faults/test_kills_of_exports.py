@@ -1,4 +1,4 @@
-"""A live server, or the process that writes an export, is killed: the export is made all the same."""
+"""A live server, or the process that writes an export, is killed: the export is completed all the same."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 def trained(server: LiveServer) -> str:
-    """The path of a trained iteration that can be exported."""
+    """The path of a trained, exportable iteration."""
     project = server.project(domainId=COMPACT)
     for colour in ("red", "blue"):
         tag = server.post(f"{project}/tags", params={"name": colour})["id"]
@@ -30,7 +30,7 @@ def trained(server: LiveServer) -> str:
 
 
 def begin(server: LiveServer, iteration: str) -> None:
-    """Ask for an export and wait until it is being written."""
+    """Request an export and wait until it is being written."""
     server.post(f"{iteration}/export", params={"platform": "ONNX"})
     wait_until(
         lambda: database_rows(server.data, "SELECT attempts FROM job WHERE kind = 'export'") != [(0,)],

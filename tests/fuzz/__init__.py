@@ -1,6 +1,6 @@
-"""schemathesis against the running emulator: `api_spec/` says what is sent and what may come back.
+"""schemathesis against a running emulator: `api_spec/` defines requests and allowed responses.
 
-`documents` makes what schemathesis reads, `server` runs an emulator that trains at once, `world` fills it,
-`hooks` is what schemathesis loads, `running` puts them together. `test_schemathesis` is the short run,
-``python -m tests.fuzz`` (``make fuzz``) the long one.
+`documents` prepares the documents for schemathesis, `server` runs an emulator with instant trainings, `world`
+creates its data, `hooks` extends schemathesis, and `running` combines them. `test_schemathesis` is the short
+run, ``python -m tests.fuzz`` (``make fuzz``) the long one.
 """

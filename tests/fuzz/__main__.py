@@ -1,8 +1,8 @@
-"""``make fuzz``: schemathesis against all documents in turn, for as long as you like, on one emulator.
+"""``make fuzz``: schemathesis with all documents in turn, for a given time, against one emulator.
 
-Every pass has a seed of its own, drawn from the one that is printed first; between passes everything is
-forgotten. Trainings take milliseconds, but for every twentieth of a classifier, which is real. The end is a
-failure if schemathesis found something or if the emulator's memory grew beyond bounds.
+Every pass has its own seed, derived from the seed that is printed first, and starts with a reset. Trainings
+take milliseconds, except every twentieth of a classifier, which is real. The run fails when schemathesis has
+findings or the emulator's memory grows beyond its limit.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def _fuzz(folder: Path, seconds: float, seed: int, names: list[str]) -> int:
             left = deadline - time.monotonic()
             if left <= 0 and before:
                 break
-            # As long as the others, or what is left.
+            # As long as the others, or the remaining time.
             budget = round(max(10, min(_PASS_SECONDS, seconds / len(names), left)))
             pass_seed = seeds.randrange(2**32)
             outcome = running.run(server, folder, name, pass_seed, "--max-time", str(budget))

@@ -1,15 +1,14 @@
-"""What schemathesis reads: for each version of the Training API one document that has the Prediction API too.
+"""The documents for schemathesis: for each version of the Training API one that also has the Prediction API.
 
-They are the documents of `api_spec/`, joined so that a sequence of calls can lead from a project to a
-prediction. Identifiers lead from one operation to the next by inference; what cannot be inferred, since it is
-no id in an answer, is a link here.
+They are the documents of `api_spec/`, merged so that a sequence of calls can lead from a project to a
+prediction. schemathesis infers links between operations from ids in responses; other links are declared here.
 """
 
 from typing import Any
 
 from tests.contract_chain.spec import METHODS, VERSIONS, render
 
-# The Prediction API that a program of the time used beside each version.
+# The Prediction API that clients used together with each version.
 _PREDICTION = {"3.0": "3.0", "3.1": "3.0"}
 _NEWEST_PREDICTION = VERSIONS["prediction"][-1]
 CONTROL = "emulator"
@@ -19,7 +18,7 @@ Document = dict[str, Any]
 
 
 def document(run: str) -> Document:
-    """What `run` (a version of the Training API, or CONTROL) is tested with; paths begin at the host."""
+    """The document for `run` (a version of the Training API, or CONTROL); paths begin at the host."""
     if run == CONTROL:
         return render(CONTROL, VERSIONS[CONTROL][-1])
     training = _from_the_host(render("training", run), f"/customvision/v{run}/training")
@@ -36,7 +35,7 @@ def names(made: Document) -> set[str]:
 def _from_the_host(made: Document, prefix: str) -> Document:
     made["paths"] = {prefix + path: item for path, item in made["paths"].items()}
     made["servers"] = [{"url": "/"}]
-    # Both documents have it at their roots, for different keys.
+    # Both documents have it at their root, for different keys.
     security = made.pop("security")
     for operation in _operations(made):
         operation.setdefault("security", security)
@@ -44,7 +43,7 @@ def _from_the_host(made: Document, prefix: str) -> Document:
 
 
 def _renamed(made: Any) -> Any:
-    """The same document with ``prediction.`` before the name of every component, but for the keys."""
+    """The document with the prefix ``prediction.`` for the name of every component, except the keys."""
     if isinstance(made, list):
         return [_renamed(item) for item in made]
     if not isinstance(made, dict):
@@ -69,7 +68,7 @@ def _joined(first: Document, second: Document) -> Document:
 
 _PUBLISHED = {"projectId": "$request.path.projectId", "publishedName": "$request.query.publishName"}
 _ITERATION = {"projectId": "$request.path.projectId", "iterationId": "$request.path.iterationId"}
-# From an operation, to another, and where its parameters come from.
+# From an operation, to another, and the sources of its parameters.
 _LINKS = (
     *(
         ("PublishIteration", f"{kind}Image{suffix}", _PUBLISHED)
@@ -113,7 +112,7 @@ def _with_links(made: Document) -> Document:
     return made
 
 
-# What the service refuses a batch without, although its documents do not say so.
+# Properties without which the service refuses a batch, although its documents do not require them.
 _REQUIRED = {
     "ImageFileCreateBatch": ("images",),
     "ImageUrlCreateBatch": ("images",),
@@ -127,11 +126,10 @@ _REQUIRED = {
 
 
 def _lenient(made: Document) -> Document:
-    """What the service takes although its documents do not say so, and the other way round.
+    """Correct the document where the service accepts more or less than it states.
 
-    An optional property, parameter or body may be null or empty: that is as good as leaving it out. A
-    parameter that is required may not be empty. Answers are judged by the documents as they are: see
-    `hooks.contract`.
+    An optional property, parameter or body may be null or empty, which is equal to its absence. A required
+    parameter may not be empty. Responses are checked against the original documents: see `hooks.contract`.
     """
     schemas = made["components"]["schemas"]
     for schema_name, names in _REQUIRED.items():
@@ -139,7 +137,7 @@ def _lenient(made: Document) -> Document:
         for name, value in schemas[schema_name]["properties"].items():
             if name in names and value.get("type") == "array":
                 value["minItems"] = 1
-    # Clients send back the project that they got: what cannot be changed is not looked at.
+    # Clients send back the entire project; properties that cannot be changed are ignored.
     schemas["ProjectUpdate"]["properties"].pop("status", None)
     for schema in schemas.values():
         for name, value in schema.get("properties", {}).items():
@@ -169,7 +167,7 @@ _EMPTY = ({"type": "string", "maxLength": 0},)
 
 
 def _is_text_of_a_form(schema: Document, schemas: Document) -> bool:
-    """Whether only some texts will do: an id, a moment, one of several words."""
+    """True for texts of a limited set: ids, times, enumerations."""
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     return "string" in schema.get("type", ()) and ("enum" in schema or "format" in schema)

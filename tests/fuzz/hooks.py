@@ -1,12 +1,12 @@
-"""Loaded by schemathesis: values that mean something to the emulator, and one more check.
+"""Hooks for schemathesis: values that exist in the emulator, and an additional check.
 
-schemathesis invents ids, and the service answers 404 to them. So an id that the emulator never gave, or gave
-for another project, mostly stands for one of the project of the request. Which one follows from the request,
-so that the same request means the same whenever it is sent. It is the same with images and with what else has
-to fit. The world keeps what it holds: deleted are projects that schemathesis made.
+schemathesis generates random ids, to which the service responds with 404. So most ids that the emulator did
+not issue, or issued for another project, are replaced by ids of the request's project. The choice depends on
+the request alone, so that the same request is the same whenever it is sent. Images and other values are
+replaced likewise. The world itself stays intact: only projects that schemathesis created are deleted.
 
-    FUZZ_WORLD   what `world.make` made, as JSON
-    FUZZ_COUNTS  the file for the number of answers, by operation and status
+    FUZZ_WORLD   the result of `world.make`, as JSON
+    FUZZ_COUNTS  the file for the number of responses, by operation and status
 """
 
 import atexit
@@ -43,12 +43,12 @@ from tests.support.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_READ = 1_000_000
-# Of so many values, one stays as schemathesis made it.
+# One value in this number stays as schemathesis generated it.
 _LEFT_ALONE = 8
 _DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages"}
-# What these are about is in projects that schemathesis made itself.
+# The objects of these operations are in projects that schemathesis created.
 _IN_OTHERS = {*_DESTROYING, "CreateTag"}
-# These get projects that are there for them.
+# These operations get projects of their own.
 _TRAINING = {
     "TrainProject",
     "PublishIteration",
@@ -57,7 +57,7 @@ _TRAINING = {
     "ExportToAnyFormat",
     "DeleteIteration",
 }
-# Names in the contract of the ids that the world has; those that `world.make` uses are names too.
+# Names in the contract for the ids of the world; the names in `world.make` are valid too.
 _NAMES = {
     "tagIds": "tagId",
     "selectedTags": "tagId",
@@ -83,7 +83,7 @@ _KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "id"}
 
 _counts = Counter[str]()
 _validator = ContractValidator()
-# What is in which project, and in which project is what; the projects of the world by their names.
+# Objects by project, projects by object, and the projects of the world by name.
 _known: dict[str, Ids] = {}
 _project_of: dict[str, str] = {}
 _world: dict[str, str] = {}
@@ -103,11 +103,11 @@ _take_in(json.loads(os.environ["FUZZ_WORLD"]))
 
 
 class _Meaning:
-    """What the values of one request stand for."""
+    """Replacements for the values of one request."""
 
     def __init__(self, case: Case) -> None:
         self._operation = _name(case)
-        # Without what differs from run to run.
+        # Without values that differ between runs.
         stable = {key: value for key, value in (case.query or {}).items() if key not in _SIGNED_PARAMETERS}
         body = case.body if isinstance(case.body, dict | list | str | bytes) else None
         self._case = _GUID.sub("", repr((case.operation.label, stable, body)))
@@ -121,7 +121,7 @@ class _Meaning:
             self._project = _world[self._kind(_name(case)) + (TO_TRAIN if _name(case) in _TRAINING else "")]
 
     def _fits(self, case: Case, project: str) -> bool:
-        """Whether the project is there and has what the request names."""
+        """True when the project exists and has the objects that the request names."""
         known = _known.get(project, {})
         named = {*(case.path_parameters or {}), *(case.query or {})}
         return project in _known and all(
@@ -135,13 +135,13 @@ class _Meaning:
         return KINDS[self._chance("kind", len(KINDS))]
 
     def _chance(self, value: object, of: int) -> int:
-        """A number below `of` that depends on the value and the request alone."""
+        """A number below `of` that depends only on the value and the request."""
         return zlib.crc32(f"{value!r} {self._case}".encode("utf-8", "surrogatepass")) % of
 
     def of(self, name: str, value: Any) -> Any:
-        """What `value` stands for as the parameter or property `name`."""
+        """The replacement for `value` as the parameter or property `name`."""
         if isinstance(value, dict):
-            # An image without bytes is one that fits the documents and comes to nothing.
+            # An image without bytes is valid by the documents, but is always refused.
             is_file = name == "images" and self._operation == "CreateImagesFromFiles"
             whole = {"contents": ""} | value if is_file else value
             return {key: self.of(key, item) for key, item in whole.items()}
@@ -158,7 +158,7 @@ class _Meaning:
         return self._text(name, value) if isinstance(value, str) else value
 
     def sign(self, case: Case) -> None:
-        """Make of a request for signed bytes one that is signed by the emulator, mostly."""
+        """Replace most requests for signed files by requests with the emulator's signature."""
         path = re.escape(case.operation.path).replace(r"\{", "(?P<").replace(r"\}", ">.+)")
         uris = [uri for ids in _known.values() for uri in ids.get(SIGNED, ()) if re.search(path + r"\?", uri)]
         is_meant_well = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
@@ -259,7 +259,7 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
 
 
 def _wait_for(case: Case, trained: Response) -> None:
-    """Until the iteration is trained: what comes next shall not depend on how fast that goes."""
+    """Wait until the iteration is trained, so that later requests do not depend on the training's speed."""
     made = trained.json()
     path = f"/projects/{made['projectId']}/iterations/{made['id']}"
     address = str(trained.request.url).partition("/projects/")[0] + path
@@ -273,8 +273,8 @@ def _wait_for(case: Case, trained: Response) -> None:
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
-    """Whether it is a finding. What is empty is as good as left out, so that it cannot be wrong."""
-    # Lists stand in the query as they are sent, with commas.
+    """True when it is a finding. An empty value is equal to an absent one, so it cannot be wrong."""
+    # Lists are in the query with commas, as they are sent.
     has_empty_items = any("" in str(value).split(",") for value in (case.query or {}).values())
     is_excused = has_empty_items or _holds_empty_texts(case.body)
     return not (is_excused and isinstance(failure, AcceptedNegativeData))
@@ -288,13 +288,13 @@ def _holds_empty_texts(body: Any) -> bool:
 
 @schemathesis.check
 def contract(ctx: CheckContext, response: Response, case: Case) -> None:
-    """The judge of the other tests: order of properties, formats, the gateway's answers where nothing is."""
+    """The check of the other tests: order of properties, formats, the gateway's responses."""
     request = response.request
     wrong = _validator.check(
         str(request.method),
         str(request.path_url),
         response.status_code,
-        # The length of what was sent compressed is not the one that arrives here.
+        # The length of a compressed body differs from that of the decompressed one.
         {
             name: values[0]
             for name, values in response.headers.items()

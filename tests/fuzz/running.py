@@ -20,7 +20,7 @@ _CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How schemathesis ended: what it wrote, and how many answers there were by operation and status."""
+    """The result of schemathesis: its output, and the number of responses by operation and status."""
 
     status: int
     report: str
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def succeeded(self) -> set[str]:
-        """The operations that were carried out at least once."""
+        """The operations with at least one success."""
         return {
             answer.partition(" ")[0] for answer in self.answers if answer.partition(" ")[2].startswith("2")
         }
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def start(folder: Path, seed: int, real_trainings: int = 0) -> LiveServer:
-    """An empty emulator whose `folder` holds the pictures that URLs lead to as well."""
+    """An empty emulator. `folder` also has the images that URLs are mapped to."""
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
     for number, data in enumerate(world.PICTURES):
@@ -55,7 +55,7 @@ def start(folder: Path, seed: int, real_trainings: int = 0) -> LiveServer:
 
 
 def run(server: LiveServer, folder: Path, name: str, seed: int, *options: str) -> Outcome:
-    """Fill the emulator and let schemathesis test the document `name` with its `options`."""
+    """Create the world, and run schemathesis with `options` on the document `name`."""
     place = folder / f"{name}-{seed}"
     place.mkdir()
     description = place / "document.json"
@@ -89,7 +89,7 @@ def run(server: LiveServer, folder: Path, name: str, seed: int, *options: str) -
 
 
 def memory_megabytes(server: LiveServer) -> float:
-    """What the process of the server has in memory; 0 where the system does not say."""
+    """Resident memory of the server process; 0 when the system does not provide it."""
     try:
         status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
     except OSError:

@@ -1,10 +1,9 @@
-"""``python -m tests.fuzz.server serve ...``: the emulator, but trainings and exports take milliseconds.
+"""``python -m tests.fuzz.server serve ...``: the emulator with trainings and exports of milliseconds.
 
-    FUZZ_SEED            ids are made from it, so that a run can be repeated
-    FUZZ_REAL_TRAININGS  of so many trainings of classifiers one is real, in the emulator's own child process;
-                         0: none is
+    FUZZ_SEED            seed of all ids, so that a run can be repeated
+    FUZZ_REAL_TRAININGS  one in this number of trainings of classifiers is real; 0: none
 
-The rest of the program is as it is.
+Everything else is unchanged.
 """
 
 import itertools
@@ -28,7 +27,7 @@ _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
 
 
 class MostlyStandIn(WorkerExecutor):
-    """The worker, but `tests.support.stub_trainer` carries out all trainings, or all but a few."""
+    """The worker with `tests.support.stub_trainer` for all trainings, or all but a few."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -67,7 +66,7 @@ def _application(settings: Settings) -> app.Application:
 
 
 def _at_once(runner: JobRunner[Any]) -> None:
-    """Instead of notifying the thread: jobs of iterations have ended when the response is sent."""
+    """Run jobs of iterations before the response is sent, instead of notifying the thread."""
     if runner.kind == JobKind.IMPORT:
         _notify(runner)
     else:

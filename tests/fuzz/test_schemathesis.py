@@ -1,6 +1,6 @@
-"""The short run of schemathesis: every document of `api_spec/`, the same requests on every run and machine.
+"""The short run of schemathesis: every document of `api_spec/`, with the same requests on every run.
 
-A finding is printed by schemathesis with the request that led to it. ``make fuzz`` looks longer.
+schemathesis prints a finding with its request. ``make fuzz`` runs longer.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.live_server import LiveServer
 
 SEED = 20
 _NEWEST = VERSIONS["training"][-1]
-# The newest version is looked at more closely; what it shares with the older ones is most of the code.
+# The newest version gets more requests; it shares most of its code with the older ones.
 _EXAMPLES = {_NEWEST: 15, CONTROL: 15}
 _EXAMPLES_OF_OTHERS = 4
 

@@ -1,7 +1,7 @@
-"""What the emulator holds before it is tested: something of everything, so that operations have work to do.
+"""The state of the emulator before the test: objects of every kind, so that operations can succeed.
 
-For classification and for detection one project each with tags, images with and without tags, an iteration
-that is published, and a stored prediction; and one that is there to be trained.
+There are two projects each for classification and detection: one with tags, tagged and untagged images, a
+published iteration and a stored prediction, and one to be trained.
 """
 
 import base64
@@ -14,12 +14,12 @@ from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, TRAINING_KEY, fil
 from tests.support.images import picture
 
 PUBLISHED_NAME = "published"
-# Compact ones, whose iterations can be exported.
+# Compact domains, whose iterations can be exported.
 _DOMAINS = {
     "classify": "0732100f-1a38-4e49-a514-c9b44c697ab5",
     "detect": "a27d5ca5-bb19-49d8-a70a-fec086c47f5b",
 }
-# What uploads and predictions send: pictures that differ, one that is cut off, and what is none.
+# Bodies of uploads and predictions: different images, a truncated one, and bytes that are no image.
 PICTURES = (
     *(picture(number, colour) for number in range(3) for colour in ("red", "blue")),
     picture(0, "grey", format="JPEG"),
@@ -29,20 +29,20 @@ PICTURES = (
     b"no picture",
     b"",
 )
-# A real training beside a busy emulator takes its time.
+# A real training takes long beside a busy emulator.
 TRAINING_SECONDS = 300
 _PER_TAG = {"classify": 5, "detect": 15}
 KINDS = tuple(_PER_TAG)
-# Added to a kind: the project of that kind that is there to be trained.
+# Suffix of a kind: the project of that kind that is to be trained.
 TO_TRAIN = " to train"
-# Among the ids: signed URIs of the project.
+# Stored among the ids: signed URIs of the project.
 SIGNED = "signed"
 
 Ids = dict[str, list[str]]
 
 
 def make(endpoint: str) -> dict[str, Ids]:
-    """Fill an empty emulator; the ids of what each project holds, by the parameter that takes them."""
+    """Create the world in an empty emulator; returns the ids of each project's objects, by parameter name."""
     with httpx.Client(
         base_url=f"{endpoint}/customvision",
         headers={"Training-Key": TRAINING_KEY},
@@ -67,7 +67,7 @@ def make(endpoint: str) -> dict[str, Ids]:
 
 
 def _labelled(sent: Callable[..., Any], kind: str) -> tuple[Ids, str]:
-    """A project that can be trained: what it holds, and the id of its domain."""
+    """Create a project that can be trained; returns its objects and the id of its domain."""
     parameters = {"name": kind, "classificationType": "Multiclass", "domainId": _DOMAINS[kind]}
     made = sent("POST", "/projects", params=parameters)
     project = f"/projects/{made['id']}"
@@ -94,7 +94,7 @@ def _labelled(sent: Callable[..., Any], kind: str) -> tuple[Ids, str]:
 
 
 def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids) -> Ids:
-    """What the project holds besides, when it has been trained and an image predicted."""
+    """Train the project and predict an image; returns the additional objects."""
     project_id, untagged_id = ids["projectId"][0], ids["imageId"][-1]
     project = f"/projects/{project_id}"
     iteration_id = sent("POST", f"{project}/train")["id"]

@@ -1,4 +1,4 @@
-"""The access log: what a line holds, and what it must never hold."""
+"""The access log: the fields of a line, and what no line may contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many heaps the C library keeps for the server's threads, as its memory map shows."""
+"""The number of the C library's heaps for the server's threads, in the memory map."""
 
 import platform
 import sys
@@ -23,7 +23,7 @@ CLIENTS = 12
 
 
 def heaps(pid: int) -> int:
-    """Heaps of threads: reserved regions of 64 MB at multiples of 64 MB, of which the beginning is used."""
+    """The number of heaps of threads: regions of 64 MB at multiples of 64 MB, used from their beginning."""
     ranges = []
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         place, rights, *_ = line.split()
@@ -58,7 +58,7 @@ def test_threads_of_the_server_share_two_heaps_unless_somebody_knows_better(
 
     with ThreadPoolExecutor(CLIENTS) as threads:
         list(threads.map(upload, range(CLIENTS)))
-    # One heap more is that of the main thread, which lies elsewhere.
+    # The heap of the main thread is elsewhere.
     assert (heaps(server.pid) <= 1) == (chosen is None)
 
 

@@ -6,7 +6,7 @@ from emulator.server.uvicorn_server import listening_socket
 
 
 def test_accepted_connections_say_that_they_are_tcp() -> None:
-    """Only on such does asyncio send small packets at once; otherwise each answer takes 40 ms."""
+    """Only then does asyncio disable Nagle's algorithm; otherwise each response takes 40 ms."""
     with (
         listening_socket("127.0.0.1", 0) as listener,
         socket.create_connection(listener.getsockname()),

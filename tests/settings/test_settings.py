@@ -1,4 +1,4 @@
-"""Every option: where its value comes from, what it allows, and what it says to what it does not allow."""
+"""Every option: the sources of its value, the values that it accepts, and its errors."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_value_that_is_not_allowed_names_the_flag(name: str, text: str) -> Non
 def test_a_value_that_is_not_allowed_names_the_variable(name: str, text: str) -> None:
     with pytest.raises(SettingError) as raised:
         load_settings({}, {OPTIONS[name].variable: text})
-    # What the file of keys holds is looked at later, under the name of its option.
+    # The keys file is read later, and its errors name its option.
     assert str(raised.value).startswith((f"{OPTIONS[name].variable}: ", "--keys-file: "))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the worker process share."""
+"""Fixtures for the tests of the worker process."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.worker.waiting import Records
 
 @pytest.fixture(autouse=True)
 def _jobs_can_be_imported_by_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However the test runner has found the module of the jobs: the child looks for it in `sys.path`."""
+    """The child finds the module of the jobs through `sys.path`."""
     depth = jobs.__name__.count(".")
     monkeypatch.syspath_prepend(str(Path(jobs.__file__).resolve().parents[depth]))
 

@@ -17,11 +17,11 @@ Progress = Callable[[float, str], None]
 
 
 class Unhappy(Exception):
-    """An exception that survives the way to the server."""
+    """An exception that can be pickled and rebuilt in the server."""
 
 
 class Particular(Exception):
-    """An exception whose constructor pickle cannot serve."""
+    """An exception that pickle cannot rebuild, because of its constructor."""
 
     def __init__(self, *, reason: str) -> None:
         super().__init__(f"because of {reason}")
@@ -73,7 +73,7 @@ def connect_and_never_end(*, progress: Progress) -> None:
 
 
 def connect_and_never_rest(*, progress: Progress) -> None:
-    """Busy Python code, from which another thread has to wrest the interpreter."""
+    """Python code that keeps the interpreter lock busy."""
     with _connect():
         while True:
             pass
@@ -123,7 +123,7 @@ def crash(*, progress: Progress) -> None:
 
 
 def kill_itself(name: str, *, progress: Progress) -> None:
-    faulthandler.disable()  # which would write a trace of what is meant to be
+    faulthandler.disable()  # else it would write a traceback of this intended crash
     os.kill(os.getpid(), getattr(signal, name))
     time.sleep(60)
 
@@ -141,7 +141,7 @@ def return_bytes(size: int, *, progress: Progress) -> bytes:
 
 
 class _Device:
-    """Stands for something of torch's: its pickle names that module."""
+    """Stands for an object of torch: its pickle names that module."""
 
     def __reduce__(self) -> Any:
         return _named_torch, ()
@@ -175,7 +175,7 @@ def read_standard_input(*, progress: Progress) -> str:
 
 
 def hoard(megabytes: int, *, progress: Progress) -> None:
-    """Use memory in small blocks and free all but a few among them, which is how a training leaves it."""
+    """Allocate small blocks and free all but a few: the state of the heap after a training."""
     blocks = [bytes(50_000) for _ in range(20 * megabytes)]
     HOARDED.extend(blocks[::100])
 
@@ -202,7 +202,7 @@ def describe_process(*, progress: Progress) -> dict[str, Any]:
     }
 
 
-# Where Linux shares processors out by session, and how much this one counts.
+# The autogroup of this session on Linux, and its niceness.
 AUTOGROUP = Path("/proc/self/autogroup")
 INITIALIZED = 0
 KEPT: list[socket.socket] = []

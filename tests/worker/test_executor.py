@@ -60,7 +60,7 @@ def test_child_has_lower_priority_and_a_session_of_its_own(worker: WorkerExecuto
     reason="the kernel does not share processors out by session: use a Linux with CONFIG_SCHED_AUTOGROUP",
 )
 def test_the_session_of_the_child_has_lower_priority_too() -> None:
-    """Each child is alone in its session: without this, niceness changes nothing there."""
+    """Each child has a session of its own, in which niceness alone has no effect."""
     with WorkerExecutor(nice=12) as worker:
         child = worker.submit(jobs.describe_process).result(PATIENCE)
     assert child["autogroup"].split() == [child["autogroup"].split()[0], "nice", "12"]
@@ -272,7 +272,7 @@ def test_jobs_read_no_standard_input(worker: WorkerExecutor) -> None:
 
 
 def test_server_side_is_light() -> None:
-    """What the server imports for this brings in neither multiprocessing nor what jobs need."""
+    """The executor imports neither multiprocessing nor the packages of jobs."""
     program = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import emulator.worker.executor; "
         "print(json.dumps(list(sys.modules)))"

@@ -39,7 +39,7 @@ def test_killed_child_fails_its_job_and_not_the_next(worker: WorkerExecutor) -> 
 
 @posix_only
 def test_child_killed_between_jobs_is_replaced(worker: WorkerExecutor) -> None:
-    for _ in range(5):  # with luck the kill is seen only after the next job was sent
+    for _ in range(5):  # probably the kill is noticed only after the next job was sent
         worker.submit(jobs.add, 1, 2).result(PATIENCE)
         pid = worker.pid
         assert pid is not None
@@ -230,7 +230,7 @@ sys.stdin.read()
     ],
 )
 def test_child_dies_with_a_killed_parent(initializer: str, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child holds a connection to this test, which ends when its process does."""
+    """The child has a connection to this test, which is closed when its process ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE)
         monkeypatch.setenv("TEST_WORKER_PORT", str(listener.getsockname()[1]))
@@ -247,7 +247,7 @@ def test_child_dies_with_a_killed_parent(initializer: str, job: str, monkeypatch
                 connection.settimeout(PATIENCE)
                 assert connection.recv(7) == b"running"
                 parent.kill()
-                with contextlib.suppress(ConnectionResetError):  # which is how Windows says it
+                with contextlib.suppress(ConnectionResetError):  # as Windows reports it
                     assert connection.recv(1) == b""
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what the worker process does: for events, never for a while."""
+"""Waiting for events of the worker process, without sleeping."""
 
 import logging
 import queue
@@ -6,7 +6,7 @@ import queue
 from emulator.worker.executor import JobFuture, WorkerExecutor
 from tests.worker import job_functions as jobs
 
-PATIENCE = 60  # seconds after which a test that waits has failed
+PATIENCE = 60  # seconds after which a waiting test fails
 
 
 class Reports:
@@ -23,7 +23,7 @@ class Reports:
 
 
 class Records(logging.Handler):
-    """What the worker logged, to be waited for."""
+    """A log handler whose records can be waited for."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(path for folder in ("docs", "models", "api_spec") for path in (ROOT / folder).rglob("*.md")),
 ]
 BLOCK = re.compile(r"^(<!-- runnable(?:: [^\n]*)? -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,0 +1,45 @@
+"""Files and commands in CONTRIBUTING.md exist, and pre-commit runs the tools of make check."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+COMMANDS = sorted(set(re.findall(r"(?:^|`)(make [^`#\n]+?)(?:\s+#[^\n]*)?(?=`|$)", PAGE, re.MULTILINE)))
+PATHS = sorted(set(re.findall(r"`((?:emulator|tests|api_spec|docs|models|bench|tools)/[\w./-]*)`", PAGE)))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_exist(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is missing: install it to run this")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_make_knows_the_commands(command: str) -> None:
+    ran = subprocess.run(
+        ["sh", "-c", command.replace("make", "make --dry-run", 1)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = set(re.findall(r"^# make ([a-z-]+) ", makefile, re.MULTILINE))
+    assert listed == set(phony.split()) - {"help", "lint"}  # lint is an alias of check
+
+
+def test_hooks_are_the_tools_of_make_check() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^check:[^\n]*\n((?:\t[^\n]*\n)+)", makefile, re.MULTILINE)
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    checked = set(re.findall(r"\$\(BIN\)/([\w-]+)", recipe))
+    assert {Path(hook["entry"].split()[0]).name for hook in hooks} == checked

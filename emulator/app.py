@@ -1,6 +1,5 @@
 """Where the parts meet: store, worker, rules and routes become one ASGI application."""
 
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from emulator.core.notifications.sender import NotificationSender
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
+from emulator.files import write_atomically
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
@@ -162,8 +162,5 @@ def _link_secret(path: Path) -> bytes:
     if path.exists() and len(secret := path.read_bytes()) == _SECRET_BYTES:
         return secret
     secret = secrets.token_bytes(_SECRET_BYTES)
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-        os.fsync(file.fileno())
+    write_atomically(path, secret)
     return secret

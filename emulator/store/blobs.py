@@ -1,6 +1,5 @@
 """Bytes, content-addressed: a blob's name is the SHA-256 of what it holds."""
 
-import errno
 import hashlib
 import os
 import shutil
@@ -12,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from emulator.files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.database import StorageFull
 
-_HALF_WRITTEN = ".new-"
 _TRASH = "trash-"
 _ABANDONED_SECONDS = 3600
 _ATTEMPTS = 5
@@ -63,30 +62,17 @@ class FolderBlobStore:
             if target.exists():
                 return name
             try:
-                self._write(target, data)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, data)
                 break
             except (FileNotFoundError, FileExistsError):  # `clear` is taking the folder away
                 if attempt == _ATTEMPTS:
                     raise
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                if is_disk_full(error):
                     raise StorageFull(str(error)) from error
                 raise
         return name
-
-    def _write(self, target: Path, data: bytes) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=_HALF_WRITTEN)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
 
     def put_file(self, path: Path) -> str:
         return self.put(path.read_bytes())
@@ -102,7 +88,7 @@ class FolderBlobStore:
 
     def names(self) -> Iterator[str]:
         for file in sorted(self._folder.glob("*/*")):
-            if file.name.startswith(_HALF_WRITTEN):
+            if file.name.startswith(UNFINISHED_PREFIX):
                 with suppress(FileNotFoundError):
                     if time.time() - file.stat().st_mtime > _ABANDONED_SECONDS:
                         file.unlink()
@@ -129,13 +115,3 @@ def _remove_unhurried(folder: Path) -> None:
     threading.Thread(
         target=shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, name="emptying", daemon=True
     ).start()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows has no such thing: a rename is journalled by the file system
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ import pytest
 from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
 from msrest.authentication import ApiKeyCredentials
 
-from emulator.serving.bundle import REQUIREMENTS, program_files
+from emulator.core.exports.container_program import REQUIREMENTS, program_files
 from tests.sdk.judging import judged
 from tests.support.exported_models import (
     COLOURS,

@@ -15,6 +15,9 @@ class PublishedIterations:
         self._database = database
         self._found: dict[_Key, tuple[int, Iteration]] = {}
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def get(self, key: _Key) -> Iteration | None:
         """The iteration that was put under `key`; None if something was written since."""
         kept = self._found.get(key)

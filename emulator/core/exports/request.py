@@ -144,6 +144,7 @@ def _find(session: Session, iteration_id: str, platform: str, flavor: str) -> Ex
 
 
 def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:
+    from emulator.core.exports.formats import FORMATS
     from emulator.vision.exports.formats import refusal
 
     if iteration.status != IterationStatus.COMPLETED:
@@ -159,7 +160,7 @@ def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -
             "The iteration is not exportable. Iterations are that were trained in a compact domain; "
             f"this one's is {domain.name}."
         )
-    reason = refusal(domain, platform, flavor)
+    reason = refusal(domain, platform, flavor, FORMATS)
     if reason is not None:
         raise _refusal(reason)
 

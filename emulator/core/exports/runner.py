@@ -4,7 +4,6 @@ An export takes seconds and a training minutes, so exports do not wait for train
 of the export's row, which ends as ``Done``, or as ``Failed`` with the reason.
 """
 
-import errno
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from emulator.core.exports.request import download_uri
 from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.notifications import outbox
+from emulator.files import is_disk_full
 from emulator.store.database import StorageFull
 from emulator.store.tables import Export, ExportStatus, Iteration, Job, JobKind
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from emulator.vision.exports.formats import ExportOrder
 
 _FULL = "The disk is full: the export could not be stored."
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +66,8 @@ class ExportWork:
         """Nothing changes when an export begins."""
 
     def prepare(self, session: Session, job: Job) -> ExportTask | None:
-        from emulator.vision.exports.formats import FORMATS, ExportOrder
+        from emulator.core.exports.formats import FORMATS
+        from emulator.vision.exports.formats import ExportOrder
 
         assert job.details is not None
         export = session.get(Export, job.details["export"])
@@ -100,13 +100,16 @@ class ExportWork:
         )
 
     def execute(self, task: ExportTask, folder: Path) -> None:
+        from emulator.core.exports.formats import FORMATS
         from emulator.vision.exports.formats import ExportFailed, write_export
         from emulator.worker.executor import WorkerDied
 
         note = self._worker_job.progress_callback(task.export_id)
         output = folder / f"export{task.suffix}"
         try:
-            future = self._context.export_worker.submit(write_export, task.order, output, on_progress=note)
+            future = self._context.export_worker.submit(
+                write_export, task.order, output, formats=FORMATS, on_progress=note
+            )
             file: Path = self._worker_job.result(future, task.order.iteration_id, task.export_id)
             self._complete(task, file)
         except ExportFailed as failure:
@@ -114,7 +117,7 @@ class ExportWork:
         except WorkerDied as death:
             raise TryAgain(f"The exporting process ended {task.attempt} times: {death}") from None
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if is_disk_full(error):
                 raise StorageFull(str(error)) from error
             raise
 

@@ -26,6 +26,7 @@ from emulator.core.limits import (
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.core.thread_pools import in_parallel, waiting_in_parallel
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
@@ -181,7 +182,7 @@ def _insert(
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
                 revisions.next_revision(context, project, touched)
                 images = [result.image for result in results if result.image is not None]
-                revisions.forget_suggestions(
+                suggestion_rows.remove_of_images(
                     context, session, [item.image.number or 0 for item in images if item.tags]
                 )
             _forget_predictions(context, session, project, prepared, results)
@@ -340,7 +341,7 @@ def _leave_workspace(
     """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
     numbers = select(Image.number).where(*here)
     revisions.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
-    revisions.forget_suggestions(context, session, numbers)
+    suggestion_rows.remove_of_images(context, session, numbers)
     session.execute(
         update(ImageTag)
         .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))

@@ -15,6 +15,7 @@ from emulator.core.limits import (
     TAGS_PER_IMAGE,
 )
 from emulator.core.revisions import revisions
+from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
@@ -131,7 +132,7 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
             revisions.next_revision(context, project, touched)
-            revisions.forget_suggestions(context, session, touched)
+            suggestion_rows.remove_of_images(context, session, touched)
             session.add(project)
     return outcome
 

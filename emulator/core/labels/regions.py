@@ -26,6 +26,7 @@ from emulator.core.labels.image_tags import (
 from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
+from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 # A box that ends at the image's edge may pass it by what is lost when left and width are rounded to single
@@ -161,7 +162,7 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) 
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
             revisions.next_revision(context, project, touched)
-            revisions.forget_suggestions(context, session, touched)
+            suggestion_rows.remove_of_images(context, session, touched)
             session.add(project)
     return outcome
 

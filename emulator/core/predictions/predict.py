@@ -2,25 +2,23 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from emulator.core import domains, lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
-from emulator.core.limits import STORED_PREDICTION_DAYS
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
+from emulator.core.scored_rows import expiry, scores
 from emulator.core.scored_rows import predictions as prediction_rows
-from emulator.core.scored_rows import scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
-_EXPIRED_AT_A_TIME = 8
 _log = logging.getLogger(__name__)
 
 
@@ -189,7 +187,7 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
     try:
         row.blob = context.blobs.put(data)
         with context.database.write() as session:
-            dropped = _drop_expired(context, session)
+            dropped = expiry.delete_expired_predictions(context, session)
             iteration = session.get(Iteration, predicted.iteration_id)
             if iteration is None:
                 dropped.add(row.blob)  # its project was deleted meanwhile
@@ -202,14 +200,3 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
-
-
-def _drop_expired(context: Context, session: Session) -> set[str]:
-    """Delete a few stored predictions whose time is over, if there are any; returns their blobs.
-
-    With every prediction stored, more go than come, so that the store does not grow for ever.
-    """
-    limit = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
-    expired = select(StoredPrediction.number).where(StoredPrediction.created < limit)
-    which = col(StoredPrediction.number).in_(expired.limit(_EXPIRED_AT_A_TIME))
-    return prediction_rows.remove(context, session, [which])

@@ -19,9 +19,9 @@ from emulator.core.images.upload import NewImage
 from emulator.core.labels.regions import Box
 from emulator.core.limits import (
     PREDICTION_IDS_PER_REQUEST,
-    STORED_PREDICTION_DAYS,
     TAGS_PER_PREDICTION_QUERY,
 )
+from emulator.core.scored_rows import expiry
 from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid
 from emulator.core.validation import checked_name
@@ -164,11 +164,7 @@ def _kept(context: Context, project_id: str, order_by: str = ORDERS[0]) -> list[
     if order_by == "Suggested":
         # SQLite would take the index of times, and sort: nearly all are young enough.
         created = literal_column("+stored_prediction.created", Moment())
-    return [col(StoredPrediction.project_id) == project_id, created >= _oldest(context)]
-
-
-def _oldest(context: Context) -> datetime:
-    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+    return [col(StoredPrediction.project_id) == project_id, created >= expiry.oldest_kept(context)]
 
 
 def _times(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
@@ -191,7 +187,7 @@ def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find 
     start, end = _window(wanted)
     if not (wanted.tags or asked or (wanted.order_by == "Suggested" and (start or end))):
         return None
-    oldest = _oldest(context)
+    oldest = expiry.oldest_kept(context)
     rows = ScoreFilter(
         ranges=tuple(ScoreRange((tag.tag_id,), tag.minimum, tag.maximum) for tag in wanted.tags),
         labels=asked,

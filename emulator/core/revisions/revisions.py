@@ -1,17 +1,13 @@
 """Revisions of a workspace: raising them, and which of the past are still needed."""
 
 from collections.abc import Collection, Sequence
-from functools import partial
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, text, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
 from sqlmodel import Session, col, select
 
-from emulator.core.caches.score_index import ScoreTable
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.store.database import when_committed
-from emulator.store.tables import Image, ImageTag, Iteration, Project, ProjectStatus, Region, Suggestion, Tag
+from emulator.store.tables import Image, ImageTag, Iteration, Project, ProjectStatus, Region, Tag
 
 
 def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
@@ -72,23 +68,6 @@ def remove_regions(
     unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
     session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
     session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
-
-
-def forget_suggestions(context: Context, session: Session, numbers: Collection[int] | Select[Any]) -> None:
-    """Drop what models propose for images that are tagged now, or no longer there."""
-    remove_suggestions(context, session, [col(Suggestion.image_number).in_(numbers)])
-
-
-def remove_suggestions(context: Context, session: Session, which: Sequence[ColumnElement[bool]]) -> None:
-    """Drop the proposals that fulfil `which`, from the tables of their scores too."""
-    statement = (
-        delete(Suggestion).where(*which).returning(col(Suggestion.iteration_id), col(Suggestion.image_number))
-    )
-    for iteration_id, number in session.execute(
-        statement, execution_options={"synchronize_session": False}
-    ).all():
-        change = partial(ScoreTable.remove, number=number)
-        when_committed(session, partial(context.score_index.change, iteration_id, change))
 
 
 def subtract_counts(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:

@@ -4,35 +4,32 @@ They are kept for as long as the image has no tag and the iteration is there, an
 proposal of an iteration for an image takes the place of the older one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
-from sqlalchemy import String, func, type_coerce
-from sqlalchemy import select as select_columns
-from sqlmodel import Session, col, select
+from sqlalchemy import func
+from sqlmodel import col, select
 
-from emulator.core.caches.score_index import Cursor, ScoredRow, ScoreFilter, ScoreRange, ScoreTable
+from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange, ScoreTable
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
 from emulator.core.limits import (
-    STORED_PREDICTION_DAYS,
     SUGGESTED_IMAGES_PER_REQUEST,
     TAGS_PER_SUGGESTION_QUERY,
 )
 from emulator.core.predictions.predict import probabilities_of, trained_iteration
 from emulator.core.predictions.stored import SESSION
-from emulator.core.revisions import revisions
+from emulator.core.scored_rows import expiry
+from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
-from emulator.store.database import StorageFull, when_committed
-from emulator.store.tables import Image, Iteration, Suggestion, microseconds
+from emulator.store.tables import Image, Iteration, Suggestion
 
 _Answer = TypeVar("_Answer")
 ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
@@ -129,7 +126,8 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
 def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
     """Keep what was said of those images that have no tag, if they and the iteration are still there."""
     with context.database.write() as session:
-        revisions.remove_suggestions(context, session, [col(Suggestion.created) < _oldest(context)])
+        expired = col(Suggestion.created) < expiry.oldest_kept(context)
+        suggestion_rows.remove(context, session, [expired])
         here = workspace_images(session, project_id, [item.image.id for item in suggested])
         for item in suggested:
             image = here.get(item.image.id)
@@ -143,31 +141,14 @@ def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]
                 predictions=to_stored(item.probabilities),
                 uncertainty=item.uncertainty,
             )
-            add(context, session, row)
-
-
-def add(context: Context, session: Session, row: Suggestion) -> None:
-    """Keep a proposal; one that the iteration made for the image before goes."""
-    revisions.remove_suggestions(
-        context,
-        session,
-        [
-            col(Suggestion.image_number) == row.image_number,
-            col(Suggestion.iteration_id) == row.iteration_id,
-        ],
-    )
-    session.add(row)
-    session.flush()
-    scored = _scores_of(row.image_number, row.created, row.uncertainty, row.predictions)
-    change = partial(ScoreTable.add, row=scored)
-    when_committed(session, partial(context.score_index.change, row.iteration_id, change))
+            suggestion_rows.add(context, session, row)
 
 
 def query(context: Context, project_id: str, iteration_id: str, wanted: SuggestionQuery) -> SuggestionPage:
     """A page of what an iteration proposed for images that still have no tag."""
     _check(wanted)
     iteration = trained_iteration(context, project_id, iteration_id)
-    _drop_old(context)
+    expiry.delete_expired_suggestions(context)
     ascending = wanted.order_by == ORDERS[0]
     rows = ScoreFilter((ScoreRange(wanted.tag_ids, wanted.threshold),))
 
@@ -215,53 +196,15 @@ def counts(
     """
     _check(SuggestionQuery(tuple(tag_ids), threshold))
     iteration = trained_iteration(context, project_id, iteration_id)
-    _drop_old(context)
+    expiry.delete_expired_suggestions(context)
     wanted = tuple(tag_ids) or tuple(tag["id"] for tag in iteration.model_tags or ())
     return _ask(context, iteration_id, lambda table: table.counts(wanted, threshold))
 
 
 def _ask(context: Context, iteration_id: str, question: Callable[[ScoreTable], _Answer]) -> _Answer:
-    return context.score_index.ask(iteration_id, lambda: _table(context, iteration_id), question)
-
-
-def _table(context: Context, iteration_id: str) -> ScoreTable:
-    """The table of scores of what an iteration proposed, as it is now."""
-    with context.database.read() as session:
-        columns: list[Any] = [
-            Suggestion.image_number,
-            Suggestion.created,
-            Suggestion.uncertainty,
-            type_coerce(col(Suggestion.predictions), String),
-        ]
-        statement = select_columns(*columns).where(col(Suggestion.iteration_id) == iteration_id)
-        found: Iterable[Any] = session.execute(statement)
-        rows = (
-            _scores_of(number, created, uncertainty, orjson.loads(predictions))
-            for number, created, uncertainty, predictions in found
-        )
-        return ScoreTable(("uncertainty",), rows)
-
-
-def _scores_of(
-    number: int, created: datetime, uncertainty: float, predictions: Sequence[dict[str, Any]]
-) -> ScoredRow:
-    scores = [(item["tagId"], item["probability"]) for item in predictions]
-    return ScoredRow(number, microseconds(created), uncertainty, scores)
-
-
-def _drop_old(context: Context) -> None:
-    """Let go of proposals whose time is over, if there are any."""
-    old = col(Suggestion.created) < _oldest(context)
-    with context.database.read() as session:
-        if session.scalar(select(Suggestion.number).where(old).limit(1)) is None:
-            return
-    # With a full disk they can be looked at a little longer.
-    with suppress(StorageFull), context.database.write() as session:
-        revisions.remove_suggestions(context, session, [old])
-
-
-def _oldest(context: Context) -> datetime:
-    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+    return context.score_index.ask(
+        iteration_id, lambda: suggestion_rows.table(context, iteration_id), question
+    )
 
 
 def _check(wanted: SuggestionQuery) -> None:

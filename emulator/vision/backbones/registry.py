@@ -17,10 +17,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from emulator.files import write_atomically
 from emulator.vision.backbones.weights_files import short_reason
 from emulator.vision.networks.model_file import NETWORK, read_model
 from emulator.vision.networks.serialization import deserialize
-from emulator.vision.training.errors import write_atomically
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from emulator.files import write_atomically
 from emulator.vision.backbones.base_models import starting_backbone
 from emulator.vision.classification.head import probabilities
 from emulator.vision.classification.search import Search, Told
@@ -44,7 +45,6 @@ from emulator.vision.training.errors import (
     became_unstable,
     storage_failure,
     timed,
-    write_atomically,
 )
 
 _log = logging.getLogger(__name__)

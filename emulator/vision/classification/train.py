@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.files import write_atomically
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.features import backbone_session, compute_features
 from emulator.vision.classification.head import (
@@ -30,7 +31,6 @@ from emulator.vision.training.errors import (
     became_unstable,
     storage_failure,
     timed,
-    write_atomically,
 )
 from emulator.vision.training.errors import TrainingFailed as TrainingFailed
 from emulator.vision.training.folds import stratified_folds

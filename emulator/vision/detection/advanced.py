@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.classification.search import Told
@@ -47,7 +48,6 @@ from emulator.vision.training.errors import (
     Unstable,
     storage_failure,
     timed,
-    write_atomically,
 )
 from emulator.vision.training.folds import stratified_folds
 

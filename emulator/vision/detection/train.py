@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.files import write_atomically
 from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.classification.features import processor_count
 from emulator.vision.detection.augment import ImageCache
@@ -31,7 +32,6 @@ from emulator.vision.training.errors import (
     became_unstable,
     storage_failure,
     timed,
-    write_atomically,
 )
 from emulator.vision.training.folds import stratified_folds
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from emulator.files import write_atomically
 from emulator.vision.recipes.domains import Domain
-from emulator.vision.training.errors import write_atomically
 
 Progress = Callable[[float, str], None]
 
@@ -57,7 +57,7 @@ class Format:
 
     Attributes:
         writer: "module:function"; the function takes an `ExportOrder` and a `Progress` and returns the file's
-            bytes. Modules are of this package, but for those of writers that stand above this library.
+            bytes. Modules are of this package, or named in full.
         suffix: of the file's name.
         extra: the extra of this project that has to be installed for it; "train" for most.
         addition: the service has no such format; it is asked for through the emulator's own API.
@@ -74,9 +74,9 @@ _GRAPH = Format("tensorflow.export:frozen_graph_zip")
 _TFLITE = Format("tflite.export:tflite_zip")
 _COREML = Format("coreml.export:coreml_zip", extra="coreml")
 _OPENVINO = Format("openvino:openvino_zip", extra="openvino")
-_DOCKER = Format("emulator.serving.container_export:container_zip")
 
-FORMATS: Mapping[tuple[str, str | None], Format] = {
+Formats = Mapping[tuple[str, str | None], Format]
+FORMATS: Formats = {
     ("ONNX", None): _ONNX,
     ("ONNX", "ONNX10"): _ONNX,
     ("ONNX", "ONNX12"): _ONNX,
@@ -93,21 +93,17 @@ FORMATS: Mapping[tuple[str, str | None], Format] = {
     ("OpenVino", None): _OPENVINO,
     ("OpenVino", "NoPostProcess"): _OPENVINO,
     ("VAIDK", None): Format("vaidk:vaidk_zip"),
-    ("DockerFile", None): _DOCKER,
-    ("DockerFile", "Linux"): _DOCKER,
-    ("DockerFile", "Windows"): _DOCKER,
-    ("DockerFile", "ARM"): _DOCKER,
     ("Torch", "TorchStateDict"): Format("additions:state_dict_zip", addition=True),
 }
 
 
-def refusal(domain: Domain, platform: str, flavor: str | None) -> str | None:
+def refusal(domain: Domain, platform: str, flavor: str | None, formats: Formats = FORMATS) -> str | None:
     """Why models of a domain are not exported to a platform and flavor; None if they are."""
     if not domain.exportable:
         return f"Models of the domain {domain.name} are not exported; those of compact domains are."
-    chosen = FORMATS.get((platform, flavor))
+    chosen = formats.get((platform, flavor))
     if chosen is None:
-        flavors = [name for of, name in FORMATS if of == platform]
+        flavors = [name for of, name in formats if of == platform]
         if not flavors:
             return f"There is no export to '{platform[:100]}'."
         if flavor is None:
@@ -118,12 +114,13 @@ def refusal(domain: Domain, platform: str, flavor: str | None) -> str | None:
     return None
 
 
-def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
+def write_export(order: ExportOrder, output: Path, progress: Progress, formats: Formats = FORMATS) -> Path:
     """Write an export into the file `output`, whole or not at all.
 
     Args:
         output: the file; its folder is made when missing.
         progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        formats: by platform and flavor; more than FORMATS where a program above this library adds some.
 
     Returns:
         `output`.
@@ -132,7 +129,7 @@ def write_export(order: ExportOrder, output: Path, progress: Progress) -> Path:
         ExportFailed: the format is unknown, something that it needs is not installed, the model cannot be
             exported, or the disk is full.
     """
-    chosen = FORMATS.get((order.platform, order.flavor))
+    chosen = formats.get((order.platform, order.flavor))
     if chosen is None:
         raise ExportFailed(f"There is no export to {order.platform} {order.flavor or ''}".rstrip() + ".")
     module_name, _, function_name = chosen.writer.partition(":")

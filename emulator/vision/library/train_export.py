@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from emulator.files import write_atomically
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import (
@@ -44,7 +45,6 @@ from emulator.vision.recipes.recipes import (
     detector_recipe_for_domain,
     recipe_for_domain,
 )
-from emulator.vision.training.errors import write_atomically
 
 # Beside the model: what it was trained as.
 DESCRIPTION_FILE = "training.json"

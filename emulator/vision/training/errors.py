@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+from emulator.files import is_disk_full
 
 NONE_READABLE = (
     "None of the images could be read: their files are damaged or gone. Delete the images, upload them again "
@@ -36,27 +32,12 @@ def became_unstable(look_at: str) -> TrainingFailed:
 
 def storage_failure(error: Exception) -> TrainingFailed:
     """What to tell about an error in reading images or writing results."""
-    full = isinstance(error, OSError) and error.errno in _NO_ROOM
-    if full or (isinstance(error, sqlite3.Error) and "full" in str(error)):
+    if is_disk_full(error) or (isinstance(error, sqlite3.Error) and "full" in str(error)):
         return TrainingFailed("The disk is full: free some space and train again.")
     return TrainingFailed(
         f"The training cannot read its images or store its results: {error}. Check that the data folder is "
         "there and can be written, and train again."
     )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either there completely, also after a power cut, or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from emulator.core.exports import request as exports
+from emulator.core.exports.formats import FORMATS
 from emulator.store.tables import JobKind
-from emulator.vision.exports.formats import FORMATS, ExportFailed
+from emulator.vision.exports.formats import ExportFailed
 from tests.support.detection import marked_images
 from tests.support.exporting import ask, details, fetched, own, refusal_of
 from tests.support.harness import COMPACT, NOWHERE, Service, expect, running_service, training_path

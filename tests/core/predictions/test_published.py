@@ -115,7 +115,7 @@ def test_what_was_read_while_somebody_wrote_is_not_believed(
 
 
 def test_only_some_are_remembered(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_PUBLISHED_KEPT", 2)
+    monkeypatch.setattr("emulator.core.caches.published._KEPT", 2)
     for name in ("b", "c"):
         newer = published.service.train(published.path, params={"forceTrain": "true"})
         published.service.publish(newer, name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.suggestions import suggest as suggestions
+from emulator.core.scored_rows import suggestions
 from emulator.store.tables import Suggestion
 from tests.support.harness import NOWHERE, expect, refusal
 from tests.support.images import picture

@@ -18,7 +18,6 @@ from emulator.vision.classification.train import (
 )
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.recipes.recipes import QUICK, recipe_for_domain
-from emulator.vision.training import errors as training_module
 from tests.support.vision.images import DATA, PATTERNS, drawn, encoded, kept
 
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
@@ -295,7 +294,7 @@ def test_a_crash_while_writing_leaves_no_half_model(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training_module.os, "fsync", full)
+    monkeypatch.setattr("emulator.files.os.fsync", full)
 
     with pytest.raises(TrainingFailed, match="disk is full"):
         train(patterns)

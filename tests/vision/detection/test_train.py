@@ -29,7 +29,6 @@ from emulator.vision.recipes.recipes import (
     DetectorRecipe,
     detector_recipe_for_domain,
 )
-from emulator.vision.training import errors as training
 from tests.support.vision.detection_images import SHAPES, TINY, kept, scene, scenes, with_images
 from tests.support.vision.images import DATA, encoded, photograph
 
@@ -253,7 +252,7 @@ def test_a_full_disk_is_told(dataset: DetectionDataset, train, monkeypatch: pyte
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training.os, "fsync", full)
+    monkeypatch.setattr("emulator.files.os.fsync", full)
 
     with pytest.raises(TrainingFailed, match="disk is full: free some space"):
         train(dataset)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy
 
+from emulator.core.exports.formats import FORMATS
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.exports.formats import ExportOrder, write_export
@@ -29,7 +30,7 @@ _SLOTS_OF_CELL = 5
 
 def written(order: ExportOrder, folder: Path) -> Path:
     """The export, unpacked into a folder."""
-    file = write_export(order, folder / "export.zip", lambda share, step: None)
+    file = write_export(order, folder / "export.zip", lambda share, step: None, FORMATS)
     with zipfile.ZipFile(BytesIO(file.read_bytes())) as archive:
         assert archive.testzip() is None
         archive.extractall(folder)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export
+from emulator.core.exports.formats import FORMATS
+from emulator.vision.exports.formats import ExportFailed, ExportOrder, write_export
 from tests.vision.exports.conftest import CREATED, KINDS, LABELS, Kind, MakeOrder, exported_date
 
 # Those that the default installation writes and whose modules are tested here.
@@ -36,7 +37,7 @@ LIMITS = {False: 20_000_000, True: 16_000_000}
 
 
 def exported(order: ExportOrder, folder: Path) -> zipfile.ZipFile:
-    file = write_export(order, folder / "export.zip", lambda share, step: None)
+    file = write_export(order, folder / "export.zip", lambda share, step: None, FORMATS)
     return zipfile.ZipFile(BytesIO(file.read_bytes()))
 
 
@@ -87,9 +88,10 @@ def test_manifest_labels_metadata_and_size(
 _HASHES = """
 import hashlib, pickle, sys
 from pathlib import Path
+from emulator.core.exports.formats import FORMATS
 from emulator.vision.exports.formats import write_export
 for number, order in enumerate(pickle.load(open(sys.argv[1], "rb"))):
-    file = write_export(order, Path(sys.argv[2]) / str(number), lambda share, step: None)
+    file = write_export(order, Path(sys.argv[2]) / str(number), lambda share, step: None, FORMATS)
     print(hashlib.sha256(file.read_bytes()).hexdigest())
 """
 
@@ -182,7 +184,7 @@ def test_a_disk_without_room_leaves_nothing(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emulator.vision.training.errors.os.fsync", full)
+    monkeypatch.setattr("emulator.files.os.fsync", full)
 
     with pytest.raises(ExportFailed, match="No space left"):
         write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)

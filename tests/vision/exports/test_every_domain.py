@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.exports.formats import FORMATS, write_export
+from emulator.core.exports.formats import FORMATS
+from emulator.vision.exports.formats import write_export
 from emulator.vision.recipes.domains import Domain, domains
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
@@ -36,7 +37,7 @@ def test_models_of_every_compact_domain_are_exported_to_each_of_its_platforms(
         if platform == "CoreML" and domain.id != like.domain_id:
             continue  # seconds, for the file that another domain of the same recipe has
         order = replace(make_order(like, platform, USUAL_FLAVORS.get(platform)), domain=domain.name)
-        written = write_export(order, tmp_path / f"{platform}.zip", lambda share, step: None)
+        written = write_export(order, tmp_path / f"{platform}.zip", lambda share, step: None, FORMATS)
         with zipfile.ZipFile(written) as archive:
             assert archive.testzip() is None
             assert archive.namelist()

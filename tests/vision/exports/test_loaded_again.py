@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.core.exports.formats import FORMATS
 from emulator.vision.exported.model import ExportedDetector, load_export
 from emulator.vision.exports.formats import ExportOrder, write_export
 from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder
@@ -50,7 +51,7 @@ def check(
     kind: Kind, order: ExportOrder, photographs: dict[str, bytes], expected: Expected, folder: Path
 ) -> None:
     """Export, load, and compare what both say of the photographs."""
-    model = load_export(write_export(order, folder / "export.zip", lambda share, step: None))
+    model = load_export(write_export(order, folder / "export.zip", lambda share, step: None, FORMATS))
     assert (model.labels, model.iteration_id) == (LABELS, order.iteration_id)
     assert model.compact_s1 == (kind.domain == S1)
     wanted = expected(kind)

@@ -1,12 +1,12 @@
 """The DockerFile export: a zip from which a container is built that serves the model.
 
-It stands above both what writes models (`vision.exports`) and what serves them (`serving`), and puts a file
-of the one and a copy of the other's modules into a folder `app`.
+It joins a model, written by `vision.exports`, and a copy of the modules that serve it (`container_program`)
+in a folder `app`.
 """
 
 from __future__ import annotations
 
-from emulator.serving.bundle import REQUIREMENTS, program_files
+from emulator.core.exports.container_program import REQUIREMENTS, program_files
 from emulator.vision.exports.bundle import bundle
 from emulator.vision.exports.formats import ExportOrder, Progress
 from emulator.vision.exports.onnx import MODEL_FILE, exported_onnx_model, onnx_metadata

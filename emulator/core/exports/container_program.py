@@ -1,13 +1,12 @@
-"""What a container needs to serve an exported model: a few files of this package, and a few others' packages.
+"""The program of a container that serves an exported model: files of this package and packages it needs.
 
-The service's own container zips carry their server along, and so do the emulator's: a copy of these files is
-started with ``python -m emulator.serving FOLDER``.
+A copy of these files is started with ``python -m emulator.serving FOLDER``.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 # A test starts a copy of these with nothing else in reach.
 _FILES = (
     "__init__.py",
@@ -70,6 +69,6 @@ REQUIREMENTS = (
 
 def program_files() -> Iterator[tuple[str, bytes]]:
     """Path (as ``emulator/serving/app.py``) and content of each file, in the order of the paths."""
-    serving = [path.name for path in (_PACKAGE / "serving").glob("*.py") if path.stem != "container_export"]
+    serving = [path.name for path in (_PACKAGE / "serving").glob("*.py")]
     for name in sorted((*_FILES, *(f"serving/{one}" for one in serving))):
         yield f"emulator/{name}", (_PACKAGE / name).read_bytes()

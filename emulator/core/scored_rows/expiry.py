@@ -1,0 +1,40 @@
+"""Expiry of stored predictions and suggestions, which are listed for 30 days: its time, and the deletion."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from emulator.core.context import Context
+from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.scored_rows import predictions, suggestions
+from emulator.store.database import StorageFull
+from emulator.store.tables import StoredPrediction, Suggestion
+
+_DELETED_AT_A_TIME = 8
+
+
+def oldest_kept(context: Context) -> datetime:
+    """The time since which predictions and suggestions are kept."""
+    return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
+
+
+def delete_expired_predictions(context: Context, session: Session) -> set[str]:
+    """Delete a few expired stored predictions, if there are any; returns the blobs of their images.
+
+    Called when a prediction is stored: more are deleted than stored, so the store does not grow forever.
+    """
+    expired = select(StoredPrediction.number).where(StoredPrediction.created < oldest_kept(context))
+    which = col(StoredPrediction.number).in_(expired.limit(_DELETED_AT_A_TIME))
+    return predictions.remove(context, session, [which])
+
+
+def delete_expired_suggestions(context: Context) -> None:
+    """Delete the expired suggestions, if there are any."""
+    expired = col(Suggestion.created) < oldest_kept(context)
+    with context.database.read() as session:
+        if session.scalar(select(Suggestion.number).where(expired).limit(1)) is None:
+            return
+    # With a full disk they are listed a little longer.
+    with suppress(StorageFull), context.database.write() as session:
+        suggestions.remove(context, session, [expired])

@@ -18,8 +18,9 @@ from measuring import accuracy, log_loss, mean_average_precision
 
 from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.features import compute_features
-from emulator.vision.classification.head import one_processor_a_fit, probabilities
+from emulator.vision.classification.head import probabilities
 from emulator.vision.classification.train import distinct_images, targets_of
+from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.recipes.recipes import QUICK
 
@@ -52,7 +53,7 @@ def compared(dataset: Dataset, scratch: Path, seed: int) -> Compared:
     for division in range(DIVISIONS):
         used_N = numpy.random.default_rng([seed, division]).random(len(targets_NT)) < LEARNED
         tested_ND = chosen.features_RD[: len(used_N)][~used_N]
-        with one_processor_a_fit():
+        with single_threaded_operations():
             strength = QUICK.inverse_regularisation(int(used_N.sum()))
             head = replace(chosen, inverse_regularisation=strength).fit(used_N)
         own_NT = probabilities(head.logits(tested_ND), multilabel=dataset.multilabel)

@@ -47,8 +47,9 @@ from emulator.vision.boxes.box import DetectedBox, to_xyxy
 from emulator.vision.boxes.geometry import pairwise_iou
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.features import compute_features
-from emulator.vision.classification.head import calibration_of, one_processor_a_fit, probabilities
+from emulator.vision.classification.head import calibration_of, probabilities
 from emulator.vision.classification.train import LabelledImage
+from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector
@@ -308,7 +309,7 @@ class _Tags:
             head, held_out_NT = fit_heads(training_set, folds_N, lambda share: None)
             head = head.calibrated(calibration_of(held_out_NT, targets_NT, multilabel=self._multilabel))
         else:
-            with one_processor_a_fit():
+            with single_threaded_operations():
                 head = training_set.fit(numpy.ones(len(chosen), bool))
         judge = measuring.mean_average_precision if self._multilabel else measuring.accuracy
         tested, found = (

@@ -21,8 +21,8 @@ import numpy
 import torch
 from PIL import Image
 
-from emulator.vision.classification.features import processor_count
 from emulator.vision.classification.head import probabilities
+from emulator.vision.concurrency import processor_count
 from emulator.vision.imaging.decode import ImageRejected, open_rgb
 from emulator.vision.library.datasets import Dataset, Sample, image_bytes
 from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations

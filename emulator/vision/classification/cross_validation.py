@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import Features, processor_count
-from emulator.vision.classification.head import (
-    FEATURE_LENGTH,
-    LinearHead,
-    balancing_weights,
-    fit_linear_head,
-    one_processor_a_fit,
-)
+from emulator.vision.classification.features import Features
+from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights, fit_linear_head
+from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
 from emulator.vision.training.errors import Unstable
 
 if TYPE_CHECKING:
@@ -56,12 +50,15 @@ class TrainingSet:
     ) -> TrainingSet:
         """The images with these keys, in this order."""
         import numpy
+        import torch
 
         views = [view for view in (features.plain, features.mirrored) if view]
-        precision = numpy.float64 if len(views) * len(keys) <= _MOST_ROWS_IN_DOUBLE else numpy.float32
-        rows: Array = numpy.stack([view[key] for view in views for key in keys]).astype(precision)
-        lengths = numpy.linalg.norm(rows, axis=1, keepdims=True)
-        rows = rows * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12))
+        precision = torch.float64 if len(views) * len(keys) <= _MOST_ROWS_IN_DOUBLE else torch.float32
+        vectors = [view[key] for view in views for key in keys]
+        # In memory of PyTorch, which is aligned: heads are fitted without another copy (see `aligned`).
+        rows: Array = torch.empty(len(vectors), len(vectors[0]), dtype=precision).numpy()
+        numpy.stack(vectors, out=rows)
+        rows *= FEATURE_LENGTH / numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return cls(rows, targets_NT, multilabel, inverse_regularisation)
 
     def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
@@ -101,9 +98,7 @@ def fit_heads(
     held_out_FN = [folds_N == fold for fold in range(int(folds_N.max()) + 1)]
     used_FN = [~held_out_N for held_out_N in held_out_FN] + [numpy.ones(len(folds_N), bool)]
     heads: list[LinearHead] = []
-    # Side by side, each on one processor: threads inside of a fit would wait for each other at every small
-    # step, and come to a near standstill whenever another process wants a processor.
-    with one_processor_a_fit(), ThreadPoolExecutor(processor_count(), thread_name_prefix="heads") as pool:
+    with single_threaded_operations(), single_threaded_pool(processor_count(), "heads") as pool:
         for head in pool.map(training_set.fit, used_FN):
             heads.append(head)
             progress(len(heads) / len(used_FN))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.vision.classification.feature_cache import FeatureCache
+from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _SAVED_TOGETHER = 64
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Picture(Protocol):
@@ -150,14 +146,6 @@ def backbone_session(backbone: str, resolution: int) -> InferenceSession:
     return inference_session(onnx_bytes(backbone_network(backbone, resolution), {}), threads=1)
 
 
-def processor_count() -> int:
-    """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
-
-
 def _views(backbone: str, resolution: int) -> dict[bool, str]:
     """Names in the cache of pictures as they are, and mirrored."""
     return {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
@@ -169,20 +157,3 @@ def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDA
     (features,) = session.run(None, {"image": numpy.ascontiguousarray(pixels)[None]})
     vector: NDArray[numpy.float16] = features[0].astype(numpy.float16)
     return vector
-
-
-def ordered(
-    pool: ThreadPoolExecutor, compute: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result]]:
-    """Items with their results, in their order; only a few are computed ahead of the consumer, so that
-    memory holds no more, however many there are. Raises what `compute` raises."""
-    submitted = ((item, pool.submit(compute, item)) for item in items)
-    running = deque(islice(submitted, 4 * processor_count()))
-    try:
-        while running:
-            item, future = running.popleft()
-            running.extend(islice(submitted, 1))
-            yield item, future.result()
-    finally:
-        for _, future in running:
-            future.cancel()

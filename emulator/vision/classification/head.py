@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulator.vision.concurrency import single_threaded_operations
+
 if TYPE_CHECKING:
     import numpy
+    import torch
     from numpy.typing import NDArray
 
     Array = NDArray[numpy.floating]
@@ -37,8 +38,13 @@ class LinearHead:
     bias: NDArray[numpy.float64]
 
     def logits(self, features_ND: Array) -> NDArray[numpy.float64]:
-        """Scores (N, tags) before softmax or sigmoid."""
-        logits: NDArray[numpy.float64] = features_ND @ self.weight + self.bias
+        """Scores (N, tags) before softmax or sigmoid.
+
+        By PyTorch, because the last digits of NumPy's product depend on the number of threads of its BLAS.
+        """
+        with single_threaded_operations():
+            product = aligned(features_ND).double() @ aligned(self.weight)
+        logits: NDArray[numpy.float64] = product.numpy() + self.bias
         return logits
 
     def calibrated(self, calibration: Calibration) -> LinearHead:
@@ -99,10 +105,10 @@ def fit_linear_head(
     count, tags = int(used.sum()), targets_NT.shape[1]
     if count == 0:
         return LinearHead(numpy.zeros((features_ND.shape[1], tags)), numpy.zeros(tags))
-    features = torch.from_numpy(features_ND)
+    features = aligned(features_ND)
     targets = torch.from_numpy(targets_NT).to(features.dtype)
     sample_weights = torch.from_numpy(sample_weights_N).to(features.dtype)
-    centre = (torch.from_numpy(used).to(features.dtype) @ features) / count
+    centre = (aligned(used).to(features.dtype) @ features) / count
     weight = torch.zeros(features.shape[1], tags, dtype=features.dtype, requires_grad=True)
     bias = torch.zeros(tags, dtype=features.dtype, requires_grad=True)
     optimiser = torch.optim.LBFGS(
@@ -135,17 +141,16 @@ def fit_linear_head(
     return LinearHead(weight.detach().double().numpy(), shifted.double().numpy())
 
 
-@contextmanager
-def one_processor_a_fit() -> Iterator[None]:
-    """While it lasts, PyTorch computes every fit on the thread that asks for it."""
+def aligned(array: Array) -> torch.Tensor:
+    """The values at an address that is a multiple of 64 bytes, where MKL's vector loops do not begin with a
+    remainder: the order of a sum, and so its last digits, would depend on where an array happens to lie.
+
+    Shares the memory of arrays that already lie so, such as those of PyTorch's own tensors.
+    """
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    tensor = torch.from_numpy(array)
+    return tensor if tensor.data_ptr() % 64 == 0 else tensor.clone()
 
 
 def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:

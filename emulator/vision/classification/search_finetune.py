@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.candidates import Candidate
-from emulator.vision.classification.features import ordered, processor_count
 from emulator.vision.classification.finetune import (
     FineTuned,
     Pictures,
@@ -26,6 +25,7 @@ from emulator.vision.classification.finetune import (
 from emulator.vision.classification.head import FEATURE_LENGTH, Calibration
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.train import LabelledImage, classifying_network
+from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.networks.ensembles import sum_classifiers, with_input_resolution

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import ordered, processor_count
+from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.detection.dataset import BoxedImage, Example
 from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
 

@@ -52,10 +52,11 @@ def calibrate(probabilities: Array, found: NDArray[numpy.bool_]) -> Calibration:
     expected = numpy.array([1.0, 0.0])
     fitted = expected
     for _ in range(_ITERATIONS):
-        predicted = 1 / (1 + numpy.exp(-(features @ fitted).clip(-50, 50)))
-        gradient = features.T @ (predicted - found) + precision * (fitted - expected)
-        weights = predicted * (1 - predicted)
-        curvature = (features * weights[:, None]).T @ features + numpy.diag(precision)
+        # Sums instead of matrix products, whose last digits depend on the number of threads of NumPy's BLAS.
+        predicted = 1 / (1 + numpy.exp(-(features * fitted).sum(axis=1).clip(-50, 50)))
+        gradient = (features * (predicted - found)[:, None]).sum(axis=0) + precision * (fitted - expected)
+        weighted = features * (predicted * (1 - predicted))[:, None]
+        curvature = (weighted[:, :, None] * features[:, None, :]).sum(axis=0) + numpy.diag(precision)
         # Short steps: whole ones may overshoot where the scores are far from honest.
         step = numpy.linalg.solve(curvature, gradient)
         step /= max(1.0, float(numpy.abs(step).max()))

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import processor_count
+from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.augment import MIN_VISIBLE_SHARE
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.tiles import Tiling, whole_image_window

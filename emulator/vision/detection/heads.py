@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import processor_count
-from emulator.vision.classification.head import one_processor_a_fit
+from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
 from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.loss import DetectionLoss, Truth
@@ -89,7 +87,7 @@ def train_heads(
         batches = _batches(examples, pictures, chosen, recipe.resolution, seed)
         with (
             closing(batches),
-            ThreadPoolExecutor(len(learners), thread_name_prefix="heads") as pool,
+            single_threaded_pool(len(learners), "heads") as pool,
         ):
             for step, batch in enumerate(batches):
                 warm = min(1.0, (step + 1) / recipe.warm_up_steps)
@@ -271,7 +269,7 @@ def _batches(
         return _Batch(numpy.array(batches[step]), features, truths)
 
     threads = min(processor_count(), _MOST_VIEW_THREADS)
-    with ThreadPoolExecutor(threads, thread_name_prefix="views") as pool:
+    with single_threaded_pool(threads, "views") as pool:
         submitted = (pool.submit(prepare, step) for step in range(len(batches)))
         running = deque(islice(submitted, threads + 1))
         try:
@@ -304,7 +302,7 @@ def _reproducible() -> Iterator[None]:
     strict = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        with one_processor_a_fit():
+        with single_threaded_operations():
             yield
     finally:
         torch.use_deterministic_algorithms(strict)

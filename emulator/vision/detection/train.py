@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.files import write_atomically
 from emulator.vision.boxes.box import BoxArrays, DetectedBox
-from emulator.vision.classification.features import processor_count
+from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import Calibration, calibrate
 from emulator.vision.detection.dataset import DetectionDataset, Example, distinct_images, tag_presence

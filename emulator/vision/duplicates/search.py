@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.feature_cache import FeatureCache
-from emulator.vision.classification.features import Picture, processor_count
+from emulator.vision.classification.features import Picture
+from emulator.vision.concurrency import processor_count
 from emulator.vision.duplicates.align import aligned, detail_correlation, halved
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emulator.vision.boxes.box import Box, BoxArrays, DetectedBox
-from emulator.vision.classification.features import processor_count
+from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation

@@ -16,8 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import processor_count
-from emulator.vision.classification.head import one_processor_a_fit
+from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
 from emulator.vision.networks.torch_runner import fast_bfloat16, training_device
 from emulator.vision.training.errors import Unstable
 
@@ -196,8 +195,8 @@ def slice_threads() -> Iterator[ThreadPoolExecutor]:
     torch.use_deterministic_algorithms(training_device().type == "cpu")
     try:
         with (
-            one_processor_a_fit(),
-            ThreadPoolExecutor(min(processor_count(), _MOST_THREADS), thread_name_prefix="slices") as pool,
+            single_threaded_operations(),
+            single_threaded_pool(min(processor_count(), _MOST_THREADS), "slices") as pool,
         ):
             yield pool
     finally:

@@ -81,16 +81,22 @@ def digests(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder / "trained").as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / "trained").rglob("*.*"))
     }
-    return {**found, "a large head": _large_head()}
+    return {**found, **_large_heads()}
 
 
-def _large_head() -> str:
-    """Enough rows for libraries of linear algebra to divide the work among threads."""
+def _large_heads() -> dict[str, str]:
+    """Enough rows that libraries for linear algebra divide the work among threads."""
     random = numpy.random.default_rng(0)
-    features = random.normal(size=(1500, 1280))
-    targets = numpy.eye(7)[random.integers(0, 7, 1500)]
-    training_set = TrainingSet(features, targets, multilabel=False, inverse_regularisation=0.01)
-    head, logits = fit_heads(training_set, (numpy.arange(1500) % 2).astype(numpy.int8), lambda share: None)
+    features = random.normal(size=(3001, 1280))
+    classes = numpy.eye(7)[random.integers(0, 7, len(features))]
+    heads = {"a large head": (classes, False), "a large head of one tag": (classes[:, :1], True)}
+    return {name: _head(features, targets, multilabel) for name, (targets, multilabel) in heads.items()}
+
+
+def _head(features: numpy.ndarray, targets: numpy.ndarray, multilabel: bool) -> str:
+    training_set = TrainingSet(features, targets, multilabel, inverse_regularisation=0.01)
+    folds = (numpy.arange(len(features)) % 2).astype(numpy.int8)
+    head, logits = fit_heads(training_set, folds, lambda share: None)
     return hashlib.sha256(head.weight.tobytes() + head.bias.tobytes() + logits.tobytes()).hexdigest()
 
 

@@ -36,9 +36,13 @@ def trained(folder: Path, *, threads: str | None, hash_seed: str, processors: st
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -> None:
     one = trained(tmp_path / "one", threads=None, hash_seed="1", processors="64")
-    other = trained(tmp_path / "other", threads="3", hash_seed="20", processors="1")
+    others = [
+        trained(tmp_path / threads, threads=threads, hash_seed=f"{threads}0", processors=processors)
+        for threads, processors in (("1", "64"), ("2", "2"), ("3", "1"), ("7", "64"))
+    ]
 
     assert {name.partition("/")[2] for name in one} == {"model.onnx", "evaluation.npz", ""}
-    assert len(one) == 5 * 2 + 1
+    assert len(one) == 5 * 2 + 2
     assert len(set(one.values())) == len(one)
-    assert {name for name in one if one[name] != other[name]} == set()
+    for other in others:
+        assert {name for name in one if one[name] != other[name]} == set()

@@ -1,29 +1,32 @@
-"""Where the parts meet: store, worker, rules and routes become one ASGI application."""
+"""Where the parts meet: store, workers, rules and routes become one FastAPI application."""
 
 import secrets
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.middleware.exceptions import ExceptionMiddleware
 
-from emulator.api.addressing import Addressing
-from emulator.api.gateway import AnswerErrors, AnswerHeaders, Keys
-from emulator.api.routes import make_routes
+from emulator.api.errors import HANDLERS
+from emulator.api.middleware import Addressing, Keys
+from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
 from emulator.core.context import Clock, Context, Ids
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
+from emulator.core.quotas import CallQuotas
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
 from emulator.files import write_atomically
+from emulator.gateway.middleware import DrainBody, ResponseHeaders
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
@@ -31,6 +34,7 @@ from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
+_THREADS = 16
 _SECRET_BYTES = 32
 # Somebody who exports to one platform often exports to the next, and tries another budget after the first.
 _IDLE_SECONDS = 30
@@ -38,70 +42,88 @@ _IDLE_SECONDS = 30
 _ADVANCED_NICE = 10
 
 
-class Application:
-    """The ASGI application. `context` is there for tests, which replace its clock and ids."""
+@dataclass
+class Parts:
+    """What the application runs besides its routes; in the application's state as ``parts``."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
-        self.worker = WorkerExecutor(initializer=warm_up)
-        self.advanced_worker = WorkerExecutor(
-            initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS
-        )
-        self.export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
-        self.context = make_context(
-            settings,
-            clock or Clock(),
-            ids or Ids(),
-            worker=self.worker,
-            advanced_worker=self.advanced_worker,
-            export_worker=self.export_worker,
-        )
-        register_runners(self.context)
-        max_body = settings.max_body_mb * MEGABYTE
-        # In this order a request passes them; an answer passes them the other way.
-        middleware: list[Any] = [
-            Middleware(AnswerHeaders, new_id=self.context.ids.new),
-            Middleware(AnswerErrors, max_body_bytes=max_body),
-            Middleware(Addressing),
-            Middleware(Keys, training_keys=settings.training_keys, prediction_keys=settings.prediction_keys),
-        ]
-        self._app = Starlette(
-            routes=make_routes(self.context, max_body, settings.public_url),
-            lifespan=self._lifespan,
-        )
-        self._app.router.redirect_slashes = False
-        self._entry: ASGIApp = self._app.router
-        for item in reversed(middleware):
-            self._entry = item.cls(self._entry, *item.args, **item.kwargs)
+    context: Context
+    worker: WorkerExecutor
+    advanced_worker: WorkerExecutor
+    export_worker: WorkerExecutor
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self._app
-        entry = self._entry if scope["type"] == "http" else self._app.router
-        await entry(scope, receive, send)
-
-    @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    def start(self) -> None:
         blob_sweep.mark_in_use(self.context)
         for runner in self.context.jobs.runners:
             runner.start()
-        try:
-            yield
-        finally:
-            self.close()
 
     def close(self) -> None:
-        """End the worker and close the store; a running training stays a job for the next start."""
+        """End the workers and close the store; a running training stays a job for the next start."""
         for runner in self.context.jobs.runners:
             runner.stop()
         for worker in (self.worker, self.advanced_worker, self.export_worker):
             worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
-        if not self.context.jobs.health()[JobKind.IMPORT]:  # else it may leave blobs without a row
+        if not self.context.jobs.health()[JobKind.IMPORT]:  # otherwise it may leave blobs without a row
             blob_sweep.mark_clean(self.context)
 
 
-def create_app(settings: Settings) -> Application:
-    """The application for `settings`, its store open. Raises StartRefused."""
-    return Application(settings)
+def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> FastAPI:
+    """The application for `settings`, with its store open. Raises StartRefused.
+
+    Its state (``app.state``) has the `Parts` that run beside the routes, which start and end with its
+    lifespan, and what `emulator.api.dependencies` reads.
+    """
+    parts = make_parts(settings, clock or Clock(), ids or Ids())
+    max_body_bytes = settings.max_body_mb * MEGABYTE
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        parts.start()
+        try:
+            yield
+        finally:
+            parts.close()
+
+    app = FastAPI(
+        openapi_url=None,  # the documents are those of `api_spec/`, see `emulator.api.control.documents`
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+        # A request passes these from first to last, its response from last to first.
+        middleware=[
+            Middleware(ResponseHeaders, new_id=parts.context.ids.new),
+            Middleware(DrainBody, limit=2 * max_body_bytes),
+            Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
+            Middleware(Addressing),
+            Middleware(Keys, training_keys=settings.training_keys, prediction_keys=settings.prediction_keys),
+        ],
+    )
+    app.router.redirect_slashes = False
+    app.state.parts = parts
+    app.state.context = parts.context
+    app.state.quotas = CallQuotas(parts.context)
+    app.state.public_url = settings.public_url
+    app.state.max_body_bytes = max_body_bytes
+    # Requests processed at a time: enough that downloads and disks do not block other requests.
+    app.state.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="requests")
+    add_routes(app)
+    return app
+
+
+def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
+    worker = WorkerExecutor(initializer=warm_up)
+    advanced_worker = WorkerExecutor(initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS)
+    export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
+    context = make_context(
+        settings,
+        clock,
+        ids,
+        worker=worker,
+        advanced_worker=advanced_worker,
+        export_worker=export_worker,
+    )
+    register_runners(context)
+    return Parts(context, worker, advanced_worker, export_worker)
 
 
 def register_runners(context: Context) -> None:

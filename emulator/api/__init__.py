@@ -1,1 +1,1 @@
-"""Routes, one file a group of operations: parse, call `emulator.core`, answer. The rules are not here."""
+"""HTTP in, one call of `emulator.core`, response out: FastAPI routers, one file a group of operations."""

@@ -1,236 +1,280 @@
-"""What `emulator.core` returns, put into the shapes of the contract."""
+"""What `emulator.core` returns, as the shapes of the contract."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from emulator.api.calls import Call
-from emulator.contract import responses as models
+from emulator.contract import behaviour
+from emulator.contract import responses as shapes
+from emulator.contract.versions import Version
 from emulator.core import domains
+from emulator.core.context import Context
 from emulator.core.exports import request as exports
 from emulator.core.images.upload import CreatedImage, TaggedImage, TagOnImage
 from emulator.core.iterations.performance import EvaluatedImage
-from emulator.core.labels.regions import RegionOnImage
+from emulator.core.labels.regions import Box, RegionOnImage
 from emulator.core.predictions.predict import Predicted
 from emulator.core.scored_rows.scores import BoundingBox, TagProbability, from_stored
-from emulator.core.signed_uris import Size, image_uri, prediction_image_uri
+from emulator.core.signed_uris import PredictionSize, Size, image_uri, prediction_image_uri
 from emulator.core.suggestions.suggest import SuggestedImage
 from emulator.store import tables
 
-# Statuses that came with a version, and what older ones send instead.
-_LATER_STATUSES = {"ErrorInvalidTag": "ErrorUnknown", "ErrorImageDimensions": "ErrorImageSize"}
-_LATER_STATUSES_SINCE = (3, 4)
+
+class Links(NamedTuple):
+    """Signed URIs for a client, which reached the server under `base_url`."""
+
+    context: Context
+    base_url: str
+
+    def image(self, row: tables.Image, size: Size) -> str:
+        return image_uri(self.context, self.base_url, row.project_id, row.id, size)
+
+    def prediction(self, row: tables.StoredPrediction, size: PredictionSize) -> str:
+        return prediction_image_uri(self.context, self.base_url, row.project_id, row.id, size)
 
 
-def domain(row: domains.Domain) -> models.Domain:
+def domain(row: domains.Domain) -> shapes.Domain:
     information = None
     if row.megabytes is not None and row.description is not None:
-        information = models.ModelInformation(row.megabytes, row.description)
-    return models.Domain(row.id, row.name, row.type, row.exportable, True, list(row.platforms), information)
-
-
-def project(call: Call, row: tables.Project, thumbnail_id: str | None) -> models.Project:
-    settings = models.ProjectSettings(
-        row.domain_id,
-        row.classification_type,
-        row.target_export_platforms,
-        row.use_negative_set,
-        row.detection_parameters,
-        models.ImageProcessingSettings(row.augmentation_methods),
-        row.export_model_container_uri,
-        row.notification_queue_uri,
-    )
-    return models.Project(
-        row.id,
-        row.name,
-        row.description,
-        settings,
-        row.created,
-        row.last_modified,
-        None if thumbnail_id is None else _uri(call, row.id, thumbnail_id, "t"),
-        False,
-        row.status,
+        information = shapes.ModelInformation(
+            estimated_model_size_in_megabytes=row.megabytes, description=row.description
+        )
+    return shapes.Domain(
+        id=row.id,
+        name=row.name,
+        type=row.type,
+        exportable=row.exportable,
+        enabled=True,
+        exportable_platforms=list(row.platforms),
+        model_information=information,
     )
 
 
-def tag(row: tables.Tag, image_count: int) -> models.Tag:
-    return models.Tag(row.id, row.name, row.description, row.type, image_count)
+def project(links: Links, row: tables.Project, thumbnail_id: str | None) -> shapes.Project:
+    settings = shapes.ProjectSettings(
+        domain_id=row.domain_id,
+        classification_type=row.classification_type,
+        target_export_platforms=row.target_export_platforms,
+        use_negative_set=row.use_negative_set,
+        detection_parameters=row.detection_parameters,
+        image_processing_settings=shapes.ImageProcessingSettings(
+            augmentation_methods=row.augmentation_methods
+        ),
+        export_model_container_uri=row.export_model_container_uri,
+        notification_queue_uri=row.notification_queue_uri,
+    )
+    thumbnail = None
+    if thumbnail_id is not None:
+        thumbnail = image_uri(links.context, links.base_url, row.id, thumbnail_id, "t")
+    return shapes.Project(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        settings=settings,
+        created=row.created,
+        last_modified=row.last_modified,
+        thumbnail_uri=thumbnail,
+        dr_mode_enabled=False,
+        status=row.status,
+    )
 
 
-def image(call: Call, tagged: TaggedImage, *, named_tags: bool = True) -> models.Image:
-    """`named_tags` False: answers to uploads leave the names of tags null."""
+def tag(row: tables.Tag, image_count: int) -> shapes.Tag:
+    return shapes.Tag(
+        id=row.id, name=row.name, description=row.description, type=row.type, image_count=image_count
+    )
+
+
+def image(links: Links, tagged: TaggedImage, *, named_tags: bool = True) -> shapes.Image:
+    """An image. Responses to uploads leave the names of tags null (`named_tags` False)."""
     row = tagged.image
-    stored = _uri(call, row.project_id, row.id, "i")
-    return models.Image(
-        row.id,
-        row.created,
-        row.width,
-        row.height,
-        stored,
-        _uri(call, row.project_id, row.id, "t"),
-        stored,
-        _image_tags(tagged.tags, named_tags),
-        _image_regions(tagged.regions, named_tags),
-        row.metadata_ or {},
+    stored = links.image(row, "i")
+    return shapes.Image(
+        id=row.id,
+        created=row.created,
+        width=row.width,
+        height=row.height,
+        resized_image_uri=stored,
+        thumbnail_uri=links.image(row, "t"),
+        original_image_uri=stored,
+        tags=image_tags(tagged.tags, named_tags),
+        regions=image_regions(tagged.regions, named_tags),
+        metadata=row.metadata_ or {},
     )
 
 
-def created_images(call: Call, results: Sequence[CreatedImage]) -> models.ImageCreateSummary:
-    images = []
-    for result in results:
-        status = result.status
-        if call.version.number < _LATER_STATUSES_SINCE:
-            status = _LATER_STATUSES.get(status, status)
-        shown = None if result.image is None else image(call, result.image, named_tags=False)
-        images.append(models.ImageCreateResult(result.source_url, status, shown))
-    return models.ImageCreateSummary(all(result.status == "OK" for result in results), images)
-
-
-def iteration(row: tables.Iteration) -> models.Iteration:
-    platforms = None if row.domain_id is None else list(_exportable_to(row))
-    base = row.custom_base_model_info
-    return models.Iteration(
-        row.id,
-        row.name,
-        row.status,
-        row.created,
-        row.last_modified,
-        row.trained_at,
-        row.project_id,
-        row.exportable,
-        platforms,
-        row.domain_id,
-        row.classification_type,
-        row.training_type,
-        row.reserved_budget_in_hours,
-        row.training_time_in_minutes,
-        row.publish_name,
-        row.original_publish_resource_id,
-        None if base is None else models.CustomBaseModelInfo(base["projectId"], base["iterationId"]),
-        row.training_error_details,
-    )
-
-
-def export(call: Call, project_id: str, row: tables.Export) -> models.Export:
-    return models.Export(
-        row.platform,
-        row.status,
-        exports.download_uri(call.context, call.base_url, project_id, row),
-        row.flavor or None,
-        exports.newer_version_available(row),
-    )
-
-
-def predictions(probabilities: Sequence[TagProbability]) -> list[models.Prediction]:
-    return [
-        models.Prediction(item.probability, item.tag_id, item.tag_name, bounding_box(item.box), item.tag_type)
-        for item in probabilities
+def created_images(
+    links: Links, version: Version, results: Sequence[CreatedImage]
+) -> shapes.ImageCreateSummary:
+    images = [
+        shapes.ImageCreateResult(
+            source_url=result.source_url,
+            status=behaviour.image_status(result.status, version),
+            image=None if result.image is None else image(links, result.image, named_tags=False),
+        )
+        for result in results
     ]
+    successful = all(result.status == "OK" for result in results)
+    return shapes.ImageCreateSummary(is_batch_successful=successful, images=images)
 
 
-def bounding_box(box: BoundingBox | None) -> models.BoundingBox | None:
-    return None if box is None else models.BoundingBox(box.left, box.top, box.width, box.height)
-
-
-def image_prediction(result: Predicted) -> models.ImagePrediction:
-    return models.ImagePrediction(
-        result.id, result.project_id, result.iteration_id, result.created, predictions(result.probabilities)
+def iteration(row: tables.Iteration) -> shapes.Iteration:
+    base = row.custom_base_model_info
+    return shapes.Iteration(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        created=row.created,
+        last_modified=row.last_modified,
+        trained_at=row.trained_at,
+        project_id=row.project_id,
+        exportable=row.exportable,
+        exportable_to=None if row.domain_id is None else _exportable_to(row),
+        domain_id=row.domain_id,
+        classification_type=row.classification_type,
+        training_type=row.training_type,
+        reserved_budget_in_hours=row.reserved_budget_in_hours,
+        training_time_in_minutes=row.training_time_in_minutes,
+        publish_name=row.publish_name,
+        original_publish_resource_id=row.original_publish_resource_id,
+        custom_base_model_info=None
+        if base is None
+        else shapes.CustomBaseModelInfo(project_id=base["projectId"], iteration_id=base["iterationId"]),
+        training_error_details=row.training_error_details,
     )
 
 
-def stored_prediction(call: Call, row: tables.StoredPrediction) -> models.StoredImagePrediction:
-    stored = prediction_image_uri(call.context, call.base_url, row.project_id, row.id, "o")
-    return models.StoredImagePrediction(
-        stored,
-        prediction_image_uri(call.context, call.base_url, row.project_id, row.id, "t"),
-        stored,
-        row.domain_id,
-        row.id,
-        row.project_id,
-        row.iteration_id,
-        row.created,
-        predictions(from_stored(row.predictions)),
+def export(links: Links, project_id: str, row: tables.Export) -> shapes.Export:
+    return shapes.Export(
+        platform=row.platform,
+        status=row.status,
+        download_uri=exports.download_uri(links.context, links.base_url, project_id, row),
+        flavor=row.flavor or None,
+        newer_version_available=exports.newer_version_available(row),
     )
 
 
-def suggestion(item: SuggestedImage) -> models.SuggestedTagAndRegion:
-    return models.SuggestedTagAndRegion(
-        item.image.id,
-        item.image.project_id,
-        item.iteration_id,
-        item.created,
-        predictions(item.probabilities),
-        item.uncertainty,
+def prediction(item: TagProbability) -> shapes.Prediction:
+    return shapes.Prediction(
+        probability=item.probability,
+        tag_id=item.tag_id,
+        tag_name=item.tag_name,
+        bounding_box=None if item.box is None else bounding_box(item.box),
+        tag_type=item.tag_type,
     )
 
 
-def stored_suggestion(call: Call, item: SuggestedImage) -> models.StoredSuggestedTagAndRegion:
+def predictions(probabilities: Sequence[TagProbability]) -> list[shapes.Prediction]:
+    return [prediction(item) for item in probabilities]
+
+
+def bounding_box(box: BoundingBox | Box) -> shapes.BoundingBox:
+    return shapes.BoundingBox(left=box.left, top=box.top, width=box.width, height=box.height)
+
+
+def image_prediction(result: Predicted) -> shapes.ImagePrediction:
+    return shapes.ImagePrediction(
+        id=result.id,
+        project=result.project_id,
+        iteration=result.iteration_id,
+        created=result.created,
+        predictions=predictions(result.probabilities),
+    )
+
+
+def stored_prediction(links: Links, row: tables.StoredPrediction) -> shapes.StoredImagePrediction:
+    stored = links.prediction(row, "o")
+    return shapes.StoredImagePrediction(
+        resized_image_uri=stored,
+        thumbnail_uri=links.prediction(row, "t"),
+        original_image_uri=stored,
+        domain=row.domain_id,
+        id=row.id,
+        project=row.project_id,
+        iteration=row.iteration_id,
+        created=row.created,
+        predictions=predictions(from_stored(row.predictions)),
+    )
+
+
+def suggestion(item: SuggestedImage) -> shapes.SuggestedTagAndRegion:
+    return shapes.SuggestedTagAndRegion(
+        id=item.image.id,
+        project=item.image.project_id,
+        iteration=item.iteration_id,
+        created=item.created,
+        predictions=predictions(item.probabilities),
+        prediction_uncertainty=item.uncertainty,
+    )
+
+
+def stored_suggestion(links: Links, item: SuggestedImage) -> shapes.StoredSuggestedTagAndRegion:
     row = item.image
-    stored = _uri(call, row.project_id, row.id, "i")
-    return models.StoredSuggestedTagAndRegion(
-        row.width,
-        row.height,
-        stored,
-        _uri(call, row.project_id, row.id, "t"),
-        stored,
-        item.domain_id,
-        row.id,
-        row.project_id,
-        item.iteration_id,
-        item.created,
-        predictions(item.probabilities),
-        item.uncertainty,
+    stored = links.image(row, "i")
+    return shapes.StoredSuggestedTagAndRegion(
+        width=row.width,
+        height=row.height,
+        resized_image_uri=stored,
+        thumbnail_uri=links.image(row, "t"),
+        original_image_uri=stored,
+        domain=item.domain_id,
+        id=row.id,
+        project=row.project_id,
+        iteration=item.iteration_id,
+        created=item.created,
+        predictions=predictions(item.probabilities),
+        prediction_uncertainty=item.uncertainty,
     )
 
 
 def region_proposals(
     project_id: str, image_id: str, found: Sequence[tuple[float, BoundingBox]]
-) -> models.ImageRegionProposal:
+) -> shapes.ImageRegionProposal:
     proposals = [
-        models.RegionProposal(confidence, models.BoundingBox(box.left, box.top, box.width, box.height))
+        shapes.RegionProposal(confidence=confidence, bounding_box=bounding_box(box))
         for confidence, box in found
     ]
-    return models.ImageRegionProposal(project_id, image_id, proposals)
+    return shapes.ImageRegionProposal(project_id=project_id, image_id=image_id, proposals=proposals)
 
 
-def image_performance(call: Call, item: EvaluatedImage) -> models.ImagePerformance:
+def image_performance(links: Links, item: EvaluatedImage) -> shapes.ImagePerformance:
     row = item.tagged.image
-    return models.ImagePerformance(
-        predictions(item.probabilities),
-        row.id,
-        row.created,
-        row.width,
-        row.height,
-        _uri(call, row.project_id, row.id, "i"),
-        _uri(call, row.project_id, row.id, "t"),
-        _image_tags(item.tagged.tags, True),
-        _image_regions(item.tagged.regions, True),
+    return shapes.ImagePerformance(
+        predictions=predictions(item.probabilities),
+        id=row.id,
+        created=row.created,
+        width=row.width,
+        height=row.height,
+        image_uri=links.image(row, "i"),
+        thumbnail_uri=links.image(row, "t"),
+        tags=image_tags(item.tagged.tags, True),
+        regions=image_regions(item.tagged.regions, True),
     )
 
 
-def _image_tags(tags: Sequence[TagOnImage], named: bool) -> list[models.ImageTag]:
-    return [models.ImageTag(tag.tag_id, tag.tag_name if named else None, tag.created) for tag in tags]
-
-
-def _image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[models.ImageRegion]:
+def image_tags(tags: Sequence[TagOnImage], named: bool) -> list[shapes.ImageTag]:
     return [
-        models.ImageRegion(
-            region.id,
-            region.tag_name if named else None,
-            region.created,
-            region.tag_id,
-            region.left,
-            region.top,
-            region.width,
-            region.height,
+        shapes.ImageTag(tag_id=tag.tag_id, tag_name=tag.tag_name if named else None, created=tag.created)
+        for tag in tags
+    ]
+
+
+def image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[shapes.ImageRegion]:
+    return [
+        shapes.ImageRegion(
+            region_id=region.id,
+            tag_name=region.tag_name if named else None,
+            created=region.created,
+            tag_id=region.tag_id,
+            left=region.left,
+            top=region.top,
+            width=region.width,
+            height=region.height,
         )
         for region in regions
     ]
 
 
-def _exportable_to(row: tables.Iteration) -> tuple[str, ...]:
-    # Recorded for 3.0 to 3.2: exactly these four for every compact domain; 3.4-preview sends null always.
+def _exportable_to(row: tables.Iteration) -> list[str]:
+    # Recorded for 3.0 to 3.2: exactly these four for every compact domain; 3.4-preview always sends null.
     exportable = domains.get(row.domain_id or "").exportable and not row.is_imported
-    return ("CoreML", "DockerFile", "ONNX", "TensorFlow") if exportable else ()
-
-
-def _uri(call: Call, project_id: str, image_id: str, size: Size) -> str:
-    return image_uri(call.context, call.base_url, project_id, image_id, size)
+    return ["CoreML", "DockerFile", "ONNX", "TensorFlow"] if exportable else []

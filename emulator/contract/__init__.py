@@ -1,4 +1,5 @@
-"""What goes over the wire: versions, operations, shapes of answers and requests, error codes, JSON rules.
+"""What goes over the wire: versions, operations, shapes of requests and responses, error codes, JSON rules.
 
-Known to `emulator.api` alone. Facts come from `api_spec/`, which says how each of them is known.
+Only `emulator.api`, `emulator.serving` and `emulator.gateway` import it. The facts come from `api_spec/`,
+which names the source of each.
 """

@@ -1,10 +1,10 @@
-"""Every operation of the service: name, method, path, and the version that brought it.
+"""Every operation of the service: name, method, path, the version that brought it, its kind for rate limits.
 
-One table, whatever the version: `emulator.api` hangs its handlers on these names. Paths are relative to
-``/customvision/v{version}/{training|prediction}``.
+One table for all versions: the routers of `emulator.api` take path and method from it by the name. Paths are
+relative to ``/customvision/v{version}/{training|prediction}``.
 """
 
-from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from emulator.contract.versions import Api, Version
 
@@ -14,24 +14,29 @@ _ITERATION = "/projects/{projectId}/iterations/{iterationId}"
 _PUBLISHED = "/{projectId}/%s/iterations/{publishedName:path}"
 
 
-@dataclass(frozen=True)
-class Operation:
+# What pricing tiers limit the rate of, each kind by itself.
+CallKind = Literal["training", "prediction, stored", "prediction, not stored", "other"]
+
+
+class Operation(NamedTuple):
     name: str
     api: Api
     method: str
     path: str
     since: tuple[int, int] = (3, 0)
+    call_kind: CallKind = "other"
 
     def exists_in(self, version: Version) -> bool:
         return version.number >= self.since
 
 
 def _training(name: str, method: str, path: str, since: tuple[int, int] = (3, 0)) -> Operation:
-    return Operation(name, "training", method, path, since)
+    return Operation(name, "training", method, path, since, "training" if name == "TrainProject" else "other")
 
 
 def _prediction(name: str, kind: str, rest: str) -> Operation:
-    return Operation(name, "prediction", "POST", (_PUBLISHED % kind) + rest)
+    call_kind: CallKind = "prediction, not stored" if rest.endswith("nostore") else "prediction, stored"
+    return Operation(name, "prediction", "POST", (_PUBLISHED % kind) + rest, call_kind=call_kind)
 
 
 # More specific paths stand before those that would swallow them.

@@ -70,11 +70,15 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What the contract says of one field beyond its type; stands in the field's ``Annotated``.
+    """What the contract says about a field beyond its type, in the field's ``Annotated``.
 
-    since, until: first and last version that has it, by API. omit_empty: absent instead of null or empty.
-    format: a name in FORMATS; formats: another one for a single version, keyed ``"prediction 3.0"``.
-    always_null: versions (same keys) that send null whatever the value.
+    Attributes:
+        since: the first version that has the field, by API.
+        omit_empty: whether the property is left out instead of being null or empty.
+        format: a name in FORMATS.
+        formats: another format for a single version, by ``"prediction 3.0"`` and the like.
+        always_null: versions, named likewise, that send null for every value.
+        key: the property's name, where it is not the field's name in camel case.
     """
 
     since: dict[str, tuple[int, int]] | None = None

@@ -111,6 +111,23 @@ class TooManyCalls(Exception):
         self.seconds = seconds
 
 
+class CallQuotas:
+    """What the pricing tier allows an API client at this moment: calls per second, predictions per month."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._rates = CallRates(context.tier)
+        self.has_monthly_limit = context.tier.predictions_per_month is not None
+
+    def admit(self, kind: CallKind) -> None:
+        """Let a call pass. Raises TooManyCalls."""
+        self._rates.admit(kind, self._context.clock.now())
+
+    def check_month(self) -> None:
+        """Raises MonthIsUsedUp when no prediction is left in this month. Reads the database."""
+        check_month(self._context)
+
+
 class CallRates:
     """Token buckets, one for each kind of call: as many calls at once as a second allows, then one by one."""
 

@@ -7,9 +7,9 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from starlette.requests import Request
 
-from emulator.contract.form_data import FormDataUnreadable, parts
 from emulator.core.errors import ServiceError
 from emulator.core.limits import MEGABYTE, PREDICTION_IMAGE_BYTES
+from emulator.gateway.bodies import form_parts, media_type, no_image
 
 # A picture may have 4 MB; around it there may be a form.
 LARGEST_BODY = PREDICTION_IMAGE_BYTES + MEGABYTE
@@ -44,22 +44,19 @@ def picture(request: Request, body: bytes) -> bytes:
     Raises ServiceError where there is none.
     """
     content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
-        try:
-            found = parts(content_type, body)
-        except FormDataUnreadable as error:
-            raise ServiceError("BadRequestImageStream", f"The multipart body {error}") from None
+    kind = media_type(content_type)
+    if kind == "multipart/form-data":
+        found = form_parts(content_type, body)
         named = [part for part in found if part.name == _FIELD]
         data = (named or found)[0].data if found else b""
-    elif media_type == "application/x-www-form-urlencoded" and body.startswith(b"imageData="):
+    elif kind == "application/x-www-form-urlencoded" and body.startswith(b"imageData="):
         # Other bodies of that type are pictures: it is what curl says when it is told nothing.
         encoded = body.removeprefix(b"imageData=").partition(b"&")[0]
         data = unquote_to_bytes(encoded.replace(b"+", b" "))
     else:
         data = body
     if not data:
-        raise ServiceError("BadRequestImageStream", "The request holds no image.")
+        raise no_image()
     return data
 
 

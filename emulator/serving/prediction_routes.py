@@ -13,13 +13,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.contract import wire
-from emulator.contract.identifiers import guid
-from emulator.contract.versions import RetiredVersion, Version, resolve
+from emulator.contract.gateway import guid
+from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
+from emulator.gateway.address import address_of
+from emulator.gateway.errors import JSON, UnknownResource
 from emulator.serving import bodies
-from emulator.serving.errors import NoSuchResource
 from emulator.serving.scoring import Scorer
 
 _PATH = re.compile(
@@ -28,7 +29,7 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 _API = re.compile(r"/*customvision(/|$)", re.IGNORECASE)
-JSON = "application/json; charset=utf-8"
+_SUPPORTED = "/customvision/v3.1/prediction"
 
 
 class _PredictionRoute(Route):
@@ -43,36 +44,45 @@ class _PredictionRoute(Route):
 def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], datetime]) -> list[BaseRoute]:
     """Classifying or detecting, by upload or URL, with or without ``nostore``; nothing is ever stored.
 
-    model_name: the published name that is answered to; None: any.
+    model_name: the published name that is accepted; None: any name.
     """
 
     def predict(version: Version, project_id: str, prediction_id: str, data: bytes) -> bytes:
         found = scorer.predict(data, prediction_id)
         predictions = [
-            models.Prediction(
-                one.probability,
-                one.tag_id,
-                one.tag_name,
-                models.BoundingBox(one.box.left, one.box.top, one.box.width, one.box.height)
+            shapes.Prediction(
+                probability=one.probability,
+                tag_id=one.tag_id,
+                tag_name=one.tag_name,
+                bounding_box=shapes.BoundingBox(
+                    left=one.box.left, top=one.box.top, width=one.box.width, height=one.box.height
+                )
                 if one.box
                 else None,
-                one.tag_type,
+                tag_type=one.tag_type,
             )
             for one in found
         ]
-        answer = models.ImagePrediction(prediction_id, project_id, scorer.iteration_id, now(), predictions)
-        return wire.render(answer, version)
+        prediction = shapes.ImagePrediction(
+            id=prediction_id,
+            project=project_id,
+            iteration=scorer.iteration_id,
+            created=now(),
+            predictions=predictions,
+        )
+        return wire.render(prediction, version)
 
     async def endpoint(request: Request) -> Response:
         # As it was sent: a name may have a slash in it, which is then encoded.
         match = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
         if match is None or request.method != "POST":
-            raise NoSuchResource
-        version, _ = request.scope["version"] = _version(match["version"])
+            raise UnknownResource
+        address = address_of("prediction", match["version"], _SUPPORTED)
+        request.scope["address"] = address
         try:
             project_id = guid(unquote(match["project"]))
         except ValueError:
-            raise NoSuchResource from None
+            raise UnknownResource from None
         body = await bodies.read_body(request)
         if match["kind"].lower() != ("detect" if scorer.detects else "classify"):
             raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
@@ -84,19 +94,7 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         else:
             data = bodies.picture(request, body)
         prediction_id = request.scope["request_id"]
-        answer = await run(scorer.threads, predict, version, project_id, prediction_id, data)
+        answer = await run(scorer.threads, predict, address.version, project_id, prediction_id, data)
         return Response(answer, headers={"content-type": JSON})
 
     return [_PredictionRoute("/customvision", endpoint, methods=["POST"])]
-
-
-def _version(text: str) -> tuple[Version, bool]:
-    try:
-        return resolve("prediction", text)
-    except RetiredVersion:
-        raise ServiceError(
-            "BadRequestNotSupported",
-            f"API version {text[:40]} is retired. Use /customvision/v3.1/prediction.",
-        ) from None
-    except ValueError:
-        raise NoSuchResource from None

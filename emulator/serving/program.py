@@ -36,7 +36,7 @@ def run(settings: ServingSettings) -> int:
     with listening_socket(settings.host, settings.port) as listener:
         from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
-        from emulator.serving.app import ServingApp
+        from emulator.serving.app import serving_app
         from emulator.serving.scoring import Scorer
         from emulator.vision.exported.model import load_export
         from emulator.vision.imaging.decode import silence_pillow_warnings
@@ -61,7 +61,7 @@ def run(settings: ServingSettings) -> int:
             print(
                 f"Other machines can reach {settings.host}, and no key is asked for (--key).", file=sys.stderr
             )
-        application = ServingApp(scorer, keys, settings.model_name)
+        application = serving_app(scorer, keys, settings.model_name)
         return serve_until_stopped(
             application,
             listener,

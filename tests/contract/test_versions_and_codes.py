@@ -5,15 +5,16 @@ import uuid
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 
 import emulator
-from emulator.api import routes  # noqa: F401  (hangs the handlers on their operations)
-from emulator.api.calls import HANDLERS
+from emulator.api.routes import add_routes
 from emulator.contract import exports
 from emulator.contract.error_codes import ERROR_CODES, code_for, http_status
-from emulator.contract.identifiers import guid
+from emulator.contract.gateway import guid
 from emulator.contract.operations import OPERATIONS
 from emulator.contract.versions import VERSIONS, RetiredVersion, Version, resolve
 from tests.contract_chain import spec
@@ -37,8 +38,13 @@ def test_operations_of_a_version_are_those_of_the_contract(version: Version) -> 
     assert ours == documented
 
 
-def test_every_operation_has_a_handler() -> None:
-    assert set(HANDLERS) == {operation.name for operation in OPERATIONS}
+def test_every_operation_has_a_route() -> None:
+    app = FastAPI(openapi_url=None)
+    add_routes(app)
+    routes = {route.name: route for route in app.routes if isinstance(route, APIRoute)}
+    for operation in OPERATIONS:
+        route = routes[operation.name]
+        assert (route.path, route.methods) == (f"/{operation.api}{operation.path}", {operation.method})
 
 
 def test_versions_are_those_of_the_contract() -> None:

@@ -13,7 +13,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 from emulator import app
+from emulator.app import create_app
 from emulator.core.jobs.runner import JobRunner
 from emulator.settings import Settings
 from emulator.store.tables import JobKind
@@ -61,8 +64,8 @@ def _write_nothing_much(output: Path) -> Path:
     return output
 
 
-def _application(settings: Settings) -> app.Application:
-    return app.Application(settings, ids=seeded_ids(int(os.environ.get("FUZZ_SEED", "0"))))
+def _seeded_app(settings: Settings) -> FastAPI:
+    return create_app(settings, ids=seeded_ids(int(os.environ.get("FUZZ_SEED", "0"))))
 
 
 def _at_once(runner: JobRunner[Any]) -> None:
@@ -77,7 +80,7 @@ if __name__ == "__main__":
     if not _REAL:
         JobRunner.notify = _at_once  # type: ignore[method-assign]
     app.WorkerExecutor = MostlyStandIn  # type: ignore[misc]
-    app.create_app = _application
+    app.create_app = _seeded_app  # type: ignore[assignment]
     from emulator.__main__ import main
 
     main()

@@ -15,7 +15,7 @@ import uvicorn
 
 from bench import soak_audit
 from bench.soak import Soaking
-from emulator.app import Application
+from emulator.app import create_app
 from tests.support.fakes import FakeWorker
 from tests.support.harness import PATIENCE_SECONDS, database_rows, test_settings, wait_until
 
@@ -25,8 +25,9 @@ CLIENTS, SECONDS = 16, 4
 @contextmanager
 def serving(data: Path) -> Iterator[int]:
     """The port of an application served by this process."""
-    application = Application(test_settings(data))
-    application.context.worker = application.context.advanced_worker = FakeWorker()
+    application = create_app(test_settings(data))
+    context = application.state.context
+    context.worker = context.advanced_worker = FakeWorker()
     server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None, access_log=False))
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -11,7 +11,7 @@ import httpx
 
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import PREDICTION_IMAGE_BYTES
-from emulator.serving.app import ServingApp
+from emulator.serving.app import serving_app
 from emulator.serving.scoring import Scorer
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
 from tests.support.exported_models import classifier_zip
@@ -36,7 +36,7 @@ class Serving:
         policy = FetchPolicy(PREDICTION_IMAGE_BYTES, allow=url_allow)
         numbers = itertools.count(1)
         self.scorer = Scorer(model, policy)
-        self.app = ServingApp(
+        self.app = serving_app(
             self.scorer,
             keys,
             model_name,

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlmodel import select
 
-from emulator.app import Application
+from emulator.app import create_app
 from emulator.settings import StartRefused
 from emulator.store import database as database_module
 from emulator.store import migrations
@@ -148,7 +148,7 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path)
     with pytest.raises(SchemaTooNew, match="newer version of this program"):
         Database(tmp_path)
     with pytest.raises(StartRefused, match="schema 9999"):
-        Application(test_settings(tmp_path))
+        create_app(test_settings(tmp_path))
     ran = serve(tmp_path)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert len(ran.stderr.strip().splitlines()) == 1

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from emulator.app import Application
+from emulator.app import Parts, create_app
 from emulator.settings import Settings
 from emulator.store.database import FILE_NAME, Database
 from emulator.store.tables import JobKind
@@ -77,15 +77,17 @@ class Service:
         self.open()
 
     def open(self) -> None:
-        self.app = Application(self.settings, self.clock, seeded_ids(self.clock.now().microsecond))
-        self.context = self.app.context
+        ids = seeded_ids(self.clock.now().microsecond)
+        self.app = create_app(self.settings, clock=self.clock, ids=ids)
+        self.parts: Parts = self.app.state.parts
+        self.context = self.parts.context
         self.context.worker = self.context.advanced_worker = self.worker
         self.context.export_worker = self.exporter
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
 
     def close(self) -> None:
         self._loop.run(self.client.aclose())
-        self.app.close()
+        self.parts.close()
 
     def restart(self) -> None:
         """Stop the application and start another one on the same data folder."""

@@ -1,25 +1,25 @@
-"""OpenAPI documents of every version, and two pages: of these, and of what models get wrong.
+"""OpenAPI documents of every version, and two pages: of these documents, and of what models get wrong.
 
 The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all``) and shipped compressed.
-A page is one file without any reference to elsewhere, so that it works where there is no network. It holds no
-data: what it shows it asks for, with the key that it is given.
+A page is a single file without references to other hosts, so that it works without a network. It contains no
+data: it requests what it shows, with the key that the user enters.
 """
 
-import asyncio
 import gzip
-from concurrent.futures import Executor
 from functools import lru_cache
 from importlib import resources
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
 
-from emulator.api.calls import UnknownResource
+from emulator.api.routing import OperationRouter
 from emulator.contract.versions import VERSIONS
+from emulator.gateway.errors import UnknownResource
+
+router = OperationRouter()
 
 _OWN_VERSION = "1"
-# A page runs its own script and styles, talks to this emulator, and shows pictures from it; nothing else.
+# A page runs its own script and styles, sends requests to this server and shows images from it, nothing else.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,7 +31,7 @@ NAMES = frozenset(f"{api}-{version}" for api in VERSIONS for version in VERSIONS
 
 @lru_cache(maxsize=2)
 def compressed(name: str) -> bytes:
-    """The document ``training-3.3`` as gzip. Raises UnknownResource for a name that is none of NAMES."""
+    """The document ``training-3.3`` as gzip. Raises UnknownResource for a name that is not in NAMES."""
     if name not in NAMES:
         raise UnknownResource
     return (resources.files("emulator.contract") / "documents" / f"{name}.json.gz").read_bytes()
@@ -42,36 +42,36 @@ def page(name: str) -> str:
     return (resources.files("emulator.api.control") / "pages" / f"{name}.html").read_text(encoding="utf-8")
 
 
-def document_routes(threads: Executor) -> list[BaseRoute]:
-    async def of_version(request: Request) -> Response:
-        return await _document(request, f"{request.path_params['api']}-{request.path_params['version']}")
+@router.own("GET", "/_emulator/openapi/emulator.json")
+def own_document(request: Request) -> Response:
+    return _document(request, f"emulator-{_OWN_VERSION}")
 
-    async def own(request: Request) -> Response:
-        return await _document(request, f"emulator-{_OWN_VERSION}")
 
-    async def _document(request: Request, name: str) -> Response:
-        data = await asyncio.get_running_loop().run_in_executor(threads, compressed, name)
-        headers = {"Vary": "Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-        else:
-            data = gzip.decompress(data)
-        return Response(data, media_type="application/json", headers=headers)
+@router.own("GET", "/_emulator/openapi/{api}/{version}.json")
+def document_of_version(request: Request) -> Response:
+    return _document(request, f"{request.path_params['api']}-{request.path_params['version']}")
 
-    async def documentation(_request: Request) -> Response:
-        return await _page("documents")
 
-    async def insight(_request: Request) -> Response:
-        return await _page("insight")
+@router.own("GET", "/_emulator/docs")
+def documents_page() -> Response:
+    return _page("documents")
 
-    async def _page(name: str) -> Response:
-        text = await asyncio.get_running_loop().run_in_executor(threads, page, name)
-        headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(text, headers=headers)
 
-    return [
-        Route("/_emulator/openapi/emulator.json", own),
-        Route("/_emulator/openapi/{api}/{version}.json", of_version),
-        Route("/_emulator/docs", documentation),
-        Route("/_emulator/insight", insight),
-    ]
+@router.own("GET", "/_emulator/insight")
+def insight_page() -> Response:
+    return _page("insight")
+
+
+def _document(request: Request, name: str) -> Response:
+    data = compressed(name)
+    headers = {"Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+    else:
+        data = gzip.decompress(data)
+    return Response(data, media_type="application/json", headers=headers)
+
+
+def _page(name: str) -> Response:
+    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
+    return HTMLResponse(page(name), headers=headers)

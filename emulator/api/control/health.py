@@ -1,22 +1,22 @@
-"""The emulator's own API under ``/_emulator``: is it alive, is it ready, why did imports fail, forget all."""
+"""The control API's light part: welcome, health, reset, unfinished imports."""
 
-import asyncio
 import shutil
-from concurrent.futures import Executor
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
 
+from emulator.api.dependencies import Emulator
+from emulator.api.routing import OperationRouter
 from emulator.core.context import Context
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.reset import reset
 from emulator.core.transfer import import_request as project_imports
 from emulator.store.tables import JobKind
 
-# Below this the next upload may not fit.
+router = OperationRouter()
+
+# With less than this, the next upload may not fit.
 _FREE_BYTES_NEEDED = 64 * MEGABYTE
-# The name of the check, and what the thread does.
+# The check that a runner belongs to, and what its thread does.
 _RUNNERS = {
     JobKind.TRAINING: ("trainings", "carries out trainings"),
     JobKind.ADVANCED_TRAINING: ("trainings", "carries out advanced trainings"),
@@ -24,6 +24,7 @@ _RUNNERS = {
     JobKind.IMPORT: ("imports", "carries out imports"),
     JobKind.NOTIFICATION: ("notifications", "sends notifications"),
 }
+_CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications")
 _WELCOME = (
     "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready, "
     "documentation at /_emulator/docs, what models get wrong at /_emulator/insight.\n"
@@ -31,11 +32,11 @@ _WELCOME = (
 
 
 def readiness(context: Context) -> dict[str, str]:
-    """What is wrong, by the name of the check; empty when the emulator is ready."""
+    """The problems by the name of the check; empty when the emulator is ready."""
     problems = {}
     try:
         context.database.check()
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
+    except Exception as error:  # noqa: BLE001  (any error is the result of the check)
         problems["database"] = f"cannot be read: {error}"
     try:
         free = shutil.disk_usage(context.folder).free
@@ -50,43 +51,41 @@ def readiness(context: Context) -> dict[str, str]:
     return problems
 
 
-def control_routes(context: Context, threads: Executor) -> list[BaseRoute]:
-    async def live(_request: Request) -> Response:
-        return JSONResponse({"status": "live"})
+@router.own("GET", "/")
+def welcome() -> Response:
+    return PlainTextResponse(_WELCOME)
 
-    async def ready(_request: Request) -> Response:
-        problems = await asyncio.get_running_loop().run_in_executor(threads, readiness, context)
-        names = ("database", "disk", "trainings", "exports", "imports", "notifications")
-        checks = {name: problems.get(name, "ok") for name in names}
-        status = "not ready" if problems else "ready"
-        return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
 
-    async def forget(_request: Request) -> Response:
-        await asyncio.get_running_loop().run_in_executor(threads, reset, context)
-        return Response(status_code=204)
+@router.own("GET", "/_emulator/health/live")
+def live() -> Response:
+    return JSONResponse({"status": "live"})
 
-    async def imports(_request: Request) -> Response:
-        found = await asyncio.get_running_loop().run_in_executor(threads, project_imports.unfinished, context)
-        return JSONResponse(
-            [
-                {
-                    "projectId": one.project_id,
-                    "name": one.name,
-                    "status": one.status,
-                    "attempts": one.attempts,
-                    "reason": one.reason,
-                }
-                for one in found
-            ]
-        )
 
-    async def welcome(_request: Request) -> Response:
-        return PlainTextResponse(_WELCOME)
+@router.own("GET", "/_emulator/health/ready")
+def ready(emulator: Emulator) -> Response:
+    problems = readiness(emulator)
+    checks = {name: problems.get(name, "ok") for name in _CHECKS}
+    status = "not ready" if problems else "ready"
+    return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
 
-    return [
-        Route("/", welcome),
-        Route("/_emulator/health/live", live),
-        Route("/_emulator/health/ready", ready),
-        Route("/_emulator/reset", forget, methods=["POST"]),
-        Route("/_emulator/imports", imports),
-    ]
+
+@router.own("POST", "/_emulator/reset")
+def reset_everything(emulator: Emulator) -> Response:
+    reset(emulator)
+    return Response(status_code=204)
+
+
+@router.own("GET", "/_emulator/imports")
+def unfinished_imports(emulator: Emulator) -> Response:
+    return JSONResponse(
+        [
+            {
+                "projectId": one.project_id,
+                "name": one.name,
+                "status": one.status,
+                "attempts": one.attempts,
+                "reason": one.reason,
+            }
+            for one in project_imports.unfinished(emulator)
+        ]
+    )

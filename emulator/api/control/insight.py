@@ -1,192 +1,249 @@
-"""What a model gets wrong, of the emulator's own API: confusion matrix, curves, the images behind them."""
+"""What a model gets wrong, in the emulator's own API: confusion matrix, curves, images behind them."""
 
-from concurrent.futures import Executor
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.routing import BaseRoute
+from fastapi import Depends, Request
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call
-from emulator.api.control_calls import control_route
-from emulator.contract import insight as answers
-from emulator.core.context import Context
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
+from emulator.api.parameters import TagIds, choice, choice_in, guid_in, integer, number, page_in, text_in
+from emulator.api.responses import Links
+from emulator.api.routing import OperationRouter
+from emulator.contract import insight as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.insight import confusion as insight
 from emulator.core.insight.confusion import Cell, TagOutcome
-from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 from emulator.store.tables import Iteration
 
+router = OperationRouter()
 
-def insight_routes(context: Context, threads: Executor, public_url: str | None) -> list[BaseRoute]:
-    handlers = {
-        "confusionMatrix": confusion_matrix,
-        "confusionMatrix/images": confusion_matrix_images,
-        "confusionMatrix/images/count": confusion_matrix_image_count,
-        "precisionRecallCurve": precision_recall_curve,
-        "calibrationCurve": calibration_curve,
-    }
-    below = "/_emulator/projects/{projectId}/iterations/{iterationId}/"
-    return [
-        control_route(below + path, handler, context, threads, public_url)
-        for path, handler in handlers.items()
-    ]
+_BELOW = "/_emulator/projects/{projectId}/iterations/{iterationId}"
+_Threshold = Annotated[float | None, number("threshold")]
+_OverlapThreshold = Annotated[float | None, number("overlapThreshold")]
 
 
-def confusion_matrix(call: Call) -> answers.ConfusionMatrix:
-    iteration, matrix = insight.confusion_matrix(*_iteration(call), *_thresholds(call))
-    per_tag = [
-        answers.TagOutcomes(
-            *_named(iteration, item.position),
-            item.true_positives,
-            item.false_positives,
-            item.false_negatives,
-            item.true_negatives,
-        )
-        for item in matrix.per_tag
-    ]
-    return answers.ConfusionMatrix(
-        matrix.kind,
-        matrix.threshold,
-        matrix.overlap_threshold,
-        matrix.image_count,
-        [answers.NamedTag(tag.tag_id, tag.tag_name) for tag in per_tag],
-        matrix.counts,
-        per_tag,
-    )
-
-
-def confusion_matrix_images(call: Call) -> list[answers.ImageOfCell]:
-    iteration, images = insight.images(
-        *_iteration(call),
-        *_thresholds(call),
-        _wanted(call),
-        order=call.choice("orderBy", insight.ORDERS, insight.ORDERS[0]),
-        take=call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM),
-        skip=call.integer("skip", 0),
-    )
-    names = {tag["id"]: tag["name"] for tag in iteration.model_tags or []}
-    return [_image(call, item, names) for item in images]
-
-
-def confusion_matrix_image_count(call: Call) -> int:
-    return insight.image_count(*_iteration(call), *_thresholds(call), _wanted(call))
-
-
-def precision_recall_curve(call: Call) -> answers.PrecisionRecallCurve:
-    points = call.integer(
-        "points", insight.CURVE_POINTS, insight.CURVE_POINTS_MINIMUM, insight.CURVE_POINTS_MAXIMUM
-    )
-    iteration, overlap, (overall, *curves) = insight.precision_recall_curves(
-        *_iteration(call), call.number("overlapThreshold"), call.guids("tagIds"), points
-    )
-    return answers.PrecisionRecallCurve(
-        overlap,
-        overall.average_precision,
-        overall.deviation,
-        overall.actual,
-        _points(overall),
-        [
-            answers.TagCurve(
-                *_named(iteration, curve.position),
-                curve.average_precision,
-                curve.deviation,
-                curve.actual,
-                _points(curve),
-            )
-            for curve in curves
-        ],
-    )
-
-
-def calibration_curve(call: Call) -> answers.CalibrationCurve:
-    bins = call.integer("bins", insight.BINS, insight.BINS_MINIMUM, insight.BINS_MAXIMUM)
-    iteration, overlap, calibration = insight.calibration_curves(
-        *_iteration(call), call.number("overlapThreshold"), call.guids("tagIds"), bins
-    )
-    overall = calibration.overall
-    return answers.CalibrationCurve(
-        overlap,
-        int(overall.counts.sum()),
-        overall.expected_error,
-        _bins(overall),
-        [
-            answers.TagCalibration(
-                *_named(iteration, position), int(curve.counts.sum()), curve.expected_error, _bins(curve)
-            )
-            for position, curve in calibration.per_tag
-        ],
-    )
-
-
-def _iteration(call: Call) -> tuple[Context, str, str]:
-    return call.context, call.id("projectId"), call.id("iterationId")
-
-
-def _thresholds(call: Call) -> tuple[float | None, float | None]:
-    return call.number("threshold"), call.number("overlapThreshold")
-
-
-def _wanted(call: Call) -> Cell | TagOutcome:
-    """What images are asked for: ``actual`` and ``predicted``, or ``tagId`` and ``outcome``."""
-    given = {name for name in ("actual", "predicted", "tagId", "outcome") if call.text(name) is not None}
+async def _chosen(request: Request) -> Cell | TagOutcome:
+    """The cell of the matrix (``actual`` and ``predicted``), or ``outcome`` of ``tagId``."""
+    names = ("actual", "predicted", "tagId", "outcome")
+    given = {name for name in names if text_in(request, name) is not None}
     if given == {"tagId", "outcome"}:
-        return TagOutcome(call.guid("tagId") or "", call.choice("outcome", insight.OUTCOMES, ""))  # type: ignore[arg-type]
+        tag_id = guid_in(request, "tagId") or ""
+        return TagOutcome(tag_id, choice_in(request, "outcome", insight.OUTCOMES, ""))  # type: ignore[arg-type]
     if given == {"actual", "predicted"}:
-        return Cell(_tag_or_nothing(call, "actual"), _tag_or_nothing(call, "predicted"))
+        return Cell(_tag_or_nothing(request, "actual"), _tag_or_nothing(request, "predicted"))
     raise ServiceError(
         "BadRequestRequiredParamIsNull",
         "The parameters 'actual' and 'predicted' are required, or 'tagId' and 'outcome', and not both pairs.",
     )
 
 
-def _tag_or_nothing(call: Call, name: str) -> str:
-    text = call.text(name) or ""
-    return insight.NOTHING if text.lower() == insight.NOTHING else call.guid(name) or ""
+def _tag_or_nothing(request: Request, name: str) -> str:
+    text = text_in(request, name) or ""
+    return insight.NOTHING if text.lower() == insight.NOTHING else guid_in(request, name) or ""
+
+
+async def _page(request: Request) -> tuple[int, int]:
+    return page_in(request)
+
+
+_Chosen = Annotated[Cell | TagOutcome, Depends(_chosen)]
+
+
+@router.own("GET", f"{_BELOW}/confusionMatrix")
+def confusion_matrix(
+    emulator: Emulator,
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    threshold: _Threshold,
+    overlap_threshold: _OverlapThreshold,
+) -> shapes.ConfusionMatrix:
+    iteration, matrix = insight.confusion_matrix(
+        emulator, project_id, iteration_id, threshold, overlap_threshold
+    )
+    tags = [_named(iteration, item.position) for item in matrix.per_tag]
+    per_tag = [
+        shapes.TagOutcomes(
+            tag_id=tag_id,
+            tag_name=tag_name,
+            true_positives=item.true_positives,
+            false_positives=item.false_positives,
+            false_negatives=item.false_negatives,
+            true_negatives=item.true_negatives,
+        )
+        for (tag_id, tag_name), item in zip(tags, matrix.per_tag, strict=True)
+    ]
+    return shapes.ConfusionMatrix(
+        type=matrix.kind,
+        threshold=matrix.threshold,
+        overlap_threshold=matrix.overlap_threshold,
+        image_count=matrix.image_count,
+        tags=[shapes.NamedTag(id=tag_id, name=tag_name) for tag_id, tag_name in tags],
+        counts=matrix.counts,
+        per_tag=per_tag,
+    )
+
+
+@router.own("GET", f"{_BELOW}/confusionMatrix/images")
+def confusion_matrix_images(
+    emulator: Emulator,
+    links: ImageLinks,
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    threshold: _Threshold,
+    overlap_threshold: _OverlapThreshold,
+    chosen: _Chosen,
+    order: Annotated[str, choice("orderBy", insight.ORDERS, insight.ORDERS[0])],
+    page: Annotated[tuple[int, int], Depends(_page)],
+) -> list[shapes.ImageOfCell]:
+    take, skip = page
+    iteration, images = insight.images(
+        emulator,
+        project_id,
+        iteration_id,
+        threshold,
+        overlap_threshold,
+        chosen,
+        order=order,
+        take=take,
+        skip=skip,
+    )
+    names = {tag["id"]: tag["name"] for tag in iteration.model_tags or []}
+    return [_image(links, item, names) for item in images]
+
+
+@router.own("GET", f"{_BELOW}/confusionMatrix/images/count")
+def confusion_matrix_image_count(
+    emulator: Emulator,
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    threshold: _Threshold,
+    overlap_threshold: _OverlapThreshold,
+    chosen: _Chosen,
+) -> int:
+    return insight.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
+
+
+@router.own("GET", f"{_BELOW}/precisionRecallCurve")
+def precision_recall_curve(
+    emulator: Emulator,
+    points: Annotated[
+        int,
+        integer("points", insight.CURVE_POINTS, insight.CURVE_POINTS_MINIMUM, insight.CURVE_POINTS_MAXIMUM),
+    ],
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    overlap_threshold: _OverlapThreshold,
+    tag_ids: TagIds,
+) -> shapes.PrecisionRecallCurve:
+    iteration, overlap, (overall, *curves) = insight.precision_recall_curves(
+        emulator, project_id, iteration_id, overlap_threshold, tag_ids, points
+    )
+    per_tag = []
+    for curve in curves:
+        tag_id, tag_name = _named(iteration, curve.position)
+        per_tag.append(
+            shapes.TagCurve(
+                tag_id=tag_id,
+                tag_name=tag_name,
+                average_precision=curve.average_precision,
+                average_precision_std_deviation=curve.deviation,
+                count=curve.actual,
+                points=_points(curve),
+            )
+        )
+    return shapes.PrecisionRecallCurve(
+        overlap_threshold=overlap,
+        average_precision=overall.average_precision,
+        average_precision_std_deviation=overall.deviation,
+        count=overall.actual,
+        points=_points(overall),
+        per_tag=per_tag,
+    )
+
+
+@router.own("GET", f"{_BELOW}/calibrationCurve")
+def calibration_curve(
+    emulator: Emulator,
+    bins: Annotated[int, integer("bins", insight.BINS, insight.BINS_MINIMUM, insight.BINS_MAXIMUM)],
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    overlap_threshold: _OverlapThreshold,
+    tag_ids: TagIds,
+) -> shapes.CalibrationCurve:
+    iteration, overlap, calibration = insight.calibration_curves(
+        emulator, project_id, iteration_id, overlap_threshold, tag_ids, bins
+    )
+    overall = calibration.overall
+    per_tag = []
+    for position, curve in calibration.per_tag:
+        tag_id, tag_name = _named(iteration, position)
+        per_tag.append(
+            shapes.TagCalibration(
+                tag_id=tag_id,
+                tag_name=tag_name,
+                count=int(curve.counts.sum()),
+                expected_calibration_error=curve.expected_error,
+                bins=_bins(curve),
+            )
+        )
+    return shapes.CalibrationCurve(
+        overlap_threshold=overlap,
+        count=int(overall.counts.sum()),
+        expected_calibration_error=overall.expected_error,
+        bins=_bins(overall),
+        per_tag=per_tag,
+    )
 
 
 def _named(iteration: Iteration, position: int | None) -> tuple[str, str]:
+    """Id and name of a tag of the model."""
     tag = (iteration.model_tags or [])[position or 0]
     return tag["id"], tag["name"]
 
 
-def _image(call: Call, item: insight.ImageOfCell, names: dict[str, str]) -> answers.ImageOfCell:
-    shown = shapes.image_performance(call, item)
+def _image(links: Links, item: insight.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
     matches = [
-        answers.Match(
-            _object(pair, names),
-            shapes.predictions([pair.prediction])[0] if pair.prediction else None,
-            pair.overlap,
+        shapes.Match(
+            object=_object(pair, names),
+            prediction=responses.prediction(pair.prediction) if pair.prediction else None,
+            overlap=pair.overlap,
         )
         for pair in item.pairs
     ]
-    return answers.ImageOfCell(**vars(shown), fold=item.fold, matches=matches)
+    shown = responses.image_performance(links, item)
+    return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches)
 
 
-def _object(pair: insight.FoundPair, names: dict[str, str]) -> answers.MatchedObject | None:
+def _object(pair: insight.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
     if pair.object_tag_id is None:
         return None
-    box = shapes.bounding_box(pair.object_box)
-    assert box is not None
-    return answers.MatchedObject(pair.object_tag_id, names[pair.object_tag_id], box)
+    assert pair.object_box is not None
+    return shapes.MatchedObject(
+        tag_id=pair.object_tag_id,
+        tag_name=names[pair.object_tag_id],
+        bounding_box=responses.bounding_box(pair.object_box),
+    )
 
 
-def _points(curve: insight.TagCurve) -> list[answers.CurvePoint]:
+def _points(curve: insight.TagCurve) -> list[shapes.CurvePoint]:
     points = curve.points
     rows = zip(points.thresholds.tolist(), points.precision.tolist(), points.recall.tolist(), strict=True)
-    return [answers.CurvePoint(*row) for row in rows]
-
-
-def _bins(curve: Any) -> list[answers.CalibrationBin]:
-    count = len(curve.counts)
     return [
-        answers.CalibrationBin(
-            place / count,
-            (place + 1) / count,
-            number,
-            confidence if number else None,
-            right if number else None,
+        shapes.CurvePoint(threshold=threshold, precision=precision, recall=recall)
+        for threshold, precision, recall in rows
+    ]
+
+
+def _bins(curve: Any) -> list[shapes.CalibrationBin]:
+    count = len(curve.counts)
+    rows = zip(curve.counts.tolist(), curve.confidence.tolist(), curve.right.tolist(), strict=True)
+    return [
+        shapes.CalibrationBin(
+            lower=place / count,
+            upper=(place + 1) / count,
+            count=number,
+            mean_confidence=confidence if number else None,
+            share_right=right if number else None,
         )
-        for place, (number, confidence, right) in enumerate(
-            zip(curve.counts.tolist(), curve.confidence.tolist(), curve.right.tolist(), strict=True)
-        )
+        for place, (number, confidence, right) in enumerate(rows)
     ]

@@ -1,51 +1,102 @@
-"""Images of a project that are nearly the same, of the emulator's own API."""
+"""Groups of images of a project that are nearly the same, in the emulator's own API."""
 
 import asyncio
-from concurrent.futures import Executor
 from contextlib import suppress
+from typing import Annotated, Any
 
-from starlette.requests import Request
+from fastapi import Depends, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call
-from emulator.api.control_calls import control_call, written
-from emulator.api.gateway import JSON
-from emulator.contract import insight as answers
-from emulator.contract.operations import Operation
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, version_of
+from emulator.api.parameters import OfIteration, flag, number_in, page_in
+from emulator.api.responses import Links
+from emulator.api.routing import OperationRouter, Result, response_of
+from emulator.contract import insight as shapes
 from emulator.core.caches.near_duplicates import Search
-from emulator.core.context import Context
 from emulator.core.insight import near_duplicates
-from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 
-# So long a request waits for a search; then it says how far that is.
+router = OperationRouter()
+
+# How long a request waits for a search before it reports the progress.
 _PATIENCE_SECONDS = 10.0
-_PATH = "/_emulator/projects/{projectId}/nearDuplicates"
 
 
-def near_duplicate_routes(context: Context, threads: Executor, public_url: str | None) -> list[BaseRoute]:
-    operation = Operation("GetNearDuplicates", "training", "GET", _PATH)
+async def _threshold(request: Request) -> float:
+    return near_duplicates.checked_threshold(number_in(request, "threshold"))
 
-    async def answer(request: Request) -> Response:
-        in_thread = asyncio.get_running_loop().run_in_executor
-        asked = await in_thread(threads, _Asked, control_call(request, operation, context, public_url))
-        # Without a thread: all of them could be waiting else, and nobody left to answer others.
-        await _end_of(asked.search)
-        if not asked.search.is_over:
-            headers = {"Retry-After": "1"}
-            return Response(written(asked.running()), 202, headers, JSON.decode())
-        return Response(await in_thread(threads, asked.completed), media_type=JSON.decode())
 
-    return [Route(_PATH, answer, methods=["GET"])]
+async def _page(request: Request) -> tuple[int, int]:
+    return page_in(request)
+
+
+@router.own("GET", "/_emulator/projects/{projectId}/nearDuplicates")
+async def get_near_duplicates(
+    request: Request,
+    emulator: Emulator,
+    links: ImageLinks,
+    project_id: ProjectId,
+    threshold: Annotated[float, Depends(_threshold)],
+    page: Annotated[tuple[int, int], Depends(_page)],
+    contradictory: Annotated[bool, flag("contradictoryTags")],
+    across_folds: Annotated[bool, flag("acrossFolds")],
+    iteration_id: OfIteration,
+) -> Response:
+    async def in_thread(function: Any, *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(request.app.state.threads, function, *arguments)
+
+    def begin() -> tuple[str | None, Search]:
+        checked = near_duplicates.checked_iteration(emulator, project_id, iteration_id)
+        return checked, near_duplicates.search_of(emulator, project_id)
+
+    def completed() -> Response:
+        found = near_duplicates.found(
+            emulator,
+            project_id,
+            checked_id,
+            search,
+            threshold,
+            contradictory=contradictory,
+            across_folds=across_folds,
+            take=page[0],
+            skip=page[1],
+        )
+        answer = shapes.NearDuplicates(
+            status="Completed",
+            progress=1.0,
+            threshold=threshold,
+            iteration_id=found.iteration_id,
+            image_count=found.image_count,
+            group_count=found.group_count,
+            groups=[_group(links, group) for group in found.groups],
+        )
+        return response_of(answer, version_of(request))
+
+    checked_id, search = await in_thread(begin)
+    # Waiting takes no thread: otherwise waiting requests could occupy all of them.
+    await _end_of(search)
+    if search.is_over:
+        response: Response = await in_thread(completed)
+        return response
+    running = shapes.NearDuplicates(
+        status="Running",
+        progress=search.progress.done,
+        threshold=threshold,
+        iteration_id=checked_id,
+        image_count=search.count,
+        group_count=0,
+        groups=[],
+    )
+    return response_of(Result(running, 202, {"Retry-After": "1"}), version_of(request))
 
 
 async def _end_of(search: Search) -> None:
-    """Wait for it, as long as there is patience."""
+    """Wait until the search ends, at most `_PATIENCE_SECONDS`."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
     def note(_future: object) -> None:
-        with suppress(RuntimeError):  # nobody waits any more: the server has ended
+        with suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(over.set)
 
     search.future.add_done_callback(note)
@@ -53,75 +104,31 @@ async def _end_of(search: Search) -> None:
         await asyncio.wait_for(over.wait(), _PATIENCE_SECONDS)
 
 
-class _Asked:
-    """What is asked for, checked, and the search that it takes, begun."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._project_id = call.id("projectId")
-        self._threshold = near_duplicates.checked_threshold(call.number("threshold"))
-        self._take = call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM)
-        self._skip = call.integer("skip", 0)
-        self._contradictory = call.flag("contradictoryTags")
-        self._across_folds = call.flag("acrossFolds")
-        self._iteration_id = near_duplicates.checked_iteration(
-            call.context, self._project_id, call.guid("iterationId")
-        )
-        self.search: Search = near_duplicates.search_of(call.context, self._project_id)
-
-    def running(self) -> answers.NearDuplicates:
-        search = self.search
-        return answers.NearDuplicates(
-            "Running", search.progress.done, self._threshold, self._iteration_id, search.count, 0, []
-        )
-
-    def completed(self) -> bytes:
-        found = near_duplicates.found(
-            self._call.context,
-            self._project_id,
-            self._iteration_id,
-            self.search,
-            self._threshold,
-            contradictory=self._contradictory,
-            across_folds=self._across_folds,
-            take=self._take,
-            skip=self._skip,
-        )
-        groups = [self._group(group) for group in found.groups]
-        return written(
-            answers.NearDuplicates(
-                "Completed",
-                1.0,
-                self._threshold,
-                found.iteration_id,
-                found.image_count,
-                found.group_count,
-                groups,
+def _group(links: Links, group: near_duplicates.Group) -> shapes.NearDuplicateGroup:
+    return shapes.NearDuplicateGroup(
+        similarity=group.similarity,
+        image_count=group.image_count,
+        contradictory_tags=group.contradictory_tags,
+        across_folds=group.across_folds,
+        images=[_image(links, image) for image in group.images],
+        pairs=[
+            shapes.NearDuplicatePair(
+                image_ids=list(pair.image_ids), similarity=pair.similarity, mirrored=pair.mirrored
             )
-        )
+            for pair in group.pairs
+        ],
+    )
 
-    def _group(self, group: near_duplicates.Group) -> answers.NearDuplicateGroup:
-        return answers.NearDuplicateGroup(
-            group.similarity,
-            group.image_count,
-            group.contradictory_tags,
-            group.across_folds,
-            [self._image(image) for image in group.images],
-            [
-                answers.NearDuplicatePair(list(pair.image_ids), pair.similarity, pair.mirrored)
-                for pair in group.pairs
-            ],
-        )
 
-    def _image(self, image: near_duplicates.NearImage) -> answers.NearDuplicate:
-        shown = shapes.image(self._call, image.tagged)
-        return answers.NearDuplicate(
-            shown.id,
-            shown.created,
-            shown.width,
-            shown.height,
-            shown.original_image_uri,
-            shown.thumbnail_uri,
-            shown.tags,
-            image.fold,
-        )
+def _image(links: Links, image: near_duplicates.NearImage) -> shapes.NearDuplicate:
+    shown = responses.image(links, image.tagged)
+    return shapes.NearDuplicate(
+        id=shown.id,
+        created=shown.created,
+        width=shown.width,
+        height=shown.height,
+        image_uri=shown.original_image_uri,
+        thumbnail_uri=shown.thumbnail_uri,
+        tags=shown.tags,
+        fold=image.fold,
+    )

@@ -1,9 +1,17 @@
 """GetArtifact."""
 
-from emulator.api.calls import Binary, Call, handles
+from typing import Annotated
+
+from emulator.api.dependencies import Emulator, ProjectId
+from emulator.api.parameters import required_text
+from emulator.api.routing import Binary, OperationRouter
 from emulator.core.downloads import artifacts
 
+router = OperationRouter()
 
-@handles("GetArtifact")
-def get_artifact(call: Call) -> Binary:
-    return Binary(artifacts.get(call.context, call.id("projectId"), call.required_text("path")))
+
+@router.operation("GetArtifact")
+def get_artifact(
+    emulator: Emulator, project_id: ProjectId, path: Annotated[str, required_text("path")]
+) -> Binary:
+    return Binary(artifacts.get(emulator, project_id, path))

@@ -1,20 +1,21 @@
 """GetDomains, GetDomain."""
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
-from emulator.contract import responses as models
+from emulator.api import responses
+from emulator.api.dependencies import ApiVersion, DomainId
+from emulator.api.routing import OperationRouter
+from emulator.contract import behaviour
+from emulator.contract import responses as shapes
 from emulator.core import domains
 
-# Domains that the lists of versions before 3.4-preview do not have (recorded).
-_LATER = {"3780a898-81c3-4516-81ae-3a139614e1f3", "7ec2ac80-887b-48a6-8df9-8b1357765430"}
+router = OperationRouter()
 
 
-@handles("GetDomains")
-def get_domains(call: Call) -> list[models.Domain]:
-    old = call.version.number < (3, 3)
-    return [shapes.domain(row) for row in domains.listed() if not (old and row.id in _LATER)]
+@router.operation("GetDomains")
+def get_domains(version: ApiVersion) -> list[shapes.Domain]:
+    listed = [row for row in domains.listed() if behaviour.lists_domain(row.id, version)]
+    return [responses.domain(row) for row in listed]
 
 
-@handles("GetDomain")
-def get_domain(call: Call) -> models.Domain:
-    return shapes.domain(domains.get(call.id("domainId")))
+@router.operation("GetDomain")
+def get_domain(domain_id: DomainId) -> shapes.Domain:
+    return responses.domain(domains.get(domain_id))

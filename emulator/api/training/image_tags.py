@@ -1,30 +1,72 @@
-"""CreateImageTags, DeleteImageTags."""
+"""CreateImageTags, DeleteImageTags; UpdateImageMetadata."""
 
-from emulator.api.calls import Call, handles
+from typing import Annotated
+
+from fastapi import Depends
+
+from emulator.api.dependencies import ApiVersion, Body, Emulator, ProjectId, json_body
+from emulator.api.parameters import guids
+from emulator.api.routing import OperationRouter, Result, batch_result
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
+from emulator.core.errors import ServiceError
+from emulator.core.images import metadata
 from emulator.core.labels import image_tags
 
+router = OperationRouter()
 
-@handles("CreateImageTags")
-def create_image_tags(call: Call) -> models.ImageTagCreateSummary:
-    batch = call.parsed(requests.ImageTagCreateBatch)
+_RequiredImageIds = Annotated[tuple[str, ...], guids("imageIds", required=True)]
+
+
+async def _metadata_pairs(body: Body) -> dict[str, str]:
+    pairs = {} if body.strip() in (b"", b"null") else requests.parse_texts(body)
+    if not pairs:
+        raise ServiceError("BadRequestRequiredParamIsNull", "The request holds no metadata.")
+    return pairs
+
+
+@router.operation("CreateImageTags")
+def create_image_tags(
+    emulator: Emulator,
+    batch: Annotated[requests.ImageTagCreateBatch, json_body(requests.ImageTagCreateBatch)],
+    project_id: ProjectId,
+) -> shapes.ImageTagCreateSummary:
     pairs = [(entry.image_id, entry.tag_id) for entry in batch.tags or []]
-    outcome = image_tags.create(call.context, call.id("projectId"), pairs)
-    return models.ImageTagCreateSummary(
-        _entries(outcome.created), _entries(outcome.duplicated), _entries(outcome.exceeded)
+    outcome = image_tags.create(emulator, project_id, pairs)
+    return shapes.ImageTagCreateSummary(
+        created=_entries(outcome.created),
+        duplicated=_entries(outcome.duplicated),
+        exceeded=_entries(outcome.exceeded),
     )
 
 
-@handles("DeleteImageTags")
-def delete_image_tags(call: Call) -> None:
-    image_tags.delete(
-        call.context,
-        call.id("projectId"),
-        call.guids("imageIds", required=True),
-        call.guids("tagIds", required=True),
-    )
+@router.operation("DeleteImageTags")
+def delete_image_tags(
+    emulator: Emulator,
+    project_id: ProjectId,
+    image_ids: _RequiredImageIds,
+    tag_ids: Annotated[tuple[str, ...], guids("tagIds", required=True)],
+) -> None:
+    image_tags.delete(emulator, project_id, image_ids, tag_ids)
 
 
-def _entries(pairs: list[tuple[str, str]]) -> list[models.ImageTagCreateEntry]:
-    return [models.ImageTagCreateEntry(image_id, tag_id) for image_id, tag_id in pairs]
+@router.operation("UpdateImageMetadata")
+def update_image_metadata(
+    emulator: Emulator,
+    version: ApiVersion,
+    image_ids: _RequiredImageIds,
+    pairs: Annotated[dict[str, str], Depends(_metadata_pairs)],
+    project_id: ProjectId,
+) -> Result:
+    updated = metadata.update(emulator, project_id, image_ids, pairs)
+    successful = all(item.status == "OK" for item in updated)
+    entries = [
+        shapes.ImageMetadataUpdateEntry(image_id=item.image_id, status=item.status, metadata=item.metadata)
+        for item in updated
+    ]
+    summary = shapes.ImageMetadataUpdateSummary(is_batch_successful=successful, images=entries)
+    return batch_result(version, summary, complete=successful)
+
+
+def _entries(pairs: list[tuple[str, str]]) -> list[shapes.ImageTagCreateEntry]:
+    return [shapes.ImageTagCreateEntry(image_id=image_id, tag_id=tag_id) for image_id, tag_id in pairs]

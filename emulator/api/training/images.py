@@ -3,162 +3,168 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, NamedTuple
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Answer, Call, handles
-from emulator.api.training.regions import boxes_of_uploads
-from emulator.api.uploads import uploads
+from fastapi import Depends, Request
+
+from emulator.api import responses
+from emulator.api.dependencies import (
+    ApiVersion,
+    Emulator,
+    ImageLinks,
+    ProjectId,
+    UploadedImages,
+    json_body,
+)
+from emulator.api.parameters import (
+    OfIteration,
+    OrderedPage,
+    Page,
+    TagIds,
+    choice,
+    flag,
+    guids,
+    guids_in,
+    text_in,
+)
+from emulator.api.responses import Links
+from emulator.api.routing import OperationRouter, Result, batch_result
+from emulator.api.training.regions import box_of
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
+from emulator.contract.versions import Version
+from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.images import filters as image_filters
-from emulator.core.images import listing as image_lists
+from emulator.core.images import filters, listing
 from emulator.core.images import upload as images
 from emulator.core.images.filters import Expression
 from emulator.core.images.listing import Filter
+from emulator.core.images.sources import FromPrediction, FromUrl
 from emulator.core.images.upload import NewImage
 from emulator.core.labels.regions import Box
-from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM, TRAINING_IMAGE_BYTES
-from emulator.core.predictions import stored as stored_predictions
-from emulator.core.predictions.predict import fetch
 
-_Batch = TypeVar(
-    "_Batch", requests.ImageFileCreateBatch, requests.ImageUrlCreateBatch, requests.ImageIdCreateBatch
-)
-ORDERS = ("Newest", "Oldest")
-# What the service says of batches with nothing in them.
+router = OperationRouter()
+
+# Messages of the service for batches without entries.
 _NO_FILES = "No valid image files"
 _NO_URLS = "No image urls provided"
 _NO_PREDICTIONS = "No image ids provided"
-TAGGING_STATUSES = ("All", "Tagged", "Untagged")
-_MULTI_STATUS_SINCE = (3, 3)
-_BULK_DELETION_SINCE = (3, 1)
-_METADATA_SINCE = (3, 3)
+_TAGGING_STATUSES = ("All", "Tagged", "Untagged")
+_Batch = requests.ImageFileCreateBatch | requests.ImageUrlCreateBatch | requests.ImageIdCreateBatch
 
 
-@handles("CreateImagesFromData")
-def create_images_from_data(call: Call) -> Answer:
-    project_id, tag_ids = call.id("projectId"), call.guids("tagIds")
-    new = [NewImage(upload.file_name, upload.data) for upload in uploads(call)]
-    return _created(call, images.create(call.context, project_id, new, tag_ids, nothing_valid=_NO_FILES))
+def _empty_batch(message: str) -> Callable[[requests.Malformed], ServiceError]:
+    # The service treats a batch that cannot be parsed as an empty one.
+    return lambda _malformed: ServiceError("BadRequestImageBatch", message)
 
 
-@handles("CreateImagesFromFiles")
-def create_images_from_files(call: Call) -> Answer:
-    return _create_batch(call, requests.ImageFileCreateBatch, _NO_FILES, _file)
+# --- adding -------------------------------------------------------------------------------------------------
 
 
-@handles("CreateImagesFromUrls")
-def create_images_from_urls(call: Call) -> Answer:
-    return _create_batch(call, requests.ImageUrlCreateBatch, _NO_URLS, _url, must_hold_an_image=False)
+@router.operation("CreateImagesFromData")
+def create_images_from_data(
+    emulator: Emulator,
+    links: ImageLinks,
+    version: ApiVersion,
+    project_id: ProjectId,
+    tag_ids: TagIds,
+    uploads: UploadedImages,
+) -> Result:
+    new = [NewImage(name=upload.file_name, source=upload.data) for upload in uploads]
+    results = images.create(emulator, project_id, new, tag_ids, nothing_valid=_NO_FILES)
+    return _created(links, version, results)
 
 
-@handles("CreateImagesFromPredictions")
-def create_images_from_predictions(call: Call) -> Answer:
-    return _create_batch(
-        call, requests.ImageIdCreateBatch, _NO_PREDICTIONS, _prediction, must_hold_an_image=False
-    )
+@router.operation("CreateImagesFromFiles")
+def create_images_from_files(
+    emulator: Emulator,
+    links: ImageLinks,
+    version: ApiVersion,
+    project_id: ProjectId,
+    batch: Annotated[
+        requests.ImageFileCreateBatch,
+        json_body(requests.ImageFileCreateBatch, error=_empty_batch(_NO_FILES)),
+    ],
+) -> Result:
+    new = [
+        NewImage(
+            name=entry.name,
+            source=_decoded(entry.contents),
+            tag_ids=tuple(entry.tag_ids or ()),
+            boxes=_boxes(entry.regions),
+        )
+        for entry in batch.images or ()
+    ]
+    return _create_batch(emulator, links, version, project_id, batch, new, _NO_FILES)
 
 
-@handles("GetImages")
-def get_images(call: Call) -> list[models.Image]:
-    return _page(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"), _metadata_filter(call))
+@router.operation("CreateImagesFromUrls")
+def create_images_from_urls(
+    emulator: Emulator,
+    links: ImageLinks,
+    version: ApiVersion,
+    project_id: ProjectId,
+    batch: Annotated[
+        requests.ImageUrlCreateBatch, json_body(requests.ImageUrlCreateBatch, error=_empty_batch(_NO_URLS))
+    ],
+) -> Result:
+    new = [
+        NewImage(
+            name=entry.url,
+            source=FromUrl(entry.url),
+            tag_ids=tuple(entry.tag_ids or ()),
+            boxes=_boxes(entry.regions),
+        )
+        for entry in batch.images or ()
+    ]
+    return _create_batch(emulator, links, version, project_id, batch, new, _NO_URLS)
 
 
-@handles("GetTaggedImages")
-def get_tagged_images(call: Call) -> list[models.Image]:
-    return _page(call, "Tagged")
-
-
-@handles("GetUntaggedImages")
-def get_untagged_images(call: Call) -> list[models.Image]:
-    return _page(call, "Untagged")
-
-
-@handles("GetImageCount")
-def get_image_count(call: Call) -> int:
-    return _count(call, call.choice("taggingStatus", TAGGING_STATUSES, "All"), _metadata_filter(call))
-
-
-@handles("GetTaggedImageCount")
-def get_tagged_image_count(call: Call) -> int:
-    return _count(call, "Tagged")
-
-
-@handles("GetUntaggedImageCount")
-def get_untagged_image_count(call: Call) -> int:
-    return _count(call, "Untagged")
-
-
-@handles("GetImagesByIds")
-def get_images_by_ids(call: Call) -> list[models.Image]:
-    found = image_lists.by_ids(
-        call.context, call.id("projectId"), call.guid("iterationId"), call.guids("imageIds")
-    )
-    return [shapes.image(call, item) for item in found]
-
-
-@handles("DeleteImages")
-def delete_images(call: Call) -> Answer:
-    bulk = call.version.number >= _BULK_DELETION_SINCE
-    all_images = bulk and call.flag("allImages")
-    all_iterations = bulk and call.flag("allIterations")
-    images.delete(
-        call.context,
-        call.id("projectId"),
-        call.guids("imageIds"),
-        all_images=all_images,
-        all_iterations=all_iterations,
-    )
-    return Answer(status=202 if all_images or all_iterations else 204)
+@router.operation("CreateImagesFromPredictions")
+def create_images_from_predictions(
+    emulator: Emulator,
+    links: ImageLinks,
+    version: ApiVersion,
+    project_id: ProjectId,
+    batch: Annotated[
+        requests.ImageIdCreateBatch,
+        json_body(requests.ImageIdCreateBatch, error=_empty_batch(_NO_PREDICTIONS)),
+    ],
+) -> Result:
+    new = [
+        NewImage(
+            name=entry.id,
+            source=FromPrediction(entry.id),
+            tag_ids=tuple(entry.tag_ids or ()),
+            boxes=_boxes(entry.regions),
+        )
+        for entry in batch.images or ()
+    ]
+    return _create_batch(emulator, links, version, project_id, batch, new, _NO_PREDICTIONS)
 
 
 def _create_batch(
-    call: Call,
-    shape: type[_Batch],
+    context: Context,
+    links: Links,
+    version: Version,
+    project_id: str,
+    batch: _Batch,
+    new: Sequence[NewImage],
     nothing_valid: str,
-    obtain: Callable[[Call, Any, tuple[Box, ...]], NewImage | Callable[[], NewImage]],
-    *,
-    must_hold_an_image: bool = True,
-) -> Answer:
-    """`obtain`: what an entry of the batch asks for, or a function that gets it."""
-    project_id = call.id("projectId")
-    batch = _batch(call, shape, nothing_valid)
-    entries = batch.images or []
-    items = [
-        obtain(call, entry, boxes)
-        for entry, boxes in zip(entries, boxes_of_uploads(call, entries), strict=True)
-    ]
+) -> Result:
     results = images.create(
-        call.context,
-        project_id,
-        items,
-        batch.tag_ids or (),
-        _metadata(call, batch.metadata),
-        nothing_valid=nothing_valid,
-        must_hold_an_image=must_hold_an_image,
+        context, project_id, new, batch.tag_ids or (), batch.metadata, nothing_valid=nothing_valid
     )
-    return _created(call, results)
+    return _created(links, version, results)
 
 
-def _created(call: Call, results: Sequence[images.CreatedImage]) -> Answer:
-    summary = shapes.created_images(call, results)
-    partial_status = 207 if call.version.number >= _MULTI_STATUS_SINCE else 200
-    return Answer(summary, 200 if summary.is_batch_successful else partial_status)
-
-
-def _batch(call: Call, shape: type[_Batch], nothing_valid: str) -> _Batch:
-    try:
-        return call.parsed(shape)
-    except requests.Malformed:
-        # The service reads a batch that does not parse as an empty one.
-        raise ServiceError("BadRequestImageBatch", nothing_valid) from None
+def _created(links: Links, version: Version, results: Sequence[images.CreatedImage]) -> Result:
+    summary = responses.created_images(links, version, results)
+    return batch_result(version, summary, complete=summary.is_batch_successful)
 
 
 def _decoded(contents: str | None) -> bytes:
-    """The bytes of a base64 string; none for what is no base64, which is then no image either."""
+    """The bytes of a base64 string; empty if it is not base64, and then not an image either."""
     try:
         return base64.b64decode(contents or "", validate=True)
     except (binascii.Error, ValueError):
@@ -169,61 +175,107 @@ def _decoded(contents: str | None) -> bytes:
         return b""
 
 
-def _file(call: Call, entry: requests.ImageFileCreateEntry, boxes: tuple[Box, ...]) -> NewImage:
-    return NewImage(entry.name, _decoded(entry.contents), tuple(entry.tag_ids or ()), boxes=boxes)
+def _boxes(regions: Sequence[requests.Region] | None) -> tuple[Box, ...]:
+    return tuple(box_of(region) for region in regions or ())
 
 
-def _url(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box, ...]) -> Callable[[], NewImage]:
-    return partial(_download, call, entry, boxes)
+# --- listing and counting -----------------------------------------------------------------------------------
 
 
-def _download(call: Call, entry: requests.ImageUrlCreateEntry, boxes: tuple[Box, ...]) -> NewImage:
-    tag_ids = tuple(entry.tag_ids or ())
-    try:
-        data = fetch(call.context, entry.url, TRAINING_IMAGE_BYTES)
-        return NewImage(entry.url, data, tag_ids, boxes=boxes)
-    except ServiceError:
-        return NewImage(entry.url, None, tag_ids, "ErrorSource")
+class _Listed(NamedTuple):
+    """Which images of a project are listed or counted."""
+
+    project_id: str
+    iteration_id: str | None
+    filter: Filter
 
 
-def _prediction(
-    call: Call, entry: requests.ImageIdCreateEntry, boxes: tuple[Box, ...]
-) -> Callable[[], NewImage]:
-    tag_ids, project_id = tuple(entry.tag_ids or ()), call.id("projectId")
-    return partial(stored_predictions.as_new_image, call.context, project_id, entry.id, tag_ids, boxes)
+async def _metadata_filter(request: Request) -> Expression | None:
+    text = text_in(request, "$filter")
+    return None if text is None else filters.parse(text)
 
 
-def _metadata(call: Call, metadata: dict[str, str] | None) -> dict[str, str] | None:
-    return metadata if call.version.number >= _METADATA_SINCE else None
+async def _all_images(
+    request: Request,
+    tagging_status: Annotated[str, choice("taggingStatus", _TAGGING_STATUSES, "All")],
+    metadata: Annotated[Expression | None, Depends(_metadata_filter)],
+    project_id: ProjectId,
+    iteration_id: OfIteration,
+) -> _Listed:
+    tag_ids = guids_in(request, "tagIds") if tagging_status != "Untagged" else ()
+    return _Listed(project_id, iteration_id, Filter(tagging_status, tag_ids, metadata))
 
 
-def _metadata_filter(call: Call) -> Expression | None:
-    text = call.text("$filter")
-    return None if text is None else image_filters.parse(text)
+async def _tagged_images(project_id: ProjectId, iteration_id: OfIteration, tag_ids: TagIds) -> _Listed:
+    return _Listed(project_id, iteration_id, Filter("Tagged", tag_ids))
 
 
-def _filter(call: Call, tagging_status: str, metadata: Expression | None) -> Filter:
-    tag_ids = call.guids("tagIds") if tagging_status != "Untagged" else ()
-    return Filter(tagging_status, tag_ids, metadata)
+async def _untagged_images(project_id: ProjectId, iteration_id: OfIteration) -> _Listed:
+    return _Listed(project_id, iteration_id, Filter("Untagged"))
 
 
-def _page(call: Call, tagging_status: str, metadata: Expression | None = None) -> list[models.Image]:
-    found = image_lists.list_page(
-        call.context,
-        call.id("projectId"),
-        call.guid("iterationId"),
-        _filter(call, tagging_status, metadata),
-        newest_first=call.choice("orderBy", ORDERS, "Newest") == "Newest",
-        take=call.integer("take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM),
-        skip=call.integer("skip", 0),
-    )
-    return [shapes.image(call, item) for item in found]
+_AllImages = Annotated[_Listed, Depends(_all_images)]
+_TaggedImages = Annotated[_Listed, Depends(_tagged_images)]
+_UntaggedImages = Annotated[_Listed, Depends(_untagged_images)]
 
 
-def _count(call: Call, tagging_status: str, metadata: Expression | None = None) -> int:
-    return image_lists.count(
-        call.context,
-        call.id("projectId"),
-        call.guid("iterationId"),
-        _filter(call, tagging_status, metadata),
-    )
+@router.operation("GetImages")
+def get_images(links: ImageLinks, listed: _AllImages, page: OrderedPage) -> list[shapes.Image]:
+    return _list(links, listed, page)
+
+
+@router.operation("GetTaggedImages")
+def get_tagged_images(links: ImageLinks, listed: _TaggedImages, page: OrderedPage) -> list[shapes.Image]:
+    return _list(links, listed, page)
+
+
+@router.operation("GetUntaggedImages")
+def get_untagged_images(links: ImageLinks, listed: _UntaggedImages, page: OrderedPage) -> list[shapes.Image]:
+    return _list(links, listed, page)
+
+
+@router.operation("GetImageCount")
+def get_image_count(emulator: Emulator, listed: _AllImages) -> int:
+    return listing.count(emulator, *listed)
+
+
+@router.operation("GetTaggedImageCount")
+def get_tagged_image_count(emulator: Emulator, listed: _TaggedImages) -> int:
+    return listing.count(emulator, *listed)
+
+
+@router.operation("GetUntaggedImageCount")
+def get_untagged_image_count(emulator: Emulator, listed: _UntaggedImages) -> int:
+    return listing.count(emulator, *listed)
+
+
+@router.operation("GetImagesByIds")
+def get_images_by_ids(
+    emulator: Emulator,
+    links: ImageLinks,
+    project_id: ProjectId,
+    iteration_id: OfIteration,
+    image_ids: Annotated[tuple[str, ...], guids("imageIds")],
+) -> list[shapes.Image]:
+    images = listing.by_ids(emulator, project_id, iteration_id, image_ids)
+    return [responses.image(links, item) for item in images]
+
+
+def _list(links: Links, listed: _Listed, page: Page) -> list[shapes.Image]:
+    images = listing.list_page(links.context, *listed, **page._asdict())
+    return [responses.image(links, item) for item in images]
+
+
+# --- deleting -----------------------------------------------------------------------------------------------
+
+
+@router.operation("DeleteImages")
+def delete_images(
+    emulator: Emulator,
+    all_images: Annotated[bool, flag("allImages")],
+    all_iterations: Annotated[bool, flag("allIterations")],
+    project_id: ProjectId,
+    image_ids: Annotated[tuple[str, ...], guids("imageIds")],
+) -> Result:
+    images.delete(emulator, project_id, image_ids, all_images=all_images, all_iterations=all_iterations)
+    return Result(status=202 if all_images or all_iterations else 204)

@@ -1,50 +1,57 @@
 """GetIterations, GetIteration, UpdateIteration, DeleteIteration, PublishIteration, UnpublishIteration."""
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
+from typing import Annotated
+
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, IterationId, ProjectId, json_body
+from emulator.api.parameters import flag, required_text
+from emulator.api.routing import OperationRouter
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.core.iterations import manage as iterations
 from emulator.core.iterations import publishing
 
-_OVERWRITE_SINCE = (3, 3)
+router = OperationRouter()
 
 
-@handles("GetIterations")
-def get_iterations(call: Call) -> list[models.Iteration]:
-    return [shapes.iteration(row) for row in iterations.list_all(call.context, call.id("projectId"))]
+@router.operation("GetIterations")
+def get_iterations(emulator: Emulator, project_id: ProjectId) -> list[shapes.Iteration]:
+    return [responses.iteration(row) for row in iterations.list_all(emulator, project_id)]
 
 
-@handles("GetIteration")
-def get_iteration(call: Call) -> models.Iteration:
-    return shapes.iteration(iterations.get(call.context, call.id("projectId"), call.id("iterationId")))
+@router.operation("GetIteration")
+def get_iteration(emulator: Emulator, project_id: ProjectId, iteration_id: IterationId) -> shapes.Iteration:
+    return responses.iteration(iterations.get(emulator, project_id, iteration_id))
 
 
-@handles("UpdateIteration")
-def update_iteration(call: Call) -> models.Iteration:
-    body = call.parsed(requests.Iteration)
-    row = iterations.rename(call.context, call.id("projectId"), call.id("iterationId"), body.name)
-    return shapes.iteration(row)
+@router.operation("UpdateIteration")
+def update_iteration(
+    emulator: Emulator,
+    changes: Annotated[requests.Iteration, json_body(requests.Iteration)],
+    project_id: ProjectId,
+    iteration_id: IterationId,
+) -> shapes.Iteration:
+    return responses.iteration(iterations.rename(emulator, project_id, iteration_id, changes.name))
 
 
-@handles("DeleteIteration")
-def delete_iteration(call: Call) -> None:
-    iterations.delete(call.context, call.id("projectId"), call.id("iterationId"))
+@router.operation("DeleteIteration")
+def delete_iteration(emulator: Emulator, project_id: ProjectId, iteration_id: IterationId) -> None:
+    iterations.delete(emulator, project_id, iteration_id)
 
 
-@handles("PublishIteration")
-def publish_iteration(call: Call) -> bool:
-    publishing.publish(
-        call.context,
-        call.id("projectId"),
-        call.id("iterationId"),
-        call.required_text("publishName"),
-        call.required_text("predictionId"),
-        overwrite=call.version.number >= _OVERWRITE_SINCE and call.flag("overwrite"),
-    )
+@router.operation("PublishIteration")
+def publish_iteration(
+    emulator: Emulator,
+    project_id: ProjectId,
+    iteration_id: IterationId,
+    publish_name: Annotated[str, required_text("publishName")],
+    prediction_id: Annotated[str, required_text("predictionId")],
+    overwrite: Annotated[bool, flag("overwrite")],
+) -> bool:
+    publishing.publish(emulator, project_id, iteration_id, publish_name, prediction_id, overwrite=overwrite)
     return True
 
 
-@handles("UnpublishIteration")
-def unpublish_iteration(call: Call) -> None:
-    publishing.unpublish(call.context, call.id("projectId"), call.id("iterationId"))
+@router.operation("UnpublishIteration")
+def unpublish_iteration(emulator: Emulator, project_id: ProjectId, iteration_id: IterationId) -> None:
+    publishing.unpublish(emulator, project_id, iteration_id)

@@ -1,56 +1,69 @@
 """GetProjects, CreateProject, GetProject, UpdateProject, DeleteProject, ExportProject, ImportProject."""
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
+from typing import Annotated
+
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, json_body
+from emulator.api.parameters import guid, required_text, text, texts
+from emulator.api.responses import Links
+from emulator.api.routing import OperationRouter
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.core.projects import manage as projects
 from emulator.core.transfer import export as project_exports
 from emulator.core.transfer import import_request as project_imports
 from emulator.store import tables
 
-_IMPORT_NAME_SINCE = (3, 3)
-_STORAGE_SINCE = (3, 3)
-_OPTIONS_SINCE = (3, 4)
+router = OperationRouter()
 
 
-@handles("GetProjects")
-def get_projects(call: Call) -> list[models.Project]:
-    rows = projects.list_all(call.context)
-    thumbnails = projects.thumbnails(call.context)
-    return [shapes.project(call, row, thumbnails.get(row.id)) for row in rows]
+@router.operation("GetProjects")
+def get_projects(emulator: Emulator, links: ImageLinks) -> list[shapes.Project]:
+    rows = projects.list_all(emulator)
+    thumbnails = projects.thumbnails(emulator)
+    return [responses.project(links, row, thumbnails.get(row.id)) for row in rows]
 
 
-@handles("CreateProject")
-def create_project(call: Call) -> models.Project:
-    options = requests.CreateProjectOptions()
-    if call.version.number >= _OPTIONS_SINCE:
-        options = call.parsed_or(requests.CreateProjectOptions, options)
-    container, queue = options.export_model_container_uri, options.notification_queue_uri
-    if call.version.number >= _STORAGE_SINCE:
-        container = container or call.text("exportModelContainerUri")
-        queue = queue or call.text("notificationQueueUri")
+@router.operation("CreateProject")
+def create_project(
+    emulator: Emulator,
+    links: ImageLinks,
+    options: Annotated[
+        requests.CreateProjectOptions, json_body(requests.CreateProjectOptions, optional=True)
+    ],
+    container_uri: Annotated[str | None, text("exportModelContainerUri")],
+    queue_uri: Annotated[str | None, text("notificationQueueUri")],
+    name: Annotated[str, required_text("name")],
+    description: Annotated[str | None, text("description")],
+    domain_id: Annotated[str | None, guid("domainId")],
+    classification_type: Annotated[str | None, text("classificationType")],
+    target_export_platforms: Annotated[list[str], texts("targetExportPlatforms")],
+) -> shapes.Project:
     row = projects.create(
-        call.context,
-        call.required_text("name"),
-        call.text("description") or "",
-        call.guid("domainId"),
-        call.text("classificationType"),
-        call.texts("targetExportPlatforms"),
-        container or None,
-        queue or None,
+        emulator,
+        name,
+        description or "",
+        domain_id,
+        classification_type,
+        target_export_platforms,
+        options.export_model_container_uri or container_uri,
+        options.notification_queue_uri or queue_uri,
     )
-    return shapes.project(call, row, None)
+    return responses.project(links, row, None)
 
 
-@handles("GetProject")
-def get_project(call: Call) -> models.Project:
-    return _shown(call, projects.get(call.context, call.id("projectId")))
+@router.operation("GetProject")
+def get_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId) -> shapes.Project:
+    return _shown(links, projects.get(emulator, project_id))
 
 
-@handles("UpdateProject")
-def update_project(call: Call) -> models.Project:
-    body = call.parsed(requests.Project)
+@router.operation("UpdateProject")
+def update_project(
+    emulator: Emulator,
+    links: ImageLinks,
+    body: Annotated[requests.Project, json_body(requests.Project)],
+    project_id: ProjectId,
+) -> shapes.Project:
     settings = body.settings or requests.ProjectSettings()
     processing = settings.image_processing_settings or requests.ImageProcessingSettings()
     changes = {
@@ -60,39 +73,40 @@ def update_project(call: Call) -> models.Project:
         "classification_type": settings.classification_type,
         "target_export_platforms": settings.target_export_platforms,
         "augmentation_methods": processing.augmentation_methods,
+        "export_model_container_uri": settings.export_model_container_uri,
+        "notification_queue_uri": settings.notification_queue_uri,
     }
-    if call.version.number >= _STORAGE_SINCE:
-        changes |= {
-            "export_model_container_uri": settings.export_model_container_uri,
-            "notification_queue_uri": settings.notification_queue_uri,
-        }
-    return _shown(call, projects.update(call.context, call.id("projectId"), changes))
+    return _shown(links, projects.update(emulator, project_id, changes))
 
 
-@handles("DeleteProject")
-def delete_project(call: Call) -> None:
-    projects.delete(call.context, call.id("projectId"))
+@router.operation("DeleteProject")
+def delete_project(emulator: Emulator, project_id: ProjectId) -> None:
+    projects.delete(emulator, project_id)
 
 
-@handles("ExportProject")
-def export_project(call: Call) -> models.ProjectExport:
-    found = project_exports.export(call.context, call.base_url, call.id("projectId"))
-    return models.ProjectExport(
-        found.iteration_count,
-        found.image_count,
-        found.tag_count,
-        found.region_count,
-        found.estimated_import_milliseconds,
-        found.token,
+@router.operation("ExportProject")
+def export_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId) -> shapes.ProjectExport:
+    export = project_exports.export(emulator, links.base_url, project_id)
+    return shapes.ProjectExport(
+        iteration_count=export.iteration_count,
+        image_count=export.image_count,
+        tag_count=export.tag_count,
+        region_count=export.region_count,
+        estimated_import_time_in_ms=export.estimated_import_milliseconds,
+        token=export.token,
     )
 
 
-@handles("ImportProject")
-def import_project(call: Call) -> models.Project:
-    name = call.text("name") if call.version.number >= _IMPORT_NAME_SINCE else None
-    row = project_imports.request_import(call.context, call.base_url, call.required_text("token"), name)
-    return shapes.project(call, row, None)
+@router.operation("ImportProject")
+def import_project(
+    emulator: Emulator,
+    links: ImageLinks,
+    token: Annotated[str, required_text("token")],
+    name: Annotated[str | None, text("name")],
+) -> shapes.Project:
+    row = project_imports.request_import(emulator, links.base_url, token, name)
+    return responses.project(links, row, None)
 
 
-def _shown(call: Call, row: tables.Project) -> models.Project:
-    return shapes.project(call, row, projects.thumbnails(call.context, row.id).get(row.id))
+def _shown(links: Links, row: tables.Project) -> shapes.Project:
+    return responses.project(links, row, projects.thumbnails(links.context, row.id).get(row.id))

@@ -1,82 +1,88 @@
-"""CreateImageRegions, DeleteImageRegions, GetImageRegionProposals; the regions of images in uploads."""
+"""CreateImageRegions, DeleteImageRegions, GetImageRegionProposals."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Answer, Call, handles
+from emulator.api import responses
+from emulator.api.dependencies import ApiVersion, Emulator, ImageId, ProjectId, json_body
+from emulator.api.parameters import guids
+from emulator.api.routing import OperationRouter, Result, batch_result
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.labels import regions
 from emulator.core.labels.regions import Box
 from emulator.core.suggestions import region_proposals
 
-_MULTI_STATUS_SINCE = (3, 3)
+router = OperationRouter()
 
 
-@handles("CreateImageRegions")
-def create_image_regions(call: Call) -> Answer:
-    try:
-        entries = call.parsed(requests.ImageRegionCreateBatch).regions or []
-    except requests.Malformed:
-        # As with batches of images, what does not parse is as good as nothing.
-        raise ServiceError("BadRequestImageRegions", "No image regions provided") from None
-    outcome = regions.create(
-        call.context, call.id("projectId"), [(entry.image_id, _box(entry)) for entry in entries]
-    )
-    summary = models.ImageRegionCreateSummary(
-        [
-            models.ImageRegionCreateResult(
-                image_id,
-                region.id,
-                None,
-                region.created,
-                region.tag_id,
-                region.left,
-                region.top,
-                region.width,
-                region.height,
-            )
-            for image_id, region in outcome.created
-        ],
-        _entries(outcome.duplicated),
-        _entries(outcome.exceeded),
-    )
-    partly = bool(outcome.exceeded) and call.version.number >= _MULTI_STATUS_SINCE
-    return Answer(summary, 207 if partly else 200)
+def _no_regions(_malformed: requests.Malformed) -> ServiceError:
+    # The service treats a batch that cannot be parsed as an empty one.
+    return ServiceError("BadRequestImageRegions", "No image regions provided")
 
 
-@handles("DeleteImageRegions")
-def delete_image_regions(call: Call) -> None:
-    regions.delete(call.context, call.id("projectId"), call.guids("regionIds", required=True))
-
-
-@handles("GetImageRegionProposals")
-def get_image_region_proposals(call: Call) -> models.ImageRegionProposal:
-    project_id, image_id = call.id("projectId"), call.id("imageId")
-    found = region_proposals.propose(call.context, project_id, image_id)
-    return shapes.region_proposals(project_id, image_id, found)
-
-
-def boxes_of_uploads(
-    call: Call,
-    entries: Sequence[
-        requests.ImageFileCreateEntry | requests.ImageUrlCreateEntry | requests.ImageIdCreateEntry
+@router.operation("CreateImageRegions")
+def create_image_regions(
+    emulator: Emulator,
+    version: ApiVersion,
+    batch: Annotated[
+        requests.ImageRegionCreateBatch, json_body(requests.ImageRegionCreateBatch, error=_no_regions)
     ],
-) -> list[tuple[Box, ...]]:
-    """The boxes of each image of a batch. Refused for projects whose images can't have any."""
-    boxes = [tuple(_box(region) for region in entry.regions or ()) for entry in entries]
-    if any(boxes):
-        regions.check_project(call.context, call.id("projectId"))
-    return boxes
+    project_id: ProjectId,
+) -> Result:
+    boxes = [(entry.image_id, box_of(entry)) for entry in batch.regions or []]
+    outcome = regions.create(emulator, project_id, boxes)
+    created = [
+        shapes.ImageRegionCreateResult(
+            image_id=image_id,
+            region_id=region.id,
+            tag_name=None,
+            created=region.created,
+            tag_id=region.tag_id,
+            left=region.left,
+            top=region.top,
+            width=region.width,
+            height=region.height,
+        )
+        for image_id, region in outcome.created
+    ]
+    summary = shapes.ImageRegionCreateSummary(
+        created=created, duplicated=_entries(outcome.duplicated), exceeded=_entries(outcome.exceeded)
+    )
+    return batch_result(version, summary, complete=not outcome.exceeded)
 
 
-def _box(region: requests.Region) -> Box:
+@router.operation("DeleteImageRegions")
+def delete_image_regions(
+    emulator: Emulator,
+    project_id: ProjectId,
+    region_ids: Annotated[tuple[str, ...], guids("regionIds", required=True)],
+) -> None:
+    regions.delete(emulator, project_id, region_ids)
+
+
+@router.operation("GetImageRegionProposals")
+def get_image_region_proposals(
+    emulator: Emulator, project_id: ProjectId, image_id: ImageId
+) -> shapes.ImageRegionProposal:
+    proposals = region_proposals.propose(emulator, project_id, image_id)
+    return responses.region_proposals(project_id, image_id, proposals)
+
+
+def box_of(region: requests.Region) -> Box:
     return Box(region.tag_id, region.left, region.top, region.width, region.height)
 
 
-def _entries(boxes: Sequence[tuple[str, Box]]) -> list[models.ImageRegionCreateEntry]:
+def _entries(boxes: Sequence[tuple[str, Box]]) -> list[shapes.ImageRegionCreateEntry]:
     return [
-        models.ImageRegionCreateEntry(image_id, box.tag_id, box.left, box.top, box.width, box.height)
+        shapes.ImageRegionCreateEntry(
+            image_id=image_id,
+            tag_id=box.tag_id,
+            left=box.left,
+            top=box.top,
+            width=box.width,
+            height=box.height,
+        )
         for image_id, box in boxes
     ]

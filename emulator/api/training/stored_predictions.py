@@ -1,41 +1,39 @@
 """QueryPredictions, DeletePrediction."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
+from fastapi import Depends
+
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, json_body
+from emulator.api.parameters import guids
+from emulator.api.routing import OperationRouter
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.predictions import stored as stored_predictions
 from emulator.core.predictions.stored import ORDERS, PredictionPage, PredictionQuery, TagThresholds
+
+router = OperationRouter()
 
 _INVALID = "BadRequestPredictionInvalidQueryParameters"
 _LONGEST_TIME = 40
 
 
-@handles("QueryPredictions")
-def query_predictions(call: Call) -> models.PredictionQueryResult:
-    project_id = call.id("projectId")
-    try:
-        token = call.parsed(requests.PredictionQueryToken)
-    except requests.InvalidId:
-        raise
-    except requests.Malformed as malformed:
-        raise ServiceError(_INVALID, str(malformed)) from None
-    wanted = _query(token)
-    page = stored_predictions.query(call.context, project_id, wanted)
-    results = [shapes.stored_prediction(call, row) for row in page.results]
-    return models.PredictionQueryResult(_next_token(wanted, page), results)
+def invalid_query(malformed: requests.Malformed) -> Exception:
+    """The error for the body of a query that cannot be parsed."""
+    if isinstance(malformed, requests.InvalidId):
+        return malformed
+    return ServiceError(_INVALID, str(malformed))
 
 
-@handles("DeletePrediction")
-def delete_prediction(call: Call) -> None:
-    stored_predictions.delete(call.context, call.id("projectId"), call.guids("ids"))
-
-
-def _query(token: requests.PredictionQueryToken) -> PredictionQuery:
-    """What a client's token asks for; empty texts, which some clients send, ask for nothing."""
+async def _query(
+    token: Annotated[
+        requests.PredictionQueryToken, json_body(requests.PredictionQueryToken, error=invalid_query)
+    ],
+) -> PredictionQuery:
+    """The query that a client's token stands for; empty texts, which some clients send, are no condition."""
     order_by = token.order_by or ORDERS[0]
     return PredictionQuery(
         order_by=next((name for name in ORDERS if name.lower() == order_by.lower()), order_by),
@@ -48,8 +46,8 @@ def _query(token: requests.PredictionQueryToken) -> PredictionQuery:
             for tag in token.tags or ()
         ),
         iteration_id=token.iteration_id,
-        start=_moment("startTime", token.start_time),
-        end=_moment("endTime", token.end_time),
+        start=_time("startTime", token.start_time),
+        end=_time("endTime", token.end_time),
         application=token.application or None,
         maximum=token.max_count or 0,
         session=token.session or None,
@@ -57,28 +55,50 @@ def _query(token: requests.PredictionQueryToken) -> PredictionQuery:
     )
 
 
-def _moment(name: str, text: str | None) -> datetime | None:
-    """A time in ISO 8601, UTC where it names no zone."""
+@router.operation("QueryPredictions")
+def query_predictions(
+    emulator: Emulator,
+    links: ImageLinks,
+    project_id: ProjectId,
+    query: Annotated[PredictionQuery, Depends(_query)],
+) -> shapes.PredictionQueryResult:
+    page = stored_predictions.query(emulator, project_id, query)
+    results = [responses.stored_prediction(links, row) for row in page.results]
+    return shapes.PredictionQueryResult(token=_next_token(query, page), results=results)
+
+
+@router.operation("DeletePrediction")
+def delete_prediction(
+    emulator: Emulator, project_id: ProjectId, ids: Annotated[tuple[str, ...], guids("ids")]
+) -> None:
+    stored_predictions.delete(emulator, project_id, ids)
+
+
+def _time(name: str, text: str | None) -> datetime | None:
+    """A time in ISO 8601; UTC if it has no time zone."""
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text[: _LONGEST_TIME + 1])
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        time = datetime.fromisoformat(text[: _LONGEST_TIME + 1])
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ServiceError(_INVALID, f"{name} is no date and time in ISO 8601.") from None
 
 
-def _next_token(wanted: PredictionQuery, page: PredictionPage) -> models.PredictionQueryToken:
-    """The query again, with what continues it."""
-    tags = [models.PredictionQueryTag(tag.tag_id, tag.minimum, tag.maximum) for tag in wanted.tags]
-    return models.PredictionQueryToken(
-        page.session,
-        page.continuation,
-        wanted.maximum,
-        wanted.order_by,
-        tags or None,
-        wanted.iteration_id,
-        wanted.start,
-        wanted.end,
-        wanted.application,
+def _next_token(query: PredictionQuery, page: PredictionPage) -> shapes.PredictionQueryToken:
+    """The token of the next page: the query, and where it continues."""
+    tags = [
+        shapes.PredictionQueryTag(id=tag.tag_id, min_threshold=tag.minimum, max_threshold=tag.maximum)
+        for tag in query.tags
+    ]
+    return shapes.PredictionQueryToken(
+        session=page.session,
+        continuation=page.continuation,
+        max_count=query.maximum,
+        order_by=query.order_by,
+        tags=tags or None,
+        iteration_id=query.iteration_id,
+        start_time=query.start,
+        end_time=query.end,
+        application=query.application,
     )

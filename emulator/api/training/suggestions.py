@@ -1,32 +1,45 @@
 """SuggestTagsAndRegions, QuerySuggestedImages, QuerySuggestedImageCount."""
 
-from typing import TypeVar
+from typing import Annotated
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, json_body
+from emulator.api.parameters import guids, required_guid
+from emulator.api.routing import OperationRouter
+from emulator.api.training.stored_predictions import invalid_query
 from emulator.contract import requests
-from emulator.contract import responses as models
-from emulator.core.errors import ServiceError
+from emulator.contract import responses as shapes
 from emulator.core.suggestions import suggest as suggestions
 from emulator.core.suggestions.suggest import ORDERS, SuggestionQuery
 
-_Shape = TypeVar("_Shape", bound=requests.Body)
+router = OperationRouter()
+
+_RequiredIterationId = Annotated[str, required_guid("iterationId")]
 
 
-@handles("SuggestTagsAndRegions")
-def suggest_tags_and_regions(call: Call) -> list[models.SuggestedTagAndRegion]:
-    project_id, iteration_id = call.id("projectId"), _iteration_id(call)
-    image_ids = call.guids("imageIds", required=True)
-    suggested = suggestions.suggest(call.context, project_id, iteration_id, image_ids)
-    return [shapes.suggestion(item) for item in suggested]
+@router.operation("SuggestTagsAndRegions")
+def suggest_tags_and_regions(
+    emulator: Emulator,
+    project_id: ProjectId,
+    iteration_id: _RequiredIterationId,
+    image_ids: Annotated[tuple[str, ...], guids("imageIds", required=True)],
+) -> list[shapes.SuggestedTagAndRegion]:
+    suggested = suggestions.suggest(emulator, project_id, iteration_id, image_ids)
+    return [responses.suggestion(item) for item in suggested]
 
 
-@handles("QuerySuggestedImages")
-def query_suggested_images(call: Call) -> models.SuggestedTagAndRegionQuery:
-    project_id, iteration_id = call.id("projectId"), _iteration_id(call)
-    body = _parsed(call, requests.SuggestedImageQuery)
+@router.operation("QuerySuggestedImages")
+def query_suggested_images(
+    emulator: Emulator,
+    links: ImageLinks,
+    project_id: ProjectId,
+    iteration_id: _RequiredIterationId,
+    body: Annotated[
+        requests.SuggestedImageQuery, json_body(requests.SuggestedImageQuery, error=invalid_query)
+    ],
+) -> shapes.SuggestedTagAndRegionQuery:
     order_by = body.sort_by or ORDERS[0]
-    wanted = SuggestionQuery(
+    query = SuggestionQuery(
         tag_ids=tuple(body.tag_ids or ()),
         threshold=body.threshold or 0.0,
         order_by=next((name for name in ORDERS if name.lower() == order_by.lower()), order_by),
@@ -34,31 +47,25 @@ def query_suggested_images(call: Call) -> models.SuggestedTagAndRegionQuery:
         session=body.session or None,
         continuation=body.continuation or None,
     )
-    page = suggestions.query(call.context, project_id, iteration_id, wanted)
-    token = models.SuggestedTagAndRegionQueryToken(
-        body.tag_ids, wanted.threshold, page.session, page.continuation, wanted.maximum, wanted.order_by
+    page = suggestions.query(emulator, project_id, iteration_id, query)
+    token = shapes.SuggestedTagAndRegionQueryToken(
+        tag_ids=body.tag_ids,
+        threshold=query.threshold,
+        session=page.session,
+        continuation=page.continuation,
+        max_count=query.maximum,
+        sort_by=query.order_by,
     )
-    results = [shapes.stored_suggestion(call, item) for item in page.results]
-    return models.SuggestedTagAndRegionQuery(token, results)
+    results = [responses.stored_suggestion(links, item) for item in page.results]
+    return shapes.SuggestedTagAndRegionQuery(token=token, results=results)
 
 
-@handles("QuerySuggestedImageCount")
-def query_suggested_image_count(call: Call) -> dict[str, int]:
-    project_id, iteration_id = call.id("projectId"), _iteration_id(call)
-    body = _parsed(call, requests.TagFilter)
+@router.operation("QuerySuggestedImageCount")
+def query_suggested_image_count(
+    emulator: Emulator,
+    project_id: ProjectId,
+    iteration_id: _RequiredIterationId,
+    body: Annotated[requests.TagFilter, json_body(requests.TagFilter, error=invalid_query)],
+) -> dict[str, int]:
     tag_ids, threshold = body.tag_ids or (), body.threshold or 0.0
-    return suggestions.counts(call.context, project_id, iteration_id, tag_ids, threshold)
-
-
-def _iteration_id(call: Call) -> str:
-    call.required_text("iterationId")
-    return call.guid("iterationId") or ""
-
-
-def _parsed(call: Call, shape: type[_Shape]) -> _Shape:
-    try:
-        return call.parsed(shape)
-    except requests.InvalidId:
-        raise
-    except requests.Malformed as malformed:
-        raise ServiceError("BadRequestPredictionInvalidQueryParameters", str(malformed)) from None
+    return suggestions.counts(emulator, project_id, iteration_id, tag_ids, threshold)

@@ -1,28 +1,36 @@
 """TrainProject."""
 
-from emulator.api import responses as shapes
-from emulator.api.calls import Call, handles
+from typing import Annotated
+
+from emulator.api import responses
+from emulator.api.dependencies import Emulator, ProjectId, json_body
+from emulator.api.parameters import choice, flag, integer, text
+from emulator.api.routing import OperationRouter
 from emulator.contract import requests
-from emulator.contract import responses as models
+from emulator.contract import responses as shapes
 from emulator.core.training import request as training
 from emulator.core.training.request import TRAINING_TYPES, TrainingRequest
 
-_BODY_SINCE = (3, 2)
-_BASE_MODEL_SINCE = (3, 4)
+router = OperationRouter()
 
 
-@handles("TrainProject")
-def train_project(call: Call) -> models.Iteration:
-    body = requests.TrainingParameters()
-    if call.version.number >= _BODY_SINCE:
-        body = call.parsed_or(requests.TrainingParameters, body)
-    base = body.custom_base_model_info if call.version.number >= _BASE_MODEL_SINCE else None
+@router.operation("TrainProject")
+def train_project(
+    emulator: Emulator,
+    body: Annotated[requests.TrainingParameters, json_body(requests.TrainingParameters, optional=True)],
+    training_type: Annotated[str, choice("trainingType", TRAINING_TYPES, "Regular")],
+    reserved_budget_in_hours: Annotated[int, integer("reservedBudgetInHours", 0)],
+    force_train: Annotated[bool, flag("forceTrain")],
+    notification_email_address: Annotated[str | None, text("notificationEmailAddress")],
+    project_id: ProjectId,
+) -> shapes.Iteration:
+    base = body.custom_base_model_info
     request = TrainingRequest(
-        training_type=call.choice("trainingType", TRAINING_TYPES, "Regular"),
-        reserved_budget_in_hours=call.integer("reservedBudgetInHours", 0),
-        force_train=call.flag("forceTrain"),
-        notification_email_address=call.text("notificationEmailAddress"),
+        training_type=training_type,
+        reserved_budget_in_hours=reserved_budget_in_hours,
+        force_train=force_train,
+        notification_email_address=notification_email_address,
         selected_tags=tuple(dict.fromkeys(body.selected_tags or ())),
         custom_base_model=(base.project_id, base.iteration_id) if base else None,
     )
-    return shapes.iteration(training.request_training(call.context, call.id("projectId"), request))
+    return responses.iteration(training.request_training(emulator, project_id, request))

@@ -1,6 +1,6 @@
 """Images of a project: adding them in batches, and removing them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import metadata as image_metadata
+from emulator.core.images.sources import FromPrediction, ImageSource, read_image
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import attach, tagging_problem
 from emulator.core.labels.regions import Box, RegionOnImage
@@ -40,18 +41,18 @@ _REJECTED = {
 
 @dataclass(frozen=True)
 class NewImage:
-    """One image of a batch. `data` None with a `status`: it failed before (a URL that gave nothing, say).
+    """One image of a batch.
 
-    boxes: its regions, whose tags it bears too; for projects that hold regions (`regions.check_project`).
-    prediction_id: of the stored prediction whose image it is, which is one no more when the image is added.
+    Attributes:
+        name: what identifies the image in the response: a name, a URL, or the id of a prediction.
+        source: where its bytes come from. A stored prediction whose image is added is deleted.
+        boxes: its regions, whose tags it gets too; for projects of object detection only.
     """
 
-    source_url: str | None
-    data: bytes | None
+    name: str | None
+    source: ImageSource
     tag_ids: tuple[str, ...] = ()
-    status: str = "OK"
     boxes: tuple[Box, ...] = ()
-    prediction_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ class CreatedImage:
 
 @dataclass
 class _Prepared:
-    """An image that passed its checks, its bytes durable in the blob store."""
+    """An image whose bytes have been read, checked and stored; or the status of the step that failed."""
 
     new: NewImage
+    data: bytes = b""
     blob: str = ""
     width: int = 0
     height: int = 0
@@ -95,21 +97,22 @@ class _Prepared:
 def create(
     context: Context,
     project_id: str,
-    images: Sequence[NewImage | Callable[[], NewImage]],
+    images: Sequence[NewImage],
     tag_ids: Sequence[str] = (),
     metadata: dict[str, str] | None = None,
     *,
     nothing_valid: str,
-    must_hold_an_image: bool = True,
 ) -> list[CreatedImage]:
     """Add a batch of images, each with `tag_ids` and its own.
 
     Images fail one by one, with a status each. The batch is refused as a whole (ServiceError) when it is
-    empty (message `nothing_valid`) or too large, when nothing in it is an image (likewise, if it
-    `must_hold_an_image`), or when its metadata break their limits. An image whose bytes the project
-    already holds is returned as it is, with the new tags and regions added (``OKDuplicate``). An item may be
-    a function that obtains it (a download): those run side by side.
+    empty (message `nothing_valid`) or too large, when it consists of uploaded files of which none is an image
+    (same message), when it has regions and the project cannot have any, or when its metadata exceed their
+    limits. An image whose bytes the project already has is returned as it is, with the new tags and regions
+    added (``OKDuplicate``). Images of other sources than the request are read concurrently.
     """
+    if any(new.boxes for new in images):
+        regions.check_project(context, project_id)
     if not images:
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     if len(images) > IMAGES_PER_BATCH:
@@ -126,9 +129,9 @@ def create(
     with context.database.read() as session:
         lookup.project(session, project_id)
 
-    obtained = waiting_in_parallel(lambda item: item() if callable(item) else item, images)
-    prepared = in_parallel(lambda new: _prepare(context, new), obtained)
-    if must_hold_an_image and all(item.status == "ErrorImageFormat" for item in prepared):
+    read = waiting_in_parallel(lambda new: _read(context, project_id, new), images)
+    prepared = in_parallel(lambda item: _prepare(context, item), read)
+    if all(isinstance(item.new.source, bytes) and item.status == "ErrorImageFormat" for item in prepared):
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
     if any(result.image is not None for result in results):
@@ -136,22 +139,28 @@ def create(
     return results
 
 
-def _prepare(context: Context, new: NewImage) -> _Prepared:
-    prepared = _Prepared(new, status=new.status)
-    if new.data is None or new.status != "OK":
+def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:
+    try:
+        return _Prepared(new, read_image(context, project_id, new.source, TRAINING_IMAGE_BYTES))
+    except ServiceError:
+        return _Prepared(new, status="ErrorSource")
+
+
+def _prepare(context: Context, prepared: _Prepared) -> _Prepared:
+    if prepared.status != "OK":
         return prepared
-    if len(new.data) > TRAINING_IMAGE_BYTES:
+    if len(prepared.data) > TRAINING_IMAGE_BYTES:
         prepared.status = "ErrorImageSize"
         return prepared
     from emulator.vision.imaging.decode import ImageRejected, inspect_image, stored_size
 
     try:
-        prepared.width, prepared.height = stored_size(inspect_image(new.data))
+        prepared.width, prepared.height = stored_size(inspect_image(prepared.data))
     except ImageRejected as rejected:
         prepared.status = _REJECTED[rejected.reason]
         return prepared
     try:
-        prepared.blob = context.blobs.put(new.data)
+        prepared.blob = context.blobs.put(prepared.data)
     except StorageFull:
         prepared.status = "ErrorStorage"
     return prepared
@@ -204,9 +213,9 @@ def _forget_predictions(
 ) -> None:
     """The predictions whose images have been added are stored predictions no more."""
     taken = [
-        item.new.prediction_id
+        item.new.source.prediction_id
         for item, result in zip(prepared, results, strict=True)
-        if result.image is not None and item.new.prediction_id is not None
+        if result.image is not None and isinstance(item.new.source, FromPrediction)
     ]
     if taken:
         prediction_rows.remove(context, session, prediction_rows.with_ids(project.id, taken))
@@ -222,7 +231,7 @@ def _insert_one(
     metadata: dict[str, str] | None,
     revision: int,
 ) -> CreatedImage:
-    failed = CreatedImage(item.new.source_url, item.status)
+    failed = CreatedImage(item.new.name, item.status)
     if item.status != "OK":
         return failed
     if any(tag_id not in known for tag_id in wanted):
@@ -249,13 +258,12 @@ def _insert_one(
     item.changed = image is None or bool(added or new_boxes)
     if image is None:
         if not context.blobs.exists(item.blob):  # swept between the upload and now
-            assert item.new.data is not None
-            context.blobs.put(item.new.data)
+            context.blobs.put(item.data)
         image = Image(
             id=context.ids.new(),
             project_id=project.id,
             blob=item.blob,
-            size=len(item.new.data or b""),
+            size=len(item.data),
             width=item.width,
             height=item.height,
             created=context.clock.now(),
@@ -270,7 +278,7 @@ def _insert_one(
         TagOnImage(tag.id, tag.name, row.created) for tag, row in zip(added, new_rows, strict=True)
     ]
     drawn += [regions.draw(context, session, image, known[box.tag_id], box, revision) for box in new_boxes]
-    return CreatedImage(item.new.source_url, status, TaggedImage(image, tags, drawn))
+    return CreatedImage(item.new.name, status, TaggedImage(image, tags, drawn))
 
 
 def _tags_of(session: Session, image: Image) -> list[TagOnImage]:

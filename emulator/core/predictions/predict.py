@@ -1,16 +1,17 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, select
 
-from emulator.core import domains, lookup
+from emulator.core import domains, lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.fetching import client as fetching
+from emulator.core.images.sources import ImageSource, read_image
+from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
 from emulator.core.scored_rows import expiry, scores
@@ -38,21 +39,37 @@ def predict(
     prediction_id: str,
     project_id: str,
     published_name: str,
-    data: bytes,
+    image: ImageSource,
     *,
     type: str,
     store: bool,
     application: str | None = None,
-    limit: int,
 ) -> Predicted:
-    """Score an image of at most `limit` bytes with what is published under a name (matched exactly).
+    """Score an image with the iteration that is published under a name (matched exactly).
 
-    type: that of the project's domain which the client expects, Classification or ObjectDetection.
+    The image is fetched only after the iteration has been found.
+
+    Args:
+        type: the expected type of the project's domain, Classification or ObjectDetection.
+        application: the name under which a stored prediction can be queried.
     """
+    if not isinstance(image, bytes):
+        published(context, project_id, published_name, type)
+        image = read_image(context, project_id, image, PREDICTION_IMAGE_BYTES)
     if application is not None:
         application = checked_application(application)
     iteration = published(context, project_id, published_name, type)
-    return _score(context, prediction_id, iteration, data, store=store, application=application, limit=limit)
+    predicted = _score(
+        context,
+        prediction_id,
+        iteration,
+        image,
+        store=store,
+        application=application,
+        limit=PREDICTION_IMAGE_BYTES,
+    )
+    quotas.count_prediction(context)
+    return predicted
 
 
 def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
@@ -83,14 +100,22 @@ def quick_test(
     prediction_id: str,
     project_id: str,
     iteration_id: str | None,
-    data: bytes,
+    image: ImageSource,
     *,
     store: bool,
-    limit: int,
 ) -> Predicted:
-    """Score an image with a trained iteration, published or not."""
+    """Score an image with a trained iteration, published or not. The image is fetched after the iteration."""
     iteration = trained_iteration(context, project_id, iteration_id)
-    return _score(context, prediction_id, iteration, data, store=store, application=None, limit=limit)
+    data = read_image(context, project_id, image, TRAINING_IMAGE_BYTES)
+    return _score(
+        context,
+        prediction_id,
+        iteration,
+        data,
+        store=store,
+        application=None,
+        limit=TRAINING_IMAGE_BYTES,
+    )
 
 
 def trained_iteration(context: Context, project_id: str, iteration_id: str | None) -> Iteration:
@@ -105,14 +130,6 @@ def trained_iteration(context: Context, project_id: str, iteration_id: str | Non
                 f"Iteration is not trained: its status is {iteration.status}.",
             )
         return iteration
-
-
-def fetch(context: Context, url: str, limit: int) -> bytes:
-    """The image behind a URL, or ServiceError BadRequestImageUrl."""
-    try:
-        return fetching.fetch(url, replace(context.fetch_policy, max_bytes=limit))
-    except fetching.FetchRejected as rejected:
-        raise ServiceError("BadRequestImageUrl", str(rejected)) from None
 
 
 def _check_type(session: Session, project_id: str, type: str) -> None:

@@ -1,4 +1,4 @@
-"""Predictions that were kept: looking through them page by page, deleting them, taking their images over."""
+"""Stored predictions: listing them page by page, and deleting them."""
 
 import re
 from collections.abc import Sequence
@@ -15,8 +15,6 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.images.upload import NewImage
-from emulator.core.labels.regions import Box
 from emulator.core.limits import (
     PREDICTION_IDS_PER_REQUEST,
     TAGS_PER_PREDICTION_QUERY,
@@ -112,27 +110,6 @@ def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> 
         lookup.project(session, project_id)
         blobs = prediction_rows.remove(context, session, prediction_rows.with_ids(project_id, prediction_ids))
     sweep_blobs(context, blobs)
-
-
-def as_new_image(
-    context: Context,
-    project_id: str,
-    prediction_id: str,
-    tag_ids: tuple[str, ...] = (),
-    boxes: tuple[Box, ...] = (),
-) -> NewImage:
-    """The image of a stored prediction, to be added to the project; ``ErrorSource`` when it is not there."""
-    with context.database.read() as session:
-        row = session.exec(
-            select(StoredPrediction).where(*_kept(context, project_id), StoredPrediction.id == prediction_id)
-        ).first()
-    try:
-        if row is not None:
-            data = context.blobs.read(row.blob)
-            return NewImage(prediction_id, data, tag_ids, boxes=boxes, prediction_id=prediction_id)
-    except FileNotFoundError:  # deleted between the look-up and now
-        pass
-    return NewImage(prediction_id, None, tag_ids, "ErrorSource")
 
 
 def checked_application(application: str) -> str:

@@ -194,8 +194,8 @@ def test_a_lane_that_has_ended_is_not_ready(service: Service) -> None:
 
 
 def test_advanced_trainings_take_the_processors_that_others_leave(service: Service) -> None:
-    assert service.app.advanced_worker._nice > service.app.worker._nice
-    assert service.app.advanced_worker._nice > service.app.export_worker._nice
+    assert service.parts.advanced_worker._nice > service.parts.worker._nice
+    assert service.parts.advanced_worker._nice > service.parts.export_worker._nice
 
 
 def test_images_warm_up_the_process_of_quick_trainings_alone(service: Service) -> None:
@@ -203,4 +203,4 @@ def test_images_warm_up_the_process_of_quick_trainings_alone(service: Service) -
     service.context.worker, service.context.advanced_worker = quick, slow
     service.train(service.trainable()[0])
     assert (quick.warm_ups > 0, slow.warm_ups, slow.jobs) == (True, 0, [])
-    assert service.app.advanced_worker._idle_seconds is not None
+    assert service.parts.advanced_worker._idle_seconds is not None

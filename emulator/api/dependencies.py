@@ -1,0 +1,209 @@
+"""What endpoints declare as ``Annotated`` dependencies, with the errors of the service.
+
+Dependencies are coroutines, since FastAPI would run a plain function in a thread; work that grows with the
+body is sent to the threads of the server explicitly. Query parameters are in `parameters`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from emulator.api.responses import Links
+from emulator.contract import behaviour, requests
+from emulator.contract.form_data import Part
+from emulator.contract.gateway import guid
+from emulator.contract.operations import BY_NAME
+from emulator.contract.versions import VERSIONS, Version
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images.sources import FromUrl, NoImage
+from emulator.gateway.bodies import form_parts, media_type, no_image, read_body
+from emulator.gateway.errors import UnknownResource
+
+_Result = TypeVar("_Result")
+# A body up to this size is parsed without a thread, which would take longer than the parsing.
+_SMALL = 65536
+
+
+def version_of(request: Request) -> Version:
+    """The version that a request names; the control API has the shapes of the newest one."""
+    address = request.scope.get("address")
+    return address.version if address else VERSIONS["training"][-1]
+
+
+async def admit(request: Request) -> None:
+    """Let a request to an operation in: the version has it, and the pricing tier allows the call.
+
+    Reads the body, whether the operation has one or not.
+    """
+    operation = BY_NAME[request.scope["route"].name]
+    if not operation.exists_in(version_of(request)):
+        raise UnknownResource
+    quotas = request.app.state.quotas
+    quotas.admit(operation.call_kind)
+    await _body(request)
+    if operation.api == "prediction" and quotas.has_monthly_limit:
+        await _in_thread(request, quotas.check_month)
+
+
+async def _in_thread(request: Request, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(request.app.state.threads, function, *arguments)
+
+
+async def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+async def _version(request: Request) -> Version:
+    return version_of(request)
+
+
+async def _base_url(request: Request) -> str:
+    headers, scheme = request.headers, request.scope["scheme"]
+    return request.app.state.public_url or f"{scheme}://{headers.get('host', 'localhost')}"
+
+
+async def _links(request: Request) -> Links:
+    return Links(request.app.state.context, await _base_url(request))
+
+
+async def _request_id(request: Request) -> str:
+    request_id: str = request.scope["request_id"]
+    return request_id
+
+
+Emulator = Annotated[Context, Depends(_context)]
+ApiVersion = Annotated[Version, Depends(_version)]
+BaseUrl = Annotated[str, Depends(_base_url)]
+ImageLinks = Annotated[Links, Depends(_links)]
+RequestId = Annotated[str, Depends(_request_id)]
+
+
+# --- ids in paths -------------------------------------------------------------------------------------------
+
+
+def _path_id(name: str) -> Any:
+    async def read(request: Request) -> str:
+        try:
+            return guid(request.path_params[name])
+        except ValueError:  # no route of the service matches it
+            raise UnknownResource from None
+
+    return Depends(read)
+
+
+async def _published_name(request: Request) -> str:
+    name: str = request.path_params["publishedName"]
+    return name
+
+
+DomainId = Annotated[str, _path_id("domainId")]
+ImageId = Annotated[str, _path_id("imageId")]
+IterationId = Annotated[str, _path_id("iterationId")]
+ProjectId = Annotated[str, _path_id("projectId")]
+TagId = Annotated[str, _path_id("tagId")]
+PublishedName = Annotated[str, Depends(_published_name)]
+
+
+# --- bodies -------------------------------------------------------------------------------------------------
+
+
+async def _body(request: Request) -> bytes:
+    scope = request.scope
+    if "body" not in scope:
+        scope["body"] = await read_body(scope, request.receive, request.app.state.max_body_bytes)
+    body: bytes = scope["body"]
+    return body
+
+
+Body = Annotated[bytes, Depends(_body)]
+
+
+def json_body(
+    shape: type[requests.Body],
+    *,
+    optional: bool = False,
+    error: Callable[[requests.Malformed], Exception] | None = None,
+) -> Any:
+    """The JSON body as `shape`, whatever its ``Content-Type``, without what the version ignores.
+
+    Args:
+        optional: an empty body or ``null`` is accepted, and stands for an object without properties.
+        error: the error for a body that cannot be parsed; None: Malformed itself.
+    """
+
+    async def read(request: Request) -> Any:
+        body = await _body(request)
+        operation, version = request.scope["route"].name, version_of(request)
+        if not behaviour.has_body(operation, version):
+            return shape()
+        if optional and body.strip() in (b"", b"null"):
+            return shape()
+        try:
+            if len(body) <= _SMALL:
+                value = requests.parse(shape, body)
+            else:
+                value = await _in_thread(request, requests.parse, shape, body)
+        except requests.Malformed as malformed:
+            raise (malformed if error is None else error(malformed)) from None
+        for path in behaviour.ignored_properties(operation, version):
+            _clear(value, path)
+        return value
+
+    return Depends(read)
+
+
+def _clear(value: Any, path: list[str]) -> None:
+    """Set the property at a path of attributes to None."""
+    *parents, name = path
+    for parent in parents:
+        value = getattr(value, parent)
+    if value is not None:
+        setattr(value, name, None)
+
+
+async def _uploads(request: Request) -> list[Part]:
+    """The images of the body: a multipart form, or the bytes of one image.
+
+    The names of form fields are ignored, as the service does: clients send ``imageData``, ``0``, or their
+    own, with and without a file name.
+    """
+    body = await _body(request)
+    content_type = request.headers.get("content-type", "")
+    kind = media_type(content_type)
+    if kind == "multipart/form-data":
+        if len(body) <= _SMALL:
+            return form_parts(content_type, body)
+        return await _in_thread(request, form_parts, content_type, body)
+    if kind in ("application/octet-stream", "") or kind.startswith("image/"):
+        return [Part("", None, body)] if body else []
+    raise ServiceError(
+        "UnsupportedMediaType",
+        f"The request entity's media type '{kind[:100]}' is not supported for this resource.",
+    )
+
+
+async def _uploaded_image(request: Request) -> bytes:
+    """The first image of the body; further ones are ignored."""
+    found = await _uploads(request)
+    if not found:
+        raise no_image()
+    return found[0].data
+
+
+async def _image_url(request: Request) -> FromUrl | NoImage:
+    """The image that ``{"url": ...}`` in the body refers to. What is wrong with the body is an error only
+    when the image is needed: other errors of the request precede it."""
+    try:
+        return FromUrl(requests.parse(requests.ImageUrl, await _body(request)).url)
+    except requests.Malformed as malformed:
+        return NoImage(ServiceError("BadRequestImageUrl", str(malformed)))
+
+
+UploadedImages = Annotated[list[Part], Depends(_uploads)]
+UploadedImage = Annotated[bytes, Depends(_uploaded_image)]
+ImageUrl = Annotated[FromUrl | NoImage, Depends(_image_url)]

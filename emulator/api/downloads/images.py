@@ -1,0 +1,23 @@
+"""Images and thumbnails by signed URI, without a key, as a browser or a labelling tool fetches them."""
+
+from starlette.responses import Response
+
+from emulator.api.dependencies import Emulator
+from emulator.api.downloads.links import SignatureOfLink, SignedPath, not_found
+from emulator.api.routing import OperationRouter
+from emulator.core import signed_uris
+from emulator.gateway.errors import UnknownResource
+
+router = OperationRouter()
+
+
+@router.own("GET", "/predictionimages/{project}/{blob}")
+@router.own("GET", "/{container}/{blob}")
+def image(emulator: Emulator, path: SignedPath, link: SignatureOfLink) -> Response:
+    if signed_uris.parse_path(path) is None:
+        raise UnknownResource
+    found = signed_uris.open_picture(emulator, path, link.signature, link.expires)
+    if found is None:
+        return not_found()
+    modified = found.created.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    return Response(found.data, media_type=found.media_type, headers={"Last-Modified": modified})

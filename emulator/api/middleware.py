@@ -1,0 +1,94 @@
+"""Middleware of the emulator's server, beside what `emulator.gateway` has for both servers.
+
+``//customvision/v3.3/Training/projects`` is as good as ``/customvision/v3.3/training/projects``: the service
+accepts repeated leading slashes and any case. Unknown versions are served by the nearest known one.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.contract.versions import VERSIONS, Api
+from emulator.gateway.address import Address, address_of, retired
+from emulator.gateway.errors import UnknownResource
+from emulator.gateway.middleware import check_key
+
+_API_PATH = re.compile(
+    r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
+)
+_RETIRED_PATH = re.compile(r"/*customvision/+(v[12][^/]{0,40})(/|$)", re.IGNORECASE)
+# All of a prediction's path but the published name, which keeps its case and may contain slashes.
+_PREDICTION_PATH = re.compile(
+    r"(/[^/]+/(?:classify|detect)/iterations/)(.*)(/(?:image|url)(?:/nostore)?)", re.IGNORECASE
+)
+_SUPPORTED = (
+    f"/customvision/v{VERSIONS['training'][-1]}/training or "
+    f"/customvision/v{VERSIONS['prediction'][-1]}/prediction"
+)
+_KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs", "/_emulator/insight")
+
+
+class Addressing:
+    """Puts the `Address` into the scope, and the path into the form of the routes: ``/training/...``.
+
+    The service matches paths in any case, routes do not: literal segments and ids become lower-case here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._address(scope)
+        await self._app(scope, receive, send)
+
+    def _address(self, scope: Scope) -> None:
+        path: str = scope["path"]
+        match = _API_PATH.fullmatch(path)
+        if match:
+            api = cast(Api, match[2].lower())
+            scope["address"] = address_of(api, match[1], _SUPPORTED)
+            scope["path"] = f"/{api}{_canonical(api, match[3].rstrip('/'))}"
+        elif _RETIRED_PATH.match(path):
+            raise retired(path.strip("/").split("/")[1], _SUPPORTED)
+        elif path.startswith(("/training", "/prediction/")):
+            raise UnknownResource
+
+
+def _canonical(api: Api, path: str) -> str:
+    if api == "training":
+        return path.lower()
+    match = _PREDICTION_PATH.fullmatch(path)
+    return f"{match[1].lower()}{match[2]}{match[3].lower()}" if match else path
+
+
+class Keys:
+    """Requires a key: training keys for training and the control API, prediction keys for prediction.
+
+    As with a multi-service resource, a training key is accepted by the prediction API too; a prediction key
+    is not accepted by the training API.
+    """
+
+    _HEADERS: ClassVar = {
+        "training": (b"training-key", b"ocp-apim-subscription-key"),
+        "prediction": (b"prediction-key", b"training-key", b"ocp-apim-subscription-key"),
+    }
+
+    def __init__(self, app: ASGIApp, training_keys: Sequence[str], prediction_keys: Sequence[str]) -> None:
+        self._app = app
+        training = [key.encode() for key in training_keys]
+        self._keys: dict[Any, list[bytes]] = {
+            "training": training,
+            "prediction": [*training, *(key.encode() for key in prediction_keys)],
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address: Address | None = scope.get("address")
+        path: str = scope.get("path", "")
+        if address is not None:
+            check_key(scope, self._HEADERS[address.api], self._keys[address.api])
+        elif path.startswith("/_emulator/") and not path.startswith(_KEYLESS):
+            check_key(scope, self._HEADERS["training"], self._keys["training"])
+        await self._app(scope, receive, send)

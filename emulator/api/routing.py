@@ -1,0 +1,121 @@
+"""Routers with paths and methods from the contract, and responses as the requested version writes them."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from emulator.api.dependencies import admit, version_of
+from emulator.contract import behaviour, wire
+from emulator.contract.operations import BY_NAME
+from emulator.contract.versions import Version
+from emulator.gateway.errors import JSON
+
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+
+
+class Result(NamedTuple):
+    """What an endpoint returns to set the status; other values have status 200, and None 204."""
+
+    value: Any = None
+    status: int = 200
+    headers: dict[str, str] | None = None
+
+
+class Binary(NamedTuple):
+    """What an endpoint returns for a response that is not JSON."""
+
+    data: bytes
+    media_type: str = "application/octet-stream"
+
+
+def batch_result(version: Version, value: Any, *, complete: bool) -> Result:
+    """The result of a batch, of which all entries succeeded (`complete`) or only some."""
+    return Result(value, behaviour.batch_status(version, complete=complete))
+
+
+class OperationRouter(APIRouter):
+    """An `APIRouter` with two decorators more: `operation`, and `own` for the emulator's own API.
+
+    Endpoints are plain functions. They run in the threads of the server, return values (shapes of the
+    contract, `Result`, `Binary`, None, or a response), and declare what they need as ``Annotated``
+    dependencies. Dependencies are evaluated in the order of the parameters, which is therefore the order in
+    which errors of a request are found.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(redirect_slashes=False)
+
+    def operation(self, name: str) -> Callable[[_Endpoint], _Endpoint]:
+        """The endpoint of an operation of the service."""
+        row = BY_NAME[name]
+
+        def register(endpoint: _Endpoint) -> _Endpoint:
+            respond = _responding(endpoint, admission=True)
+            self.add_api_route(
+                f"/{row.api}{row.path}", respond, methods=[row.method], name=name, response_model=None
+            )
+            return endpoint
+
+        return register
+
+    def own(self, method: str, path: str) -> Callable[[_Endpoint], _Endpoint]:
+        """An endpoint of the emulator's own; a GET serves HEAD too."""
+        methods = ["GET", "HEAD"] if method == "GET" else [method]
+
+        def register(endpoint: _Endpoint) -> _Endpoint:
+            respond = endpoint if inspect.iscoroutinefunction(endpoint) else _responding(endpoint)
+            self.add_api_route(path, respond, methods=methods, response_model=None)
+            return endpoint
+
+        return register
+
+
+def _responding(endpoint: Callable[..., Any], *, admission: bool = False) -> Callable[..., Any]:
+    """`endpoint` as FastAPI calls it: in a thread of the server, with its result written as a response.
+
+    admission: whether the quotas of the pricing tier are checked, before anything else of the request.
+    """
+
+    parameters = list(inspect.signature(endpoint).parameters.values())
+    own_request = next((one.name for one in parameters if one.annotation is Request), None)
+    request_name = own_request or "request"
+
+    # The server's own threads instead of anyio's: loading these costs 9 ms, and each call more.
+    async def respond(**arguments: Any) -> Response:
+        request: Request = arguments[request_name] if own_request else arguments.pop(request_name)
+        arguments.pop("admission", None)
+        call = functools.partial(_respond, endpoint, arguments, version_of(request))
+        return await asyncio.get_running_loop().run_in_executor(request.app.state.threads, call)
+
+    first = [] if own_request else [_parameter(request_name, Request)]
+    if admission:
+        first.append(_parameter("admission", Annotated[None, Depends(admit)]))
+    keywords = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
+    respond.__signature__ = inspect.Signature([*first, *keywords])  # type: ignore[attr-defined]
+    respond.__name__ = endpoint.__name__
+    return respond
+
+
+def _parameter(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _respond(endpoint: Callable[..., Any], arguments: dict[str, Any], version: Version) -> Response:
+    return response_of(endpoint(**arguments), version)
+
+
+def response_of(result: Any, version: Version) -> Response:
+    """The response that stands for what an endpoint returned."""
+    if isinstance(result, Response):
+        return result
+    if isinstance(result, Binary):
+        return Response(result.data, media_type=result.media_type)
+    if not isinstance(result, Result):
+        result = Result(result, 204 if result is None else 200)
+    if result.value is None:
+        return Response(status_code=result.status, headers={"content-length": "0"})
+    return Response(wire.render(result.value, version), result.status, result.headers, JSON)

@@ -1,0 +1,53 @@
+"""What the gateway in front of the service adds and enforces: headers of every response, its own error body,
+and the form of ids in paths."""
+
+import re
+from typing import Any
+
+from emulator.contract.versions import Version
+
+ACCESS_DENIED = (
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
+    "for an active subscription and use a correct regional API endpoint for your resource."
+)
+RESOURCE_NOT_FOUND = "Resource not found"
+_REQUEST_ID_SINCE = {"training": (3, 2), "prediction": (3, 1)}
+_GUID = re.compile(
+    r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?", re.IGNORECASE
+)
+
+
+def gateway_error(status: int, message: str) -> dict[str, Any]:
+    """The body of an error response of the gateway, which differs from the service's own."""
+    return {"error": {"code": str(status), "message": message}}
+
+
+def response_headers(
+    request_id: str, version: Version | None, *, exact: bool = True
+) -> list[tuple[bytes, bytes]]:
+    """Names and values of the headers that every response carries.
+
+    Args:
+        version: the version that serves the request; None outside of both APIs.
+        exact: whether the client named exactly this version. If not, a header of the emulator's own names
+            the version that serves the request.
+    """
+    headers = [
+        (b"apim-request-id", request_id.encode()),
+        (b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if version is not None:
+        if version.number >= _REQUEST_ID_SINCE[version.api]:
+            headers.append((b"request-id", request_id.encode()))
+        if not exact:
+            headers.append((b"x-emulator-served-version", version.name.encode()))
+    return headers
+
+
+def guid(text: object) -> str:
+    """`text` as a lower-case hyphenated GUID. Raises ValueError if it is not a GUID."""
+    match = _GUID.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("is not a GUID")
+    return "-".join(match.groups()).lower()

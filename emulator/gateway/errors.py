@@ -1,0 +1,83 @@
+"""Exceptions as responses in the two shapes of the service (its own and the gateway's), as a table.
+
+A handler takes the request and the exception and returns the response, as Starlette's and FastAPI's
+`exception_handlers` do.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emulator.contract.error_codes import code_for, http_status
+from emulator.contract.gateway import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
+from emulator.core.errors import ServiceError
+
+JSON = "application/json; charset=utf-8"
+Handler = Callable[[Request, Any], Awaitable[Response]]
+_log = logging.getLogger(__name__)
+
+
+class UnknownResource(Exception):
+    """No route matches the path: the gateway's 404."""
+
+
+class AccessDenied(Exception):
+    """The request has no key, or a wrong one: the gateway's 401."""
+
+
+class TooLarge(Exception):
+    """The body is larger than the limit; str() names the limit."""
+
+
+def error_response(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, JSON)
+
+
+def gateway_response(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return error_response(status, gateway_error(status, message), headers)
+
+
+async def service_error(request: Request, error: ServiceError) -> Response:
+    address = request.scope.get("address")
+    code = code_for(error.code, address.version) if address else error.code
+    return error_response(http_status(code), {"code": code, "message": error.message})
+
+
+async def access_denied(_request: Request, _error: AccessDenied) -> Response:
+    return gateway_response(401, ACCESS_DENIED)
+
+
+async def unknown_resource(_request: Request, _error: Exception) -> Response:
+    return gateway_response(404, RESOURCE_NOT_FOUND)
+
+
+async def http_exception(request: Request, error: HTTPException) -> Response:
+    """What the router raises: no route has the path (404), or none of them the method (405)."""
+    if error.status_code in (404, 405):
+        return await unknown_resource(request, error)
+    return await unexpected(request, error)
+
+
+async def too_large(_request: Request, error: TooLarge) -> Response:
+    return gateway_response(413, str(error))
+
+
+async def unexpected(_request: Request, error: Exception) -> Response:
+    _log.error("A request failed", exc_info=error)
+    message = "An unknown error occurred. The log tells more."
+    return error_response(500, {"code": "ErrorUnknown", "message": message})
+
+
+HANDLERS: dict[type[Exception], Handler] = {
+    ServiceError: service_error,
+    AccessDenied: access_denied,
+    UnknownResource: unknown_resource,
+    HTTPException: http_exception,
+    TooLarge: too_large,
+    Exception: unexpected,
+}

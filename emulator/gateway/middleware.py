@@ -1,0 +1,82 @@
+"""ASGI middleware that both servers list: headers and id of each response, and unread bodies.
+
+Error responses are Starlette's `ExceptionMiddleware` with a table of handlers (`errors.HANDLERS`).
+"""
+
+import hmac
+from collections.abc import Callable, Container, Sequence
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.contract.gateway import response_headers
+from emulator.gateway.address import Address
+from emulator.gateway.errors import AccessDenied
+
+_FIRST_ERROR = 400
+
+
+class ResponseHeaders:
+    """Gives each request an id (``request_id`` in the scope), and each response the service's headers."""
+
+    def __init__(self, app: ASGIApp, new_id: Callable[[], str]) -> None:
+        self._app = app
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = self._new_id()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                address: Address | None = scope.get("address")
+                version, exact = address or (None, True)
+                headers = response_headers(request_id, version, exact=exact)
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class DrainBody:
+    """Reads what is left of a request's body before an error response is sent.
+
+    A client that is still sending would otherwise find its connection broken instead of the response. If more
+    than `limit` bytes are left, the response closes the connection.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received_all = False
+
+        async def receive_and_note() -> Message:
+            nonlocal received_all
+            message = await receive()
+            received_all = message["type"] == "http.disconnect" or not message.get("more_body", False)
+            return message
+
+        async def send_after_body(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= _FIRST_ERROR:
+                drained = 0
+                while not received_all and drained <= self._limit:
+                    drained += len((await receive_and_note()).get("body", b""))
+                if not received_all:
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive_and_note, send_after_body)
+
+
+def check_key(scope: Scope, header_names: Container[bytes], keys: Sequence[bytes]) -> None:
+    """Raise AccessDenied unless one of the headers carries one of the keys."""
+    given = [value for name, value in scope["headers"] if name in header_names]
+    # Each value is compared with each key, so that the time it takes does not depend on the keys.
+    if not sum(hmac.compare_digest(value, key) for value in given for key in keys):
+        raise AccessDenied

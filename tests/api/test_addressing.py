@@ -1,4 +1,4 @@
-"""Paths, versions and keys: which operation a request reaches, and what the gateway says to the others."""
+"""Paths, versions and keys: the operation that a request reaches, and the gateway's errors."""
 
 import pytest
 

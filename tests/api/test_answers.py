@@ -1,4 +1,4 @@
-"""Answers as they go over the wire: headers, statuses, properties by version, dates and numbers."""
+"""Responses on the wire: headers, statuses, properties by version, dates and numbers."""
 
 import re
 from datetime import datetime

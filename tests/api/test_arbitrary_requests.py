@@ -1,6 +1,6 @@
-"""Whatever a client sends: one of the two shapes of errors or an answer of the contract, and never a 5xx.
+"""Arbitrary requests get a response of the contract or one of the two shapes of errors, never a 5xx.
 
-Requests that are refused change nothing.
+Rejected requests change nothing.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A live server and raw bytes: what only a real connection shows."""
+"""A live server and raw bytes: behaviour that only a real connection shows."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Image bytes in bodies: forms and raw bytes, with and without file names, as clients send them."""
+"""Image bytes in bodies: forms and raw bytes, with and without file names."""
 
 from typing import Any
 

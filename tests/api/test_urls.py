@@ -1,4 +1,4 @@
-"""URLs in requests: whom the emulator asks for images, and whom it never asks."""
+"""URLs in requests: servers that the emulator fetches images from, and servers that it never contacts."""
 
 import http.server
 import threading

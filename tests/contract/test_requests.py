@@ -1,4 +1,4 @@
-"""Bodies of requests: what is read, what is passed over, what is refused."""
+"""Bodies of requests: fields that are read, ignored and rejected."""
 
 import orjson
 import pytest

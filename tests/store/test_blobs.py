@@ -1,4 +1,4 @@
-"""Blobs: durable, content-addressed, and whole or not there at all."""
+"""Blobs: durable, content-addressed, and written completely or not at all."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""The database: durable settings, one writer, migrations that end where a new database begins."""
+"""The database: durable settings, one writer, and migrations that end in the schema of a new database."""
 
 import sqlite3
 import subprocess

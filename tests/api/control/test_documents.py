@@ -1,4 +1,4 @@
-"""The contract as the emulator serves it, and the page that shows it."""
+"""The documents of the contract as the emulator serves them, and their page."""
 
 import gzip
 import json

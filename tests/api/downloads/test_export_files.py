@@ -1,4 +1,4 @@
-"""The files of exports: fetched by a signed link without a key, whole or in part, for a day."""
+"""Files of exports: downloads by a signed link without a key, whole or in part, for a day."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 

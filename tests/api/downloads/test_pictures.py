@@ -1,4 +1,4 @@
-"""Image URIs: fetched without a key, for a day, by nobody who made them up."""
+"""Image URIs: downloads without a key for a day, by valid signatures only."""
 
 from io import BytesIO
 from urllib.parse import parse_qsl, urlencode, urlsplit

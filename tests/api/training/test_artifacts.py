@@ -1,4 +1,4 @@
-"""GetArtifact: the bytes behind the path of a picture, for those who have a key."""
+"""GetArtifact: the file of an image by its path, with a key."""
 
 from urllib.parse import urlsplit
 

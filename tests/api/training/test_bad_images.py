@@ -1,4 +1,4 @@
-"""Images that are none, damaged, too large, of rare kinds, or turned: what becomes of each."""
+"""Invalid, damaged, too large, rare and rotated images."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""Kept lists of positions: after any changes they are what the database would say."""
+"""The image index agrees with the database after any changes."""
 
 from collections.abc import Collection, Iterable
 

@@ -1,4 +1,4 @@
-"""Tables of scores: after any changes they say what looking at every row would say."""
+"""The score index agrees with a scan of all rows after any changes."""
 
 from dataclasses import dataclass
 from pathlib import Path

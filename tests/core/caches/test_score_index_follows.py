@@ -1,5 +1,4 @@
-"""Queries by scores after every way in which stored predictions and suggestions come and go: the tables that
-were made before say what tables made anew say."""
+"""The score index after every kind of change of stored predictions and suggestions equals a new index."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Exports of iterations: what can be asked for, and what becomes of it."""
+"""Requests for exports of iterations: valid and invalid ones, and their states."""
 
 import json
 import zipfile

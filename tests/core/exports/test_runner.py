@@ -1,4 +1,4 @@
-"""Exports being carried out: failures, restarts, the thread of them, and what is left when something goes."""
+"""Running exports: failures, restarts, the queue, and deletion during an export."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""Fetching from servers of the tests' own on loopback; nothing else is ever connected to."""
+"""Fetching from test servers on the loopback address."""
 
 import gzip
 import socket

@@ -1,4 +1,4 @@
-"""Folders that stand for servers, and the ways out of them that must not be."""
+"""Folders that replace servers, and attempts to leave them."""
 
 import os
 from pathlib import Path

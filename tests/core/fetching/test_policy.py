@@ -1,4 +1,4 @@
-"""Which URLs are fetched and which are not; nothing is connected to."""
+"""URLs that the policy allows and rejects; no connections are made."""
 
 from ipaddress import IPv4Address, IPv6Address
 

@@ -1,4 +1,4 @@
-"""Fetching over TLS: the certificate must be trusted and be of the URL's name."""
+"""Fetching over TLS: the certificate must be trusted and match the name in the URL."""
 
 import ssl
 from collections.abc import Iterator

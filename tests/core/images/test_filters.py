@@ -1,4 +1,4 @@
-"""$filter: what it means, what does not parse, and that lists and counts obey it."""
+"""$filter of image lists: meaning, syntax errors, and its effect on lists and counts."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Images that are made of stored predictions."""
+"""Images created from stored predictions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Metadata of images: set at upload and later, within their limits."""
+"""Metadata of images: set at upload and later, within limits."""
 
 from typing import Any
 

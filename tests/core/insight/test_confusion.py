@@ -1,4 +1,4 @@
-"""What a model gets wrong: matrix, curves, and the images behind each number, for every kind of project."""
+"""Confusion matrices, curves, and the images behind each number, for every type of project."""
 
 from collections.abc import Callable
 from itertools import product

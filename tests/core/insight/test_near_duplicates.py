@@ -1,4 +1,4 @@
-"""Images that are nearly the same: found, grouped, and judged by their tags and folds."""
+"""Near-duplicate images: search, groups, and warnings about their tags and folds."""
 
 from concurrent.futures import Future
 from io import BytesIO

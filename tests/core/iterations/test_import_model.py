@@ -1,4 +1,4 @@
-"""Exported models as iterations: what becomes of them, and what is refused."""
+"""Exported models imported as iterations, and rejected files."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How good an iteration is: figures at any threshold, and the images they come from."""
+"""Performance of an iteration: figures at any threshold, and the images behind them."""
 
 import pytest
 

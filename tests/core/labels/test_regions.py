@@ -1,4 +1,4 @@
-"""Regions: creating them, one by one and in uploads."""
+"""Regions: creation in batches and in uploads."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Regions: how they leave, and what iterations keep of them."""
+"""Regions: deletion, and the regions that iterations keep."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tags: names, types, order, and what becomes of their images."""
+"""Tags: names, types, order, and the effect of deletion on images."""
 
 import uuid
 

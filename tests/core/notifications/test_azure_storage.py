@@ -1,6 +1,6 @@
-"""Storage of the client's own: which URIs are used, and what happens while storage is away or refuses.
+"""Storage of the client: the URIs that are used, and unreachable or refusing storage.
 
-What is really sent, and that Azure's own programs understand it, is tested in `tests/azurite`.
+`tests/azurite` tests the requests themselves, with Azure's own programs.
 """
 
 import logging

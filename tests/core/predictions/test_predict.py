@@ -1,4 +1,4 @@
-"""Publishing, predicting, quick tests, and what of them is stored."""
+"""Publishing, predicting, quick tests, and the predictions that are stored."""
 
 from pathlib import Path
 from typing import Any

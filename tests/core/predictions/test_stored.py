@@ -1,4 +1,4 @@
-"""Stored predictions: what an answer shows, what is found, what is refused, deleting."""
+"""Stored predictions: content, queries, invalid queries, deletion."""
 
 from io import BytesIO
 from typing import Any

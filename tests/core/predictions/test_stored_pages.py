@@ -1,4 +1,4 @@
-"""Stored predictions page by page, and the continuations that clients send."""
+"""Pages of stored predictions, and the continuation tokens that clients send."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Counts of a workspace: taking images out of them, against counting what is left."""
+"""Counts of a workspace after removals, against counting the remaining rows."""
 
 from itertools import chain, combinations
 from typing import Any

@@ -1,4 +1,4 @@
-"""Any order of changes: lists, counters, iterations and blobs against a model made of plain Python."""
+"""Random sequences of changes: lists, counters, iterations and blobs against a model in plain Python."""
 
 import tempfile
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a model says of an image, and how unsure it is."""
+"""Scores of an image and their uncertainty."""
 
 import numpy
 import pytest

@@ -1,4 +1,4 @@
-"""Region proposals: with the real model, which the worker makes when it is first needed."""
+"""Region proposals with the real model, which the worker makes at the first request."""
 
 from io import BytesIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Suggestions: making them, and how they end."""
+"""Suggestions: creation and removal."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Archives of projects: those that lie, and those that arrive in pieces."""
+"""Archives of projects: invalid and truncated ones."""
 
 import hashlib
 import io

@@ -13,7 +13,7 @@ import pytest
 
 from tests.vision.exports.conftest import LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import fed, fitting_a_grid, written
-from tests.vision.exports.test_onnx_files import loaded, runner
+from tests.vision.exports.test_onnx import loaded, runner
 
 # What a program needs that is not there everywhere, by platform and flavor.
 PROGRAMS = {

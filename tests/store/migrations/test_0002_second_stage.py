@@ -1,4 +1,4 @@
-"""What the second migration makes of the rows that it finds."""
+"""The second migration on rows of the first schema."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is published under a name, remembered until anything is written."""
+"""The cache of published iterations, valid until the next write."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

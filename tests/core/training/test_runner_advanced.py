@@ -1,4 +1,4 @@
-"""Advanced training: when it may be asked for, what it is given, and where it starts from."""
+"""Advanced training: preconditions, arguments, base models."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Training: what must hold, numbering, the course of a training, failures."""
+"""Training: preconditions, numbering, progress, failures."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Training of detectors: what must hold, and what a training learns from."""
+"""Training of detectors: preconditions and data sets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Imports that are interrupted, and that go on."""
+"""Imports that are interrupted and resumed."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Suggestions: looking through them page by page, counting them."""
+"""Suggestions: pages and counts."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Advanced trainings have a lane of their own: what they hold up, how they end, what survives."""
+"""The queue of advanced trainings: independence of the other queue, cancellation, restarts."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the fifth migration makes of the jobs that it finds."""
+"""The fifth migration on jobs of the fourth schema."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Random sequences of changes to a detection project: regions, tags, counters and iterations against a model."""
+"""Random changes to a detection project: regions, tags, counters and iterations against a model."""
 
 import tempfile
 from dataclasses import dataclass, field

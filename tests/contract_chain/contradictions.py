@@ -5,11 +5,11 @@ fails `test_sdk_against_spec.py`, and so does an entry that no longer has a line
 """
 
 _READ_ONLY = (
-    "the SDKs of 3.0 take parts of this request for read-only and so never send them; the service's later "
+    "the SDKs of 3.0 declare parts of this request read-only and so never send them; the service's later "
     "SDKs, for the same operation, send them"
 )
-_UNKNOWN_SETTING = "recorded answers of 3.0 have it, the SDKs of 3.0 do not know it"
-_STORAGE = "documented for 3.3, whose SDK does not know it"
+_UNKNOWN_SETTING = "recorded responses of 3.0 have it, the SDKs of 3.0 lack it"
+_STORAGE = "documented for 3.3, whose SDK lacks it"
 
 CONTRADICTIONS: dict[tuple[str, str], dict[str, str]] = {
     ("training", "3.0"): {

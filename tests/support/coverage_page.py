@@ -19,22 +19,22 @@ LACKED = "\N{EN DASH}"
 _INTRODUCTION = f"""\
 # Coverage
 
-Every operation in every version of the APIs, and how we know that the emulator answers it as the service
-does. This page is made from the tests that ran: `make coverage-page` writes it, and `make test` fails when it
-is not what the tests show.
+Every operation in every version of the APIs, and the evidence that the emulator responds as the service does.
+This page is generated from the tests: `make coverage-page` writes it, and `make test` fails when it differs
+from their evidence.
 
-- **S1**, **S2**, ...: so many of the official SDKs below have called the operation on a live server with
-  success, and understood all of the answer. In brackets: SDKs made for another version, sent to this one.
-- **R**: an answer of the real service to this operation of this version was recorded, and the emulator's
-  answer in the same situation was compared with it: status, headers, order of properties, null against
-  absent, how values are written.
-- **V**: successful answers were held to the document of this version in `api_spec/`: status, headers, shape,
-  order of properties, formats.
-- **none**: no test has shown anything. **{LACKED}**: the version does not have the operation.
+- **S1**, **S2**, ...: the number of official SDKs below that called the operation on a live server
+  successfully and parsed the whole response. In brackets: SDKs of another version, redirected to this one.
+- **R**: the emulator's response was compared with a recorded response of the real service to this operation
+  of this version in the same situation: status, headers, order of properties, null against absent, formats of
+  values.
+- **V**: successful responses were validated against the document of this version in `api_spec/`: status,
+  headers, shape, order of properties, formats.
+- **none**: no evidence. **{LACKED}**: the version does not have the operation.
 
-The documents in turn are held against the SDKs: each operation, path, parameter, bound, default, field, mark,
-enumeration and accepted status of each version of the SDKs is compared; and against Microsoft's descriptions
-of all versions, from which the SDKs are made.
+The documents in turn are compared with the SDKs (each operation, path, parameter, bound, default, field,
+mark, enumeration and accepted status of each version), and with Microsoft's descriptions of all versions,
+from which the SDKs are generated.
 """
 
 
@@ -52,9 +52,9 @@ def page(collected: Iterable[Evidence]) -> str:
 def _totals(sources: Mapping[tuple[str, str, str], set[str]]) -> str:
     lines = [
         "## Totals",
-        "Of the operations that a version has, so many are:",
+        "The operations of each version, and the number of them with each kind of evidence:",
         "",
-        "| API | Operations | called by official SDKs | compared with recorded answers | validated |",
+        "| API | Operations | called by official SDKs | compared with recorded responses | validated |",
         "|---|---|---|---|---|",
     ]
     for api in APIS:
@@ -69,13 +69,13 @@ def _totals(sources: Mapping[tuple[str, str, str], set[str]]) -> str:
 
 
 def _sdks() -> str:
-    lines = ["## Who speaks what", "| SDK | Training | Prediction |", "|---|---|---|"]
+    lines = ["## Versions of the SDKs", "| SDK | Training | Prediction |", "|---|---|---|"]
     lines += [f"| {sdk.language} {sdk.version} | {sdk.training} | {sdk.prediction} |" for sdk in SDKS]
     lines.append("")
     for sdk in REDIRECTED:
         lines.append(
-            f"No official SDK speaks Training {sdk.training}: {sdk.language} {sdk.version}, which speaks "
-            f"{sdk.redirected_from}, is sent there."
+            f"No official SDK calls Training {sdk.training}: {sdk.language} {sdk.version}, which calls "
+            f"{sdk.redirected_from}, is redirected there."
         )
     return "\n".join([*lines, ""])
 
@@ -108,8 +108,8 @@ def _cell(sources: set[str]) -> str:
 
 def _gaps() -> str:
     lines = [
-        "## Recorded answers that differ",
-        "Every recorded answer is replayed. What is known to differ, and why:",
+        "## Differences from recorded responses",
+        "Every recorded response is compared. The known differences:",
         "",
         "| Line of the recording | Where | Why |",
         "|---|---|---|",
@@ -121,8 +121,8 @@ def _gaps() -> str:
 
 def _contradictions() -> str:
     lines = [
-        "## Where SDKs and service contradict each other",
-        "`api_spec/` and the emulator side with the service.",
+        "## Contradictions of SDKs and service",
+        "`api_spec/` and the emulator follow the service.",
         "",
         "| Version | Where | Why |",
         "|---|---|---|",
@@ -136,8 +136,8 @@ def _contradictions() -> str:
 def _facts() -> str:
     lines = [
         "## Behaviour beyond the documents",
-        "What documents can't express stands in `api_spec/facts.md`, each fact with its evidence. So many",
-        "are known in each way; what is inferred nobody has published.",
+        "`api_spec/facts.md` lists facts that documents can't express, each with its kind of evidence. The",
+        "number of facts by kind; inferred facts have not been published by anybody.",
         "",
         f"| About | {' | '.join(KINDS)} |",
         "|---" * (len(KINDS) + 1) + "|",

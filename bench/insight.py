@@ -73,13 +73,13 @@ def _matrix_of_classifier(_: DetectionEvaluation, classifications: Evaluation) -
 
 
 def _curves(detections: DetectionEvaluation, _: Evaluation) -> object:
-    judged = detections.judged()
-    return [judged.curve(), *(judged.curve_of(tag) for tag in range(detections.tag_count))]
+    scored = detections.scored_predictions()
+    return [scored.curve(), *(scored.curve_of(tag) for tag in range(detections.tag_count))]
 
 
 def _curves_of_classifier(_: DetectionEvaluation, classifications: Evaluation) -> object:
-    judged = classifications.judged()
-    return [judged.curve(), *(judged.curve_of(tag) for tag in range(judged.actual_FT.shape[1]))]
+    scored = classifications.scored_predictions()
+    return [scored.curve(), *(scored.curve_of(tag) for tag in range(scored.actual_FT.shape[1]))]
 
 
 QUESTIONS: dict[str, Callable[[DetectionEvaluation, Evaluation], object]] = {

@@ -183,7 +183,7 @@ def _of_other_tags(
     tags = tuple(name for number, name in enumerate(each.tags) if number != left_out)
     trained = train_detector(
         DetectionDataset(tuple(learned), tags),
-        replace(QUICK_DETECTOR, most_evaluated_folds=0),
+        replace(QUICK_DETECTOR, max_eval_folds=0),
         seed=seed,
         output=scratch,
         progress=lambda share, step: None,

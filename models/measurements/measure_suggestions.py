@@ -352,7 +352,7 @@ class _Boxes:
     def learn(self, chosen: Sequence[int], seed: int, *, calibrated: bool = False) -> Learned:
         trained = train_detector(
             DetectionDataset(tuple(self._images[index] for index in chosen), self._tags),
-            QUICK_DETECTOR if calibrated else replace(QUICK_DETECTOR, most_evaluated_folds=0),
+            QUICK_DETECTOR if calibrated else replace(QUICK_DETECTOR, max_eval_folds=0),
             seed=seed,
             output=self._scratch,
             progress=lambda share, step: None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emulator.vision.evaluation.confusion import Confusion
-    from emulator.vision.evaluation.curves import JudgedPredictions
+    from emulator.vision.evaluation.curves import ScoredPredictions
 
 _KEPT = 4
 _CONFUSIONS_KEPT = 2
@@ -42,14 +42,14 @@ class CachedEvaluation:
         """Which predictions are those of the image with a SHA-256."""
         return {key: index for index, key in enumerate(self.figures.keys)}
 
-    def judged(self, overlap_threshold: float | None) -> "JudgedPredictions":
+    def scored_predictions(self, overlap_threshold: float | None) -> "ScoredPredictions":
         """Which predictions are right. overlap_threshold: None for classifiers."""
-        judged: JudgedPredictions
+        scored: ScoredPredictions
         if overlap_threshold is None:
-            judged = self.figures.judged()
+            scored = self.figures.scored_predictions()
         else:
-            judged = self.figures.judged(overlap_threshold)
-        return judged
+            scored = self.figures.scored_predictions(overlap_threshold)
+        return scored
 
     def confusion(self, threshold: float, overlap_threshold: float | None) -> "Confusion":
         """What is taken for what. overlap_threshold: None for classifiers."""

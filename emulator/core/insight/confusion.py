@@ -234,23 +234,23 @@ def precision_recall_curves(
     iteration, kept, _, overlap = _asked(context, project_id, iteration_id, None, overlap_threshold)
     chosen = _chosen(iteration, tag_ids)
     detector = is_detector(iteration)
-    judged = kept.judged(overlap)
+    scored = kept.scored_predictions(overlap)
 
     def area(curve: "PrecisionRecallCurve") -> float:
         return curve.area(best_from_here=detector)
 
     curves = []
-    by_fold: list[list[float]] = [[] for _ in judged.actual_FT]
+    by_fold: list[list[float]] = [[] for _ in scored.actual_FT]
     for position in _listed(iteration):
-        curve = judged.curve_of(position)
-        of_folds = [(fold, area(each)) for fold, each in judged.curves_by_fold(position)]
+        curve = scored.curve_of(position)
+        of_folds = [(fold, area(each)) for fold, each in scored.curves_by_fold(position)]
         for fold, value in of_folds:
             by_fold[fold].append(value)
         deviation = float(numpy.std([value for _, value in of_folds])) if of_folds else 0.0
         curves.append(TagCurve(position, area(curve), deviation, curve.actual, curve.thinned(points)))
     known = [curve.average_precision for curve in curves if curve.actual]
     means = [sum(values) / len(values) for values in by_fold if values]
-    together = judged.curve()
+    together = scored.curve()
     overall = TagCurve(
         None,
         sum(known) / max(1, len(known)),
@@ -278,13 +278,13 @@ def calibration_curves(
 
     iteration, kept, _, overlap = _asked(context, project_id, iteration_id, None, overlap_threshold)
     chosen = _chosen(iteration, tag_ids)
-    judged = kept.judged(overlap)
+    scored = kept.scored_predictions(overlap)
     if is_detector(iteration):
-        overall = calibration_curve(judged.probabilities, judged.right, bins)
+        overall = calibration_curve(scored.probabilities, scored.is_correct, bins)
     else:
         overall = kept.figures.calibration(_kind(iteration) == "Multilabel", bins)
     per_tag = [
-        (position, judged.calibration_of(position, bins))
+        (position, scored.calibration_of(position, bins))
         for position in _listed(iteration)
         if position in chosen
     ]

@@ -23,7 +23,7 @@ from pathlib import Path
 from emulator.files import write_atomically
 from emulator.vision.backbones.base_models import starting_backbone
 from emulator.vision.classification.head import probabilities
-from emulator.vision.classification.search import Search, Told
+from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
 from emulator.vision.classification.train import (
     EVALUATION_FILE,
@@ -40,12 +40,13 @@ from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.errors import (
+    LossNotFinite,
     TrainingFailed,
-    Unstable,
-    became_unstable,
+    loss_not_finite,
     storage_failure,
     timed,
 )
+from emulator.vision.training.progress import ProgressReporter
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def train_advanced_classifier(
     images = distinct_images(dataset)
     budget = Budget(budget_seconds, clock)
     seconds: dict[str, float] = {}
-    told = Told(progress, budget)
+    reporter = ProgressReporter(progress, budget)
     try:
         start = None if base_model is None else starting_backbone(base_model)
         with timed(seconds, "quick"):
@@ -106,7 +107,7 @@ def train_advanced_classifier(
                 start=start,
                 seed=seed,
                 cache=feature_cache,
-                told=told,
+                reporter=reporter,
                 registered=backbones,
             )
         output.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ def train_advanced_classifier(
             search.try_frozen()
         with timed(seconds, "fine-tuning"):
             try_fine_tuning(search, output)
-        told.step = "Writing the model"
+        reporter.step = "Writing the model"
         with timed(seconds, "writing"):
             chosen, calibration = search.best, search.judge.calibration(search.best)
             _log.info("Chosen: %s", chosen.name)
@@ -131,8 +132,8 @@ def train_advanced_classifier(
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError, sqlite3.Error) as error:
         raise storage_failure(error) from error
-    except Unstable as error:
-        raise became_unstable(LOOK_AT_IMAGES) from error
+    except LossNotFinite as error:
+        raise loss_not_finite(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.classification.features import Features
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights, fit_linear_head
 from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
-from emulator.vision.training.errors import Unstable
+from emulator.vision.training.errors import LossNotFinite
 
 if TYPE_CHECKING:
     import numpy
@@ -91,7 +91,7 @@ def fit_heads(
         The head, and scores (N, T) before softmax or sigmoid.
 
     Raises:
-        Unstable: one of them is not finite.
+        LossNotFinite: one of them is not finite.
     """
     import numpy
 
@@ -108,5 +108,5 @@ def fit_heads(
     for held_out_N, head in zip(held_out_FN, fold_heads, strict=True):
         logits_NT[held_out_N] = head.logits(plain_ND[held_out_N])
     if not all(numpy.isfinite(each).all() for each in (final_head.weight, final_head.bias, logits_NT)):
-        raise Unstable
+        raise LossNotFinite
     return final_head, logits_NT

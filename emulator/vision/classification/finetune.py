@@ -17,7 +17,7 @@ from emulator.vision.networks.graph import INPUT, Network, Operation
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import FineTuningRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.trainer import WholeNetwork, rate_share, slice_threads
+from emulator.vision.training.trainer import WholeNetwork, learning_rate_factor, slice_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -80,11 +80,11 @@ def fine_tune(
         progress: called with the share that is done, 0..1.
 
     Raises:
-        Unstable: the loss is not a number any more.
+        LossNotFinite: the loss is not a number any more.
     """
     import numpy
 
-    steps = epochs * steps_an_epoch(len(used), recipe)
+    steps = epochs * steps_per_epoch(len(used), recipe)
     tag_count = pictures.targets_NT.shape[1]
     with slice_threads() as pool:
         learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
@@ -96,7 +96,7 @@ def fine_tune(
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
             random = numpy.random.default_rng([seed, _VIEWS, step])
             batch = _mixed(pictures, chosen, weights_N[chosen], recipe, random)
-            learner.learn(batch, rate_share(step, done, steps, recipe.warm_up_steps), pool)
+            learner.learn(batch, learning_rate_factor(step, done, steps, recipe.warm_up_steps), pool)
             step += 1
             done += (1 - done) / remaining
             remaining = budget.plan(remaining - 1)
@@ -139,7 +139,7 @@ def averaged(models: Sequence[FineTuned]) -> FineTuned:
     return FineTuned(replace(models[0].backbone, weights=weights), head)
 
 
-def steps_an_epoch(picture_count: int, recipe: FineTuningRecipe) -> int:
+def steps_per_epoch(picture_count: int, recipe: FineTuningRecipe) -> int:
     """Steps in which every picture is seen once."""
     return max(1, round(picture_count / recipe.batch))
 
@@ -189,9 +189,11 @@ class _Learner:
         head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
         self._network = WholeNetwork(
             {**backbone.weights, **head},
-            rate=lambda name: recipe.rate * (recipe.head_factor if name in _HEAD else 1.0),
+            learning_rate=lambda name: (
+                recipe.learning_rate * (recipe.head_lr_multiplier if name in _HEAD else 1.0)
+            ),
             weight_decay=recipe.weight_decay,
-            longest_gradient=recipe.longest_gradient,
+            max_grad_norm=recipe.max_grad_norm,
             slice_size=_SLICE,
             frozen=finer_weights(backbone, recipe.frozen_to_stride),
         )
@@ -261,12 +263,12 @@ def _mixed(
 
 
 def _view(pixels: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> Pixels:
-    """The picture, perhaps mirrored, moved by up to `largest_shift` of its side; what comes into view is its
+    """The picture, perhaps mirrored, moved by up to `max_shift` of its side; what comes into view is its
     border reflected."""
     import numpy
 
     side = len(pixels)
-    most = round(side * recipe.largest_shift)
+    most = round(side * recipe.max_shift)
     down, right = random.integers(-most, most + 1, 2)
     along = numpy.arange(side)
     rows, columns = (side - 1 - abs(side - 1 - abs(along + shift)) for shift in (down, right))

@@ -37,8 +37,9 @@ from emulator.vision.networks.weights import BaseWeightsMissing, backbone_networ
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import Unstable
+from emulator.vision.training.errors import LossNotFinite
 from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import numpy
@@ -49,43 +50,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Until the model is written, no more than this is told to be done.
-_NEARLY_DONE = 0.98
 # What looking at other frozen networks may take of the budget.
 _SHARE_OF_FROZEN = 0.35
 # What looking at networks that the user has brought may take of what is left then.
 _SHARE_OF_REGISTERED = 0.5
 # So many pictures, evenly chosen, say how large pictures are.
 _LOOKED_AT = 50
-
-
-class Told:
-    """Progress by time: the share of the budget that is used.
-
-    Attributes:
-        budget: of the whole training.
-        step: what is being done, for people.
-    """
-
-    def __init__(self, progress: Callable[[float, str], None], budget: Budget) -> None:
-        self._progress, self.budget = progress, budget
-        self._share = 0.0
-        self.step = "Looking at the images"
-
-    def __call__(self, share: float = 0.0) -> None:
-        """`share` of the present step is told where there is no budget."""
-        used = share if self.budget.seconds <= 0 else 1 - self.budget.left / self.budget.seconds
-        self._share = max(self._share, min(used, _NEARLY_DONE))
-        self._progress(self._share, self.step)
-
-    def until(self, part: Budget) -> Callable[[float], None]:
-        """Tell progress, and stop by OutOfTime when a part of the budget is over."""
-
-        def tell(share: float) -> None:
-            self(share)
-            part.check()
-
-        return tell
 
 
 @dataclass
@@ -109,7 +79,7 @@ class Search:
     start: Network | None
     seed: int
     cache: Path
-    told: Told
+    reporter: ProgressReporter
     judge: Judge
     best: Candidate
     registered: Path | None = None
@@ -125,7 +95,7 @@ class Search:
         start: Network | None,
         seed: int,
         cache: Path,
-        told: Told,
+        reporter: ProgressReporter,
         registered: Path | None = None,
     ) -> Search:
         """With quick training, which nothing cuts short.
@@ -134,7 +104,7 @@ class Search:
             TrainingFailed: no image of a tag can be read.
             BaseWeightsMissing: the network of quick training cannot be had.
         """
-        told()
+        reporter()
         backbone = backbone_network(recipe.backbone, recipe.resolution)
         features = compute_features(
             images,
@@ -142,7 +112,7 @@ class Search:
             resolution=recipe.resolution,
             mirror=len(images) <= recipe.mirror_up_to,
             cache_folder=cache,
-            progress=told,
+            progress=reporter,
         )
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
@@ -165,9 +135,9 @@ class Search:
             start=start,
             seed=seed,
             cache=cache,
-            told=told,
+            reporter=reporter,
             judge=Judge(targets_NT, multilabel=dataset.multilabel),
-            best=_frozen("quick", quick_set, folds_N, backbone, told),
+            best=_frozen("quick", quick_set, folds_N, backbone, reporter),
             registered=registered,
         )
 
@@ -187,13 +157,13 @@ class Search:
 
     def try_frozen(self) -> None:
         """Other networks, and other strengths of regularisation, by cross-validation over all images."""
-        self.told.step = "Comparing networks"
+        self.reporter.step = "Comparing networks"
         self.consider(self._pretrained_candidates())
         if self.registered is not None and self.advanced.backbones is not None:
             self.consider(self._registered_candidates(self.registered))
 
     def _pretrained_candidates(self) -> Iterator[Candidate]:
-        budget = self.told.budget.part(_SHARE_OF_FROZEN)
+        budget = self.reporter.budget.part(_SHARE_OF_FROZEN)
         try:
             networks = [(self.recipe.backbone, self.recipe.resolution)]
             if self.advanced.backbones is not None:
@@ -202,7 +172,7 @@ class Search:
                     networks.append((self.recipe.backbone, self.advanced.large_resolution))
             if self.start is not None:
                 # Somebody asked for it: it is looked at even if there is no time for anything.
-                unlimited = Budget(math.inf, self.told.budget.clock)
+                unlimited = Budget(math.inf, self.reporter.budget.clock)
                 data = onnx_bytes(self.start, {})
                 view = f"model {hashlib.sha256(data).hexdigest()}"
                 session = inference_session(data, threads=1)
@@ -215,12 +185,12 @@ class Search:
             _log.info("No time for more networks")
         except (BaseWeightsMissing, ImageRejected, OSError) as error:
             _log.warning("No more networks are looked at: %s", error)
-        except Unstable:
+        except LossNotFinite:
             _log.warning("What a network says about the images is not a number")
 
     def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
         """Networks that the user has brought, each by itself and beside that of quick training."""
-        budget = self.told.budget.part(_SHARE_OF_REGISTERED)
+        budget = self.reporter.budget.part(_SHARE_OF_REGISTERED)
         try:
             known = names(folder)
         except OSError as error:
@@ -237,7 +207,7 @@ class Search:
                 _log.info("No time for the network %s", name)
             except (BaseWeightsMissing, ImageRejected, OSError) as error:
                 _log.warning("The network %s is not looked at: %s", name, error)
-            except Unstable:
+            except LossNotFinite:
                 _log.warning("What the network %s says about the images is not a number", name)
 
     def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
@@ -300,7 +270,7 @@ class Search:
             resolution=resolution,
             mirror=mirror,
             cache_folder=self.cache,
-            progress=self.told.until(budget),
+            progress=self.reporter.until(budget),
             session=session,
         )
 
@@ -320,7 +290,7 @@ class Search:
                 replace(training_set, inverse_regularisation=factor * strength),
                 self.folds_N,
                 network,
-                self.told.until(budget),
+                self.reporter.until(budget),
             )
 
 

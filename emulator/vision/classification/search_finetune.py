@@ -20,7 +20,7 @@ from emulator.vision.classification.finetune import (
     averaged,
     fine_tune,
     measure_step,
-    steps_an_epoch,
+    steps_per_epoch,
 )
 from emulator.vision.classification.head import FEATURE_LENGTH, Calibration
 from emulator.vision.classification.search import Search
@@ -35,7 +35,7 @@ from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe
 from emulator.vision.training.budget import OutOfTime
-from emulator.vision.training.errors import Unstable
+from emulator.vision.training.errors import LossNotFinite
 
 if TYPE_CHECKING:
     import numpy
@@ -81,15 +81,15 @@ def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: A
     def epochs(folds: int) -> float:
         return epochs_that_fit / (1 + folds * share)
 
-    folds = max(recipe.fewest_folds, -(-recipe.enough_evaluated * fold_count // image_count))
+    folds = max(recipe.min_folds, -(-recipe.min_eval_images * fold_count // image_count))
     folds = min(fold_count, folds)
-    while folds > 1 and epochs(folds) < recipe.enough_epochs:
+    while folds > 1 and epochs(folds) < recipe.cross_validation_min_epochs:
         folds -= 1
-    while folds < fold_count and epochs(folds + 1) >= recipe.most_epochs:
+    while folds < fold_count and epochs(folds + 1) >= recipe.max_epochs:
         folds += 1
-    if epochs(folds) < recipe.fewest_epochs:
+    if epochs(folds) < recipe.min_epochs:
         return None
-    most = min(epochs(folds), recipe.most_epochs)
+    most = min(epochs(folds), recipe.max_epochs)
     return Plan(max(level for level in EPOCH_LEVELS if level <= most), folds)
 
 
@@ -102,7 +102,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     """
     if search.judge.is_perfect(search.best):
         return
-    search.told.step = "Fine-tuning"
+    search.reporter.step = "Fine-tuning"
     try:
         with _pictures(search, scratch) as (backbone, pictures):
             attempt = _Attempt(search, backbone, pictures)
@@ -114,7 +114,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
         _log.info("No time to fine-tune")
     except (ImageRejected, OSError) as error:
         _log.warning("Fine-tuning ended: %s", error)
-    except Unstable:
+    except LossNotFinite:
         _log.warning("Fine-tuning became unstable: its loss was not a number any more")
     except MemoryError:
         _log.warning("Not enough memory or disk space to fine-tune")
@@ -128,12 +128,12 @@ class _Attempt:
 
         self._search, self._backbone, self._pictures = search, backbone, pictures
         self._recipe = search.advanced.fine_tuning
-        self._budget = search.told.budget
+        self._budget = search.reporter.budget
         self._step_seconds = measure_step(
             backbone, len(search.dataset.tags), pictures, self._recipe, self._budget.clock
         )
         self._fold_count = int(search.folds_N.max()) + 1
-        epoch_seconds = max(self._step_seconds, 1e-6) * steps_an_epoch(len(search.images), self._recipe)
+        epoch_seconds = max(self._step_seconds, 1e-6) * steps_per_epoch(len(search.images), self._recipe)
         plan = planned(
             self._budget.left * _USABLE / epoch_seconds,
             len(search.images),
@@ -170,7 +170,7 @@ class _Attempt:
         if not together:
             return [self._alone]
         beside = replace(self._alone, logits_ET=beside_NT[self._rows])
-        return [self._alone, *(self._with_best(beside, share) for share in search.advanced.shares)]
+        return [self._alone, *(self._with_best(beside, share) for share in search.advanced.blend_weights)]
 
     def learn_from_everything(self) -> None:
         """Train one more model, if there is time for most of the plan, and then give the mean of all: they
@@ -178,7 +178,7 @@ class _Attempt:
         import numpy
 
         everything = numpy.arange(len(self._search.images))
-        steps = self._plan.epochs * steps_an_epoch(len(everything), self._recipe)
+        steps = self._plan.epochs * steps_per_epoch(len(everything), self._recipe)
         if self._budget.left > _ENOUGH_OF_PLAN * steps * self._step_seconds:
             self._models.append(self._train(everything, self._plan.folds))
         assert self._alone is not None
@@ -195,7 +195,7 @@ class _Attempt:
     def _train(self, used: Rows, number: int) -> FineTuned:
         """The next of all models; it may take its share of the time that is left."""
         shares = [1 - 1 / self._fold_count] * self._plan.folds + [1.0]
-        self._search.told.step = f"Fine-tuning ({number + 1} of {len(shares)})"
+        self._search.reporter.step = f"Fine-tuning ({number + 1} of {len(shares)})"
         return fine_tune(
             self._backbone,
             self._pictures,
@@ -204,7 +204,7 @@ class _Attempt:
             epochs=self._plan.epochs,
             seed=self._search.seed + number,
             budget=self._budget.part(_USABLE * shares[number] / sum(shares[number:])),
-            progress=self._search.told,
+            progress=self._search.reporter,
         )
 
     def _make(self, calibration: Calibration) -> Network:
@@ -251,7 +251,7 @@ def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures
         pixels = ImageArrayFile(path, side)
     else:
         raise MemoryError
-    tell = search.told.until(search.told.budget.part(0.5))
+    tell = search.reporter.until(search.reporter.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
             pictures = ordered(

@@ -27,8 +27,8 @@ from emulator.vision.networks.weights import BaseWeightsMissing, backbone_networ
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
 from emulator.vision.training.errors import (
     NONE_READABLE,
-    Unstable,
-    became_unstable,
+    LossNotFinite,
+    loss_not_finite,
     storage_failure,
     timed,
 )
@@ -175,8 +175,8 @@ def train_classifier(
         raise TrainingFailed(str(error)) from error
     except (OSError, sqlite3.Error) as error:
         raise storage_failure(error) from error
-    except Unstable as error:
-        raise became_unstable(LOOK_AT_IMAGES) from error
+    except LossNotFinite as error:
+        raise loss_not_finite(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     return TrainedClassifier(
         model_path=output / MODEL_FILE,

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from emulator.files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
-from emulator.vision.classification.search import Told
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import Calibration
 from emulator.vision.detection.crops import Crops
@@ -44,12 +43,13 @@ from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import (
+    LossNotFinite,
     TrainingFailed,
-    Unstable,
     storage_failure,
     timed,
 )
 from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.progress import ProgressReporter
 
 if TYPE_CHECKING:
     import numpy
@@ -103,23 +103,23 @@ def train_advanced_detector(
         TrainingFailed: with a message for a person.
         ValueError: the tag of a box is not an index of a tag.
     """
-    told = Told(progress, Budget(budget_seconds, clock))
+    reporter = ProgressReporter(progress, Budget(budget_seconds, clock))
     seconds: dict[str, float] = {}
     start = published_weights() if base_model is None else starting_detector(base_model)
-    told.step = "Quick training"
+    reporter.step = "Quick training"
     quick_folder = output / "quick"
     try:
         with timed(seconds, "quick"):
             quick = train_detector(
-                dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: told()
+                dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: reporter()
             )
         trim_heap()  # of many pictures that quick training has kept: a gigabyte
         quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
         with timed(seconds, "training"):
-            result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, told)
+            result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, reporter)
         _log.info("Chosen: %s", "quick" if result is None else "all layers")
-        told.step = "Writing the model"
-        told()
+        reporter.step = "Writing the model"
+        reporter()
         with timed(seconds, "writing"):
             if result is None:
                 result = _Result(quick.model_path.read_bytes(), quick.evaluation_path.read_bytes())
@@ -230,14 +230,14 @@ def _attempt(
     start: Mapping[str, FloatArray],
     quick: DetectionEvaluation,
     seed: int,
-    told: Told,
+    reporter: ProgressReporter,
 ) -> _Result | None:
     """A detector of which all layers are trained, or None if quick training's is as good."""
     try:
-        return _fine_tuned(dataset, recipe, advanced, start, quick, seed, told)
+        return _fine_tuned(dataset, recipe, advanced, start, quick, seed, reporter)
     except OutOfTime:
         _log.info("No time to train the whole detector")
-    except Unstable:
+    except LossNotFinite:
         _log.warning("The training became unstable: its loss was not a number any more")
     except MemoryError:
         _log.warning("Not enough memory to train the whole detector")
@@ -253,13 +253,13 @@ def _fine_tuned(
     start: Mapping[str, FloatArray],
     quick: DetectionEvaluation,
     seed: int,
-    told: Told,
+    reporter: ProgressReporter,
 ) -> _Result | None:
     import numpy
 
-    budget = told.budget
+    budget = reporter.budget
     budget.check()
-    material = _material(dataset, recipe, advanced, seed, told)
+    material = _material(dataset, recipe, advanced, seed, reporter)
     scale, source, hidden = material.scale, material.source, material.hidden
     everything = material.everything
     if not hidden or not material.shown:
@@ -280,7 +280,7 @@ def _fine_tuned(
     _log.info("%d steps of %.2f s, %s, %d crops", steps, step_seconds, scale, len(everything))
 
     def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
-        told.step = f"Training ({number + 1} of 2)"
+        reporter.step = f"Training ({number + 1} of 2)"
         return fine_tune_detector(
             which,
             source,
@@ -291,12 +291,12 @@ def _fine_tuned(
             steps=steps,
             seed=seed,
             budget=budget.part(share),
-            progress=told,
+            progress=reporter,
         )
 
     weights = train(material.shown, 0, share)
     session = DetectorSession(serialize_detector(dataset, scored, weights, Calibration(), scale.tiling))
-    detected = detect_all([(session, example) for example in hidden], lambda share: told())
+    detected = detect_all([(session, example) for example in hidden], lambda share: reporter())
     none_N = numpy.zeros(len(hidden), numpy.int8)
     evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)
     compared = select_images(quick, [example.key for example in hidden])
@@ -336,7 +336,7 @@ def _material(
     recipe: DetectorRecipe,
     advanced: AdvancedDetectorRecipe,
     seed: int,
-    told: Told,
+    reporter: ProgressReporter,
 ) -> _Material:
     import numpy
 
@@ -344,7 +344,7 @@ def _material(
     sizes = image_sizes(images)
     side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
     pictures = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = pictures.load(images, lambda share: told())
+    examples = pictures.load(images, lambda share: reporter())
     has_NT = tag_presence(dataset, examples)
     scale = choose_scale(examples, advanced, sizes)
     fold_count, _ = recipe.folds(len(examples))
@@ -354,7 +354,7 @@ def _material(
     if scale.tiling is not None:
         source = cutter = Crops(scale.tiling, scale.resolution, advanced.crop_size, seed)
         del pictures
-        learned = cutter.load(examples, told.until(told.budget.part(_SHARE_OF_CUTTING)))
+        learned = cutter.load(examples, reporter.until(reporter.budget.part(_SHARE_OF_CUTTING)))
     return _Material(
         scale,
         source,
@@ -388,7 +388,7 @@ def plan_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetector
     """Steps of a training, or 0 if time is short: levels that grow by a quarter, for the sake of
     repeatability."""
     most = min(steps_that_fit, recipe.steps(image_count))
-    level = float(recipe.fewest_steps)
+    level = float(recipe.min_steps)
     if most < level:
         return 0
     while level * 1.25 <= most:

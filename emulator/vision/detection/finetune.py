@@ -16,7 +16,7 @@ from emulator.vision.networks.nanodet import DISTANCES, LOGITS, backbone_and_nec
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.trainer import WholeNetwork, rate_share, slice_threads
+from emulator.vision.training.trainer import WholeNetwork, learning_rate_factor, slice_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -61,14 +61,14 @@ def fine_tune_detector(
         The weights of all layers, by name.
 
     Raises:
-        Unstable: the loss is not a number any more.
+        LossNotFinite: the loss is not a number any more.
     """
     chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
     with slice_threads() as pool:
         learner = _Learner(examples, pictures, start, tag_count, recipe, scale, seed)
         done, step, remaining = 0.0, 0, budget.plan(steps)
         while remaining:
-            share = rate_share(step, done, steps, recipe.warm_up_steps)
+            share = learning_rate_factor(step, done, steps, recipe.warm_up_steps)
             learner.learn(step, chosen[step], share, pool)
             step += 1
             done += (1 - done) / remaining
@@ -115,12 +115,12 @@ class _Learner:
             **{name: weight for name, weight in start.items() if ".classes." not in name},
             **new_class_layers(tag_count, seed),
         }
-        rate = recipe.rate if len(examples) >= recipe.few else recipe.rate_of_few
+        rate = recipe.learning_rate if len(examples) >= recipe.small_set else recipe.small_set_learning_rate
         self._network = WholeNetwork(
             weights,
-            rate=lambda name: rate * (recipe.class_factor if ".classes." in name else 1.0),
+            learning_rate=lambda name: rate * (recipe.class_lr_multiplier if ".classes." in name else 1.0),
             weight_decay=recipe.weight_decay,
-            longest_gradient=recipe.longest_gradient,
+            max_grad_norm=recipe.max_grad_norm,
             slice_size=_SLICE,
         )
 

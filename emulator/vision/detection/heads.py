@@ -32,7 +32,7 @@ from emulator.vision.networks.nanodet import (
 )
 from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations
 from emulator.vision.recipes.recipes import DetectorRecipe
-from emulator.vision.training.errors import Unstable
+from emulator.vision.training.errors import LossNotFinite
 
 if TYPE_CHECKING:
     import numpy
@@ -77,7 +77,7 @@ def train_heads(
         The weights of each head's layers, by name.
 
     Raises:
-        Unstable: the loss is not a number any more.
+        LossNotFinite: the loss is not a number any more.
     """
     steps = recipe.steps(len(examples))
     loss = DetectionLoss(recipe.resolution)
@@ -184,7 +184,7 @@ class _Learner:
             self._weights[f"{operation.output}.bias"] = _tensor(bias).requires_grad_()
         classes = [weight for name, weight in self._weights.items() if ".classes." in name]
         others = [weight for name, weight in self._weights.items() if ".classes." not in name]
-        self._rates = (recipe.class_rate, recipe.rate)
+        self._rates = (recipe.class_learning_rate, recipe.learning_rate)
         self._optimiser = torch.optim.AdamW(
             [{"params": classes}, {"params": others}], weight_decay=_WEIGHT_DECAY
         )
@@ -204,7 +204,7 @@ class _Learner:
             run_operations(self._operations, self._weights, tensors)
         value = loss(tensors[LOGITS], tensors[DISTANCES], [batch.truths[row] for row in rows.tolist()])
         if not math.isfinite(value.item()):
-            raise Unstable
+            raise LossNotFinite
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
         self._optimiser.zero_grad()
@@ -220,7 +220,7 @@ class _Learner:
             for name, weight in self._weights.items()
         }
         if not all(numpy.isfinite(weight).all() for weight in weights.values()):
-            raise Unstable
+            raise LossNotFinite
         return weights
 
 

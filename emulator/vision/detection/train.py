@@ -27,9 +27,9 @@ from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import (
+    LossNotFinite,
     TrainingFailed,
-    Unstable,
-    became_unstable,
+    loss_not_finite,
     storage_failure,
     timed,
 )
@@ -147,8 +147,8 @@ def train_detector(
         raise TrainingFailed(str(error)) from error
     except (ImageRejected, OSError) as error:
         raise storage_failure(error) from error
-    except Unstable as error:
-        raise became_unstable(CHECK_REGIONS) from error
+    except LossNotFinite as error:
+        raise loss_not_finite(CHECK_REGIONS) from error
     progress(1.0, "Done")
     readable = {example.key for example in examples}
     return TrainedDetector(

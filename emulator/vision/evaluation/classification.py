@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.evaluation.curves import (
     CALIBRATION_BINS,
     CalibrationCurve,
-    JudgedPredictions,
+    ScoredPredictions,
     calibration_curve,
     precision_recall_curve,
 )
@@ -111,10 +111,10 @@ class Evaluation:
         per_tag = [
             TagFigures(
                 tag_index=tag,
-                precision=ratio(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
-                precision_std=deviation(correct_FT[:, tag], predicted_FT[:, tag]),
-                recall=ratio(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
-                recall_std=deviation(correct_FT[:, tag], actual_FT[:, tag]),
+                precision=safe_divide(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
+                precision_std=std_over_folds(correct_FT[:, tag], predicted_FT[:, tag]),
+                recall=safe_divide(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
+                recall_std=std_over_folds(correct_FT[:, tag], actual_FT[:, tag]),
                 average_precision=average_precision(self.probabilities_NT[:, tag], self.targets_NT[:, tag]),
             )
             for tag in range(self.targets_NT.shape[1])
@@ -122,22 +122,22 @@ class Evaluation:
         with_images = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
         return PerformanceFigures(
             per_tag=per_tag,
-            precision=ratio(correct_FT.sum(), predicted_FT.sum()),
-            precision_std=deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
-            recall=ratio(correct_FT.sum(), actual_FT.sum()),
-            recall_std=deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+            precision=safe_divide(correct_FT.sum(), predicted_FT.sum()),
+            precision_std=std_over_folds(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+            recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
+            recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
             average_precision=sum(tag.average_precision for tag in with_images) / max(1, len(with_images)),
         )
 
-    def judged(self) -> JudgedPredictions:
+    def scored_predictions(self) -> ScoredPredictions:
         """Every probability of every tag, image by image."""
         import numpy
 
         images, tags = self.targets_NT.shape
-        return JudgedPredictions(
+        return ScoredPredictions(
             tags=numpy.tile(numpy.arange(tags), images),
             probabilities=self.probabilities_NT.ravel(),
-            right=self.targets_NT.ravel(),
+            is_correct=self.targets_NT.ravel(),
             folds=numpy.repeat(self.folds, tags),
             actual_FT=numpy.stack(
                 [
@@ -178,12 +178,12 @@ def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bo
     return precision_recall_curve(scores, targets, int(targets.sum())).area()
 
 
-def ratio(part: int, whole: int) -> float:
+def safe_divide(part: int, whole: int) -> float:
     """Part / whole; 0 where the whole is."""
     return float(part / whole) if whole else 0.0
 
 
-def deviation(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
+def std_over_folds(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
     """Standard deviation of the ratio over the folds, without those whose whole is 0."""
     defined = wholes_F > 0
     return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0

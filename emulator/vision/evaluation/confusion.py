@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from emulator.vision.evaluation.classification import Evaluation
-from emulator.vision.evaluation.detection import DetectionEvaluation, chosen_objects
+from emulator.vision.evaluation.detection import DetectionEvaluation, greedy_match
 
 if TYPE_CHECKING:
     import numpy
@@ -109,11 +109,11 @@ def confusion_of_detector(
 
     truths, detections = evaluation.truths, evaluation.detections
     shown = evaluation.probabilities >= threshold
-    found = numpy.where(shown, evaluation.found_objects(overlap_threshold), -1)
+    found = numpy.where(shown, evaluation.match_detections(overlap_threshold), -1)
     free = numpy.ones(len(truths.tags), bool)
     free[found[found >= 0]] = False
     left, free_rows = numpy.flatnonzero(shown & (found < 0)), numpy.flatnonzero(free)
-    confused = chosen_objects(
+    confused = greedy_match(
         truths.images[free_rows],
         truths.ltwh[free_rows],
         detections.images[left],

@@ -1,4 +1,4 @@
-"""Curves of predictions of which is known whether they are right: precision against recall, and calibration.
+"""Curves of scored predictions: precision against recall, and calibration.
 
 A prediction here is a probability for one tag and whether that tag is there: one for each image and tag of a
 classifier, one for each box of a detector.
@@ -18,41 +18,41 @@ CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True)
-class JudgedPredictions:
+class ScoredPredictions:
     """All predictions for the images of an evaluation, side by side.
 
     Attributes:
         tags: the tag that each is for, (P,).
         probabilities: 0..1, float32 (P,).
-        right: whether the tag is there, (P,).
+        is_correct: whether the tag is there, (P,).
         folds: the fold of the image of each, (P,).
         actual_FT: how often each tag is there in the images of each fold: what can be found at most.
     """
 
     tags: NDArray[numpy.integer]
     probabilities: NDArray[numpy.float32]
-    right: NDArray[numpy.bool_]
+    is_correct: NDArray[numpy.bool_]
     folds: NDArray[numpy.integer]
     actual_FT: NDArray[numpy.int64]  # noqa: N815 - the suffix names the axes
 
     def curve(self) -> PrecisionRecallCurve:
         """The curve of all tags together."""
-        return precision_recall_curve(self.probabilities, self.right, int(self.actual_FT.sum()))
+        return precision_recall_curve(self.probabilities, self.is_correct, int(self.actual_FT.sum()))
 
     def curve_of(self, tag: int) -> PrecisionRecallCurve:
         """The curve of one tag."""
         rows = self._rows_of(tag)
         actual = int(self.actual_FT[:, tag].sum())
-        return precision_recall_curve(self.probabilities[rows], self.right[rows], actual)
+        return precision_recall_curve(self.probabilities[rows], self.is_correct[rows], actual)
 
     def curves_by_fold(self, tag: int) -> list[tuple[int, PrecisionRecallCurve]]:
         """The folds whose images have a tag, each with the curve of the tag there."""
         import numpy
 
         rows = self._rows_of(tag)
-        folds, probabilities, right = self.folds[rows], self.probabilities[rows], self.right[rows]
+        folds, probabilities, correct = self.folds[rows], self.probabilities[rows], self.is_correct[rows]
         return [
-            (fold, precision_recall_curve(probabilities[folds == fold], right[folds == fold], int(actual)))
+            (fold, precision_recall_curve(probabilities[folds == fold], correct[folds == fold], int(actual)))
             for fold, actual in enumerate(numpy.asarray(self.actual_FT[:, tag]))
             if actual
         ]
@@ -60,7 +60,7 @@ class JudgedPredictions:
     def calibration_of(self, tag: int, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
         """The calibration of one tag's probabilities."""
         rows = self._rows_of(tag)
-        return calibration_curve(self.probabilities[rows], self.right[rows], bins)
+        return calibration_curve(self.probabilities[rows], self.is_correct[rows], bins)
 
     def _rows_of(self, tag: int) -> NDArray[numpy.integer]:
         begin, end = self._by_tag[1][tag : tag + 2]

@@ -13,10 +13,10 @@ from emulator.vision.evaluation.classification import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
     TagFigures,
-    deviation,
-    ratio,
+    safe_divide,
+    std_over_folds,
 )
-from emulator.vision.evaluation.curves import JudgedPredictions, precision_recall_curve
+from emulator.vision.evaluation.curves import ScoredPredictions, precision_recall_curve
 
 if TYPE_CHECKING:
     import numpy
@@ -143,11 +143,11 @@ class DetectionEvaluation:
         ]
 
     def hits(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.bool_]:
-        """Which detections (D,) found an object; see `found_objects`."""
-        found: NDArray[numpy.bool_] = self.found_objects(overlap_threshold) >= 0
+        """Which detections (D,) found an object; see `match_detections`."""
+        found: NDArray[numpy.bool_] = self.match_detections(overlap_threshold) >= 0
         return found
 
-    def found_objects(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.int64]:
+    def match_detections(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.int64]:
         """The object, as a row of `truths`, that each detection (D,) found; -1 for those that found none.
 
         One is found if intersection over union with it is the threshold or more. In each image and tag,
@@ -155,7 +155,7 @@ class DetectionEvaluation:
         takes the one that it overlaps most. A second box on one object is thus a miss, and detections above
         a probability do not depend on those below.
         """
-        return chosen_objects(
+        return greedy_match(
             self.truths.images.astype("i8") * self.tag_count + self.truths.tags,
             self.truths.ltwh,
             self.detections.images.astype("i8") * self.tag_count + self.detections.tags,
@@ -178,14 +178,14 @@ class DetectionEvaluation:
         )
         return result
 
-    def judged(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> JudgedPredictions:
+    def scored_predictions(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> ScoredPredictions:
         """Every detection, right if it found an object."""
         import numpy
 
-        return JudgedPredictions(
+        return ScoredPredictions(
             tags=self.detections.tags,
             probabilities=self.probabilities,
-            right=self.hits(overlap_threshold),
+            is_correct=self.hits(overlap_threshold),
             folds=self.folds[self.detections.images],
             actual_FT=self._counts(self.truths, numpy.ones(len(self.truths.tags), bool)),
         )
@@ -218,10 +218,10 @@ class DetectionEvaluation:
             per_tag.append(
                 TagFigures(
                     tag_index=tag,
-                    precision=ratio(correct.sum(), predicted.sum()),
-                    precision_std=deviation(correct, predicted),
-                    recall=ratio(correct.sum(), actual.sum()),
-                    recall_std=deviation(correct, actual),
+                    precision=safe_divide(correct.sum(), predicted.sum()),
+                    precision_std=std_over_folds(correct, predicted),
+                    recall=safe_divide(correct.sum(), actual.sum()),
+                    recall_std=std_over_folds(correct, actual),
                     average_precision=area_under_curve(
                         self.probabilities[of_tag], found[of_tag], int(actual.sum())
                     ),
@@ -230,10 +230,10 @@ class DetectionEvaluation:
         with_objects = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
         return PerformanceFigures(
             per_tag=per_tag,
-            precision=ratio(correct_FT.sum(), predicted_FT.sum()),
-            precision_std=deviation(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
-            recall=ratio(correct_FT.sum(), actual_FT.sum()),
-            recall_std=deviation(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+            precision=safe_divide(correct_FT.sum(), predicted_FT.sum()),
+            precision_std=std_over_folds(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+            recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
+            recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
             average_precision=sum(tag.average_precision for tag in with_objects) / max(1, len(with_objects)),
         )
 
@@ -254,7 +254,7 @@ def area_under_curve(
     return precision_recall_curve(probabilities, found, objects).area(best_from_here=True)
 
 
-def chosen_objects(
+def greedy_match(
     object_groups: NDArray[numpy.integer],
     objects: NDArray[numpy.float32],
     box_groups: NDArray[numpy.integer],

@@ -19,11 +19,11 @@ class TrainingFailed(Exception):
     """The training cannot give a model. The message tells the person who started it what to do."""
 
 
-class Unstable(Exception):
+class LossNotFinite(Exception):
     """What is learned is not a number any more."""
 
 
-def became_unstable(look_at: str) -> TrainingFailed:
+def loss_not_finite(look_at: str) -> TrainingFailed:
     """That it came to no numbers; `look_at`: what to check before another attempt."""
     return TrainingFailed(
         f"The training became unstable: its loss is not a number any more. {look_at}, or train again."

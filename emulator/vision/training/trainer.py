@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
 from emulator.vision.networks.torch_runner import fast_bfloat16, training_device
-from emulator.vision.training.errors import Unstable
+from emulator.vision.training.errors import LossNotFinite
 
 if TYPE_CHECKING:
     import numpy
@@ -44,25 +44,25 @@ class WholeNetwork:
         self,
         weights: Mapping[str, Array],
         *,
-        rate: Callable[[str], float],
+        learning_rate: Callable[[str], float],
         weight_decay: float,
-        longest_gradient: float,
+        max_grad_norm: float,
         slice_size: int,
         frozen: Collection[str] = (),
     ) -> None:
         """
         Args:
-            rate: full learning rate of the weight with a name.
+            learning_rate: full learning rate of the weight with a name.
             weight_decay: of weights, not of biases.
-            longest_gradient: longer ones are cut to this length.
+            max_grad_norm: longer ones are cut to this length.
             slice_size: members of a batch that a processor computes together.
             frozen: names of the weights that stay as they are.
         """
         import torch
 
         self._frozen = frozenset(frozen)
-        self._rate, self._weight_decay = rate, weight_decay
-        self._longest_gradient, self._slice_size = longest_gradient, slice_size
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
+        self._max_grad_norm, self._slice_size = max_grad_norm, slice_size
         device = training_device()
         try:
             self._move_to(device, weights)
@@ -76,7 +76,7 @@ class WholeNetwork:
         """One step on a batch of so many members; `share` is that of the full learning rates.
 
         Raises:
-            Unstable: the loss is not a number any more.
+            LossNotFinite: the loss is not a number any more.
             MemoryError: not even a single member fits into memory.
         """
         while True:
@@ -102,13 +102,13 @@ class WholeNetwork:
 
         for weight, gradient in zip(self._learning, gradients, strict=True):
             weight.grad = gradient
-        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+        for group, rate in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
             group["lr"] = rate * share
-        torch.nn.utils.clip_grad_norm_(self._learning, self._longest_gradient)
+        torch.nn.utils.clip_grad_norm_(self._learning, self._max_grad_norm)
         self._optimiser.step()
 
     def arrays(self) -> dict[str, NDArray[numpy.float32]]:
-        """The weights as they are now, by name. Raises Unstable when one of them is not finite."""
+        """The weights as they are now, by name. Raises LossNotFinite when one of them is not finite."""
         import numpy
 
         weights = {
@@ -116,7 +116,7 @@ class WholeNetwork:
             for name, weight in self._weights.items()
         }
         if not all(numpy.isfinite(weight).all() for weight in weights.values()):
-            raise Unstable
+            raise LossNotFinite
         return weights
 
     def _summed(self, count: int, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> list[torch.Tensor]:
@@ -137,7 +137,7 @@ class WholeNetwork:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
             loss = loss_of(first, last, self._weights, self._device)
         if not math.isfinite(loss.item()):
-            raise Unstable
+            raise LossNotFinite
         return list(torch.autograd.grad(loss, self._learning))
 
     def _need_less(self) -> None:
@@ -175,8 +175,8 @@ class WholeNetwork:
         self._learning = list(learning.values())
         groups: dict[tuple[float, bool], list[torch.Tensor]] = {}
         for name, weight in learning.items():
-            groups.setdefault((self._rate(name), weight.ndim > 1), []).append(weight)
-        self._rates = [rate for rate, _ in groups]
+            groups.setdefault((self._learning_rate(name), weight.ndim > 1), []).append(weight)
+        self._learning_rates = [rate for rate, _ in groups]
         self._optimiser = torch.optim.AdamW(
             [
                 {"params": members, "weight_decay": self._weight_decay if decays else 0.0}
@@ -203,7 +203,7 @@ def slice_threads() -> Iterator[ThreadPoolExecutor]:
         torch.use_deterministic_algorithms(strict)
 
 
-def rate_share(step: int, done: float, steps: int, warm_up_steps: int) -> float:
+def learning_rate_factor(step: int, done: float, steps: int, warm_up_steps: int) -> float:
     """Share of the full learning rate: it rises over the warm-up and then falls along a cosine to nothing.
 
     Args:

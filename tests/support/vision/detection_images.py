@@ -17,7 +17,7 @@ from tests.support.vision.images import encoded
 SHAPES = ("square", "disc")
 COLOURS = ("red", "blue")
 # The smallest training that runs all parts; it learns nothing.
-TINY = DetectorRecipe(resolution=64, batch=4, fewest_steps=3, most_steps=3, warm_up_steps=1)
+TINY = DetectorRecipe(resolution=64, batch=4, min_steps=3, max_steps=3, warm_up_steps=1)
 
 
 def scene(

@@ -303,7 +303,7 @@ def test_the_budget_is_kept(
     trained = train_advanced_classifier(
         hard,
         SMALL_QUICK,
-        replace(SMALL_COMPACT, enough_epochs=2),
+        replace(SMALL_COMPACT, cross_validation_min_epochs=2),
         budget_seconds=seconds,
         seed=0,
         output=tmp_path,

@@ -41,7 +41,7 @@ from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.errors import TrainingFailed
-from emulator.vision.training.trainer import Unstable, WholeNetwork, rate_share, slice_threads
+from emulator.vision.training.trainer import LossNotFinite, WholeNetwork, learning_rate_factor, slice_threads
 from tests.support.vision.detection_images import SHAPES, TINY, scenes
 from tests.support.vision.images import kept as kept_classified
 from tests.vision.classification.test_advanced import Ticks
@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     dataset: DetectionDataset, train: Train, quick: TrainedDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unstable(*_: object, **__: object) -> None:
-        raise Unstable
+        raise LossNotFinite
 
     monkeypatch.setattr(advanced_detection, "fine_tune_detector", unstable)
     assert train(dataset).model_path.read_bytes() == quick.model_path.read_bytes()
@@ -138,7 +138,7 @@ def test_the_learner_notices_a_loss_that_is_no_number(
     pictures = ImageCache()
     examples = pictures.load(dataset.images, lambda share: None)
     start = {**published_weights(), "stem.weight": published_weights()["stem.weight"] * numpy.nan}
-    with pytest.raises(Unstable):
+    with pytest.raises(LossNotFinite):
         learned(examples, pictures, steps=2, start=start)
 
 
@@ -169,7 +169,7 @@ def test_it_learns_from_small_windows_to_find_things_in_whole_pictures(
 ) -> None:
     pictures = ImageCache()
     examples = pictures.load(dataset.images, lambda share: None)
-    weights = learned(examples, pictures, steps=80, recipe=replace(SMALL, rate_of_few=1e-3))
+    weights = learned(examples, pictures, steps=80, recipe=replace(SMALL, small_set_learning_rate=1e-3))
 
     unseen = scenes(tmp_path, range(50, 56))
     session = DetectorSession(
@@ -207,7 +207,7 @@ def test_a_training_can_start_from_another(
 def whole_network(slice_size: int) -> WholeNetwork:
     start = {"a.weight": numpy.eye(3), "a.bias": numpy.zeros(3)}
     return WholeNetwork(
-        start, rate=lambda name: 0.1, weight_decay=0.0, longest_gradient=100.0, slice_size=slice_size
+        start, learning_rate=lambda name: 0.1, weight_decay=0.0, max_grad_norm=100.0, slice_size=slice_size
     )
 
 
@@ -236,7 +236,7 @@ def test_slices_change_nothing_but_rounding_and_too_little_memory_ends_it() -> N
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    shares = [rate_share(step, step / 100, 100, 50) for step in range(100)]
+    shares = [learning_rate_factor(step, step / 100, 100, 50) for step in range(100)]
     assert shares[0] == pytest.approx(0.05)
     assert max(shares) == shares[19]
     assert shares[19:] == sorted(shares[19:], reverse=True)

@@ -37,7 +37,7 @@ RECIPE = replace(
     crop_size=CROP,
     view=VIEW,
     batch=4,
-    rate_of_few=1e-3,
+    small_set_learning_rate=1e-3,
 )
 
 

@@ -326,7 +326,7 @@ def test_how_much_is_evaluated(images: int, folds: tuple[int, int]) -> None:
 
 @pytest.mark.slow
 def test_squares_and_discs_are_told_apart(dataset: DetectionDataset, train, tmp_path: Path) -> None:
-    recipe = replace(QUICK_DETECTOR, resolution=160, fewest_steps=60, most_steps=60)
+    recipe = replace(QUICK_DETECTOR, resolution=160, min_steps=60, max_steps=60)
 
     trained = train(scenes(tmp_path, range(24)), recipe=recipe)
 

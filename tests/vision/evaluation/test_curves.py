@@ -195,21 +195,21 @@ def test_curves_by_tag_and_by_fold(count: int, seed: int) -> None:
         random.random((count, 3)).round(1).astype(numpy.float32),
         targets,
     )
-    judged = measured.judged()
+    scored = measured.scored_predictions()
     figures = measured.performance()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's, of tags that no image has
         for tag in range(3):
             scores, right = measured.probabilities_NT[:, tag], targets[:, tag]
-            assert judged.curve_of(tag).area() == figures.per_tag[tag].average_precision
-            for fold, curve in judged.curves_by_fold(tag):
+            assert scored.curve_of(tag).area() == figures.per_tag[tag].average_precision
+            for fold, curve in scored.curves_by_fold(tag):
                 there = measured.folds == fold
                 expected = sklearn_metrics.average_precision_score(right[there], scores[there])
                 assert curve.area() == pytest.approx(expected)
             with_tag = {int(fold) for fold in measured.folds[right]}
-            assert {fold for fold, _ in judged.curves_by_fold(tag)} == with_tag
+            assert {fold for fold, _ in scored.curves_by_fold(tag)} == with_tag
     for threshold, precision, recall in zip(
-        judged.curve().thresholds, judged.curve().precision, judged.curve().recall, strict=True
+        scored.curve().thresholds, scored.curve().precision, scored.curve().recall, strict=True
     ):
         at = measured.performance(float(threshold))
         assert (at.precision, at.recall) == pytest.approx((precision, recall))

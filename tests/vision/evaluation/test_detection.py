@@ -189,9 +189,9 @@ def test_against_the_definition(
 @pytest.mark.parametrize("pairs", [1, 2, 7])
 def test_looked_at_in_parts_they_are_the_same(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = random_evaluation(3, images=30, tags=2)
-    whole = ours.found_objects(0.3)
+    whole = ours.match_detections(0.3)
     monkeypatch.setattr("emulator.vision.evaluation.detection._PAIRS_AT_A_TIME", pairs)
-    assert ours.found_objects(0.3).tolist() == whole.tolist()
+    assert ours.match_detections(0.3).tolist() == whole.tolist()
     assert (whole >= 0).sum() > 20
 
 

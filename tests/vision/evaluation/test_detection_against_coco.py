@@ -84,7 +84,7 @@ def their_precision(ours: DetectionEvaluation) -> tuple[numpy.ndarray, numpy.nda
 
 
 def precision_at(ours: DetectionEvaluation, tag: int, recalls: numpy.ndarray) -> numpy.ndarray:
-    curve = ours.judged(OVERLAP).curve_of(tag)
+    curve = ours.scored_predictions(OVERLAP).curve_of(tag)
     best = numpy.append(numpy.maximum.accumulate(curve.precision[::-1])[::-1], 0)
     return best[numpy.searchsorted(curve.recall, recalls)]
 

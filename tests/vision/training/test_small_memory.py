@@ -28,7 +28,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def network() -> WholeNetwork:
     random = numpy.random.default_rng(0)
     start = {"a.weight": random.normal(size=(3, 3)), "a.bias": numpy.zeros(3)}
-    return WholeNetwork(start, rate=lambda name: 0.1, weight_decay=0.0, longest_gradient=100.0, slice_size=4)
+    return WholeNetwork(
+        start, learning_rate=lambda name: 0.1, weight_decay=0.0, max_grad_norm=100.0, slice_size=4
+    )
 
 
 class Loss:

@@ -69,8 +69,8 @@ def test_the_list_says_what_the_cards_say() -> None:
         assert card.startswith(f"# {bundled.architecture}\n")
         (digest,) = re.findall(r"^\| SHA-256 \| `([0-9a-f]{64})`", card, re.MULTILINE)
         assert bundled.sha256 == digest
-        (licence,) = re.findall(r"^\| Licence \| (.*) \|$", card, re.MULTILINE)
-        assert all(part in licence for part in bundled.licence.split(" AND "))
+        (license_row,) = re.findall(r"^\| License \| (.*) \|$", card, re.MULTILINE)
+        assert all(part in license_row for part in bundled.licence.split(" AND "))
         assert f"{bundled.resolution} x {bundled.resolution} pixels" in card
 
 

@@ -135,7 +135,7 @@ def _contradictions() -> str:
 
 def _facts() -> str:
     lines = [
-        "## Behaviour beyond the documents",
+        "## Behavior beyond the documents",
         "`api_spec/facts.md` lists facts that documents can't express, each with its kind of evidence. The",
         "number of facts by kind; inferred facts have not been published by anybody.",
         "",

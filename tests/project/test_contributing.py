@@ -19,6 +19,11 @@ def test_paths_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+def test_every_package_is_in_the_table_of_folders() -> None:
+    packages = {path.parent.name for path in (ROOT / "emulator").glob("*/__init__.py")}
+    assert {name for name in packages if f"`emulator/{name}/`" not in PAGE} == set()
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is missing: install it to run this")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_make_knows_the_commands(command: str) -> None:
@@ -43,3 +48,8 @@ def test_hooks_are_the_tools_of_make_check() -> None:
     assert {hook["language"] for hook in hooks} == {"system"}
     checked = set(re.findall(r"\$\(BIN\)/([\w-]+)", recipe))
     assert {Path(hook["entry"].split()[0]).name for hook in hooks} == checked
+
+
+def test_the_example_is_in_the_program() -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert example in (ROOT / "emulator/api/training/tags.py").read_text(encoding="utf-8")

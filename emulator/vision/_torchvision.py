@@ -7,8 +7,8 @@ the import fails, the operators are declared, `nms` gets a computation in plain 
 again. What stays unusable then (`roi_pool`, `deform_conv2d`, decoding of files) raises as it would anyway. On
 a build that fits, nothing is done.
 
-It is not used for what this library does itself: pictures are decoded and scaled by the same function in
-training and in the server, which must not load PyTorch, and the boxes of a picture are few where scores are
+It is not used for what this library does itself: images are decoded and scaled by the same function in
+training and in the server, which must not load PyTorch, and the boxes of an image are few where scores are
 looked at first (`detection_boxes`), so that its `nms` would only add 1.5 s and 80 MB to the start.
 """
 

@@ -35,7 +35,7 @@ def add_backbone(
         architecture: torchvision's name; none finds it by the file's name, or by what is in the file.
         name: what the network is called; none takes the architecture's.
         licence: under which the user has the weights; kept, and shown again.
-        resolution: side of the pictures in pixels; none takes that which the network was published with.
+        resolution: side of the images in pixels; none takes that which the network was published with.
         progress: called with what is being done.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A trained model as the start of another training: the network from picture to features inside of it."""
+"""A trained model as the start of another training: the network from image to features inside of it."""
 
 from __future__ import annotations
 

@@ -30,16 +30,16 @@ _WEIGHTS, _TENSORS = "backbone.", "backbone:"
 # Of the largest feature: so much may ONNX Runtime and PyTorch differ. Both compute in single precision, in
 # another order; a hundred layers make that 1e-6.
 _MAX_DIFFERENCE = 1e-3
-# A first axis that is traced with one picture is taken to be always one.
+# A first axis that is traced with one image is taken to be always one.
 _TRACED_IMAGES = 2
 _VERBOSE_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
 def convert(brought: LoadedNetwork) -> Network:
-    """From a picture, RGB as it lies in memory, to the features of the network.
+    """From an image, RGB as it lies in memory, to the features of the network.
 
     Raises:
-        WeightsRejected: PyTorch cannot express it in ONNX, it does not work with pictures of its size, or
+        WeightsRejected: PyTorch cannot express it in ONNX, it does not work with images of its size, or
             what comes out differs from what PyTorch computes.
         ImportError: onnx or onnxscript is not installed.
     """
@@ -57,14 +57,14 @@ def _export_onnx(brought: LoadedNetwork) -> ModelProto:
     import torch
 
     side = brought.resolution
-    pictures = torch.zeros((_TRACED_IMAGES, 3, side, side))
+    images = torch.zeros((_TRACED_IMAGES, 3, side, side))
     try:
         with _silence(), _plain_attention(), torch.no_grad():
-            if brought.module(pictures).ndim != 2:
-                raise WeightsRejected(f"{brought.architecture} gives no vector of features a picture")
+            if brought.module(images).ndim != 2:
+                raise WeightsRejected(f"{brought.architecture} gives no vector of features an image")
             program = torch.onnx.export(
                 brought.module,
-                (pictures,),
+                (images,),
                 dynamo=True,
                 opset_version=NODE_OPSET,
                 input_names=[_NORMALISED],
@@ -77,7 +77,7 @@ def _export_onnx(brought: LoadedNetwork) -> ModelProto:
     except Exception as error:
         # What goes wrong in tracing is of many kinds, and its explanation pages long.
         raise WeightsRejected(
-            f"{brought.architecture} cannot be converted for pictures of {side} pixels: {short_reason(error)}"
+            f"{brought.architecture} cannot be converted for images of {side} pixels: {short_reason(error)}"
         ) from error
     assert program is not None
     model: ModelProto = program.model_proto

@@ -1,6 +1,6 @@
 """Networks that the user has brought, kept in a folder: what is there, each as a network, and its removal.
 
-For each one a folder of its name with two files: ``network.onnx``, from a picture to its features, in the
+For each one a folder of its name with two files: ``network.onnx``, from an image to its features, in the
 form that trained models have, and ``backbone.json``, which says what it is. Adding is in `backbone_adding`.
 """
 
@@ -58,9 +58,9 @@ class Backbone:
         source: name of the file of weights.
         source_sha256, source_bytes: of that file.
         sha256: of the network file that was made of it.
-        resolution: side in pixels of the squares that pictures are stretched to.
+        resolution: side in pixels of the squares that images are stretched to.
         mean, deviation: of red, green and blue, 0..1: (value / 255 - mean) / deviation is looked at.
-        features: how many numbers it says about a picture.
+        features: how many numbers it says about an image.
         parameters: how many numbers were learned.
         licence: what the user says about it; may be empty.
         added: when, in ISO 8601 with its zone.

@@ -50,9 +50,9 @@ class LoadedNetwork:
 
     Attributes:
         architecture: torchvision's name.
-        module: pictures (N, 3, resolution, resolution), normalised, to features (N, width); set to evaluate.
-        resolution: side of the pictures in pixels.
-        mean, deviation: of red, green and blue, 0..1; what pictures are normalised by.
+        module: images (N, 3, resolution, resolution), normalised, to features (N, width); set to evaluate.
+        resolution: side of the images in pixels.
+        mean, deviation: of red, green and blue, 0..1; what images are normalised by.
         parameters: how many numbers were learned, the classifier's among them.
     """
 
@@ -98,7 +98,7 @@ def check_name(path: Path, digest: str) -> None:
     """
     for kind, name in _OTHER_KINDS.items():
         if path.name in _published_files(kind):
-            raise WeightsRejected(f"this is {name}; only networks that classify pictures can be used")
+            raise WeightsRejected(f"this is {name}; only networks that classify images can be used")
     found = _CHECKED_NAME.fullmatch(path.name)
     known = path.name in _published_files(None)
     # Eight digits without a letter may as well be a date.
@@ -118,7 +118,7 @@ def load_network(
         path: the file; by its name torchvision's published ones are known.
         state: what is in it.
         architecture: torchvision's name, instead of finding it.
-        resolution: side of pictures in pixels, instead of the one that the network was published with.
+        resolution: side of images in pixels, instead of the one that the network was published with.
 
     Raises:
         WeightsRejected: the weights belong to no classification network, or not to that one; or it does not
@@ -220,7 +220,7 @@ def _recognised(state: Mapping[str, Tensor], file_name: str) -> str:
 
 @lru_cache(maxsize=256)
 def expected_shapes(architecture: str, auxiliary: bool) -> Mapping[str, tuple[int, ...]]:
-    """Names and shapes of the weights of a network for 1000 classes and pictures of 224 pixels.
+    """Names and shapes of the weights of a network for 1000 classes and images of 224 pixels.
 
     Args:
         auxiliary: whether it has its auxiliary classifiers, if it is one that can.
@@ -352,7 +352,7 @@ def _classifier_name(module: Module) -> str:
 
 
 def _own_side(architecture: str, state: Mapping[str, Tensor]) -> int | None:
-    """The size of the pictures that weights were made for, where they say so: ViT's do."""
+    """The size of the images that weights were made for, where they say so: ViT's do."""
     positions = state.get("encoder.pos_embedding")
     patches = state.get("conv_proj.weight")
     if not architecture.startswith("vit_") or positions is None or patches is None:

@@ -81,7 +81,7 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
     )
     x = (_sigmoid(grid[..., 0]) + numpy.arange(width)[None, :, None]) / width
     y = (_sigmoid(grid[..., 1]) + numpy.arange(height)[:, None, None]) / height
-    # Beyond e^20 a box is larger than any picture; without the limit it would be infinite.
+    # Beyond e^20 a box is larger than any image; without the limit it would be infinite.
     half_width = numpy.exp(grid[..., 2].clip(max=20)) * sides[:, 0] / width / 2
     half_height = numpy.exp(grid[..., 3].clip(max=20)) * sides[:, 1] / height / 2
     boxes = numpy.stack([x - half_width, y - half_height, x + half_width, y + half_height], axis=-1)
@@ -117,7 +117,7 @@ def postprocessed_boxes(
 
 
 def _clipped(boxes: Array, tags: NDArray[numpy.integer], scores: Array) -> list[DetectedBox]:
-    """Boxes cut to the picture, as the prediction API answers them; what lies outside is left out."""
+    """Boxes cut to the image, as the prediction API answers them; what lies outside is left out."""
     import numpy
 
     boxes = numpy.nan_to_num(boxes).clip(0, 1)

@@ -1,4 +1,4 @@
-"""Models that were exported, by this program or by the service itself, loaded and ready to score pictures.
+"""Models that were exported, by this program or by the service itself, loaded and ready to score images.
 
 They have the interface of this program's own sessions, `scoring.ClassifierSession` and
 `detection_scoring.DetectorSession`, so that whoever scores need not know which it is.
@@ -76,7 +76,7 @@ class ExportedClassifier(_Session):
         """Probabilities of the labels, in their order: 0 to 1.
 
         Raises:
-            ImageRejected: the bytes are no acceptable picture.
+            ImageRejected: the bytes are no acceptable image.
         """
         import numpy
 
@@ -123,10 +123,10 @@ class ExportedDetector(_Session):
         self.score(_grey_image())
 
     def score(self, data: bytes) -> list[DetectedBox]:
-        """The objects in a picture, the most probable first; each lies inside of the picture.
+        """The objects in an image, the most probable first; each lies inside of the image.
 
         Raises:
-            ImageRejected: the bytes are no acceptable picture.
+            ImageRejected: the bytes are no acceptable image.
         """
         import numpy
 
@@ -228,7 +228,7 @@ def _channel_order(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bo
 
 
 def _grey_image() -> bytes:
-    """The picture that a model is tried with."""
+    """The image that a model is tried with."""
     from PIL import Image
 
     encoded = BytesIO()

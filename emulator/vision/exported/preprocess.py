@@ -1,6 +1,6 @@
-"""Pictures as exported models take them: which part, which size, which order of colours, which range.
+"""Images as exported models take them: which part, which size, which order of colours, which range.
 
-Where it comes from: ``metadata_properties.json`` tells how the picture is fitted, and was found to be right.
+Where it comes from: ``metadata_properties.json`` tells how the image is fitted, and was found to be right.
 What it says of colours and range was found to describe the network inside of the graph, not what the graph
 takes: real exports to TensorFlow say ``Normalized_0_1`` and take 0 to 255. There the programs that come with
 the exports count, and for ONNX the metadata inside of the file itself. ``docs/serve-model.md`` has the table.
@@ -34,10 +34,10 @@ Fit = Literal["stretch", "centre square", "centre of 256", "keep aspect"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the tensor that a model takes.
+    """How an image becomes the tensor that a model takes.
 
     Attributes:
-        fit: stretch: the whole picture, whatever its aspect. centre square: the largest square in the middle.
+        fit: stretch: the whole image, whatever its aspect. centre square: the largest square in the middle.
             centre of 256: as exports without metadata do. keep aspect: width and height that are multiples
             of 32, about `pixels` together, so that the aspect stays.
         width, height: of the tensor; for keep aspect they are not used.
@@ -57,10 +57,10 @@ class Preprocessing:
     pixels: int = _DEFAULT_PIXELS
 
     def tensor(self, data: bytes) -> NDArray[Any]:
-        """The tensor of a picture. It is turned upright by its EXIF orientation first.
+        """The tensor of an image. It is turned upright by its EXIF orientation first.
 
         Raises:
-            ImageRejected: the bytes are no acceptable picture.
+            ImageRejected: the bytes are no acceptable image.
         """
         import numpy
         from PIL.Image import Resampling
@@ -103,10 +103,10 @@ def input_size(shape: tuple[int | None, ...], name: str) -> tuple[bool, int | No
     """Whether a model takes planes, and its width and height; None where it leaves them open.
 
     Raises:
-        ExportUnusable: no picture of three colours fits the shape, or one of an absurd size only.
+        ExportUnusable: no image of three colours fits the shape, or one of an absurd size only.
     """
     if len(shape) != 4 or shape[0] not in (None, 1) or 3 not in (shape[1], shape[3]):
-        raise ExportUnusable(f"The model's input '{name}' takes no picture: its shape is {_shown(shape)}.")
+        raise ExportUnusable(f"The model's input '{name}' takes no image: its shape is {_shown(shape)}.")
     planes = shape[1] == 3
     height, width = shape[2:] if planes else shape[1:3]
     for side in (width, height):
@@ -125,7 +125,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 
 def fit_from(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> Fit:
-    """How a picture is fitted. `open_size`: the model takes any width and height."""
+    """How an image is fitted. `open_size`: the model takes any width and height."""
     if detects:
         return "keep aspect" if open_size else "stretch"
     if not metadata:

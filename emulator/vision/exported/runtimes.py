@@ -102,7 +102,7 @@ class OpenVinoRuntime:
                 inputs = [(_name(port), _open_sides(port), str(port.element_type)) for port in model.inputs]
                 self.input_name, self.input_shape, element = _only(inputs)
                 if self.input_shape[:1] == (None,):
-                    # One picture at a time: with all sides known OpenVINO plans better.
+                    # One image at a time: with all sides known OpenVINO plans better.
                     shape = [1, *(-1 if side is None else side for side in self.input_shape[1:])]
                     model.reshape(openvino.PartialShape(shape))
                 # Processors that know bfloat16 would otherwise use it, and probabilities be off by 0.1.

@@ -23,7 +23,7 @@ _INT8_OPSET = 13  # the first in which scales may differ between channels
 def int8_zip(order: ExportOrder, progress: Progress) -> bytes:
     """`model.onnx` with weights in int8: not much more than a quarter of the size.
 
-    One scale an output channel, symmetric. Only weights are quantised, since no pictures are at hand to find
+    One scale an output channel, symmetric. Only weights are quantised, since no images are at hand to find
     the ranges of activations from; computed is in float32. Those of depthwise convolutions stay as they are:
     they are few, and rounding them does most of the harm.
     """

@@ -39,7 +39,7 @@ def metadata_properties(
     """How to feed the model and read its outputs, by the service's names. All values are text.
 
     Args:
-        resolution: side in pixels of the square that the whole picture is stretched to.
+        resolution: side in pixels of the square that the whole image is stretched to.
     """
     yolo = order.domain_type == "ObjectDetection" and not has_postprocessed_boxes(order.domain)
     if yolo:

@@ -50,11 +50,11 @@ def postprocessed(network: Network, *, batch_axis: bool) -> Network:
     """The detector with `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes` (N,) as
     outputs.
 
-    Boxes are left, top, right and bottom, in fractions of the picture, the most probable first. Where there
+    Boxes are left, top, right and bottom, in fractions of the image, the most probable first. Where there
     are fewer than N, zeros follow.
 
     Args:
-        batch_axis: the outputs have an axis of one picture before the others.
+        batch_axis: the outputs have an axis of one image before the others.
     """
     steps = _Steps(network)
     boxes, scores, tags = _kept_boxes(steps, network)
@@ -74,7 +74,7 @@ def postprocessed(network: Network, *, batch_axis: bool) -> Network:
 
 
 def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Network:
-    """The detector with the raw grid of a YOLOv2 detector as its output: a picture of 13 x 13 cells.
+    """The detector with the raw grid of a YOLOv2 detector as its output: an image of 13 x 13 cells.
 
     The channels are, for each of the five slots of a cell: offset of the box's centre in the cell (x, y, as
     logits), width and height (logarithms of multiples of the slot's anchor), logit of the probability, and a
@@ -195,7 +195,7 @@ def _all_candidates(steps: _Steps, network: Network) -> str:
 
 
 def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> str:
-    """Boxes (count, 4) of the points with these numbers, or of all, inside of the picture."""
+    """Boxes (count, 4) of the points with these numbers, or of all, inside of the image."""
     import numpy
 
     def chosen(rows: str) -> str:

@@ -15,7 +15,7 @@ Family = Literal["onnx", "tensorflow"]
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """In which order and range the model takes the channels of a picture, in the words of the service.
+    """In which order and range the model takes the channels of an image, in the words of the service.
 
     Attributes:
         order: "Bgr8" (blue first) or "Rgb8".
@@ -32,7 +32,7 @@ def has_postprocessed_boxes(domain: str) -> bool:
 
 
 def pixel_format(domain: str, *, detection: bool, family: Family) -> PixelFormat:
-    """How exports of a domain take pictures: the first domains blue first, the [S1] ones red first."""
+    """How exports of a domain take images: the first domains blue first, the [S1] ones red first."""
     if not domain.endswith("[S1]"):
         return PixelFormat("Bgr8")
     # The programs that load the service's TensorFlow files of this kind do not scale pixels.
@@ -43,7 +43,7 @@ def pixel_format(domain: str, *, detection: bool, family: Family) -> PixelFormat
 def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
     """The network to write, with the names of tensors that the format's consumers ask for.
 
-    Its input is float32; detectors take one picture at a time.
+    Its input is float32; detectors take one image at a time.
 
     Args:
         domain: its name.
@@ -64,7 +64,7 @@ def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
 
 
 def with_pixel_format(network: Network, pixels: PixelFormat) -> Network:
-    """The network for float32 pictures of this order and range instead of RGB bytes.
+    """The network for float32 images of this order and range instead of RGB bytes.
 
     The order costs nothing: the weights of the first convolution change places.
     """

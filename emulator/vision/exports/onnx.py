@@ -56,7 +56,7 @@ def exported_onnx_model(
     opset: int,
     half_weights: bool = False,
 ) -> ModelProto:
-    """The model as the consumers of its domain expect it; takes one picture at a time."""
+    """The model as the consumers of its domain expect it; takes one image at a time."""
     network = export_network(stored, order.domain, "onnx")
     model = onnx_model(network, metadata, opset=opset, images=1, half_weights=half_weights)
     if "loss" in network.outputs:

@@ -17,14 +17,14 @@ def with_raw_boxes(
 ) -> Network:
     """The detector with the outputs `boxes` (points, 4) and `scores` (points, tags).
 
-    A box is the x and y of its centre, its width and its height, in fractions of the picture, inside of which
+    A box is the x and y of its centre, its width and its height, in fractions of the image, inside of which
     it lies. Nothing is left out: neither improbable boxes nor doubles.
 
     Args:
         boxes, scores: names of the outputs.
         background: a column comes before those of the tags, that nothing is there: what the probabilities of
             the tags leave of 1.
-        batch_axis: the outputs have an axis of one picture before the others.
+        batch_axis: the outputs have an axis of one image before the others.
     """
     import numpy
 

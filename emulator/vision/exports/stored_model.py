@@ -18,7 +18,7 @@ class StoredModel:
     """A model as it was trained.
 
     Attributes:
-        network: takes RGB pictures, uint8; gives "probabilities", or the raw tensors of a detector.
+        network: takes RGB images, uint8; gives "probabilities", or the raw tensors of a detector.
         detection: whether it finds boxes.
         multilabel: whether the probabilities of a classifier are independent of each other.
     """
@@ -51,7 +51,7 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
         raise ExportFailed(f"The stored model is not one for {order.domain_type}.")
     if metadata.tiling is not None:
         raise ExportFailed(
-            "The model looks at large pictures in tiles, which no exported model does. Train it in a compact "
+            "The model looks at large images in tiles, which no exported model does. Train it in a compact "
             "domain to export it."
         )
     if len(metadata.labels) != len(order.labels):

@@ -1,4 +1,4 @@
-"""Pictures as they arrive: checked, decoded, turned upright and scaled. The only module that calls Pillow.
+"""Images as they arrive: checked, decoded, turned upright and scaled. The only module that calls Pillow.
 
 Accepted are JPEG, PNG, BMP and GIF, told apart by content. The limits are those of the service: longest side
 at most 10,240 pixels, sides at most 25:1. They are checked on the header, before any pixel is decoded. Every
@@ -27,10 +27,10 @@ MAX_ASPECT_RATIO = 25
 STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
-# What is beyond a picture.
+# What is beyond an image.
 _PADDING_GREY = 114
 
-# Decoded, a picture above this size takes hundreds of megabytes, however small the file is: one at a time.
+# Decoded, an image above this size takes hundreds of megabytes, however small the file is: one at a time.
 _LARGE_IMAGE_PIXELS = 40_000_000
 _large_image_lock = threading.Lock()
 
@@ -42,7 +42,7 @@ Reason = Literal["format", "dimensions", "aspect_ratio"]
 
 
 class ImageRejected(ValueError):
-    """Bytes that are no acceptable picture. `reason` is the rule they broke, `str()` says it to a person."""
+    """Bytes that are no acceptable image. `reason` is the rule they broke, `str()` says it to a person."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class ImageRejected(ValueError):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a picture is: its format, and width and height in pixels after its EXIF orientation is applied."""
+    """What an image is: its format, and width and height in pixels after its EXIF orientation is applied."""
 
     format: Format
     width: int
@@ -59,7 +59,7 @@ class ImageInfo:
 
 
 def inspect_image(data: bytes) -> ImageInfo:
-    """Check a picture completely and say what it is.
+    """Check an image completely and say what it is.
 
     The whole file is decoded, so that a truncated one is refused; a JPEG at an eighth of its size and in
     grey, which still reads every scan of the file and costs a fraction of a full decode.
@@ -83,14 +83,14 @@ def stored_size(info: ImageInfo) -> tuple[int, int]:
 
 
 def open_rgb(data: bytes, target: int | None = None) -> Image:
-    """Decode a picture to RGB, upright, 8 bits a channel.
+    """Decode an image to RGB, upright, 8 bits a channel.
 
     Transparent pixels are laid over white, 16-bit grey is scaled to 8 bits, CMYK is converted (also where the
     file stores it inverted, as Adobe's programs do), and of an animation the first frame is taken.
 
     Args:
         data: the file.
-        target: at least this many pixels are needed on the shorter side. A larger picture may then come back
+        target: at least this many pixels are needed on the shorter side. A larger image may then come back
             scaled down by a whole factor, which is several times cheaper. It is never scaled up.
 
     Raises:
@@ -109,7 +109,7 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         if target is not None:
             # Half of the factor is left to the final, smooth resize; averaging first keeps copies of huge
-            # pictures small.
+            # images small.
             factor = min(image.size) // (2 * target)
             if factor > 1:
                 image = image.reduce(factor)
@@ -131,9 +131,9 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
 
 
 def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
-    """The picture as a classification network takes it, in training and in scoring alike.
+    """The image as a classification network takes it, in training and in scoring alike.
 
-    The whole picture is stretched to a square, without regard to its aspect ratio.
+    The whole image is stretched to a square, without regard to its aspect ratio.
 
     Returns:
         RGB, shape (resolution, resolution, 3), 0..255.
@@ -149,22 +149,22 @@ def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
 
 
 def crop_resize(
-    picture: Image, window: NDArray[numpy.floating], resolution: int
+    image: Image, window: NDArray[numpy.floating], resolution: int
 ) -> tuple[NDArray[numpy.uint8], NDArray[numpy.floating], NDArray[numpy.int64]]:
-    """A part of a picture as a square of pixels, scaled as `resize_to_square` scales.
+    """A part of an image as a square of pixels, scaled as `resize_to_square` scales.
 
     Args:
-        window: left, top, right, bottom in pixels of the picture; it may reach beyond the picture,
+        window: left, top, right, bottom in pixels of the image; it may reach beyond the image,
             where all is grey.
 
     Returns:
-        RGB, shape (resolution, resolution, 3), 0..255; which part of the picture it shows; and where in the
+        RGB, shape (resolution, resolution, 3), 0..255; which part of the image it shows; and where in the
         square that part was put: both as left, top, right, bottom in pixels.
     """
     import numpy
     from PIL.Image import Resampling
 
-    size = numpy.array([picture.width, picture.height])
+    size = numpy.array([image.width, image.height])
     source = numpy.concatenate([window[:2].clip(0), numpy.minimum(window[2:], size)])
     scale = resolution / (window[2:] - window[:2])
     target = numpy.rint((source - numpy.tile(window[:2], 2)) * numpy.tile(scale, 2)).astype(int)
@@ -172,13 +172,13 @@ def crop_resize(
     target[:2] = numpy.minimum(target[:2], target[2:] - 1)
     left, top, right, bottom = target.tolist()
     pixels = numpy.full((resolution, resolution, 3), _PADDING_GREY, numpy.uint8)
-    part = picture.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
+    part = image.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
     pixels[top:bottom, left:right] = numpy.asarray(part)
     return pixels, source, target
 
 
 def to_jpeg(data: bytes, longest: int) -> bytes:
-    """A JPEG of the picture, upright, its longest side at most `longest` pixels. It is never scaled up.
+    """A JPEG of the image, upright, its longest side at most `longest` pixels. It is never scaled up.
 
     A JPEG in RGB or grey that is small enough and needs no turning is returned as it is, byte by byte.
     Anything else is encoded anew at quality 90, without the metadata of the original.
@@ -204,7 +204,7 @@ def to_jpeg(data: bytes, longest: int) -> bytes:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
-    """The picture, its header read and its size checked; what decoding throws becomes `ImageRejected`."""
+    """The image, its header read and its size checked; what decoding throws becomes `ImageRejected`."""
     try:
         source, image_format = _parse_header(data)
         _check_size(*source.size)
@@ -222,7 +222,7 @@ def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
 def _parse_header(data: bytes) -> tuple[ImageFile, Format]:
     """Open by content, with the one class that knows the format.
 
-    `PIL.Image.open` would first load every plugin and then warn about, or refuse, large pictures by limits of
+    `PIL.Image.open` would first load every plugin and then warn about, or refuse, large images by limits of
     its own that are global to the process.
     """
     if data.startswith(b"\xff\xd8\xff"):
@@ -263,7 +263,7 @@ def _orientation(source: Image) -> int:
     """The EXIF orientation, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged."""
     try:
         return int(source.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - as above; a broken block of metadata does not make a broken picture
+    except Exception:  # noqa: BLE001 - as above; a broken block of metadata does not make a broken image
         return 1
 
 
@@ -285,7 +285,7 @@ def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def silence_pillow_warnings() -> None:
-    """Keep Pillow from telling on standard error of damaged metadata: such pictures are as good as any.
+    """Keep Pillow from telling on standard error of damaged metadata: such images are as good as any.
 
     What is wrong with pixels is an exception, and an answer.
     """

@@ -1,4 +1,4 @@
-"""Many pictures of one size in a file: more than memory should hold, and each at hand in microseconds.
+"""Many images of one size in a file: more than memory should hold, and each at hand in microseconds.
 
 Why no memory that is mapped to the file: it counts as the process's own, which limits of containers look at,
 and a disk that becomes full ends the process instead of raising an error.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ImageArrayFile:
-    """RGB pictures (side, side, 3) by number, from 0. Any thread may read and write."""
+    """RGB images (side, side, 3) by number, from 0. Any thread may read and write."""
 
     def __init__(self, path: Path, side: int) -> None:
         """
@@ -41,7 +41,7 @@ class ImageArrayFile:
             while rest:
                 count = self._file.readinto(rest)
                 if not count:
-                    raise OSError(f"picture {number} is not in {self._path.name}")
+                    raise OSError(f"image {number} is not in {self._path.name}")
                 rest = rest[count:]
         return pixels
 

@@ -1,4 +1,4 @@
-"""Labelled pictures for the functions of `library`: files, bytes or arrays, with tags or with marked objects.
+"""Labelled images for the functions of `library`: files, bytes or arrays, with tags or with marked objects.
 
 `dataset_readers` makes them from folders; `Dataset.of_arrays` from what is in memory.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[numpy.uint8]
     ImageInput = Path | bytes | Pixels
 
-# What rounding may let a box pass the edges of its picture by.
+# What rounding may let a box pass the edges of its image by.
 _TOLERANCE = 0.01
 
 
@@ -42,11 +42,11 @@ class Region(Box, _Tagged):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture and what is known of it.
+    """An image and what is known of it.
 
     Attributes:
         image: a file, the bytes of one, or pixels.
-        tags: of the whole picture; for detection, those of its regions.
+        tags: of the whole image; for detection, those of its regions.
         regions: marked objects; for detection alone.
         split: "train", "test" and the like, where the set comes divided.
     """
@@ -59,19 +59,19 @@ class Sample:
     @property
     def name(self) -> str:
         """For people."""
-        return str(self.image) if isinstance(self.image, Path) else "a picture in memory"
+        return str(self.image) if isinstance(self.image, Path) else "an image in memory"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled pictures.
+    """Labelled images.
 
     Attributes:
         samples: in any order; it does not change what is trained.
         tags: in the order of a model's outputs.
-        detection: whether objects are marked; else pictures have tags.
-        multilabel: whether a picture may have several tags, or none. Always so for detection.
-        negative: the tag of pictures that show none of the others, if there is one.
+        detection: whether objects are marked; else images have tags.
+        multilabel: whether an image may have several tags, or none. Always so for detection.
+        negative: the tag of images that show none of the others, if there is one.
     """
 
     samples: tuple[Sample, ...]
@@ -92,21 +92,21 @@ class Dataset:
         """From samples; the tags are those that occur, by name.
 
         Args:
-            multilabel: None finds it out: there are pictures with several tags or with none.
+            multilabel: None finds it out: there are images with several tags or with none.
 
         Raises:
-            ValueError: there is nothing in it, or a region does not lie in its picture.
+            ValueError: there is nothing in it, or a region does not lie in its image.
         """
         samples = tuple(samples)
         if not samples:
-            raise ValueError("there are no pictures")
+            raise ValueError("there are no images")
         if detection:
             samples = tuple(_checked(sample) for sample in samples)
         tags = tuple(sorted({tag for sample in samples for tag in sample.tags}))
         if not tags:
-            raise ValueError("none of the pictures has a tag")
+            raise ValueError("none of the images has a tag")
         if negative is not None and negative not in tags:
-            raise ValueError(f"no picture has the negative tag '{negative}'")
+            raise ValueError(f"no image has the negative tag '{negative}'")
         several = detection or any(len(sample.tags) != 1 for sample in samples)
         return cls(samples, tags, detection, several if multilabel is None else multilabel, negative)
 
@@ -120,33 +120,33 @@ class Dataset:
         multilabel: bool | None = None,
         negative: str | None = None,
     ) -> Dataset:
-        """From pictures in memory: RGB pixels (height, width, 3) of type uint8, or the bytes of files.
+        """From images in memory: RGB pixels (height, width, 3) of type uint8, or the bytes of files.
 
         Args:
-            labels: of each picture a tag, or tags: a classification set.
-            regions: of each picture the objects: a detection set.
+            labels: of each image a tag, or tags: a classification set.
+            regions: of each image the objects: a detection set.
 
         Raises:
-            ValueError: not one of both, other numbers of them than pictures, or a picture of another shape.
+            ValueError: not one of both, other numbers of them than images, or an image of another shape.
         """
         if (labels is None) == (regions is None):
             raise ValueError("give either labels or regions")
         described: Sequence[Any] = labels if labels is not None else regions or ()
         if len(described) != len(images):
-            raise ValueError(f"there are {len(images)} pictures, and labels or regions of {len(described)}")
-        for number, picture in enumerate(images):
-            shape, kind = getattr(picture, "shape", (1, 1, 3)), getattr(picture, "dtype", "uint8")
+            raise ValueError(f"there are {len(images)} images, and labels or regions of {len(described)}")
+        for number, image in enumerate(images):
+            shape, kind = getattr(image, "shape", (1, 1, 3)), getattr(image, "dtype", "uint8")
             if len(shape) != 3 or shape[2] != 3 or str(kind) != "uint8":
                 raise ValueError(
-                    f"picture {number} has the shape {tuple(shape)} and the type {kind}; "
+                    f"image {number} has the shape {tuple(shape)} and the type {kind}; "
                     "wanted are (height, width, 3) and uint8"
                 )
         return cls.of(
             [
-                Sample(picture, tags=(known,) if isinstance(known, str) else tuple(known))
+                Sample(image, tags=(known,) if isinstance(known, str) else tuple(known))
                 if regions is None
-                else Sample(picture, regions=tuple(known))
-                for picture, known in zip(images, described, strict=True)
+                else Sample(image, regions=tuple(known))
+                for image, known in zip(images, described, strict=True)
             ],
             detection=regions is not None,
             multilabel=multilabel,
@@ -171,17 +171,17 @@ class Dataset:
         return replace(self, samples=tuple(sample for sample in self.samples if sample.split == split))
 
     def by_presence(self) -> Dataset:
-        """A detection set as a classification set: a picture has the tags of what can be seen in it."""
+        """A detection set as a classification set: an image has the tags of what can be seen in it."""
         samples = tuple(replace(sample, regions=()) for sample in self.samples)
         return replace(self, samples=samples, detection=False, multilabel=True)
 
 
 @dataclass(frozen=True)
 class FileDataset:
-    """A dataset whose pictures all lie in files, as trainings take it.
+    """A dataset whose images all lie in files, as trainings take it.
 
     Attributes:
-        names: of the pictures, for people, by their key.
+        names: of the images, for people, by their key.
     """
 
     dataset: ClassificationDataset | DetectionDataset
@@ -190,7 +190,7 @@ class FileDataset:
 
 @contextmanager
 def as_files(dataset: Dataset) -> Iterator[FileDataset]:
-    """The dataset with its pictures in files, for as long as the block lasts.
+    """The dataset with its images in files, for as long as the block lasts.
 
     Raises:
         ValueError: a file cannot be read.
@@ -222,35 +222,35 @@ def as_files(dataset: Dataset) -> Iterator[FileDataset]:
             )
 
 
-def image_bytes(picture: ImageInput | str) -> bytes:
-    """The bytes of a picture's file; pixels become those of one without loss.
+def image_bytes(image: ImageInput | str) -> bytes:
+    """The bytes of an image's file; pixels become those of one without loss.
 
     Raises:
-        ValueError: the file cannot be read, or an array is no picture.
+        ValueError: the file cannot be read, or an array is no image.
     """
-    if isinstance(picture, (bytes, bytearray, memoryview)):
-        return bytes(picture)
-    if isinstance(picture, (str, Path)):
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (str, Path)):
         try:
-            return Path(picture).read_bytes()
+            return Path(image).read_bytes()
         except OSError as error:
-            raise ValueError(f"cannot read {str(picture)!r}: {error.strerror or error}") from error
-    return _encoded(picture, "BMP")
+            raise ValueError(f"cannot read {str(image)!r}: {error.strerror or error}") from error
+    return _encoded(image, "BMP")
 
 
-def _encoded(pixels: Pixels, picture_format: str) -> bytes:
+def _encoded(pixels: Pixels, image_format: str) -> bytes:
     from PIL import Image
 
     if getattr(pixels, "ndim", None) != 3 or pixels.shape[2] != 3 or str(pixels.dtype) != "uint8":
-        raise ValueError("an array of a picture has the shape (height, width, 3) and the type uint8")
+        raise ValueError("an array of an image has the shape (height, width, 3) and the type uint8")
     buffer = BytesIO()
-    options = {"compress_level": 1} if picture_format == "PNG" else {}
-    Image.fromarray(pixels).save(buffer, picture_format, **options)
+    options = {"compress_level": 1} if image_format == "PNG" else {}
+    Image.fromarray(pixels).save(buffer, image_format, **options)
     return buffer.getvalue()
 
 
 def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
-    """Where the picture lies, or does now, and its key."""
+    """Where the image lies, or does now, and its key."""
     if isinstance(sample.image, Path):
         return sample.image, hashlib.sha256(image_bytes(sample.image)).hexdigest()
     data = sample.image if isinstance(sample.image, bytes) else _encoded(sample.image, "PNG")
@@ -261,7 +261,7 @@ def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
 
 
 def _checked(sample: Sample) -> Sample:
-    """With regions that lie in the picture, and their tags."""
+    """With regions that lie in the image, and their tags."""
     inside = []
     for region in sample.regions:
         right, bottom = region.left + region.width, region.top + region.height

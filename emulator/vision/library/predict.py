@@ -1,4 +1,4 @@
-"""Predicting with models, and judging them on labelled pictures: half of the library."""
+"""Predicting with models, and judging them on labelled images: half of the library."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Model:
 
     @property
     def detects(self) -> bool:
-        """Whether it finds objects; else it says what a picture as a whole is."""
+        """Whether it finds objects; else it says what an image as a whole is."""
         return isinstance(self.session, (DetectorSession, ExportedDetector))
 
 
@@ -85,15 +85,15 @@ def load_model(model: str | Path | HasPath | Model) -> Model:
 def predict(
     model: str | Path | HasPath | Model, image: str | ImageInput, *, threshold: float = 0.0
 ) -> list[Prediction]:
-    """What a model says about a picture, the most probable first.
+    """What a model says about an image, the most probable first.
 
     Args:
-        model: for many pictures, load it once with `load_model`.
+        model: for many images, load it once with `load_model`.
         image: a file, the bytes of one, or RGB pixels (height, width, 3), uint8.
         threshold: less probable predictions are left out.
 
     Raises:
-        ImageRejected: it is no acceptable picture.
+        ImageRejected: it is no acceptable image.
         ValueError: a file cannot be read. (`ImageRejected` is a `ValueError`, too.)
         ModelUnusable: the model is none.
     """
@@ -112,7 +112,7 @@ def evaluate(
     overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD,
     progress: Progress | None = None,
 ) -> Report:
-    """How good a model is on labelled pictures that it has not seen.
+    """How good a model is on labelled images that it has not seen.
 
     What a training says about itself, by cross-validation, is in `Trained.report`.
 
@@ -123,15 +123,15 @@ def evaluate(
 
     Raises:
         ValueError: the data cannot be read, is of another kind than the model, or has a tag that the model
-            does not know; or none of its pictures can be decoded.
+            does not know; or none of its images can be decoded.
         ModelUnusable: the model is none.
     """
     loaded, dataset = load_model(model), as_dataset(data)
     if loaded.detects != dataset.detection:
         raise ValueError(
-            "the model finds objects, but the pictures have no boxes"
+            "the model finds objects, but the images have no boxes"
             if loaded.detects
-            else "the model classifies pictures, but the data have boxes; take `by_presence()` of them"
+            else "the model classifies images, but the data have boxes; take `by_presence()` of them"
         )
     unknown = sorted(set(dataset.tags) - set(loaded.tags))
     if unknown:
@@ -146,7 +146,7 @@ def evaluate(
     # Old exports do not say; then the data do.
     multilabel = dataset.multilabel if session.multilabel is None else session.multilabel
     if not multilabel and any(len(sample.tags) != 1 for sample in dataset.samples):
-        raise ValueError("the model gives a picture one tag, but some pictures have several tags or none")
+        raise ValueError("the model gives an image one tag, but some images have several tags or none")
     classified = _classified(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
     return classifier_report(
         classified, loaded.tags, multilabel=multilabel, threshold=threshold, skipped=skipped
@@ -173,7 +173,7 @@ def _predictions(model: Model, scores: Sequence[float | DetectedBox]) -> Iterato
 def _scored(
     dataset: Dataset, score: Callable[[bytes], Scores], skipped: list[str], tell: Progress
 ) -> Iterator[tuple[Sample, Scores]]:
-    """What a model says about each picture; pictures that cannot be decoded are added to `skipped`."""
+    """What a model says about each image; images that cannot be decoded are added to `skipped`."""
     with ThreadPoolExecutor(processor_count(), thread_name_prefix="scoring") as pool:
 
         def scores_of(sample: Sample) -> Scores | None:
@@ -191,7 +191,7 @@ def _scored(
                 yield sample, scores
             tell((number + 1) / len(dataset.samples), "Evaluating")
     if len(skipped) == len(dataset.samples):
-        raise ValueError("none of the pictures can be decoded")
+        raise ValueError("none of the images can be decoded")
 
 
 def _classified(scored: Sequence[tuple[Sample, list[float]]], tags: Sequence[str]) -> Evaluation:
@@ -226,5 +226,5 @@ def _found(scored: Sequence[tuple[Sample, list[DetectedBox]]], tags: Sequence[st
 
 
 def _keys(count: int) -> tuple[str, ...]:
-    """Evaluations know pictures by checksums; nobody asks for these."""
+    """Evaluations know images by checksums; nobody asks for these."""
     return tuple(f"{number:064x}" for number in range(count))

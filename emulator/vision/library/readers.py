@@ -1,4 +1,4 @@
-"""Labelled pictures in folders, as the usual tools write them.
+"""Labelled images in folders, as the usual tools write them.
 
 Every function raises `ValueError`, with a message for a person, for what it cannot read.
 """
@@ -44,11 +44,11 @@ def read_dataset(place: str | Path) -> Dataset:
 
 
 def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str | None = None) -> Dataset:
-    """A folder for each tag, named like it, with its pictures: a classification set.
+    """A folder for each tag, named like it, with its images: a classification set.
 
     Args:
-        multilabel: a picture may lie, byte by byte the same, in the folders of several tags.
-        negative: the tag of pictures that show none of the others.
+        multilabel: an image may lie, byte by byte the same, in the folders of several tags.
+        negative: the tag of images that show none of the others.
     """
     folder = _folder(folder)
     samples = [
@@ -60,7 +60,7 @@ def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str 
     if not samples:
         raise ValueError(
             f"{str(folder)!r} holds no set: neither {LABELS_FILE}, nor annotations in COCO's format, nor "
-            "folders images and labels, nor a folder for each tag with pictures in it"
+            "folders images and labels, nor a folder for each tag with images in it"
         )
     return Dataset.of(samples, multilabel=multilabel, negative=negative)
 
@@ -69,7 +69,7 @@ def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
     """A file `labels.jsonl`: one object a line.
 
     It has `file` (relative to the folder); `tags` (names) or, for a detection set, `boxes` (each with `tag`,
-    and `left`, `top`, `width`, `height` as fractions of the picture's sides); and perhaps `split`.
+    and `left`, `top`, `width`, `height` as fractions of the image's sides); and perhaps `split`.
     """
     folder = _folder(folder)
     samples, boxed = [], set()
@@ -87,21 +87,21 @@ def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
             samples.append(Sample(folder / entry["file"], tags, regions, entry.get("split")))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"line {number} of {LABELS_FILE} does not describe a picture: {error!r}"
+                f"line {number} of {LABELS_FILE} does not describe an image: {error!r}"
             ) from error
     if len(boxed) > 1:
-        raise ValueError(f"in {LABELS_FILE} some pictures have boxes, and others have tags instead")
+        raise ValueError(f"in {LABELS_FILE} some images have boxes, and others have tags instead")
     return Dataset.of(samples, detection=True in boxed, negative=negative)
 
 
 def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
     """Boxes in COCO's format: a JSON file with `images`, `categories` and `annotations`. A detection set.
 
-    Boxes around crowds are left out, as are categories without boxes. Pictures without boxes are examples of
+    Boxes around crowds are left out, as are categories without boxes. Images without boxes are examples of
     background.
 
     Args:
-        images: the folder in which the pictures lie; else that of the file, `images` in it, or `images`
+        images: the folder in which the images lie; else that of the file, `images` in it, or `images`
             beside it.
     """
     file = Path(file)
@@ -137,7 +137,7 @@ def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset
     """Boxes in YOLO's format: a detection set.
 
     `labels/X.txt` describes `images/X.jpg`: a line for each object with the number of its class, and the
-    centre, width and height of its box as fractions of the picture's sides. A picture without a file, or with
+    centre, width and height of its box as fractions of the image's sides. An image without a file, or with
     an empty one, is an example of background. Folders in `images` (`train`, `val`) are splits.
 
     Args:
@@ -146,8 +146,8 @@ def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset
     folder = _folder(folder)
     known = list(names) if names is not None else _class_names(folder)
     samples = []
-    for picture in _images_in(folder / "images", deep=True):
-        inner = picture.relative_to(folder / "images")
+    for image in _images_in(folder / "images", deep=True):
+        inner = image.relative_to(folder / "images")
         described = (folder / "labels" / inner).with_suffix(".txt")
         regions = []
         for line in _text(described).splitlines() if described.is_file() else ():
@@ -160,7 +160,7 @@ def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset
                 ) from error
             regions.append(Region(tag, across - width / 2, down - height / 2, width, height))
         split = inner.parts[0] if len(inner.parts) > 1 else None
-        samples.append(Sample(picture, regions=tuple(regions), split=split))
+        samples.append(Sample(image, regions=tuple(regions), split=split))
     return Dataset.of(samples, detection=True)
 
 

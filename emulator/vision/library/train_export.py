@@ -1,6 +1,6 @@
 """Training and exporting, without server and database: half of the library that `emulator.vision` is.
 
-Each function does what the server has its worker do, on a folder or on pictures in memory. Nothing here has
+Each function does what the server has its worker do, on a folder or on images in memory. Nothing here has
 rules of the service: no least number of images, no quotas.
 """
 
@@ -101,8 +101,8 @@ def train(
         seed: the same data, domain, seed and machine give the same file, byte by byte; of advanced training
             see `advanced.train_advanced_classifier`.
         base_model: a model to start from; makes advanced training of it.
-        feature_cache: a folder in which what pretrained networks say about pictures is kept for later
-            trainings of the same pictures.
+        feature_cache: a folder in which what pretrained networks say about images is kept for later
+            trainings of the same images.
         progress: called with the share that is done, 0..1 and never falling, and what is being done.
         cancel: when it is set, the training ends with `TrainingCancelled`.
         clock: seconds since some moment; what the budget is counted in.

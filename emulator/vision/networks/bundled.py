@@ -14,7 +14,7 @@ class BundledNetwork:
 
     Attributes:
         architecture: for people.
-        resolution: side in pixels of the pictures that it usually looks at.
+        resolution: side in pixels of the images that it usually looks at.
         licence: an SPDX expression.
         sha256: of the file of weights.
         card: its page, from the root of the repository.

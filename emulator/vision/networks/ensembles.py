@@ -1,4 +1,4 @@
-"""Several networks as one: they look at the same picture, each in its own size."""
+"""Several networks as one: they look at the same image, each in its own size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def concatenate_backbones(networks: Sequence[Network], resolution: int) -> Netwo
 def concatenate_features(
     first: Mapping[str, Features], second: Mapping[str, Features]
 ) -> dict[str, Features]:
-    """What two concatenated networks say about pictures, by key, from what each says."""
+    """What two concatenated networks say about images, by key, from what each says."""
     import numpy
 
     def unit(features: Features) -> Features:
@@ -71,7 +71,7 @@ def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
 
 
 def with_input_resolution(network: Network, resolution: int) -> Network:
-    """The same network for larger pictures, which it first scales down to its own size."""
+    """The same network for larger images, which it first scales down to its own size."""
     if network.resolution == resolution:
         return network
     first, *others = network.operations

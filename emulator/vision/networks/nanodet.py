@@ -1,6 +1,6 @@
 """NanoDet-g, the network that detectors start from: its architecture as operations, and its weights.
 
-A one-stage detector without anchor boxes: three pictures of features, of 1/8, 1/16 and 1/32 of the input's
+A one-stage detector without anchor boxes: three images of features, of 1/8, 1/16 and 1/32 of the input's
 side, whose every point says which object covers it and how far away, to the left, top, right and bottom, the
 edges of that object are. A distance is the mean of a distribution over 0, 1, .. 10 strides (Li et al.,
 *Generalized Focal Loss*, 2020). Origin, license and measured accuracy are on its card,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[numpy.float32]
 
 COCO_CLASSES = 80
-# What the head reads, from fine to coarse: pictures of `PYRAMID_CHANNELS` channels.
+# What the head reads, from fine to coarse: images of `PYRAMID_CHANNELS` channels.
 PYRAMID = ("pyramid.0", "pyramid.1", "pyramid.2")
 PYRAMID_CHANNELS = 128
 LOGITS, SCORES, DISTANCES = "logits", "scores", "distances"
@@ -53,7 +53,7 @@ def layer_names() -> list[str]:
 
 
 def backbone_and_neck_operations() -> tuple[Operation, ...]:
-    """From the picture to the pyramid of features: all that quick training leaves as it is."""
+    """From the image to the pyramid of features: all that quick training leaves as it is."""
     operations = [
         Operation("normalise", (INPUT,), "normalised", mean=_MEAN, scale=_SCALE),
         _conv("normalised", "stem", stride=2, negative_slope=_NEGATIVE_SLOPE),
@@ -116,7 +116,7 @@ def head_operations() -> tuple[Operation, ...]:
 def detection_network(
     weights: Mapping[str, FloatArray], resolution: int, *, input_resolution: int | None = None
 ) -> Network:
-    """The whole network: a picture in, `SCORES` and `DISTANCES` of every point out.
+    """The whole network: an image in, `SCORES` and `DISTANCES` of every point out.
 
     Args:
         weights: of every layer in `layer_names()`; the class layers decide the number of tags.
@@ -144,7 +144,7 @@ def detection_network(
 
 @lru_cache(maxsize=1)
 def published_weights() -> dict[str, FloatArray]:
-    """Weights of every layer as trained on COCO, for pictures with red first. Not to be changed in place.
+    """Weights of every layer as trained on COCO, for images with red first. Not to be changed in place.
 
     Raises:
         BaseWeightsMissing: the file is damaged or not there.
@@ -161,7 +161,7 @@ def published_weights() -> dict[str, FloatArray]:
         raise BaseWeightsMissing(f"The file {WEIGHTS_FILE} is not the known one; reinstall the package.")
     with numpy.load(BytesIO(content), allow_pickle=False) as arrays:
         weights: dict[str, FloatArray] = {name: arrays[name].astype(numpy.float32) for name in arrays.files}
-    # It was trained on pictures with blue first.
+    # It was trained on images with blue first.
     weights["stem.weight"] = numpy.ascontiguousarray(weights["stem.weight"][:, ::-1])
     return weights
 

@@ -40,7 +40,7 @@ def onnx_model(
 ) -> ModelProto:
     """A network as ONNX.
 
-    The input is uint8 (N, resolution, resolution, 3), RGB: the bytes of a decoded picture as they lie in
+    The input is uint8 (N, resolution, resolution, 3), RGB: the bytes of a decoded image as they lie in
     memory, so that nothing is left to do outside of the graph; or, if the network takes floats,
     (N, 3, resolution, resolution). The outputs, named as in the network, are float32 (N, ...), or int64 where
     the network says so.
@@ -48,7 +48,7 @@ def onnx_model(
     Args:
         metadata: goes into the file's `metadata_props`, in the order given.
         opset: 10, 12, 13, 17 or 18; networks with nodes are always written with theirs, 18.
-        images: N, if the file is to say it; else N is free, but for networks that take one picture.
+        images: N, if the file is to say it; else N is free, but for networks that take one image.
         half_weights: weights are stored in float16, and computed with in float32; but for biases and those of
             depthwise convolutions, which are a twentieth of all, and where rounding does the most harm.
     """
@@ -62,17 +62,17 @@ def onnx_model(
     count: int | str = 1 if network.single_image else images or "N"
     side = network.resolution
     if network.float_input:
-        picture = helper.make_tensor_value_info(network.input, TensorProto.FLOAT, [count, 3, side, side])
+        image = helper.make_tensor_value_info(network.input, TensorProto.FLOAT, [count, 3, side, side])
     else:
-        picture = helper.make_tensor_value_info(network.input, TensorProto.UINT8, [count, side, side, 3])
+        image = helper.make_tensor_value_info(network.input, TensorProto.UINT8, [count, side, side, 3])
     outputs = []
     for name, shape in network.outputs.items():
         kind = TensorProto.INT64 if name in writer.integers else TensorProto.FLOAT
-        if name in writer.pictures:
+        if name in writer.image_outputs:
             shape = (shape[0], shape[3], *shape[1:3])
         whole = shape if network.single_image else (count, *shape)
         outputs.append(helper.make_tensor_value_info(name, kind, whole))
-    graph = helper.make_graph(writer.nodes, "network", [picture], outputs, writer.initializers)
+    graph = helper.make_graph(writer.nodes, "network", [image], outputs, writer.initializers)
     model = helper.make_model(
         graph,
         producer_name=_PRODUCER,
@@ -106,13 +106,13 @@ class _Writer:
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
         self._constants: set[str] = set()
-        # Height and width of the pictures: padding is explicit, because runtimes optimise it better than
+        # Height and width of the images: padding is explicit, because runtimes optimise it better than
         # "SAME".
         self._sides = {network.input: network.resolution}
         self._places: dict[tuple[str, int], str] = {}
         # Outputs that are no rows of floats.
         self.integers: set[str] = set()
-        self.pictures: set[str] = set()
+        self.image_outputs: set[str] = set()
 
     def write(self, operation: Operation) -> None:
         match operation.kind:
@@ -188,7 +188,7 @@ class _Writer:
                 self._node("Cast", (places,), f"{output}.places", to=TensorProto.INT64)
                 self._node("Gather", (table, f"{output}.places"), output, axis=0)
             case "picture":
-                self._picture(operation, *inputs)
+                self._rows_to_image(operation, *inputs)
             case "integers":
                 self.integers.add(output)
                 self._node("Cast", inputs, output, to=TensorProto.INT64)
@@ -203,9 +203,9 @@ class _Writer:
         outputs = (operation.output, *operation.further_outputs)
         self._node(operation.operator, operation.inputs, *outputs, **dict(operation.attributes))
 
-    def _picture(self, operation: Operation, rows: str) -> None:
+    def _image(self, operation: Operation, rows: str) -> None:
         output = operation.output
-        self.pictures.add(output)
+        self.image_outputs.add(output)
         self._node("Transpose", (rows,), f"{output}.planes", perm=[0, 2, 1])
         shape = self._initializer(f"{output}.shape", [1, -1, *operation.shape], "int64")
         self._node("Reshape", (f"{output}.planes", shape), output)

@@ -19,7 +19,7 @@ def run_operations(
 ) -> None:
     """Run operations one after the other on `tensors`, by name, and add what they write to it.
 
-    Pictures are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3), as
+    Images are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3), as
     it is everywhere. The type of the weights is the precision of the computation.
 
     Raises:
@@ -74,7 +74,7 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
                 first, scale_factor=operation.factor, mode="bilinear", align_corners=False
             )
         case "points":
-            return torch.cat([picture.flatten(2) for picture in inputs], 2).transpose(1, 2)
+            return torch.cat([image.flatten(2) for image in inputs], 2).transpose(1, 2)
         case "global_average":
             return first.mean((2, 3))
         case "l2_normalise":
@@ -91,7 +91,7 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             raise NotImplementedError(operation.kind)
 
 
-def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+def _convolution(operation: Operation, image: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
     import torch
     from torch.nn import functional
 
@@ -100,16 +100,16 @@ def _convolution(operation: Operation, picture: Tensor, weights: Mapping[str, Te
     kernel = weight.shape[-1]
     padding = kernel // 2
     if not operation.symmetric_padding:
-        before, after, _ = same_padding(picture.shape[-1], kernel, operation.stride)
+        before, after, _ = same_padding(image.shape[-1], kernel, operation.stride)
         padding = before
         if before != after:
-            picture = functional.pad(picture, [before, after, before, after])
+            image = functional.pad(image, [before, after, before, after])
             padding = 0
     # Autocasting chooses the type by itself; to convert before would only cost time.
-    if not torch.is_autocast_enabled(picture.device.type):
-        picture = picture.to(weight.dtype)
+    if not torch.is_autocast_enabled(image.device.type):
+        image = image.to(weight.dtype)
     output = functional.conv2d(
-        picture,
+        image,
         weight,
         weights[operation.bias],
         operation.stride,

@@ -24,7 +24,7 @@ class BaseWeightsMissing(Exception):
 class BaseWeights:
     """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
 
-    `resize_to` is the side in pixels to which the network resizes pictures; none leaves them as they are.
+    `resize_to` is the side in pixels to which the network resizes images; none leaves them as they are.
     `width` and `depth` are the multipliers that the network has in its family (see
     `networks.efficientnet_lite`).
     """
@@ -60,7 +60,7 @@ BASE_WEIGHTS = {
 
 @lru_cache(maxsize=4)
 def backbone_network(name: str, resolution: int) -> Network:
-    """The pretrained network `name` as a list of operations from a picture to its features.
+    """The pretrained network `name` as a list of operations from an image to its features.
 
     "one+other" concatenates the features of two networks, see `ensembles.concatenate_backbones`.
 

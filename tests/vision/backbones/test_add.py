@@ -218,7 +218,7 @@ Train = Callable[..., TrainedClassifier]
 
 @pytest.fixture
 def fine(tmp_path: Path) -> ClassificationDataset:
-    """A chequerboard of single pixels or not, on anything: who scales pictures down cannot see it."""
+    """A chequerboard of single pixels or not, on anything: who scales images down cannot see it."""
     random = numpy.random.default_rng(5)
     board = numpy.indices((SIDE, SIDE)).sum(0) % 2 * 60 - 30
     images = []
@@ -378,7 +378,7 @@ def test_what_does_not_fit_into_the_budget_is_not_tried(
     feature_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A run takes a second by this clock, and 16 pictures in two views 32 of them."""
+    """A run takes a second by this clock, and 16 images in two views 32 of them."""
     monkeypatch.setattr("emulator.vision.classification.features.processor_count", lambda: 1)
     monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: True)
     caplog.set_level(logging.INFO)

@@ -64,7 +64,7 @@ def test_names_and_sizes_that_cannot_be(resnet18: Path, tmp_path: Path) -> None:
 
 
 class Tiny(torch.nn.Module):
-    """Four numbers a picture, and less if a test wants it."""
+    """Four numbers an image, and less if a test wants it."""
 
     def __init__(self, factor: float = 1.0, flat: bool = True) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def tiny(module: torch.nn.Module) -> LoadedNetwork:
         (Tiny(0.0), "the same for everything"),
         (Tiny(1e30), "no finite numbers"),
         (Tiny(flat=False), "no vector of features"),
-        (torch.nn.Linear(3, 3), "cannot be converted for pictures of 32 pixels"),
+        (torch.nn.Linear(3, 3), "cannot be converted for images of 32 pixels"),
     ],
 )
 def test_weights_that_make_no_network(module: torch.nn.Module, reason: str) -> None:

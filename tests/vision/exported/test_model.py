@@ -107,7 +107,7 @@ def test_probabilities_are_numbers_from_0_to_1_whatever_the_model_says() -> None
     assert model.score(plain("white")) == [1, 1, 1]
 
 
-# --- pictures -----------------------------------------------------------------------------------------------
+# --- images -----------------------------------------------------------------------------------------------
 
 
 def bands(size: tuple[int, int]) -> bytes:
@@ -204,7 +204,7 @@ def test_a_grid_becomes_boxes(side: int | None) -> None:
     assert (model.compact_s1, model.labels) == (False, ("grey", "red"))
 
 
-def test_an_open_grid_keeps_the_aspect_of_the_picture() -> None:
+def test_an_open_grid_keeps_the_aspect_of_the_image() -> None:
     model = detector(detector_zip())
     (found,) = model.score(spot("red", (7 * 32, 32, 8 * 32, 2 * 32), (1024, 256)))
     assert (found.width, found.height) == pytest.approx((0.573 / 32, 0.677 / 8))
@@ -226,8 +226,8 @@ def test_decoding_by_hand() -> None:
     assert (found[0].width, found[0].height) == pytest.approx((width, height), rel=1e-5)
 
 
-def test_doubles_go_within_a_tag_and_boxes_end_at_the_picture() -> None:
-    """Two anchors in one cell that cover the picture and more, with the same two tags."""
+def test_doubles_go_within_a_tag_and_boxes_end_at_the_image() -> None:
+    """Two anchors in one cell that cover the image and more, with the same two tags."""
     one = [0, 0, 3, 3, 4, 1, 1]
     other = [0, 0, 3, 3, 3, 1, 1]
     grid = numpy.array(one + other, numpy.float32).reshape(1, 1, 14)
@@ -333,10 +333,10 @@ def with_input(shape: list[Any]) -> bytes:
         (yolo_detector(2), ("a", "b", "c"), "names 3 tags, the model knows 2"),
         (with_input([1, 3, 100_000, 100_000]), COLOURS, "100000 x 100000"),
         (with_input([1, 3, 8, 8]), COLOURS, "8 x 8"),
-        (with_input([1, 4, 224, 224]), COLOURS, "takes no picture: its shape is 1 x 4 x 224 x 224"),
-        (with_input([16, 3, 224, 224]), COLOURS, "takes no picture"),
+        (with_input([1, 4, 224, 224]), COLOURS, "takes no image: its shape is 1 x 4 x 224 x 224"),
+        (with_input([16, 3, 224, 224]), COLOURS, "takes no image"),
         (with_input([1, 3, 224, "any"]), COLOURS, "fits nothing: 1 x 3 x 224 x [?]"),
-        (with_input([1, 3]), COLOURS, "takes no picture"),
+        (with_input([1, 3]), COLOURS, "takes no image"),
     ],
 )
 def test_a_model_that_does_not_fit_is_one_line(model: Any, labels: tuple[str, ...], message: str) -> None:

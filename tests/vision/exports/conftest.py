@@ -1,5 +1,5 @@
 """Models of each kind as trainings store them, with the published weights and fixed heads, and real
-photographs."""
+images."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ def make_order(stored_models: dict[str, Path]) -> MakeOrder:
 
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, bytes]:
-    """Ten real photographs, by file name: everyday things, surfaces, grey ones, large ones."""
+    """Ten real images, by file name: everyday things, surfaces, grey ones, large ones."""
     return {name: (resources.files("skimage") / "data" / name).read_bytes() for name in _PHOTOGRAPHS}
 
 
 @pytest.fixture(scope="session")
 def expected(stored_models: dict[str, Path], photographs: dict[str, bytes]) -> Expected:
-    """What the Prediction API says about the photographs, for a kind: see `parity.answers`."""
+    """What the Prediction API says about the images, for a kind: see `parity.answers`."""
     from tests.vision.exports.parity import answers
 
     return lru_cache(lambda kind: answers(kind, stored_models[kind.name], photographs))

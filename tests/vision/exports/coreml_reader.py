@@ -21,7 +21,7 @@ _RANK4_IMAGE_MAPPING = 1
 
 @torch.inference_mode()
 def run(model: Any, pictures: numpy.ndarray, *, half: bool = False) -> dict[str, numpy.ndarray]:
-    """What a model gives for pictures (1, height, width, 3), red first.
+    """What a model gives for images (1, height, width, 3), red first.
 
     Args:
         model: a message `Model` of the kinds neural network or classifier.
@@ -39,7 +39,7 @@ def run(model: Any, pictures: numpy.ndarray, *, half: bool = False) -> dict[str,
         biases = [step.scaler.redBias, step.scaler.greenBias, step.scaler.blueBias]
         planes = planes * step.scaler.channelScale + torch.tensor(biases)[:, None, None]
     tensors = {feature.name: planes}
-    # Arrays have the axes that their shapes say, and pictures an axis more in front.
+    # Arrays have the axes that their shapes say, and images an axis more in front.
     assert network.arrayInputShapeMapping == _EXACT_ARRAY_MAPPING
     assert network.imageInputShapeMapping == _RANK4_IMAGE_MAPPING
     for layer in network.layers:

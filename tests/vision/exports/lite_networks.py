@@ -9,7 +9,7 @@ from emulator.vision.networks.onnx_writer import onnx_model, serialize_model
 from emulator.vision.onnx_runtime import inference_session
 
 SIDE = 6
-# The picture as a vector and as a matrix, for operations on plain tensors.
+# The image as a vector and as a matrix, for operations on plain tensors.
 _NUMBERS = SIDE * SIDE * 3
 _ROWS = 12
 _VECTOR = Operation("reshape", ("points",), "vector", shape=(_NUMBERS,))
@@ -220,7 +220,7 @@ def network(kind: str) -> Network:
 
 
 def run_in_onnx_runtime(network: Network, picture: numpy.ndarray) -> dict[str, numpy.ndarray]:
-    """What the network gives by our ONNX writer; pictures with the channels last."""
+    """What the network gives by our ONNX writer; images with the channels last."""
     session = inference_session(serialize_model(onnx_model(network, {}, images=1)), 1)
     planes = numpy.ascontiguousarray(picture.astype(numpy.float32).transpose(0, 3, 1, 2))
     results = {}

@@ -38,7 +38,7 @@ def written(order: ExportOrder, folder: Path) -> Path:
 
 
 def fed(data: bytes, folder: Path) -> numpy.ndarray:
-    """A picture as the export's own metadata says that the model takes it: float32 (1, side, side, 3)."""
+    """A image as the export's own metadata says that the model takes it: float32 (1, side, side, 3)."""
     properties = json.loads((folder / "metadata_properties.json").read_text(encoding="utf-8"))
     assert properties["CustomVision.Preprocess.CropMethod"] == "NoCrop"
     assert properties["CustomVision.Preprocess.ResizeMethod"] == "Stretch"
@@ -54,7 +54,7 @@ def fed(data: bytes, folder: Path) -> numpy.ndarray:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the Prediction API says about each photograph: probabilities, or boxes."""
+    """What the Prediction API says about each image: probabilities, or boxes."""
 
     side: int
     by_name: Mapping[str, Sequence[Any]]
@@ -78,7 +78,7 @@ def answers(kind: Kind, model: Path, photographs: Mapping[str, bytes]) -> Answer
 def assert_same_answers(
     kind: Kind, expected: Answers, folder: Path, photographs: Mapping[str, bytes], run: Run
 ) -> None:
-    """Score all pictures with the export.
+    """Score all images with the export.
 
     Args:
         folder: where the export was unpacked.
@@ -89,7 +89,7 @@ def assert_same_answers(
 
 
 def assert_same_answer(kind: Kind, expected: Answers, name: str, outputs: Mapping[str, Any]) -> None:
-    """Compare what the outputs of an export say about one photograph."""
+    """Compare what the outputs of an export say about one image."""
     if kind.yolo:
         (grid,) = outputs.values()
         fitting = fitting_a_grid(expected.by_name[name], 13)

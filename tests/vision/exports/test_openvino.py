@@ -40,7 +40,7 @@ def loaded(folder: Path) -> Any:
 
 
 def runner(model: Any) -> Run:
-    """Runs the model on a picture with channels last."""
+    """Runs the model on an image with channels last."""
 
     def run(pixels: numpy.ndarray) -> Mapping[str, Any]:
         result = model(numpy.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))

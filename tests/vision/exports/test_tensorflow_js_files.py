@@ -47,7 +47,7 @@ def answered(
         orders.append({**order, "prepared": True, "pictures": pictures})
         names.append(f"{kind.name} prepared")
         if not kind.detection:
-            # The package prepares a square picture itself: it has to know the order of channels.
+            # The package prepares a square image itself: it has to know the order of channels.
             (folder / "rgb").write_bytes(rgb(fed(photographs["chelsea.png"], folder), kind).tobytes())
             pictures = [{"file": str(folder / "rgb"), "side": pictures[0]["side"]}]
             orders.append({**order, "prepared": False, "pictures": pictures})

@@ -37,7 +37,7 @@ def corners(image: Image.Image) -> str:
 
 
 def png_declaring(width: int, height: int, bit_depth: int = 8, colour_type: int = 2) -> bytes:
-    """A PNG of a few bytes whose header promises a picture of any size."""
+    """A PNG of a few bytes whose header promises an image of any size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
@@ -56,17 +56,17 @@ def png_declaring(width: int, height: int, bit_depth: int = 8, colour_type: int 
 
 
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "GIF", "BMP"])
-def test_the_four_formats_are_accepted(picture_format: str) -> None:
-    data = encoded(photograph((400, 300)), picture_format)
+def test_the_four_formats_are_accepted(image_format: str) -> None:
+    data = encoded(photograph((400, 300)), image_format)
 
-    assert inspect_image(data) == ImageInfo(picture_format, 400, 300)
+    assert inspect_image(data) == ImageInfo(image_format, 400, 300)
     assert open_rgb(data).mode == "RGB"
 
 
 @pytest.mark.parametrize("picture_format", ["WEBP", "TIFF", "PPM", "ICO"])
-def test_other_formats_are_refused(picture_format: str) -> None:
+def test_other_formats_are_refused(image_format: str) -> None:
     with pytest.raises(ImageRejected, match="not a JPEG, PNG, BMP or GIF") as refusal:
-        inspect_image(encoded(photograph((64, 64)), picture_format))
+        inspect_image(encoded(photograph((64, 64)), image_format))
 
     assert refusal.value.reason == "format"
 
@@ -86,8 +86,8 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("BMP", {})],
 )
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.99])
-def test_truncated_files_are_refused(picture_format: str, options: dict[str, bool], share: float) -> None:
-    data = encoded(photograph(), picture_format, **options)
+def test_truncated_files_are_refused(image_format: str, options: dict[str, bool], share: float) -> None:
+    data = encoded(photograph(), image_format, **options)
 
     with pytest.raises(ImageRejected) as refusal:
         inspect_image(data[: int(len(data) * share)])
@@ -174,13 +174,13 @@ def test_a_refused_large_picture_leaves_the_way_free_for_the_next() -> None:
 
 @pytest.mark.parametrize("orientation", sorted(UPRIGHT))
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
-def test_exif_orientation_is_applied(orientation: int, picture_format: str) -> None:
+def test_exif_orientation_is_applied(orientation: int, image_format: str) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    data = encoded(quarters(), picture_format, exif=exif)
+    data = encoded(quarters(), image_format, exif=exif)
     size = (48, 80) if orientation >= 5 else (80, 48)
 
-    assert inspect_image(data) == ImageInfo(picture_format, *size)
+    assert inspect_image(data) == ImageInfo(image_format, *size)
     upright = open_rgb(data)
     assert upright.size == size
     assert corners(upright) == UPRIGHT[orientation]
@@ -196,7 +196,7 @@ def test_an_orientation_that_does_not_exist_is_ignored(orientation: int) -> None
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_broken_exif_does_not_make_a_broken_picture() -> None:
+def test_broken_exif_does_not_make_a_broken_image() -> None:
     data = encoded(quarters(), "JPEG")
     segment = b"Exif\0\0II*\0\xff\xff\xff\xff garbage"
     data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
@@ -243,12 +243,12 @@ def test_transparent_pixels_lie_over_white() -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["GIF", "PNG"])
-def test_a_transparent_colour_of_a_palette_becomes_white(picture_format: str) -> None:
+def test_a_transparent_colour_of_a_palette_becomes_white(image_format: str) -> None:
     image = Image.new("P", (40, 40), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.paste(1, (0, 0, 20, 40))
 
-    opened = open_rgb(encoded(image, picture_format, transparency=0))
+    opened = open_rgb(encoded(image, image_format, transparency=0))
 
     assert opened.getpixel((5, 5)) == (255, 0, 0)
     assert opened.getpixel((35, 5)) == (255, 255, 255)
@@ -265,8 +265,8 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
-def test_scaling_while_decoding_keeps_the_pixels_that_are_needed(picture_format: str) -> None:
-    data = encoded(photograph((1900, 1300)), picture_format)
+def test_scaling_while_decoding_keeps_the_pixels_that_are_needed(image_format: str) -> None:
+    data = encoded(photograph((1900, 1300)), image_format)
 
     for target in (64, 224, 1000, 5000):
         opened = open_rgb(data, target)
@@ -279,8 +279,8 @@ def test_the_network_sees_the_same_picture_whether_it_was_scaled_while_decoding_
     image = photograph((1600, 1200))
     whole = numpy.asarray(image.resize((224, 224), Image.Resampling.BILINEAR), numpy.int16)
 
-    for picture_format, tolerance in (("PNG", 2), ("JPEG", 4)):
-        shown = resize_to_square(encoded(image, picture_format), 224)
+    for image_format, tolerance in (("PNG", 2), ("JPEG", 4)):
+        shown = resize_to_square(encoded(image, image_format), 224)
         assert shown.dtype == numpy.uint8
         assert numpy.abs(shown - whole).mean() < tolerance
 
@@ -309,7 +309,7 @@ def test_a_rendition_fits_and_keeps_its_shape() -> None:
     assert small == ImageInfo("JPEG", 256, 175)
 
 
-def test_a_rendition_is_never_larger_than_the_picture() -> None:
+def test_a_rendition_is_never_larger_than_the_image() -> None:
     assert inspect_image(to_jpeg(encoded(photograph((90, 60)), "PNG"), 400)) == ImageInfo("JPEG", 90, 60)
 
 

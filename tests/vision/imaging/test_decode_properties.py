@@ -80,8 +80,8 @@ def test_damaged_files(data: bytes) -> None:
 
 @patient
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from(["JPEG", "PNG", "GIF", "BMP"]))
-def test_sizes(width: int, height: int, picture_format: str) -> None:
-    data = encoded(Image.new("RGB", (width, height), "teal"), picture_format)
+def test_sizes(width: int, height: int, image_format: str) -> None:
+    data = encoded(Image.new("RGB", (width, height), "teal"), image_format)
     if max(width, height) > 25 * min(width, height):
         with suppress(ImageRejected):
             inspect_image(data)

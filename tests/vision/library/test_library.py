@@ -29,7 +29,7 @@ CREATED = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each pattern with eight pictures."""
+    """A folder for each pattern with eight images."""
     root = tmp_path_factory.mktemp("photographs")
     for pattern in PATTERNS:
         (root / pattern).mkdir()
@@ -56,7 +56,7 @@ def trained(folder: Path, feature_cache: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, vision.Dataset]:
-    """Barely trained, which shows that all parts work together, on pictures in memory; and its set."""
+    """Barely trained, which shows that all parts work together, on images in memory; and its set."""
     scenes = [scene(number) for number in range(10)]
     dataset = vision.Dataset.of_arrays(
         [numpy.asarray(picture) for picture, _ in scenes],
@@ -287,7 +287,7 @@ def test_what_cannot_be_evaluated_is_said(
         vision.evaluate(trained, vision.Dataset.of_arrays([picture], ["x"]))
     with pytest.raises(ValueError, match="several tags or none"):
         vision.evaluate(trained, vision.Dataset.of_arrays([picture], [["dots", "noise"]]))
-    with pytest.raises(ValueError, match="none of the pictures can be decoded"):
+    with pytest.raises(ValueError, match="none of the images can be decoded"):
         vision.evaluate(trained, vision.Dataset.of_arrays([b"damaged"], ["dots"]))
 
 

@@ -204,11 +204,11 @@ BAD_LINE = {"file": "1.png", "boxes": [{"tag": "x", "left": 0.5, "top": 0, "widt
     [
         ({}, "holds no set"),
         ({"a.txt": "x"}, "holds no set"),
-        ({"labels.jsonl": ""}, "there are no pictures"),
-        ({"labels.jsonl": '{"file": "1.png"'}, "line 1 of labels.jsonl does not describe a picture"),
-        ({"labels.jsonl": '{"tags": ["a"]}'}, "line 1 of labels.jsonl does not describe a picture"),
-        ({"labels.jsonl": "[]"}, "line 1 of labels.jsonl does not describe a picture"),
-        ({"labels.jsonl": '{"file": "1.png", "tags": []}'}, "none of the pictures has a tag"),
+        ({"labels.jsonl": ""}, "there are no images"),
+        ({"labels.jsonl": '{"file": "1.png"'}, "line 1 of labels.jsonl does not describe an image"),
+        ({"labels.jsonl": '{"tags": ["a"]}'}, "line 1 of labels.jsonl does not describe an image"),
+        ({"labels.jsonl": "[]"}, "line 1 of labels.jsonl does not describe an image"),
+        ({"labels.jsonl": '{"file": "1.png", "tags": []}'}, "none of the images has a tag"),
         ({"labels.jsonl": '{"file":"1","tags":["a"]}\n{"file":"2","boxes":[]}'}, "tags instead"),
         ({"labels.jsonl": json.dumps(BAD_LINE)}, "does not lie in it: left 0.5, top 0, width 0.6"),
         ({"a.json": json.dumps(COCO), "b.json": json.dumps(COCO)}, "several files .* a.json, b.json"),
@@ -242,8 +242,8 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     [
         ({}, "either labels or regions"),
         ({"labels": ["a"], "regions": [[]]}, "either labels or regions"),
-        ({"labels": ["a", "b"]}, "1 pictures, and labels or regions of 2"),
-        ({"labels": ["a"], "negative": "b"}, "no picture has the negative tag 'b'"),
+        ({"labels": ["a", "b"]}, "1 images, and labels or regions of 2"),
+        ({"labels": ["a"], "negative": "b"}, "no image has the negative tag 'b'"),
         ({"regions": [[Region("a", 0, 0, 0, 1)]]}, "does not lie in it"),
     ],
 )
@@ -255,6 +255,6 @@ def test_pictures_in_memory_need_what_describes_them(arguments: dict[str, object
 @pytest.mark.parametrize(
     "pixels", [numpy.zeros((4, 4), numpy.uint8), numpy.zeros((4, 4, 3)), numpy.zeros((4, 4, 4), numpy.uint8)]
 )
-def test_arrays_are_pictures(pixels: numpy.ndarray) -> None:
+def test_arrays_are_images(pixels: numpy.ndarray) -> None:
     with pytest.raises(ValueError, match="wanted are"):
         Dataset.of_arrays([pixels], ["a"])

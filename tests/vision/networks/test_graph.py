@@ -46,7 +46,7 @@ def published_features(state: dict[str, torch.Tensor], pixels_HWC: numpy.ndarray
         x = functional.batch_norm(x, *parameters, eps=1e-3)
         return functional.relu6(x) if relu6 else x
 
-    strides = {1: 2, 3: 2, 5: 2, 11: 2}  # blocks of Lite0 that halve the picture
+    strides = {1: 2, 3: 2, 5: 2, 11: 2}  # blocks of Lite0 that halve the image
     x = (torch.from_numpy(pixels_HWC.copy()).permute(2, 0, 1)[None].float() - 127) / 128
     x = convolve(x, "_conv_stem", "_bn0", 2)
     for block in range(16):

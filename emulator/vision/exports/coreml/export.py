@@ -34,7 +34,7 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
-        # Whoever hands over a picture need not know: Core ML arranges its channels.
+        # Whoever hands over an image need not know: Core ML arranges its channels.
         pixels=PixelFormat("Rgb8"),
     )
     message = _model(order, stored)
@@ -66,7 +66,7 @@ def _with_suppression(
     framework knows a model as a detector, and gives its boxes as recognised objects.
 
     The outputs are `confidence` (boxes, tags) and `coordinates` (boxes, 4): x and y of the centre, width and
-    height, in fractions of the picture.
+    height, in fractions of the image.
     """
     from coremltools.proto import FeatureTypes_pb2, Model_pb2
 
@@ -88,7 +88,7 @@ def _with_suppression(
     parts.coordinatesOutputFeatureName = "coordinates"
     parts.iouThreshold = NMS_IOU_THRESHOLD
     parts.confidenceThreshold = SCORE_FLOOR
-    # Programs may give others with a picture.
+    # Programs may give others with an image.
     parts.iouThresholdInputFeatureName = "iouThreshold"
     parts.confidenceThresholdInputFeatureName = "confidenceThreshold"
     parts.pickTop.perClass = True

@@ -28,8 +28,8 @@ _LEAST = 1e-4
 def coreml_network(network: Network, *, labels: Sequence[str] | None = None, half: bool = False) -> Any:
     """The model of a network as Core ML's protobuf message `Model`.
 
-    The input is an RGB picture of `resolution` x `resolution` pixels: Core ML's own type for pictures, so
-    that programs hand over what a camera gives. Inside, pictures are (1, channels, height, width).
+    The input is an RGB image of `resolution` x `resolution` pixels: Core ML's own type for images, so
+    that programs hand over what a camera gives. Inside, images are (1, channels, height, width).
 
     Args:
         labels: if given, the network's one output are the probabilities of these labels; the model then has
@@ -141,7 +141,7 @@ def _output(build: Any, tensor: Any, name: str) -> Any:
 
 
 class _Writer:
-    def __init__(self, network: Network, pictures: Any) -> None:
+    def __init__(self, network: Network, images: Any) -> None:
         from coremltools.converters.mil import Builder
 
         self._network = network
@@ -150,7 +150,7 @@ class _Writer:
         self._places: dict[tuple[str, int], Any] = {}
         # A matrix of one zero that nobody can know beforehand.
         self._zero: Any = None
-        self.tensors: dict[str, Any] = {network.input: pictures}
+        self.tensors: dict[str, Any] = {network.input: images}
 
     def write(self, operation: Operation) -> None:
         inputs = [self._operand(name) for name in operation.inputs]
@@ -197,14 +197,14 @@ class _Writer:
             case _:
                 return self._plain(operation, inputs)
 
-    def _convolution(self, operation: Operation, pictures: Any) -> Any:
+    def _convolution(self, operation: Operation, images: Any) -> Any:
         weight = self._weight(operation.weight)
         outputs, _, kernel, _ = weight.shape
-        before, after, _ = same_padding(pictures.shape[2], kernel, operation.stride)
+        before, after, _ = same_padding(images.shape[2], kernel, operation.stride)
         if operation.symmetric_padding:
             before = after = kernel // 2
         result = self._builder.conv(
-            x=pictures,
+            x=images,
             weight=weight,
             bias=self._weight(operation.bias),
             strides=[operation.stride, operation.stride],
@@ -218,30 +218,30 @@ class _Writer:
             return self._builder.leaky_relu(x=result, alpha=operation.negative_slope)
         return result
 
-    def _resize(self, operation: Operation, pictures: Any) -> Any:
-        build, side = self._builder, pictures.shape[2]
+    def _resize(self, operation: Operation, images: Any) -> Any:
+        build, side = self._builder, images.shape[2]
         size = round(side * operation.factor)
         if size > side:
             return build.upsample_bilinear(
-                x=pictures,
+                x=images,
                 scale_factor_height=float(operation.factor),
                 scale_factor_width=float(operation.factor),
                 align_corners=False,
             )
         if size * 2 == side:
             # The centre of a pixel lies between four: bilinear is their mean.
-            return build.avg_pool(x=pictures, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
-        # Core ML has no resizing by the centres of pixels to any size. But a picture that becomes smaller is
+            return build.avg_pool(x=images, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+        # Core ML has no resizing by the centres of pixels to any size. But an image that becomes smaller is
         # one of blocks that become smaller each by itself, and a block is multiplied by a small matrix.
         blocks = math.gcd(side, size)
         matrix = _shrinking(side // blocks, size // blocks)
         for _ in range(2):
             # (.., rows, columns) with fewer columns, and then the rows in their place.
-            _, channels, rows, columns = pictures.shape
-            cut = build.reshape(x=pictures, shape=[channels * rows * blocks, columns // blocks])
+            _, channels, rows, columns = images.shape
+            cut = build.reshape(x=images, shape=[channels * rows * blocks, columns // blocks])
             shrunk = build.reshape(x=build.matmul(x=cut, y=matrix), shape=[1, channels, rows, size])
-            pictures = build.transpose(x=shrunk, perm=[0, 1, 3, 2])
-        return pictures
+            images = build.transpose(x=shrunk, perm=[0, 1, 3, 2])
+        return images
 
     def _plain(self, operation: Operation, inputs: list[Any]) -> Any:
         """An operation on plain tensors."""

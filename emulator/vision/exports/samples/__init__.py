@@ -34,8 +34,8 @@ _JAVASCRIPT = """\
     await model.loadModelAsync('model.json');
     const result = await model.executeAsync(document.getElementById('image'));
 
-The package crops pictures of a classifier to their centre, which the training did not do. To get what the
-Prediction API answers, hand over a tensor of the stretched picture instead of the element: float32,
+The package crops images of a classifier to their centre, which the training did not do. To get what the
+Prediction API answers, hand over a tensor of the stretched image instead of the element: float32,
 [1, side, side, 3], 0 to 255, channels in the order that `metadata_properties.json` names.
 """
 
@@ -68,10 +68,10 @@ def _read_me(kind: str, detection: bool) -> str:
 | File | |
 |---|---|
 | `labels.txt` | the names of the tags, one a line, in the order of the model's outputs |
-| `metadata_properties.json` | how pictures are to be prepared and outputs to be read |
+| `metadata_properties.json` | how images are to be prepared and outputs to be read |
 | `cvexport.manifest` | which model this is, and the SHA-1 of its file |
 
-The whole picture, upright and in RGB, is stretched to the size of the model's input (bilinear). Order and
+The whole image, upright and in RGB, is stretched to the size of the model's input (bilinear). Order and
 range of the channels are `Image.BitmapPixelFormat` and `Image.NominalPixelRange` in
 `metadata_properties.json`.
 """
@@ -80,7 +80,7 @@ range of the channels are `Image.BitmapPixelFormat` and `Image.NominalPixelRange
 ## Try it
 
     pip install numpy pillow {_PACKAGES[kind]}
-    python python/predict.py picture.jpg
+    python python/predict.py image.jpg
 """
     if kind == "tensorflow_js":
         text += "\n## Try it\n\n" + _JAVASCRIPT % (

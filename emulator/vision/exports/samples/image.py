@@ -1,4 +1,4 @@
-"""A picture as the exported model takes it."""
+"""An image as the exported model takes it."""
 
 import json
 from pathlib import Path
@@ -21,12 +21,12 @@ def labels() -> list[str]:
 
 
 def prepared(path: str) -> numpy.ndarray:
-    """The picture, float32, (1, height, width, 3)."""
+    """The image, float32, (1, height, width, 3)."""
     properties = metadata()
     size = tuple(int(properties[f"CustomVision.Preprocess.Target{side}"]) for side in ("Width", "Height"))
     with Image.open(path) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB").resize(size, Image.Resampling.BILINEAR)
-    pixels = numpy.asarray(picture, dtype=numpy.float32)
+        image = ImageOps.exif_transpose(opened).convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    pixels = numpy.asarray(image, dtype=numpy.float32)
     if properties["Image.BitmapPixelFormat"] == "Bgr8":
         pixels = pixels[:, :, ::-1]
     if properties["Image.NominalPixelRange"] == "Normalized_0_1":

@@ -10,10 +10,10 @@ LEAST_PROBABILITY = 0.1
 
 
 def show(outputs: Mapping[str, numpy.ndarray]) -> None:
-    """Print what the model says about a picture.
+    """Print what the model says about an image.
 
     Args:
-        outputs: of the model, by their names; of several pictures at a time, for one.
+        outputs: of the model, by their names; of several images at a time, for one.
     """
     names = labels()
     if "detected_boxes" in outputs:
@@ -34,7 +34,7 @@ def show(outputs: Mapping[str, numpy.ndarray]) -> None:
 
 
 def show_boxes(boxes: numpy.ndarray, scores: numpy.ndarray, classes: numpy.ndarray) -> None:
-    """Print boxes (N, 4), given as left, top, right and bottom in fractions of the picture."""
+    """Print boxes (N, 4), given as left, top, right and bottom in fractions of the image."""
     names = labels()
     for box, score, number in zip(boxes, scores, classes, strict=True):
         if score >= LEAST_PROBABILITY:

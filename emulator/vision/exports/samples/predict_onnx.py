@@ -1,4 +1,4 @@
-"""Predict a picture with model.onnx: python python/predict.py picture.jpg"""
+"""Predict an image with model.onnx: python python/predict.py image.jpg"""
 
 import sys
 

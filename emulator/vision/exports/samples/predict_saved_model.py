@@ -1,4 +1,4 @@
-"""Predict a picture with saved_model.pb: python python/predict.py picture.jpg"""
+"""Predict an image with saved_model.pb: python python/predict.py image.jpg"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Predict a picture with model.tflite: python python/predict.py picture.jpg"""
+"""Predict an image with model.tflite: python python/predict.py image.jpg"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Predict a picture with model.pth: python python/predict.py picture.jpg"""
+"""Predict an image with model.pth: python python/predict.py image.jpg"""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from torch.nn import functional
 class ExportedNetwork(nn.Module):
     """The operations of network.json with the weights of model.pth.
 
-    Takes one RGB picture, float32 (1, height, width, 3), 0 to 255. Pictures are (1, channels, height, width)
+    Takes one RGB image, float32 (1, height, width, 3), 0 to 255. Images are (1, channels, height, width)
     inside.
     """
 
@@ -67,7 +67,7 @@ class ExportedNetwork(nn.Module):
                 size = round(first.shape[-1] * operation["factor"])
                 return functional.interpolate(first, size=(size, size), mode="bilinear", align_corners=False)
             case "points":
-                return torch.cat([picture.flatten(2) for picture in inputs], 2).transpose(1, 2)
+                return torch.cat([image.flatten(2) for image in inputs], 2).transpose(1, 2)
             case "global_average":
                 return first.mean((2, 3))
             case "l2_normalise":
@@ -96,17 +96,17 @@ class ExportedNetwork(nn.Module):
                 return result
 
 
-def convolved(operation: dict[str, Any], picture: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+def convolved(operation: dict[str, Any], image: Tensor, tensors: dict[str, Tensor]) -> Tensor:
     """A convolution and its activation."""
     weight, bias = tensors[operation["weight"]], tensors[operation["bias"]]
     kernel, stride = weight.shape[-1], operation.get("stride", 1)
     if operation.get("centred"):
         before = after = kernel // 2
     else:
-        side = picture.shape[-1]
+        side = image.shape[-1]
         total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
         before, after = total // 2, total - total // 2
-    padded = functional.pad(picture, [before, after, before, after])
+    padded = functional.pad(image, [before, after, before, after])
     groups = len(weight) if operation["kind"] == "depthwise_convolution" else 1
     output = functional.conv2d(padded, weight, bias, stride, groups=groups)
     if operation.get("relu6"):

@@ -36,13 +36,13 @@ _DATA_TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", 
 class TensorFlowGraph:
     """A `GraphDef` of a network that takes floats.
 
-    Pictures are (N, height, width, channels). Input and outputs are named as in the network, everything else
+    Images are (N, height, width, channels). Input and outputs are named as in the network, everything else
     after it; nothing but the outputs is left unread.
 
     Attributes:
         definition: the message.
         constants: the values of its constants, by name.
-        input: name, shape and type of the input; -1 stands for any number of pictures.
+        input: name, shape and type of the input; -1 stands for any number of images.
         outputs: of each output the same, in the order of the network.
     """
 

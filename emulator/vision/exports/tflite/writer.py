@@ -39,10 +39,10 @@ def tflite_bytes(
     bytes_in: bool = False,
     description: str = "",
 ) -> bytes:
-    """Serialise a network to TensorFlow Lite, for one picture at a time.
+    """Serialise a network to TensorFlow Lite, for one image at a time.
 
     The input is float32 (1, resolution, resolution, 3), with the channels in the order and the range in which
-    the network wants them. Pictures inside are (1, height, width, channels). The outputs, named as in the
+    the network wants them. Images inside are (1, height, width, channels). The outputs, named as in the
     network, are float32 or, if the network says so, int64.
 
     Args:
@@ -232,7 +232,7 @@ class _Writer:
         import numpy
 
         _, side, _, channels = self._shape(tensor)
-        # The pixels around the picture never win.
+        # The pixels around the image never win.
         padded = self._padded(tensor, 1, float(numpy.finfo(numpy.float32).min))
         self._compute(
             "MAX_POOL_2D",

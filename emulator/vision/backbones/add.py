@@ -1,4 +1,4 @@
-"""From somebody's file of weights to a network that trainings try. For the command line alone."""
+"""Convert a user's weights file to a backbone that training tries. For the command line only."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def add_backbone(
     resolution: int | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Backbone:
-    """Check a file of weights of a classification network of torchvision, and keep the network.
+    """Check a weights file of a classification network of torchvision, convert it and store the network.
 
     Args:
-        folder: of all networks; made when missing. The network is in it whole or not at all.
-        now: the time, with its zone.
-        architecture: torchvision's name; none finds it by the file's name, or by what is in the file.
-        name: what the network is called; none takes the architecture's.
-        licence: under which the user has the weights; kept, and shown again.
-        resolution: side of the images in pixels; none takes that which the network was published with.
-        progress: called with what is being done.
+        folder: of all networks; created if missing. The network is stored completely or not at all.
+        now: returns the current time, with its zone.
+        architecture: torchvision's name; None finds it by the file's name or its content.
+        name: of the network; None takes the architecture's.
+        licence: of the weights; stored and displayed.
+        resolution: side of the input in pixels; None takes the one that the network was published with.
+        progress: called with a description of each step.
 
     Raises:
-        WeightsRejected: with a message for a person.
-        OSError: the file cannot be read, or the network not be written.
-        ImportError: something that is needed is not installed.
+        WeightsRejected: with a message for the user.
+        OSError: the file cannot be read, or the network cannot be written.
+        ImportError: a required package is not installed.
     """
     if len(licence) > _LONGEST_LICENCE:
         raise WeightsRejected(f"the text of the licence is longer than {_LONGEST_LICENCE} characters")
     if name is not None:
         _check_free(folder, name)
-    # Before anything is imported that takes seconds: most slips are in the name.
+    # Before the imports, which take seconds: most mistakes are in the file's name.
     if not path.is_file():
         raise FileNotFoundError(2, "there is no such file", str(path))
     import torch
@@ -68,26 +68,26 @@ def add_backbone(
     size = path.stat().st_size
     state = read_weights(path)
     progress("Finding the architecture")
-    brought = torchvision_networks.load_network(path, state, architecture=architecture, resolution=resolution)
+    loaded = torchvision_networks.load_network(path, state, architecture=architecture, resolution=resolution)
     del state
-    chosen = name or brought.architecture
+    chosen = name or loaded.architecture
     _check_free(folder, chosen)
-    progress(f"Converting {brought.architecture}")
-    network = convert(brought)
+    progress(f"Converting {loaded.architecture}")
+    network = convert(loaded)
     data = onnx_bytes(network, {NETWORK: serialize(network)})
     (width,) = network.outputs[network.output]
     backbone = Backbone(
         name=chosen,
-        architecture=brought.architecture,
+        architecture=loaded.architecture,
         source=path.name,
         source_sha256=digest,
         source_bytes=size,
         sha256=hashlib.sha256(data).hexdigest(),
-        resolution=brought.resolution,
-        mean=brought.mean,
-        deviation=brought.deviation,
+        resolution=loaded.resolution,
+        mean=loaded.mean,
+        deviation=loaded.deviation,
         features=width,
-        parameters=brought.parameters,
+        parameters=loaded.parameters,
         licence=licence,
         added=now().isoformat(timespec="seconds"),
         made_with=f"torch {torch.__version__}, torchvision {version}",

@@ -1,4 +1,4 @@
-"""A trained model as the start of another training: the network from image to features inside of it."""
+"""A trained model as the start of another training: its backbone, or the weights of a detector."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _FIRST_MEMBER = "0."
 
 
 def starting_backbone(model_path: Path) -> Network | None:
-    """The backbone of a classifier; if it has several, the first, which is the one that was trained.
+    """The backbone of a classifier; of an ensemble, that of the first member.
 
-    None if the features come from several backbones, none of which was trained.
+    Returns:
+        None if the features of several backbones are concatenated: none of those was trained.
 
     Raises:
-        TrainingFailed: the file is not there, or no classifier of this program.
+        TrainingFailed: the file is missing or is not a classifier of this program.
     """
     metadata, weights = _read(model_path)
     try:
@@ -33,10 +34,10 @@ def starting_backbone(model_path: Path) -> Network | None:
 
 
 def starting_detector(model_path: Path) -> dict[str, FloatArray]:
-    """Weights of the layers of a detector that do not belong to its tags, by name.
+    """The weights of all layers of a detector except those of its tags, by name.
 
     Raises:
-        TrainingFailed: the file is not there, or no detector of this program.
+        TrainingFailed: the file is missing or is not a detector of this program.
     """
     from emulator.vision.networks.nanodet import layer_names
 
@@ -51,7 +52,7 @@ def starting_detector(model_path: Path) -> dict[str, FloatArray]:
 
 
 def _read(model_path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
-    """Metadata and weights of a model file."""
+    """The metadata and the weights of a model file."""
     try:
         return read_model(model_path.read_bytes())
     except OSError as error:
@@ -59,7 +60,7 @@ def _read(model_path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
             "The iteration of the custom base model is not there any more; choose another one to start from."
         ) from error
     except Exception as error:
-        # Whatever bytes may be in the place of the model: protobuf's own errors, and others.
+        # Arbitrary bytes raise protobuf's own errors, and others.
         raise _unreadable(error) from error
 
 
@@ -70,7 +71,7 @@ def _unreadable(error: Exception) -> TrainingFailed:
 
 
 def _backbone(classifier: Network) -> Network | None:
-    """Up to the first vector of features of the first member."""
+    """The operations before the first feature vector of the first member."""
     operations: list[Operation] = []
     resolution = classifier.resolution
     joined = any(
@@ -108,7 +109,7 @@ def _backbone(classifier: Network) -> Network | None:
 
 
 def _without_scaling(operations: list[Operation], resolution: int) -> tuple[int, list[Operation]]:
-    """Undo `ensembles.at_resolution`."""
+    """Undo `ensembles.with_input_resolution`."""
     first, second, *others = operations
     if second.kind != "resize" or first.inputs != (INPUT,):
         return resolution, operations

@@ -1,6 +1,6 @@
-"""Any network of PyTorch as a list of operations: nodes of ONNX, as PyTorch's own exporter writes them.
+"""Convert a PyTorch network to a list of operations: ONNX nodes, as PyTorch's exporter writes them.
 
-PyTorch and onnxscript; for the command line alone. What comes out needs neither.
+Uses PyTorch and onnxscript; for the command line only. The result needs neither.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ if TYPE_CHECKING:
 
 FEATURES = "features"
 _NORMALISED = "normalised"
-# Names of weights and of what is computed begin so, and none can be that of an operation of ours.
+# Prefixes of the names of weights and tensors, which our own operations do not use.
 _WEIGHTS, _TENSORS = "backbone.", "backbone:"
-# Of the largest feature: so much may ONNX Runtime and PyTorch differ. Both compute in single precision, in
-# another order; a hundred layers make that 1e-6.
+# The largest difference between ONNX Runtime and PyTorch, relative to the largest feature. Both compute in
+# single precision but in different orders, which gives about 1e-6 after a hundred layers.
 _MAX_DIFFERENCE = 1e-3
-# A first axis that is traced with one image is taken to be always one.
+# With one image the exporter would make the batch axis a constant.
 _TRACED_IMAGES = 2
 _VERBOSE_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
 
-def convert(brought: LoadedNetwork) -> Network:
-    """From an image, RGB as it lies in memory, to the features of the network.
+def convert(loaded: LoadedNetwork) -> Network:
+    """Convert a network that maps RGB images, uint8 (N, side, side, 3), to features.
 
     Raises:
-        WeightsRejected: PyTorch cannot express it in ONNX, it does not work with images of its size, or
-            what comes out differs from what PyTorch computes.
+        WeightsRejected: PyTorch cannot express it in ONNX, it does not work with images of its size, or the
+            converted network computes other features than PyTorch.
         ImportError: onnx or onnxscript is not installed.
     """
-    scale = tuple(1 / (255 * deviation) for deviation in brought.deviation)
-    mean = tuple(255 * part for part in brought.mean)
+    scale = tuple(1 / (255 * deviation) for deviation in loaded.deviation)
+    mean = tuple(255 * part for part in loaded.mean)
     first = Operation("normalise", (INPUT,), _NORMALISED, mean=mean, scale=scale)
-    operations, weights, width = _nodes(_export_onnx(brought).graph)
-    network = Network(brought.resolution, (first, *operations), weights, {FEATURES: (width,)})
-    _compare(network, brought)
+    operations, weights, width = _nodes(_export_onnx(loaded).graph)
+    network = Network(loaded.resolution, (first, *operations), weights, {FEATURES: (width,)})
+    _compare(network, loaded)
     return network
 
 
-def _export_onnx(brought: LoadedNetwork) -> ModelProto:
-    import onnxscript  # noqa: F401 - the exporter needs it, and says so at length
+def _export_onnx(loaded: LoadedNetwork) -> ModelProto:
+    import onnxscript  # noqa: F401 - without it the exporter fails with a long message
     import torch
 
-    side = brought.resolution
+    side = loaded.resolution
     images = torch.zeros((_TRACED_IMAGES, 3, side, side))
     try:
         with _silence(), _plain_attention(), torch.no_grad():
-            if brought.module(images).ndim != 2:
-                raise WeightsRejected(f"{brought.architecture} gives no vector of features an image")
+            if loaded.module(images).ndim != 2:
+                raise WeightsRejected(f"{loaded.architecture} gives no vector of features an image")
             program = torch.onnx.export(
-                brought.module,
+                loaded.module,
                 (images,),
                 dynamo=True,
                 opset_version=NODE_OPSET,
@@ -75,9 +75,9 @@ def _export_onnx(brought: LoadedNetwork) -> ModelProto:
     except (WeightsRejected, ImportError, MemoryError):
         raise
     except Exception as error:
-        # What goes wrong in tracing is of many kinds, and its explanation pages long.
+        # Tracing raises errors of many types, with messages of several pages.
         raise WeightsRejected(
-            f"{brought.architecture} cannot be converted for images of {side} pixels: {short_reason(error)}"
+            f"{loaded.architecture} cannot be converted for images of {side} pixels: {short_reason(error)}"
         ) from error
     assert program is not None
     model: ModelProto = program.model_proto
@@ -86,7 +86,7 @@ def _export_onnx(brought: LoadedNetwork) -> ModelProto:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Without what the exporter tells its developers."""
+    """Suppress warnings and log messages of the exporter, which are for its developers."""
     loggers = [logging.getLogger(name) for name in _VERBOSE_LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
@@ -102,7 +102,7 @@ def _silence() -> Iterator[None]:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Attention as operations: there is one of PyTorch's own that ONNX does not have."""
+    """Export attention as separate operations: ONNX has no operator for PyTorch's fused one."""
     import torch
 
     fast = torch.backends.mha.get_fastpath_enabled()
@@ -118,8 +118,7 @@ def _nodes(graph: GraphProto) -> tuple[list[Operation], dict[str, NDArray[Any]],
     from onnx import numpy_helper
 
     weights = {f"{_WEIGHTS}{tensor.name}": numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    # Short names, always the same ones: a network has up to a thousand tensors, and each is named several
-    # times.
+    # Short names: a network has up to a thousand tensors, and each name occurs several times.
     names = {"": "", _NORMALISED: _NORMALISED, FEATURES: FEATURES}
     names |= {tensor.name: f"{_WEIGHTS}{tensor.name}" for tensor in graph.initializer}
     operations = []
@@ -171,24 +170,24 @@ def _attribute(node: NodeProto, part: Any) -> Attribute:
     raise WeightsRejected(f"the operator {node.op_type} has a {part.name} that is no plain value")
 
 
-def _compare(network: Network, brought: LoadedNetwork) -> None:
-    """Run the network once with ONNX Runtime and once with PyTorch."""
+def _compare(network: Network, loaded: LoadedNetwork) -> None:
+    """Compare the features of ONNX Runtime and PyTorch on random images."""
     import numpy
     import torch
 
-    side = brought.resolution
+    side = loaded.resolution
     pixels = numpy.random.default_rng(0).integers(0, 256, (_TRACED_IMAGES, side, side, 3), numpy.uint8)
-    mean, deviation = (numpy.array(each, numpy.float32) for each in (brought.mean, brought.deviation))
+    mean, deviation = (numpy.array(each, numpy.float32) for each in (loaded.mean, loaded.deviation))
     normalised = (pixels.astype(numpy.float32) / 255 - mean) / deviation
     with torch.no_grad():
-        expected = brought.module(torch.from_numpy(normalised).permute(0, 3, 1, 2)).numpy()
+        expected = loaded.module(torch.from_numpy(normalised).permute(0, 3, 1, 2)).numpy()
     try:
         session = inference_session(onnx_bytes(network, {}), threads=0)
         single = [session.run(None, {INPUT: pixels[number : number + 1]})[0] for number in range(len(pixels))]
     except Exception as error:
         # ONNX Runtime has a dozen exception types without a common one of its own.
         raise WeightsRejected(
-            f"{brought.architecture} does not run after conversion: {short_reason(error)}"
+            f"{loaded.architecture} does not run after conversion: {short_reason(error)}"
         ) from error
     features: NDArray[numpy.float32] = numpy.concatenate(single)
     if not numpy.isfinite(features).all():
@@ -199,6 +198,6 @@ def _compare(network: Network, brought: LoadedNetwork) -> None:
     difference = float(abs(features - expected).max()) / largest
     if not difference < _MAX_DIFFERENCE:
         raise WeightsRejected(
-            f"{brought.architecture} computes something else after conversion: {difference:.2g} of the"
+            f"{loaded.architecture} computes something else after conversion: {difference:.2g} of the"
             " largest feature"
         )

@@ -1,7 +1,7 @@
-"""Networks that the user has brought, kept in a folder: what is there, each as a network, and its removal.
+"""The networks that users add, each in a folder of its own: reading, storing, removing, listing.
 
-For each one a folder of its name with two files: ``network.onnx``, from an image to its features, in the
-form that trained models have, and ``backbone.json``, which says what it is. Adding is in `backbone_adding`.
+The folder of a network has two files: ``network.onnx``, from an image to its features, in the form of trained
+models, and ``backbone.json``, its manifest. `backbones.add` makes them.
 """
 
 from __future__ import annotations
@@ -27,43 +27,44 @@ if TYPE_CHECKING:
 
     from emulator.vision.networks.graph import Network
 
-# Of the folder, in an emulator's data folder.
+# The folder of all networks, inside of the emulator's data folder.
 FOLDER_NAME = "backbones"
 NETWORK_FILE, MANIFEST_FILE = "network.onnx", "backbone.json"
 _FORMAT = 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]|[a-z0-9]")
-# Names of devices, which no folder can have on Windows, whatever follows a dot.
+# Names of devices, which no folder can have on Windows, with any extension.
 _RESERVED_NAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
-# What begins so is being written, or is what a killed process left behind.
+# The prefix of folders that are being written, or that a killed process left behind.
 _UNFINISHED_PREFIX = "."
 _LOCK_FILE = ".lock"
 _LOCK_SECONDS = 60
 
 
 class BackboneDamaged(Exception):
-    """What is kept of a network cannot be used; the message says what is wrong with it."""
+    """A stored network cannot be used; the message says what is wrong with it."""
 
 
 class NameTaken(Exception):
-    """There is a network of this name."""
+    """There is already a network of this name."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What is known of a network that was brought; the fields of its manifest.
+    """The manifest of a network that a user added.
 
     Attributes:
-        name: what the user calls it.
+        name: chosen by the user.
         architecture: torchvision's name.
-        source: name of the file of weights.
-        source_sha256, source_bytes: of that file.
-        sha256: of the network file that was made of it.
-        resolution: side in pixels of the squares that images are stretched to.
-        mean, deviation: of red, green and blue, 0..1: (value / 255 - mean) / deviation is looked at.
-        features: how many numbers it says about an image.
-        parameters: how many numbers were learned.
-        licence: what the user says about it; may be empty.
-        added: when, in ISO 8601 with its zone.
+        source: name of the weights file.
+        source_sha256, source_bytes: of the weights file.
+        sha256: of the network file that was made from it.
+        resolution: side in pixels of the square input.
+        mean, deviation: for red, green and blue, 0..1; the input is normalised to (value / 255 - mean) /
+            deviation.
+        features: the length of the feature vector.
+        parameters: the number of weights.
+        licence: as the user stated it; may be empty.
+        added: the time, in ISO 8601 with its zone.
         made_with: versions of torch and torchvision.
     """
 
@@ -84,10 +85,10 @@ class Backbone:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """From the text of a manifest.
+        """Parse a manifest.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not a manifest of this version.
         """
         network_bytes = json.loads(text)
         if not isinstance(network_bytes, dict) or network_bytes.pop("format", None) != _FORMAT:
@@ -109,24 +110,24 @@ class Backbone:
         return cls(**values)
 
     def text(self) -> str:
-        """The manifest."""
+        """The manifest as JSON."""
         return json.dumps({"format": _FORMAT, **vars(self)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def is_name(text: str) -> bool:
-    """Whether a network can have this name: it is that of a folder, on every system."""
+    """Whether a network can have this name, which must be a valid folder name on every system."""
     return bool(_NAME.fullmatch(text)) and not _RESERVED_NAMES.fullmatch(text)
 
 
 def names(folder: Path) -> list[str]:
-    """Names of the networks in a folder, damaged ones among them; none where there is no folder."""
+    """The names of the networks in a folder, including damaged ones; empty if there is no folder."""
     if not folder.is_dir():
         return []
     return sorted(each.name for each in folder.iterdir() if each.is_dir() and is_name(each.name))
 
 
 def read_manifest(folder: Path, name: str) -> Backbone:
-    """What is known of a network.
+    """The manifest of a network.
 
     Raises:
         BackboneDamaged: it cannot be read, or is of another version of the program.
@@ -143,10 +144,10 @@ def read_manifest(folder: Path, name: str) -> Backbone:
 
 
 def network_bytes(folder: Path, backbone: Backbone) -> bytes:
-    """The bytes of a network's file, which are those that were written once.
+    """The content of a network's file, checked against the SHA-256 in its manifest.
 
     Raises:
-        BackboneDamaged: they are not there, or others.
+        BackboneDamaged: the file is missing or was changed.
     """
     try:
         data = (folder / backbone.name / NETWORK_FILE).read_bytes()
@@ -158,7 +159,7 @@ def network_bytes(folder: Path, backbone: Backbone) -> bytes:
 
 
 def parse_network(data: bytes) -> Network:
-    """The network in `content`.
+    """The network in a file's content.
 
     Raises:
         BackboneDamaged: it is of another version of the program.
@@ -167,15 +168,15 @@ def parse_network(data: bytes) -> Network:
         metadata, weights = read_model(data)
         return deserialize(metadata[NETWORK], weights)
     except Exception as error:
-        # Whatever protobuf raises, and what `described` does.
+        # The errors of protobuf, which have no common base, and those of `deserialize`.
         raise BackboneDamaged(f"its {NETWORK_FILE} cannot be read: {error!r}") from error
 
 
 def open_session(data: bytes) -> InferenceSession:
-    """The network in `content`, ready to run, one thread a run; it has run once.
+    """A session of ONNX Runtime for a file's content. Each run uses one thread; it has run once.
 
     Raises:
-        BackboneDamaged: this version of ONNX Runtime cannot run it, or has not the memory to.
+        BackboneDamaged: this version of ONNX Runtime cannot run the network, or memory is too small.
     """
     import numpy
 
@@ -192,10 +193,10 @@ def open_session(data: bytes) -> InferenceSession:
 
 
 def store(folder: Path, backbone: Backbone, data: bytes) -> None:
-    """Add a network to a folder, which is made when missing: all of it or nothing.
+    """Store a network in a folder, which is created if missing: completely or not at all.
 
     Raises:
-        NameTaken: there is one of this name.
+        NameTaken: there is already a network of this name.
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +208,7 @@ def store(folder: Path, backbone: Backbone, data: bytes) -> None:
         try:
             write_atomically(unfinished / NETWORK_FILE, data)
             write_atomically(unfinished / MANIFEST_FILE, backbone.text().encode())
-            # Readable for whoever may read the folder: the emulator may run as somebody else.
+            # The same permissions as the folder: the emulator may run as another user.
             mode = folder.stat().st_mode
             for each in unfinished.iterdir():
                 each.chmod(mode & 0o666)
@@ -219,23 +220,23 @@ def store(folder: Path, backbone: Backbone, data: bytes) -> None:
 
 
 def remove(folder: Path, name: str) -> None:
-    """Take a network out of a folder, whatever state it is in.
+    """Remove a network from a folder, also a damaged one.
 
     Raises:
-        FileNotFoundError: there is none of this name.
+        FileNotFoundError: there is no network of this name.
         OSError: it cannot be removed.
     """
     if not is_name(name) or not (folder / name).is_dir():
         raise FileNotFoundError(name)
     with _locked(folder):
         going = Path(tempfile.mkdtemp(dir=folder, prefix=_UNFINISHED_PREFIX))
-        # From one moment to the next it is not there any more, however long deleting takes.
+        # Renaming is atomic, deleting is not.
         (folder / name).rename(going / name)
         shutil.rmtree(going, ignore_errors=True)
 
 
 def summary(folder: Path) -> list[Mapping[str, Any]]:
-    """All networks, for people and programs: the manifest, and under "problem" what is wrong with it."""
+    """The manifests of all networks as dicts, with the key "problem": what is wrong with it, or None."""
     found: list[Mapping[str, Any]] = []
     for name in names(folder):
         try:
@@ -254,7 +255,7 @@ def summary(folder: Path) -> list[Mapping[str, Any]]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """While nobody else adds or removes."""
+    """Hold the lock of the folder, so that no other process adds or removes networks."""
     from filelock import FileLock, Timeout
 
     try:
@@ -265,7 +266,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed have left."""
+    """Remove what killed processes left behind."""
     for each in folder.iterdir():
         if each.is_dir() and each.name.startswith(_UNFINISHED_PREFIX):
             shutil.rmtree(each, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""Classification networks of torchvision: which one a file of weights belongs to, and the network with them.
+"""Classification networks of torchvision: find the one that a weights file belongs to, and load it.
 
-PyTorch and torchvision; for the command line alone.
+Uses PyTorch and torchvision; for the command line only.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 _SMALLEST_SIDE, _LARGEST_SIDE, _USUAL_SIDE = 32, 1024, 224
-# ImageNet's, which all networks of torchvision were trained with.
+# Of ImageNet, which all networks of torchvision were trained with.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLASSES = 1000
-# Of the names of two sets of weights, so many are in both where one is a variant of the other.
+# The least share of common weight names (intersection over union) for which an architecture is suggested.
 _MIN_SHARED_NAMES = 0.5
-# torchvision's convention: the first digits of the SHA-256 of a file end its name.
+# torchvision's convention: a file name ends with the first digits of the file's SHA-256.
 _CHECKED_NAME = re.compile(r"([a-z0-9_.]+)-([0-9a-f]{8,64})\.pth")
-# Weights of DenseNet were published when its layers had other names.
+# The published weights of DenseNet use older names of its layers.
 _OLD_DENSE_LAYER = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..+)$")
-# Batch norms count what they have seen. Old files lack it, and nothing depends on it.
+# The batch counter of batch norms. Old files lack it, and inference does not use it.
 _COUNTER = "num_batches_tracked"
 _OTHER_KINDS = {
     "detection": "an object detection network",
@@ -46,14 +46,14 @@ _OTHER_KINDS = {
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network with somebody's weights, without its classifier.
+    """A network with a user's weights, without its classifier.
 
     Attributes:
         architecture: torchvision's name.
-        module: images (N, 3, resolution, resolution), normalised, to features (N, width); set to evaluate.
+        module: normalised images (N, 3, resolution, resolution) to features (N, width); in evaluation mode.
         resolution: side of the images in pixels.
-        mean, deviation: of red, green and blue, 0..1; what images are normalised by.
-        parameters: how many numbers were learned, the classifier's among them.
+        mean, deviation: for red, green and blue, 0..1; the images are normalised with these.
+        parameters: the number of weights, including those of the classifier.
     """
 
     architecture: str
@@ -66,21 +66,21 @@ class LoadedNetwork:
 
 @dataclass(frozen=True)
 class _Published:
-    """A file that torchvision publishes: the architecture and the entry of torchvision's table."""
+    """A file that torchvision publishes: its architecture and its entry in torchvision's table."""
 
     architecture: str
     weights: Any
 
 
 class _WeightsMismatch(Exception):
-    """The weights are not those of the architecture; the message says where they begin to differ."""
+    """The weights do not belong to the architecture; the message names the first difference."""
 
 
 def architectures() -> list[str]:
-    """Names of all classification networks of torchvision.
+    """The names of all classification networks of torchvision.
 
     Raises:
-        ImportError: torchvision is not there.
+        ImportError: torchvision is not installed.
     """
     models = _torchvision.load().models
     names: list[str] = models.list_models(module=models)
@@ -88,20 +88,20 @@ def architectures() -> list[str]:
 
 
 def check_name(path: Path, digest: str) -> None:
-    """Hold a file to the checksum in its name, if torchvision gave it one.
+    """Check a file against the checksum in its name, if torchvision named it.
 
     Args:
         digest: SHA-256 of the file, in hexadecimal.
 
     Raises:
-        WeightsRejected: it is another file, or the name is that of a network that does not classify.
+        WeightsRejected: the checksum is another one, or the name is that of a network that does not classify.
     """
     for kind, name in _OTHER_KINDS.items():
         if path.name in _published_files(kind):
             raise WeightsRejected(f"this is {name}; only networks that classify images can be used")
     found = _CHECKED_NAME.fullmatch(path.name)
     known = path.name in _published_files(None)
-    # Eight digits without a letter may as well be a date.
+    # Eight digits without a letter can also be a date.
     if found and (known or not found[2].isdigit()) and not digest.startswith(found[2]):
         raise WeightsRejected(
             f"the file is damaged: by its name its SHA-256 begins with {found[2]}, but it is {digest[:16]}..."
@@ -112,18 +112,18 @@ def check_name(path: Path, digest: str) -> None:
 def load_network(
     path: Path, state: dict[str, Tensor], *, architecture: str | None = None, resolution: int | None = None
 ) -> LoadedNetwork:
-    """The network that the weights belong to.
+    """Load the network that the weights belong to.
 
     Args:
-        path: the file; by its name torchvision's published ones are known.
-        state: what is in it.
-        architecture: torchvision's name, instead of finding it.
-        resolution: side of images in pixels, instead of the one that the network was published with.
+        path: the file; torchvision's published files are recognised by their names.
+        state: its content.
+        architecture: torchvision's name; None finds it.
+        resolution: side of the images in pixels; None takes the one that the network was published with.
 
     Raises:
-        WeightsRejected: the weights belong to no classification network, or not to that one; or it does not
-            work in that size.
-        ImportError: torchvision is not there.
+        WeightsRejected: the weights belong to no classification network or not to this one, or it does not
+            work at this resolution.
+        ImportError: torchvision is not installed.
     """
     if resolution is not None and not _SMALLEST_SIDE <= resolution <= _LARGEST_SIDE:
         raise WeightsRejected(
@@ -151,11 +151,11 @@ def load_network(
 
 
 def checked_architecture(name: str) -> str:
-    """The name as torchvision spells it.
+    """The name in torchvision's spelling.
 
     Raises:
         WeightsRejected: torchvision has no such classification network.
-        ImportError: torchvision is not there.
+        ImportError: torchvision is not installed.
     """
     import difflib
 
@@ -173,7 +173,7 @@ def checked_architecture(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def _published_files(kind: str | None) -> Mapping[str, _Published]:
-    """torchvision's published files by name: of classification networks, or of another kind."""
+    """The files that torchvision publishes, by name: of classification networks, or of another kind."""
     models = _torchvision.load().models
     found = {}
     for name in models.list_models(module=models if kind is None else getattr(models, kind)):
@@ -196,8 +196,7 @@ def _three(values: Any) -> tuple[float, float, float]:
 
 
 def _recognised(state: Mapping[str, Tensor], file_name: str) -> str:
-    """The architecture whose weights have these names and shapes; that which the file is named after is
-    looked at first."""
+    """The architecture whose weights have these names and shapes. One in the file name is tried first."""
     names = _names(state)
     likeness = {}
     for architecture in sorted(architectures(), key=file_name.startswith, reverse=True):
@@ -223,7 +222,7 @@ def expected_shapes(architecture: str, auxiliary: bool) -> Mapping[str, tuple[in
     """Names and shapes of the weights of a network for 1000 classes and images of 224 pixels.
 
     Args:
-        auxiliary: whether it has its auxiliary classifiers, if it is one that can.
+        auxiliary: include the auxiliary classifiers, if the network has any.
     """
     options = _options(architecture, {"aux": None} if auxiliary else {}, _USUAL_SIDE)
     state = _built(architecture, options).state_dict()
@@ -231,7 +230,7 @@ def expected_shapes(architecture: str, auxiliary: bool) -> Mapping[str, tuple[in
 
 
 def _has_auxiliary(state: Mapping[str, Any]) -> bool:
-    """Whether there are classifiers in the middle of the network, which were of use in its training."""
+    """Whether the weights include auxiliary classifiers, which only training uses."""
     return any(name.lower().startswith("aux") for name in state)
 
 
@@ -240,12 +239,12 @@ def _names(state: Mapping[str, Any]) -> set[str]:
 
 
 def _as_new(name: str) -> str:
-    """ViT's weights were published when its layers had other names; it renames them itself."""
+    """The current name of a weight. ViT renames older names of its published weights on load."""
     return re.sub(r"\.mlp\.linear_([12])\.", lambda found: f".mlp.{0 if found[1] == '1' else 3}.", name)
 
 
 def _mismatch(module: Module, state: Mapping[str, Tensor]) -> str | None:
-    """The first weight that has another shape in the network."""
+    """The name of the first weight that has another shape in the network."""
     renamed = {_as_new(name): value for name, value in state.items()}
     for name, value in module.state_dict().items():
         if name in renamed and renamed[name].shape != value.shape:
@@ -280,13 +279,13 @@ def _loaded(architecture: str, state: dict[str, Tensor], side: int) -> Module:
     if differing is not None:
         raise _WeightsMismatch(f"{differing!r} has another shape")
     versioned = OrderedDict(state)
-    # The layout of the networks of today; files of safetensors do not tell, and MNASNet wants to be told.
+    # The current layout. MNASNet reads this entry, which files of safetensors do not have.
     versioned._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]
     try:
         module.load_state_dict(versioned, strict=True, assign=True)
     except RuntimeError as error:
         raise _WeightsMismatch(" ".join(str(error).split())[:300]) from error
-    # What the classifier would look at are the features.
+    # The features are the input of the classifier.
     module.set_submodule(_classifier_name(module), Identity())
     return module.eval().requires_grad_(False)
 
@@ -295,7 +294,7 @@ def _skeleton(architecture: str, state: Mapping[str, Tensor], side: int) -> Modu
     """The network without weights, with as many classes as the file has.
 
     Raises:
-        ValueError: it does not work in that size.
+        ValueError: it does not work at this resolution.
     """
     options = _options(architecture, state, side)
     classifier = _classifier_name(_built(architecture, {**options, "num_classes": _CLASSES}))
@@ -306,9 +305,9 @@ def _skeleton(architecture: str, state: Mapping[str, Tensor], side: int) -> Modu
 
 
 def _options(architecture: str, state: Mapping[str, Any], side: int) -> dict[str, Any]:
-    """What some architectures have to be told."""
+    """Constructor arguments that some architectures need."""
     if architecture in ("googlenet", "inception_v3"):
-        # They are published with another normalisation, which they then do themselves.
+        # They were published with another normalisation, which `transform_input` applies.
         return {"transform_input": True, "init_weights": False, "aux_logits": _has_auxiliary(state)}
     if architecture.startswith("vit_"):
         return {"image_size": side}
@@ -323,9 +322,9 @@ def _built(architecture: str, options: dict[str, Any]) -> Module:
 
 @contextmanager
 def _without_memory() -> Iterator[None]:
-    """Weights that layers make now have shapes alone: to fill the large ones with random numbers takes long.
+    """Create layers with shapes but without data: filling large ones with random numbers takes long.
 
-    Not PyTorch's own `torch.device("meta")`: some networks compute with tensors how wide they are.
+    `torch.device("meta")` does not work here: some networks compute widths with tensors.
     """
     import torch
     from torch.overrides import TorchFunctionMode
@@ -342,7 +341,7 @@ def _without_memory() -> Iterator[None]:
 
 
 def _classifier_name(module: Module) -> str:
-    """The layer that says the classes: the last one that has weights for all its inputs."""
+    """The name of the classifier: the last linear or convolutional layer."""
     from torch import nn
 
     names: list[str] = [
@@ -352,7 +351,7 @@ def _classifier_name(module: Module) -> str:
 
 
 def _own_side(architecture: str, state: Mapping[str, Tensor]) -> int | None:
-    """The size of the images that weights were made for, where they say so: ViT's do."""
+    """The side in pixels of the images that the weights were made for, if they determine it: ViT's do."""
     positions = state.get("encoder.pos_embedding")
     patches = state.get("conv_proj.weight")
     if not architecture.startswith("vit_") or positions is None or patches is None:
@@ -363,7 +362,7 @@ def _own_side(architecture: str, state: Mapping[str, Tensor]) -> int | None:
 
 
 def _resized_positions(architecture: str, state: dict[str, Tensor], side: int) -> dict[str, Tensor]:
-    """ViT knows places by their number: for another size, what it knows is scaled."""
+    """Interpolate the position embeddings of ViT for another resolution."""
     own = _own_side(architecture, state)
     if own in (None, side):
         return state
@@ -379,6 +378,6 @@ def _resized_positions(architecture: str, state: dict[str, Tensor], side: int) -
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Files of weights that somebody brings: read without running anything that is in them, and checked.
+"""Read users' weights files without running any code in them, and check them.
 
-What comes out is a state dictionary as PyTorch has it: tensors by name, float32 or whole numbers. PyTorch;
-for the command line and the worker alone.
+The result is a state dict: tensors by name, float32 or integers. Uses PyTorch; for the command line and the
+worker process only.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-# A model file of ONNX cannot hold more than 2 GB, and half of that may be written in half precision.
+# An ONNX file cannot hold more than 2 GB.
 MAX_FILE_BYTES = 4 * 2**30
 MAX_WEIGHT_BYTES = 1900 * 10**6
 
-# What training scripts call the state dictionary where they keep it beside others.
+# Keys under which training scripts save the state dict beside other entries.
 _WRAPPERS = ("model", "state_dict", "model_state_dict", "model_ema")
-# Parallel training and averaging put these before every name.
+# Prefixes that data-parallel training and compilation add to every name.
 _PREFIXES = ("module.", "_orig_mod.")
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
 _MAX_REASON_LENGTH = 200
 
 
 class WeightsRejected(Exception):
-    """The file cannot be used. The message tells the person who brought it why."""
+    """The file cannot be used; the message tells the user why."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dictionary in a file of PyTorch (`torch.save`) or of safetensors, whatever its name.
+    """The state dict in a file of PyTorch (`torch.save`) or safetensors, with any file name.
 
     Raises:
-        WeightsRejected: it is none, holds something else besides, is damaged, is too large, or a weight is
-            not a finite number.
-        OSError: it cannot be read.
+        WeightsRejected: the file is of another format, holds other objects too, is damaged, is too large, or
+            has weights that are not finite.
+        OSError: the file cannot be read.
         ImportError: PyTorch or safetensors is not installed.
     """
     size = path.stat().st_size
@@ -74,7 +74,7 @@ def _read_pytorch(path: Path, *, zipped: bool) -> Any:
             "save the weights alone: torch.save(model.state_dict(), FILE)"
         ) from None
     except Exception as error:
-        # Damaged files make PyTorch raise nearly anything: RuntimeError, EOFError, KeyError, ...
+        # Damaged files make PyTorch raise almost any error: RuntimeError, EOFError, KeyError, ...
         if "TorchScript" in str(error):
             raise WeightsRejected(
                 "the file is a TorchScript program; save its weights: torch.save(model.state_dict(), FILE)"
@@ -97,13 +97,13 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def short_reason(error: Exception) -> str:
-    """The first line of what a library says, or the kind of error where it says nothing."""
+    """The first line of an error's message, or its type if the message is empty."""
     line = (str(error).splitlines() or [""])[0].strip()
     return (line or type(error).__name__)[:_MAX_REASON_LENGTH]
 
 
 def _state(content: Any) -> dict[str, Tensor]:
-    """The state dictionary itself, taken out of what training scripts save around it."""
+    """The state dict without the entries that training scripts save around it."""
     import torch
 
     if not isinstance(content, dict):
@@ -127,7 +127,7 @@ def _state(content: Any) -> dict[str, Tensor]:
 
 
 def _checked(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Plain tensors of finite numbers: float32, or whole numbers as they are."""
+    """Dense tensors of finite numbers: float32, or integers unchanged."""
     import torch
 
     size = 4 * sum(value.numel() for value in state.values())

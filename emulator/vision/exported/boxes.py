@@ -1,4 +1,4 @@
-"""From the outputs of exported detectors to boxes: the YOLO grid, and boxes that are finished already."""
+"""From the outputs of exported detectors to boxes: the YOLO grid, and boxes that the model postprocessed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
-# Width and height of the five boxes that every cell of the grid proposes, in cells: the numbers that all
-# programs for these exports have in them.
+# Width and height, in cells, of the five anchors of every cell. All programs for these exports use them.
 ANCHORS = (0.573, 0.677, 1.87, 2.06, 3.34, 5.47, 7.88, 3.53, 9.77, 9.17)
-# A cell proposes so much besides its tags: where, how large, and whether there is an object at all.
+# x, y, width, height and objectness come before the scores of the tags.
 _VALUES_BEFORE_TAGS = 5
 
 
 def anchors_from(metadata: Mapping[str, str]) -> tuple[float, ...]:
-    """The anchors that the metadata names, or those of all known exports."""
+    """The anchors in the metadata, or those of all known exports."""
     text = metadata.get("CustomVision.Postprocess.Yolo.Biases", "")
     try:
         named = json.loads(text)
@@ -37,7 +36,7 @@ def anchors_from(metadata: Mapping[str, str]) -> tuple[float, ...]:
 
 
 def nms_threshold(metadata: Mapping[str, str]) -> float:
-    """NmsThreshold of the metadata, or the one of all known exports."""
+    """NmsThreshold of the metadata, or that of all known exports."""
     try:
         overlap = float(metadata.get("CustomVision.Postprocess.Yolo.NmsThreshold", ""))
     except ValueError:
@@ -46,7 +45,7 @@ def nms_threshold(metadata: Mapping[str, str]) -> float:
 
 
 def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) -> None:
-    """Raise ExportUnusable unless a grid (height, width, channels) belongs to so many anchors and labels."""
+    """Raise ExportUnusable unless the channels of a grid (height, width, channels) fit anchors and labels."""
     proposals = len(anchors) // 2
     if len(shape) != 3 or shape[2] != proposals * (_VALUES_BEFORE_TAGS + labels):
         tags = shape[-1] / proposals - _VALUES_BEFORE_TAGS if shape else 0
@@ -56,16 +55,17 @@ def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) 
 
 
 def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> list[DetectedBox]:
-    """The boxes of a YOLO grid, the most probable first: as many, and as few, as `detected_boxes` gives.
+    """The boxes of a YOLO grid, by falling probability. The limits on their number are those of
+    `detected_boxes`.
 
-    After YOLO9000 (Redmon, Farhadi, 2016), section 2: the centre is the sigmoid of the first two numbers from
-    the cell's corner, the size is the anchor times e to the next two, the probability of a tag is the sigmoid
-    of the fifth times the softmax of the rest. Doubles are suppressed within each tag.
+    After YOLO9000 (Redmon, Farhadi, 2016), section 2: the centre is the sigmoid of the first two values, from
+    the cell's corner; the size is the anchor times e to the power of the next two; the probability of a tag
+    is the sigmoid of the fifth times the softmax of the rest. Non-maximum suppression runs within each tag.
 
     Args:
-        grid_HWC: for each cell and anchor x, y, width, height, object, and one number a tag.
+        grid_HWC: for each cell and anchor x, y, width, height, objectness, and one value per tag.
         anchors: width and height of each, in cells.
-        overlap: intersection over union beyond which the less probable of two boxes is a double.
+        overlap: the IoU above which the less probable of two boxes is suppressed.
     """
     import numpy
 
@@ -81,7 +81,7 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
     )
     x = (_sigmoid(grid[..., 0]) + numpy.arange(width)[None, :, None]) / width
     y = (_sigmoid(grid[..., 1]) + numpy.arange(height)[:, None, None]) / height
-    # Beyond e^20 a box is larger than any image; without the limit it would be infinite.
+    # Larger exponents would overflow; e^20 is larger than any image.
     half_width = numpy.exp(grid[..., 2].clip(max=20)) * sides[:, 0] / width / 2
     half_height = numpy.exp(grid[..., 3].clip(max=20)) * sides[:, 1] / height / 2
     boxes = numpy.stack([x - half_width, y - half_height, x + half_width, y + half_height], axis=-1)
@@ -97,9 +97,9 @@ def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> l
 def postprocessed_boxes(
     boxes_N4: Array, tags_N: NDArray[numpy.integer], scores_N: Array, labels: int
 ) -> list[DetectedBox]:
-    """Boxes (left, top, right, bottom) that a model made itself, the most probable first.
+    """Boxes (left, top, right, bottom) that the model computed itself, by falling probability.
 
-    None below `SCORE_FLOOR`. Raises ExportUnusable where one bears a tag that `labels` do not reach to.
+    Boxes below `SCORE_FLOOR` are left out. Raises ExportUnusable if a box has a tag beyond `labels`.
     """
     import numpy
 
@@ -117,7 +117,7 @@ def postprocessed_boxes(
 
 
 def _clipped(boxes: Array, tags: NDArray[numpy.integer], scores: Array) -> list[DetectedBox]:
-    """Boxes cut to the image, as the prediction API answers them; what lies outside is left out."""
+    """Boxes clipped to the image, as the prediction API returns them; boxes outside of it are left out."""
     import numpy
 
     boxes = numpy.nan_to_num(boxes).clip(0, 1)

@@ -1,8 +1,8 @@
-"""The files of an exported model: read from the zip that was downloaded, or from a folder with its content.
+"""The files of an exported model: read from the downloaded zip, or from a folder with its content.
 
-Nothing of a zip is believed. Its table of contents is bounded before it is read, a path that would lead out
-of it refuses the whole, only files that are needed are unpacked, each up to a limit, and nothing is written
-to the disk. What the service's exports hold is described in ``docs/serve-model.md``.
+A zip is not trusted. Its directory is limited in size before it is read, a path that leads out of it rejects
+the whole file, only files that are needed are unpacked, each up to a limit, and nothing is written to disk.
+``docs/serve-model.md`` describes the content of the service's exports.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_FILES = 2000
 _TEXT_BYTES = MEGABYTE
 
 MANIFEST, LABELS, METADATA = "cvexport.manifest", "labels.txt", "metadata_properties.json"
-# In this order they are looked for: where a zip holds several, the one that needs no other runtime wins.
+# In order of preference: of several models, the first that needs no other runtime is taken.
 _KINDS: dict[str, Kind] = {
     "model.onnx": "onnx",
     "model.pb": "frozen graph",
@@ -47,19 +47,19 @@ _MAX_COMMENT_BYTES = 0xFFFF
 
 
 class ExportUnusable(ModelUnusable):
-    """Not an exported model that can be run; `str()` says in one sentence what is wrong with it."""
+    """The files are not an exported model that can be run; `str()` says why in one sentence."""
 
 
 @dataclass(frozen=True)
 class ExportedFiles:
-    """An exported model, its parts checked each for itself.
+    """An exported model, with each of its parts checked.
 
     Attributes:
-        kind: in which form the model is.
+        kind: the model format.
         model: its files by their names: ``model.onnx``, or ``saved_model.pb`` and ``variables/...``.
-        labels: the tags, by the index that the model knows them by.
+        labels: the tags, in the order of the model's outputs.
         metadata: of ``metadata_properties.json``; empty for exports from before the end of 2020.
-        iteration_id: the iteration that was exported, as the manifest has it; None where there is none.
+        iteration_id: of the exported iteration, from the manifest; None if it has none.
         digest: SHA-256 of the model's files, in hexadecimal.
     """
 
@@ -72,16 +72,16 @@ class ExportedFiles:
 
 
 def is_zip(start: bytes) -> bool:
-    """Whether a file that starts so is meant to be a zip."""
+    """Whether a file that starts with these bytes claims to be a zip."""
     return start.startswith(b"PK")
 
 
 def read_export(source: Path | bytes) -> ExportedFiles:
-    """The files of a zip (its path or its content), or of a folder.
+    """Read the files of a zip (its path or its content), or of a folder.
 
     Raises:
         OSError: it cannot be read.
-        ExportUnusable: it is not an export, is damaged, lacks something, or is too large.
+        ExportUnusable: it is not an export, is damaged, is incomplete, or is too large.
     """
     if isinstance(source, Path) and source.is_dir():
         return _found(_Folder(source))
@@ -103,7 +103,7 @@ def _from_zip(file: IO[bytes]) -> ExportedFiles:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a table of contents that would fill the memory, before Python's reader takes it in."""
+    """Reject a zip directory that would fill the memory, before Python's reader loads it."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _END_RECORD_BYTES - _MAX_COMMENT_BYTES))
     tail = file.read()
@@ -124,7 +124,7 @@ class _Zip:
         self._archive = archive
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in archive.infolist():
-            # ZipInfo.filename has the system's separator replaced; what stood in the file is orig_filename.
+            # orig_filename is the name in the file; in `filename` the system's separator is replaced.
             name = entry.orig_filename
             if _is_outside(name):
                 raise ExportUnusable(f"The zip holds a path that leads out of it: {name[:100]!r}.")
@@ -143,14 +143,14 @@ class _Zip:
         if entry.file_size > limit:
             raise _too_large(name, limit)
         with self._archive.open(entry) as file:
-            content = file.read(limit + 1)  # whatever the size that the zip claims
+            content = file.read(limit + 1)  # the size in the directory may be wrong
         if len(content) > limit:
             raise _too_large(name, limit)
         return content
 
 
 class _Folder:
-    """Names and contents of a folder, not of those below but `variables`."""
+    """Names and contents of a folder, without subfolders except `variables`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -205,7 +205,7 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
 
 
 def _shallowest(names: list[str], base: str) -> str | None:
-    """The path of a file of that name; the one in the fewest folders."""
+    """The path of a file of this name; of several, the one in the fewest folders."""
     found = [name for name in names if PurePosixPath(name).name == base]
     return min(found, key=lambda name: (name.count("/"), name), default=None)
 
@@ -216,7 +216,7 @@ def _beside(names: list[str], folder: PurePosixPath, base: str) -> str | None:
 
 
 def _model_path(names: list[str], announced: object) -> str:
-    """Where the model is: what the manifest announces, if it is there and of a kind that can be run."""
+    """The path of the model: the one in the manifest, if it exists and its format can be run."""
     if isinstance(announced, str):
         base = PurePosixPath(announced).name
         path = _shallowest(names, base)
@@ -289,8 +289,8 @@ def _json_object(read: Callable[[str, int], bytes], path: str) -> dict[str, obje
 
 
 def _check_hash(announced: object, model: Mapping[str, bytes], kind: Kind) -> None:
-    """Compare the model with the manifest's SHA-1, which is there for damage, not for attacks."""
-    if announced is None or kind == "saved model":  # of several files, nobody says which is meant
+    """Compare the model with the manifest's SHA-1, which detects damage, not attacks."""
+    if announced is None or kind == "saved model":  # it is not defined which of the files is meant
         return
     (base, content), *_ = model.items()
     found = hashlib.sha1(content, usedforsecurity=False).hexdigest()

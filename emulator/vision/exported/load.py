@@ -1,4 +1,4 @@
-"""Loading model files, whatever they are: what a training wrote, or the zip of an export."""
+"""Load a model file of either origin: written by a training, or the zip of an export."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Detector = DetectorSession | ExportedDetector
 
 
 def load_classifier(path: Path) -> Classifier:
-    """A classifier, trained or exported.
+    """Load a classifier, trained or exported.
 
     Raises:
         OSError: the file cannot be read.
-        ModelUnusable, ExportUnusable: it is no classifier.
+        ModelUnusable, ExportUnusable: it is not a classifier.
     """
     if not _is_export(path):
         return ClassifierSession(path)
@@ -30,11 +30,11 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def load_detector(path: Path) -> Detector:
-    """A detector, trained or exported.
+    """Load a detector, trained or exported.
 
     Raises:
         OSError: the file cannot be read.
-        ModelUnusable, ExportUnusable: it is no detector.
+        ModelUnusable, ExportUnusable: it is not a detector.
     """
     if not _is_export(path):
         return DetectorSession(path)
@@ -45,11 +45,11 @@ def load_detector(path: Path) -> Detector:
 
 
 def load_any(path: Path) -> Classifier | Detector:
-    """A model of either kind.
+    """Load a classifier or a detector.
 
     Raises:
         OSError: the file cannot be read.
-        ModelUnusable, ExportUnusable: it is no model.
+        ModelUnusable, ExportUnusable: it is not a model.
     """
     if _is_export(path):
         return load_export(path)

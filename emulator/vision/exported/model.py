@@ -1,7 +1,6 @@
-"""Models that were exported, by this program or by the service itself, loaded and ready to score images.
+"""Models exported by this program or by the service, loaded to score images.
 
-They have the interface of this program's own sessions, `scoring.ClassifierSession` and
-`detection_scoring.DetectorSession`, so that whoever scores need not know which it is.
+They have the interface of the sessions of trained models, `ClassifierSession` and `DetectorSession`.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class _Session:
-    """What the two kinds have in common.
+    """What classifiers and detectors have in common.
 
     Attributes:
-        labels: the tags, in the order of the scores, or by the index that boxes carry.
-        compact_s1: the export is of the domain General (compact) [S1], else of another compact one.
-        iteration_id: the iteration that was exported, if the export says so.
+        labels: the tags, in the order of the scores, or by the index in boxes.
+        compact_s1: the domain is General (compact) [S1]; else it is another compact one.
+        iteration_id: of the exported iteration, if the export has one.
         digest: SHA-256 of the model's files, in hexadecimal.
     """
 
@@ -55,8 +54,8 @@ class ExportedClassifier(_Session):
     """An exported classifier.
 
     Attributes:
-        multilabel: whether the probabilities are independent of each other; None where the export, being
-            older than its metadata, does not say.
+        multilabel: whether the probabilities are independent of each other; None for old exports without
+            metadata.
     """
 
     def __init__(self, files: ExportedFiles, runtime: Runtime, output: str) -> None:
@@ -73,10 +72,10 @@ class ExportedClassifier(_Session):
         self.score(_grey_image())
 
     def score(self, data: bytes) -> list[float]:
-        """Probabilities of the labels, in their order: 0 to 1.
+        """The probabilities of the labels, in their order: 0 to 1.
 
         Raises:
-            ImageRejected: the bytes are no acceptable image.
+            ImageRejected: the bytes are not an acceptable image.
         """
         import numpy
 
@@ -90,7 +89,7 @@ class ExportedClassifier(_Session):
         return result
 
     def _of_mapping(self, value: list[Any]) -> list[float]:
-        """From a sequence with one map from label, or index, to probability."""
+        """From a sequence with one map of labels, or indices, to probabilities."""
         found = value[0] if len(value) == 1 and isinstance(value[0], dict) else {}
         if len(found) != len(self.labels):
             raise self._other_labels(len(found))
@@ -123,10 +122,10 @@ class ExportedDetector(_Session):
         self.score(_grey_image())
 
     def score(self, data: bytes) -> list[DetectedBox]:
-        """The objects in an image, the most probable first; each lies inside of the image.
+        """The objects in an image, by falling probability; all boxes lie inside of the image.
 
         Raises:
-            ImageRejected: the bytes are no acceptable image.
+            ImageRejected: the bytes are not an acceptable image.
         """
         import numpy
 
@@ -146,15 +145,15 @@ class ExportedDetector(_Session):
 
 
 def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | ExportedDetector:
-    """Load an exported model from its zip (path or content) or a folder, and try it once.
+    """Load an exported model from its zip (path or content) or a folder, and run it once.
 
     Args:
-        source: what was downloaded; it is read once and may go afterwards.
-        threads: processors that one run uses.
+        source: is read once and may be deleted afterwards.
+        threads: the number of processors that one run uses.
 
     Raises:
         OSError: it cannot be read.
-        ExportUnusable: see `read_export`; or the model does not load, or is none that Custom Vision exports.
+        ExportUnusable: see `read_export`; or the model does not load, or is not an export of Custom Vision.
     """
     files = read_export(source)
     runtime = load(files, threads)
@@ -169,7 +168,7 @@ def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | 
         return ExportedClassifier(files, runtime, output)
     except ExportUnusable:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a runtime throws when a graph contradicts itself
+    except Exception as error:  # noqa: BLE001 - runtimes raise errors of many types for inconsistent graphs
         _log.info("An exported model cannot be run", exc_info=error)
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ExportUnusable(f"The model cannot be run: {reason[0][:300]}") from None
@@ -210,25 +209,25 @@ def _preprocessing(
 
 
 def _channel_order(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:
-    """Whether blue comes first, and what values are divided by."""
+    """Whether blue comes first, and the divisor of the values."""
     order, values = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
     whole, blue_first = "NominalRange_0_255", "Bgr8"
     inside = runtime.metadata
-    if order in inside or values in inside:  # ONNX files know it themselves
+    if order in inside or values in inside:  # ONNX files have it in their own metadata
         return inside.get(order) == blue_first, 1 if inside.get(values) == whole else 255
     if files.kind == "onnx":
-        # Files without it, by the names that the two domains of each time have.
+        # Older files are recognised by the names of their inputs, which depend on the domain.
         return runtime.input_name == "data", 1 if runtime.input_name in ("data", "image_tensor") else 255
     if order in files.metadata and files.metadata.get(values) == whole:
         return files.metadata[order] == blue_first, 1
     if files.kind == "openvino":
         return False, 255
-    # Graphs of TensorFlow scale inside, whatever the metadata say.
+    # Graphs of TensorFlow scale the values themselves, even if the metadata says otherwise.
     return not s1, 1
 
 
 def _grey_image() -> bytes:
-    """The image that a model is tried with."""
+    """The image for the trial run of a model."""
     from PIL import Image
 
     encoded = BytesIO()

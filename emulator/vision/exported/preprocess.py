@@ -1,9 +1,9 @@
-"""Images as exported models take them: which part, which size, which order of colours, which range.
+"""Image preprocessing for exported models: crop, size, order and range of the channels.
 
-Where it comes from: ``metadata_properties.json`` tells how the image is fitted, and was found to be right.
-What it says of colours and range was found to describe the network inside of the graph, not what the graph
-takes: real exports to TensorFlow say ``Normalized_0_1`` and take 0 to 255. There the programs that come with
-the exports count, and for ONNX the metadata inside of the file itself. ``docs/serve-model.md`` has the table.
+``metadata_properties.json`` is right about the crop. What it says about colours describes the network inside
+of the graph, not the input of the graph: real exports to TensorFlow say ``Normalized_0_1`` and take 0 to 255.
+So for TensorFlow the programs that come with the exports decide, and for ONNX the metadata in the model file.
+``docs/serve-model.md`` has the table.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 2048
 _MIN_SIDE = 16
-# Exports from before the end of 2020 carry no metadata; their program scales the centre square to 256 pixels
-# and cuts the network's input out of the middle.
+# Exports from before the end of 2020 have no metadata. Their program scales the centre square to 256 pixels
+# and crops the centre of it.
 _SQUARE_OF_OLD_EXPORTS = 256
 _ALIGNMENT = 32
 _DEFAULT_PIXELS = 512 * 512
@@ -34,17 +34,17 @@ Fit = Literal["stretch", "centre square", "centre of 256", "keep aspect"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the tensor that a model takes.
+    """How an image becomes the input tensor of a model.
 
     Attributes:
-        fit: stretch: the whole image, whatever its aspect. centre square: the largest square in the middle.
-            centre of 256: as exports without metadata do. keep aspect: width and height that are multiples
-            of 32, about `pixels` together, so that the aspect stays.
-        width, height: of the tensor; for keep aspect they are not used.
-        bgr: blue first, else red first.
+        fit: "stretch": the whole image, ignoring its aspect ratio. "centre square": the largest square in the
+            middle. "centre of 256": as for exports without metadata. "keep aspect": width and height are
+            multiples of 32 with a product of about `pixels` and the aspect ratio of the image.
+        width, height: of the tensor; not used for "keep aspect".
+        bgr: blue first; else red first.
         divisor: 1 for values 0 to 255, 255 for 0 to 1.
-        planes: (1, 3, height, width), else (1, height, width, 3).
-        half: float16, else float32.
+        planes: the shape is (1, 3, height, width); else (1, height, width, 3).
+        half: float16; else float32.
     """
 
     fit: Fit
@@ -57,10 +57,10 @@ class Preprocessing:
     pixels: int = _DEFAULT_PIXELS
 
     def tensor(self, data: bytes) -> NDArray[Any]:
-        """The tensor of an image. It is turned upright by its EXIF orientation first.
+        """The input tensor of an image, which is first turned upright by its EXIF orientation.
 
         Raises:
-            ImageRejected: the bytes are no acceptable image.
+            ImageRejected: the bytes are not an acceptable image.
         """
         import numpy
         from PIL.Image import Resampling
@@ -91,7 +91,7 @@ class Preprocessing:
 
 
 def aligned_size(width: int, height: int, pixels: int = _DEFAULT_PIXELS) -> tuple[int, int]:
-    """Width and height, multiples of 32, of about the same aspect and about `pixels` pixels together."""
+    """Multiples of 32 with about the same aspect ratio and a product of about `pixels`."""
     ratio = math.sqrt(pixels / (width * height))
     return (
         _ALIGNMENT * math.ceil(max(1, int(width * ratio)) / _ALIGNMENT),
@@ -100,10 +100,10 @@ def aligned_size(width: int, height: int, pixels: int = _DEFAULT_PIXELS) -> tupl
 
 
 def input_size(shape: tuple[int | None, ...], name: str) -> tuple[bool, int | None, int | None]:
-    """Whether a model takes planes, and its width and height; None where it leaves them open.
+    """Whether the input is planar, and its width and height; None if they are variable.
 
     Raises:
-        ExportUnusable: no image of three colours fits the shape, or one of an absurd size only.
+        ExportUnusable: the shape is not that of an image with three channels, or its size is out of range.
     """
     if len(shape) != 4 or shape[0] not in (None, 1) or 3 not in (shape[1], shape[3]):
         raise ExportUnusable(f"The model's input '{name}' takes no image: its shape is {_shown(shape)}.")
@@ -125,7 +125,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 
 def fit_from(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> Fit:
-    """How an image is fitted. `open_size`: the model takes any width and height."""
+    """The `fit` of the metadata. `open_size`: width and height of the input are variable."""
     if detects:
         return "keep aspect" if open_size else "stretch"
     if not metadata:
@@ -136,7 +136,7 @@ def fit_from(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> 
 
 
 def announced_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
-    """TargetWidth and TargetHeight of the metadata, if they are there and make sense."""
+    """TargetWidth and TargetHeight of the metadata, if they are present and valid."""
     sides = []
     for name in ("TargetWidth", "TargetHeight"):
         text = metadata.get(f"CustomVision.Preprocess.{name}", "")

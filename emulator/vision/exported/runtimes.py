@@ -1,7 +1,7 @@
-"""What carries out exported models: ONNX Runtime, or OpenVINO for TensorFlow's formats.
+"""Runtimes of exported models: ONNX Runtime, and OpenVINO for TensorFlow's formats.
 
 OpenVINO reads frozen graphs, saved models and TensorFlow Lite without TensorFlow, which is many times as
-large. It is an extra, since most exports are, or could have been, ONNX.
+large. It is an optional extra, because most exports are ONNX or can be exported as ONNX.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LONGEST_REASON = 300
 
 
 class Runtime(Protocol):
-    """A loaded model with one input. May be used by several threads at once.
+    """A loaded model with one input, safe for concurrent use.
 
     Attributes:
-        input_name, input_shape: of the input; None for sides that are open.
-        half: the input is float16, else float32.
-        metadata: what the model's own file says about it.
+        input_name, input_shape: of the input; None for variable sides.
+        half: the input is float16; else float32.
+        metadata: from the model's own file.
         output_names: without ``:0``.
     """
 
@@ -44,10 +44,10 @@ class Runtime(Protocol):
 
 
 def load(files: ExportedFiles, threads: int = 1) -> Runtime:
-    """Load a model; `threads`: processors that one run uses.
+    """Load a model; `threads` is the number of processors that one run uses.
 
     Raises:
-        ExportUnusable: it does not load, has unknown operations, or what it needs is not installed.
+        ExportUnusable: it does not load, has unknown operations, or a required package is not installed.
     """
     if files.kind == "onnx":
         return OnnxRuntime(files.model["model.onnx"], threads)
@@ -55,7 +55,7 @@ def load(files: ExportedFiles, threads: int = 1) -> Runtime:
 
 
 class OnnxRuntime:
-    """A `Runtime` by ONNX Runtime."""
+    """A `Runtime` with ONNX Runtime."""
 
     def __init__(self, model: bytes, threads: int) -> None:
         try:
@@ -82,7 +82,7 @@ class OnnxRuntime:
 
 
 class OpenVinoRuntime:
-    """A `Runtime` by OpenVINO."""
+    """A `Runtime` with OpenVINO."""
 
     def __init__(self, files: ExportedFiles, threads: int) -> None:
         try:
@@ -94,7 +94,7 @@ class OpenVinoRuntime:
                 "nothing more."
             ) from None
         core = openvino.Core()
-        # OpenVINO recognises formats by their files. Without the memory map they may go when it has loaded.
+        # OpenVINO recognises formats by files. Without memory mapping they can be deleted after loading.
         core.set_property({"ENABLE_MMAP": "NO"})
         with tempfile.TemporaryDirectory(prefix="custom-vision-model-") as folder:
             try:
@@ -102,10 +102,10 @@ class OpenVinoRuntime:
                 inputs = [(_name(port), _open_sides(port), str(port.element_type)) for port in model.inputs]
                 self.input_name, self.input_shape, element = _only(inputs)
                 if self.input_shape[:1] == (None,):
-                    # One image at a time: with all sides known OpenVINO plans better.
+                    # One image at a time: OpenVINO optimises better with a fixed shape.
                     shape = [1, *(-1 if side is None else side for side in self.input_shape[1:])]
                     model.reshape(openvino.PartialShape(shape))
-                # Processors that know bfloat16 would otherwise use it, and probabilities be off by 0.1.
+                # By default OpenVINO uses bfloat16 where supported, which changes probabilities by up to 0.1.
                 options = {
                     "INFERENCE_NUM_THREADS": threads,
                     "INFERENCE_PRECISION_HINT": "f32",
@@ -115,7 +115,7 @@ class OpenVinoRuntime:
             except ExportUnusable:
                 raise
             except Exception as error:  # noqa: BLE001
-                # RuntimeError, nearly always; the reader of a format may bring others.
+                # Almost always RuntimeError; readers of formats may raise others.
                 raise ExportUnusable(f"The {files.kind} does not load: {_reason(error)}") from None
         if "f32" not in element and "float32" not in element:
             raise ExportUnusable(f"The model's input '{self.input_name}' is {element}, not float.")
@@ -133,7 +133,7 @@ class OpenVinoRuntime:
 
 
 def _written(files: ExportedFiles, folder: Path) -> Path:
-    """The path to hand to OpenVINO, its files written; their names are ours or were checked."""
+    """Write the files and return the path for OpenVINO. The names are ours or were checked."""
     for name, content in files.model.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -153,7 +153,7 @@ def _only(
 
 
 def _sides(shape: list[Any]) -> tuple[int | None, ...]:
-    """A shape as ONNX Runtime has it: open sides are names or None."""
+    """A shape of ONNX Runtime; its variable sides are names or None."""
     return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
 
 
@@ -165,13 +165,13 @@ def _open_sides(port: Any) -> tuple[int | None, ...]:
 
 
 def _name(port: Any) -> str:
-    """The name that the graph's author gave, without TensorFlow's number of the output."""
+    """The name in the graph, without TensorFlow's output index."""
     names = sorted(port.names, key=lambda name: (len(name), name))
     return re.sub(r":\d+$", "", names[0]) if names else "unnamed"
 
 
 def _reason(error: Exception) -> str:
-    """The first line that says something, of what may be a page with places in foreign source files."""
+    """The first informative line of an error message, which may be pages with source locations."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
     return (said or lines or [type(error).__name__])[0][:_LONGEST_REASON]

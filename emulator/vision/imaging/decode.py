@@ -1,9 +1,7 @@
-"""Images as they arrive: checked, decoded, turned upright and scaled. The only module that calls Pillow.
+"""Checking, decoding and scaling of images. The only module that calls Pillow to decode.
 
-Accepted are JPEG, PNG, BMP and GIF, told apart by content. The limits are those of the service: longest side
-at most 10,240 pixels, sides at most 25:1. They are checked on the header, before any pixel is decoded. Every
-function raises `ImageRejected` for bytes that it cannot or must not decode, and nothing else. Pillow releases
-the GIL while it decodes and scales, so the functions may run in threads.
+All functions take the bytes of a file and raise `ImageRejected`, and nothing else, for bytes that cannot or
+must not be decoded. Pillow releases the GIL while it decodes and scales, so the functions may run in threads.
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ MAX_ASPECT_RATIO = 25
 STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
-# What is beyond an image.
+# Padding outside of an image.
 _PADDING_GREY = 114
 
-# Decoded, an image above this size takes hundreds of megabytes, however small the file is: one at a time.
+# A decoded image above this size takes hundreds of megabytes, so these are decoded one at a time.
 _LARGE_IMAGE_PIXELS = 40_000_000
 _large_image_lock = threading.Lock()
 
@@ -42,7 +40,7 @@ Reason = Literal["format", "dimensions", "aspect_ratio"]
 
 
 class ImageRejected(ValueError):
-    """Bytes that are no acceptable image. `reason` is the rule they broke, `str()` says it to a person."""
+    """The bytes are not an acceptable image. `reason` is the rule that they break; `str()` explains it."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -51,7 +49,7 @@ class ImageRejected(ValueError):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What an image is: its format, and width and height in pixels after its EXIF orientation is applied."""
+    """The format of an image, and its width and height in pixels after its EXIF orientation is applied."""
 
     format: Format
     width: int
@@ -59,10 +57,10 @@ class ImageInfo:
 
 
 def inspect_image(data: bytes) -> ImageInfo:
-    """Check an image completely and say what it is.
+    """Check an image completely and return its format and size.
 
-    The whole file is decoded, so that a truncated one is refused; a JPEG at an eighth of its size and in
-    grey, which still reads every scan of the file and costs a fraction of a full decode.
+    The whole file is decoded, so that a truncated one is rejected. A JPEG is decoded at an eighth of its size
+    and in grey: this reads every scan of the file and costs a fraction of a full decode.
 
     Raises:
         ImageRejected: not a JPEG, PNG, BMP or GIF, damaged, larger than the limits, or too thin.
@@ -85,13 +83,13 @@ def stored_size(info: ImageInfo) -> tuple[int, int]:
 def open_rgb(data: bytes, target: int | None = None) -> Image:
     """Decode an image to RGB, upright, 8 bits a channel.
 
-    Transparent pixels are laid over white, 16-bit grey is scaled to 8 bits, CMYK is converted (also where the
-    file stores it inverted, as Adobe's programs do), and of an animation the first frame is taken.
+    Transparent pixels are blended with white, 16-bit grey is scaled to 8 bits, CMYK is converted (also where
+    the file stores it inverted, as Adobe's programs do), and of an animation the first frame is taken.
 
     Args:
         data: the file.
-        target: at least this many pixels are needed on the shorter side. A larger image may then come back
-            scaled down by a whole factor, which is several times cheaper. It is never scaled up.
+        target: the shorter side needs at least this many pixels. A larger image may be returned scaled down
+            by an integer factor, which is several times cheaper. It is never scaled up.
 
     Raises:
         ImageRejected: as for `inspect_image`.
@@ -108,8 +106,8 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
         elif image.mode in ("P", "PA", "1"):
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         if target is not None:
-            # Half of the factor is left to the final, smooth resize; averaging first keeps copies of huge
-            # images small.
+            # Averaging first keeps copies of huge images small. A factor of 2 is left to the final bilinear
+            # resize.
             factor = min(image.size) // (2 * target)
             if factor > 1:
                 image = image.reduce(factor)
@@ -131,9 +129,9 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
 
 
 def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
-    """The image as a classification network takes it, in training and in scoring alike.
+    """The image as the networks take it, in training and in scoring.
 
-    The whole image is stretched to a square, without regard to its aspect ratio.
+    The whole image is stretched to a square; its aspect ratio is not kept.
 
     Returns:
         RGB, shape (resolution, resolution, 3), 0..255.
@@ -151,15 +149,15 @@ def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
 def crop_resize(
     image: Image, window: NDArray[numpy.floating], resolution: int
 ) -> tuple[NDArray[numpy.uint8], NDArray[numpy.floating], NDArray[numpy.int64]]:
-    """A part of an image as a square of pixels, scaled as `resize_to_square` scales.
+    """Crop an image and resize the crop to a square, with the same filter as `resize_to_square`.
 
     Args:
-        window: left, top, right, bottom in pixels of the image; it may reach beyond the image,
-            where all is grey.
+        window: left, top, right, bottom in pixels of the image. Parts outside of the image become grey.
 
     Returns:
-        RGB, shape (resolution, resolution, 3), 0..255; which part of the image it shows; and where in the
-        square that part was put: both as left, top, right, bottom in pixels.
+        RGB, shape (resolution, resolution, 3), 0..255; the part of the image that it shows; and the place of
+            that
+        part in the square. Both are left, top, right, bottom in pixels.
     """
     import numpy
     from PIL.Image import Resampling
@@ -178,10 +176,10 @@ def crop_resize(
 
 
 def to_jpeg(data: bytes, longest: int) -> bytes:
-    """A JPEG of the image, upright, its longest side at most `longest` pixels. It is never scaled up.
+    """A JPEG of the image, upright, with its longest side at most `longest` pixels. It is never scaled up.
 
-    A JPEG in RGB or grey that is small enough and needs no turning is returned as it is, byte by byte.
-    Anything else is encoded anew at quality 90, without the metadata of the original.
+    A JPEG in RGB or grey that is small enough and upright is returned unchanged, byte for byte. Any other
+    image is encoded again at quality 90, without the metadata of the original.
 
     Raises:
         ImageRejected: as for `inspect_image`.
@@ -204,7 +202,7 @@ def to_jpeg(data: bytes, longest: int) -> bytes:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
-    """The image, its header read and its size checked; what decoding throws becomes `ImageRejected`."""
+    """The image with its header read and its size checked; errors of decoding become `ImageRejected`."""
     try:
         source, image_format = _parse_header(data)
         _check_size(*source.size)
@@ -214,16 +212,16 @@ def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
     except (ImageRejected, MemoryError):
         raise
     except Exception as error:
-        # Pillow's decoders let nearly anything escape on damaged files: OSError, SyntaxError, struct.error,
+        # Pillow's decoders raise almost any error on damaged files: OSError, SyntaxError, struct.error,
         # IndexError, ...
         raise ImageRejected("format", f"The image cannot be decoded: {error}") from error
 
 
 def _parse_header(data: bytes) -> tuple[ImageFile, Format]:
-    """Open by content, with the one class that knows the format.
+    """Open an image by its content, with the one class of Pillow for its format.
 
-    `PIL.Image.open` would first load every plugin and then warn about, or refuse, large images by limits of
-    its own that are global to the process.
+    `PIL.Image.open` would first load every plugin, and then warn about or refuse large images by limits that
+    are global to the process.
     """
     if data.startswith(b"\xff\xd8\xff"):
         from PIL.JpegImagePlugin import JpegImageFile
@@ -260,15 +258,15 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _orientation(source: Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if there is none or the EXIF block is damaged."""
     try:
         return int(source.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - as above; a broken block of metadata does not make a broken image
+    except Exception:  # noqa: BLE001 - as above; damaged metadata does not make the image unusable
         return 1
 
 
 def _eight_bits(image: Image) -> Image:
-    """Grey of 16 bits (mode I;16, or I in older Pillow) to 8; Pillow's own conversion may clip instead."""
+    """Convert 16-bit grey (mode I;16, or I in older Pillow) to 8 bits. Pillow may clip instead of scaling."""
     import numpy
     from PIL import Image as Pillow
 
@@ -285,8 +283,8 @@ def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def silence_pillow_warnings() -> None:
-    """Keep Pillow from telling on standard error of damaged metadata: such images are as good as any.
+    """Keep Pillow from printing warnings about damaged metadata: such images are accepted.
 
-    What is wrong with pixels is an exception, and an answer.
+    Damaged pixels raise an exception, which becomes an error response.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -1,7 +1,7 @@
-"""Many images of one size in a file: more than memory should hold, and each at hand in microseconds.
+"""Many images of one size in a file: more than memory should hold, each read in microseconds.
 
-Why no memory that is mapped to the file: it counts as the process's own, which limits of containers look at,
-and a disk that becomes full ends the process instead of raising an error.
+The file is not mapped into memory: mapped pages count against the memory limit of a container, and a full
+disk would end the process instead of raising an error.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 
 class ImageArrayFile:
-    """RGB images (side, side, 3) by number, from 0. Any thread may read and write."""
+    """RGB images (side, side, 3) by index, from 0. Safe for concurrent reads and writes."""
 
     def __init__(self, path: Path, side: int) -> None:
-        """
-        Args:
-            path: made anew; removed by `remove`.
+        """Args:
+        path: created empty, and deleted by `remove`.
         """
         self._path, self._shape = path, (side, side, 3)
         self._bytes = side * side * 3
@@ -31,7 +30,7 @@ class ImageArrayFile:
         self._lock = threading.Lock()
 
     def __getitem__(self, number: int) -> Pixels:
-        """A copy. Raises OSError when it was not written."""
+        """Return a copy. Raises OSError if the image was not written."""
         import numpy
 
         pixels = numpy.empty(self._shape, numpy.uint8)
@@ -46,7 +45,7 @@ class ImageArrayFile:
         return pixels
 
     def __setitem__(self, number: int, pixels: Pixels) -> None:
-        """Raises OSError, above all on a full disk."""
+        """Raises OSError, for example on a full disk."""
         import numpy
 
         rest = numpy.ascontiguousarray(pixels).data.cast("B")

@@ -1,36 +1,36 @@
-"""Memory that goes back to the system. All of this is for glibc; elsewhere it does nothing."""
+"""Settings of glibc's allocator that return memory to the system. They have no effect elsewhere."""
 
 import contextlib
 import os
 
-# Of glibc's mallopt(3). A size of 128 KB saves more memory, and costs predictions 8% of their time.
+# Parameters of glibc's mallopt(3). A threshold of 128 KB saves more memory, and makes predictions 8% slower.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE_BLOCK_BYTES = 2**20
 _ARENAS = 2
 
 
 def limit_malloc_arenas() -> None:
-    """Let all threads share two heaps. To be called before there is a second thread; later it is too late.
+    """Let all threads share two arenas. Must be called before a second thread starts.
 
-    By itself the C library gives threads heaps of their own, eight for each processor, with holes in each of
-    them: 736 MB after two minutes of 64 clients; with two heaps 323 after 90 seconds. Who has set the number
-    by the environment (MALLOC_ARENA_MAX, GLIBC_TUNABLES) knows better.
+    By default glibc gives threads arenas of their own, up to eight for each processor, and each of them
+    fragments: 736 MB after two minutes of 64 clients; with two arenas 323 MB after 90 seconds. A number set
+    in the environment (MALLOC_ARENA_MAX, GLIBC_TUNABLES) takes precedence.
     """
     if "MALLOC_ARENA_MAX" not in os.environ and "arena_max" not in os.environ.get("GLIBC_TUNABLES", ""):
         _set_option(_M_ARENA_MAX, _ARENAS)
 
 
 def set_mmap_threshold() -> None:
-    """Let the C library give large blocks back as soon as they are freed.
+    """Return blocks of 1 MB and more to the system as soon as they are freed.
 
-    By itself it begins to keep them when the first one is freed, and what 16 threads decode and score then
-    leaves holes everywhere: 690 MB after a minute of 64 clients, instead of 400.
+    By default glibc raises its threshold when the first such block is freed, and keeps later ones. With 16
+    threads that decode and score, the heap fragments: 690 MB after a minute of 64 clients, instead of 400.
     """
     _set_option(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
 
 
 def trim_heap() -> None:
-    """Let the system have what was used and freed until now, which the C library would keep."""
+    """Return all free memory at the top of the heap and in whole pages to the system."""
     import ctypes
 
     with contextlib.suppress(AttributeError, OSError, TypeError):
@@ -40,6 +40,6 @@ def trim_heap() -> None:
 def _set_option(option: int, value: int) -> None:
     import ctypes
 
-    # Elsewhere there is no such function, or no such way to find it.
+    # Other C libraries have no such function, or `CDLL(None)` fails.
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(option, value)

@@ -1,4 +1,4 @@
-"""What is known of the networks that come with the program; origin and measurements are on their cards."""
+"""The networks that come with the program; their cards give origin and measurements."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from emulator.vision.networks.weights import BASE_WEIGHTS
 
 @dataclass(frozen=True)
 class BundledNetwork:
-    """A row of the list of networks.
+    """One row of the list of networks.
 
     Attributes:
-        architecture: for people.
-        resolution: side in pixels of the images that it usually looks at.
+        architecture: its name for people.
+        resolution: the usual side in pixels of its input.
         licence: an SPDX expression.
-        sha256: of the file of weights.
-        card: its page, from the root of the repository.
-        used_by: the trainings that start from it.
+        sha256: of the weights file.
+        card: path of its page in the repository.
+        used_by: the kinds of training that start from it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Several networks as one: they look at the same image, each in its own size."""
+"""Several networks as one network. All get the same image, each at its own resolution."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     Features = NDArray[numpy.floating]
 
-# Each of the joined vectors has this length before they stand beside each other: no network drowns another.
+# The length of each feature vector before concatenation, so that no network dominates another.
 _LENGTH = 10.0
 
 
 def concatenate_backbones(networks: Sequence[Network], resolution: int) -> Network:
-    """The features of all networks, each scaled to the same length, beside each other."""
+    """The concatenated features of all networks, each scaled to the same length."""
     members = [with_input_resolution(network, resolution) for network in networks]
     operations = [
         operation for number, member in enumerate(members) for operation in _prefixed(member, number)
@@ -40,7 +40,7 @@ def concatenate_backbones(networks: Sequence[Network], resolution: int) -> Netwo
 def concatenate_features(
     first: Mapping[str, Features], second: Mapping[str, Features]
 ) -> dict[str, Features]:
-    """What two concatenated networks say about images, by key, from what each says."""
+    """Concatenate the features of two networks by key, as `concatenate_backbones` does."""
     import numpy
 
     def unit(features: Features) -> Features:
@@ -52,11 +52,12 @@ def concatenate_features(
 
 
 def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
-    """The probabilities of the sums of the scores: up to a factor, of the geometric mean of the classifiers'
-    probabilities.
+    """A network that sums the scores of all classifiers before the softmax or sigmoid.
+
+    Its probabilities are, up to normalisation, the geometric mean of the classifiers' probabilities.
 
     Args:
-        classifiers: as `networks.with_classifier` makes them, all for the same tags.
+        classifiers: as `graph.with_classifier` makes them, all for the same tags.
     """
     members = [with_input_resolution(network, resolution) for network in classifiers]
     operations: list[Operation] = []
@@ -71,7 +72,7 @@ def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
 
 
 def with_input_resolution(network: Network, resolution: int) -> Network:
-    """The same network for larger images, which it first scales down to its own size."""
+    """The same network for images of another side, which it first resizes to its own."""
     if network.resolution == resolution:
         return network
     first, *others = network.operations
@@ -86,8 +87,7 @@ def with_input_resolution(network: Network, resolution: int) -> Network:
 
 
 def _factor(side: int, wanted: int) -> float:
-    """By what a side is multiplied to become the wanted one, also where the factor is kept in single
-    precision and what comes out is rounded down."""
+    """A factor that gives `wanted` pixels also in single precision with the product rounded down."""
     import numpy
 
     factor = numpy.float32(wanted / side)
@@ -97,13 +97,13 @@ def _factor(side: int, wanted: int) -> float:
 
 
 def _prefixed(member: Network, number: int) -> list[Operation]:
-    """The operations of a member, every name of theirs beginning with its number."""
+    """The operations of a member, with its number as prefix of all names."""
 
     def name(old: str | None) -> str | None:
         return None if old is None else f"{number}.{old}"
 
     def tensor(old: str) -> str:
-        # A node's inputs and outputs may be left out, and then have no name.
+        # Optional inputs and outputs of a node that are left out have an empty name.
         return old if old in (INPUT, "") else f"{number}.{old}"
 
     return [

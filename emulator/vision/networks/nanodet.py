@@ -1,10 +1,9 @@
 """NanoDet-g, the network that detectors start from: its architecture as operations, and its weights.
 
-A one-stage detector without anchor boxes: three images of features, of 1/8, 1/16 and 1/32 of the input's
-side, whose every point says which object covers it and how far away, to the left, top, right and bottom, the
-edges of that object are. A distance is the mean of a distribution over 0, 1, .. 10 strides (Li et al.,
-*Generalized Focal Loss*, 2020). Origin, license and measured accuracy are on its card,
-`models/cards/nanodet-g.md`.
+A one-stage detector without anchor boxes. Its feature maps have 1/8, 1/16 and 1/32 of the input's side. Each
+of their pixels is a point that predicts the tag of the object there and the distances to the object's left,
+top, right and bottom edges. A distance is the mean of a distribution over 0, 1, .. 10 strides (Li et al.,
+*Generalized Focal Loss*, 2020). Its card in `models/` gives origin, licence and measured accuracy.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[numpy.float32]
 
 COCO_CLASSES = 80
-# What the head reads, from fine to coarse: images of `PYRAMID_CHANNELS` channels.
+# The feature maps that the head reads, from fine to coarse, with `PYRAMID_CHANNELS` channels each.
 PYRAMID = ("pyramid.0", "pyramid.1", "pyramid.2")
 PYRAMID_CHANNELS = 128
 LOGITS, SCORES, DISTANCES = "logits", "scores", "distances"
@@ -39,12 +38,12 @@ WEIGHTS_SHA256 = "762e5a7e74e1f26775730ff6c7c66f3ca965a94d2647dde7a1e7f76a7ab6db
 _MEAN = (123.675, 116.28, 103.53)
 _SCALE = (1 / 58.395, 1 / 57.12, 1 / 57.375)
 _NEGATIVE_SLOPE = 0.1
-# Channels that go in, pairs of convolutions, stride: the four stages, each of which doubles its channels.
+# The four stages: input channels, pairs of convolutions, stride. Each doubles the number of channels.
 _STAGES = ((32, 1, 1), (64, 2, 2), (128, 2, 2), (256, 3, 2))
 
 
 def layer_names() -> list[str]:
-    """All convolutions; each has the weights `<name>.weight` and `<name>.bias`."""
+    """The names of all convolutions; each has the weights `<name>.weight` and `<name>.bias`."""
     return [
         operation.output
         for operation in (*backbone_and_neck_operations(), *head_operations())
@@ -53,7 +52,7 @@ def layer_names() -> list[str]:
 
 
 def backbone_and_neck_operations() -> tuple[Operation, ...]:
-    """From the image to the pyramid of features: all that quick training leaves as it is."""
+    """From the image to the feature pyramid. Quick training does not change these layers."""
     operations = [
         Operation("normalise", (INPUT,), "normalised", mean=_MEAN, scale=_SCALE),
         _conv("normalised", "stem", stride=2, negative_slope=_NEGATIVE_SLOPE),
@@ -78,8 +77,8 @@ def backbone_and_neck_operations() -> tuple[Operation, ...]:
         ]
         tensor = stage
         stages.append(stage)
-    # A path-aggregation network (Liu et al., 2018) without convolutions of its own: coarse is added to fine,
-    # then fine to coarse.
+    # The neck: a path-aggregation network (Liu et al., 2018) without convolutions. Coarse maps are added to
+    # fine ones, then fine to coarse.
     operations += [_conv(stage, f"lateral.{level}") for level, stage in enumerate(stages[1:])]
     operations += [
         Operation("resize", ("lateral.2",), "down.2", factor=2.0),
@@ -95,8 +94,7 @@ def backbone_and_neck_operations() -> tuple[Operation, ...]:
 
 
 def head_operations() -> tuple[Operation, ...]:
-    """From the pyramid to `LOGITS` (N, points, tags), `DISTANCES` (N, points, 4 x bins), raw, and
-    `SCORES`."""
+    """From the pyramid to `LOGITS` (N, points, tags), raw `DISTANCES` (N, points, 4 x bins) and `SCORES`."""
     operations = []
     for level, features in enumerate(PYRAMID):
         shared = f"head.{level}.shared"
@@ -116,12 +114,12 @@ def head_operations() -> tuple[Operation, ...]:
 def detection_network(
     weights: Mapping[str, FloatArray], resolution: int, *, input_resolution: int | None = None
 ) -> Network:
-    """The whole network: an image in, `SCORES` and `DISTANCES` of every point out.
+    """The whole network, from an image to `SCORES` and `DISTANCES` of every point.
 
     Args:
-        weights: of every layer in `layer_names()`; the class layers decide the number of tags.
-        resolution: side in pixels of what it looks at, a multiple of the coarsest stride.
-        input_resolution: side of the input in pixels, if it is another: then it is resized first.
+        weights: of every layer in `layer_names()`; the class layers determine the number of tags.
+        resolution: side in pixels at which the network runs, a multiple of the coarsest stride.
+        input_resolution: side of the input in pixels; if it differs, the network resizes its input first.
     """
     points = sum((resolution // stride) ** 2 for stride in STRIDES)
     body = backbone_and_neck_operations()
@@ -144,10 +142,10 @@ def detection_network(
 
 @lru_cache(maxsize=1)
 def published_weights() -> dict[str, FloatArray]:
-    """Weights of every layer as trained on COCO, for images with red first. Not to be changed in place.
+    """The weights of every layer as trained on COCO, for RGB images. Do not modify them in place.
 
     Raises:
-        BaseWeightsMissing: the file is damaged or not there.
+        BaseWeightsMissing: the file is damaged or missing.
     """
     from io import BytesIO
 
@@ -161,7 +159,7 @@ def published_weights() -> dict[str, FloatArray]:
         raise BaseWeightsMissing(f"The file {WEIGHTS_FILE} is not the known one; reinstall the package.")
     with numpy.load(BytesIO(content), allow_pickle=False) as arrays:
         weights: dict[str, FloatArray] = {name: arrays[name].astype(numpy.float32) for name in arrays.files}
-    # It was trained on images with blue first.
+    # The network was trained on BGR images.
     weights["stem.weight"] = numpy.ascontiguousarray(weights["stem.weight"][:, ::-1])
     return weights
 

@@ -1,4 +1,4 @@
-"""A network written as an ONNX file's bytes: self-contained, and the same bytes for the same network."""
+"""Write a network as an ONNX file: self-contained, and the same bytes for the same network."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from emulator.vision.networks.graph import FloatArray
 
-# Old enough for every runtime of the last years, new enough for all operators in use; and the version of the
-# file's own layout that came with each set of operators.
+# Old enough for every runtime of recent years, new enough for all operators in use. Then the version of the
+# file format that was released with each opset.
 OPSET = 17
 _IR_VERSIONS = {10: 5, 12: 7, 13: 7, 17: 8, NODE_OPSET: 8}
 _PRODUCER = "custom-vision-emulator"
 
 
 def onnx_bytes(network: Network, metadata: Mapping[str, str]) -> bytes:
-    """Serialise a network to ONNX; see `onnx_model`."""
+    """Serialize a network to ONNX; see `onnx_model`."""
     return serialize_model(onnx_model(network, metadata))
 
 
@@ -38,19 +38,20 @@ def onnx_model(
     images: int | None = None,
     half_weights: bool = False,
 ) -> ModelProto:
-    """A network as ONNX.
+    """A network as an ONNX model.
 
-    The input is uint8 (N, resolution, resolution, 3), RGB: the bytes of a decoded image as they lie in
-    memory, so that nothing is left to do outside of the graph; or, if the network takes floats,
-    (N, 3, resolution, resolution). The outputs, named as in the network, are float32 (N, ...), or int64 where
-    the network says so.
+    The input is uint8 (N, resolution, resolution, 3), RGB: a decoded image as it lies in memory, so that no
+    preprocessing remains outside of the graph. If the network takes floats, it is (N, 3, resolution,
+    resolution). The outputs, named as in the network, are float32 (N, ...), or int64 where the network says
+    so.
 
     Args:
-        metadata: goes into the file's `metadata_props`, in the order given.
-        opset: 10, 12, 13, 17 or 18; networks with nodes are always written with theirs, 18.
-        images: N, if the file is to say it; else N is free, but for networks that take one image.
-        half_weights: weights are stored in float16, and computed with in float32; but for biases and those of
-            depthwise convolutions, which are a twentieth of all, and where rounding does the most harm.
+        metadata: the entries of the file's `metadata_props`, in this order.
+        opset: 10, 12, 13, 17 or 18. Networks with nodes are always written with opset 18.
+        images: the batch size N; None leaves it variable, except for networks that take a single image.
+        half_weights: store weights in float16 and compute in float32. Biases and the weights of depthwise
+            convolutions stay in float32: they are a twentieth of all weights, and rounding them costs the
+            most accuracy.
     """
     from onnx import TensorProto, helper
 
@@ -106,11 +107,10 @@ class _Writer:
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
         self._constants: set[str] = set()
-        # Height and width of the images: padding is explicit, because runtimes optimise it better than
-        # "SAME".
+        # Side in pixels of each image. Padding is explicit, because runtimes optimise it better than "SAME".
         self._sides = {network.input: network.resolution}
         self._places: dict[tuple[str, int], str] = {}
-        # Outputs that are no rows of floats.
+        # Outputs that are not float rows: integers, and images.
         self.integers: set[str] = set()
         self.image_outputs: set[str] = set()
 
@@ -203,7 +203,7 @@ class _Writer:
         outputs = (operation.output, *operation.further_outputs)
         self._node(operation.operator, operation.inputs, *outputs, **dict(operation.attributes))
 
-    def _image(self, operation: Operation, rows: str) -> None:
+    def _rows_to_image(self, operation: Operation, rows: str) -> None:
         output = operation.output
         self.image_outputs.add(output)
         self._node("Transpose", (rows,), f"{output}.planes", perm=[0, 2, 1])
@@ -251,7 +251,7 @@ class _Writer:
             self._node("LeakyRelu", (result,), operation.output, alpha=operation.negative_slope)
 
     def _keep_side(self, operation: Operation) -> None:
-        """The output is as large as the first input; vectors have no sides."""
+        """The output is as large as the first input; vectors have no side."""
         if operation.inputs[0] in self._sides:
             self._sides[operation.output] = self._sides[operation.inputs[0]]
 
@@ -260,7 +260,7 @@ class _Writer:
         side = self._sides[tensor]
         self._sides[operation.output] = round(side * operation.factor)
         if self._opset < 11:
-            # Resizing by the centres of pixels came with opset 11; before, it is two products of matrices.
+            # Half-pixel resizing exists since opset 11. Before, it is two matrix products.
             resized = self._sides[operation.output]
             rows = self._constant(f"rows.{side}.{resized}", bilinear_matrix(side, resized))
             columns, tall = f"{operation.output}.columns", f"{operation.output}.tall"
@@ -269,7 +269,7 @@ class _Writer:
             self._node("MatMul", (tall, columns), operation.output)
             return
         scales = self._constant(f"scales.{operation.factor}", [1, 1, operation.factor, operation.factor])
-        # A region that is not used, but had to be there until opset 13.
+        # The region of interest is not used, but required before opset 13.
         region = "" if self._opset >= 13 else self._constant("region", [])
         self._node(
             "Resize",
@@ -296,7 +296,7 @@ class _Writer:
         else:
             axis = self._initializer("axis.1", [1], "int64")
             self._node("ReduceL2", (tensor, axis), f"{prefix}.length", keepdims=1)
-        # A row of zeros stays one instead of becoming NaN.
+        # A row of zeros stays zero instead of becoming NaN.
         smallest = self._constant(f"{prefix}.smallest", 1e-12)
         self._node("Max", (f"{prefix}.length", smallest), f"{prefix}.divisor")
         self._node("Div", (tensor, f"{prefix}.divisor"), f"{prefix}.unit")
@@ -325,7 +325,7 @@ class _Writer:
         return name
 
     def _known(self, name: str) -> str:
-        """A tensor's name; if it is that of a constant of the network, the file has it from now on."""
+        """The name of a tensor. A constant of the network is written to the file at its first use."""
         if name in self._network.weights:
             return self._initializer(name, self._network.weights[name], "float32")
         return name
@@ -344,15 +344,15 @@ class _Writer:
 
 
 def bilinear_matrix(side: int, resized: int) -> FloatArray:
-    """The weights (resized, side) of a bilinear resize along one axis, by the centres of pixels."""
+    """The weights (resized, side) of a bilinear resize along one axis, with half-pixel centres."""
     import numpy
 
-    # Where the centre of each new pixel lies among those of the old ones.
+    # The position of the centre of each new pixel, in old pixels.
     centres = (numpy.arange(resized) + 0.5) * side / resized - 0.5
     distances = numpy.abs(centres.clip(0, side - 1)[:, None] - numpy.arange(side))
     return (1 - distances).clip(0).astype(numpy.float32)
 
 
 def _for_planes(value: float | tuple[float, ...]) -> float | list[list[list[float]]]:
-    """A value for each channel, shaped to meet (N, channels, height, width)."""
+    """A value for each channel, shaped to broadcast over (N, channels, height, width)."""
     return [[[each]] for each in value] if isinstance(value, tuple) else value

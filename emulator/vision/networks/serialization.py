@@ -1,5 +1,4 @@
-"""A network's list of operations as text, kept in the model file beside its weights: what exports start
-from."""
+"""A network's list of operations as JSON, stored in model files beside the weights. Exports start from it."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from emulator.vision.networks.graph import Network, Operation
 if TYPE_CHECKING:
     from emulator.vision.networks.graph import FloatArray
 
-# Names in files, where they differ from those of the fields: model files outlive versions of the program.
+# Names in files that differ from those of the fields: files of earlier versions stay readable.
 _STORED_NAMES = {"negative_slope": "leak", "symmetric_padding": "centred"}
 _FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 _DEFAULTS = {
@@ -24,7 +23,7 @@ _DEFAULTS = {
 
 
 def serialize(network: Network) -> str:
-    """The network without its weights, as JSON; of operations only what differs from the defaults."""
+    """The network without its weights, as JSON. Attributes with default values are omitted."""
     operations = [
         {
             _STORED_NAMES.get(name, name): value
@@ -38,12 +37,12 @@ def serialize(network: Network) -> str:
 
 
 def deserialize(text: str, weights: Mapping[str, FloatArray]) -> Network:
-    """The network that `description` described, with its weights.
+    """The network that `serialize` wrote, with its weights.
 
     Raises:
-        ValueError: the text is no description.
-        KeyError: a weight is missing, or a part of the description.
-        TypeError: an operation has parts that nobody knows.
+        ValueError: the text is not JSON.
+        KeyError: a weight or a part of the description is missing.
+        TypeError: an operation has an unknown attribute.
     """
     content = json.loads(text)
     operations = tuple(

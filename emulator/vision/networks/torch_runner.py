@@ -1,5 +1,4 @@
-"""A network's list of operations, run by PyTorch: what training needs. Imports PyTorch; for the worker
-alone."""
+"""Run a network's list of operations with PyTorch, for training. Imports PyTorch: for the worker process."""
 
 from __future__ import annotations
 
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 def run_operations(
     operations: Iterable[Operation], weights: Mapping[str, Tensor], tensors: dict[str, Tensor]
 ) -> None:
-    """Run operations one after the other on `tensors`, by name, and add what they write to it.
+    """Run operations in their order on `tensors`, a dict by name, and add their outputs to it.
 
-    Images are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3), as
-    it is everywhere. The type of the weights is the precision of the computation.
+    Images are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3). The
+    type of the weights is the precision of the computation.
 
     Raises:
-        NotImplementedError: nobody has trained through such an operation yet.
+        NotImplementedError: operations of this kind are not supported.
     """
     for operation in operations:
         inputs = [tensors[name] for name in operation.inputs]
@@ -32,7 +31,7 @@ def run_operations(
 
 @lru_cache(maxsize=1)
 def fast_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16, which then is two to three times as fast as float32."""
+    """Whether the processor computes in bfloat16, which is then two to three times as fast as float32."""
     import torch
 
     found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -41,7 +40,7 @@ def fast_bfloat16() -> bool:
 
 @lru_cache(maxsize=1)
 def training_device() -> torch.device:
-    """Where whole networks are trained: on a GPU where PyTorch finds one (CUDA, Apple), else on the CPU."""
+    """The device for training whole networks: a GPU if PyTorch finds one (CUDA, Apple), else the CPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -59,7 +58,7 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             mean, scale = (
                 torch.tensor(each, device=first.device) for each in (operation.mean, operation.scale)
             )
-            # The permuted view has its channels last in memory, the order in which convolutions are fastest.
+            # The permuted view has channels last in memory, the layout in which convolutions are fastest.
             return ((first.float() - mean) * scale).permute(0, 3, 1, 2)
         case "convolution" | "depthwise_convolution":
             return _convolution(operation, first, weights)
@@ -105,7 +104,7 @@ def _convolution(operation: Operation, image: Tensor, weights: Mapping[str, Tens
         if before != after:
             image = functional.pad(image, [before, after, before, after])
             padding = 0
-    # Autocasting chooses the type by itself; to convert before would only cost time.
+    # Autocast chooses the type; converting before would only cost time.
     if not torch.is_autocast_enabled(image.device.type):
         image = image.to(weight.dtype)
     output = functional.conv2d(
@@ -116,7 +115,7 @@ def _convolution(operation: Operation, image: Tensor, weights: Mapping[str, Tens
         padding,
         groups=len(weight) if operation.kind == "depthwise_convolution" else 1,
     )
-    # In place: nothing else reads what a convolution gives.
+    # In place: nothing else reads the output of the convolution.
     if operation.relu6:
         return functional.hardtanh_(output, 0.0, 6.0)
     slope = operation.negative_slope

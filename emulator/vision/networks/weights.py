@@ -1,6 +1,6 @@
-"""The pretrained networks that trainings start from. The weights come inside packages: nothing is downloaded.
+"""The pretrained networks that training starts from. Their weights come in packages; nothing is downloaded.
 
-Origin, licence and measured accuracy of each are on its card in `models/`.
+The cards in `models/` give origin, licence and measured accuracy of each.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 
 class BaseWeightsMissing(Exception):
-    """The weights of a pretrained network cannot be had; the message says what to install."""
+    """The weights of a pretrained network are missing; the message says what to install."""
 
 
 @dataclass(frozen=True)
 class BaseWeights:
-    """Where the weights of a network lie: an installed package, a file in it, and its SHA-256.
+    """The file of a network's weights: an installed package, a file in it, and its SHA-256.
 
-    `resize_to` is the side in pixels to which the network resizes images; none leaves them as they are.
-    `width` and `depth` are the multipliers that the network has in its family (see
-    `networks.efficientnet_lite`).
+    `resize_to` is the side in pixels to which the network resizes its input; None leaves it as it is. `width`
+    and `depth` are its multipliers, see `efficientnet_lite`.
     """
 
     package: str
@@ -65,8 +64,8 @@ def backbone_network(name: str, resolution: int) -> Network:
     "one+other" concatenates the features of two networks, see `ensembles.concatenate_backbones`.
 
     Raises:
-        BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file is not the known
-            one.
+        BaseWeightsMissing: its package, or PyTorch to read it, is not installed, or the file has another
+            SHA-256.
         KeyError: there is no network of this name.
     """
     from emulator.vision.networks.efficientnet_lite import efficientnet_lite

@@ -55,7 +55,7 @@ def png_declaring(width: int, height: int, bit_depth: int = 8, colour_type: int 
     )
 
 
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP"])
 def test_the_four_formats_are_accepted(image_format: str) -> None:
     data = encoded(photograph((400, 300)), image_format)
 
@@ -63,7 +63,7 @@ def test_the_four_formats_are_accepted(image_format: str) -> None:
     assert open_rgb(data).mode == "RGB"
 
 
-@pytest.mark.parametrize("picture_format", ["WEBP", "TIFF", "PPM", "ICO"])
+@pytest.mark.parametrize("image_format", ["WEBP", "TIFF", "PPM", "ICO"])
 def test_other_formats_are_refused(image_format: str) -> None:
     with pytest.raises(ImageRejected, match="not a JPEG, PNG, BMP or GIF") as refusal:
         inspect_image(encoded(photograph((64, 64)), image_format))
@@ -82,7 +82,7 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture_format", "options"),
+    ("image_format", "options"),
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("BMP", {})],
 )
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.99])
@@ -173,7 +173,7 @@ def test_a_refused_large_picture_leaves_the_way_free_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("orientation", sorted(UPRIGHT))
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_exif_orientation_is_applied(orientation: int, image_format: str) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
@@ -242,7 +242,7 @@ def test_transparent_pixels_lie_over_white() -> None:
     assert opened.getpixel((35, 5)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("picture_format", ["GIF", "PNG"])
+@pytest.mark.parametrize("image_format", ["GIF", "PNG"])
 def test_a_transparent_colour_of_a_palette_becomes_white(image_format: str) -> None:
     image = Image.new("P", (40, 40), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
@@ -264,7 +264,7 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     assert open_rgb(data).getpixel((3, 3)) == (255, 0, 0)
 
 
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_scaling_while_decoding_keeps_the_pixels_that_are_needed(image_format: str) -> None:
     data = encoded(photograph((1900, 1300)), image_format)
 

@@ -1,4 +1,4 @@
-"""Formats that the service does not have: int8 weights, and a state dictionary of PyTorch."""
+"""Formats that the service does not have: int8 weights, and a PyTorch state dict."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from emulator.vision.networks.serialization import serialize
 
 STATE_FILE = "model.pth"
 NETWORK_FILE = "network.json"
-_INT8_OPSET = 13  # the first in which scales may differ between channels
+_INT8_OPSET = 13  # the first with a scale per channel
 
 
 def int8_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.onnx` with weights in int8: not much more than a quarter of the size.
+    """`model.onnx` with int8 weights: little more than a quarter of the size.
 
-    One scale an output channel, symmetric. Only weights are quantised, since no images are at hand to find
-    the ranges of activations from; computed is in float32. Those of depthwise convolutions stay as they are:
-    they are few, and rounding them does most of the harm.
+    Symmetric quantisation with one scale per output channel. Only weights are quantised, because there are no
+    images to calibrate activations with; computation is in float32. Weights of depthwise convolutions stay
+    float32: they are few, and rounding them costs the most accuracy.
     """
     stored = read_stored_model(order)
     metadata = onnx_metadata(order, stored)
@@ -37,9 +37,9 @@ def int8_zip(order: ExportOrder, progress: Progress) -> bytes:
 
 
 def state_dict_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.pth`, the weights by name, and `network.json`, the operations that use them; a program among the
-    samples is both together as a PyTorch module. It takes RGB, 0 to 255, and gives probabilities or finished
-    boxes."""
+    """`model.pth`, the weights by name, and `network.json`, the operations. A sample program combines them in
+    a PyTorch module. It takes RGB, 0 to 255, and returns probabilities or postprocessed boxes.
+    """
     import torch
 
     stored = read_stored_model(order)
@@ -61,7 +61,7 @@ def _with_int8_weights(model: Any) -> Any:
     import numpy
     from onnx import helper, numpy_helper
 
-    # The axis of the output channels, by operator that reads the weight.
+    # The axis of output channels of each weight, by the operator that reads it.
     axes = {
         node.input[1]: 0 if node.op_type == "Conv" else 1
         for node in model.graph.node

@@ -1,5 +1,4 @@
-"""What all export files have in common: labels, manifest, metadata, licence, and a zip of always the same
-bytes."""
+"""The files that all exports have: labels, manifest, metadata, licence; and a reproducible zip of them."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ LABELS_FILE = "labels.txt"
 MANIFEST_FILE = "cvexport.manifest"
 METADATA_FILE = "metadata_properties.json"
 
-# Of the service's exporter whose files ours are like.
+# The version of the service's exporter that our files imitate.
 _EXPORTER_VERSION = "2.2"
 _METADATA_VERSION = "1.2"
 _DETECTOR_LICENCE = "nanodet-g-coco.LICENSE-Apache-2.0.txt"
@@ -29,14 +28,14 @@ EfficientNet-Lite0: Mingxing Tan and Quoc V. Le, Google, 2020; converted by ML I
 The weights were folded with their batch norms, and a layer for the tags was trained on top.
 
 """
-# Compressing weights saves a fifteenth of their size and takes longer than writing the model does.
+# Compressing weights saves a fifteenth of their size and takes longer than writing the model.
 _COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Dockerfile", "LICENSE")
 
 
 def metadata_properties(
     order: ExportOrder, *, resolution: int, multilabel: bool, pixels: PixelFormat
 ) -> dict[str, str]:
-    """How to feed the model and read its outputs, by the service's names. All values are text.
+    """How to prepare the input and read the outputs, with the service's names. All values are text.
 
     Args:
         resolution: side in pixels of the square that the whole image is stretched to.
@@ -84,10 +83,10 @@ def bundle(
     """The zip file of an export.
 
     Args:
-        model_files: by their names; the first is the one that the manifest names.
+        model_files: by name; the manifest names the first.
         metadata: from `metadata_properties`.
-        extras: further files, by their paths in the zip.
-        folder: where in the zip the model and its descriptions lie, with its slash.
+        extras: further files, by path in the zip.
+        folder: in the zip, for the model and its descriptions; with a trailing slash.
     """
     files = {**model_files, **description_files(order, model_files, metadata)}
     in_folder = {folder + name: content for name, content in files.items()}
@@ -95,7 +94,7 @@ def bundle(
 
 
 def licence(order: ExportOrder) -> bytes:
-    """Whose weights the model started from, and under which licence."""
+    """The origin and licence of the weights that the training started from."""
     text = (resources.files("emulator.vision") / "weights" / _DETECTOR_LICENCE).read_text(encoding="utf-8")
     if order.domain_type == "ObjectDetection":
         return text.encode()
@@ -122,7 +121,7 @@ def description_files(
         "SchemaVersion": "1.0",
     }
     return {
-        # One a line, whatever characters a tag's name has.
+        # One label per line, also if its name contains line breaks.
         LABELS_FILE: "\n".join(" ".join(label.splitlines()) for label in order.labels).encode(),
         METADATA_FILE: json.dumps(metadata, indent=4).encode(),
         MANIFEST_FILE: json.dumps(manifest, indent=2).encode(),
@@ -130,20 +129,20 @@ def description_files(
 
 
 def exported_date(moment: datetime) -> str:
-    """As .NET writes a date in UTC: seven digits of the second, and Z."""
+    """A date in UTC as .NET writes it: seven digits of the second, and Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
 def zipped(files: Mapping[str, bytes], created: datetime) -> bytes:
-    """A zip of these files in their order, each dated `created`."""
+    """A zip of these files in their order, all with the date `created`."""
     moment = created.astimezone(UTC)
-    # Zip files know no year before 1980.
+    # Zip files cannot store years before 1980.
     date = moment.timetuple()[:6] if moment.year >= 1980 else (1980, 1, 1, 0, 0, 0)
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, date)
-            entry.create_system = 3  # else it would depend on the machine
+            entry.create_system = 3  # the default depends on the operating system
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_COMPRESSED) else zipfile.ZIP_STORED
             archive.writestr(entry, content)

@@ -1,12 +1,11 @@
-"""From what a detection network says to boxes, as operations of the network itself.
+"""From the raw outputs of a detection network to boxes, as operations of the network itself.
 
-The same as `detection_boxes.detected_boxes`, with plain operations on tensors of a fixed shape alone, so that
-every format can hold it and every runtime can run it without waiting in between: the greatest scores, the
-boxes of their points, and of doubles the most probable one. Greedy suppression is the one set of boxes in
-which each stands exactly if no better one of its tag that stands overlaps it; starting from all, one round of
-"who is overlapped by a better one that stands?" after the other comes to it in as many rounds as the longest
-chain of boxes of which each suppresses the next. An odd number of rounds, if it ever falls short, leaves
-out a box rather than show a double.
+They compute the same as `boxes.geometry.detected_boxes`, only with plain operations on tensors of fixed
+shapes, which every format can hold and every runtime can run without synchronisation: the greatest scores,
+the boxes of their points, and non-maximum suppression. Greedy suppression has a fixed point: a box is kept
+exactly if no better kept box of its tag overlaps it. Starting from all boxes, repeating "suppress what a
+better kept box overlaps" reaches it in as many rounds as the longest chain of boxes that each suppress the
+next. The number of rounds is odd: should it ever be too small, a box is missing rather than shown twice.
 """
 
 from __future__ import annotations
@@ -37,24 +36,24 @@ __all__ = ["ANCHORS", "CELLS", "NMS_IOU_THRESHOLD", "postprocessed", "yolo_grid"
 
 _ROUNDS = 15
 
-# The grid that consumers of the service's first detection domain decode: cells a side, and width and height
-# of the anchor of each of a cell's slots, in cells.
+# The grid of the service's first detection domain: cells per side, and width and height, in cells, of the
+# anchor of each slot of a cell.
 CELLS = 13
 ANCHORS = ((0.573, 0.677), (1.87, 2.06), (3.34, 5.47), (7.88, 3.53), (9.77, 9.17))
-# Logits that mean yes and no; e to the power of it is still far from what float32 can hold.
+# The logit of a certain yes; its exponential is far below the float32 maximum.
 _CERTAIN = 20.0
 _NEARLY_ZERO = 1e-6
 
 
 def postprocessed(network: Network, *, batch_axis: bool) -> Network:
-    """The detector with `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes` (N,) as
-    outputs.
+    """The detector with the outputs `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes`
+    (N,).
 
-    Boxes are left, top, right and bottom, in fractions of the image, the most probable first. Where there
-    are fewer than N, zeros follow.
+    Boxes are left, top, right, bottom in fractions of the image, by falling score. Unused rows at the end are
+    zeros.
 
     Args:
-        batch_axis: the outputs have an axis of one image before the others.
+        batch_axis: the outputs have a batch axis of size 1.
     """
     steps = _Steps(network)
     boxes, scores, tags = _kept_boxes(steps, network)
@@ -79,7 +78,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     The channels are, for each of the five slots of a cell: offset of the box's centre in the cell (x, y, as
     logits), width and height (logarithms of multiples of the slot's anchor), logit of the probability, and a
     logit for each tag. Each box is put into the next free slot of its cell, so that the usual decoding gives
-    exactly the boxes that `finished` gives; the sixth box of a cell and those after it are lost.
+    exactly the boxes that `postprocessed` gives; the sixth box of a cell and those after it are lost.
 
     Args:
         looked_up: which point and tag a candidate is of is looked up instead of computed from its number,
@@ -101,12 +100,12 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
         offsets.append(steps.logit(inside))
     cell = steps.add("add_each", steps.add("multiply", cells[1], steps.number(CELLS)), cells[0])
     stands = steps.add("greater", scores, steps.number(0))
-    # How many boxes before it lie in the same cell.
+    # For each box, the number of boxes before it in the same cell.
     mates = steps.add("multiply", steps.same(cell), _before(steps, MAX_DETECTIONS))
     rank = steps.add("matmul", mates, stands)
     placed = steps.add("multiply", stands, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
     slot = steps.add("add_each", steps.add("multiply", cell, steps.number(len(ANCHORS))), rank)
-    # Width and height depend on the slot's anchor: by five columns, of which `rank` chooses one.
+    # Width and height depend on the anchor of the slot: five columns, of which `rank` selects one.
     chosen = steps.equal(rank, steps.constant(numpy.arange(len(ANCHORS))[None]))
     sizes = []
     for axis, (low, high) in enumerate(((left, right), (top, bottom))):
@@ -117,7 +116,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
     tag = steps.equal(tags, steps.constant(numpy.arange(tag_count)[None]))
     logits = steps.add("multiply", tag, steps.number(_CERTAIN))
     values = steps.add("join", *offsets, *sizes, sure, logits)
-    # Where each box goes, (slots, boxes): moves without an operation that scatters.
+    # The slot of each box as a matrix (slots, boxes), because no scatter operation is available.
     goes = steps.add(
         "multiply",
         steps.equal(steps.constant(numpy.arange(slot_count)[:, None]), steps.add("transpose", slot)),
@@ -135,8 +134,7 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
 
 
 def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
-    """Boxes (N, 4), their scores (N, 1), falling, and tags (N, 1), for N = `MAX_DETECTIONS`; zeros where
-    there are no more."""
+    """Boxes (N, 4), falling scores (N, 1) and tags (N, 1), for N = `MAX_DETECTIONS`, padded with zeros."""
     tag_count = _tag_count(network)
     point_count = network.outputs[SCORES][0]
     flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))
@@ -149,7 +147,7 @@ def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> 
         boxes, tags = steps.add("slice", rows, span=(0, 4)), steps.column(rows, 4)
     else:
         place = steps.add("reshape", places, shape=(count, 1))
-        # The half keeps the quotient away from whole numbers, where rounding could take it to the wrong one.
+        # The half keeps the quotient away from integers, where rounding errors would change the result.
         shifted = steps.add("add_each", place, steps.number(0.5))
         point = steps.add("floor", steps.add("multiply", shifted, steps.number(1 / tag_count)))
         tags = steps.add("subtract", place, steps.add("multiply", point, steps.number(tag_count)))
@@ -167,14 +165,14 @@ def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> 
     places = steps.add("top_k_places", scores, count=MAX_DETECTIONS)
     scores = steps.add("reshape", best, shape=(MAX_DETECTIONS, 1))
     found = steps.add("gather", steps.add("join", boxes, tags), places)
-    # Where no box stands there is nothing, instead of one that was suppressed.
+    # Suppressed boxes become zeros.
     found = steps.add("multiply", found, steps.add("greater", scores, steps.number(0)))
     boxes = steps.add("slice", found, span=(0, 4))
     return boxes, scores, steps.column(found, 4)
 
 
 def _all_candidates(steps: _Steps, network: Network) -> str:
-    """Box and tag of every point with every tag, (points x tags, 5), in the order of the scores."""
+    """The box and the tag of every pair of point and tag, (points x tags, 5), in the order of the scores."""
     import numpy
 
     point_count, tag_count = network.outputs[SCORES]
@@ -195,7 +193,7 @@ def _all_candidates(steps: _Steps, network: Network) -> str:
 
 
 def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> str:
-    """Boxes (count, 4) of the points with these numbers, or of all, inside of the image."""
+    """Boxes (count, 4) of the points with these indices, or of all points, clipped to the image."""
     import numpy
 
     def chosen(rows: str) -> str:
@@ -228,7 +226,7 @@ def _non_max_suppression(
     stands: str,
     count: int,
 ) -> str:
-    """Which of the candidates, sorted by falling score, stand: (count, 1)."""
+    """Which of the candidates, sorted by falling score, are kept: (count, 1)."""
     left, top, right, bottom = sides
     overlap = None
     for low, high in ((left, right), (top, bottom)):
@@ -251,7 +249,7 @@ def _non_max_suppression(
 
 
 def _before(steps: _Steps, count: int) -> str:
-    """1 where the column is of an earlier one than the row, else 0: (count, count)."""
+    """1 where the index of the column is smaller than that of the row, else 0: (count, count)."""
     import numpy
 
     numbers = numpy.arange(count)
@@ -269,7 +267,7 @@ def _tag_count(network: Network) -> int:
 
 
 class _Steps:
-    """Operations on plain tensors, one after the other, with names and constants made up on the way."""
+    """A list of operations on plain tensors; names of tensors and constants are generated."""
 
     def __init__(self, network: Network) -> None:
         self._base = network
@@ -282,7 +280,7 @@ class _Steps:
         return name
 
     def constant(self, value: Any) -> str:
-        """A constant, float32; equal ones are one."""
+        """A float32 constant; equal constants share one tensor."""
         import numpy
 
         array = numpy.ascontiguousarray(value, numpy.float32)
@@ -297,7 +295,7 @@ class _Steps:
         return self.constant([[value]])
 
     def column(self, matrix: str, number: int) -> str:
-        """One column of a matrix, as a matrix."""
+        """A column of a matrix, as a matrix."""
         return self.add("slice", matrix, span=(number, number + 1))
 
     def between(self, tensor: str, low: float, high: float) -> str:
@@ -309,12 +307,12 @@ class _Steps:
         return self.add("subtract", self.add("log", tensor), self.add("log", other))
 
     def equal(self, some: str, others: str) -> str:
-        """1 where two whole numbers are the same, else 0."""
+        """1 where two integers are equal, else 0."""
         distance = self.add("abs", self.add("subtract", some, others))
         return self.add("greater", self.number(0.5), distance)
 
     def same(self, numbers: str) -> str:
-        """(n, n): 1 where two of these whole numbers (n, 1) are the same, else 0."""
+        """(n, n): 1 where two of these integers (n, 1) are equal, else 0."""
         return self.equal(numbers, self.add("transpose", numbers))
 
     def network(self, outputs: Mapping[str, tuple[int, ...]]) -> Network:

@@ -1,9 +1,10 @@
-"""Trained models as the files that the service's users take away: one function, one table of formats.
+"""Exports of trained models as files for users: the table of formats, and `write_export`, which writes any of
+them.
 
-`write_export` writes any format of `FORMATS`, in the worker process; importing this package is cheap. Below
-it lie, for every format: `stored_models` (from the stored model to its network), `graphs` (the network as
-a domain's exports have it: input, outputs, boxes), `detection_outputs` (the operations that make boxes) and
-`bundles` (what all zip files carry); and for each format a module that knows its bytes.
+Runs in the worker process; importing this module is cheap. All formats use `stored_model` (from the model
+file to its network), `graph` (the network with the input, outputs and boxes of a domain's exports),
+`detection_outputs` (operations that compute boxes) and `bundle` (the files that every zip has). Each format
+has a module that writes its bytes.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ Progress = Callable[[float, str], None]
 
 
 class ExportFailed(Exception):
-    """The export cannot be made. The message tells the person who asked for it what to do."""
+    """The export cannot be made; the message tells the user what to do."""
 
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What to export. The same order for the same model gives the same file, byte by byte.
+    """What to export. The same order for the same model gives the same file, byte for byte.
 
     Attributes:
-        model: path of the model as a training wrote it.
-        platform, flavor: as in the REST contract ("ONNX", "ONNX12"); no flavor means the usual one.
-        domain: name of the domain that the model was trained in, such as "General (compact) [S1]".
+        model: path of the model file of a training.
+        platform, flavor: as in the REST contract ("ONNX", "ONNX12"); None is the default flavor.
+        domain: name of the domain of the model, such as "General (compact) [S1]".
         domain_type: "Classification" or "ObjectDetection".
-        classification_type: "Multiclass" or "Multilabel"; none for detectors.
+        classification_type: "Multiclass" or "Multilabel"; None for detectors.
         labels: names of the tags, in the order of the model's outputs.
-        project_id, iteration_id: where the model comes from.
-        created: when the export was asked for, with its zone; every date in the file is this one.
+        project_id, iteration_id: of the model.
+        created: the time of the request, with its zone; the only date in the file.
     """
 
     model: str
@@ -98,7 +99,7 @@ FORMATS: Formats = {
 
 
 def refusal(domain: Domain, platform: str, flavor: str | None, formats: Formats = FORMATS) -> str | None:
-    """Why models of a domain are not exported to a platform and flavor; None if they are."""
+    """The reason why models of a domain cannot be exported to a platform and flavor; None if they can."""
     if not domain.exportable:
         return f"Models of the domain {domain.name} are not exported; those of compact domains are."
     chosen = formats.get((platform, flavor))
@@ -115,18 +116,18 @@ def refusal(domain: Domain, platform: str, flavor: str | None, formats: Formats 
 
 
 def write_export(order: ExportOrder, output: Path, progress: Progress, formats: Formats = FORMATS) -> Path:
-    """Write an export into the file `output`, whole or not at all.
+    """Write an export to the file `output`, completely or not at all.
 
     Args:
-        output: the file; its folder is made when missing.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
-        formats: by platform and flavor; more than FORMATS where a program above this library adds some.
+        output: the file; its folder is created if missing.
+        progress: called with the completed share, 0..1, never falling, and the name of the step.
+        formats: by platform and flavor: `FORMATS`, or these and others of a program above this library.
 
     Returns:
         `output`.
 
     Raises:
-        ExportFailed: the format is unknown, something that it needs is not installed, the model cannot be
+        ExportFailed: the format is unknown, a package that it needs is not installed, the model cannot be
             exported, or the disk is full.
     """
     chosen = formats.get((order.platform, order.flavor))
@@ -157,8 +158,7 @@ def write_export(order: ExportOrder, output: Path, progress: Progress, formats: 
 
 
 def _is_missing(module: str | None) -> bool:
-    """Whether the package of a module is not installed. One that is there and broken, or this program's own,
-    is an error to look into."""
+    """Whether the package of a module is not installed. An error inside of an installed one is a defect."""
     package = (module or "").partition(".")[0]
     return bool(package) and importlib.util.find_spec(package) is None
 

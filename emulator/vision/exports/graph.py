@@ -1,5 +1,6 @@
-"""The network of an export: a stored one with the input, the outputs and the boxes that the consumers of its
-domain expect."""
+"""The network of an export: the stored network with the input, outputs and boxes that consumers of its domain
+expect.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ Family = Literal["onnx", "tensorflow"]
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """In which order and range the model takes the channels of an image, in the words of the service.
+    """Order and range of the channels of the input, in the service's terms.
 
     Attributes:
         order: "Bgr8" (blue first) or "Rgb8".
@@ -27,28 +28,28 @@ class PixelFormat:
 
 
 def has_postprocessed_boxes(domain: str) -> bool:
-    """Whether exports of the domain's detectors give boxes; else they give a grid to compute them from."""
+    """Whether exports of the domain's detectors return boxes; else they return a YOLO grid."""
     return domain.endswith("[S1]")
 
 
 def pixel_format(domain: str, *, detection: bool, family: Family) -> PixelFormat:
-    """How exports of a domain take images: the first domains blue first, the [S1] ones red first."""
+    """The input of a domain's exports: BGR for the first domains, RGB for the [S1] ones."""
     if not domain.endswith("[S1]"):
         return PixelFormat("Bgr8")
-    # The programs that load the service's TensorFlow files of this kind do not scale pixels.
+    # Programs that load the service's TensorFlow files of these domains do not scale pixels.
     unit = not detection and family == "onnx"
     return PixelFormat("Rgb8", "Normalized_0_1" if unit else "NominalRange_0_255")
 
 
 def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
-    """The network to write, with the names of tensors that the format's consumers ask for.
+    """The network to write, with the tensor names that consumers of the format expect.
 
     Its input is float32; detectors take one image at a time.
 
     Args:
         domain: its name.
-        family: whose habits: those of the service's ONNX files, or of its TensorFlow ones, from which
-            TensorFlow.js and TensorFlow Lite come too.
+        family: the conventions of the service's ONNX files, or of its TensorFlow files; TensorFlow.js and
+            TensorFlow Lite follow the latter.
     """
     pixels = pixel_format(domain, detection=stored.detection, family=family)
     network = with_pixel_format(stored.network, pixels)
@@ -64,9 +65,9 @@ def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
 
 
 def with_pixel_format(network: Network, pixels: PixelFormat) -> Network:
-    """The network for float32 images of this order and range instead of RGB bytes.
+    """The network for float32 images of this order and range, instead of RGB bytes.
 
-    The order costs nothing: the weights of the first convolution change places.
+    The order has no cost at run time: the input channels of the first convolution are reversed.
     """
     first, *others = network.operations
     assert first.kind == "normalise"
@@ -82,7 +83,7 @@ def with_pixel_format(network: Network, pixels: PixelFormat) -> Network:
 
 
 def with_tensor_names(network: Network, names: dict[str, str]) -> Network:
-    """The network with other names for some of its tensors."""
+    """The network with some of its tensors renamed: old names to new names."""
     operations = [
         replace(
             operation,

@@ -1,4 +1,4 @@
-"""ONNX exports."""
+"""Export to ONNX."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 MODEL_FILE = "model.onnx"
-# Sets of operators, by flavor.
+# Opsets by flavor.
 _OPSETS = {None: 12, "ONNX10": 10, "ONNX12": 12, "OnnxFloat16": 12}
 _ML_OPSET = 2
 
 
 def onnx_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.onnx` with its descriptions and sample programs."""
+    """`model.onnx` with metadata, labels and sample programs."""
     stored = read_stored_model(order)
     metadata = onnx_metadata(order, stored)
     progress(0.3, "Writing the model")
@@ -56,7 +56,7 @@ def exported_onnx_model(
     opset: int,
     half_weights: bool = False,
 ) -> ModelProto:
-    """The model as the consumers of its domain expect it; takes one image at a time."""
+    """The model as consumers of its domain expect it, for one image at a time."""
     network = export_network(stored, order.domain, "onnx")
     model = onnx_model(network, metadata, opset=opset, images=1, half_weights=half_weights)
     if "loss" in network.outputs:
@@ -65,8 +65,9 @@ def exported_onnx_model(
 
 
 def _name_outputs(model: ModelProto, labels: tuple[str, ...]) -> None:
-    """Turn the output `loss`, a row of probabilities, into a map from labels to probabilities, and add the
-    output `classLabel`, the most probable label."""
+    """Turn the output `loss`, a row of probabilities, into a map of labels to probabilities, and add the
+    output `classLabel`, the most probable label.
+    """
     from onnx import TensorProto, helper
 
     graph = model.graph

@@ -1,4 +1,4 @@
-"""OpenVINO exports, made from ONNX by the package openvino."""
+"""Export to OpenVINO, converted from ONNX by the package openvino."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openvino import Model
 
 MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
-# Red first, 0 to 1, in every domain: what the service's files of this kind take.
+# RGB, 0 to 1, in every domain, as in the service's files.
 PIXELS = PixelFormat("Rgb8", "Normalized_0_1")
 _INPUT = "data"
 _GRID = "model_outputs0"
@@ -34,11 +34,11 @@ _COORDINATES_OF_BOX = 4
 
 
 def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.xml` and `model.bin` with their descriptions.
+    """`model.xml` and `model.bin` with metadata and labels.
 
-    The input is float32 (1, 3, side, side). Detectors give finished boxes; with the flavor "NoPostProcess",
-    all boxes ("General (compact) [S1]") or the grid of a YOLO detector, decoded as far as OpenVINO's
-    operation for it goes ("General (compact)").
+    The input is float32 (1, 3, side, side). Detectors return postprocessed boxes; with the flavor
+    "NoPostProcess" all boxes ("General (compact) [S1]") or a YOLO grid, decoded as far as OpenVINO's
+    operation for it does ("General (compact)").
 
     Raises:
         ImportError: openvino is not installed.
@@ -52,7 +52,7 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
     model = openvino.Core().read_model(serialize_model(onnx_model(network, {}, images=1)))
     if _GRID in network.outputs:
         model = _with_decoded_grid(model, len(order.labels))
-    # Else it would be named after the ONNX graph and a count.
+    # The default name contains a counter.
     model.set_friendly_name(order.domain)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
@@ -65,7 +65,7 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
         order, resolution=network.resolution, multilabel=stored.multilabel, pixels=PIXELS
     )
     if stored.detection and not raw:
-        # Nothing is left to do, whatever the domain.
+        # The model postprocesses its boxes in every domain.
         metadata["CustomVision.Postprocess.Method"] = "SSD"
         metadata["CustomVision.Postprocess.Yolo.Biases"] = "[]"
         metadata["CustomVision.Postprocess.Yolo.NmsThreshold"] = "0.0"
@@ -87,8 +87,10 @@ def _export_network(stored: StoredModel, domain: str, *, raw: bool) -> Network:
 
 
 def _with_decoded_grid(model: Model, tag_count: int) -> Model:
-    """The model with OpenVINO's own operation for such grids at its end, as programs that read the anchors
-    from it expect: offsets and probabilities are decoded, widths and heights are left as they are."""
+    """The model with OpenVINO's RegionYolo at its end, from which programs read the anchors.
+
+    It decodes offsets and probabilities, but not widths and heights.
+    """
     import openvino
     from openvino import opset1
 
@@ -111,8 +113,9 @@ def _with_decoded_grid(model: Model, tag_count: int) -> Model:
 
 
 def _numbered_afresh(text: str) -> str:
-    """The model with its own count in the names that OpenVINO makes up: it counts through the whole life of a
-    process, so that the same model would not be the same file."""
+    """Renumber the names that OpenVINO generates. Its counter runs through the lifetime of the process, so
+    the same model would give different files.
+    """
     numbers: dict[str, str] = {}
     return re.sub(
         r'(?<=name=")([A-Za-z]+)_(\d+)(?=")',

@@ -1,4 +1,4 @@
-"""The boxes of all points of a detector, for runtimes that choose among them themselves."""
+"""The boxes of all points of a detector, for runtimes that select boxes themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, resolut
 from emulator.vision.networks.graph import Network, Operation
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 
-# From left, top, right and bottom, as a row, to the centre's x and y, width and height.
+# From a row left, top, right, bottom to x and y of the centre, width, height.
 _TO_CENTRES = ((0.5, 0, -1, 0), (0, 0.5, 0, -1), (0.5, 0, 1, 0), (0, 0.5, 0, 1))
 
 
@@ -17,13 +17,13 @@ def with_raw_boxes(
 ) -> Network:
     """The detector with the outputs `boxes` (points, 4) and `scores` (points, tags).
 
-    A box is the x and y of its centre, its width and its height, in fractions of the image, inside of which
-    it lies. Nothing is left out: neither improbable boxes nor doubles.
+    A box is x and y of its centre, width and height, in fractions of the image, and lies inside of it.
+    Improbable and overlapping boxes are included.
 
     Args:
         boxes, scores: names of the outputs.
-        background: a column comes before those of the tags, that nothing is there: what the probabilities of
-            the tags leave of 1.
+        background: add a first column, the probability of background: 1 minus the probabilities of the
+            tags.
         batch_axis: the outputs have an axis of one image before the others.
     """
     import numpy

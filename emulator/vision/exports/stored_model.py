@@ -1,4 +1,4 @@
-"""From the ONNX file that a training stored back to its network, which every writer starts from."""
+"""From the model file of a training to its network, the start of every export."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _TRAIN_AGAIN = "The stored model is not one that can be exported; train again an
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as it was trained.
+    """A trained model.
 
     Attributes:
-        network: takes RGB images, uint8; gives "probabilities", or the raw tensors of a detector.
-        detection: whether it finds boxes.
+        network: takes RGB images, uint8; returns "probabilities", or the raw outputs of a detector.
+        detection: whether it is a detector.
         multilabel: whether the probabilities of a classifier are independent of each other.
     """
 
@@ -29,13 +29,13 @@ class StoredModel:
 
 
 def read_stored_model(order: ExportOrder) -> StoredModel:
-    """The model that is to be exported.
+    """Read the model to export.
 
     Raises:
-        ExportFailed: the file is missing, damaged, of an unknown architecture, or does not fit to the order.
+        ExportFailed: the file is missing, damaged or of an unknown architecture, or does not match the order.
         ImportError: onnx is not installed.
     """
-    # Before anything is tried: a package that is missing is no damaged model.
+    # First, so that a missing package is not reported as a damaged model.
     import onnx  # noqa: F401
 
     try:
@@ -45,13 +45,13 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
     except OSError as error:
         raise ExportFailed(f"The stored model cannot be read: {error}.") from error
     except Exception as error:
-        # Whatever bytes may be in the place of the model: protobuf's own errors, missing keys, odd shapes.
+        # Arbitrary bytes raise protobuf's own errors, KeyError, ValueError, ...
         raise ExportFailed(f"{_TRAIN_AGAIN} ({error!r}).") from error
     if metadata.detection != (order.domain_type == "ObjectDetection"):
         raise ExportFailed(f"The stored model is not one for {order.domain_type}.")
     if metadata.tiling is not None:
         raise ExportFailed(
-            "The model looks at large images in tiles, which no exported model does. Train it in a compact "
+            "The model runs on tiles of large images, which exported models do not. Train it in a compact "
             "domain to export it."
         )
     if len(metadata.labels) != len(order.labels):

@@ -1,9 +1,9 @@
-"""Exports for the Vision AI Developer Kit, a camera of 2018 with a Qualcomm processor.
+"""Export for the Vision AI Developer Kit, a camera of 2018 with a Qualcomm processor.
 
-The service's zip carried a model in the format of Qualcomm's own engine, which only Qualcomm's tools can
-write. The camera's software takes TensorFlow Lite files as well, from its firmware of 2019 on; that is what
-this writes, with the configuration that selects it. The names in it, and what the camera expects of inputs
-and outputs, are those of its published software; nothing here was tried on a camera.
+The service's zip has a model in the format of Qualcomm's own engine, which only Qualcomm's tools write. Since
+its firmware of 2019 the camera's software also runs TensorFlow Lite files, so this module writes one, with
+the configuration that selects it. Names, inputs and outputs follow the published software of the camera;
+nothing was tested on a camera.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from emulator.vision.networks.graph import Network, Operation
 
 MODEL_FILE = "model.tflite"
 CONFIGURATION_FILE = "va-snpe-engine-library_config.json"
-# The camera looks up the names of found objects from the second line on.
+# The camera reads the names of objects from the second line on.
 SHIFTED_LABELS_FILE = "labelmap.txt"
 _NO_LABEL = "???"
-# What detectors in this format usually call their outputs, and how many boxes they give.
+# The usual output names and number of boxes of detectors in this format.
 _BOXES, _TAGS, _SCORES, _COUNT = (f"TFLite_Detection_PostProcess{part}" for part in ("", ":1", ":2", ":3"))
 _MOST_BOXES = 10
 
 
 def vaidk_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.tflite` and the camera's configuration, with the usual descriptions."""
+    """`model.tflite` and the camera's configuration, with metadata and labels."""
     stored = read_stored_model(order)
     progress(0.4, "Writing the model")
     network = _camera_detector(stored.network) if stored.detection else _camera_classifier(stored)
@@ -52,8 +52,9 @@ def _camera_classifier(stored: StoredModel) -> Network:
 
 
 def _camera_detector(network: Network) -> Network:
-    """The detector with the four outputs of detectors in this format: top, left, bottom and right of boxes
-    (1, N, 4), numbers of tags (1, N), probabilities (1, N) and how many boxes there are (1,), all float32."""
+    """The detector with the four outputs of detectors in this format, all float32: boxes (1, N, 4) as top,
+    left, bottom, right; tag indices (1, N); probabilities (1, N); and the number of boxes (1,).
+    """
     import numpy
 
     found = postprocessed(with_tensor_names(network, {network.input: "data"}), batch_axis=False)
@@ -114,7 +115,7 @@ def _configuration(network: Network, detection: bool) -> dict[str, object]:
         "UseNorm": 0,
         "TargetFPS": 10,
         "ConfThreshold": 0.5,
-        # Older firmware asks for the first pair of names, newer firmware for the second.
+        # Older firmware reads the first pair of names, newer firmware the second.
         "DLC_NAME": MODEL_FILE,
         "LABELS_NAME": labels,
         "MODEL_FILENAME": MODEL_FILE,

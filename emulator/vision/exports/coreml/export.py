@@ -1,4 +1,4 @@
-"""Core ML exports. They cannot be run where there is no Mac; what stands in for that is in the tests."""
+"""Export to Core ML. The models run only on Apple's systems; the tests use a reader of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emulator.vision.exports.stored_model import StoredModel, read_stored_model
 
 MODEL_FILE = "model.mlmodel"
 _INPUT = "data"
-_LOOSE = -1  # a length that is only known when the model has run
+_LOOSE = -1  # a variable length
 
 
 def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
@@ -34,7 +34,7 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
-        # Whoever hands over an image need not know: Core ML arranges its channels.
+        # Core ML converts the channels of an image itself.
         pixels=PixelFormat("Rgb8"),
     )
     message = _model(order, stored)
@@ -62,8 +62,8 @@ def _model(order: ExportOrder, stored: StoredModel) -> Any:
 def _with_suppression(
     detector: Any, labels: Sequence[str], boxes: tuple[int, ...], scores: tuple[int, ...]
 ) -> Any:
-    """The detector followed by Core ML's own suppression of doubles: the form in which Apple's Vision
-    framework knows a model as a detector, and gives its boxes as recognised objects.
+    """The detector followed by Core ML's non-maximum suppression. Apple's Vision framework recognises such a
+    pipeline as a detector and returns its boxes as recognised objects.
 
     The outputs are `confidence` (boxes, tags) and `coordinates` (boxes, 4): x and y of the centre, width and
     height, in fractions of the image.
@@ -88,7 +88,7 @@ def _with_suppression(
     parts.coordinatesOutputFeatureName = "coordinates"
     parts.iouThreshold = NMS_IOU_THRESHOLD
     parts.confidenceThreshold = SCORE_FLOOR
-    # Programs may give others with an image.
+    # Optional inputs, with which programs override the thresholds.
     parts.iouThresholdInputFeatureName = "iouThreshold"
     parts.confidenceThresholdInputFeatureName = "confidenceThreshold"
     parts.pickTop.perClass = True

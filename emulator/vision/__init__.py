@@ -1,32 +1,22 @@
-"""Images and labels in, models and numbers out.
+"""Images and labels in, models and figures out. A library that knows no HTTP, database or other package.
 
-A library of its own: it knows no HTTP, no database and no other package of the emulator. Its functions are
-`train`, `predict`, `evaluate` and `export`, on folders or pictures in memory (`docs/library.md`); the rest of
-the emulator calls the modules below them. Importing any module is cheap; NumPy, Pillow, ONNX Runtime and
-PyTorch are imported by the functions that need them.
+Programs use the names that this package exports, such as `train`, `predict`, `evaluate` and `export`, on
+folders or on images in memory (`docs/library.md`). The rest of the emulator uses the packages below.
+Importing any module is cheap: functions import NumPy, Pillow, ONNX Runtime and PyTorch when they need them.
 
-The modules, by who calls them:
+From top to bottom:
 
-* programs: what this package offers by name, made in `library` (train, export), `predicting` (predict,
-  evaluate), `datasets` and `dataset_readers` (labelled pictures) and `reports` (how good a model is);
-* everybody: `images` (decode, check and scale a picture), `domains` and `recipes` (what a domain trains),
-  `model_files` (load a model, trained or exported);
-* the server: `scoring` and `detection_scoring` (run a trained model), `exported_model` (run an exported one;
-  below it the modules whose names begin so), `metrics` and `detection_metrics` (performance figures of a
-  training; below them `curves`), `confusion` (what is taken for what), `memory` (which goes back to the
-  system);
-* the worker process: `classifier`, `detector`, `advanced` and `advanced_detection` (train), the package
-  `exports` (writes trained models as the files that users take away), and `near_duplicates` (finds pictures
-  that are nearly the same; below it `aligning`). Below the first five lie `networks`,
-  `network_descriptions`, `onnx_writer`, `folds`, `training` and, for those that train whole networks,
-  `torch_network` and `picture_file`; below the first `base_weights`, `features`, `feature_cache`,
-  `cross_validation` and `head`; below the second `nanodet`, `detection_training`, `detection_views`,
-  `detection_loss`, `detection_boxes` and `detection_calibration`; below the third `advanced_search`,
-  `advanced_finetuning`, `advanced_candidates`, `finetuning`, `ensembles`, `base_models`,
-  `registered_backbones` and `budget`; below the last `detection_finetuning`;
-* the command line: `backbone_adding` (keep a network that the user brings), below it `weights_files`,
-  `torchvision_networks`, `_torchvision` and `network_conversion`; `bundled_networks` and
-  `registered_backbones` (what there is).
+* `library`: the functions for programs, datasets and reports;
+* `exports`: write trained models in the service's export formats; `exported`: load exports again and run
+them;
+* `classification`, `detection`: training, and sessions that score images with trained models;
+* `duplicates`: find nearly identical images;
+* `backbones`: networks that users add; models as the start of another training;
+* `recipes`: domains and their hyperparameters; `training`: what both kinds of training share;
+* `evaluation`: metrics, curves and confusion;
+* `networks`: networks as lists of operations, their weights and model files;
+* `boxes`: geometry of boxes; `imaging`: decoding and scaling of images;
+* the modules `onnx_runtime`, `warm_up` and `_torchvision`.
 """
 
 from __future__ import annotations
@@ -100,7 +90,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> Any:
-    """What the package offers is imported when it is first asked for: the server wants its modules alone."""
+    """Import a public name at its first use: the server only needs some of the modules."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,15 +1,14 @@
-"""torchvision, also where its compiled part cannot be loaded. All imports of torchvision go through here.
+"""The only place that imports torchvision, also for builds whose compiled part cannot be loaded.
 
-Beside a PyTorch that it was not built with (on Linux the usual torchvision wants CUDA, and many an
-environment has the smaller PyTorch without) `import torchvision` fails, because operators that it describes
-are in its compiled part. What is used here, networks and their published weights, is plain Python. So where
-the import fails, the operators are declared, `nms` gets a computation in plain PyTorch, and it is imported
-again. What stays unusable then (`roi_pool`, `deform_conv2d`, decoding of files) raises as it would anyway. On
-a build that fits, nothing is done.
+On Linux the usual torchvision is built for CUDA. Beside the smaller PyTorch without CUDA, `import
+torchvision` fails, because it describes operators of its compiled part. What we use of it (networks, their
+published weights, operators on boxes and functional transforms) is plain Python. So if the import fails, the
+operators are declared, `nms` gets an implementation in plain PyTorch, and torchvision is imported again.
+Other compiled operators (`roi_pool`, `deform_conv2d`, decoding of files) still raise an error. Matching
+builds are not changed.
 
-It is not used for what this library does itself: images are decoded and scaled by the same function in
-training and in the server, which must not load PyTorch, and the boxes of an image are few where scores are
-looked at first (`detection_boxes`), so that its `nms` would only add 1.5 s and 80 MB to the start.
+Only training and the command line use torchvision. The server must not load PyTorch, so images are decoded
+and resized by `imaging.decode` in training and in scoring alike.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SIGNATURES = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-# Declarations last as long as the object that made them.
+# The declarations exist as long as their `Library` object.
 _libraries: list[object] = []
 
 
@@ -37,12 +36,12 @@ def load() -> ModuleType:
     """The package torchvision.
 
     Raises:
-        ImportError: it is not installed, or PyTorch is not, or the two do not go together at all.
+        ImportError: torchvision or PyTorch is not installed, or they are incompatible.
     """
     try:
         return importlib.import_module("torchvision")
     except (RuntimeError, AttributeError) as error:
-        # Half of it is there now, and would stay so.
+        # Modules that were imported before the failure would stay in `sys.modules`.
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         if "torchvision::" not in str(error):
@@ -62,7 +61,7 @@ def _load_without_compiled_part() -> ModuleType:
     library.impl("nms", nms, "CPU")
     _libraries.append(library)
     torchvision = importlib.import_module("torchvision")
-    # It asks whether the compiled part is there before it calls the operator.
+    # torchvision checks for the compiled part before it calls the operator.
     importlib.import_module("torchvision.ops.boxes")._assert_has_ops = lambda: None  # type: ignore[attr-defined]
     return torchvision
 
@@ -72,12 +71,12 @@ def _unusable(error: Exception) -> ImportError:
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """Numbers of the boxes that stay, best first: none of them overlaps a better one that stays by more.
+    """Indices of the boxes that are kept, by falling score: those that no better kept box overlaps too much.
 
     Args:
         boxes: (N, 4): left, top, right, bottom.
         scores: (N,).
-        iou_threshold: intersection over union from which, exclusively, two boxes are taken for one.
+        iou_threshold: boxes with a larger IoU are suppressed.
     """
     import torch
 

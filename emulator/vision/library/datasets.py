@@ -1,6 +1,6 @@
-"""Labelled images for the functions of `library`: files, bytes or arrays, with tags or with marked objects.
+"""Labelled images: files, bytes or arrays, with tags or regions.
 
-`dataset_readers` makes them from folders; `Dataset.of_arrays` from what is in memory.
+`readers` makes datasets from folders; `Dataset.of_arrays` from arrays in memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[numpy.uint8]
     ImageInput = Path | bytes | Pixels
 
-# What rounding may let a box pass the edges of its image by.
+# How far rounding may place a box outside of its image, as a fraction of its side.
 _TOLERANCE = 0.01
 
 
@@ -42,13 +42,13 @@ class Region(Box, _Tagged):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image and what is known of it.
+    """An image and its labels.
 
     Attributes:
         image: a file, the bytes of one, or pixels.
         tags: of the whole image; for detection, those of its regions.
-        regions: marked objects; for detection alone.
-        split: "train", "test" and the like, where the set comes divided.
+        regions: objects; only for detection.
+        split: "train", "test" or another name, if the dataset is divided.
     """
 
     image: ImageInput
@@ -58,7 +58,7 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For messages."""
         return str(self.image) if isinstance(self.image, Path) else "an image in memory"
 
 
@@ -67,11 +67,11 @@ class Dataset:
     """Labelled images.
 
     Attributes:
-        samples: in any order; it does not change what is trained.
+        samples: in any order, which does not affect training.
         tags: in the order of a model's outputs.
-        detection: whether objects are marked; else images have tags.
-        multilabel: whether an image may have several tags, or none. Always so for detection.
-        negative: the tag of images that show none of the others, if there is one.
+        detection: the images have regions; else they have tags.
+        multilabel: an image may have several tags, or none. Always true for detection.
+        negative: the tag of images that show none of the other tags, if there is one.
     """
 
     samples: tuple[Sample, ...]
@@ -89,13 +89,13 @@ class Dataset:
         multilabel: bool | None = None,
         negative: str | None = None,
     ) -> Dataset:
-        """From samples; the tags are those that occur, by name.
+        """A dataset of samples; its tags are those that occur, sorted by name.
 
         Args:
-            multilabel: None finds it out: there are images with several tags or with none.
+            multilabel: None derives it from the samples: whether any has several tags or none.
 
         Raises:
-            ValueError: there is nothing in it, or a region does not lie in its image.
+            ValueError: there are no samples or no tags, or a region is outside of its image.
         """
         samples = tuple(samples)
         if not samples:
@@ -120,14 +120,15 @@ class Dataset:
         multilabel: bool | None = None,
         negative: str | None = None,
     ) -> Dataset:
-        """From images in memory: RGB pixels (height, width, 3) of type uint8, or the bytes of files.
+        """A dataset of images in memory: RGB pixels (height, width, 3) of type uint8, or the bytes of files.
 
         Args:
-            labels: of each image a tag, or tags: a classification set.
-            regions: of each image the objects: a detection set.
+            labels: the tag or tags of each image, for classification.
+            regions: the objects of each image, for detection.
 
         Raises:
-            ValueError: not one of both, other numbers of them than images, or an image of another shape.
+            ValueError: not exactly one of `labels` and `regions` is given, its length differs from that of
+                `images`, or an image has another shape.
         """
         if (labels is None) == (regions is None):
             raise ValueError("give either labels or regions")
@@ -155,11 +156,11 @@ class Dataset:
 
     @property
     def splits(self) -> set[str]:
-        """The names of the parts that the set comes divided into; empty where it is not."""
+        """The names of the parts; empty if the dataset is not divided."""
         return {sample.split for sample in self.samples if sample.split is not None}
 
     def part(self, split: str) -> Dataset:
-        """One of these parts, with all tags.
+        """One of these parts, with all tags of the dataset.
 
         Raises:
             ValueError: there is no such part.
@@ -171,17 +172,17 @@ class Dataset:
         return replace(self, samples=tuple(sample for sample in self.samples if sample.split == split))
 
     def by_presence(self) -> Dataset:
-        """A detection set as a classification set: an image has the tags of what can be seen in it."""
+        """A detection dataset as a classification dataset: an image has the tags of its objects."""
         samples = tuple(replace(sample, regions=()) for sample in self.samples)
         return replace(self, samples=samples, detection=False, multilabel=True)
 
 
 @dataclass(frozen=True)
 class FileDataset:
-    """A dataset whose images all lie in files, as trainings take it.
+    """A dataset with all images in files, as training takes it.
 
     Attributes:
-        names: of the images, for people, by their key.
+        names: of the images, for messages, by key.
     """
 
     dataset: ClassificationDataset | DetectionDataset
@@ -190,7 +191,7 @@ class FileDataset:
 
 @contextmanager
 def as_files(dataset: Dataset) -> Iterator[FileDataset]:
-    """The dataset with its images in files, for as long as the block lasts.
+    """Provide the dataset with its images in files, inside of the `with` block.
 
     Raises:
         ValueError: a file cannot be read.
@@ -223,10 +224,10 @@ def as_files(dataset: Dataset) -> Iterator[FileDataset]:
 
 
 def image_bytes(image: ImageInput | str) -> bytes:
-    """The bytes of an image's file; pixels become those of one without loss.
+    """The bytes of an image file; pixels are encoded without loss.
 
     Raises:
-        ValueError: the file cannot be read, or an array is no image.
+        ValueError: the file cannot be read, or an array is not an image.
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
@@ -250,7 +251,7 @@ def _encoded(pixels: Pixels, image_format: str) -> bytes:
 
 
 def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
-    """Where the image lies, or does now, and its key."""
+    """The path of the image, which is written to a file if necessary, and its key."""
     if isinstance(sample.image, Path):
         return sample.image, hashlib.sha256(image_bytes(sample.image)).hexdigest()
     data = sample.image if isinstance(sample.image, bytes) else _encoded(sample.image, "PNG")
@@ -261,7 +262,7 @@ def _file_of(sample: Sample, folder: Path) -> tuple[Path, str]:
 
 
 def _checked(sample: Sample) -> Sample:
-    """With regions that lie in the image, and their tags."""
+    """The sample with regions clipped to the image, and their tags."""
     inside = []
     for region in sample.regions:
         right, bottom = region.left + region.width, region.top + region.height

@@ -1,4 +1,4 @@
-"""Predicting with models, and judging them on labelled images: half of the library."""
+"""Load models, predict, and evaluate models on labelled images."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Scores = TypeVar("Scores")
 Progress = Callable[[float, str], None]
-# A folder or file that `read_dataset` knows, or what it gives.
+# A folder or file that `read_dataset` reads, or a dataset.
 Data = str | Path | Dataset
 
 
 class HasPath(Protocol):
-    """Something that lies in a file, such as what `library.train` gives."""
+    """An object with a model file, such as `Trained`."""
 
     @property
     def path(self) -> Path: ...
@@ -42,7 +42,7 @@ class BoundingBox(Box):
 
 @dataclass(frozen=True)
 class Prediction:
-    """A tag and its probability, 0..1; with a box, that of an object of the tag there."""
+    """A tag and its probability, 0..1. With a box, the probability that the box has an object of the tag."""
 
     tag: str
     probability: float
@@ -51,7 +51,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is loaded. May be used by several threads at once."""
+    """A loaded model, safe for concurrent use."""
 
     path: Path
     session: Classifier | Detector = field(repr=False)
@@ -62,16 +62,16 @@ class Model:
 
     @property
     def detects(self) -> bool:
-        """Whether it finds objects; else it says what an image as a whole is."""
+        """Whether it is a detector; else it is a classifier."""
         return isinstance(self.session, (DetectorSession, ExportedDetector))
 
 
 def load_model(model: str | Path | HasPath | Model) -> Model:
-    """A model, loaded once for many predictions: what `train` wrote, or the zip of an export.
+    """Load a model once for many predictions: the file of `train`, or the zip of an export.
 
     Raises:
         ValueError: the file cannot be read.
-        ModelUnusable: it is no model.
+        ModelUnusable: it is not a model.
     """
     if isinstance(model, Model):
         return model
@@ -85,17 +85,17 @@ def load_model(model: str | Path | HasPath | Model) -> Model:
 def predict(
     model: str | Path | HasPath | Model, image: str | ImageInput, *, threshold: float = 0.0
 ) -> list[Prediction]:
-    """What a model says about an image, the most probable first.
+    """The predictions of a model for an image, by falling probability.
 
     Args:
         model: for many images, load it once with `load_model`.
         image: a file, the bytes of one, or RGB pixels (height, width, 3), uint8.
-        threshold: less probable predictions are left out.
+        threshold: predictions with a smaller probability are left out.
 
     Raises:
-        ImageRejected: it is no acceptable image.
+        ImageRejected: it is not an acceptable image.
         ValueError: a file cannot be read. (`ImageRejected` is a `ValueError`, too.)
-        ModelUnusable: the model is none.
+        ModelUnusable: it is not a model.
     """
     loaded = load_model(model)
     found = _predictions(loaded, loaded.session.score(image_bytes(image)))
@@ -112,19 +112,19 @@ def evaluate(
     overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD,
     progress: Progress | None = None,
 ) -> Report:
-    """How good a model is on labelled images that it has not seen.
+    """Evaluate a model on labelled images that it was not trained on.
 
-    What a training says about itself, by cross-validation, is in `Trained.report`.
+    `Trained.report` has the cross-validated figures of the training itself.
 
     Args:
-        data: see `read_dataset`, or a `Dataset`. Its tags are those of the model, or some of them.
+        data: see `read_dataset`, or a `Dataset`. Its tags must be tags of the model.
         threshold: of probability, for precision, recall and confusion, 0..1.
-        overlap_threshold: intersection over union from which a box counts as found; for detectors.
+        overlap_threshold: the IoU from which a box counts as correct; for detectors.
 
     Raises:
-        ValueError: the data cannot be read, is of another kind than the model, or has a tag that the model
-            does not know; or none of its images can be decoded.
-        ModelUnusable: the model is none.
+        ValueError: the data cannot be read, do not match the kind of model, or have a tag that the model does
+            not have; or no image can be decoded.
+        ModelUnusable: it is not a model.
     """
     loaded, dataset = load_model(model), as_dataset(data)
     if loaded.detects != dataset.detection:
@@ -143,7 +143,7 @@ def evaluate(
         return detector_report(
             found, loaded.tags, threshold=threshold, overlap_threshold=overlap_threshold, skipped=skipped
         )
-    # Old exports do not say; then the data do.
+    # Old exports do not record it; then the data decide.
     multilabel = dataset.multilabel if session.multilabel is None else session.multilabel
     if not multilabel and any(len(sample.tags) != 1 for sample in dataset.samples):
         raise ValueError("the model gives an image one tag, but some images have several tags or none")
@@ -158,7 +158,7 @@ def as_dataset(data: Data) -> Dataset:
 
 
 def no_progress(share: float, step: str) -> None:
-    """Tells progress to nobody."""
+    """Ignore progress."""
 
 
 def _predictions(model: Model, scores: Sequence[float | DetectedBox]) -> Iterator[Prediction]:
@@ -173,7 +173,7 @@ def _predictions(model: Model, scores: Sequence[float | DetectedBox]) -> Iterato
 def _scored(
     dataset: Dataset, score: Callable[[bytes], Scores], skipped: list[str], tell: Progress
 ) -> Iterator[tuple[Sample, Scores]]:
-    """What a model says about each image; images that cannot be decoded are added to `skipped`."""
+    """The scores of each image. Names of images that cannot be decoded are added to `skipped`."""
     with ThreadPoolExecutor(processor_count(), thread_name_prefix="scoring") as pool:
 
         def scores_of(sample: Sample) -> Scores | None:
@@ -226,5 +226,5 @@ def _found(scored: Sequence[tuple[Sample, list[DetectedBox]]], tags: Sequence[st
 
 
 def _keys(count: int) -> tuple[str, ...]:
-    """Evaluations know images by checksums; nobody asks for these."""
+    """Evaluations identify images by checksums; these are placeholders."""
     return tuple(f"{number:064x}" for number in range(count))

@@ -1,6 +1,6 @@
-"""Labelled images in folders, as the usual tools write them.
+"""Read labelled images from folders in common formats.
 
-Every function raises `ValueError`, with a message for a person, for what it cannot read.
+All functions raise `ValueError`, with a message for the user, if the data cannot be read.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SIDES = ("left", "top", "width", "height")
 
 
 def read_dataset(place: str | Path) -> Dataset:
-    """The set in a folder (or the file that describes it), whichever of these it is:
+    """Read the dataset in a folder, or of the file that describes it. The format is recognised:
 
     * `labels.jsonl`: see `read_labels`;
-    * one JSON file in COCO's format, in it or in its folder `annotations`: see `read_coco`;
-    * folders `images` and `labels`: see `read_yolo`;
-    * a folder for each tag: see `read_folders`.
+    * one JSON file in COCO's format, in the folder or in its subfolder `annotations`: see `read_coco`;
+    * subfolders `images` and `labels`: see `read_yolo`;
+    * a subfolder for each tag: see `read_folders`.
     """
     place = Path(place)
     if place.is_file():
@@ -44,11 +44,11 @@ def read_dataset(place: str | Path) -> Dataset:
 
 
 def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str | None = None) -> Dataset:
-    """A folder for each tag, named like it, with its images: a classification set.
+    """Read a classification dataset: a subfolder of images for each tag, with its name.
 
     Args:
-        multilabel: an image may lie, byte by byte the same, in the folders of several tags.
-        negative: the tag of images that show none of the others.
+        multilabel: an image may be in the folders of several tags, as identical files.
+        negative: the tag of images that show none of the other tags.
     """
     folder = _folder(folder)
     samples = [
@@ -66,10 +66,10 @@ def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str 
 
 
 def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
-    """A file `labels.jsonl`: one object a line.
+    """Read a file `labels.jsonl`, which has one JSON object per line.
 
-    It has `file` (relative to the folder); `tags` (names) or, for a detection set, `boxes` (each with `tag`,
-    and `left`, `top`, `width`, `height` as fractions of the image's sides); and perhaps `split`.
+    It has `file` (relative to the folder); `tags` (names) or, for a detection dataset, `boxes` (each with
+    `tag`, and `left`, `top`, `width`, `height` as fractions of the image's sides); and optionally `split`.
     """
     folder = _folder(folder)
     samples, boxed = [], set()
@@ -95,13 +95,13 @@ def read_labels(folder: str | Path, *, negative: str | None = None) -> Dataset:
 
 
 def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
-    """Boxes in COCO's format: a JSON file with `images`, `categories` and `annotations`. A detection set.
+    """Read a detection dataset in COCO's format: a JSON file with `images`, `categories` and `annotations`.
 
-    Boxes around crowds are left out, as are categories without boxes. Images without boxes are examples of
+    Boxes of crowds and categories without boxes are left out. Images without boxes are examples of
     background.
 
     Args:
-        images: the folder in which the images lie; else that of the file, `images` in it, or `images`
+        images: the folder of the images; None takes the folder of the file, `images` in it, or `images`
             beside it.
     """
     file = Path(file)
@@ -134,14 +134,15 @@ def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
 
 
 def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset:
-    """Boxes in YOLO's format: a detection set.
+    """Read a detection dataset in YOLO's format.
 
-    `labels/X.txt` describes `images/X.jpg`: a line for each object with the number of its class, and the
-    centre, width and height of its box as fractions of the image's sides. An image without a file, or with
-    an empty one, is an example of background. Folders in `images` (`train`, `val`) are splits.
+    `labels/X.txt` describes `images/X.jpg`. Each line is an object: the index of its class, and the centre,
+    width and height of its box as fractions of the image's sides. Images without a label file, or with an
+    empty one, are examples of background. Subfolders of `images` (`train`, `val`) are splits.
 
     Args:
-        names: of the classes; else `classes.txt` has one a line, or `data.yaml` has `names`.
+        names: of the classes; None reads them from `classes.txt`, one per line, or from `names` in
+            `data.yaml`.
     """
     folder = _folder(folder)
     known = list(names) if names is not None else _class_names(folder)
@@ -206,7 +207,7 @@ def _images_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
 
 
 def _first_there(places: list[Path]) -> Path:
-    """The first of these files that is there; the first one where none is, so that it can be named."""
+    """The first of these files that exists; if none does, the first, for the error message."""
     return next((place for place in places if place.is_file()), places[0])
 
 

@@ -1,10 +1,9 @@
-"""How good a model is, as one report: the figures of `metrics` and `detection_metrics` with names to them."""
+"""A report on the quality of a model, made from an evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from emulator.vision.evaluation.classification import Evaluation, PerformanceFigures
 from emulator.vision.evaluation.confusion import (
@@ -15,17 +14,14 @@ from emulator.vision.evaluation.confusion import (
 from emulator.vision.evaluation.curves import calibration_curve
 from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class TagReport:
-    """How good a model is at one tag; figures 0..1.
+    """The quality of a model for one tag; figures 0..1.
 
     Attributes:
-        images: evaluated images that have the tag.
-        objects: marked objects of the tag in them; None for classifiers.
+        images: the number of evaluated images that have the tag.
+        objects: the number of regions of the tag in them; None for classifiers.
     """
 
     tag: str
@@ -38,22 +34,24 @@ class TagReport:
 
 @dataclass(frozen=True)
 class Report:
-    """How good a model is on images that it has not seen; figures 0..1.
+    """The quality of a model on images that it was not trained on; figures 0..1.
 
     Attributes:
-        tags: in the order of the model.
-        images: evaluated ones.
-        precision, recall: over all tags, at the threshold, as `metrics` and `detection_metrics` define them.
-        average_precision: the mean of those of the tags that any image has.
-        accuracy: share of images whose most probable tag is right; None where images may have several tags.
-        calibration_error: how far probabilities are from the truth, see `CalibrationCurve.expected_error`; of
-            a classifier with one tag an image the probability of the most probable tag, else all of them.
-        threshold: of probability, from which a tag counts as predicted.
-        overlap_threshold: intersection over union from which a box counts as found; None for classifiers.
-        confusion: counts by what is there (row) and what is predicted (column), each in the order of `tags`
-            and then nothing. Of classifiers with one tag an image, images; the last column has those for
-            which no tag reaches the threshold. Of detectors, objects and boxes; the last column has objects
-            that were not found, the last row boxes on nothing. None for classifiers with several tags.
+        tags: in the order of the model's outputs.
+        images: the number of evaluated images.
+        precision, recall: over all tags, at the threshold; see `evaluation.classification` and
+            `evaluation.detection`.
+        average_precision: the mean over the tags that occur.
+        accuracy: the share of images whose most probable tag is correct; None for multilabel classifiers and
+            detectors.
+        calibration_error: the expected calibration error, see `CalibrationCurve.expected_error`; for
+            multiclass classifiers of the most probable tag, else of all probabilities.
+        threshold: the probability from which a tag counts as predicted.
+        overlap_threshold: the IoU from which a box counts as correct; None for classifiers.
+        confusion: counts by actual tag (rows) and predicted tag (columns), each in the order of `tags` and
+            then "nothing". For multiclass classifiers, images; the last column counts those without a tag
+            above the threshold. For detectors, objects and boxes; the last column counts missed objects, the
+            last row boxes without an object. None for multilabel classifiers.
         skipped: images that could not be read or decoded.
     """
 
@@ -78,7 +76,7 @@ def classifier_report(
     threshold: float,
     skipped: Sequence[str] = (),
 ) -> Report:
-    """Of predictions by a classifier."""
+    """The report on a classifier."""
     scores_NT, targets_NT = evaluation.probabilities_NT, evaluation.targets_NT
     right_N = scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
     figures = evaluation.performance(threshold)
@@ -105,7 +103,7 @@ def detector_report(
     overlap_threshold: float,
     skipped: Sequence[str] = (),
 ) -> Report:
-    """Of boxes found by a detector."""
+    """The report on a detector."""
     truths = evaluation.truths
     images = [len(set(truths.images[truths.tags == tag].tolist())) for tag in range(len(tags))]
     objects = [int((truths.tags == tag).sum()) for tag in range(len(tags))]

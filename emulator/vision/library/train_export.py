@@ -1,7 +1,7 @@
-"""Training and exporting, without server and database: half of the library that `emulator.vision` is.
+"""Train and export models, without a server and a database.
 
-Each function does what the server has its worker do, on a folder or on images in memory. Nothing here has
-rules of the service: no least number of images, no quotas.
+The functions do what the server's worker does, on a folder or on images in memory. Rules of the service, such
+as minimum numbers of images and quotas, do not apply.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ from emulator.vision.recipes.recipes import (
     recipe_for_domain,
 )
 
-# Beside the model: what it was trained as.
+# Written beside the model: the arguments and the report of its training.
 DESCRIPTION_FILE = "training.json"
 
 
 class TrainingCancelled(Exception):
-    """Somebody asked for the training to end."""
+    """The training was cancelled."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` made.
+    """The result of `train`.
 
     Attributes:
-        path: the model, in the folder that was named.
-        report: by cross-validation, on images of the training that their model had not seen.
+        path: the model file, in the given folder.
+        report: cross-validated: each image is scored by a model that was not trained on it.
         domain: the id of the domain.
         tags: in the order of the model's outputs.
-        seconds: how long it took.
-        images: how many were learned from.
+        seconds: the duration.
+        images: the number of training images.
         skipped: images that could not be read or decoded.
     """
 
@@ -90,25 +90,24 @@ def train(
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Trained:
-    """Train a model and write it into a folder as `model.onnx`, with what is known about it beside it.
+    """Train a model and write it to a folder as `model.onnx`, together with its evaluation and a description.
 
     Args:
-        data: see `read_dataset`, or a `Dataset`. It is learned from as a whole, whatever its splits: see
+        data: see `read_dataset`, or a `Dataset`. All of it is used for training, whatever its splits; see
             `Dataset.part`.
-        folder: made when missing. Files appear in it whole or not at all.
+        folder: created if missing. Files are written completely or not at all.
         domain: the name or id of a domain of the service; see `models/domains.toml`.
-        budget: None for quick training; else seconds for advanced training.
-        seed: the same data, domain, seed and machine give the same file, byte by byte; of advanced training
-            see `advanced.train_advanced_classifier`.
-        base_model: a model to start from; makes advanced training of it.
-        feature_cache: a folder in which what pretrained networks say about images is kept for later
-            trainings of the same images.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
-        cancel: when it is set, the training ends with `TrainingCancelled`.
-        clock: seconds since some moment; what the budget is counted in.
+        budget: seconds for advanced training; None for quick training.
+        seed: the same data, domain, seed and machine give the same file, byte for byte; for advanced training
+            see `train_advanced_classifier`.
+        base_model: a model to start from; implies advanced training.
+        feature_cache: a folder in which features of images are kept for later trainings with the same images.
+        progress: called with the completed share, 0..1, never falling, and the name of the step.
+        cancel: when set, the training ends with `TrainingCancelled`.
+        clock: returns seconds, for the budget.
 
     Raises:
-        TrainingFailed: with a message for a person.
+        TrainingFailed: with a message for the user.
         TrainingCancelled: `cancel` was set.
         ValueError: the data cannot be read, or there is no such domain.
     """
@@ -159,22 +158,22 @@ def export(
     created: datetime | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a model as a file that the service's users take away; see `docs/export-formats.md`.
+    """Export a model as a file in one of the service's formats; see `docs/exports.md`.
 
     Args:
-        model: what `train` wrote, in a compact domain.
-        platform, flavor: as the service names them: "ONNX", "TensorFlow" with "TensorFlowLite", ...
-        folder: made when missing; the file in it is named like the platform.
-        domain: name or id, if the model does not lie beside the file that says what it was trained as.
-        created: the date that the file bears; now, if none is given.
+        model: the result or model file of `train`, in a compact domain.
+        platform, flavor: in the service's terms: "ONNX", "TensorFlow" with "TensorFlowLite", ...
+        folder: created if missing; the file in it is named after the platform.
+        domain: name or id; needed if `training.json` is not beside the model.
+        created: the date in the file; None is now.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        ExportFailed: it cannot be made; the message says what to do.
-        ValueError: the model cannot be read, or its domain has no such export.
-        ModelUnusable: the model is none.
+        ExportFailed: the export cannot be made; the message says what to do.
+        ValueError: the model cannot be read, or its domain does not have this export.
+        ModelUnusable: it is not a model.
     """
     loaded = load_model(model)
     path, session = loaded.path, loaded.session
@@ -250,7 +249,7 @@ def _own_report(
 
 
 def _domain_of(model: Path, type: DomainType, given: str | None) -> Domain:
-    """The domain that is given, or the one that the file beside the model names."""
+    """The given domain, or the one in the description beside the model."""
     if given is None:
         try:
             given = str(json.loads(model.with_name(DESCRIPTION_FILE).read_bytes())["domain"])

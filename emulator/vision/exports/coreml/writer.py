@@ -1,5 +1,6 @@
-"""A network written as a Core ML model (a neural network, no ML program), with coremltools: it runs from iOS
-14 and macOS 11 on."""
+"""Write a network as a Core ML model (a neural network, not an ML program), with coremltools. It runs on iOS
+14 and macOS 11 or later.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +18,23 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-# coremltools' notes on a model: the date and the versions would make each file another one.
+# The prefix of coremltools' notes, which are removed: date and versions would make each file different.
 _NOTES = "com.github.apple.coremltools."
 _LARGEST_HALF = 65504.0
-# Core ML computes in half precision where it uses more than the processor. There a number just below 1 is 1;
-# what is left to 1 is then 0 instead of something, and its logarithm must not become infinite.
+# On GPUs and neural engines Core ML computes in half precision. There a number just below 1 becomes 1, its
+# difference to 1 becomes 0, and the logarithm of the difference must not become infinite.
 _LEAST = 1e-4
 
 
 def coreml_network(network: Network, *, labels: Sequence[str] | None = None, half: bool = False) -> Any:
-    """The model of a network as Core ML's protobuf message `Model`.
+    """A network as Core ML's protobuf message `Model`.
 
-    The input is an RGB image of `resolution` x `resolution` pixels: Core ML's own type for images, so
-    that programs hand over what a camera gives. Inside, images are (1, channels, height, width).
+    The input is an RGB image of `resolution` x `resolution` pixels, of Core ML's image type, so that programs
+    can pass camera images. Inside, images are (1, channels, height, width).
 
     Args:
-        labels: if given, the network's one output are the probabilities of these labels; the model then has
-            the output `classLabel` besides, and its own becomes a dictionary.
+        labels: if given, the network's only output are the probabilities of these labels. The model then also
+            has the output `classLabel`, and its own output becomes a dictionary.
         half: store the weights in half precision.
     """
     with _quiet():
@@ -67,8 +68,9 @@ def coreml_network(network: Network, *, labels: Sequence[str] | None = None, hal
 
 
 def _number(message: Any) -> None:
-    """Name layers and tensors by their place: which of two equal ones lends its name is left to chance by
-    coremltools, and the same network shall be the same file."""
+    """Name layers and tensors by their position. coremltools chooses the name of one of two equal tensors at
+    random, and the same network must give the same file.
+    """
     described = (*message.description.input, *message.description.output)
     names = {feature.name: feature.name for feature in described}
     for number, layer in enumerate(_layers(message)):
@@ -84,8 +86,10 @@ def _layers(message: Any) -> Any:
 
 
 def _narrow(message: Any) -> None:
-    """Store the weights of convolutions and dense layers in half precision. Biases and the weights of
-    depthwise convolutions are few, and rounding them is what costs most."""
+    """Store the weights of convolutions and dense layers in half precision.
+
+    Biases and the weights of depthwise convolutions are few, and rounding them costs the most accuracy.
+    """
     import numpy
 
     for layer in _layers(message):
@@ -102,8 +106,7 @@ def _narrow(message: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """coremltools tells on each import what it has not been tested with and that this is no Mac, and draws
-    progress bars: nothing of it helps anybody here."""
+    """Suppress coremltools' warnings about untested versions and other systems, and its progress bars."""
     loggers = [logging.getLogger(name) for name in ("coremltools", "coremltools.converters")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -134,9 +137,9 @@ def _program(network: Network) -> Any:
 
 def _output(build: Any, tensor: Any, name: str) -> Any:
     if len(tensor.shape) == 4:
-        # The programs that decode the grid of a detector expect the axes that Core ML's first networks had.
+        # Programs that decode the grid of a detector expect the five axes of early Core ML networks.
         return build.reshape(x=tensor, shape=[1, *tensor.shape], name=name)
-    # It takes an operation to name an output.
+    # Only operations can name outputs.
     return build.identity(x=tensor, name=name)
 
 
@@ -146,9 +149,9 @@ class _Writer:
 
         self._network = network
         self._builder = Builder
-        # Where the greatest numbers are, by what an operation for them reads and how many it wants.
+        # Indices of the greatest elements, by input and count of the "top_k".
         self._places: dict[tuple[str, int], Any] = {}
-        # A matrix of one zero that nobody can know beforehand.
+        # A 1 x 1 matrix of zero that coremltools cannot fold as a constant.
         self._zero: Any = None
         self.tensors: dict[str, Any] = {network.input: images}
 
@@ -157,7 +160,7 @@ class _Writer:
         self.tensors[operation.output] = self._compute(operation, inputs)
 
     def _operand(self, name: str) -> Any:
-        """A tensor, or a constant of a plain operation."""
+        """A tensor, or a constant of an operation on plain tensors."""
         return self.tensors[name] if name in self.tensors else self._network.weights[name]
 
     def _compute(self, operation: Operation, inputs: list[Any]) -> Any:
@@ -229,14 +232,14 @@ class _Writer:
                 align_corners=False,
             )
         if size * 2 == side:
-            # The centre of a pixel lies between four: bilinear is their mean.
+            # The new centre lies between four pixels: bilinear interpolation is their mean.
             return build.avg_pool(x=images, kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
-        # Core ML has no resizing by the centres of pixels to any size. But an image that becomes smaller is
-        # one of blocks that become smaller each by itself, and a block is multiplied by a small matrix.
+        # Core ML has no half-pixel resizing to arbitrary sizes. The image is divided into blocks that are
+        # resized independently, each by a product with a small matrix.
         blocks = math.gcd(side, size)
         matrix = _shrinking(side // blocks, size // blocks)
         for _ in range(2):
-            # (.., rows, columns) with fewer columns, and then the rows in their place.
+            # Reduce the columns of (.., rows, columns), then transpose and reduce the rows.
             _, channels, rows, columns = images.shape
             cut = build.reshape(x=images, shape=[channels * rows * blocks, columns // blocks])
             shrunk = build.reshape(x=build.matmul(x=cut, y=matrix), shape=[1, channels, rows, size])
@@ -249,11 +252,11 @@ class _Writer:
         from coremltools.converters.mil.mil import types
 
         if operation.kind != "gather":
-            # Places are whole numbers, and go to "gather" as such, without a step that could round them.
+            # Indices stay integers up to "gather", so that no step rounds them.
             inputs = [self._floating(each) for each in inputs]
         build, first = self._builder, inputs[0]
         if len(inputs) == 2 and all(isinstance(each, numpy.ndarray) for each in inputs):
-            # What follows from constants would be computed now and stored, and may be many times as large.
+            # coremltools would fold this constant expression, which may be many times as large.
             first = build.add(x=first, y=self._zero)
         match operation.kind:
             case "reshape":
@@ -319,7 +322,7 @@ _TWO_SIDED = {
 
 
 def _shrinking(side: int, size: int) -> NDArray[numpy.float32]:
-    """The matrix (side, size) that scales a row of pixels bilinearly, by the centres of pixels."""
+    """The matrix (side, size) that resizes a row of pixels bilinearly, with half-pixel centres."""
     import numpy
 
     matrix = numpy.zeros((side, size), numpy.float32)
@@ -333,7 +336,7 @@ def _shrinking(side: int, size: int) -> NDArray[numpy.float32]:
 
 
 def _for_planes(value: float | tuple[float, ...]) -> NDArray[numpy.float32]:
-    """A value for each channel, shaped to meet (1, channels, height, width)."""
+    """A value for each channel, shaped to broadcast over (1, channels, height, width)."""
     import numpy
 
     return numpy.array(value, numpy.float32).reshape(1, -1, 1, 1)

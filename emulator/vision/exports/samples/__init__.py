@@ -1,14 +1,14 @@
-"""Programs and a text that come with an exported model and show how to use it.
+"""Sample programs and a README that come with an exported model.
 
-The other modules of this package are those programs: they are copied into zip files, import nothing of the
-emulator, and run where Pillow, NumPy and the runtime of the format are.
+The other modules of this package are those programs. They are copied into the zip, import nothing of the
+emulator, and need Pillow, NumPy and the runtime of the format.
 """
 
 from __future__ import annotations
 
 from importlib import resources
 
-# The program that predicts, by kind of model file; none for what is not loaded from Python.
+# The program that predicts, by kind of model file; None for kinds that are not loaded from Python.
 _PROGRAMS = {
     "onnx": "predict_onnx.py",
     "tensorflow": "predict_tensorflow.py",
@@ -34,19 +34,19 @@ _JAVASCRIPT = """\
     await model.loadModelAsync('model.json');
     const result = await model.executeAsync(document.getElementById('image'));
 
-The package crops images of a classifier to their centre, which the training did not do. To get what the
-Prediction API answers, hand over a tensor of the stretched image instead of the element: float32,
-[1, side, side, 3], 0 to 255, channels in the order that `metadata_properties.json` names.
+For classifiers the package crops images to their centre, which training does not do. To get the results of
+the Prediction API, pass a tensor of the stretched image instead of the element: float32,
+[1, side, side, 3], 0 to 255, with the channel order in `metadata_properties.json`.
 """
 
 
 def sample_files(kind: str, *, detection: bool) -> dict[str, bytes]:
-    """Their paths in the zip and their content.
+    """The sample files: paths in the zip and contents.
 
     Args:
-        kind: of model file: "onnx", "tensorflow", "tensorflow_saved_model", "tensorflow_lite",
-            "torch", "tensorflow_js", "openvino" or "coreml".
-        detection: whether the model finds boxes.
+        kind: of model file: "onnx", "tensorflow", "tensorflow_saved_model", "tensorflow_lite", "torch",
+            "tensorflow_js", "openvino" or "coreml".
+        detection: whether the model is a detector.
     """
     files = {"README.md": _read_me(kind, detection).encode()}
     program = _PROGRAMS[kind]
@@ -67,13 +67,13 @@ def _read_me(kind: str, detection: bool) -> str:
 
 | File | |
 |---|---|
-| `labels.txt` | the names of the tags, one a line, in the order of the model's outputs |
-| `metadata_properties.json` | how images are to be prepared and outputs to be read |
-| `cvexport.manifest` | which model this is, and the SHA-1 of its file |
+| `labels.txt` | names of the tags, one per line, in the order of the model's outputs |
+| `metadata_properties.json` | how to prepare images and read the outputs |
+| `cvexport.manifest` | the origin of the model, and the SHA-1 of its file |
 
-The whole image, upright and in RGB, is stretched to the size of the model's input (bilinear). Order and
-range of the channels are `Image.BitmapPixelFormat` and `Image.NominalPixelRange` in
-`metadata_properties.json`.
+The whole image, upright and in RGB, is stretched to the size of the model's input (bilinear).
+`Image.BitmapPixelFormat` and `Image.NominalPixelRange` in `metadata_properties.json` are the order and
+range of the channels.
 """
     if _PROGRAMS[kind] is not None:
         text += f"""

@@ -1,4 +1,4 @@
-"""An image as the exported model takes it."""
+"""Read an image as the input of the exported model."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parent.parent
 
 
 def metadata() -> dict[str, str]:
-    """What metadata_properties.json says about the model."""
+    """The content of metadata_properties.json."""
     properties: dict[str, str] = json.loads((FOLDER / "metadata_properties.json").read_text(encoding="utf-8"))
     return properties
 
@@ -21,7 +21,7 @@ def labels() -> list[str]:
 
 
 def prepared(path: str) -> numpy.ndarray:
-    """The image, float32, (1, height, width, 3)."""
+    """The input tensor of an image file: float32, (1, height, width, 3)."""
     properties = metadata()
     size = tuple(int(properties[f"CustomVision.Preprocess.Target{side}"]) for side in ("Width", "Height"))
     with Image.open(path) as opened:

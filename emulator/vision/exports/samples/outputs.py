@@ -1,4 +1,4 @@
-"""What the outputs of the exported model mean."""
+"""Print the outputs of the exported model."""
 
 import json
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 import numpy
 from image import labels, metadata
 
-LEAST_PROBABILITY = 0.1
+MIN_PROBABILITY = 0.1
 
 
 def show(outputs: Mapping[str, numpy.ndarray]) -> None:
-    """Print what the model says about an image.
+    """Print the predictions for an image.
 
     Args:
-        outputs: of the model, by their names; of several images at a time, for one.
+        outputs: of the model for one image, by name.
     """
     names = labels()
     if "detected_boxes" in outputs:
@@ -34,24 +34,24 @@ def show(outputs: Mapping[str, numpy.ndarray]) -> None:
 
 
 def show_boxes(boxes: numpy.ndarray, scores: numpy.ndarray, classes: numpy.ndarray) -> None:
-    """Print boxes (N, 4), given as left, top, right and bottom in fractions of the image."""
+    """Print boxes (N, 4): left, top, right, bottom in fractions of the image."""
     names = labels()
     for box, score, number in zip(boxes, scores, classes, strict=True):
-        if score >= LEAST_PROBABILITY:
+        if score >= MIN_PROBABILITY:
             left, top, right, bottom = box.tolist()
             print(f"{names[number]}: {score:.4f} at {left:.4f} {top:.4f} {right:.4f} {bottom:.4f}")
 
 
 def boxes_of_grid(grid: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    """Boxes, scores and classes of a YOLO grid (height, width, slots x (5 + tags)), the most probable first.
+    """Boxes, scores and classes of a YOLO grid (height, width, slots x (5 + tags)), by falling score.
 
-    A slot holds x and y of the centre in the cell (as logits), width and height (logarithms of multiples of
-    the slot's anchor), the logit of there being an object, and a logit for each tag. Among boxes of one tag
-    that overlap, the most probable one stays; the emulator's own exports hold no others.
+    A slot has x and y of the centre in the cell (as logits), width and height (logarithms of multiples of the
+    slot's anchor), the objectness as a logit, and a logit for each tag. Overlapping boxes of one tag are
+    reduced to the most probable one; grids exported by the emulator have no overlapping boxes.
     """
     properties = metadata()
     anchors = numpy.array(json.loads(properties["CustomVision.Postprocess.Yolo.Biases"])).reshape(-1, 2)
-    most_overlap = float(properties["CustomVision.Postprocess.Yolo.NmsThreshold"])
+    iou_threshold = float(properties["CustomVision.Postprocess.Yolo.NmsThreshold"])
     height, width, channels = grid.shape
     slots = grid.astype(float).reshape(height, width, len(anchors), channels // len(anchors))
     columns = numpy.arange(width)[None, :, None]
@@ -68,17 +68,17 @@ def boxes_of_grid(grid: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, nu
     classes, scores = tags.argmax(axis=1), tags.max(axis=1)
     kept: list[int] = []
     for number in numpy.argsort(-scores, kind="stable"):
-        if scores[number] < LEAST_PROBABILITY:
+        if scores[number] < MIN_PROBABILITY:
             break
         if all(
-            classes[other] != classes[number] or overlap(boxes[other], boxes[number]) <= most_overlap
+            classes[other] != classes[number] or iou(boxes[other], boxes[number]) <= iou_threshold
             for other in kept
         ):
             kept.append(int(number))
     return boxes[kept], scores[kept], classes[kept]
 
 
-def overlap(one: numpy.ndarray, other: numpy.ndarray) -> float:
+def iou(one: numpy.ndarray, other: numpy.ndarray) -> float:
     """Intersection over union of two boxes."""
     sides = numpy.minimum(one[2:], other[2:]) - numpy.maximum(one[:2], other[:2])
     shared = float(numpy.prod(sides.clip(0)))

@@ -14,8 +14,8 @@ from torch.nn import functional
 class ExportedNetwork(nn.Module):
     """The operations of network.json with the weights of model.pth.
 
-    Takes one RGB image, float32 (1, height, width, 3), 0 to 255. Images are (1, channels, height, width)
-    inside.
+    Takes one RGB image, float32 (1, height, width, 3), 0 to 255. Inside, images are (1, channels, height,
+    width).
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Exports for TensorFlow and TensorFlow.js, written without TensorFlow."""
+"""Export to TensorFlow and TensorFlow.js, written without TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TENSORFLOW_JS_FILE, WEIGHTS_FILE = "model.json", "weights.bin"
 
 
 def frozen_graph_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.pb`: a graph with its weights in it."""
+    """`model.pb`: a graph with its weights as constants."""
     stored, graph = _read(order, progress)
     content: bytes = graph.definition.SerializeToString(deterministic=True)
     return _zip(order, stored, {FROZEN_GRAPH_FILE: content}, "tensorflow")
 
 
 def saved_model_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`saved_model.pb`, whose graph has its weights in it: there are no variables."""
+    """`saved_model.pb`, whose graph has its weights as constants; there are no variables."""
     stored, graph = _read(order, progress)
     model = messages()["SavedModel"](saved_model_schema_version=1)
     meta_graph = model.meta_graphs.add()
@@ -48,12 +48,12 @@ def tensorflow_js_zip(order: ExportOrder, progress: Progress) -> bytes:
     """`model.json`, the graph, and `weights.bin`, its constants."""
     from google.protobuf.json_format import MessageToDict
 
-    # JavaScript has no integers of 64 bits.
+    # JavaScript has no 64-bit integers.
     stored, graph = _read(order, progress, widest_integer="int32")
     for node in graph.definition.node:
         if node.op == "Const":
             node.attr["value"].tensor.tensor_content = b""
-    # Sorted, because the attributes of a node come in any order.
+    # Sorted, because the order of a node's attributes is not defined.
     topology = json.loads(json.dumps(MessageToDict(graph.definition), sort_keys=True))
     topology["library"] = {}
     weights = [
@@ -68,7 +68,7 @@ def tensorflow_js_zip(order: ExportOrder, progress: Progress) -> bytes:
             "inputs": _signature([graph.input]),
             "outputs": _signature(graph.outputs),
         },
-        # What @microsoft/customvision-tfjs looks at to know the order of channels.
+        # @microsoft/customvision-tfjs reads the order of the channels from it.
         "userDefinedMetadata": _metadata(order, stored),
         "modelTopology": topology,
         "weightsManifest": [{"paths": [WEIGHTS_FILE], "weights": weights}],

@@ -1,4 +1,4 @@
-"""A network as a graph of TensorFlow's operations, with its weights as constants in it."""
+"""A network as a TensorFlow graph, with its weights as constants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emulator.vision.networks.graph import Network, Operation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The number that TensorFlow 2.8 writes; every release since then reads it.
+# The graph version of TensorFlow 2.8, which every later release reads.
 _PRODUCER = 987
 _PADDING_THAT_NEVER_WINS = -1e30
 _SIMPLE = {
@@ -34,23 +34,23 @@ _DATA_TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", 
 
 
 class TensorFlowGraph:
-    """A `GraphDef` of a network that takes floats.
+    """A `GraphDef` of a network with float input.
 
-    Images are (N, height, width, channels). Input and outputs are named as in the network, everything else
-    after it; nothing but the outputs is left unread.
+    Images are (N, height, width, channels). Inputs and outputs are named as in the network, everything else
+    with a prefix. Only outputs are not read by other nodes.
 
     Attributes:
         definition: the message.
-        constants: the values of its constants, by name.
-        input: name, shape and type of the input; -1 stands for any number of images.
-        outputs: of each output the same, in the order of the network.
+        constants: the values of the constants, by name.
+        input: name, shape and type of the input; -1 is a variable batch size.
+        outputs: the same of each output, in the order of the network.
     """
 
     def __init__(self, network: Network, *, widest_integer: str = "int64") -> None:
         """Write the graph.
 
         Args:
-            widest_integer: type of outputs that are whole numbers, "int64" or "int32".
+            widest_integer: type of integer outputs, "int64" or "int32".
         """
         assert network.float_input
         self._network = network
@@ -154,7 +154,7 @@ class TensorFlowGraph:
         self._sides[operation.output] = -(-self._sides[operation.inputs[0]] // stride)
         padding = "SAME"
         if operation.symmetric_padding and stride > 1:
-            # "SAME" would add a pixel on the far sides alone.
+            # "SAME" would pad only the right and the bottom.
             around = [[0, 0], [kernel // 2] * 2, [kernel // 2] * 2, [0, 0]]
             sides = self._constant(f"{output}/around", around, "int32")
             self._add("Pad", f"{output}/padded", (tensor, sides), Tpaddings="int32")
@@ -208,7 +208,7 @@ class TensorFlowGraph:
         self._add("Mul", f"{output}/squares", (tensor, tensor))
         self._add("Sum", f"{output}/sum", (f"{output}/squares", axis), Tidx="int32", keep_dims=True)
         self._add("Sqrt", f"{output}/length", (f"{output}/sum",))
-        # A row of zeros stays one instead of becoming NaN.
+        # A row of zeros stays zero instead of becoming NaN.
         smallest = self._constant(f"{output}/smallest", 1e-12)
         self._add("Maximum", f"{output}/divisor", (f"{output}/length", smallest))
         self._add("RealDiv", f"{output}/unit", (tensor, f"{output}/divisor"))
@@ -228,12 +228,12 @@ class TensorFlowGraph:
         self._add("Cast", output, (tensor,), typed=False, Truncate=False, **types)
 
     def _name(self, tensor: str) -> str:
-        """A tensor's name in the graph; TensorFlow wants none to begin with an underscore."""
+        """The name of a tensor in the graph. TensorFlow does not allow a leading underscore."""
         kept = tensor == self._network.input or tensor in self._network.outputs
         return tensor if kept else f"network/{tensor}"
 
     def _read(self, tensor: str) -> str:
-        """The same for a tensor that an operation reads, which may be a constant of the network."""
+        """The name of a tensor that an operation reads. A constant is added at its first use."""
         name = self._name(tensor)
         if tensor in self._network.weights:
             return self._constant(name, self._network.weights[tensor])
@@ -249,7 +249,7 @@ class TensorFlowGraph:
             tensor = node.attr["value"].tensor
             tensor.dtype = self._number(kind)
             tensor.tensor_content = array.astype(array.dtype.newbyteorder("<")).tobytes()
-            # Set even if there are no dimensions, else it would not be said that it is one number.
+            # Set also without dimensions; an unset shape means that the shape is unknown.
             tensor.tensor_shape.SetInParent()
             for size in array.shape:
                 tensor.tensor_shape.dim.add(size=size)
@@ -258,7 +258,7 @@ class TensorFlowGraph:
     def _add(
         self, operator: str, name: str, inputs: Sequence[str], *, typed: bool = True, **attributes: Any
     ) -> Any:
-        """Append a node. Attributes are told apart by type; texts that name a type of numbers are types."""
+        """Append a node. The type of each value is that of its attribute; names of data types are types."""
         node = self.definition.node.add(name=name, op=operator)
         node.input.extend(inputs)
         if typed and operator != "Placeholder":
@@ -289,7 +289,7 @@ _PLAIN = {"transpose_a": False, "transpose_b": False}
 
 
 def data_type(kind: str) -> int:
-    """TensorFlow's number for a type of numbers, by NumPy's name of it."""
+    """TensorFlow's enum value of a data type, by its NumPy name."""
     field = messages()["TensorProto"].DESCRIPTOR.fields_by_name["dtype"]
     number: int = field.enum_type.values_by_name[_DATA_TYPES[kind]].number
     return number

@@ -1,7 +1,7 @@
-"""The protobuf messages of TensorFlow's graphs and saved models that our files use: field numbers and types
-as in TensorFlow's published `.proto` files, without TensorFlow.
+"""The protobuf messages of TensorFlow's graphs and saved models that our files use, with the field numbers
+and types of TensorFlow's published `.proto` files, but without TensorFlow.
 
-They are declared in a pool of their own, so that they do not meet TensorFlow's, should that be there too.
+They are declared in a pool of their own, separate from TensorFlow's, which may also be loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-# Message: name of a field: its number and type, "*" for repeated ones, ">" between key and value of maps.
+# Message -> field -> (number, type). "*" marks repeated fields, ">" separates key and value of maps.
 _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "GraphDef": {"node": (1, "*NodeDef"), "versions": (4, "VersionDef")},
     "VersionDef": {"producer": (1, "int32"), "min_consumer": (2, "int32")},
@@ -53,7 +53,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     },
     "SavedModel": {"saved_model_schema_version": (1, "int64"), "meta_graphs": (2, "*MetaGraphDef")},
 }
-# Messages of which one field at most is set.
+# Messages with a oneof of all fields.
 _CHOICES = {"AttrValue"}
 _DATA_TYPES = {"DT_INVALID": 0, "DT_FLOAT": 1, "DT_INT32": 3, "DT_INT64": 9, "DT_BOOL": 10}
 

@@ -1,4 +1,4 @@
-"""TensorFlow Lite exports."""
+"""Export to TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MODEL_FILE = "model.tflite"
 
 
 def tflite_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.tflite` with its descriptions.
+    """`model.tflite` with metadata, labels and sample programs.
 
-    Input and outputs are those of the frozen graph. The flavor "TensorFlowLiteFloat16" keeps the weights in
-    half precision; runtimes compute in full precision with them, or in half where that is faster.
+    Input and outputs are those of the frozen graph. The flavor "TensorFlowLiteFloat16" stores the weights in
+    half precision; runtimes compute in single precision, or in half precision where that is faster.
     """
     stored = read_stored_model(order)
     progress(0.4, "Writing the model")

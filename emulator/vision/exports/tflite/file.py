@@ -1,6 +1,6 @@
-"""The flatbuffer of a TensorFlow Lite file: tensors, operators and buffers in, bytes out. Knows no networks.
+"""The flatbuffer of a TensorFlow Lite file: tensors, operators and buffers. Independent of networks.
 
-The tables are those of TensorFlow Lite's schema, version 3, whose generated code is the package `tflite`.
+The tables are those of TensorFlow Lite's schema, version 3; the package `tflite` has their generated code.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _SCHEMA_VERSION = 3
 _IDENTIFIER = b"TFL3"
-# What the schema demands of constants.
+# Alignment in bytes that the schema requires for constants.
 _ALIGNMENT = 16
-# The schema's first field for the number of an operator had 7 bits; later ones write this into it.
+# The schema's first field for operator codes has 7 bits; this value refers to the newer field.
 _LAST_OLD_OPERATOR = 127
 
 
@@ -40,10 +40,10 @@ class _Operator:
 
 @dataclass
 class TfliteFile:
-    """A file in the making. Operators run in the order in which they were added.
+    """Builds a file. Operators run in the order in which they are added.
 
     Attributes:
-        description: a line about the model.
+        description: one line about the model.
     """
 
     description: str
@@ -51,22 +51,21 @@ class TfliteFile:
     _numbers: dict[str, int] = field(default_factory=dict)
     _operators: list[_Operator] = field(default_factory=list)
     _codes: dict[tuple[str, int], int] = field(default_factory=dict)
-    # The first buffer is empty by convention: that of tensors which are computed.
+    # The first buffer is empty by convention; computed tensors refer to it.
     _buffers: list[bytes] = field(default_factory=lambda: [b""])
 
     def tensor(self, name: str, shape: Sequence[int], kind: str = "float32") -> str:
-        """Declare a tensor that is given or computed. `kind` is the name of its NumPy type."""
+        """Declare an input or a computed tensor. `kind` is the name of its NumPy type."""
         return self._add_tensor(_Tensor(name, tuple(shape), kind, 0))
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Declare a tensor whose content lies in the file."""
+        """Declare a tensor whose content is stored in the file."""
         content = value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
         self._buffers.append(content)
         return self._add_tensor(_Tensor(name, value.shape, value.dtype.name, len(self._buffers) - 1))
 
     def rename(self, name: str, other: str) -> str:
-        """Give a tensor another name; the first one goes on meaning it here, but does not appear in the
-        file."""
+        """Rename a tensor in the file. Its old name stays valid for later calls."""
         number = self._numbers[name]
         self._tensors[number] = replace(self._tensors[number], name=other)
         self._numbers[other] = number
@@ -95,16 +94,15 @@ class TfliteFile:
 
         Args:
             kind: its name in the schema's `BuiltinOperator`.
-            table: the schema's table for its options, the fields of which are `options`.
-            version: of the operator; grows with what it is asked for.
+            table: the schema's table of its options, with the fields `options`.
+            version: of the operator; later versions have more features.
         """
         code = self._codes.setdefault((kind, version), len(self._codes))
         numbers = [tuple(self._numbers[name] for name in names) for names in (inputs, outputs)]
         self._operators.append(_Operator(code, numbers[0], numbers[1], table, options))
 
     def content(self, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-        """The whole file, with a signature "serving_default" for these tensors, which are given and
-        wanted."""
+        """The file, with a signature "serving_default" for these input and output tensors."""
         import flatbuffers
 
         builder = flatbuffers.Builder(sum(map(len, self._buffers)) + 65536)
@@ -131,7 +129,7 @@ class TfliteFile:
 
     @staticmethod
     def _table(builder: Builder, name: str, **fields: Any) -> int:
-        """Write a table of the schema; everything that its fields refer to has been written before."""
+        """Write a table of the schema. Everything that its fields refer to must already be written."""
         import tflite
 
         getattr(tflite, f"{name}Start")(builder)
@@ -159,7 +157,7 @@ class TfliteFile:
         if not content:
             return self._table(builder, "Buffer")
         builder.StartVector(1, len(content), _ALIGNMENT)
-        # As `Builder.CreateByteVector` does it, which knows no alignment.
+        # As `Builder.CreateByteVector`, which does not support alignment.
         builder.head -= len(content)
         builder.Bytes[builder.head : builder.head + len(content)] = content
         return self._table(builder, "Buffer", Data=builder.EndVector())

@@ -1,5 +1,4 @@
-"""A network written as a TensorFlow Lite file's bytes, without TensorFlow: the same bytes for the same
-network."""
+"""Write a network as a TensorFlow Lite file, without TensorFlow: the same bytes for the same network."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _SAME, _VALID = 0, 1
 _RELU6 = 3
 _LARGEST_HALF = 65504.0
-# Operations that go through tensors number by number: operator and table of options.
+# Elementwise operations: operator and table of options.
 _EACH = {
     "add_each": ("ADD", "AddOptions"),
     "subtract": ("SUB", "SubOptions"),
@@ -39,16 +38,15 @@ def tflite_bytes(
     bytes_in: bool = False,
     description: str = "",
 ) -> bytes:
-    """Serialise a network to TensorFlow Lite, for one image at a time.
+    """Serialize a network to TensorFlow Lite, for one image at a time.
 
-    The input is float32 (1, resolution, resolution, 3), with the channels in the order and the range in which
-    the network wants them. Images inside are (1, height, width, channels). The outputs, named as in the
-    network, are float32 or, if the network says so, int64.
+    The input is float32 (1, resolution, resolution, 3), with the channel order and range of the network.
+    Images inside are (1, height, width, channels). The outputs, named as in the network, are float32, or
+    int64 where the network says so.
 
     Args:
         bytes_in: the input is uint8 instead.
-        half: store the weights in half precision; the file is half as large, and they are widened when the
-            model is loaded.
+        half: store the weights in half precision. The file is half as large; runtimes convert them on load.
     """
     writer = _Writer(network, half, bytes_in, description)
     for operation in network.operations:
@@ -60,7 +58,7 @@ class _Writer:
     def __init__(self, network: Network, half: bool, bytes_in: bool, description: str) -> None:
         self._network = network
         self._half = half
-        # Which "top_k" an operation for the places belongs to, by what both read and how many they want.
+        # Indices that each "top_k" computed, by its input and count.
         self._greatest: dict[tuple[str, int], str] = {}
         self.file = TfliteFile(description)
         shape = (1, network.resolution, network.resolution, 3)
@@ -185,13 +183,13 @@ class _Writer:
         _, side, _, channels = self._shape(tensor)
         padding = _SAME
         if operation.symmetric_padding and operation.stride > 1:
-            # "SAME" would put fewer pixels before than after.
+            # "SAME" would pad fewer pixels before than after.
             tensor = self._padded(tensor, kernel // 2, 0.0)
             padding = _VALID
         shape = (1, -(-side // operation.stride), -(-side // operation.stride), outputs)
         depthwise = operation.kind == "depthwise_convolution"
-        # (output, input, height, width) to (output, height, width, input); of depthwise ones, (channel, 1,
-        # height, width) to (1, height, width, channel).
+        # (output, input, height, width) to (output, height, width, input); depthwise (channel, 1, height,
+        # width) to (1, height, width, channel).
         axes = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         inputs = [
             tensor,
@@ -202,7 +200,7 @@ class _Writer:
             "Padding": padding,
             "StrideW": operation.stride,
             "StrideH": operation.stride,
-            # Flatbuffers leave out what equals the schema's default, which is 1 for these.
+            # Flatbuffers omit defaults of the schema, which is 1 for these.
             "DilationWFactor": 1,
             "DilationHFactor": 1,
             "FusedActivationFunction": _RELU6 if operation.relu6 else 0,
@@ -232,7 +230,7 @@ class _Writer:
         import numpy
 
         _, side, _, channels = self._shape(tensor)
-        # The pixels around the image never win.
+        # The padding is lower than any value.
         padded = self._padded(tensor, 1, float(numpy.finfo(numpy.float32).min))
         self._compute(
             "MAX_POOL_2D",
@@ -297,7 +295,7 @@ class _Writer:
 
     def _reshape(self, tensor: str, output: str, shape: Sequence[int]) -> str:
         if self._shape(tensor) == tuple(shape):
-            # Some runtimes drop an operator that does nothing, and the name of its output with it.
+            # Some runtimes remove an operator without effect together with the name of its output.
             return self.file.rename(tensor, output)
         inputs = [tensor, self._integers(f"{output}.shape", shape)]
         return self._compute("RESHAPE", inputs, output, shape, "ReshapeOptions")
@@ -314,14 +312,13 @@ class _Writer:
         kind_of_output: str = "float32",
         **options: float,
     ) -> str:
-        """Add an operator and the tensor that it writes."""
+        """Add an operator and its output tensor."""
         name = self.file.tensor(output, shape, kind_of_output)
         self.file.operator(kind, inputs, [name], table, version=version, **options)
         return name
 
     def _operand(self, name: str) -> str:
-        """A tensor that an operation reads. If it is a constant, it may have to be added, and is never
-        narrowed."""
+        """A tensor that an operation reads. A constant is added at its first use, in single precision."""
         if name in self._network.weights and not self.file.has(name):
             self.file.constant(name, self._network.weights[name])
         return name
@@ -339,7 +336,7 @@ class _Writer:
         assert name is not None
         if self.file.has(name):
             return name
-        # Biases and the weights of depthwise convolutions are few, and rounding them is what costs most.
+        # Biases and the weights of depthwise convolutions are few, and rounding them costs the most accuracy.
         depthwise = value.ndim == 4 and value.shape[0] == 1
         if not self._half or value.ndim == 1 or depthwise:
             return self.file.constant(name, value)

@@ -72,22 +72,22 @@ def postprocessed(network: Network, *, batch_axis: bool) -> Network:
     )
 
 
-def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Network:
+def yolo_grid(network: Network, output: str, *, use_gather: bool = False) -> Network:
     """The detector with the raw grid of a YOLOv2 detector as its output: an image of 13 x 13 cells.
 
     The channels are, for each of the five slots of a cell: offset of the box's centre in the cell (x, y, as
     logits), width and height (logarithms of multiples of the slot's anchor), logit of the probability, and a
-    logit for each tag. Each box is put into the next free slot of its cell, so that the usual decoding gives
+    logit for each tag. Each box takes the next free slot of its cell, so that the usual decoding gives
     exactly the boxes that `postprocessed` gives; the sixth box of a cell and those after it are lost.
 
     Args:
-        looked_up: which point and tag a candidate is of is looked up instead of computed from its number,
+        use_gather: look up the point and the tag of a candidate instead of computing them from its index,
             which is too large for runtimes that compute in half precision. It takes longer.
     """
     import numpy
 
     steps = _Steps(network)
-    boxes, scores, tags = _kept_boxes(steps, network, looked_up=looked_up)
+    boxes, scores, tags = _kept_boxes(steps, network, use_gather=use_gather)
     tag_count = _tag_count(network)
     slot_count = CELLS * CELLS * len(ANCHORS)
     left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
@@ -99,11 +99,11 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
         cells.append(cell)
         offsets.append(steps.logit(inside))
     cell = steps.add("add_each", steps.add("multiply", cells[1], steps.number(CELLS)), cells[0])
-    stands = steps.add("greater", scores, steps.number(0))
+    kept = steps.add("greater", scores, steps.number(0))
     # For each box, the number of boxes before it in the same cell.
-    mates = steps.add("multiply", steps.same(cell), _before(steps, MAX_DETECTIONS))
-    rank = steps.add("matmul", mates, stands)
-    placed = steps.add("multiply", stands, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
+    earlier_in_cell = steps.add("multiply", steps.same(cell), _before(steps, MAX_DETECTIONS))
+    rank = steps.add("matmul", earlier_in_cell, kept)
+    placed = steps.add("multiply", kept, steps.add("greater", steps.number(len(ANCHORS) - 0.5), rank))
     slot = steps.add("add_each", steps.add("multiply", cell, steps.number(len(ANCHORS))), rank)
     # Width and height depend on the anchor of the slot: five columns, of which `rank` selects one.
     chosen = steps.equal(rank, steps.constant(numpy.arange(len(ANCHORS))[None]))
@@ -112,59 +112,59 @@ def yolo_grid(network: Network, output: str, *, looked_up: bool = False) -> Netw
         size = steps.add("maximum", steps.add("subtract", high, low), steps.number(_NEARLY_ZERO))
         anchor = steps.constant(numpy.log([[anchor[axis] / CELLS] for anchor in ANCHORS]))
         sizes.append(steps.add("subtract", steps.add("log", size), steps.add("matmul", chosen, anchor)))
-    sure = steps.logit(steps.between(scores, _NEARLY_ZERO, 1 - _NEARLY_ZERO))
+    objectness = steps.logit(steps.between(scores, _NEARLY_ZERO, 1 - _NEARLY_ZERO))
     tag = steps.equal(tags, steps.constant(numpy.arange(tag_count)[None]))
-    logits = steps.add("multiply", tag, steps.number(_CERTAIN))
-    values = steps.add("join", *offsets, *sizes, sure, logits)
+    tag_logits = steps.add("multiply", tag, steps.number(_CERTAIN))
+    values = steps.add("join", *offsets, *sizes, objectness, tag_logits)
     # The slot of each box as a matrix (slots, boxes), because no scatter operation is available.
-    goes = steps.add(
+    placement = steps.add(
         "multiply",
         steps.equal(steps.constant(numpy.arange(slot_count)[:, None]), steps.add("transpose", slot)),
         steps.add("transpose", placed),
     )
-    filled = steps.add("matmul", goes, steps.constant(numpy.ones((MAX_DETECTIONS, 1))))
+    filled = steps.add("matmul", placement, steps.constant(numpy.ones((MAX_DETECTIONS, 1))))
     empty = numpy.zeros((1, 5 + tag_count))
     empty[0, 4] = -_CERTAIN
-    nothing = steps.add("matmul", steps.add("subtract", steps.number(1), filled), steps.constant(empty))
-    slots = steps.add("add_each", steps.add("matmul", goes, values), nothing)
+    unfilled = steps.add("matmul", steps.add("subtract", steps.number(1), filled), steps.constant(empty))
+    slots = steps.add("add_each", steps.add("matmul", placement, values), unfilled)
     channels = len(ANCHORS) * (5 + tag_count)
     rows = steps.add("reshape", slots, shape=(1, CELLS * CELLS, channels))
     steps.add("picture", rows, output=output, shape=(CELLS, CELLS))
     return steps.network({output: (1, CELLS, CELLS, channels)})
 
 
-def _kept_boxes(steps: _Steps, network: Network, *, looked_up: bool = False) -> tuple[str, str, str]:
+def _kept_boxes(steps: _Steps, network: Network, *, use_gather: bool = False) -> tuple[str, str, str]:
     """Boxes (N, 4), falling scores (N, 1) and tags (N, 1), for N = `MAX_DETECTIONS`, padded with zeros."""
     tag_count = _tag_count(network)
     point_count = network.outputs[SCORES][0]
     flat = steps.add("reshape", SCORES, shape=(point_count * tag_count,))
     count = min(MAX_CANDIDATES, point_count * tag_count)
     best = steps.add("top_k", flat, count=count)
-    places = steps.add("top_k_places", flat, count=count)
+    indices = steps.add("top_k_places", flat, count=count)
     scores = steps.add("reshape", best, shape=(count, 1))
-    if looked_up:
-        rows = steps.add("gather", _all_candidates(steps, network), places)
+    if use_gather:
+        rows = steps.add("gather", _all_candidates(steps, network), indices)
         boxes, tags = steps.add("slice", rows, span=(0, 4)), steps.column(rows, 4)
     else:
-        place = steps.add("reshape", places, shape=(count, 1))
+        index = steps.add("reshape", indices, shape=(count, 1))
         # The half keeps the quotient away from integers, where rounding errors would change the result.
-        shifted = steps.add("add_each", place, steps.number(0.5))
+        shifted = steps.add("add_each", index, steps.number(0.5))
         point = steps.add("floor", steps.add("multiply", shifted, steps.number(1 / tag_count)))
-        tags = steps.add("subtract", place, steps.add("multiply", point, steps.number(tag_count)))
+        tags = steps.add("subtract", index, steps.add("multiply", point, steps.number(tag_count)))
 
         boxes = _decoded(steps, steps.add("reshape", point, shape=(count,)), network, count)
     left, top, right, bottom = (steps.column(boxes, number) for number in range(4))
     width, height = steps.add("subtract", right, left), steps.add("subtract", bottom, top)
-    stands = steps.add("greater", scores, steps.number(_just_below(SCORE_FLOOR)))
+    kept = steps.add("greater", scores, steps.number(_just_below(SCORE_FLOOR)))
     for side in (width, height):
-        stands = steps.add("multiply", stands, steps.add("greater", side, steps.number(0)))
-    stands = _non_max_suppression(steps, (left, top, right, bottom), (width, height), tags, stands, count)
+        kept = steps.add("multiply", kept, steps.add("greater", side, steps.number(0)))
+    kept = _non_max_suppression(steps, (left, top, right, bottom), (width, height), tags, kept, count)
 
-    scores = steps.add("reshape", steps.add("multiply", scores, stands), shape=(count,))
+    scores = steps.add("reshape", steps.add("multiply", scores, kept), shape=(count,))
     best = steps.add("top_k", scores, count=MAX_DETECTIONS)
-    places = steps.add("top_k_places", scores, count=MAX_DETECTIONS)
+    indices = steps.add("top_k_places", scores, count=MAX_DETECTIONS)
     scores = steps.add("reshape", best, shape=(MAX_DETECTIONS, 1))
-    found = steps.add("gather", steps.add("join", boxes, tags), places)
+    found = steps.add("gather", steps.add("join", boxes, tags), indices)
     # Suppressed boxes become zeros.
     found = steps.add("multiply", found, steps.add("greater", scores, steps.number(0)))
     boxes = steps.add("slice", found, span=(0, 4))
@@ -207,14 +207,14 @@ def _decoded(steps: _Steps, point: str | None, network: Network, count: int) -> 
     )
     resolution = resolution_of(point_count)
     centres, strides = anchor_points(resolution)
-    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
-    middle = numpy.concatenate([centres, centres], 1) / resolution
-    moved = steps.add(
+    scales = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
+    centres_twice = numpy.concatenate([centres, centres], 1) / resolution
+    offsets_of_sides = steps.add(
         "multiply",
         steps.add("reshape", means, shape=(count, 4)),
-        chosen(steps.constant(reach)),
+        chosen(steps.constant(scales)),
     )
-    boxes = steps.add("add_each", chosen(steps.constant(middle)), moved)
+    boxes = steps.add("add_each", chosen(steps.constant(centres_twice)), offsets_of_sides)
     return steps.between(boxes, 0, 1)
 
 
@@ -223,7 +223,7 @@ def _non_max_suppression(
     sides: tuple[str, str, str, str],
     sizes: tuple[str, str],
     tags: str,
-    stands: str,
+    kept: str,
     count: int,
 ) -> str:
     """Which of the candidates, sorted by falling score, are kept: (count, 1)."""
@@ -232,20 +232,20 @@ def _non_max_suppression(
     for low, high in ((left, right), (top, bottom)):
         begin = steps.add("maximum", low, steps.add("transpose", low))
         end = steps.add("minimum", high, steps.add("transpose", high))
-        both = steps.add("maximum", steps.add("subtract", end, begin), steps.number(0))
-        overlap = both if overlap is None else steps.add("multiply", overlap, both)
+        shared = steps.add("maximum", steps.add("subtract", end, begin), steps.number(0))
+        overlap = shared if overlap is None else steps.add("multiply", overlap, shared)
     assert overlap is not None
     area = steps.add("multiply", *sizes)
-    together = steps.add("add_each", area, steps.add("transpose", area))
-    union = steps.add("subtract", together, overlap)
-    double = steps.add("greater", overlap, steps.add("multiply", union, steps.number(NMS_IOU_THRESHOLD)))
-    double = steps.add("multiply", double, steps.same(tags))
-    double = steps.add("multiply", double, _before(steps, count))
-    visible = stands
+    sum_of_areas = steps.add("add_each", area, steps.add("transpose", area))
+    union = steps.add("subtract", sum_of_areas, overlap)
+    suppresses = steps.add("greater", overlap, steps.add("multiply", union, steps.number(NMS_IOU_THRESHOLD)))
+    suppresses = steps.add("multiply", suppresses, steps.same(tags))
+    suppresses = steps.add("multiply", suppresses, _before(steps, count))
+    candidates = kept
     for _ in range(_ROUNDS):
-        overlapped = steps.add("matmul", double, stands)
-        stands = steps.add("multiply", visible, steps.add("greater", steps.number(0.5), overlapped))
-    return stands
+        suppressors = steps.add("matmul", suppresses, kept)
+        kept = steps.add("multiply", candidates, steps.add("greater", steps.number(0.5), suppressors))
+    return kept
 
 
 def _before(steps: _Steps, count: int) -> str:

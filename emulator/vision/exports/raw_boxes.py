@@ -31,10 +31,10 @@ def with_raw_boxes(
     point_count, tag_count = network.outputs[SCORES]
     resolution = resolution_of(point_count)
     centres, strides = anchor_points(resolution)
-    reach = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
+    scales = strides[:, None] * numpy.array([-1, -1, 1, 1]) / resolution
     constants = {
         "raw.bins": numpy.arange(DISTANCE_BINS)[:, None],
-        "raw.reach": reach,
+        "raw.reach": scales,
         "raw.middle": numpy.concatenate([centres, centres], axis=1) / resolution,
         "raw.zero": [[0]],
         "raw.one": [[1]],

@@ -132,9 +132,9 @@ class Dataset:
         """
         if (labels is None) == (regions is None):
             raise ValueError("give either labels or regions")
-        described: Sequence[Any] = labels if labels is not None else regions or ()
-        if len(described) != len(images):
-            raise ValueError(f"there are {len(images)} images, and labels or regions of {len(described)}")
+        labelling: Sequence[Any] = labels if labels is not None else regions or ()
+        if len(labelling) != len(images):
+            raise ValueError(f"there are {len(images)} images, and labels or regions of {len(labelling)}")
         for number, image in enumerate(images):
             shape, kind = getattr(image, "shape", (1, 1, 3)), getattr(image, "dtype", "uint8")
             if len(shape) != 3 or shape[2] != 3 or str(kind) != "uint8":
@@ -147,7 +147,7 @@ class Dataset:
                 Sample(image, tags=(known,) if isinstance(known, str) else tuple(known))
                 if regions is None
                 else Sample(image, regions=tuple(known))
-                for image, known in zip(images, described, strict=True)
+                for image, known in zip(images, labelling, strict=True)
             ],
             detection=regions is not None,
             multilabel=multilabel,

@@ -137,9 +137,9 @@ def evaluate(
     if unknown:
         raise ValueError(f"the model does not know the tag '{unknown[0]}'; it knows {', '.join(loaded.tags)}")
     skipped: list[str] = []
-    session, tell = loaded.session, progress or no_progress
+    session, report_progress = loaded.session, progress or no_progress
     if isinstance(session, (DetectorSession, ExportedDetector)):
-        found = _found(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
+        found = _found(list(_scored(dataset, session.score, skipped, report_progress)), loaded.tags)
         return detector_report(
             found, loaded.tags, threshold=threshold, overlap_threshold=overlap_threshold, skipped=skipped
         )
@@ -147,7 +147,7 @@ def evaluate(
     multilabel = dataset.multilabel if session.multilabel is None else session.multilabel
     if not multilabel and any(len(sample.tags) != 1 for sample in dataset.samples):
         raise ValueError("the model gives an image one tag, but some images have several tags or none")
-    classified = _classified(list(_scored(dataset, session.score, skipped, tell)), loaded.tags)
+    classified = _classified(list(_scored(dataset, session.score, skipped, report_progress)), loaded.tags)
     return classifier_report(
         classified, loaded.tags, multilabel=multilabel, threshold=threshold, skipped=skipped
     )
@@ -171,7 +171,7 @@ def _predictions(model: Model, scores: Sequence[float | DetectedBox]) -> Iterato
 
 
 def _scored(
-    dataset: Dataset, score: Callable[[bytes], Scores], skipped: list[str], tell: Progress
+    dataset: Dataset, score: Callable[[bytes], Scores], skipped: list[str], report_progress: Progress
 ) -> Iterator[tuple[Sample, Scores]]:
     """The scores of each image. Names of images that cannot be decoded are added to `skipped`."""
     with ThreadPoolExecutor(processor_count(), thread_name_prefix="scoring") as pool:
@@ -189,7 +189,7 @@ def _scored(
                 skipped.append(sample.name)
             else:
                 yield sample, scores
-            tell((number + 1) / len(dataset.samples), "Evaluating")
+            report_progress((number + 1) / len(dataset.samples), "Evaluating")
     if len(skipped) == len(dataset.samples):
         raise ValueError("none of the images can be decoded")
 

@@ -34,13 +34,13 @@ def read_dataset(place: str | Path) -> Dataset:
         return read_labels(place)
     if (place / "images").is_dir() and (place / "labels").is_dir():
         return read_yolo(place)
-    described = [
+    annotations = [
         path for path in sorted([*place.glob("*.json"), *place.glob("annotations/*.json")]) if _is_coco(path)
     ]
-    if len(described) > 1:
-        names = ", ".join(path.name for path in described)
+    if len(annotations) > 1:
+        names = ", ".join(path.name for path in annotations)
         raise ValueError(f"{str(place)!r} has several files with annotations; name one of them: {names}")
-    return read_coco(described[0]) if described else read_folders(place)
+    return read_coco(annotations[0]) if annotations else read_folders(place)
 
 
 def read_folders(folder: str | Path, *, multilabel: bool = False, negative: str | None = None) -> Dataset:
@@ -106,11 +106,11 @@ def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
     """
     file = Path(file)
     try:
-        described = json.loads(_text(file))
-        categories = {entry["id"]: str(entry["name"]) for entry in described["categories"]}
-        sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in described["images"]}
+        content = json.loads(_text(file))
+        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+        sizes = {entry["id"]: (entry["width"], entry["height"]) for entry in content["images"]}
         regions: dict[Any, list[Region]] = {}
-        for entry in described["annotations"]:
+        for entry in content["annotations"]:
             if not entry.get("iscrowd"):
                 width, height = sizes[entry["image_id"]]
                 left, top, *sides = (float(number) for number in entry["bbox"])
@@ -118,7 +118,7 @@ def read_coco(file: str | Path, images: str | Path | None = None) -> Dataset:
                 regions.setdefault(entry["image_id"], []).append(
                     Region(categories[entry["category_id"]], *place)
                 )
-        names = {entry["id"]: str(entry["file_name"]) for entry in described["images"]}
+        names = {entry["id"]: str(entry["file_name"]) for entry in content["images"]}
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{file.name} is not in COCO's format: {error!r}") from error
     places = (
@@ -149,15 +149,15 @@ def read_yolo(folder: str | Path, names: Sequence[str] | None = None) -> Dataset
     samples = []
     for image in _images_in(folder / "images", deep=True):
         inner = image.relative_to(folder / "images")
-        described = (folder / "labels" / inner).with_suffix(".txt")
+        label_file = (folder / "labels" / inner).with_suffix(".txt")
         regions = []
-        for line in _text(described).splitlines() if described.is_file() else ():
+        for line in _text(label_file).splitlines() if label_file.is_file() else ():
             try:
                 number, across, down, width, height = (float(word) for word in line.split()[:5])
                 tag = known[int(number)]
             except (ValueError, IndexError) as error:
                 raise ValueError(
-                    f"{described} has a line that describes no object: {line[:100]!r}"
+                    f"{label_file} has a line that describes no object: {line[:100]!r}"
                 ) from error
             regions.append(Region(tag, across - width / 2, down - height / 2, width, height))
         split = inner.parts[0] if len(inner.parts) > 1 else None
@@ -188,10 +188,10 @@ def _class_names(folder: Path) -> list[str]:
 
 def _is_coco(path: Path) -> bool:
     try:
-        described = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(described, dict) and {"images", "annotations", "categories"} <= described.keys()
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
 def _folder(folder: str | Path) -> Path:

@@ -123,7 +123,7 @@ def train(
         common: dict[str, Any] = {
             "seed": seed,
             "output": output,
-            "progress": _watched(progress or no_progress, cancel),
+            "progress": _cancellable(progress or no_progress, cancel),
         }
         if budget is not None or base_model is not None:
             common["budget_seconds"] = budget or 0.0
@@ -133,17 +133,17 @@ def train(
     skipped = tuple(files.names[key] for key in trained.skipped)
     result = Trained(
         path=trained.model_path,
-        report=_own_report(trained, dataset, skipped),
+        report=_cross_validated_report(trained, dataset, skipped),
         domain=chosen.id,
         tags=dataset.tags,
         seconds=sum(trained.seconds.values()),
         images=trained.image_count,
         skipped=skipped,
     )
-    described = {"domain": chosen.id, "multilabel": dataset.multilabel, "seed": seed, "budget": budget}
+    arguments = {"domain": chosen.id, "multilabel": dataset.multilabel, "seed": seed, "budget": budget}
     write_atomically(
         output / DESCRIPTION_FILE,
-        json.dumps({**described, "report": asdict(result.report)}, indent=1).encode(),
+        json.dumps({**arguments, "report": asdict(result.report)}, indent=1).encode(),
     )
     return result
 
@@ -200,13 +200,13 @@ def export(
     return exports.write_export(order, Path(folder) / name, progress or no_progress)
 
 
-def _watched(progress: Progress, cancel: threading.Event | None) -> Progress:
-    def tell(share: float, step: str) -> None:
+def _cancellable(progress: Progress, cancel: threading.Event | None) -> Progress:
+    def report_progress(share: float, step: str) -> None:
         if cancel is not None and cancel.is_set():
             raise TrainingCancelled("The training was cancelled.")
         progress(share, step)
 
-    return tell
+    return report_progress
 
 
 def _trained(
@@ -227,7 +227,7 @@ def _trained(
     return train_advanced_classifier(dataset, recipe, attempts, feature_cache=cache, **common)
 
 
-def _own_report(
+def _cross_validated_report(
     trained: TrainedClassifier | TrainedDetector, dataset: Dataset, skipped: tuple[str, ...]
 ) -> Report:
     """What the training says about itself."""

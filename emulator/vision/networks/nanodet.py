@@ -122,16 +122,16 @@ def detection_network(
         input_resolution: side of the input in pixels; if it differs, the network resizes its input first.
     """
     points = sum((resolution // stride) ** 2 for stride in STRIDES)
-    body = backbone_and_neck_operations()
+    backbone_and_neck = backbone_and_neck_operations()
     if input_resolution not in (None, resolution):
         assert input_resolution is not None
-        first, second, *others = body
+        first, second, *others = backbone_and_neck
         factor = resolution / input_resolution
         resize = Operation("resize", (first.output,), "resized", factor=factor)
-        body = (first, resize, replace(second, inputs=("resized",)), *others)
+        backbone_and_neck = (first, resize, replace(second, inputs=("resized",)), *others)
     return Network(
         input_resolution or resolution,
-        (*body, *head_operations()),
+        (*backbone_and_neck, *head_operations()),
         weights,
         outputs={
             SCORES: (points, len(weights["head.0.classes.bias"])),

@@ -1,4 +1,4 @@
-"""Networks of one's own from a file of weights to a prediction: torchvision's, with random weights."""
+"""User networks from a weights file to a prediction: networks of torchvision with random weights."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_architecture_is_found_by_names_and_shapes() -> None:
 
 
 def test_no_two_architectures_have_the_same_weights() -> None:
-    """Else the one that is found could be the wrong one."""
+    """Otherwise the wrong one could be found."""
     seen: dict[object, str] = {}
     for name in torchvision_networks.architectures():
         shapes = torchvision_networks.expected_shapes(name, True)
@@ -162,7 +162,7 @@ def test_no_two_architectures_have_the_same_weights() -> None:
 
 
 def test_old_names_of_layers_are_known() -> None:
-    """DenseNet's and ViT's weights were published before their layers had the names of today."""
+    """The published weights of DenseNet and ViT use older names of layers."""
     state = random_state("densenet121")
     old = {
         name.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value for name, value in state.items()

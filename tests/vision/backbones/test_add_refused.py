@@ -1,4 +1,4 @@
-"""Files of weights that make no network of one's own: each is told apart, and nothing of it is kept."""
+"""Weights files that are rejected: each with its reason, and without leaving anything behind."""
 
 from __future__ import annotations
 

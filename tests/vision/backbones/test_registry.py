@@ -1,4 +1,4 @@
-"""The folder of networks that somebody has brought: whole or not at all, and what happens to damaged ones."""
+"""The folder of user networks: stored completely or not at all, and what happens to damaged ones."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Files of weights: what is read from them, and all the ways in which one is none. Nothing in them runs."""
+"""Weights files: what is read from them, and all reasons for rejecting one. No code in them runs."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_safetensors_whatever_the_name(tmp_path: Path) -> None:
 
 
 class Program:
-    """Leaves a trace when somebody unpickles it."""
+    """Leaves a trace when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace

@@ -1,4 +1,4 @@
-"""Zips of exports, good, damaged and hostile."""
+"""Zips of exports: valid, damaged and hostile."""
 
 import json
 import struct
@@ -149,7 +149,7 @@ def test_a_table_of_contents_that_claims_gigabytes() -> None:
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not needed is not read; what is, up to its limit."""
+    """Files that are not needed are not read; the others only up to their limit."""
     monkeypatch.setattr(files, "MODEL_BYTES", 3 * files.MEGABYTE)
     zeros = bytes(4 * files.MEGABYTE)
     assert len(zip_of({"a": zeros})) < 10_000

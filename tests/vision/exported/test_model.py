@@ -119,7 +119,7 @@ def bands(size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_whole_picture_is_stretched_where_the_metadata_say_so() -> None:
+def test_the_whole_image_is_stretched_where_the_metadata_say_so() -> None:
     model = classifier(
         export_zip(colour_classifier(), COLOURS, metadata_properties("ClassificationMultiClass"))
     )
@@ -144,7 +144,7 @@ def test_stretching_is_that_of_the_models_trained_here() -> None:
     assert numpy.array_equal(rule.tensor(picture)[0], resize_to_square(picture, 224).astype(numpy.float32))
 
 
-def test_a_photograph_is_turned_upright() -> None:
+def test_an_image_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     buffer = BytesIO()
@@ -183,7 +183,7 @@ def test_sizes_that_make_no_sense_are_not_announced(text: str) -> None:
     assert announced_size(metadata_properties("Yolo")) == (224, 224)
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_what_is_not_an_image_is_rejected() -> None:
     with pytest.raises(ImageRejected):
         classifier(classifier_zip()).score(b"no picture")
 
@@ -259,7 +259,7 @@ def test_anchors_and_overlap_of_the_metadata_are_used() -> None:
         assert boxes.nms_threshold({"CustomVision.Postprocess.Yolo.NmsThreshold": text}) == 0.45
 
 
-def test_finished_boxes_are_taken_over() -> None:
+def test_postprocessed_boxes_are_taken_over() -> None:
     model = detector(
         export_zip(
             finished_detector(

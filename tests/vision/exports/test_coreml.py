@@ -27,7 +27,7 @@ from tests.vision.exports.parity import (
     fitting_a_grid,
     written,
 )
-from tests.vision.exports.raw_answers import suppressed
+from tests.vision.exports.raw_outputs import suppressed
 
 pytest.importorskip("coremltools", reason="coremltools are missing: pip install coremltools")
 

@@ -81,7 +81,9 @@ def raw(seed: int, share: float, tags: int = TAGS) -> tuple[numpy.ndarray, numpy
 
 @settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from([0.02, 0.1, 0.5, 1.0]))
-def test_finished_boxes_are_those_of_the_prediction_api(outputs: Outputs, seed: int, share: float) -> None:
+def test_postprocessed_boxes_are_those_of_the_prediction_api(
+    outputs: Outputs, seed: int, share: float
+) -> None:
     scores, distances = raw(seed, share)
     boxes = expected(scores, distances)
 
@@ -125,7 +127,7 @@ def one_hot(bins: tuple[int, int, int, int]) -> numpy.ndarray:
 
 
 @pytest.mark.parametrize("point", [0, 7, 56, 63, 80, 83])
-def test_boxes_at_the_edges_of_the_picture_and_of_cells(grid_outputs: Outputs, point: int) -> None:
+def test_boxes_at_the_edges_of_the_image_and_of_cells(grid_outputs: Outputs, point: int) -> None:
     """Those that fill it, and those that are cut off by it to the last sliver."""
     for bins in ((10, 10, 10, 10), (0, 0, 10, 10), (10, 10, 0, 0), (1, 0, 0, 1), (0, 10, 1, 10)):
         scores = numpy.zeros((POINTS, TAGS), numpy.float32)

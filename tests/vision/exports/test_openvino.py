@@ -25,7 +25,7 @@ from tests.vision.exports.parity import (
     postprocessed_boxes,
     written,
 )
-from tests.vision.exports.raw_answers import suppressed
+from tests.vision.exports.raw_outputs import suppressed
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is missing: pip install openvino")
 
@@ -73,7 +73,7 @@ def test_finished_answers_are_those_of_the_prediction_api(
         assert_same_boxes(expected(kind).by_name[name], found, expected(kind).side, name)
 
 
-def test_raw_answers_lead_to_those_of_the_prediction_api(
+def test_raw_outputs_lead_to_those_of_the_prediction_api(
     kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], expected: Expected, tmp_path: Path
 ) -> None:
     folder = written(make_order(kind, "OpenVino", "NoPostProcess"), tmp_path)

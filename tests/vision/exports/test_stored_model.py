@@ -47,9 +47,7 @@ def test_an_unknown_architecture_asks_for_a_new_training(make_order: MakeOrder, 
         read_stored_model(order)
 
 
-def test_a_description_that_nobody_understands_asks_for_a_new_training(
-    make_order: MakeOrder, tmp_path: Path
-) -> None:
+def test_an_unknown_description_asks_for_a_new_training(make_order: MakeOrder, tmp_path: Path) -> None:
     text = '{"resolution": 224, "operations": [{"kind": "add", "wings": 2}], "outputs": {}}'
     order = without(make_order(CLASSIFIER, "ONNX"), tmp_path, **{NETWORK: text})
 

@@ -129,7 +129,7 @@ def test_the_signature_names_input_and_outputs(make_order: MakeOrder, tmp_path: 
     assert set(tensors["outputs"]) == {"detected_boxes", "detected_scores", "detected_classes"}
 
 
-def test_pictures_may_come_as_bytes() -> None:
+def test_images_may_come_as_bytes() -> None:
     network = lite_networks.network("convolution")
     picture = lite_networks.picture()
 

@@ -1,4 +1,4 @@
-"""Pictures of every accepted kind come out right, and those that must not come in are refused."""
+"""Images of every accepted kind are decoded correctly, and all others are rejected."""
 
 import struct
 import threading
@@ -74,7 +74,7 @@ def test_other_formats_are_refused(image_format: str) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8\xff", b"BM", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"\0" * 99]
 )
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_what_is_not_an_image_is_rejected(data: bytes) -> None:
     with pytest.raises(ImageRejected) as refusal:
         inspect_image(data)
 
@@ -115,7 +115,7 @@ def test_a_baseline_jpeg_is_refused_when_its_last_scan_line_is_missing() -> None
     ],
 )
 def test_sizes_beyond_the_limits_are_refused_from_the_header(width: int, height: int, reason: str) -> None:
-    """The few bytes of pixel data could never be decoded to this size: the header alone must decide."""
+    """The few bytes of pixel data cannot be decoded to this size, so the header alone must decide."""
     with pytest.raises(ImageRejected) as refusal:
         inspect_image(png_declaring(width, height))
 
@@ -123,7 +123,7 @@ def test_sizes_beyond_the_limits_are_refused_from_the_header(width: int, height:
     assert str(width) in str(refusal.value)
 
 
-def test_a_picture_without_pixels_is_refused() -> None:
+def test_an_image_without_pixels_is_refused() -> None:
     bmp = bytearray(encoded(photograph((4, 4)), "BMP"))
     bmp[18:22] = b"\0\0\0\0"  # width
 
@@ -153,7 +153,7 @@ def test_a_small_file_with_very_many_pixels_is_scaled_while_it_is_read() -> None
     assert small.getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_large_pictures_are_decoded_one_at_a_time_and_do_not_block_each_other_forever() -> None:
+def test_large_images_are_decoded_one_at_a_time_and_do_not_block_each_other_forever() -> None:
     data = encoded(Image.new("1", (7000, 6000)))
 
     with ThreadPoolExecutor(3) as pool:
@@ -163,7 +163,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_do_not_block_each_other_fo
     assert threading.active_count() < 100
 
 
-def test_a_refused_large_picture_leaves_the_way_free_for_the_next() -> None:
+def test_a_rejected_large_image_releases_the_lock() -> None:
     with pytest.raises(ImageRejected):
         inspect_image(png_declaring(10_000, 10_000))
 
@@ -275,7 +275,7 @@ def test_scaling_while_decoding_keeps_the_pixels_that_are_needed(image_format: s
     assert open_rgb(data, 64).width < 1000
 
 
-def test_the_network_sees_the_same_picture_whether_it_was_scaled_while_decoding_or_not() -> None:
+def test_the_network_sees_the_same_image_whether_it_was_scaled_while_decoding_or_not() -> None:
     image = photograph((1600, 1200))
     whole = numpy.asarray(image.resize((224, 224), Image.Resampling.BILINEAR), numpy.int16)
 
@@ -301,7 +301,7 @@ def test_stored_size(original: tuple[int, int], stored: tuple[int, int]) -> None
     assert stored_size(ImageInfo("JPEG", *original)) == stored
 
 
-def test_a_rendition_fits_and_keeps_its_shape() -> None:
+def test_a_jpeg_copy_fits_and_keeps_its_aspect_ratio() -> None:
     data = encoded(photograph((1900, 1300)), "PNG")
 
     small = inspect_image(to_jpeg(data, 256))
@@ -309,7 +309,7 @@ def test_a_rendition_fits_and_keeps_its_shape() -> None:
     assert small == ImageInfo("JPEG", 256, 175)
 
 
-def test_a_rendition_is_never_larger_than_the_image() -> None:
+def test_a_jpeg_copy_is_never_larger_than_the_image() -> None:
     assert inspect_image(to_jpeg(encoded(photograph((90, 60)), "PNG"), 400)) == ImageInfo("JPEG", 90, 60)
 
 
@@ -320,13 +320,13 @@ def test_a_jpeg_that_is_small_enough_is_returned_as_it_is() -> None:
     assert to_jpeg(data, 299) is not data
 
 
-def test_renditions_of_cmyk_are_rgb() -> None:
+def test_jpeg_copies_of_cmyk_are_rgb() -> None:
     data = encoded(quarters().convert("CMYK"), "JPEG")
 
     assert Image.open(BytesIO(to_jpeg(data, 400))).mode == "RGB"
 
 
-def test_a_truncated_file_gets_no_rendition() -> None:
+def test_a_truncated_file_gets_no_jpeg_copy() -> None:
     data = encoded(photograph(), "JPEG")
 
     with pytest.raises(ImageRejected):

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: an answer or `ImageRejected`, nothing else, and the answers agree."""
+"""Arbitrary bytes give a result or `ImageRejected`, nothing else, and the results agree."""
 
 from contextlib import suppress
 

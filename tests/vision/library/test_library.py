@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unseen() -> vision.Dataset:
-    """Pictures in memory that no training has seen."""
+    """Images in memory that were not used for training."""
     return vision.Dataset.of_arrays(
         [numpy.asarray(drawn(pattern, number)) for pattern in PATTERNS for number in range(20, 23)],
         [pattern for pattern in PATTERNS for _ in range(3)],
@@ -74,7 +74,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, 
 # --- training ---------------------------------------------------------------------------------------------
 
 
-def test_a_training_says_what_it_made(trained: vision.Trained, folder: Path) -> None:
+def test_a_training_reports_its_result(trained: vision.Trained, folder: Path) -> None:
     assert trained.path.name == "model.onnx"
     assert trained.tags == tuple(sorted(PATTERNS))
     assert (trained.images, trained.skipped) == (24, ())
@@ -108,7 +108,7 @@ def test_the_same_set_gives_the_same_file_from_folders_and_from_memory(
     assert again.report == trained.report
 
 
-def test_progress_rises_and_unreadable_pictures_are_named(
+def test_progress_rises_and_unreadable_images_are_named(
     folder: Path, feature_cache: Path, tmp_path: Path
 ) -> None:
     known = vision.read_folders(folder)
@@ -174,7 +174,7 @@ def test_cancelling_ends_a_training(folder: Path, tmp_path: Path, when: int) -> 
     assert not (tmp_path / "model" / "model.onnx").exists()
 
 
-def test_what_cannot_be_trained_is_said(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_raises_an_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no classification domain 'Logo'; there are General"):
         vision.train(folder, tmp_path, domain="Logo")
     one_tag = vision.Dataset.of_arrays([encoded(drawn("dots", 1))], ["dots"])
@@ -220,7 +220,7 @@ def test_detectors_predict_boxes(detector: tuple[vision.Trained, vision.Dataset]
     assert vision.predict(made, dataset.samples[0].image, threshold=1.1) == []
 
 
-def test_what_cannot_be_predicted_is_said(trained: vision.Trained, tmp_path: Path) -> None:
+def test_what_cannot_be_predicted_raises_an_error(trained: vision.Trained, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no model")
     for model, picture, error, message in (
         (trained, tmp_path / "missing", ValueError, "cannot read .*missing"),
@@ -236,7 +236,7 @@ def test_what_cannot_be_predicted_is_said(trained: vision.Trained, tmp_path: Pat
 # --- evaluating -------------------------------------------------------------------------------------------
 
 
-def test_models_are_judged_on_pictures_that_they_have_not_seen(
+def test_models_are_evaluated_on_images_that_they_have_not_seen(
     trained: vision.Trained, unseen: vision.Dataset
 ) -> None:
     shares: list[float] = []
@@ -257,14 +257,14 @@ def test_an_export_is_as_good_as_its_model(
     assert report.calibration_error == pytest.approx(original.calibration_error, abs=1e-3)
 
 
-def test_some_of_the_tags_and_damaged_pictures_may_be_missing(trained: vision.Trained) -> None:
+def test_some_of_the_tags_and_damaged_images_may_be_missing(trained: vision.Trained) -> None:
     some = vision.Dataset.of_arrays([encoded(drawn("dots", 40)), b"damaged"], ["dots", "dots"])
     report = vision.evaluate(trained, some)
     assert (report.images, len(report.skipped)) == (1, 1)
     assert {each.tag: each.images for each in report.tags} == {"dots": 1, "noise": 0, "stripes": 0}
 
 
-def test_detectors_are_judged_by_boxes(detector: tuple[vision.Trained, vision.Dataset]) -> None:
+def test_detectors_are_evaluated_by_boxes(detector: tuple[vision.Trained, vision.Dataset]) -> None:
     made, dataset = detector
     report = vision.evaluate(made, dataset, threshold=0.1, overlap_threshold=0.4)
     objects = {tag: sum(each.tag == tag for one in dataset.samples for each in one.regions) for tag in SHAPES}
@@ -275,7 +275,7 @@ def test_detectors_are_judged_by_boxes(detector: tuple[vision.Trained, vision.Da
     assert [sum(row) for row in report.confusion[:2]] == [objects[tag] for tag in made.tags]
 
 
-def test_what_cannot_be_evaluated_is_said(
+def test_what_cannot_be_evaluated_raises_an_error(
     trained: vision.Trained, detector: tuple[vision.Trained, vision.Dataset], unseen: vision.Dataset
 ) -> None:
     picture = encoded(drawn("dots", 1))
@@ -308,7 +308,7 @@ def test_the_same_export_is_the_same_file(trained: vision.Trained, tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_what_cannot_be_exported_is_said(
+def test_what_cannot_be_exported_raises_an_error(
     trained: vision.Trained, detector: tuple[vision.Trained, vision.Dataset], tmp_path: Path
 ) -> None:
     alone = tmp_path / "model.onnx"
@@ -352,7 +352,7 @@ def test_calibration_error_is_the_distance_to_the_truth() -> None:
     assert calibration_curve(numpy.array([1.0]), numpy.array([True])).expected_error == 0
 
 
-def test_pictures_that_no_tag_fits_have_a_column_of_their_own() -> None:
+def test_images_that_no_tag_fits_have_a_column_of_their_own() -> None:
     evaluation = Evaluation(
         ("a", "b", "c"),
         numpy.zeros(3, numpy.int8),

@@ -1,4 +1,4 @@
-"""Sets as the usual tools write them, and what is said about those that cannot be read."""
+"""Datasets in common formats, and the errors for those that cannot be read."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_boxes_as_coco_has_them(tmp_path: Path, place: str) -> None:
     ]
 
 
-def test_pictures_of_coco_may_lie_anywhere(tmp_path: Path) -> None:
+def test_images_of_coco_may_lie_anywhere(tmp_path: Path) -> None:
     write(tmp_path / "x" / "instances.json", json.dumps(COCO))
     put(tmp_path / "elsewhere" / "a.png")
 
@@ -183,7 +183,7 @@ def test_classes_of_yolo_may_be_named(tmp_path: Path) -> None:
         read_yolo(tmp_path)
 
 
-def test_pictures_in_memory(tmp_path: Path) -> None:
+def test_images_in_memory(tmp_path: Path) -> None:
     pixels = numpy.asarray(drawn("noise", 1))
     dataset = Dataset.of_arrays([pixels, encoded(drawn("dots", 2))], ["a", "b"])
 
@@ -247,7 +247,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         ({"regions": [[Region("a", 0, 0, 0, 1)]]}, "does not lie in it"),
     ],
 )
-def test_pictures_in_memory_need_what_describes_them(arguments: dict[str, object], message: str) -> None:
+def test_images_in_memory_need_what_describes_them(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Dataset.of_arrays([encoded(drawn("dots", 1))], **arguments)  # type: ignore[arg-type]
 

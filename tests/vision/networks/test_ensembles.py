@@ -1,4 +1,4 @@
-"""Several networks as one file, and networks run by PyTorch: both give what ONNX Runtime gives for each."""
+"""Ensembles of networks, and networks run by PyTorch, compute what ONNX Runtime computes for each network."""
 
 import numpy
 import pytest
@@ -29,7 +29,7 @@ def run(network: Network, picture: numpy.ndarray) -> numpy.ndarray:
 
 @pytest.mark.parametrize(("name", "side"), [(LITE0, 64), (LITE0, 75), (LITE2, 64)])
 def test_pytorch_computes_what_the_file_computes(name: str, side: int) -> None:
-    """Also with the padding of TensorFlow, which is not the same on all sides."""
+    """Also with the padding of TensorFlow, which differs between the sides."""
     network = backbone_network(name, side)
     tensors = {INPUT: torch.from_numpy(pixels(side).copy())[None]}
     weights = {key: torch.from_numpy(weight) for key, weight in network.weights.items()}
@@ -38,7 +38,7 @@ def test_pytorch_computes_what_the_file_computes(name: str, side: int) -> None:
     numpy.testing.assert_allclose(tensors["features"][0], run(network, pixels(side)), atol=2e-4)
 
 
-def test_joined_features_are_those_of_the_networks() -> None:
+def test_concatenated_features_are_those_of_the_networks() -> None:
     pair = backbone_network(f"{LITE0}+{LITE2}", 64)
     features = run(pair, pixels(64))
     assert pair.outputs == {"features": (2560,)}
@@ -49,7 +49,7 @@ def test_joined_features_are_those_of_the_networks() -> None:
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_summed_classifiers_add_their_scores(multilabel: bool) -> None:
+def test_sum_classifiers_adds_their_scores(multilabel: bool) -> None:
     random = numpy.random.default_rng(0)
     networks = [backbone_network(LITE0, 64), backbone_network(f"{LITE0}+{LITE2}", 64)]
     heads = [LinearHead(random.normal(0, 0.1, (width, 3)), random.normal(0, 1, 3)) for width in (1280, 2560)]
@@ -68,7 +68,7 @@ def test_summed_classifiers_add_their_scores(multilabel: bool) -> None:
     numpy.testing.assert_allclose(run(together, pixels(64)), expected, atol=1e-4)
 
 
-def test_a_network_that_scales_its_picture_down_sees_nearly_the_same() -> None:
+def test_a_network_that_scales_its_image_down_sees_nearly_the_same() -> None:
     network = backbone_network(LITE0, 64)
     smooth = numpy.asarray(photograph((10, 8)).resize((96, 96), Image.Resampling.BICUBIC))
     small = numpy.asarray(Image.fromarray(smooth).resize((64, 64), Image.Resampling.BILINEAR))
@@ -78,7 +78,7 @@ def test_a_network_that_scales_its_picture_down_sees_nearly_the_same() -> None:
 
 
 def test_sizes_that_stand_beside_each_other_are_exact_in_the_file() -> None:
-    """The file says by which factor, in single precision, and runtimes round the size down."""
+    """The file has the factor in single precision, and runtimes round the size down."""
     sides = (128, 224, 256, 448)
     for small in sides:
         for large in (side for side in sides if side > small):

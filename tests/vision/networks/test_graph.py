@@ -1,4 +1,4 @@
-"""The pretrained network as a list of operations, and the list as ONNX: both are the published network."""
+"""The pretrained network as a list of operations, and the list as ONNX, equal the published network."""
 
 from importlib import resources
 
@@ -33,7 +33,7 @@ def state() -> dict[str, torch.Tensor]:
 
 
 def published_features(state: dict[str, torch.Tensor], pixels_HWC: numpy.ndarray) -> numpy.ndarray:
-    """The network once more, straight from the weights: no folding, no list, torch's own layers."""
+    """The network from its weights with torch's own layers, without folding and without operations."""
 
     def convolve(x: torch.Tensor, layer: str, norm: str, stride: int = 1, relu6: bool = True) -> torch.Tensor:
         weight = state[f"{layer}.weight"]
@@ -74,7 +74,7 @@ def test_the_onnx_backbone_computes_what_the_checkpoint_says(state: dict[str, to
     ("picture", "classes"),
     [("chelsea.png", {281, 282, 285}), ("coffee.png", {504, 967, 968})],
 )
-def test_the_network_recognises_photographs(
+def test_the_network_recognises_images(
     state: dict[str, torch.Tensor], picture: str, classes: set[int]
 ) -> None:
     """A cat and a cup of coffee, by the numbers of their ImageNet classes: the preprocessing is right too."""
@@ -190,7 +190,7 @@ def test_a_file_that_is_not_the_known_one_is_refused(monkeypatch: pytest.MonkeyP
         backbone_network("changed", SIDE)
 
 
-def test_pictures_are_shown_with_red_first() -> None:
+def test_images_are_rgb() -> None:
     pixels = resize_to_square(encoded(Image.new("RGB", (10, 10), (200, 100, 50))), SIDE)
 
     assert pixels[5, 5].tolist() == [200, 100, 50]

@@ -1,4 +1,4 @@
-"""The published detector as a list of operations: in ONNX and in PyTorch alike, and it sees what is there."""
+"""The published detector as operations, in ONNX and in PyTorch alike: it detects the objects in images."""
 
 from importlib import resources
 
@@ -42,7 +42,7 @@ def session():
         ("chelsea.png", 15, (0.0, 0.0, 0.96, 1.0)),  # a cat
     ],
 )
-def test_it_finds_what_photographs_show(
+def test_it_finds_what_images_show(
     session, picture: str, number: int, place: tuple[float, float, float, float]
 ) -> None:
     """By the numbers of COCO's classes: architecture, weights and preprocessing are those of the training."""
@@ -126,6 +126,6 @@ def test_licences_come_with_the_weights() -> None:
     assert "Vladimir Mandic" in (folder / "nanodet-g-coco.LICENSE-MIT.txt").read_text(encoding="utf-8")
 
 
-def test_an_operation_that_nobody_trains_through_is_said_to_be_one() -> None:
+def test_an_operation_that_is_not_supported_raises_an_error() -> None:
     with pytest.raises(NotImplementedError, match="top_k"):
         run_operations([Operation("top_k", ("a",), "b", count=1)], {}, {"a": torch.zeros(2)})

@@ -53,7 +53,7 @@ def _model(order: ExportOrder, stored: StoredModel) -> Any:
         network = with_tensor_names(network, {network.output: "loss"})
         return coreml_network(network, labels=order.labels, half=half)
     if not has_postprocessed_boxes(order.domain):
-        return coreml_network(yolo_grid(network, "model_outputs0", looked_up=True), half=half)
+        return coreml_network(yolo_grid(network, "model_outputs0", use_gather=True), half=half)
     network = with_raw_boxes(network, boxes="raw_coordinates", scores="raw_confidence")
     boxes, scores = network.outputs["raw_coordinates"], network.outputs["raw_confidence"]
     return _with_suppression(coreml_network(network, half=half), order.labels, boxes, scores)

@@ -1,4 +1,4 @@
-"""From the boxes of all points of a detector to answers."""
+"""Non-maximum suppression of the raw boxes of a detector, as programs apply it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.vision.exports.parity import Found
 
 
 def suppressed(boxes: numpy.ndarray, probabilities: numpy.ndarray) -> list[Found]:
-    """What programs make of raw boxes (left, top, right, bottom) and the probabilities of each for each
+    """The kept ones of raw boxes (left, top, right, bottom), by the probabilities of each box for each
     tag."""
     rows, tags = numpy.nonzero(probabilities >= 0.01)
     scores = probabilities[rows, tags]

@@ -1,4 +1,4 @@
-"""The rules of the service: what may be done, in which order, and what follows from it.
+"""The rules of the service: what may be done, in which order, and with which result.
 
-Plain functions that take the `Context` first. Knows no HTTP and imports no torch.
+Functions whose first parameter is the `Context`. Independent of HTTP and of torch.
 """

@@ -1,4 +1,4 @@
-"""Blobs that nobody refers to, any more or yet."""
+"""Deleting blobs to which no row of the database refers."""
 
 import threading
 from collections.abc import Collection, Iterable
@@ -11,45 +11,44 @@ from emulator.core.context import Context
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 from emulator.vision.classification.feature_cache import forget
 
-# Names looked up while writers wait.
-_AT_A_TIME = 200
-
-
+# Names that are looked up in one write transaction.
+_BATCH_SIZE = 200
 _MARK = "unclean"
 
 
 def mark_in_use(context: Context) -> None:
-    """Note that a process uses the store; if the one before did not `end`, clean up after it, unhurried."""
+    """Record that a process uses the store. If the previous one did not `mark_clean`, sweep in a thread."""
     mark = context.folder / _MARK
     if mark.exists():
-        threading.Thread(target=sweep_all, args=(context,), name="sweeping", daemon=True).start()
+        threading.Thread(target=sweep_all, args=(context,), name="blob sweep", daemon=True).start()
     else:
         mark.touch()
 
 
 def mark_clean(context: Context) -> None:
-    """Note that the process ends in order."""
+    """Record that the process ends normally."""
     (context.folder / _MARK).unlink(missing_ok=True)
 
 
 def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
-    """The blobs of the exports of iterations, which are about to be deleted."""
+    """The blobs of the exports of iterations."""
     statement = select(col(Export.blob)).where(col(Export.iteration_id).in_(iteration_ids))
     return {blob for blob in session.scalars(statement) if blob}
 
 
 def sweep_all(context: Context) -> None:
-    """Delete every blob to which no row refers: what a process left that was killed between blob and row."""
+    """Delete every blob to which no row refers. A process that is killed before it writes the row leaves
+    some."""
     names = iter(context.blobs.names())
-    while batch := list(islice(names, _AT_A_TIME)):
+    while batch := list(islice(names, _BATCH_SIZE)):
         sweep_blobs(context, batch)
 
 
 def sweep_blobs(context: Context, names: Iterable[str]) -> None:
     """Delete those of `names` to which no row refers.
 
-    Done as a writer: an upload of the same bytes writes its row as a writer too, after making sure that
-    the blob is there, so the two cannot miss each other.
+    This is a write transaction. An upload of the same bytes checks that the blob exists within its own write
+    transaction, so it cannot refer to a blob that is deleted here.
     """
     names = set(names)
     if not names:

@@ -1,4 +1,4 @@
-"""The domains of the service: what `vision.domains` reads, and the service's answer to other ids."""
+"""The domains of the service, and the error for ids of none."""
 
 from emulator.core.errors import ServiceError
 from emulator.vision.recipes.domains import Domain as Domain
@@ -6,12 +6,12 @@ from emulator.vision.recipes.domains import DomainType, domains
 
 
 def listed() -> list[Domain]:
-    """In the order in which the service lists them."""
+    """The domains that the service lists, in its order."""
     return [domain for domain in domains().all if domain.listed]
 
 
 def default() -> Domain:
-    """That of projects that name none."""
+    """The domain of projects that are created without one."""
     return domains().all[0]
 
 

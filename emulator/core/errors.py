@@ -2,10 +2,10 @@
 
 
 class ServiceError(Exception):
-    """A request that the rules of the service refuse.
+    """A request that is refused by a rule of the service.
 
     `code` is one of the contract's error codes (``BadRequestTagNameNotUnique``, ``NotFoundProject``, ...);
-    the HTTP status follows from the code and is nobody's concern in this layer.
+    the HTTP status follows from the code, in the layers above.
     """
 
     def __init__(self, code: str, message: str) -> None:

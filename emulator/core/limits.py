@@ -1,4 +1,4 @@
-"""The service's documented numbers, each once."""
+"""The limits and page sizes that the service documents."""
 
 MEGABYTE = 1024 * 1024
 
@@ -28,6 +28,6 @@ TAGS_MINIMUM = 2
 BOXED_IMAGES_PER_TAG_MINIMUM = 15
 ADVANCED_HOURS_MINIMUM = 1
 
-# Not documented: what the service's pages accept, rounded up, so that a name always fits a list on a screen.
+# Not documented; what the web pages of the service accept, rounded up.
 NAME_LENGTH = 256
 DESCRIPTION_LENGTH = 2048

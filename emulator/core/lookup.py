@@ -1,4 +1,4 @@
-"""Rows by id, or the service's "not found"."""
+"""Rows by id. Raises the service's "not found" errors."""
 
 from sqlmodel import Session, col, select
 

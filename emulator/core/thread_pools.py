@@ -12,12 +12,12 @@ _DOWNLOADS = 16
 
 
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results of `work`, in the order of `items`: decoding and hashing, which keep the cores busy."""
+    """The results of `work`, in the order of `items`. For work that uses the processor, such as decoding."""
     return list(_working().map(work, items))
 
 
 def waiting_in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """Likewise, for work that mostly waits for others: downloads."""
+    """The same for work that mostly waits, such as downloads."""
     return list(_waiting().map(work, items))
 
 

@@ -1,11 +1,14 @@
-"""Names and descriptions that people give."""
+"""Checks of the names and descriptions that clients give."""
 
 from emulator.core.errors import ServiceError
 from emulator.core.limits import DESCRIPTION_LENGTH, NAME_LENGTH
 
 
 def checked_name(text: str | None, code: str, what: str) -> str:
-    """`text` without surrounding blanks; ServiceError(code) says what is wrong with the name of `what`."""
+    """`text` without surrounding blanks. Raises ServiceError(code) when it is not a valid name.
+
+    what: the thing that is named, for the message.
+    """
     name = (text or "").strip()
     if not name:
         raise ServiceError(code, f"The name of the {what} must not be empty.")

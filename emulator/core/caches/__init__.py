@@ -1,1 +1,1 @@
-"""What is kept in memory and can always be rebuilt from the store."""
+"""Data in memory that can always be rebuilt from the store."""

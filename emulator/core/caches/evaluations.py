@@ -1,4 +1,4 @@
-"""Evaluations of iterations, kept ready: the few used last."""
+"""Evaluations of iterations: the few that were used last."""
 
 import threading
 from collections import OrderedDict
@@ -26,7 +26,7 @@ _CONFUSIONS_KEPT = 2
 
 @dataclass(frozen=True)
 class CachedEvaluation:
-    """figures: an `Evaluation`, or a `DetectionEvaluation`."""
+    """An evaluation and data derived from it. figures: an `Evaluation` or a `DetectionEvaluation`."""
 
     figures: Any
     _confusions: "dict[tuple[float, float | None], Confusion]" = field(default_factory=dict)
@@ -34,16 +34,16 @@ class CachedEvaluation:
 
     @cached_property
     def held_out(self) -> dict[str, int]:
-        """Which predictions are those of the images that stand for the evaluation set, by their SHA-256."""
+        """Index of the prediction of each image of the evaluation set, by the image's SHA-256."""
         return {self.figures.keys[index]: index for index in self.figures.held_out()}
 
     @cached_property
     def indexes(self) -> dict[str, int]:
-        """Which predictions are those of the image with a SHA-256."""
+        """Index of the prediction of each image, by its SHA-256."""
         return {key: index for index, key in enumerate(self.figures.keys)}
 
     def scored_predictions(self, overlap_threshold: float | None) -> "ScoredPredictions":
-        """Which predictions are right. overlap_threshold: None for classifiers."""
+        """Predictions with whether each is correct. overlap_threshold: None for classifiers."""
         scored: ScoredPredictions
         if overlap_threshold is None:
             scored = self.figures.scored_predictions()
@@ -52,7 +52,7 @@ class CachedEvaluation:
         return scored
 
     def confusion(self, threshold: float, overlap_threshold: float | None) -> "Confusion":
-        """What is taken for what. overlap_threshold: None for classifiers."""
+        """The confusion of tags. overlap_threshold: None for classifiers."""
         from emulator.vision.evaluation.confusion import confusion_of_classifier, confusion_of_detector
 
         made = self._confusions.get((threshold, overlap_threshold))
@@ -61,7 +61,7 @@ class CachedEvaluation:
                 made = confusion_of_classifier(self.figures, threshold)
             else:
                 made = confusion_of_detector(self.figures, threshold, overlap_threshold)
-            # One for each page of a list would be made else. Those of other threads do no harm.
+            # Kept, since each page of a list needs it. That two threads may compute one is harmless.
             if len(self._confusions) >= _CONFUSIONS_KEPT:
                 self._confusions.clear()
             self._confusions[threshold, overlap_threshold] = made
@@ -85,7 +85,7 @@ class CachedEvaluation:
 
 
 class EvaluationCache:
-    """Evaluations by their blob."""
+    """Evaluations by blob and iteration."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -93,7 +93,7 @@ class EvaluationCache:
         self._lock = threading.Lock()
 
     def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> CachedEvaluation:
-        """That of an iteration; copies of a project have the same blob and other images.
+        """The evaluation of an iteration. Copies of a project share the blob, but have images of their own.
 
         Raises FileNotFoundError when the blob is gone.
         """

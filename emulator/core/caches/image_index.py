@@ -1,8 +1,8 @@
-"""Where each image of a view stands, so that a count or a page far down a list needs no walk.
+"""The numbers of the images of a filtered list, so that counts and distant pages need no scan.
 
-For a filter that no counter answers (tags, metadata, the past), the numbers of its images are read once, in
-order, and kept: 8 bytes an image. When the project has changed, only the images that the changes touched are
-looked at again.
+For a filter without a counter (tags, metadata, an iteration's view), the numbers of its images are read once,
+in ascending order, and kept: 8 bytes an image. After changes to the project, only the changed images are read
+again.
 """
 
 import threading
@@ -14,26 +14,26 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 _LISTS_KEPT = 32
 _PROJECTS_KEPT = 64
 _CHANGES_KEPT = 256
-# With more images touched than this, the list is read anew.
+# With more changed images than this, the whole list is read again.
 _TOUCHED_MOST = 512
 
 Read = Callable[[Collection[int] | None], Iterable[int]]
 
 
 class ImageIndex:
-    """Lists of image numbers, and which images the latest changes touched. The oldest are forgotten first."""
+    """Lists of image numbers, and the images that the latest changes affected; a bounded number of each"""
 
     def __init__(self) -> None:
-        # The revision that a list is true of, and the list, which is never changed.
+        # The revision that a list is valid for, and the list, which is never modified.
         self._lists: OrderedDict[Hashable, tuple[int, array[int]]] = OrderedDict()
         self._changes: OrderedDict[str, OrderedDict[int, frozenset[int]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, project_id: str, revision: int, touched: Collection[int] | None) -> None:
-        """Say which images the change to `revision` (`revisions.changes`) touches; None when it may be any.
+        """Record which images the change to `revision` (`revisions.changes`) affects; None: possibly all.
 
-        To be called inside the transaction that makes the change: whoever sees the revision then finds the
-        note. One that is rolled back does no harm, for the next change is to the same revision.
+        To be called within the transaction of the change, so that the record exists when the revision becomes
+        visible. The record of a transaction that is rolled back is overwritten by that of the next change.
         """
         with self._lock:
             changes = self._changes.setdefault(project_id, OrderedDict())
@@ -47,9 +47,9 @@ class ImageIndex:
                 self._changes.popitem(last=False)
 
     def get(self, project_id: str, revision: int, key: Hashable, read: Read) -> "array[int]":
-        """The numbers of the images that `key` stands for, ascending, as of a revision of the project.
+        """The ascending numbers of the images of the list named by `key`, as of a revision of the project.
 
-        `read` obtains those numbers from the database: all of them (None), or those among the given ones.
+        `read` obtains the numbers from the database: all of them (None), or those among the given ones.
         """
         with self._lock:
             kept = self._lists.get(key)
@@ -75,7 +75,7 @@ class ImageIndex:
             self._changes.clear()
 
     def _touched(self, project_id: str, after: int, revision: int) -> set[int] | None:
-        """What the changes after one revision up to another touched; None when that is not known."""
+        """The images that the changes between two revisions affected; None when that is unknown."""
         changes = self._changes.get(project_id, OrderedDict())
         if not 0 < revision - after <= len(changes):
             return None
@@ -88,7 +88,7 @@ class ImageIndex:
 
 
 def _updated(numbers: "array[int]", touched: Collection[int], present: Collection[int]) -> "array[int]":
-    """A copy of the ascending `numbers` in which, of the touched ones, exactly the present ones stand."""
+    """A copy of the ascending `numbers` that contains, of the `touched` ones, exactly those in `present`."""
     copy = numbers[:]
     for number in touched:
         place = bisect_left(copy, number)

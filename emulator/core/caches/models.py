@@ -1,4 +1,4 @@
-"""Trained models, kept ready to score: the few used last."""
+"""Sessions of models, ready to score: the few that were used last."""
 
 import threading
 from collections import OrderedDict
@@ -16,7 +16,7 @@ _KEPT = 8
 
 
 class ModelCache:
-    """Sessions by the blob of their model. Loading one keeps nobody waiting who needs another."""
+    """Sessions by the blob of their model. While one is loading, others can be used."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -25,12 +25,12 @@ class ModelCache:
         self._lock = threading.Lock()
 
     def classifier(self, blob: str) -> "Classifier":
-        """Of a classifier, trained or imported. Raises FileNotFoundError when its blob is gone."""
+        """The session of a trained or imported classifier. Raises FileNotFoundError when its blob is gone."""
         session: Classifier = self._get(blob, _classifier)
         return session
 
     def detector(self, blob: str) -> "Detector":
-        """Of a detector, trained or imported. Raises FileNotFoundError when its blob is gone."""
+        """The session of a trained or imported detector. Raises FileNotFoundError when its blob is gone."""
         session: Detector = self._get(blob, _detector)
         return session
 
@@ -57,7 +57,7 @@ class ModelCache:
             return session
 
     def forget(self, blobs: Iterable[str]) -> None:
-        """Let go of models that are no more: each holds tens of megabytes."""
+        """Remove the sessions of deleted models, each of which takes tens of megabytes."""
         with self._lock:
             for blob in blobs:
                 self._sessions.pop(blob, None)

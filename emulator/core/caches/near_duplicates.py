@@ -1,4 +1,4 @@
-"""Searches for near-duplicates, running and finished: of the projects that were searched last."""
+"""Searches for near-duplicates, running and finished, of the projects that were searched last."""
 
 import threading
 from collections import OrderedDict
@@ -13,6 +13,7 @@ from emulator.store.blobs import BlobStore
 
 _SEARCHES_KEPT = 4
 
+# Indexes of two images in a search, their similarity (to 1), whether one is like the other's mirror image.
 Pair = tuple[int, int, float, bool]
 
 
@@ -28,7 +29,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Search:
-    """A search for pairs among the images with these numbers. newest, count: say which images these are."""
+    """A search for similar pairs among the images with these numbers.
+
+    newest: the highest number. count: of the images.
+    """
 
     numbers: list[int]
     newest: int
@@ -38,18 +42,18 @@ class Search:
 
     @property
     def is_over(self) -> bool:
-        """Whether it found something or failed. One that is stopped is not: images came or went meanwhile."""
+        """Whether it has a result or failed; not so if it was cancelled, since the images changed."""
         return self.future.done() and not self.future.cancelled()
 
     def is_of(self, newest: int, count: int) -> bool:
-        """Numbers only grow and do not come back, so these two tell whether images came or went."""
+        """Whether these are still the images of the project: numbers only grow and are never reused."""
         return (self.newest, self.count) == (newest, count)
 
 
 class NearDuplicateSearches:
-    """Searches by project. A search stays until images come or go.
+    """Searches by project. A search is valid until images are added or deleted.
 
-    folder: in which the worker keeps thumbnails of images that it has seen.
+    folder: of the thumbnails that the worker keeps.
     """
 
     def __init__(self, blobs: BlobStore, folder: Path) -> None:

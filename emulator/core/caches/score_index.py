@@ -1,7 +1,7 @@
-"""The scores of many predictions side by side in memory: no query by tags and thresholds walks rows of JSON.
+"""Scores of predictions as arrays in memory, so that queries by tag and threshold need no scan of JSON rows.
 
-A table is made when it is first asked for, and follows every change from then on: 100,000 predictions of ten
-tags take about 30 MB and are searched in less than a millisecond.
+A table is built when it is first queried, and then follows every change. 100,000 predictions of ten tags take
+about 30 MB and are searched in less than a millisecond.
 """
 
 import logging
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from emulator.store.database import Database
 
 _TABLES_KEPT = 8
-_DEAD_MOST = 1024
-# Places of an order that are looked at first; four times as many each further time.
-_FIRST_LOOK = 1024
-# Of a score that is no more: below every threshold.
+_MAX_REMOVED = 1024
+# Rows that a page examines first; four times as many in each further step.
+_FIRST_STEP = 1024
+# Of a removed score: below every threshold.
 _NO_SCORE = -1.0
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ Cursor = tuple[float, int]
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """A prediction. number: names it in its table, and orders what is otherwise equal.
+    """A prediction. number: identifies it in its table, and orders predictions with equal keys.
 
     created: microseconds since 1970. scores: pairs of tag id and probability, several for a tag with several
-    boxes. labels: what else may be asked for, by name (an iteration, an application).
+    boxes. labels: other values to filter by, such as the iteration or the application, by name.
     """
 
     number: int
@@ -48,7 +48,7 @@ class ScoredRow:
 
 @dataclass(frozen=True)
 class ScoreRange:
-    """Some score of any of the tags (of any tag at all when empty; `maximum` is 1 then) is in the range."""
+    """Some score of one of the tags is in the range. Without tags: of any tag; `maximum` is 1 then."""
 
     tag_ids: tuple[str, ...]
     minimum: float
@@ -57,7 +57,8 @@ class ScoreRange:
 
 @dataclass(frozen=True)
 class ScoreFilter:
-    """Rows that are in all ranges, bear the labels and are from `start` to `end` (microseconds)."""
+    """Selects rows that are in all ranges, have the labels and were created from `start` to `end`
+    (microseconds)."""
 
     ranges: tuple[ScoreRange, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
@@ -67,7 +68,7 @@ class ScoreFilter:
 
 @dataclass
 class _Scores:
-    """Of one tag: the rows that have a score of it, ascending, and the scores."""
+    """The scores of one tag, and their rows, ascending. several: whether a row has more than one score."""
 
     rows: "array[int]" = field(default_factory=lambda: array("q"))
     values: "array[float]" = field(default_factory=lambda: array("f"))
@@ -75,9 +76,9 @@ class _Scores:
 
 
 class ScoreTable:
-    """Predictions by row. Rows are appended; what leaves is marked, and sorted out when it is the most.
+    """Predictions by row. Rows are appended; removed ones are marked, and dropped when they are the majority.
 
-    orders: by which pages are asked for, of "created" and "uncertainty".
+    orders: the keys by which pages are sorted: "created", "uncertainty".
     """
 
     def __init__(self, orders: Sequence[str], rows: Iterable[ScoredRow] = ()) -> None:
@@ -99,7 +100,7 @@ class ScoreTable:
         return len(self._row_of)
 
     def add(self, row: ScoredRow) -> None:
-        """Add a prediction; one of the same number goes."""
+        """Add a prediction; it replaces one of the same number."""
         self.remove(row.number)
         new = self._append(row)
         for name, order in self._orders.items():
@@ -107,7 +108,7 @@ class ScoreTable:
             order.insert(bisect_left(order, place(new), key=place), new)
 
     def remove(self, number: int) -> None:
-        """Take a prediction out, if it is there."""
+        """Remove a prediction, if there is one of this number."""
         row = self._row_of.pop(number, None)
         if row is None:
             return
@@ -115,13 +116,14 @@ class ScoreTable:
         for scores in self._scores.values():
             for index in range(bisect_left(scores.rows, row), bisect_right(scores.rows, row)):
                 scores.values[index] = _NO_SCORE
-        if len(self._numbers) - len(self._row_of) > max(_DEAD_MOST, len(self._row_of)):
+        if len(self._numbers) - len(self._row_of) > max(_MAX_REMOVED, len(self._row_of)):
             self._compact()
 
     def page(
         self, order: str, ascending: bool, wanted: ScoreFilter, size: int, after: Cursor | None = None
     ) -> list[Cursor]:
-        """The first `size` of the wanted predictions behind `after`, each as (key of the order, number)."""
+        """The first `size` predictions of the filter after the cursor `after`, each as a cursor (key,
+        number)."""
         import numpy
 
         rows = self._orders[order]
@@ -135,7 +137,7 @@ class ScoreTable:
         else:
             left = view[: len(rows) if after is None else bisect_left(rows, after, key=place)][::-1]
         found: list[int] = []
-        begin, step = 0, _FIRST_LOOK
+        begin, step = 0, _FIRST_STEP
         while begin < len(left) and len(found) < size:
             looked_at = left[begin : begin + step]
             found += looked_at[mask[looked_at]][: size - len(found)].tolist()
@@ -143,7 +145,7 @@ class ScoreTable:
         return [place(row) for row in found]
 
     def counts(self, tag_ids: Sequence[str], threshold: float) -> dict[str, int]:
-        """For each tag, how many predictions have a score of it of at least `threshold`."""
+        """The number of predictions with a score of at least `threshold`, by tag."""
         import numpy
 
         counted = dict.fromkeys(tag_ids, 0)
@@ -184,7 +186,7 @@ class ScoreTable:
         return lambda row: (keys[row], numbers[row])
 
     def _mask(self, wanted: ScoreFilter) -> "NDArray[numpy.bool_]":
-        """For each row, whether it is wanted. What looks at the arrays is gone at the end: they can grow."""
+        """Whether each row passes the filter. No view of the arrays is kept, so they can grow afterwards."""
         import numpy
 
         mask = numpy.frombuffer(self._here, numpy.bool_).copy()
@@ -211,14 +213,16 @@ class ScoreTable:
             if scores is not None:
                 values = numpy.frombuffer(scores.values, numpy.float32)
                 inside = (values >= minimum) & (values <= maximum)
-                if len(values) == len(mask) and not scores.several:  # one of every row, as classifiers give
+                if (
+                    len(values) == len(mask) and not scores.several
+                ):  # one score for each row, as of classifiers
                     mask |= inside
                 else:
                     mask[numpy.frombuffer(scores.rows, numpy.int64)[inside]] = True
         return mask
 
     def _compact(self) -> None:
-        """Let go of the rows of what left."""
+        """Drop the removed rows."""
         import numpy
 
         def kept(column: "array[Any]", which: "NDArray[Any]") -> "array[Any]":
@@ -248,10 +252,10 @@ class ScoreTable:
 
 
 class ScoreIndex:
-    """The tables that were asked for last, by the id of what they are of.
+    """The tables that were queried last, by the id of their project or iteration.
 
-    A writer tells of a change when it has been committed, before the next one writes; whoever asked for it
-    has no answer yet. So what a table says may be gone when its rows are read, but nothing is missing.
+    A change is applied after its commit and before the next transaction writes. So a prediction that a table
+    lists may be deleted when its row is read, but none is missing.
     """
 
     def __init__(self, database: "Database") -> None:
@@ -260,13 +264,14 @@ class ScoreIndex:
         self._lock = threading.Lock()
 
     def ask(self, key: str, make: Callable[[], ScoreTable], question: Callable[[ScoreTable], _T]) -> _T:
-        """What the table of `key` says; `make` reads it from the database when there is none."""
+        """The result of `question` for the table of `key`; `make` reads the table from the database if
+        needed."""
         with self._lock:
             table = self._tables.get(key)
             if table is not None:
                 self._tables.move_to_end(key)
                 return question(table)
-        # While it is made nobody writes, so that no change is missed.
+        # No transaction writes meanwhile, so no change is missed.
         with self._database.exclusively():
             with self._lock:
                 table = self._tables.get(key)
@@ -280,13 +285,13 @@ class ScoreIndex:
             return question(table)
 
     def change(self, key: str, change: Callable[[ScoreTable], None]) -> None:
-        """Change the table of `key`, if there is one. To be called when the change has been committed."""
+        """Change the table of `key`, if there is one. To be called after the commit."""
         with self._lock:
             table = self._tables.get(key)
             try:
                 if table is not None:
                     change(table)
-            except Exception:  # noqa: BLE001  (the change is made and must be answered)
+            except Exception:  # noqa: BLE001  (the change is committed: the request succeeds)
                 _log.exception("The table of scores of %s is made anew", key)
                 del self._tables[key]
 

@@ -1,6 +1,6 @@
-"""Exports of iterations: asking for one, listing them, and the links under which their files are fetched.
+"""Exports of iterations: requesting and listing them, and the signed URIs of their files.
 
-An export is a row from the moment it was asked for; `export_runs` makes its file. The path of a file is
+An export is a row from its request on; `runner` writes its file. The path of a file is
 ``/m-<project>/<iteration>.<platform>[.<flavor>].zip``, ids without dashes, signed as in `signed_uris`.
 """
 
@@ -16,7 +16,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
-# To be raised when files are written differently: exports made before can be asked for anew.
+# To be raised when files are written differently, so that older exports can be requested again.
 EXPORTER = 1
 LINK_LIFETIME = timedelta(hours=24)
 _PATH = re.compile(
@@ -28,7 +28,7 @@ _PATH = re.compile(
 
 @dataclass(frozen=True)
 class ExportFile:
-    """The file of an export, and its name for those who keep it."""
+    """The file of an export, and the name under which it is downloaded."""
 
     path: Path
     name: str
@@ -37,10 +37,10 @@ class ExportFile:
 def request_export(
     context: Context, base: str, project_id: str, iteration_id: str, platform: str, flavor: str | None = None
 ) -> Export:
-    """Have the iteration exported; a job makes the file. `base` is scheme and host of the emulator.
+    """Request an export of the iteration, which a job writes. `base` is scheme and host of the emulator.
 
-    No flavor is a choice of its own. What is being exported, or has been, is not exported again, unless it
-    failed or this program would write it differently: BadRequestExportAlreadyInProgress.
+    An export without a flavor is distinct from those with one. An export that is running or done is not
+    requested again (BadRequestExportAlreadyInProgress), unless this program would write it differently.
     """
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
@@ -78,7 +78,7 @@ def request_export(
 
 
 def list_all(context: Context, project_id: str, iteration_id: str) -> list[Export]:
-    """The exports of an iteration in the order in which they were asked for."""
+    """The exports of an iteration in the order of their requests."""
     with context.database.read() as session:
         lookup.iteration(session, project_id, iteration_id)
         statement = select(Export).where(Export.iteration_id == iteration_id).order_by(col(Export.created))
@@ -86,18 +86,18 @@ def list_all(context: Context, project_id: str, iteration_id: str) -> list[Expor
 
 
 def newer_version_available(export: Export) -> bool:
-    """Whether this program would write the file differently than the one that did."""
+    """Whether this version of the program would write the file differently."""
     return export.status == ExportStatus.DONE and export.exporter < EXPORTER
 
 
 def file_name(export: Export) -> str:
-    """The name of the file, under which the service's own links have it."""
+    """The name of the file, as in the URIs of the service."""
     parts = (export.iteration_id.replace("-", ""), export.platform, export.flavor)
     return ".".join(part for part in parts if part) + (export.suffix or ".zip")
 
 
 def download_uri(context: Context, base: str, project_id: str, export: Export) -> str | None:
-    """A signed URI of the file, valid for a day; None while there is none."""
+    """A signed URI of the file, valid for a day; None while the export is not done."""
     if export.status != ExportStatus.DONE:
         return None
     path = f"/m-{project_id.replace('-', '')}/{file_name(export)}"
@@ -105,13 +105,13 @@ def download_uri(context: Context, base: str, project_id: str, export: Export) -
 
 
 def open_signed(context: Context, path: str, signature: str, expires: str) -> ExportFile | None:
-    """The file at a signed path, None when it is gone. Raises LinkRejected."""
+    """The file at a signed path; None when it was deleted. Raises LinkRejected."""
     signed_uris.check(context, path, signature, expires)
     return open_file(context, path)
 
 
 def open_file(context: Context, path: str, project_id: str | None = None) -> ExportFile | None:
-    """The file at a path; None when there is none, or when it is another project's than the one named."""
+    """The file at a path; None when there is none, or when it is not of the project `project_id`."""
     match = _PATH.fullmatch(path)
     if match is None or project_id not in (None, signed_uris.format_guid(match["project"])):
         return None
@@ -131,7 +131,7 @@ def open_file(context: Context, path: str, project_id: str | None = None) -> Exp
 
 
 def is_path(path: str) -> bool:
-    """Whether a path has the form of an export's."""
+    """Whether a path has the form of the path of an export."""
     return _PATH.fullmatch(path) is not None
 
 

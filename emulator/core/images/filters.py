@@ -1,7 +1,7 @@
 """``$filter`` of image lists: ``metadata=shop eq 'north' and (colour ne 'red' or 'my key' eq 'it''s')``.
 
-Own, and not a library's: the service's form is no OData (its prefix, its bare keys), and libraries that parse
-OData take neither, nor do they bound what a request may ask for.
+Not by a library: the service's form is not OData (its prefix, its keys without quotation marks), which
+libraries for OData do not parse; nor do they limit the size of a filter.
 """
 
 import re
@@ -22,7 +22,7 @@ _WORDS = ("and", "or", *_OPERATORS)
 
 @dataclass(frozen=True)
 class Comparison:
-    """`key` has `value`, or (`negated`) has another one or is not there at all."""
+    """`key` has `value`; negated: `key` has another value, or is missing."""
 
     key: str
     value: str
@@ -52,7 +52,7 @@ Expression = Comparison | And | Or
 
 
 def parse(text: str) -> Expression:
-    """The expression that `text` is. ServiceError BadRequest names the place where it ceases to be one."""
+    """The expression in `text`. Raises ServiceError BadRequest with the position of the first error."""
     if len(text) > LONGEST:
         raise ServiceError(
             "BadRequest", f"$filter has {len(text)} characters; at most {LONGEST} are allowed."
@@ -70,7 +70,7 @@ def _unparsable(position: int, expected: str) -> ServiceError:
 
 
 class _Parser:
-    """Recursive descent; `and` binds closer than `or`. Keywords match whatever their case."""
+    """Recursive descent; `and` binds closer than `or`. Keywords are not case-sensitive."""
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text
@@ -91,7 +91,7 @@ class _Parser:
             return
         self._end = len(self._text)
         self._start = self._end - len(self._text[start:].lstrip())
-        # Only a quotation mark without its partner begins no token.
+        # Only a quotation mark that is never closed begins no token.
         self._kind, self._value = ("end", "") if self._start == self._end else ("unended", "'")
 
     def _next(self) -> None:

@@ -1,4 +1,4 @@
-"""Listing and counting images: by view, tagging status and tags, newest or oldest first, page by page."""
+"""Listing and counting images by view, tagging status, tags and metadata, in pages."""
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,20 +19,19 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.store.tables import Image, ImageTag, Tag
 
-# Up to here the database skips rows faster than a list of positions is made.
-_NEAR = 512
-# Different metadata remembered while a list of positions is made.
-_DECIDED = 10_000
-# Spelled as the partial indexes are, so that SQLite sees that they serve.
+# Up to this offset the database skips rows faster than the numbers of all images are read.
+_MAX_OFFSET = 512
+# Distinct metadata whose result is remembered while a list is filtered.
+_MAX_DECIDED = 10_000
+# Spelled like the conditions of the partial indexes, so that SQLite uses them.
 _TAGGED: ColumnElement[bool] = literal_column("(image.tag_count > 0)")
 _UNTAGGED: ColumnElement[bool] = literal_column("(image.tag_count = 0)")
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images of a view. tagging_status: All, Tagged or Untagged; tag_ids: bearing any of them.
-
-    tag_ids may be given in any order and more than once.
+    """Selects images of a view. tagging_status: All, Tagged or Untagged. tag_ids: images with any of these
+    tags, in any order, repeated or not.
     """
 
     tagging_status: str = "All"
@@ -40,13 +39,13 @@ class Filter:
     metadata: Expression | None = None
 
     def __post_init__(self) -> None:
-        # As in all limits, one that is named twice counts twice.
+        # As with all limits, a repeated id counts each time.
         if len(self.tag_ids) > TAGS_PER_BATCH:
             raise ServiceError(
                 "BadRequestExceededBatchSize",
                 f"The request names {len(self.tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
             )
-        # Filters that choose the same are equal: positions are remembered by them.
+        # Equivalent filters are equal, since they are keys of the image index.
         object.__setattr__(self, "tag_ids", tuple(sorted(set(self.tag_ids))))
 
 
@@ -60,11 +59,11 @@ def list_page(
     take: int,
     skip: int,
 ) -> list[TaggedImage]:
-    """`take` images after the first `skip`, by creation."""
+    """`take` images after the first `skip`, sorted by creation."""
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         number = col(Image.number)
-        if skip <= _NEAR and view.is_workspace and not (chosen.tag_ids or chosen.metadata):
+        if skip <= _MAX_OFFSET and view.is_workspace and not (chosen.tag_ids or chosen.metadata):
             statement = (
                 select(Image)
                 .where(*_conditions(view, chosen))
@@ -73,7 +72,7 @@ def list_page(
                 .offset(skip)
             )
             return with_tags(session, view, session.exec(statement).all())
-        numbers = _positions(context, session, view, chosen)
+        numbers = _image_numbers(context, session, view, chosen)
         return page_of(session, view, numbers, newest_first=newest_first, take=take, skip=skip)
 
 
@@ -103,13 +102,13 @@ def count(context: Context, project_id: str, iteration_id: str | None, chosen: F
                 tag = session.get(Tag, chosen.tag_ids[0])
                 here = tag is not None and tag.project_id == project_id and tag.removed is None
                 return tag.image_count if tag is not None and here else 0
-        return len(_positions(context, session, view, chosen))
+        return len(_image_numbers(context, session, view, chosen))
 
 
 def by_ids(
     context: Context, project_id: str, iteration_id: str | None, image_ids: Sequence[str]
 ) -> list[TaggedImage]:
-    """The images with these ids, oldest first; ids that the view does not hold are left out."""
+    """The images with these ids, oldest first; ids that are not in the view are ignored."""
     if len(image_ids) > IMAGE_IDS_PER_QUERY:
         raise ServiceError(
             "BadRequestExceededBatchSize",
@@ -125,7 +124,7 @@ def by_ids(
         return with_tags(session, view, session.exec(statement).all())
 
 
-def positions_with_blobs(
+def numbers_with_blobs(
     context: Context,
     session: Session,
     view: View,
@@ -133,8 +132,8 @@ def positions_with_blobs(
     blobs: Collection[str],
     name: str,
 ) -> "array[int]":
-    """The numbers, ascending, of the images of a view that hold one of `blobs` and bear any of the tags (all
-    images when empty). name: what says which blobs these are.
+    """The ascending numbers of the images of a view whose blob is one of `blobs`, with any of the tags (all
+    images when empty). name: identifies `blobs` in the key of the index.
     """
     project = view.project
     chosen = Filter(tag_ids=tag_ids)
@@ -152,21 +151,21 @@ def positions_with_blobs(
 def _conditions(view: View, chosen: Filter) -> list[ColumnElement[bool]]:
     conditions = view.images
     if chosen.tagging_status == "Tagged":
-        conditions.append(_TAGGED if view.is_workspace else _bears(view, ()))
+        conditions.append(_TAGGED if view.is_workspace else _has_tag(view, ()))
     elif chosen.tagging_status == "Untagged":
-        conditions.append(_UNTAGGED if view.is_workspace else ~_bears(view, ()))
+        conditions.append(_UNTAGGED if view.is_workspace else ~_has_tag(view, ()))
     if chosen.tag_ids:
-        conditions.append(_bears(view, chosen.tag_ids))
+        conditions.append(_has_tag(view, chosen.tag_ids))
     return conditions
 
 
-def _bears(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
-    """The condition that an image bears a tag in the view: any of `tag_ids`, any at all when empty."""
+def _has_tag(view: View, tag_ids: tuple[str, ...]) -> ColumnElement[bool]:
+    """The condition that an image has a tag in the view: one of `tag_ids`, any tag when empty."""
     rows = exists().where(col(ImageTag.image_number) == col(Image.number), view.holds(ImageTag))
     return rows.where(col(ImageTag.tag_id).in_(tag_ids)) if tag_ids else rows
 
 
-def _positions(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
+def _image_numbers(context: Context, session: Session, view: View, chosen: Filter) -> "array[int]":
     project, number = view.project, col(Image.number)
     key = (project.id, view.revision, chosen)
 
@@ -174,7 +173,7 @@ def _positions(context: Context, session: Session, view: View, chosen: Filter) -
         if chosen.metadata is not None:
             return _matching(session, view, chosen, [] if among is None else [number.in_(among)])
         statement = _numbers(view, chosen, among).subquery()
-        # As one text, of which 100,000 numbers are read in the time of 10,000 rows.
+        # As one JSON text: reading 100,000 numbers takes the time of 10,000 rows.
         text = session.scalar(select(func.json_group_array(statement.c.number)))
         return sorted(orjson.loads(text or "[]"))
 
@@ -182,11 +181,11 @@ def _positions(context: Context, session: Session, view: View, chosen: Filter) -
 
 
 def _numbers(view: View, chosen: Filter, among: Collection[int] | None) -> Select[Any]:
-    """The numbers of the chosen images of a view, or of those `among` given ones; each once."""
+    """The distinct numbers of the chosen images of a view; among: only of these."""
     if not chosen.tag_ids or chosen.tagging_status == "Untagged":
         statement: Select[Any] = select(col(Image.number).label("number")).where(*_conditions(view, chosen))
         return statement if among is None else statement.where(col(Image.number).in_(among))
-    # From the tags' side, where only their bearers are looked at. No tag is on an image that is not there.
+    # By way of the tags, so that only images with them are read. Deleted images have no tags.
     number = col(ImageTag.image_number)
     known = select(Tag.id).where(Tag.project_id == view.project.id, col(Tag.id).in_(chosen.tag_ids))
     bearers: Select[Any] = select(number.label("number")).distinct()
@@ -199,8 +198,8 @@ def _matching(
 ) -> Iterator[int]:
     """The numbers of the images whose metadata match, ascending.
 
-    Judged here and not by SQLite, whose JSON paths cannot name every key. Many images have the same
-    metadata (a batch shares them), so what was decided about a text is remembered.
+    Evaluated here, since SQLite's JSON paths cannot express every key. Many images have the same metadata (a
+    batch shares them), so the result for each text is remembered.
     """
     assert chosen.metadata is not None
     text = type_coerce(col(Image.metadata_), String)
@@ -209,7 +208,7 @@ def _matching(
     decided: dict[str | None, bool] = {}
     for number, stored in session.execute(statement):
         if stored not in decided:
-            if len(decided) > _DECIDED:
+            if len(decided) > _MAX_DECIDED:
                 decided.clear()
             decided[stored] = chosen.metadata.matches(orjson.loads(stored or "null") or {})
         if decided[stored]:

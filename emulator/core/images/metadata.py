@@ -1,4 +1,4 @@
-"""Metadata of images: pairs of texts that belong to an image."""
+"""Metadata of images: pairs of a key and a value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from emulator.store.tables import Image
 
 @dataclass(frozen=True)
 class UpdatedImage:
-    """status: one of the contract's ImageMetadataUpdateStatus; metadata: what the image has now, if OK."""
+    """status: one of the contract's ImageMetadataUpdateStatus. metadata: of the image now, if OK."""
 
     image_id: str
     status: str
@@ -28,7 +28,7 @@ class UpdatedImage:
 
 
 def check(metadata: dict[str, str]) -> None:
-    """ServiceError when the pairs alone, on whatever image, break a limit."""
+    """Raises ServiceError when the pairs by themselves exceed a limit."""
     if len(metadata) > METADATA_PAIRS:
         raise ServiceError(
             "BadRequestImageMetadataKey",
@@ -49,10 +49,10 @@ def check(metadata: dict[str, str]) -> None:
 def update(
     context: Context, project_id: str, image_ids: Sequence[str], metadata: dict[str, str]
 ) -> list[UpdatedImage]:
-    """Set the pairs on images of the workspace; other pairs that an image has stay.
+    """Set the pairs on images of the workspace; other pairs of an image stay.
 
-    An image fails alone: when it is not there, or would have too many pairs. What was trained on does not
-    change, so that there is nothing new to train; a project's iterations show the metadata of now.
+    Images fail one by one: those that do not exist, or would have too many pairs. Metadata are not part of a
+    training: no new training is needed, and iterations show the current metadata.
     """
     if len(image_ids) > IMAGE_IDS_PER_METADATA_UPDATE:
         raise ServiceError(

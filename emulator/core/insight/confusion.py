@@ -14,7 +14,7 @@ from emulator.core import lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.images.listing import positions_with_blobs, with_tags
+from emulator.core.images.listing import numbers_with_blobs, with_tags
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
     checked_thresholds,
@@ -385,7 +385,7 @@ def _here(
     """Which of the images are still there."""
     import numpy
 
-    present = positions_with_blobs(context, session, view, (), kept.indexes, f"evaluated with {iteration.id}")
+    present = numbers_with_blobs(context, session, view, (), kept.indexes, f"evaluated with {iteration.id}")
     return numpy.isin(kept.numbers(session, view.images)[indexes], numpy.frombuffer(present, numpy.int64))
 
 

@@ -1,7 +1,7 @@
-"""Images of a project that are nearly the same: found by a worker, grouped and judged here.
+"""Near-duplicate images of a project: found by a worker, grouped here.
 
-A search looks at all images of the workspace and is kept until images come or go. What it costs is paid once:
-thumbnails are kept, and other thresholds, tags and iterations change nothing about it.
+A search compares all images of the workspace, and is kept until images are added or deleted. Its thumbnails
+are kept longer. Thresholds, tags and iterations only filter its result.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from emulator.core.iterations.evaluation import evaluation_of
 from emulator.core.revisions.views import View
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus
 
-# Numbers named in one query.
-_AT_A_TIME = 500
-# Of one group; a camera that never moves can make one of everything.
-IMAGES_OF_A_GROUP = 256
+# Numbers in one query.
+_BATCH_SIZE = 500
+# Listed of one group: images of a fixed camera can all be in one group.
+MAX_GROUP_IMAGES = 256
 
 
 @dataclass(frozen=True)
 class NearImage:
-    """fold: in which images were hidden from the same model; None if the iteration did not see it."""
+    """An image of a group. fold: of the cross-validation; None if the iteration does not contain it."""
 
     tagged: TaggedImage
     fold: int | None
@@ -37,7 +37,7 @@ class NearImage:
 
 @dataclass(frozen=True)
 class NearPair:
-    """similarity: to 1. mirrored: one is like the other's mirror image."""
+    """Two similar images. similarity: at most 1. mirrored: one resembles the mirror image of the other."""
 
     image_ids: tuple[str, str]
     similarity: float
@@ -46,11 +46,11 @@ class NearPair:
 
 @dataclass(frozen=True)
 class Group:
-    """Images that hang together by pairs. similarity: of the most alike pair. image_count: also of those that
-    are not listed.
+    """A connected component of the graph of similar pairs. similarity: of the most similar pair. image_count:
+    includes images that are not listed.
 
-    contradictory_tags: images of a pair have tags, and not the same ones. across_folds: images of a pair lie
-    in different folds.
+    contradictory_tags: the images of some pair have tags, which differ. across_folds: the images of some pair
+    are in different folds.
     """
 
     similarity: float
@@ -63,7 +63,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Found:
-    """iteration_id: whose folds these are. image_count: images that were looked at."""
+    """A page of groups. iteration_id: of the folds. image_count: of the images that were compared."""
 
     iteration_id: str | None
     image_count: int
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass
 class _Numbered:
-    """A group by numbers of images."""
+    """A group, its images given by their numbers."""
 
     numbers: set[int] = field(default_factory=set)
     pairs: list[Pair] = field(default_factory=list)
@@ -100,7 +100,7 @@ def search_of(context: Context, project_id: str) -> Search:
 
 
 def checked_threshold(threshold: float | None) -> float:
-    """How alike two images must be, from what a search tells of to 1."""
+    """The least similarity of pairs, or the default; between the least that a search reports and 1."""
     from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, MIN_SIMILARITY
 
     threshold = DEFAULT_SIMILARITY if threshold is None else threshold
@@ -110,7 +110,7 @@ def checked_threshold(threshold: float | None) -> float:
 
 
 def checked_iteration(context: Context, project_id: str, iteration_id: str | None) -> str | None:
-    """The iteration whose folds count: the named one, which must have figures, or the latest that has."""
+    """The iteration whose folds are used: the named one, or the latest one with an evaluation."""
     if iteration_id is not None:
         evaluation_of(context, project_id, iteration_id)
         return iteration_id
@@ -137,14 +137,13 @@ def found(
     take: int,
     skip: int,
 ) -> Found:
-    """A page of the groups that a search which is over has found, first those with contradictory tags, then
-    the most alike.
+    """A page of the groups of a finished search: those with contradictory tags first, then by similarity.
 
-    contradictory, across_folds: only groups that are.
+    contradictory: only groups with contradictory tags. across_folds: only groups across folds.
     """
     try:
         pairs = search.future.result(0)
-    except Exception as error:  # noqa: BLE001  (jobs fail in more ways than rules need to know)
+    except Exception as error:  # noqa: BLE001  (a job can raise any exception)
         raise ServiceError("ErrorUnknown", f"The images could not be compared: {error}") from None
     groups = _groups(search, pairs, threshold)
     numbers = sorted({number for group in groups for number in group.numbers})
@@ -168,12 +167,13 @@ def found(
 
 
 def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
-    """Images that hang together by pairs, which are by numbers of images then, the most alike first."""
-    leads: dict[int, int] = {}
+    """Connected components of the graph of pairs above the threshold, by union-find. Pairs are given by
+    numbers of images then, the most similar first."""
+    parents: dict[int, int] = {}
 
     def root(number: int) -> int:
-        while (to := leads.setdefault(number, number)) != number:
-            leads[number] = number = leads[to]
+        while (to := parents.setdefault(number, number)) != number:
+            parents[number] = number = parents[to]
         return number
 
     alike = [
@@ -183,7 +183,7 @@ def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Nu
     ]
     alike.sort(key=lambda pair: (-pair[2], pair[:2]))
     for first, second, _, _ in alike:
-        leads[root(first)] = root(second)
+        parents[root(first)] = root(second)
     groups: dict[int, _Numbered] = {}
     for pair in alike:
         group = groups.setdefault(root(pair[0]), _Numbered())
@@ -199,13 +199,13 @@ def _folds(
     iteration_id: str | None,
     numbers: Sequence[int],
 ) -> dict[int, int]:
-    """The folds of images that the iteration was judged on."""
+    """The fold of each image that the iteration was evaluated on, by number."""
     if iteration_id is None:
         return {}
     _, kept = evaluation_of(context, project_id, iteration_id)
     folds: dict[int, int] = {}
-    for begin in range(0, len(numbers), _AT_A_TIME):
-        some = col(Image.number).in_(numbers[begin : begin + _AT_A_TIME])
+    for begin in range(0, len(numbers), _BATCH_SIZE):
+        some = col(Image.number).in_(numbers[begin : begin + _BATCH_SIZE])
         for number, blob in session.execute(select_columns(col(Image.number), col(Image.blob)).where(some)):
             if blob in kept.indexes:
                 folds[number] = int(kept.figures.folds[kept.indexes[blob]])
@@ -213,10 +213,10 @@ def _folds(
 
 
 def _tags(session: Session, view: View, numbers: Sequence[int]) -> dict[int, set[str]]:
-    """The ids of the tags of images that have any."""
+    """The ids of the tags of each image that has any, by number."""
     tags: dict[int, set[str]] = {}
-    for begin in range(0, len(numbers), _AT_A_TIME):
-        some = col(ImageTag.image_number).in_(numbers[begin : begin + _AT_A_TIME])
+    for begin in range(0, len(numbers), _BATCH_SIZE):
+        some = col(ImageTag.image_number).in_(numbers[begin : begin + _BATCH_SIZE])
         statement = select_columns(col(ImageTag.image_number), col(ImageTag.tag_id))
         for number, tag_id in session.execute(statement.where(some, view.holds(ImageTag))):
             tags.setdefault(number, set()).add(tag_id)
@@ -224,7 +224,7 @@ def _tags(session: Session, view: View, numbers: Sequence[int]) -> dict[int, set
 
 
 def _shown(session: Session, view: View, group: _Numbered, folds: dict[int, int]) -> Group:
-    listed = sorted(group.numbers)[:IMAGES_OF_A_GROUP]
+    listed = sorted(group.numbers)[:MAX_GROUP_IMAGES]
     statement = select(Image).where(col(Image.number).in_(listed), view.holds(Image))
     rows = session.exec(statement.order_by(col(Image.number))).all()
     images = [

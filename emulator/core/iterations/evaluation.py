@@ -15,7 +15,7 @@ def is_detector(iteration: Iteration) -> bool:
 
 
 def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, CachedEvaluation]:
-    """An iteration and its evaluation. ServiceError where it has none (yet), or none was ever made."""
+    """An iteration and its evaluation. Raises ServiceError when it has none (yet)."""
     with context.database.read() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
     if iteration.is_imported:
@@ -37,7 +37,7 @@ def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple
 
 
 def checked_thresholds(threshold: float | None, overlap_threshold: float | None) -> tuple[float, float]:
-    """Thresholds of probability and overlap, 0 to 1, or what they are when not given."""
+    """The thresholds of probability and overlap, 0 to 1, or their defaults."""
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     overlap_threshold = DEFAULT_OVERLAP_THRESHOLD if overlap_threshold is None else overlap_threshold
     if not (0 <= threshold <= 1 and 0 <= overlap_threshold <= 1):

@@ -1,8 +1,7 @@
-"""Exported models, of this emulator or of the service itself, as iterations that answer predictions.
+"""Importing exported models, of this emulator or of the service, as iterations for predictions.
 
-The zip is kept as it is, as the iteration's model, and `ModelCache` loads it with what runs exports. There
-are no images, so an imported iteration has no performance figures, and it is not exportable: whoever imported
-it has the export.
+The zip becomes the iteration's model as it is; `ModelCache` loads it with `vision.exported`. An imported
+iteration has no evaluation, since there are no images, and cannot be exported again.
 """
 
 from dataclasses import astuple, dataclass
@@ -25,13 +24,13 @@ from emulator.store.tables import Iteration, IterationStatus, Project, Tag
 if TYPE_CHECKING:
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
-# What an archive of a project takes as a model.
+# Size of an export at most.
 EXPORT_BYTES = 512 * MEGABYTE
 
 
 @dataclass(frozen=True)
 class Publication:
-    """Under which name to publish, as for `publishing.publish`."""
+    """Arguments of `publishing.publish`."""
 
     name: str
     prediction_id: str
@@ -40,7 +39,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What came of an import. created: the project is new."""
+    """The result of an import. created: whether the project is new."""
 
     project: Project
     created: bool
@@ -61,8 +60,8 @@ def import_model(
     Args:
         export: the zip.
         project_id: of the project that takes it.
-        project_name: the same by name, where no id is given: the one project that has it, or else a new one.
-        classification_type: Multiclass or Multilabel, where the export does not say; Multiclass if None.
+        project_name: of the project, if no id is given: the only one with this name, or else a new one.
+        classification_type: Multiclass or Multilabel, for exports that do not state it; Multiclass if None.
         publication: None leaves the iteration unpublished.
 
     Raises:
@@ -94,7 +93,7 @@ def import_model(
             session.flush()
             if publication is not None:
                 publishing.publish_in(context, session, iteration, *astuple(publication))
-            if not context.blobs.exists(blob):  # swept since, as nothing referred to it
+            if not context.blobs.exists(blob):  # swept meanwhile, since no row referred to it
                 context.blobs.put(export)
     except BaseException:
         sweep_blobs(context, {blob})
@@ -133,7 +132,7 @@ def _project(
     model: "ExportedClassifier | ExportedDetector",
     classification_type: str | None,
 ) -> tuple[Project, bool]:
-    """The project that was meant, and whether it is new."""
+    """The project for the iteration, and whether it is new."""
     domain = _domain(model)
     if id is not None:
         found = [lookup.project(session, id)]
@@ -162,15 +161,15 @@ def _project(
 
 
 def _classification_type(model: "ExportedClassifier | ExportedDetector", chosen: str | None) -> str:
-    """What the export says counts, since it is how the model was trained."""
-    multilabel = getattr(model, "multilabel", True)  # the service calls detectors so
+    """The classification type of the export, if it states one: the model was trained with it."""
+    multilabel = getattr(model, "multilabel", True)  # the service reports detectors as Multilabel
     if multilabel is None:
         return chosen or "Multiclass"
     return "Multilabel" if multilabel else "Multiclass"
 
 
 def _tags(context: Context, session: Session, project: Project, labels: tuple[str, ...]) -> list[Tag]:
-    """A tag for each label: those of the workspace that are named so, whatever the case, and new ones."""
+    """A tag for each label: the one of the workspace with that name (not case-sensitive), or a new one."""
     if len({label.casefold() for label in labels}) < len(labels):
         raise ServiceError(
             "BadRequestTagNameNotUnique", "Two labels of the export differ by their case alone."

@@ -13,7 +13,7 @@ from emulator.store.tables import Iteration, Project
 
 
 def free_name(session: Session, project: Project) -> str:
-    """``Iteration N``, unless somebody gave that name to another iteration."""
+    """``Iteration N``, or ``Iteration N (2)`` and so on if another iteration has that name."""
     taken = set(session.exec(select(func.lower(Iteration.name)).where(Iteration.project_id == project.id)))
     name, again = f"Iteration {project.next_iteration}", 1
     while name.lower() in taken:
@@ -23,7 +23,7 @@ def free_name(session: Session, project: Project) -> str:
 
 
 def list_all(context: Context, project_id: str) -> list[Iteration]:
-    """The iterations in the order in which they were trained; the hidden workspace iteration is not there."""
+    """The iterations in the order of their trainings, without the hidden workspace iteration."""
     with context.database.read() as session:
         lookup.project(session, project_id)
         statement = (
@@ -38,7 +38,7 @@ def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
 
 
 def rename(context: Context, project_id: str, iteration_id: str, name: str | None) -> Iteration:
-    """Give the iteration another name, unique in its project whatever the case."""
+    """Change the name, which must be unique in the project (not case-sensitive)."""
     name = checked_name(name, "BadRequestIterationName", "iteration")
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
@@ -56,8 +56,8 @@ def rename(context: Context, project_id: str, iteration_id: str, name: str | Non
 
 
 def delete(context: Context, project_id: str, iteration_id: str) -> None:
-    """The iteration, its model and exports, and the images that it alone still showed are gone; a training or
-    an export of it stops.
+    """Delete the iteration, its model and exports, and deleted images that no other iteration contains; its
+    running training or export is stopped.
 
     Refused while it is published.
     """

@@ -1,4 +1,4 @@
-"""How good an iteration is: figures from predictions on images that its model had not seen."""
+"""Performance of an iteration, from predictions on images that its model had not seen in training."""
 
 from array import array
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from sqlmodel import Session
 from emulator.core import lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
-from emulator.core.images.listing import page_of, positions_with_blobs
+from emulator.core.images.listing import numbers_with_blobs, page_of
 from emulator.core.images.upload import TaggedImage
 from emulator.core.iterations.evaluation import (
     checked_thresholds,
@@ -44,8 +44,8 @@ def figures(
 ) -> tuple[Iteration, "PerformanceFigures"]:
     """Precision, recall and average precision at a threshold (0 to 1; 0.5 when None).
 
-    overlap_threshold: how much of an object and a box, as intersection over union, must be common for the
-    box to count as right (0 to 1; 0.3 when None); of detectors alone.
+    overlap_threshold: the least intersection over union of a box with an object for the box to be correct
+    (0 to 1; 0.3 when None); for detectors only.
     Tags are in the order in which they are listed everywhere, `guid_order`.
     """
     threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
@@ -70,7 +70,7 @@ def images(
     take: int,
     skip: int,
 ) -> list[EvaluatedImage]:
-    """The evaluation set of the iteration, a held-out fifth, as the service lists it."""
+    """Images of the evaluation set of the iteration, a held-out fifth, as the service lists them."""
     iteration, kept = evaluation_of(context, project_id, iteration_id)
     with context.database.read() as session:
         view = View(lookup.project(session, project_id), iteration.revision)
@@ -97,13 +97,13 @@ def _held_out(
     kept: CachedEvaluation,
     tag_ids: Sequence[str],
 ) -> "array[int]":
-    """The numbers of the images of the evaluation set that are still there."""
+    """The numbers of the images of the evaluation set that still exist."""
     name = f"held out of {iteration.id}"
-    return positions_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
+    return numbers_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
 
 
 def predicted(iteration: Iteration, kept: CachedEvaluation, index: int) -> list[TagProbability]:
-    """What was predicted for the image with this index in the evaluation."""
+    """The predictions for the image with this index in the evaluation."""
     tags = iteration.model_tags or []
     if is_detector(iteration):
         return scores.of_detector(tags, kept.figures.detected(index))

@@ -1,4 +1,4 @@
-"""Publishing iterations under names by which clients predict."""
+"""Publishing iterations for predictions, under a name."""
 
 import re
 
@@ -24,10 +24,10 @@ def publish(
     prediction_id: str,
     overwrite: bool = False,
 ) -> None:
-    """Make the iteration answer predictions under `publish_name`, at once.
+    """Publish the iteration for predictions under `publish_name`, effective at once.
 
-    `prediction_id`: the ARM id of a Cognitive Services account; any is accepted, since the emulator is
-    every account's. `overwrite`: the name may belong to another iteration, which loses it.
+    prediction_id: the ARM id of a Cognitive Services account; any account is accepted. overwrite: whether the
+    name may be taken from another iteration.
     """
     check_target(publish_name, prediction_id)
     with context.database.write() as session:
@@ -36,7 +36,7 @@ def publish(
 
 
 def check_target(publish_name: str, prediction_id: str) -> str:
-    """The name, tidied. Raises ServiceError unless name and resource have the right form."""
+    """The name without surrounding blanks. Raises ServiceError unless name and resource are valid."""
     name = checked_name(publish_name, "BadRequestInvalidPublishName", "published iteration")
     if not _RESOURCE.fullmatch(prediction_id):
         raise ServiceError(
@@ -55,7 +55,7 @@ def publish_in(
     prediction_id: str,
     overwrite: bool,
 ) -> None:
-    """`publish` within a transaction of somebody else's."""
+    """`publish` within a transaction of the caller."""
     name = check_target(publish_name, prediction_id)
     if iteration.status != IterationStatus.COMPLETED:
         raise ServiceError(

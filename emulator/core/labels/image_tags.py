@@ -1,4 +1,4 @@
-"""Tags on images: which may stand together, adding and removing them."""
+"""Tags on images: which combinations are allowed, adding and removing them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 @dataclass(frozen=True)
 class TaggingProblem:
-    """Why tags cannot stand on one image: the status of an upload's item."""
+    """Why an image cannot have certain tags together. status: of an item of an upload."""
 
     status: str
 
@@ -31,9 +31,10 @@ class TaggingProblem:
 
 
 def tagging_problem(project: Project, present: Sequence[Tag], added: Sequence[Tag]) -> TaggingProblem | None:
-    """What keeps `added` from joining `present` on an image, or None.
+    """Why an image with the tags `present` cannot get those in `added`; None if it can.
 
-    A Negative tag stands alone; an image of a multiclass project bears one tag, others up to 100.
+    A Negative tag cannot be combined with others; an image of a Multiclass project has at most one tag,
+    other images at most 100.
     """
     if not added:
         return None
@@ -52,7 +53,7 @@ def tagging_problem(project: Project, present: Sequence[Tag], added: Sequence[Ta
 def attach(
     context: Context, session: Session, project: Project, image: Image, tag: Tag, revision: int
 ) -> ImageTag:
-    """Put `tag` on `image` in the workspace and keep the counts."""
+    """Add `tag` to `image` in the workspace, and update the counts."""
     assert image.number is not None
     row = ImageTag(image_number=image.number, tag_id=tag.id, created=context.clock.now(), born=revision)
     if image.tag_count == 0:
@@ -66,7 +67,7 @@ def attach(
 def detach(
     session: Session, project: Project, image: Image, tag: Tag, row: ImageTag, revision: int, frozen: int
 ) -> None:
-    """Take `tag` off `image` in the workspace, where `row` put it, and keep the counts."""
+    """Remove `tag` from `image` in the workspace, by its `row`, and update the counts."""
     image.tag_count -= 1
     tag.image_count -= 1
     project.tagged_count -= image.tag_count == 0
@@ -78,7 +79,7 @@ def detach(
 
 @dataclass
 class TaggedPairs:
-    """Pairs of image id and tag id of one request, by what became of them."""
+    """Pairs of image id and tag id of one request, by their result."""
 
     created: list[tuple[str, str]] = field(default_factory=list)
     duplicated: list[tuple[str, str]] = field(default_factory=list)
@@ -86,10 +87,9 @@ class TaggedPairs:
 
 
 def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) -> TaggedPairs:
-    """Put tags on images, given as pairs (image id, tag id); all or nothing as to unknown ids.
+    """Add tags to images, given as pairs (image id, tag id). An unknown id refuses the whole request.
 
-    A pair that is there already is `duplicated`; one that would break the limit of tags an image bears is
-    `exceeded`.
+    A pair that exists already is `duplicated`; one that exceeds the number of tags of an image is `exceeded`.
     """
     if not pairs:
         raise ServiceError("BadRequestImageTags", "No image tags provided")
@@ -138,7 +138,7 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
 
 
 def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids: Sequence[str]) -> None:
-    """Take all of `tag_ids`, with their regions, off all of `image_ids`; what is not there is ignored."""
+    """Remove all of `tag_ids`, with their regions, from all of `image_ids`; missing pairs are ignored."""
     for ids, limit, what in (
         (image_ids, IMAGE_IDS_PER_UNTAGGING, "images"),
         (tag_ids, TAGS_PER_BATCH, "tags"),
@@ -179,7 +179,7 @@ def workspace_images(session: Session, project_id: str, image_ids: Sequence[str]
 
 
 def present_tags(session: Session, images: Iterable[Image]) -> dict[int, list[str]]:
-    """The ids of the tags that the images bear in the workspace, by the images' numbers."""
+    """The ids of the tags of images in the workspace, by the images' numbers."""
     numbers = [image.number for image in images]
     rows = session.execute(
         select(ImageTag.image_number, ImageTag.tag_id).where(

@@ -1,7 +1,7 @@
 """Regions: tagged boxes on the images of detection projects.
 
-A region's image bears its tag: the first region of a tag puts the tag on the image, the last one that is
-deleted takes it off. A tag may also stand on an image without any region.
+An image has the tags of its regions: the first region of a tag adds the tag to the image, deleting the last
+one removes it. An image may also have a tag without any region.
 """
 
 import struct
@@ -29,7 +29,7 @@ from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
-# A box that ends at the image's edge may pass it by what is lost when left and width are rounded to single
+# A box that ends at the edge of the image may exceed it by the rounding of left and width to single
 # precision.
 _ROUNDING = 1e-6
 _FOUR_SINGLES = struct.Struct("<4f")
@@ -46,16 +46,16 @@ class Box:
     height: float
 
     def rounded(self) -> "Box | None":
-        """The box in single precision, as it is kept; None when no image can have it.
+        """The box in single precision, as it is stored; None when it is invalid.
 
-        That is when it is empty, passes the image's edges, or has lengths that are no numbers.
+        That is when it is empty, exceeds the edges of the image, or has lengths that are not finite.
         """
         try:
             packed = _FOUR_SINGLES.pack(self.left, self.top, self.width, self.height)
         except OverflowError:
             return None
         left, top, width, height = _FOUR_SINGLES.unpack(packed)
-        # Of comparisons with what is no number, none is true.
+        # Comparisons with NaN are false.
         inside = left >= 0 and top >= 0 and left + width <= 1 + _ROUNDING and top + height <= 1 + _ROUNDING
         if not (inside and width > 0 and height > 0):
             return None
@@ -80,7 +80,7 @@ class RegionOnImage:
 
 @dataclass
 class CreatedRegions:
-    """Boxes of one request with their images' ids, by what became of them."""
+    """Boxes of one request with the ids of their images, by their result."""
 
     created: list[tuple[str, RegionOnImage]] = field(default_factory=list)
     duplicated: list[tuple[str, Box]] = field(default_factory=list)
@@ -88,12 +88,12 @@ class CreatedRegions:
 
 
 def holds_regions(project: Project) -> bool:
-    """Whether images of the project may have regions: those of detection projects."""
+    """Whether images of the project can have regions: those of detection projects can."""
     return domains.get(project.domain_id).type == "ObjectDetection"
 
 
 def check_project(context: Context, project_id: str) -> None:
-    """Raises ServiceError unless the project's images may have regions."""
+    """Raises ServiceError unless images of the project can have regions."""
     with context.database.read() as session:
         _check(lookup.project(session, project_id))
 
@@ -104,10 +104,10 @@ def _check(project: Project) -> None:
 
 
 def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) -> CreatedRegions:
-    """Put boxes on images, given as pairs (image id, box); the images get the boxes' tags.
+    """Add boxes to images, given as pairs (image id, box); the images get the tags of the boxes.
 
-    All or nothing as to unknown ids, boxes that no image can have, and a box that is there twice. A box that
-    its image has already is `duplicated`; one too many for its image, or whose tag is, is `exceeded`.
+    An unknown id, an invalid box or a repeated one refuses the whole request. A box that its image has
+    already is `duplicated`; one that exceeds the number of regions or tags of its image is `exceeded`.
     """
     if not boxes:
         raise ServiceError("BadRequestImageRegions", "No image regions provided")
@@ -178,7 +178,7 @@ def _check_ids(boxes: Sequence[tuple[str, Box]], images: dict[str, Image], known
 
 
 def distinct(boxes: Sequence[Box]) -> list[Box] | None:
-    """The boxes in single precision; None when no image can have them all: one is illegal, or there twice."""
+    """The boxes in single precision; None when one of them is invalid or repeated."""
     rounded = [box.rounded() for box in boxes]
     legal = [box for box in rounded if box is not None]
     return legal if len(set(legal)) == len(boxes) else None
@@ -187,7 +187,7 @@ def distinct(boxes: Sequence[Box]) -> list[Box] | None:
 def draw(
     context: Context, session: Session, image: Image, tag: Tag, box: Box, revision: int
 ) -> RegionOnImage:
-    """Put a rounded box on an image that bears its tag, in the workspace."""
+    """Add a rounded box to an image that has its tag, in the workspace."""
     assert image.number is not None
     row = Region(
         id=context.ids.new(),
@@ -205,7 +205,7 @@ def draw(
 
 
 def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None:
-    """Delete regions; ids that the workspace does not have are ignored.
+    """Delete regions; unknown ids are ignored.
 
     An image that loses the last region of a tag loses the tag.
     """
@@ -245,7 +245,7 @@ def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None
 
 
 def _pairs(session: Session, numbers: Collection[int]) -> set[tuple[int, str]]:
-    """Image and tag of the workspace's regions on these images."""
+    """Number of the image and id of the tag of each region of the workspace on these images."""
     rows = session.execute(
         select(Region.image_number, Region.tag_id)
         .where(col(Region.image_number).in_(numbers), col(Region.removed).is_(None))
@@ -255,7 +255,7 @@ def _pairs(session: Session, numbers: Collection[int]) -> set[tuple[int, str]]:
 
 
 def on_images(session: Session, view: View, numbers: Iterable[int]) -> dict[int, list[RegionOnImage]]:
-    """The regions of images in a view by the images' numbers, in the order in which they were made."""
+    """The regions of images in a view, by the images' numbers, in the order of their creation."""
     found: dict[int, list[RegionOnImage]] = {}
     if not holds_regions(view.project):
         return found

@@ -1,4 +1,4 @@
-"""Tags: create, list, change, delete."""
+"""Tags: creating, listing, changing, deleting."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,7 +21,7 @@ TYPES = ("Regular", "Negative", "GeneralProduct")
 
 @dataclass(frozen=True)
 class CountedTag:
-    """A tag and the number of images that bear it in the view that was asked for."""
+    """A tag and the number of its images in a view."""
 
     tag: Tag
     image_count: int
@@ -30,7 +30,7 @@ class CountedTag:
 def create(
     context: Context, project_id: str, name: str, description: str | None = None, type: str | None = None
 ) -> Tag:
-    """A new tag. Names are unique in the workspace whatever their case; at most one tag is Negative."""
+    """Create a tag. Names are unique in the workspace (not case-sensitive); at most one tag is Negative."""
     name = checked_name(name, "BadRequestTagName", "tag")
     description = _description(description)
     with context.database.write() as session:
@@ -83,7 +83,7 @@ def update(
     description: str | None = None,
     type: str | None = None,
 ) -> Tag:
-    """Change what is given; None leaves a value as it is, and an empty description clears it."""
+    """Change the given values. None leaves a value as it is; an empty description removes it."""
     with context.database.write() as session:
         tag = lookup.workspace_tag(session, project_id, tag_id)
         if name is not None:
@@ -104,7 +104,7 @@ def update(
 
 
 def delete(context: Context, project_id: str, tag_id: str) -> None:
-    """The tag gone from the workspace, its images and their regions; iterations keep what they show."""
+    """Delete the tag from the workspace, with its regions; iterations that were trained before keep it."""
     with context.database.write() as session:
         tag = lookup.workspace_tag(session, project_id, tag_id)
         project = lookup.project(session, project_id)
@@ -135,14 +135,14 @@ def delete(context: Context, project_id: str, tag_id: str) -> None:
 
 
 def guid_order(tag_id: str) -> bytes:
-    """A sort key: the order in which SQL Server sorts a uniqueidentifier (bytes 10-15, 8-9, then the first
-    three groups from the last to the first, each byte-swapped), as which the service lists tags."""
+    """A sort key for the order of tags in the service, that of a uniqueidentifier in SQL Server: bytes 10-15,
+    8-9, then the first three groups from the last to the first, each byte-swapped."""
     raw = UUID(tag_id).bytes_le
     return raw[10:16] + raw[8:10] + raw[6:8] + raw[4:6] + raw[0:4]
 
 
 def _description(text: str | None) -> str | None:
-    # An empty description comes back as null, unlike that of a project.
+    # An empty description is returned as null, unlike that of a project.
     return checked_description(text, "BadRequestTagDescription", "tag") if text else None
 
 
@@ -177,7 +177,7 @@ def _checked_type(session: Session, project: Project, type: str) -> str:
 
 
 def _check_no_other_tag(session: Session, tag: Tag) -> None:
-    """A tag can become Negative only while no image bears it beside another one."""
+    """A tag can become Negative only while no image has it together with another one."""
     shared = (
         select(func.count())
         .select_from(ImageTag)

@@ -1,7 +1,7 @@
-"""Azure Storage of the client's own: a container for copies of exports, a queue for notifications.
+"""Requests to the Azure Storage of clients: a container for copies of exports, a queue for notifications.
 
-Both are named by URIs with a shared access signature (SAS), and spoken to with plain requests of the Storage
-REST API, under the same rules as image URLs (`fetching`). The signatures are secrets: no message holds one.
+Both are given as URIs with a shared access signature (SAS), and used through the Storage REST API, under the
+same rules as image URLs (`fetching`). The signatures are secrets and never part of a message.
 """
 
 import base64
@@ -21,20 +21,20 @@ from emulator.core.fetching.policy import parse_url
 CONTAINER, QUEUE = "exportModelContainerUri", "notificationQueueUri"
 TEST_FOLDER = "CustomVision-TestPermission"
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
-# What both services, Azurite and Azure Stack have long known.
+# A version that Azure, Azurite and Azure Stack support.
 _STORAGE_VERSION = "2019-12-12"
 _UPLOAD_SECONDS = 900
 _UPLOAD_SILENCE_SECONDS = 30
 
 
 class StorageRefused(Exception):
-    """Storage did not take what it was sent; str() says why, without the URI."""
+    """Storage refused a request. str() is the reason, without the URI."""
 
 
 def connect(context: Context, project_id: str, container: str | None, queue: str | None) -> None:
-    """Try both URIs out: a blob that comes and goes, and a message of type ``ConnectionTest``.
+    """Test both URIs: write and delete a blob, and send a message of type ``ConnectionTest``.
 
-    ServiceError BadRequestInvalidUri where one cannot be used.
+    Raises ServiceError BadRequestInvalidUri when one cannot be used.
     """
     for name, uri in ((CONTAINER, container), (QUEUE, queue)):
         if uri is not None:
@@ -52,7 +52,7 @@ def connect(context: Context, project_id: str, container: str | None, queue: str
 
 
 def put_blob(context: Context, container: str, name: str, content: Path | bytes) -> str:
-    """Write a blob of the container, over one that is there. Returns its URI without the signature.
+    """Write a blob to the container; an existing one is overwritten. Returns its URI without the signature.
 
     Raises StorageRefused.
     """
@@ -63,7 +63,7 @@ def put_blob(context: Context, container: str, name: str, content: Path | bytes)
 
 
 def post_message(context: Context, queue: str, kind: str, content: dict[str, Any]) -> None:
-    """Put a message into the queue: JSON as base64, which readers of queues expect. Raises StorageRefused."""
+    """Send a message to the queue: JSON in base64, as readers of queues expect. Raises StorageRefused."""
     message = {"version": "1.0", "type": kind, "Content": content}
     text = base64.b64encode(json.dumps(message, separators=(",", ":")).encode()).decode()
     envelope = (
@@ -77,7 +77,7 @@ def post_message(context: Context, queue: str, kind: str, content: dict[str, Any
 def _test_container(context: Context, container: str, project_id: str) -> None:
     name = f"{TEST_FOLDER}/{project_id}"
     put_blob(context, container, name, b"This blob shows that exports can be stored here.")
-    with contextlib.suppress(StorageRefused):  # the signature need not allow it; then the blob stays
+    with contextlib.suppress(StorageRefused):  # the signature may not allow it; then the blob stays
         _send(context, "DELETE", _below(container, name), (_ACCEPTED, _NO_CONTENT), {})
 
 
@@ -120,7 +120,7 @@ def _send(
 
 
 def _below(uri: str, name: str) -> str:
-    """The URI of what is called `name` in the container or queue, with the same signature."""
+    """The URI of `name` in the container or queue, with the same signature."""
     parts = urlsplit(uri.strip())
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(name)}", fragment=""))
 

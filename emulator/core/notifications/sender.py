@@ -84,7 +84,7 @@ class NotificationSender:
             return session.exec(statement.where(Job.kind == self.kind).order_by(col(Job.created))).all()
 
     def _send(self, job_id: str) -> None:
-        """Do what is left to do of one job: the copy, then the message."""
+        """Do the remaining parts of one job: the copy, then the message."""
         with self._context.database.read() as session:
             job = session.get(Job, job_id)
             project = None if job is None else session.get(Project, job.project_id)
@@ -115,7 +115,8 @@ class NotificationSender:
                     session.delete(sent)
 
     def _copy(self, project: Project, export: Export | None) -> str | None:
-        """Copy a file into the project's container: its URI there; None where there is nothing to copy."""
+        """Copy the file of an export into the project's container. Returns its URI there; None if there is no
+        file or container."""
         if export is None or export.blob is None or project.export_model_container_uri is None:
             return None
         kind = ".".join(part for part in (export.platform, export.flavor) if part)
@@ -124,7 +125,7 @@ class NotificationSender:
         return put_blob(self._context, project.export_model_container_uri, name, file)
 
     def _try_again(self, job_id: str, reason: str, done: dict[str, str]) -> None:
-        """Note when to send it again, or that it is too late for that. done: what changes in its details."""
+        """Record when to send it again, or delete it when it is too old. done: changes of its details."""
         now = self._context.clock.now()
         with self._context.database.write() as session:
             job = session.get(Job, job_id)

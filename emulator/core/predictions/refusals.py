@@ -1,4 +1,4 @@
-"""What is said of an image that cannot be predicted; apart, as the server of exported models has no store."""
+"""Errors for images that cannot be predicted. Needs no store: the server of exported models uses it too."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def check_size(data: bytes, limit: int) -> None:
-    """Raise ServiceError for an image of more than `limit` bytes."""
+    """Raises ServiceError for an image of more than `limit` bytes."""
     if len(data) > limit:
         raise ServiceError(
             "BadRequestImageSizeBytes",
@@ -19,7 +19,7 @@ def check_size(data: bytes, limit: int) -> None:
 
 
 def refusal(rejected: "ImageRejected", prediction_id: str) -> ServiceError:
-    """The error for an image that the prediction of that id could not decode, or must not."""
+    """The error for an image that could not be decoded or exceeds a limit. prediction_id: of the request."""
     if rejected.reason == "dimensions":
         return ServiceError("BadRequestImageDimensions", str(rejected))
     if rejected.reason == "aspect_ratio":

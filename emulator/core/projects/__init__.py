@@ -1,1 +1,1 @@
-"""Projects: creating, changing, deleting, and reset of everything."""
+"""Projects: creating, listing, changing and deleting them, and the reset of the whole emulator."""

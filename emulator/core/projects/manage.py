@@ -1,4 +1,4 @@
-"""Projects: create, list, change, delete."""
+"""Projects: creating, listing, changing, deleting."""
 
 from typing import Any
 
@@ -37,9 +37,9 @@ def create(
     export_model_container_uri: str | None = None,
     notification_queue_uri: str | None = None,
 ) -> Project:
-    """A new project. Names need not be unique. Defaults: domain General for classification, Multilabel.
+    """Create a project. Names need not be unique. Defaults: domain General for classification, Multilabel.
 
-    The URIs are those of `storage_integration`, which are tried out.
+    The URIs are those of `azure_storage`, and are tested.
     """
     project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
     if export_model_container_uri or notification_queue_uri:
@@ -62,7 +62,7 @@ def new_project(
     classification_type: str | None = None,
     target_export_platforms: list[str] | None = None,
 ) -> Project:
-    """The row of a new project, checked, in no store yet."""
+    """The row of a new project, checked but not stored."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
     domain = _known_domain(domain_id or domains.default().id)
@@ -93,14 +93,14 @@ def get(context: Context, project_id: str) -> Project:
 
 
 def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
-    """Change what `changes` names: name, description, domain_id, classification_type,
-    target_export_platforms, augmentation_methods, export_model_container_uri, notification_queue_uri. What is
-    absent or None stays as it is; an empty URI ends that integration, another one is tried out.
+    """Change the values in `changes`: name, description, domain_id, classification_type,
+    target_export_platforms, augmentation_methods, export_model_container_uri, notification_queue_uri. Values
+    that are missing or None stay as they are; an empty URI removes it, a new one is tested.
 
-    A change of domain or classification type makes the next training needed.
+    After a change of domain or classification type, a new training is needed.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
-    _try_storage(context, project_id, changes)
+    _test_storage(context, project_id, changes)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         if "name" in changes:
@@ -137,8 +137,8 @@ def update(context: Context, project_id: str, changes: dict[str, Any]) -> Projec
     return project
 
 
-def _try_storage(context: Context, project_id: str, changes: dict[str, Any]) -> None:
-    """Try out the URIs of storage that change. Not within a transaction: it may take a while."""
+def _test_storage(context: Context, project_id: str, changes: dict[str, Any]) -> None:
+    """Test the storage URIs that change. Not within a transaction, since it may take long."""
     if not any(changes.get(name) for name in _STORAGE_URIS):
         return
     project = get(context, project_id)
@@ -149,7 +149,7 @@ def _try_storage(context: Context, project_id: str, changes: dict[str, Any]) -> 
 
 
 def delete(context: Context, project_id: str) -> None:
-    """Everything of the project gone. Refused while one of its iterations is published."""
+    """Delete the project and all that belongs to it. Refused while one of its iterations is published."""
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         iterations = session.exec(select(Iteration).where(Iteration.project_id == project_id)).all()
@@ -199,8 +199,8 @@ def _platforms(platforms: list[str]) -> list[str]:
 
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
-    """The image that stands for each project (or for one): the first of its workspace; id by project id."""
-    # Project by project, since SQLite finds the first of one in an index, but walks all images to group them.
+    """The id of the first image of the workspace of each project (or of one), by project id."""
+    # A subquery for each project uses an index; grouping would scan all images.
     first = (
         select(func.min(Image.number))
         .where(Image.project_id == Project.id, col(Image.removed).is_(None))

@@ -1,4 +1,4 @@
-"""Everything gone, in milliseconds, as after a first start."""
+"""Resetting the emulator to the state after its first start, within milliseconds."""
 
 import shutil
 
@@ -9,11 +9,12 @@ from emulator.store.tables import Job
 
 
 def reset(context: Context) -> None:
-    """Delete all projects and what belongs to them; running trainings and exports stop."""
+    """Delete all projects and all that belongs to them; running jobs are stopped."""
     with context.database.read() as session:
         jobs = session.exec(select(Job)).all()
-    # Rows first: a blob without a row is waste, a row without its blob is a loss. Nobody writes in between,
-    # so that no row of a new project loses its blob.
+    # Rows first: a blob without a row only takes space, a row without its blob is broken. No transaction
+    # writes
+    # in between, so that no row of a new project loses its blob.
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()

@@ -1,4 +1,4 @@
-"""Revisions of a workspace: raising them, and which of the past are still needed."""
+"""Revisions of a workspace: incrementing them, counts, and which past revisions are still needed."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,9 +11,9 @@ from emulator.store.tables import Image, ImageTag, Iteration, Project, ProjectSt
 
 
 def next_revision(context: Context, project: Project, touched: Collection[int] | None) -> int:
-    """Raise the revision of the project for a change that is being made, and return it.
+    """Increment the revision of the project for a change in the same transaction, and return it.
 
-    touched: the numbers of the images that enter or leave some list by the change; None when it may be any.
+    touched: the numbers of the images whose membership in lists may change; None: possibly all.
     """
     if project.status == ProjectStatus.IMPORTING:  # the copy brings its own revisions
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
@@ -24,21 +24,21 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
 
 
 def next_metadata_revision(context: Context, project: Project, touched: Collection[int]) -> None:
-    """Raise the revision of the metadata for a change that is being made to those of the `touched` images."""
+    """Increment the revision of metadata for a change of those of the `touched` images."""
     project.metadata_revision += 1
     project.last_modified = context.clock.now()
     context.image_index.note(project.id, changes(project), touched)
 
 
 def changes(project: Project) -> int:
-    """How many changes there were on which lists of images depend."""
+    """The number of changes that affect lists of images."""
     return project.revision + project.metadata_revision
 
 
 def newest_frozen_revision(session: Session, project_id: str) -> int:
-    """The newest revision that an iteration refers to, -1 when there is none.
+    """The newest revision that an iteration refers to; -1 when there is none.
 
-    What was born after it is in no iteration: removing it from the workspace removes it for good.
+    Rows that were created after it are in no iteration: removed from the workspace, they can be deleted.
     """
     newest = session.scalar(select(func.max(Iteration.revision)).where(Iteration.project_id == project_id))
     return -1 if newest is None else int(newest)
@@ -47,7 +47,7 @@ def newest_frozen_revision(session: Session, project_id: str) -> int:
 def frozen(
     table: type[Image] | type[ImageTag] | type[Tag] | type[Region], project_id: str
 ) -> ColumnElement[bool]:
-    """The condition that an iteration of the project shows a row of `table` that the workspace lost."""
+    """The condition that an iteration of the project contains a row of `table` that the workspace lost."""
     return exists().where(
         and_(
             col(Iteration.project_id) == project_id,
@@ -60,18 +60,18 @@ def frozen(
 def remove_regions(
     session: Session, which: Sequence[ColumnElement[bool]], revision: int, frozen: int
 ) -> None:
-    """Take the regions that fulfil `which` out of the workspace; those that no iteration shows go for good.
+    """Remove the regions that fulfil `which` from the workspace; delete those that no iteration contains.
 
     frozen: `newest_frozen_revision`.
     """
     here = [*which, col(Region.removed).is_(None)]
-    unsynchronised = {"synchronize_session": False}  # nobody holds them as objects
+    unsynchronised = {"synchronize_session": False}  # no session has loaded them as objects
     session.execute(delete(Region).where(*here, col(Region.born) > frozen), execution_options=unsynchronised)
     session.execute(update(Region).where(*here).values(removed=revision), execution_options=unsynchronised)
 
 
 def subtract_counts(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:
-    """Take the images of the workspace that fulfil `leaving` out of all counts, before they leave it."""
+    """Subtract the images that fulfil `leaving` from all counts, before the workspace loses them."""
     images = select(func.count()).select_from(Image).where(*leaving)
     project.image_count -= session.scalar(images) or 0
     project.tagged_count -= session.scalar(images.where(text("image.tag_count > 0"))) or 0
@@ -86,7 +86,7 @@ def subtract_counts(session: Session, project: Project, leaving: Sequence[Column
 
 
 def recount(session: Session, project: Project) -> None:
-    """Count images and the bearers of tags of the workspace afresh: after changes to many images at once."""
+    """Count the images of the workspace and of its tags again, after changes to many images at once."""
     here = (col(Image.project_id) == project.id, col(Image.removed).is_(None))
     images = select(func.count()).select_from(Image)
     project.image_count = session.scalar(images.where(*here)) or 0

@@ -1,4 +1,4 @@
-"""The workspace of a project, now or as an iteration saw it, as conditions for queries."""
+"""Conditions for queries of a workspace, as it is now or as it was when an iteration was trained."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 @dataclass(frozen=True)
 class View:
-    """`revision` None: the workspace of now; else the one frozen at that revision."""
+    """The workspace of a project. revision: None for the current one, or the revision that an iteration was
+    trained on."""
 
     project: Project
     revision: int | None = None
@@ -36,7 +37,7 @@ class View:
 
 
 def open_view(session: Session, project_id: str, iteration_id: str | None) -> View:
-    """The view of `iteration_id`, or of the workspace (None). ServiceError when either is not there."""
+    """The view of `iteration_id`, or of the workspace (None). Raises ServiceError when it does not exist."""
     project = lookup.project(session, project_id)
     if iteration_id is None:
         return View(project)

@@ -115,8 +115,8 @@ def test_a_table_follows_its_changes(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # So few that rows that left are sorted out now and then, and that pages need several looks.
-        patch.setattr(score_index, "_DEAD_MOST", 3)
-        patch.setattr(score_index, "_FIRST_LOOK", 2)
+        patch.setattr(score_index, "_MAX_REMOVED", 3)
+        patch.setattr(score_index, "_FIRST_STEP", 2)
         table, present = ScoreTable(ORDERS, start), {row.number: row for row in start}
         for change in (None, *changes):
             if isinstance(change, ScoredRow):

@@ -16,7 +16,7 @@ them;
 * `evaluation`: metrics, curves and confusion;
 * `networks`: networks as lists of operations, their weights and model files;
 * `boxes`: geometry of boxes; `imaging`: decoding and scaling of images;
-* the modules `onnx_runtime`, `warm_up` and `_torchvision`.
+* the modules `concurrency`, `onnx_runtime`, `_torchvision` and `warm_up`.
 """
 
 from __future__ import annotations

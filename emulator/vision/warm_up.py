@@ -1,10 +1,10 @@
-"""Making a fresh worker process ready. Imports nothing by itself: the server names this function too."""
+"""Warm-up of a new worker process. Imports nothing by itself, because the server names its function."""
 
 
 def warm_up() -> None:
-    """Load PyTorch and the base network, so that the first training need not.
+    """Load PyTorch and the base network, so that the first training starts faster.
 
-    What is missing is not said here, where nobody asked for anything: the training that needs it says so.
+    Missing packages are not reported here: the training that needs them reports them.
     """
     from emulator.vision.classification.train import TrainingFailed, warm_up
     from emulator.vision.imaging.decode import silence_pillow_warnings

@@ -18,8 +18,8 @@ import pytest
 from emulator.cli import networks as model_commands
 from emulator.cli.errors import CommandFailed
 from emulator.settings import SettingError, Settings
-from emulator.vision.backbones import add as backbone_adding
-from emulator.vision.backbones import registry as registered_backbones
+from emulator.vision.backbones import add as add_module
+from emulator.vision.backbones import registry
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
 from tests.support.vision.backbones import needs_torchvision, random_state, saved, then
 
@@ -199,7 +199,7 @@ def test_what_the_machine_lacks(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(backbone_adding, "add_backbone", fail)
+    monkeypatch.setattr(add_module, "add_backbone", fail)
     assert refused(add).startswith(said)
 
 
@@ -223,8 +223,8 @@ def test_a_full_disk_leaves_nothing(add: Add, tmp_path: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(registered_backbones, "write_atomically", full)
+    monkeypatch.setattr(registry, "write_atomically", full)
     said = refused(lambda: add(path.read_bytes(), architecture="squeezenet1_1", resolution=64))
     assert said == "file.pth: the disk is full"
-    assert registered_backbones.names(tmp_path / "backbones") == []
+    assert registry.names(tmp_path / "backbones") == []
     shutil.rmtree(tmp_path / "backbones")

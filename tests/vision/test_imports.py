@@ -1,4 +1,4 @@
-"""Who imports what: starting the server costs nothing, and scoring works where PyTorch is not installed."""
+"""Imports: those of the server are light, and scoring works without PyTorch."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ MODULES = sorted(
 
 
 def run(code: str, *arguments: str) -> object:
-    """What the code prints, as JSON, from a Python of its own."""
+    """Run the code in a new Python process and return the JSON that it prints."""
     finished = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
     )

@@ -1,4 +1,4 @@
-"""torchvision is imported in one place, which makes it usable beside any PyTorch."""
+"""torchvision is imported in one place, which makes it usable beside any build of PyTorch."""
 
 import ast
 import json
@@ -50,7 +50,7 @@ def test_networks_and_transforms_are_there() -> None:
 
 @needs_torchvision
 def test_a_build_that_fits_is_left_alone() -> None:
-    """There, the first import works, and none of ours is declared."""
+    """For a matching build the first import succeeds, and no operators are declared."""
     code = """
 import importlib, json, types
 real, stand_in = importlib.import_module, types.ModuleType("torchvision")
@@ -79,7 +79,7 @@ except ImportError as error:
 @needs_torchvision
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7])
 def test_boxes_that_overlap_a_better_one_go(threshold: float) -> None:
-    """Ours by hand and torchvision's own, which is ours where it has none, against a plain definition."""
+    """Our implementation and `torchvision.ops.nms` against a plain definition."""
     random = numpy.random.default_rng(3)
     corners = random.uniform(0, 60, (40, 2))
     boxes = numpy.concatenate([corners, corners + random.uniform(1, 40, (40, 2))], axis=1).astype("float32")

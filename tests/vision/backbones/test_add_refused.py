@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from emulator.vision.backbones import from_torch as network_conversion
+from emulator.vision.backbones import from_torch
 from emulator.vision.backbones.registry import names
 from emulator.vision.backbones.torchvision_networks import LoadedNetwork
 from emulator.vision.backbones.weights_files import WeightsRejected
@@ -91,18 +91,18 @@ def tiny(module: torch.nn.Module) -> LoadedNetwork:
 )
 def test_weights_that_make_no_network(module: torch.nn.Module, reason: str) -> None:
     with pytest.raises(WeightsRejected, match=reason):
-        network_conversion.convert(tiny(module))
+        from_torch.convert(tiny(module))
 
 
 def test_a_conversion_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert network_conversion.convert(tiny(Tiny())).outputs == {"features": (12,)}
-    real = network_conversion._nodes
+    assert from_torch.convert(tiny(Tiny())).outputs == {"features": (12,)}
+    real = from_torch._nodes
 
     def changed(graph: onnx.GraphProto) -> object:
         operations, weights, width = real(graph)
         found = {name: value * 1.1 if value.ndim == 2 else value for name, value in weights.items()}
         return operations, found, width
 
-    monkeypatch.setattr(network_conversion, "_nodes", changed)
+    monkeypatch.setattr(from_torch, "_nodes", changed)
     with pytest.raises(WeightsRejected, match="something else after conversion"):
-        network_conversion.convert(tiny(Tiny()))
+        from_torch.convert(tiny(Tiny()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.backbones import registry as registered_backbones
+from emulator.vision.backbones import registry
 from emulator.vision.backbones.registry import (
     MANIFEST_FILE,
     NETWORK_FILE,
@@ -116,14 +116,14 @@ def test_nothing_else_is_removed(folder: Path, name: str) -> None:
 def test_when_the_disk_is_full_nothing_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    real = registered_backbones.write_atomically
+    real = registry.write_atomically
 
     def write(path: Path, data: bytes) -> None:
         if path.name == file:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, data)
 
-    monkeypatch.setattr(registered_backbones, "write_atomically", write)
+    monkeypatch.setattr(registry, "write_atomically", write)
     with pytest.raises(OSError, match="No space"):
         store(tmp_path, BACKBONE, DATA)
     assert names(tmp_path) == []
@@ -141,14 +141,14 @@ def test_what_a_killed_process_left_is_neither_shown_nor_kept(folder: Path) -> N
 
 @pytest.mark.parametrize("name", ["a", "resnet50", "my-net_2.1", "x" * 64])
 def test_names_that_are_good(name: str) -> None:
-    assert registered_backbones.is_name(name)
+    assert registry.is_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", "A", "a b", "a/b", "a\\b", ".a", "a.", "-a", "con", "nul.txt", "com1", "x" * 65, "ä", "a\n"]
 )
 def test_names_that_no_folder_can_have_everywhere(name: str) -> None:
-    assert not registered_backbones.is_name(name)
+    assert not registry.is_name(name)
 
 
 # --- damaged afterwards -------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from PIL import Image
 from torch.nn import functional
 
 from emulator.vision.imaging.decode import resize_to_square
-from emulator.vision.networks import weights as base_weights
 from emulator.vision.networks.efficientnet_lite import efficientnet_lite
 from emulator.vision.networks.graph import INPUT, same_padding, with_classifier
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -175,7 +174,7 @@ def test_weights_of_another_network_are_noticed(state: dict[str, torch.Tensor]) 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = BaseWeights("no_such_package", "no-such-distribution", "weights.pth", "")
-    monkeypatch.setitem(base_weights.BASE_WEIGHTS, "absent", absent)
+    monkeypatch.setitem(BASE_WEIGHTS, "absent", absent)
 
     with pytest.raises(BaseWeightsMissing, match="no-such-distribution"):
         backbone_network("absent", SIDE)
@@ -184,7 +183,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 def test_a_file_that_is_not_the_known_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     known = BASE_WEIGHTS[NAME]
     other = BaseWeights(known.package, known.distribution, "__init__.py", known.sha256)
-    monkeypatch.setitem(base_weights.BASE_WEIGHTS, "changed", other)
+    monkeypatch.setitem(BASE_WEIGHTS, "changed", other)
 
     with pytest.raises(BaseWeightsMissing, match="not the known one"):
         backbone_network("changed", SIDE)

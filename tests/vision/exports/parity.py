@@ -38,7 +38,7 @@ def written(order: ExportOrder, folder: Path) -> Path:
 
 
 def fed(data: bytes, folder: Path) -> numpy.ndarray:
-    """A image as the export's own metadata says that the model takes it: float32 (1, side, side, 3)."""
+    """An image as the export's own metadata says that the model takes it: float32 (1, side, side, 3)."""
     properties = json.loads((folder / "metadata_properties.json").read_text(encoding="utf-8"))
     assert properties["CustomVision.Preprocess.CropMethod"] == "NoCrop"
     assert properties["CustomVision.Preprocess.ResizeMethod"] == "Stretch"

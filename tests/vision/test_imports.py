@@ -47,8 +47,8 @@ print(json.dumps(found))
 
 
 def test_scoring_and_metrics_need_neither_torch_nor_onnx(trained: TrainedClassifier, tmp_path: Path) -> None:
-    picture = tmp_path / "picture"
-    picture.write_bytes(encoded(drawn("dots", 3)))
+    image = tmp_path / "picture"
+    image.write_bytes(encoded(drawn("dots", 3)))
     code = """
 import json, sys
 from pathlib import Path
@@ -62,7 +62,7 @@ recall = Evaluation.load(evaluation).performance().recall
 print(json.dumps([len(scores), recall > 0.5, inspect_image(picture.read_bytes()).width]))
 """
 
-    answer = run(code, str(trained.model_path), str(trained.evaluation_path), str(picture))
+    answer = run(code, str(trained.model_path), str(trained.evaluation_path), str(image))
 
     assert answer == [3, True, 96]
 

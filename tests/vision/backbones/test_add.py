@@ -98,8 +98,8 @@ def pixels(side: int) -> numpy.ndarray:
     return numpy.asarray(photograph().resize((side, side), Image.Resampling.BILINEAR))
 
 
-def run(network: Network, picture: numpy.ndarray) -> numpy.ndarray:
-    (result,) = inference_session(onnx_bytes(network, {}), threads=1).run(None, {INPUT: picture[None]})
+def run(network: Network, image: numpy.ndarray) -> numpy.ndarray:
+    (result,) = inference_session(onnx_bytes(network, {}), threads=1).run(None, {INPUT: image[None]})
     return result[0]
 
 
@@ -121,9 +121,9 @@ def test_what_is_added_computes_what_torchvision_computes(
     layer = [each for each in model.modules() if isinstance(each, torch.nn.Linear)][-1]
     layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     transforms = _torchvision.load().transforms.functional
-    picture = torch.from_numpy(pixels(SIDE).copy()).permute(2, 0, 1)[None].float() / 255
+    image = torch.from_numpy(pixels(SIDE).copy()).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        model.eval()(transforms.normalize(picture, list(known.mean), list(known.deviation)))
+        model.eval()(transforms.normalize(image, list(known.mean), list(known.deviation)))
     expected = seen[0][0].flatten().numpy()
     features = run(network_of(registered, name), pixels(SIDE))
     assert features.shape == (known.features,)

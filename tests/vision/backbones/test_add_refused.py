@@ -71,8 +71,8 @@ class Tiny(torch.nn.Module):
         self.scale = torch.nn.Parameter(torch.full((1, 12), factor))
         self._flat = flat
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        pooled = torch.nn.functional.adaptive_avg_pool2d(pictures, 2)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled = torch.nn.functional.adaptive_avg_pool2d(images, 2)
         return pooled.flatten(1) * self.scale * self.scale if self._flat else pooled
 
 

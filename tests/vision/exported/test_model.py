@@ -139,9 +139,9 @@ def test_of_exports_without_metadata_the_centre_of_the_centre_is_taken() -> None
 
 
 def test_stretching_is_that_of_the_models_trained_here() -> None:
-    picture = bands((317, 211))
+    image = bands((317, 211))
     rule = Preprocessing("stretch", 224, 224, bgr=False, divisor=1, planes=False)
-    assert numpy.array_equal(rule.tensor(picture)[0], resize_to_square(picture, 224).astype(numpy.float32))
+    assert numpy.array_equal(rule.tensor(image)[0], resize_to_square(image, 224).astype(numpy.float32))
 
 
 def test_an_image_is_turned_upright() -> None:

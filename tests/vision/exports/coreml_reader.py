@@ -20,7 +20,7 @@ _RANK4_IMAGE_MAPPING = 1
 
 
 @torch.inference_mode()
-def run(model: Any, pictures: numpy.ndarray, *, half: bool = False) -> dict[str, numpy.ndarray]:
+def run(model: Any, images: numpy.ndarray, *, half: bool = False) -> dict[str, numpy.ndarray]:
     """What a model gives for images (1, height, width, 3), red first.
 
     Args:
@@ -31,8 +31,8 @@ def run(model: Any, pictures: numpy.ndarray, *, half: bool = False) -> dict[str,
     network = getattr(model, model.WhichOneof("Type"))
     (feature,) = model.description.input
     assert feature.type.WhichOneof("Type") == "imageType"
-    assert (feature.type.imageType.height, feature.type.imageType.width) == pictures.shape[1:3]
-    planes = torch.tensor(pictures.copy()).permute(0, 3, 1, 2).float()
+    assert (feature.type.imageType.height, feature.type.imageType.width) == images.shape[1:3]
+    planes = torch.tensor(images.copy()).permute(0, 3, 1, 2).float()
     if feature.type.imageType.colorSpace == feature.type.imageType.BGR:
         planes = planes.flip(1)
     for step in network.preprocessing:
@@ -172,18 +172,18 @@ def _edges(parameters: Any) -> list[tuple[int, int]]:
     return [(amount.startEdgeSize, amount.endEdgeSize) for amount in amounts] or [(0, 0), (0, 0)]
 
 
-def _padded(parameters: Any, pictures: Tensor, value: float) -> Tensor:
+def _padded(parameters: Any, images: Tensor, value: float) -> Tensor:
     (above, below), (left, right) = _edges(parameters)
-    return functional.pad(pictures, [left, right, above, below], value=value)
+    return functional.pad(images, [left, right, above, below], value=value)
 
 
-def _convolution(parameters: Any, pictures: Tensor) -> Tensor:
+def _convolution(parameters: Any, images: Tensor) -> Tensor:
     assert not parameters.isDeconvolution and set(parameters.dilationFactor) <= {1}
     weight = weights(parameters.weights).reshape(
         parameters.outputChannels, parameters.kernelChannels, *parameters.kernelSize
     )
     return functional.conv2d(
-        _padded(parameters, pictures, 0.0),
+        _padded(parameters, images, 0.0),
         weight,
         weights(parameters.bias) if parameters.hasBias else None,
         tuple(parameters.stride),
@@ -191,13 +191,13 @@ def _convolution(parameters: Any, pictures: Tensor) -> Tensor:
     )
 
 
-def _pooling(parameters: Any, pictures: Tensor) -> Tensor:
+def _pooling(parameters: Any, images: Tensor) -> Tensor:
     assert not parameters.globalPooling
     size, stride = tuple(parameters.kernelSize), tuple(parameters.stride)
     if parameters.type == parameters.MAX:
-        return functional.max_pool2d(_padded(parameters, pictures, -torch.inf), size, stride)
+        return functional.max_pool2d(_padded(parameters, images, -torch.inf), size, stride)
     assert parameters.type == parameters.AVERAGE and _edges(parameters) == [(0, 0), (0, 0)]
-    return functional.avg_pool2d(pictures, size, stride)
+    return functional.avg_pool2d(images, size, stride)
 
 
 def _activation(parameters: Any, tensor: Tensor) -> Tensor:

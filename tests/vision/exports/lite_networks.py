@@ -23,7 +23,7 @@ _COLUMNS = _NUMBERS // _ROWS
 _PLAIN = (_POINTS, _MATRIX)
 
 
-def picture(seed: int = 0) -> numpy.ndarray:
+def image(seed: int = 0) -> numpy.ndarray:
     """(1, SIDE, SIDE, 3), whole numbers 0..255."""
     return numpy.random.default_rng(seed).integers(0, 256, (1, SIDE, SIDE, 3), numpy.uint8)
 
@@ -219,10 +219,10 @@ def network(kind: str) -> Network:
     )
 
 
-def run_in_onnx_runtime(network: Network, picture: numpy.ndarray) -> dict[str, numpy.ndarray]:
+def run_in_onnx_runtime(network: Network, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
     """What the network gives by our ONNX writer; images with the channels last."""
     session = inference_session(serialize_model(onnx_model(network, {}, images=1)), 1)
-    planes = numpy.ascontiguousarray(picture.astype(numpy.float32).transpose(0, 3, 1, 2))
+    planes = numpy.ascontiguousarray(image.astype(numpy.float32).transpose(0, 3, 1, 2))
     results = {}
     for output in session.get_outputs():
         (value,) = session.run([output.name], {network.input: planes})

@@ -136,11 +136,11 @@ def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
     from emulator.vision.exports.coreml.writer import coreml_network
 
     network = lite_networks.network(case)
-    picture = lite_networks.picture()
+    image = lite_networks.image()
 
-    outputs = coreml_reader.run(coreml_network(network), picture)
+    outputs = coreml_reader.run(coreml_network(network), image)
 
-    for name, value in lite_networks.run_in_onnx_runtime(network, picture).items():
+    for name, value in lite_networks.run_in_onnx_runtime(network, image).items():
         found = outputs[name]
         if value.ndim == 4:
             found = found[0].transpose(0, 2, 3, 1)

@@ -85,8 +85,8 @@ def test_sample_programs_of_the_service_find_inputs_and_outputs(
     read = {source.split(":")[0] for node in graph.node for source in node.input}
 
     assert placeholder.name == name
-    pictures = 1 if kind.detection else -1
-    assert [size.size for size in placeholder.attr["shape"].shape.dim] == [pictures, side, side, 3]
+    images = 1 if kind.detection else -1
+    assert [size.size for size in placeholder.attr["shape"].shape.dim] == [images, side, side, 3]
     assert {node.name for node in graph.node} - read == set(OUTPUTS[kind.name])
 
 

@@ -38,19 +38,19 @@ def answered(
     for kind in KINDS:
         folder = tmp_path_factory.mktemp(kind.name)
         written(make_order(kind, "TensorFlow", "TensorFlowJs"), folder)
-        pictures = []
+        images = []
         for name in list(photographs)[: PICTURES[kind.detection]]:
             pixels = fed(photographs[name], folder).astype(numpy.uint8)
             (folder / name).write_bytes(pixels.tobytes())
-            pictures.append({"file": str(folder / name), "side": pixels.shape[1]})
+            images.append({"file": str(folder / name), "side": pixels.shape[1]})
         order = {"folder": str(folder), "detection": kind.detection}
-        orders.append({**order, "prepared": True, "pictures": pictures})
+        orders.append({**order, "prepared": True, "pictures": images})
         names.append(f"{kind.name} prepared")
         if not kind.detection:
             # The package prepares a square image itself: it has to know the order of channels.
             (folder / "rgb").write_bytes(rgb(fed(photographs["chelsea.png"], folder), kind).tobytes())
-            pictures = [{"file": str(folder / "rgb"), "side": pictures[0]["side"]}]
-            orders.append({**order, "prepared": False, "pictures": pictures})
+            images = [{"file": str(folder / "rgb"), "side": images[0]["side"]}]
+            orders.append({**order, "prepared": False, "pictures": images})
             names.append(kind.name)
     file = tmp_path_factory.mktemp("orders") / "orders.json"
     file.write_text(json.dumps(orders))

@@ -99,11 +99,11 @@ def test_input_and_outputs_are_those_that_programs_ask_for(
 @pytest.mark.parametrize("case", [*lite_networks.CASES])
 def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
     network = lite_networks.network(case)
-    picture = lite_networks.picture()
+    image = lite_networks.image()
 
-    outputs = Interpreted(tflite_bytes(network)).run(picture)
+    outputs = Interpreted(tflite_bytes(network)).run(image)
 
-    expected = lite_networks.run_in_onnx_runtime(network, picture)
+    expected = lite_networks.run_in_onnx_runtime(network, image)
     assert outputs.keys() == expected.keys()
     for name, value in expected.items():
         assert (outputs[name].shape, outputs[name].dtype) == (value.shape, value.dtype)
@@ -111,7 +111,7 @@ def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
 
 
 def test_equal_numbers_keep_their_order_among_the_greatest() -> None:
-    black = numpy.zeros_like(lite_networks.picture())
+    black = numpy.zeros_like(lite_networks.image())
 
     outputs = Interpreted(tflite_bytes(lite_networks.network("top_k"))).run(black)
 
@@ -131,13 +131,13 @@ def test_the_signature_names_input_and_outputs(make_order: MakeOrder, tmp_path: 
 
 def test_images_may_come_as_bytes() -> None:
     network = lite_networks.network("convolution")
-    picture = lite_networks.picture()
+    image = lite_networks.image()
 
     model = Interpreted(tflite_bytes(network, bytes_in=True))
 
     assert model.input["dtype"] == numpy.uint8
-    expected = Interpreted(tflite_bytes(network)).run(picture)
-    numpy.testing.assert_array_equal(model.run(picture)["result"], expected["result"])
+    expected = Interpreted(tflite_bytes(network)).run(image)
+    numpy.testing.assert_array_equal(model.run(image)["result"], expected["result"])
 
 
 def test_weights_beyond_half_precision_become_the_largest_there_is() -> None:
@@ -146,7 +146,7 @@ def test_weights_beyond_half_precision_become_the_largest_there_is() -> None:
 
     model = Interpreted(tflite_bytes(replace(network, weights=huge), half=True))
 
-    assert numpy.isfinite(model.run(lite_networks.picture())["result"]).all()
+    assert numpy.isfinite(model.run(lite_networks.image())["result"]).all()
 
 
 def test_files_are_no_larger_than_promised(kind: Kind, make_order: MakeOrder, tmp_path: Path) -> None:

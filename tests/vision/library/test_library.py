@@ -59,7 +59,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, 
     """Barely trained, which shows that all parts work together, on images in memory; and its set."""
     scenes = [scene(number) for number in range(10)]
     dataset = vision.Dataset.of_arrays(
-        [numpy.asarray(picture) for picture, _ in scenes],
+        [numpy.asarray(image) for image, _ in scenes],
         regions=[
             [vision.Region(SHAPES[box.tag_index], box.left, box.top, box.width, box.height) for box in boxes]
             for _, boxes in scenes
@@ -95,10 +95,10 @@ def test_the_same_set_gives_the_same_file_from_folders_and_from_memory(
     backwards = [
         (path.read_bytes(), path.parent.name) for path in sorted(folder.glob("*/*.png"), reverse=True)
     ]
-    pictures, labels = zip(*backwards, strict=True)
+    images, labels = zip(*backwards, strict=True)
 
     again = vision.train(
-        vision.Dataset.of_arrays(pictures, labels),
+        vision.Dataset.of_arrays(images, labels),
         tmp_path,
         domain=trained.domain.upper(),
         feature_cache=feature_cache,
@@ -186,16 +186,16 @@ def test_what_cannot_be_trained_raises_an_error(folder: Path, tmp_path: Path) ->
 
 
 def test_files_bytes_and_pixels_are_predicted_alike(trained: vision.Trained, tmp_path: Path) -> None:
-    picture = drawn("stripes", 30)
+    image = drawn("stripes", 30)
     file = tmp_path / "picture.png"
-    file.write_bytes(encoded(picture))
+    file.write_bytes(encoded(image))
     model = vision.load_model(trained)
 
     answers = [
         vision.predict(trained, file),
         vision.predict(str(trained.path), str(file)),
         vision.predict(trained.path, file.read_bytes()),
-        vision.predict(model, numpy.asarray(picture)),
+        vision.predict(model, numpy.asarray(image)),
     ]
 
     assert answers[0][0].tag == "stripes"
@@ -222,7 +222,7 @@ def test_detectors_predict_boxes(detector: tuple[vision.Trained, vision.Dataset]
 
 def test_what_cannot_be_predicted_raises_an_error(trained: vision.Trained, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no model")
-    for model, picture, error, message in (
+    for model, image, error, message in (
         (trained, tmp_path / "missing", ValueError, "cannot read .*missing"),
         (trained, b"no picture", vision.ImageRejected, "not a JPEG"),
         (trained, numpy.zeros((4, 4), numpy.uint8), ValueError, "shape"),
@@ -230,7 +230,7 @@ def test_what_cannot_be_predicted_raises_an_error(trained: vision.Trained, tmp_p
         (tmp_path / "text", b"", vision.ModelUnusable, "text is not a model"),
     ):
         with pytest.raises(error, match=message):
-            vision.predict(model, picture)
+            vision.predict(model, image)
 
 
 # --- evaluating -------------------------------------------------------------------------------------------
@@ -278,15 +278,15 @@ def test_detectors_are_evaluated_by_boxes(detector: tuple[vision.Trained, vision
 def test_what_cannot_be_evaluated_raises_an_error(
     trained: vision.Trained, detector: tuple[vision.Trained, vision.Dataset], unseen: vision.Dataset
 ) -> None:
-    picture = encoded(drawn("dots", 1))
+    image = encoded(drawn("dots", 1))
     with pytest.raises(ValueError, match="take `by_presence"):
         vision.evaluate(trained, detector[1])
     with pytest.raises(ValueError, match="have no boxes"):
         vision.evaluate(detector[0], unseen)
     with pytest.raises(ValueError, match="does not know the tag 'x'; it knows dots, noise, stripes"):
-        vision.evaluate(trained, vision.Dataset.of_arrays([picture], ["x"]))
+        vision.evaluate(trained, vision.Dataset.of_arrays([image], ["x"]))
     with pytest.raises(ValueError, match="several tags or none"):
-        vision.evaluate(trained, vision.Dataset.of_arrays([picture], [["dots", "noise"]]))
+        vision.evaluate(trained, vision.Dataset.of_arrays([image], [["dots", "noise"]]))
     with pytest.raises(ValueError, match="none of the images can be decoded"):
         vision.evaluate(trained, vision.Dataset.of_arrays([b"damaged"], ["dots"]))
 

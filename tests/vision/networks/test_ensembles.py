@@ -22,8 +22,8 @@ def pixels(side: int) -> numpy.ndarray:
     return numpy.asarray(photograph().resize((side, side), Image.Resampling.BILINEAR))
 
 
-def run(network: Network, picture: numpy.ndarray) -> numpy.ndarray:
-    (result,) = inference_session(onnx_bytes(network, {}), threads=1).run(None, {INPUT: picture[None]})
+def run(network: Network, image: numpy.ndarray) -> numpy.ndarray:
+    (result,) = inference_session(onnx_bytes(network, {}), threads=1).run(None, {INPUT: image[None]})
     return result[0]
 
 

@@ -35,7 +35,7 @@ def session():
 
 
 @pytest.mark.parametrize(
-    ("picture", "number", "place"),
+    ("image", "number", "place"),
     [
         ("astronaut.png", 0, (0.0, 0.0, 0.75, 1.0)),  # a person
         ("coffee.png", 41, (0.29, 0.04, 0.4, 0.68)),  # a cup
@@ -43,10 +43,10 @@ def session():
     ],
 )
 def test_it_finds_what_images_show(
-    session, picture: str, number: int, place: tuple[float, float, float, float]
+    session, image: str, number: int, place: tuple[float, float, float, float]
 ) -> None:
     """By the numbers of COCO's classes: architecture, weights and preprocessing are those of the training."""
-    data = (resources.files("skimage") / "data" / picture).read_bytes()
+    data = (resources.files("skimage") / "data" / image).read_bytes()
 
     scores, distances = session.run([SCORES, DISTANCES], {INPUT: resize_to_square(data, SIDE)[None]})
     best = detected_boxes(scores[0], distances[0], SIDE)[0]

@@ -61,7 +61,7 @@ def _export_onnx(loaded: LoadedNetwork) -> ModelProto:
     try:
         with _silence(), _plain_attention(), torch.no_grad():
             if loaded.module(images).ndim != 2:
-                raise WeightsRejected(f"{loaded.architecture} gives no vector of features an image")
+                raise WeightsRejected(f"{loaded.architecture} returns no vector of features for an image")
             program = torch.onnx.export(
                 loaded.module,
                 (images,),
@@ -124,7 +124,7 @@ def _nodes(graph: GraphProto) -> tuple[list[Operation], dict[str, NDArray[Any]],
     operations = []
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
-            raise WeightsRejected(f"the operator {node.domain}.{node.op_type} is none of ONNX")
+            raise WeightsRejected(f"the operator {node.domain}.{node.op_type} is not an ONNX operator")
         for output in node.output:
             names.setdefault(output, f"{_TENSORS}{len(names)}")
         if node.op_type == "Constant":
@@ -167,7 +167,7 @@ def _attribute(node: NodeProto, part: Any) -> Attribute:
         return value
     if isinstance(value, list) and all(isinstance(each, int | float) for each in value):
         return tuple(value)
-    raise WeightsRejected(f"the operator {node.op_type} has a {part.name} that is no plain value")
+    raise WeightsRejected(f"the operator {node.op_type} has an attribute {part.name} of an unsupported type")
 
 
 def _compare(network: Network, loaded: LoadedNetwork) -> None:
@@ -191,7 +191,7 @@ def _compare(network: Network, loaded: LoadedNetwork) -> None:
         ) from error
     features: NDArray[numpy.float32] = numpy.concatenate(single)
     if not numpy.isfinite(features).all():
-        raise WeightsRejected("what the network computes are no finite numbers: are these its weights?")
+        raise WeightsRejected("the features of the network are no finite numbers: are these its weights?")
     largest = float(abs(expected).max())
     if largest == 0 or numpy.ptp(features, axis=1).max() == 0:
         raise WeightsRejected("the network computes the same for everything: are these its weights?")

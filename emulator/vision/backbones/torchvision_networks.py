@@ -368,7 +368,7 @@ def _resized_positions(architecture: str, state: dict[str, Tensor], side: int) -
         return state
     patch = int(state["conv_proj.weight"].shape[-1])
     if side % patch:
-        raise WeightsRejected(f"{architecture} needs a resolution that {patch} divides, and {side} is none")
+        raise WeightsRejected(f"{architecture} needs a multiple of {patch} as its resolution, not {side}")
     module = _torchvision.load().models.vision_transformer
     try:
         resized: dict[str, Tensor] = module.interpolate_embeddings(side, patch, dict(state))

@@ -62,7 +62,7 @@ def _read_pytorch(path: Path, *, zipped: bool) -> Any:
         if zipped:
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > MAX_FILE_BYTES:
-                    raise WeightsRejected("what is packed in the file is too large")
+                    raise WeightsRejected("the unpacked content of the file is too large")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (WeightsRejected, OSError, MemoryError):
         raise

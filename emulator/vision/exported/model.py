@@ -186,7 +186,7 @@ def _classifier_output(runtime: Runtime) -> str:
     others = [name for name in runtime.output_names if name != _CLASS_LABEL]
     if len(others) != 1:
         raise ExportUnusable(
-            "The model is none that Custom Vision exports: its outputs are "
+            "The model is not an export of Custom Vision: its outputs are "
             f"{', '.join(runtime.output_names)[:200]}."
         )
     return others[0]

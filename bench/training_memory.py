@@ -24,11 +24,8 @@ from bench.programs import BenchFailed
 from bench.report import Measurement
 from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification.advanced import train_advanced_classifier
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    LabelledImage,
-    train_classifier,
-)
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.train import train_detector

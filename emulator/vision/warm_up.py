@@ -6,8 +6,9 @@ def warm_up() -> None:
 
     Missing packages are not reported here: the training that needs them reports them.
     """
-    from emulator.vision.classification.train import TrainingFailed, warm_up
+    from emulator.vision.classification.train import warm_up
     from emulator.vision.imaging.decode import silence_pillow_warnings
+    from emulator.vision.training.errors import TrainingFailed
 
     silence_pillow_warnings()
     try:

@@ -17,9 +17,9 @@ import numpy
 from measuring import accuracy, log_loss, mean_average_precision
 
 from emulator.vision.classification.cross_validation import TrainingSet
+from emulator.vision.classification.dataset import distinct_images, targets_of
 from emulator.vision.classification.features import compute_features
 from emulator.vision.classification.head import probabilities
-from emulator.vision.classification.train import distinct_images, targets_of
 from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.recipes.recipes import QUICK

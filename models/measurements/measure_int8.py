@@ -38,12 +38,9 @@ import numpy
 
 from emulator.vision.boxes.box import DetectedBox, to_xyxy
 from emulator.vision.boxes.geometry import pairwise_iou
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    LabelledImage,
-    train_classifier,
-)
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector

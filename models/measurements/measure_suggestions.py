@@ -46,9 +46,9 @@ from emulator.core.scored_rows.scores import TagProbability, uncertainty
 from emulator.vision.boxes.box import DetectedBox, to_xyxy
 from emulator.vision.boxes.geometry import pairwise_iou
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.features import compute_features
 from emulator.vision.classification.head import calibration_of, probabilities
-from emulator.vision.classification.train import LabelledImage
 from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession

@@ -16,8 +16,8 @@ import numpy
 from PIL import Image
 
 from emulator.vision.boxes.box import BoxArrays, DetectedBox, TaggedBox
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import ClassificationDataset, LabelledImage
 from emulator.vision.detection.dataset import BoxedImage
 from emulator.vision.evaluation.classification import average_precision
 from emulator.vision.evaluation.curves import calibration_curve

@@ -14,8 +14,8 @@ import pytest
 from emulator import vision
 from emulator.cli import evaluate as evaluation
 from emulator.cli.errors import CommandFailed
+from emulator.vision import domain_training
 from emulator.vision.classification.features import backbone_session
-from emulator.vision.library import train_export as library
 from emulator.vision.networks.weights import backbone_network
 from tests.support.vision.detection_images import TINY, scene
 from tests.support.vision.images import PATTERNS, drawn, encoded
@@ -133,7 +133,7 @@ def test_detectors_have_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ]
         lines.append(json.dumps({"file": f"{number}.png", "boxes": marked}))
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
-    monkeypatch.setattr(library, "detector_recipe_for_domain", lambda domain_id: TINY)
+    monkeypatch.setattr(domain_training, "detector_recipe_for_domain", lambda domain_id: TINY)
 
     table = evaluation.as_table(
         evaluation.run(str(tmp_path), domain="General", budget=None, test=None, seed=0)

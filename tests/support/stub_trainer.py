@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
-from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
+from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import TrainedDetector

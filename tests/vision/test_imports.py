@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import emulator.vision
-from emulator.vision.classification.train import TrainedClassifier
+from emulator.vision.classification.dataset import TrainedClassifier
 from tests.support.vision.images import drawn, encoded
 
 HEAVY = ("numpy", "PIL", "onnx", "onnxruntime", "torch")

@@ -24,7 +24,7 @@ from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
-    from emulator.vision.evaluation.classification import PerformanceFigures
+    from emulator.vision.evaluation.common import PerformanceFigures
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
 
 if TYPE_CHECKING:
     from emulator.vision.boxes.box import TaggedBox
-    from emulator.vision.classification.train import ClassificationDataset
+    from emulator.vision.classification.dataset import ClassificationDataset
     from emulator.vision.detection.dataset import DetectionDataset
 
 
@@ -33,7 +33,7 @@ def classification_dataset(
     context: Context, session: Session, iteration: Iteration, tags: Sequence[Tag]
 ) -> "ClassificationDataset":
     """Images that bear any of `tags` (`trained_tags`), with those tags."""
-    from emulator.vision.classification.train import ClassificationDataset, LabelledImage
+    from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 
     index = {tag.id: position for position, tag in enumerate(tags)}
     view = open_view(session, iteration.project_id, iteration.id)

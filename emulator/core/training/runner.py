@@ -23,7 +23,7 @@ from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
-    from emulator.vision.classification.train import ClassificationDataset, TrainedClassifier
+    from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
     from emulator.vision.detection.dataset import DetectionDataset
     from emulator.vision.detection.train import TrainedDetector
 
@@ -146,35 +146,22 @@ class TrainingWork:
         self._complete(task, trained)
 
     def _submit(self, task: Training, output: Path) -> "Future[Any]":
-        from emulator.vision.classification.advanced import train_advanced_classifier
-        from emulator.vision.classification.train import train_classifier
-        from emulator.vision.detection.advanced import train_advanced_detector
-        from emulator.vision.detection.train import train_detector
-        from emulator.vision.recipes.recipes import (
-            advanced_detector_recipe_for_domain,
-            advanced_recipe_for_domain,
-            detector_recipe_for_domain,
-            recipe_for_domain,
-        )
+        from emulator.vision.domain_training import training_for_domain
 
+        # Quick training of detectors does not start from another model.
+        has_base = task.budget is not None or domains.get(task.domain_id).type == "Classification"
+        training = training_for_domain(
+            task.dataset,
+            task.domain_id,
+            budget_seconds=task.budget,
+            seed=self._context.seed,
+            output=output,
+            feature_cache=self._context.feature_cache,
+            base_model=task.base_model if has_base else None,
+            backbones=self._context.backbones,
+        )
         note = self._worker_job.progress_callback(task.iteration_id)
-        common: dict[str, Any] = {"seed": self._context.seed, "output": output, "on_progress": note}
-        submit = self._worker.submit
-        # Without a budget, nothing is tried but quick training and, for classifiers, the base model.
-        more = {"budget_seconds": task.budget or 0, "base_model": task.base_model}
-        if domains.get(task.domain_id).type == "ObjectDetection":
-            how = detector_recipe_for_domain(task.domain_id)
-            if task.budget is None:
-                return submit(train_detector, task.dataset, how, **common)
-            all_layers = advanced_detector_recipe_for_domain(task.domain_id)
-            return submit(train_advanced_detector, task.dataset, how, advanced=all_layers, **common, **more)
-        common["feature_cache"] = self._context.feature_cache
-        more["backbones"] = self._context.backbones
-        recipe = recipe_for_domain(task.domain_id)
-        if task.budget is None and task.base_model is None:
-            return submit(train_classifier, task.dataset, recipe, **common)
-        advanced = advanced_recipe_for_domain(task.domain_id)
-        return submit(train_advanced_classifier, task.dataset, recipe, advanced=advanced, **common, **more)
+        return self._worker.submit(training.func, *training.args, on_progress=note, **training.keywords)
 
     def _complete(self, task: Training, trained: "TrainedClassifier | TrainedDetector") -> None:
         """Store the model, unless the iteration was deleted meanwhile."""

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from emulator.files import write_atomically
 from emulator.vision.backbones.base_models import starting_backbone
+from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier, distinct_images
 from emulator.vision.classification.head import probabilities
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
@@ -29,9 +30,6 @@ from emulator.vision.classification.train import (
     EVALUATION_FILE,
     LOOK_AT_IMAGES,
     MODEL_FILE,
-    ClassificationDataset,
-    TrainedClassifier,
-    distinct_images,
     evaluation_bytes,
     model_bytes,
 )

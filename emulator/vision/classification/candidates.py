@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from emulator.vision.classification.head import (
-    Calibration,
+    LogitCalibration,
     balancing_weights,
     calibration_of,
     log_losses,
@@ -42,7 +42,7 @@ class Candidate:
     name: str
     rows: NDArray[numpy.integer]
     logits_ET: Array  # noqa: N815 - the suffix names the axes
-    make: Callable[[Calibration], Network]
+    make: Callable[[LogitCalibration], Network]
 
 
 class Judge:
@@ -58,9 +58,9 @@ class Judge:
         self._targets_NT, self._multilabel = targets_NT, multilabel
         self._weights_N = numpy.ones(len(targets_NT)) if multilabel else balancing_weights(targets_NT)
         # Every comparison asks for it, and with many images of many tags it takes seconds to find.
-        self._calibrations: WeakKeyDictionary[Candidate, Calibration] = WeakKeyDictionary()
+        self._calibrations: WeakKeyDictionary[Candidate, LogitCalibration] = WeakKeyDictionary()
 
-    def calibration(self, candidate: Candidate) -> Calibration:
+    def calibration(self, candidate: Candidate) -> LogitCalibration:
         """What makes the candidate's probabilities honest."""
         known = self._calibrations.get(candidate)
         if known is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.vision.concurrency import single_threaded_operations
 
@@ -47,13 +47,13 @@ class LinearHead:
         logits: NDArray[numpy.float64] = product.numpy() + self.bias
         return logits
 
-    def calibrated(self, calibration: Calibration) -> LinearHead:
+    def calibrated(self, calibration: LogitCalibration) -> LinearHead:
         """The head whose scores are the calibrated ones of this."""
         return LinearHead(self.weight * calibration.scale, calibration.applied(self.bias))
 
 
 @dataclass(frozen=True)
-class Calibration:
+class LogitCalibration:
     """What makes the scores of a model honest: each times `scale`, plus the tag's `shift`.
 
     Attributes:
@@ -69,13 +69,13 @@ class Calibration:
 
         return numpy.asarray(logits_NT * self.scale + self.shift_T, numpy.float64)
 
-    def share(self, share: float) -> Calibration:
+    def share(self, share: float) -> LogitCalibration:
         """Of calibrated scores, so much."""
-        return Calibration(self.scale * share, self.shift_T * share)
+        return LogitCalibration(self.scale * share, self.shift_T * share)
 
-    def after(self, first: Calibration) -> Calibration:
+    def after(self, first: LogitCalibration) -> LogitCalibration:
         """This one on scores that another has calibrated."""
-        return Calibration(self.scale * first.scale, first.shift_T * self.scale + self.shift_T)
+        return LogitCalibration(self.scale * first.scale, first.shift_T * self.scale + self.shift_T)
 
 
 def fit_linear_head(
@@ -141,7 +141,7 @@ def fit_linear_head(
     return LinearHead(weight.detach().double().numpy(), shifted.double().numpy())
 
 
-def aligned(array: Array) -> torch.Tensor:
+def aligned(array: NDArray[Any]) -> torch.Tensor:
     """The values at an address that is a multiple of 64 bytes, where MKL's vector loops do not begin with a
     remainder: the order of a sum, and so its last digits, would depend on where an array happens to lie.
 
@@ -161,7 +161,7 @@ def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:
     return balanced
 
 
-def calibration_of(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> Calibration:
+def calibration_of(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> LogitCalibration:
     """What makes probabilities of unseen images honest, from scores of images that their model had not seen.
 
     Temperature scaling (Guo et al., 2017; the scale is 1 / temperature) with a prior: it minimises the log
@@ -175,12 +175,12 @@ def calibration_of(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> 
 
     scale = _best_scale(logits_NT, targets_NT, multilabel)
     if not multilabel:
-        return Calibration(scale)
+        return LogitCalibration(scale)
     shift_T = numpy.zeros(targets_NT.shape[1])
     for _ in range(_ROUNDS):
         shift_T = _best_shift(logits_NT * scale, targets_NT, shift_T)
         scale = _best_scale(logits_NT, targets_NT, multilabel, shift_T)
-    return Calibration(scale, shift_T)
+    return LogitCalibration(scale, shift_T)
 
 
 def _best_scale(logits_NT: Array, targets_NT: Array, multilabel: bool, shift_T: Array | float = 0.0) -> float:

@@ -20,15 +20,15 @@ from emulator.vision.backbones.registry import (
 )
 from emulator.vision.classification.candidates import Candidate, Judge
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
-from emulator.vision.classification.features import Features, compute_features, seconds_for_features
-from emulator.vision.classification.head import Calibration
-from emulator.vision.classification.train import (
+from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
     check_every_tag_has_images,
-    classifying_network,
     targets_of,
 )
+from emulator.vision.classification.features import Features, compute_features, seconds_for_features
+from emulator.vision.classification.head import LogitCalibration
+from emulator.vision.classification.train import classifying_network
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
 from emulator.vision.networks.ensembles import concatenate_backbones, concatenate_features
 from emulator.vision.networks.graph import Network
@@ -306,7 +306,7 @@ def _frozen(
 
     head, logits_NT = fit_heads(training_set, folds_N, progress)
 
-    def make(calibration: Calibration) -> Network:
+    def make(calibration: LogitCalibration) -> Network:
         return classifying_network(backbone, head.calibrated(calibration), multilabel=training_set.multilabel)
 
     return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.candidates import Candidate
+from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.finetune import (
     FineTuned,
     Pictures,
@@ -22,9 +23,9 @@ from emulator.vision.classification.finetune import (
     measure_step,
     steps_per_epoch,
 )
-from emulator.vision.classification.head import FEATURE_LENGTH, Calibration
+from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
 from emulator.vision.classification.search import Search
-from emulator.vision.classification.train import LabelledImage, classifying_network
+from emulator.vision.classification.train import classifying_network
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
@@ -154,7 +155,7 @@ class _Attempt:
 
         search = self._search
         together = search.advanced.backbones is not None
-        larger = max(self._backbone.resolution, search.best.make(Calibration()).resolution)
+        larger = max(self._backbone.resolution, search.best.make(LogitCalibration()).resolution)
         alone_NT = numpy.zeros_like(search.targets_NT)
         beside_NT = numpy.zeros_like(search.targets_NT)
         for fold in range(self._plan.folds):
@@ -207,7 +208,7 @@ class _Attempt:
             progress=self._search.reporter,
         )
 
-    def _make(self, calibration: Calibration) -> Network:
+    def _make(self, calibration: LogitCalibration) -> Network:
         chosen = self._models[-1]
         return classifying_network(
             chosen.backbone,
@@ -224,9 +225,9 @@ class _Attempt:
         places = numpy.searchsorted(frozen.rows, tuned.rows)
         logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])
 
-        def make(calibration: Calibration) -> Network:
+        def make(calibration: LogitCalibration) -> Network:
             # Their scores are added: the shift of the sum is given to one of them.
-            scale = Calibration(calibration.scale)
+            scale = LogitCalibration(calibration.scale)
             members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
             return sum_classifiers(members, max(member.resolution for member in members))
 
@@ -271,7 +272,7 @@ def _resolution(search: Search) -> int:
     advanced = search.advanced
     if advanced.backbones is None:
         return search.recipe.resolution
-    if search.best.make(Calibration()).resolution == advanced.large_resolution:
+    if search.best.make(LogitCalibration()).resolution == advanced.large_resolution:
         return advanced.large_resolution
     tiny = search.usual_side() <= advanced.tiny_side
     return advanced.tiny_resolution if tiny else advanced.resolution

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision.evaluation.common import (
+    DEFAULT_THRESHOLD,
+    PerformanceFigures,
+    TagFigures,
+    read_arrays,
+    safe_divide,
+    std_over_folds,
+)
 from emulator.vision.evaluation.curves import (
     CALIBRATION_BINS,
     CalibrationCurve,
@@ -17,32 +25,6 @@ from emulator.vision.evaluation.curves import (
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
-
-DEFAULT_THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class TagFigures:
-    """Performance on one tag; all figures 0..1. `tag_index` counts the tags of the training."""
-
-    tag_index: int
-    precision: float
-    precision_std: float
-    recall: float
-    recall_std: float
-    average_precision: float
-
-
-@dataclass(frozen=True)
-class PerformanceFigures:
-    """Performance on each tag and on all of them; all figures 0..1."""
-
-    per_tag: list[TagFigures]
-    precision: float
-    precision_std: float
-    recall: float
-    recall_std: float
-    average_precision: float
 
 
 @dataclass(frozen=True)
@@ -69,20 +51,16 @@ class Evaluation:
             OSError: the file cannot be read.
             ValueError: it is not such a file.
         """
-        from zipfile import BadZipFile
-
-        import numpy
-
-        try:
-            with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
-                return cls(
-                    keys=tuple(key.decode("ascii") for key in arrays["keys"]),
-                    folds=arrays["folds"],
-                    probabilities_NT=arrays["probabilities"],
-                    targets_NT=arrays["targets"] > 0,
-                )
-        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path.name} is not an evaluation: {error}") from error
+        return read_arrays(
+            path,
+            "an evaluation",
+            lambda arrays: cls(
+                keys=tuple(key.decode("ascii") for key in arrays["keys"]),
+                folds=arrays["folds"],
+                probabilities_NT=arrays["probabilities"],
+                targets_NT=arrays["targets"] > 0,
+            ),
+        )
 
     @property
     def count(self) -> int:
@@ -176,14 +154,3 @@ class Evaluation:
 def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
     """Area under the precision-recall curve, step by step. 0 where no image has the tag."""
     return precision_recall_curve(scores, targets, int(targets.sum())).area()
-
-
-def safe_divide(part: int, whole: int) -> float:
-    """Part / whole; 0 where the whole is."""
-    return float(part / whole) if whole else 0.0
-
-
-def std_over_folds(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
-    """Standard deviation of the ratio over the folds, without those whose whole is 0."""
-    defined = wholes_F > 0
-    return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0

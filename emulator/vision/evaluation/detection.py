@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.vision.boxes.box import BoxArrays, DetectedBox, ltwh_to_xyxy
 from emulator.vision.boxes.geometry import SCORE_FLOOR, paired_iou
-from emulator.vision.evaluation.classification import (
+from emulator.vision.evaluation.common import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
     TagFigures,
+    read_arrays,
     safe_divide,
     std_over_folds,
 )
@@ -58,26 +60,22 @@ class DetectionEvaluation:
             OSError: the file cannot be read.
             ValueError: it is not such a file.
         """
-        from zipfile import BadZipFile
 
-        import numpy
+        def build(arrays: Mapping[str, NDArray[Any]]) -> DetectionEvaluation:
+            truths, detections = (
+                BoxArrays(*(arrays[f"{name}_{part}"] for part in ("images", "tags", "places")))
+                for name in ("truth", "detection")
+            )
+            return cls(
+                keys=tuple(key.decode("ascii") for key in arrays["keys"]),
+                folds=arrays["folds"],
+                tag_count=int(arrays["tag_count"]),
+                truths=truths,
+                detections=detections,
+                probabilities=arrays["probabilities"],
+            )
 
-        try:
-            with path.open("rb") as file, numpy.load(file, allow_pickle=False) as arrays:
-                truths, detections = (
-                    BoxArrays(*(arrays[f"{name}_{part}"] for part in ("images", "tags", "places")))
-                    for name in ("truth", "detection")
-                )
-                return cls(
-                    keys=tuple(key.decode("ascii") for key in arrays["keys"]),
-                    folds=arrays["folds"],
-                    tag_count=int(arrays["tag_count"]),
-                    truths=truths,
-                    detections=detections,
-                    probabilities=arrays["probabilities"],
-                )
-        except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path.name} is not an evaluation of a detector: {error}") from error
+        return read_arrays(path, "an evaluation of a detector", build)
 
     def with_probabilities(self, probabilities: NDArray[numpy.float32]) -> DetectionEvaluation:
         """The same detections with other probabilities, less those that are below the floor of detectors

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.vision.boxes.box import Box, TaggedBox
-from emulator.vision.classification.train import ClassificationDataset, LabelledImage
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 
 if TYPE_CHECKING:

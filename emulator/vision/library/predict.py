@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from emulator.vision.boxes.box import Box, BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.evaluation.common import DEFAULT_THRESHOLD
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector, load_any
 from emulator.vision.exported.model import ExportedDetector

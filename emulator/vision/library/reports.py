@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emulator.vision.evaluation.classification import Evaluation, PerformanceFigures
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.evaluation.common import PerformanceFigures
 from emulator.vision.evaluation.confusion import (
     Confusion,
     confusion_of_classifier,

@@ -17,21 +17,15 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from emulator.files import write_atomically
-from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    TrainedClassifier,
-    train_classifier,
-)
-from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainedDetector, train_detector
-from emulator.vision.evaluation.classification import DEFAULT_THRESHOLD, Evaluation
+from emulator.vision.detection.train import TrainedDetector
+from emulator.vision.domain_training import training_for_domain
+from emulator.vision.evaluation.classification import Evaluation
+from emulator.vision.evaluation.common import DEFAULT_THRESHOLD
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector
 from emulator.vision.exports import formats as exports
@@ -39,12 +33,6 @@ from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
 from emulator.vision.library.reports import Report, classifier_report, detector_report
 from emulator.vision.recipes.domains import Domain, DomainType, domains
-from emulator.vision.recipes.recipes import (
-    advanced_detector_recipe_for_domain,
-    advanced_recipe_for_domain,
-    detector_recipe_for_domain,
-    recipe_for_domain,
-)
 
 # Written beside the model: the arguments and the report of its training.
 DESCRIPTION_FILE = "training.json"
@@ -120,16 +108,17 @@ def train(
         if feature_cache is None
         else nullcontext(feature_cache) as cache,
     ):
-        common: dict[str, Any] = {
-            "seed": seed,
-            "output": output,
-            "progress": _cancellable(progress or no_progress, cancel),
-        }
-        if budget is not None or base_model is not None:
-            common["budget_seconds"] = budget or 0.0
-            common["clock"] = clock
-            common["base_model"] = None if base_model is None else Path(base_model)
-        trained = _trained(files.dataset, chosen, Path(cache), common)
+        training = training_for_domain(
+            files.dataset,
+            chosen.id,
+            budget_seconds=budget,
+            seed=seed,
+            output=output,
+            feature_cache=Path(cache),
+            base_model=None if base_model is None else Path(base_model),
+            clock=clock,
+        )
+        trained = training(progress=_cancellable(progress or no_progress, cancel))
     skipped = tuple(files.names[key] for key in trained.skipped)
     result = Trained(
         path=trained.model_path,
@@ -207,24 +196,6 @@ def _cancellable(progress: Progress, cancel: threading.Event | None) -> Progress
         progress(share, step)
 
     return report_progress
-
-
-def _trained(
-    dataset: ClassificationDataset | DetectionDataset, domain: Domain, cache: Path, common: dict[str, Any]
-) -> TrainedClassifier | TrainedDetector:
-    """Quick training, or advanced training where a budget is among what is common to both."""
-    advanced = "budget_seconds" in common
-    if isinstance(dataset, DetectionDataset):
-        how = detector_recipe_for_domain(domain.id)
-        if not advanced:
-            return train_detector(dataset, how, **common)
-        all_layers = advanced_detector_recipe_for_domain(domain.id)
-        return train_advanced_detector(dataset, how, all_layers, **common)
-    recipe = recipe_for_domain(domain.id)
-    if not advanced:
-        return train_classifier(dataset, recipe, feature_cache=cache, **common)
-    attempts = advanced_recipe_for_domain(domain.id)
-    return train_advanced_classifier(dataset, recipe, attempts, feature_cache=cache, **common)
 
 
 def _cross_validated_report(

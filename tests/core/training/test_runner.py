@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from emulator.store.tables import JobKind
-from emulator.vision.classification.train import TrainingFailed
+from emulator.vision.training.errors import TrainingFailed
 from emulator.worker.executor import WorkerDied
 from tests.support.harness import NOWHERE, Service, wait_until
 from tests.support.images import picture, pictures

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 from PIL import Image
 
-from emulator.vision.classification.train import LabelledImage
+from emulator.vision.classification.dataset import LabelledImage
 
 # Photographs that are not part of this repository; tests that need them are skipped without.
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"

@@ -22,8 +22,9 @@ from emulator.vision.classification import (
 )
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.search_finetune import Plan
-from emulator.vision.classification.train import ClassificationDataset, train_classifier
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.train import train_detector

@@ -29,14 +29,11 @@ from emulator.vision.classification import (
     search_finetune as advanced_finetuning,
 )
 from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    TrainedClassifier,
-    classifying_network,
-)
+from emulator.vision.classification.train import classifying_network
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.ensembles import (

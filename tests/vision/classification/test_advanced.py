@@ -28,16 +28,11 @@ from emulator.vision.classification import (
     search_finetune as advanced_finetuning,
 )
 from emulator.vision.classification.advanced import train_advanced_classifier
-from emulator.vision.classification.head import Calibration
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
+from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    LabelledImage,
-    TrainedClassifier,
-    TrainingFailed,
-    train_classifier,
-)
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.networks.weights import BaseWeights, BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import (
@@ -47,6 +42,7 @@ from emulator.vision.recipes.recipes import (
     QUICK,
     AdvancedRecipe,
 )
+from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
 SMALL_QUICK = replace(QUICK, resolution=64)
@@ -276,7 +272,7 @@ def test_what_is_written_is_the_mean_of_all_models_if_they_have_one(
 
     def opposite(members: Any) -> finetuning.FineTuned:
         mean = finetuning.averaged(members)
-        return replace(mean, head=mean.head.calibrated(Calibration(-1.0)))
+        return replace(mean, head=mean.head.calibrated(LogitCalibration(-1.0)))
 
     monkeypatch.setattr(advanced_finetuning, "fine_tune", remembering)
     if not similar:

@@ -6,14 +6,14 @@ import numpy
 import pytest
 
 from emulator.vision.classification.candidates import Candidate, Judge
-from emulator.vision.classification.head import Calibration
+from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, planned
 from emulator.vision.networks.graph import Network
 from emulator.vision.recipes.recipes import ADVANCED
 from emulator.vision.training.budget import Budget, OutOfTime
 
 
-def never_made(calibration: Calibration) -> Network:
+def never_made(calibration: LogitCalibration) -> Network:
     raise AssertionError("only the chosen one is made")
 
 

@@ -7,8 +7,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from emulator.vision.classification.head import (
-    Calibration,
     LinearHead,
+    LogitCalibration,
     balancing_weights,
     calibration_of,
     fit_linear_head,
@@ -168,7 +168,7 @@ def test_a_few_images_shift_little() -> None:
 
 def test_calibrations_one_after_another() -> None:
     logits = numpy.array([[1.0, -2.0]])
-    first, second = Calibration(2.0, numpy.array([1.0, 0.5])), Calibration(0.5, -1.0)
+    first, second = LogitCalibration(2.0, numpy.array([1.0, 0.5])), LogitCalibration(0.5, -1.0)
 
     numpy.testing.assert_allclose(second.after(first).applied(logits), second.applied(first.applied(logits)))
     numpy.testing.assert_allclose(first.share(0.25).applied(logits), first.applied(logits) / 4)

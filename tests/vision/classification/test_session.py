@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import TrainedClassifier
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network

@@ -8,16 +8,12 @@ import pytest
 from PIL import Image
 
 from emulator.vision.classification import features as features_module
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    LabelledImage,
-    TrainedClassifier,
-    TrainingFailed,
-    train_classifier,
-)
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.recipes.recipes import QUICK, recipe_for_domain
+from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.images import DATA, PATTERNS, drawn, encoded, kept
 
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"

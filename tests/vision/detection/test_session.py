@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from emulator.vision.boxes.geometry import MAX_DETECTIONS, SCORE_FLOOR
+from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import TrainedClassifier
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.imaging.decode import ImageRejected

@@ -15,8 +15,8 @@ import numpy
 import pytest
 
 from emulator.vision.classification import train as classifier
+from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
-from emulator.vision.classification.train import ClassificationDataset
 from emulator.vision.detection import train as detector
 from emulator.vision.detection.calibration import Calibration
 from emulator.vision.detection.dataset import DetectionDataset

@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 from emulator import vision
+from emulator.vision import domain_training
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.curves import calibration_curve
@@ -66,7 +67,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, 
         ],
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "detector_recipe_for_domain", lambda domain_id: TINY)
+        patch.setattr(domain_training, "detector_recipe_for_domain", lambda domain_id: TINY)
         made = vision.train(dataset, tmp_path_factory.mktemp("detector"), domain="General (compact) [S1]")
     return made, dataset
 
@@ -150,7 +151,7 @@ def test_a_base_model_makes_a_training_advanced(
         seen.update(given)
         raise vision.TrainingFailed("enough")
 
-    monkeypatch.setattr(library, "train_advanced_classifier", train)
+    monkeypatch.setattr(domain_training, "train_advanced_classifier", train)
     with pytest.raises(vision.TrainingFailed, match="enough"):
         vision.train(folder, tmp_path, base_model=trained.path, feature_cache=feature_cache, seed=5)
     assert (seen["base_model"], seen["budget_seconds"], seen["seed"]) == (trained.path, 0.0, 5)
@@ -417,7 +418,7 @@ def test_recipes_are_those_of_the_domain(
         seen.append(recipe)
         raise vision.TrainingFailed("enough")
 
-    monkeypatch.setattr(library, "train_classifier", train)
+    monkeypatch.setattr(domain_training, "train_classifier", train)
     for domain in ("General", "General (compact) [S1]"):
         with pytest.raises(vision.TrainingFailed):
             vision.train(folder, tmp_path, domain=domain)

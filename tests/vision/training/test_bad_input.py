@@ -19,15 +19,11 @@ from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification import cross_validation
 from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import (
-    ClassificationDataset,
-    LabelledImage,
-    TrainedClassifier,
-    train_classifier,
-)
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import (
     advanced as advanced_detection,
 )

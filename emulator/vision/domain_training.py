@@ -1,0 +1,73 @@
+"""The training of a domain: one of four functions, with the domain's recipes.
+
+Importing this module is cheap; the functions import PyTorch when they run, in the worker of the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from emulator.vision.classification.advanced import train_advanced_classifier
+from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
+from emulator.vision.classification.train import train_classifier
+from emulator.vision.detection.advanced import train_advanced_detector
+from emulator.vision.detection.dataset import DetectionDataset
+from emulator.vision.detection.train import TrainedDetector, train_detector
+from emulator.vision.recipes.recipes import (
+    advanced_detector_recipe_for_domain,
+    advanced_recipe_for_domain,
+    detector_recipe_for_domain,
+    recipe_for_domain,
+)
+
+
+def training_for_domain(
+    dataset: ClassificationDataset | DetectionDataset,
+    domain_id: str,
+    *,
+    budget_seconds: float | None,
+    seed: int,
+    output: Path,
+    feature_cache: Path,
+    base_model: Path | None = None,
+    backbones: Path | None = None,
+    clock: Callable[[], float] | None = None,
+) -> partial[TrainedClassifier] | partial[TrainedDetector]:
+    """The call that trains a model of a domain; it lacks the argument `progress`.
+
+    A call instead of a model, because the server runs it in another process.
+
+    Args:
+        dataset: images with tags or with boxes, as the domain's type requires.
+        budget_seconds: time for advanced training; None for quick training.
+        seed: the same arguments give the same files on the same machine, see `docs/training.md`.
+        output: folder of the model and its evaluation.
+        feature_cache: folder of the features of images seen before, for classifiers.
+        base_model: a model to start from; it makes the training an advanced one, if need be without time.
+        backbones: folder of the user's own networks, for classifiers.
+        clock: seconds since some moment, for the budget; the default is that of the training's function.
+
+    Raises:
+        KeyError: there is no such domain of the dataset's type.
+    """
+    common: dict[str, Any] = {"seed": seed, "output": output}
+    advanced: dict[str, Any] = {"budget_seconds": budget_seconds or 0, "base_model": base_model}
+    if clock is not None:
+        advanced["clock"] = clock
+    is_quick = budget_seconds is None and base_model is None
+    if isinstance(dataset, DetectionDataset):
+        detector_recipe = detector_recipe_for_domain(domain_id)
+        if is_quick:
+            return partial(train_detector, dataset, detector_recipe, **common)
+        advanced["advanced"] = advanced_detector_recipe_for_domain(domain_id)
+        return partial(train_advanced_detector, dataset, detector_recipe, **advanced, **common)
+    common["feature_cache"] = feature_cache
+    recipe = recipe_for_domain(domain_id)
+    if is_quick:
+        return partial(train_classifier, dataset, recipe, **common)
+    advanced["advanced"] = advanced_recipe_for_domain(domain_id)
+    advanced["backbones"] = backbones
+    return partial(train_advanced_classifier, dataset, recipe, **advanced, **common)

@@ -1,4 +1,4 @@
-"""Images and labels in, models and figures out. A library that knows no HTTP, database or other package.
+"""Images and labels in, models and figures out: a library without HTTP, database or rules of the service.
 
 Programs use the names that this package exports, such as `train`, `predict`, `evaluate` and `export`, on
 folders or on images in memory (`docs/library.md`). The rest of the emulator uses the packages below.
@@ -6,16 +6,15 @@ Importing any module is cheap: functions import NumPy, Pillow, ONNX Runtime and 
 
 From top to bottom:
 
-* `library`: the functions for programs, datasets and reports;
-* `exports`: write trained models in the service's export formats; `exported`: load exports again and run
-them;
-* `classification`, `detection`: training, and sessions that score images with trained models;
+* `library`: the functions for programs, datasets and reports; `domain_training`: the training of a domain;
+* `exports`: write trained models in the service's export formats; `exported`: load and run such exports;
 * `duplicates`: find nearly identical images;
-* `backbones`: networks that users add; models as the start of another training;
-* `recipes`: domains and their hyperparameters; `training`: what both kinds of training share;
+* `classification`, `detection`: training, and sessions that score images with trained models;
+* `backbones`: networks that users add, and models as the start of another training;
 * `evaluation`: metrics, curves and confusion;
+* `training`: what both kinds of training share; `recipes`: domains and their hyperparameters;
 * `networks`: networks as lists of operations, their weights and model files;
-* `boxes`: geometry of boxes; `imaging`: decoding and scaling of images;
+* `imaging`: decoding and scaling of images; `boxes`: geometry of boxes;
 * the modules `concurrency`, `onnx_runtime`, `_torchvision` and `warm_up`.
 """
 

@@ -1,4 +1,8 @@
-"""From the outputs of exported detectors to boxes: the YOLO grid, and boxes that the model postprocessed."""
+"""From the outputs of exported detectors to boxes: the YOLO grid, and boxes that the model postprocessed.
+
+Axes in names: H, W, C: height, width and channels of the grid; A: anchors of a cell; P: proposals, one per
+cell and anchor; T: tags; N: boxes.
+"""
 
 from __future__ import annotations
 

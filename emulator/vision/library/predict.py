@@ -1,4 +1,7 @@
-"""Load models, predict, and evaluate models on labelled images."""
+"""Load models, predict, and evaluate models on labelled images.
+
+Axes in names: N: images; T: tags.
+"""
 
 from __future__ import annotations
 

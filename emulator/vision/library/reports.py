@@ -1,4 +1,7 @@
-"""A report on the quality of a model, made from an evaluation."""
+"""A report on the quality of a model, made from an evaluation.
+
+Axes in names: N: evaluated images; T: tags.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def classifier_report(
 ) -> Report:
     """The report on a classifier."""
     scores_NT, targets_NT = evaluation.probabilities_NT, evaluation.targets_NT
-    right_N = scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
+    correct_N = scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1)
     figures = evaluation.performance(threshold)
     return Report(
         tags=_tag_reports(figures, tags, targets_NT.sum(axis=0).tolist(), None),
@@ -87,7 +90,7 @@ def classifier_report(
         recall=figures.recall,
         average_precision=figures.average_precision,
         images=evaluation.count,
-        accuracy=None if multilabel else float(right_N.mean()),
+        accuracy=None if multilabel else float(correct_N.mean()),
         calibration_error=evaluation.calibration(multilabel).expected_error,
         threshold=threshold,
         overlap_threshold=None,

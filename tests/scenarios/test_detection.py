@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from emulator.store.tables import JobKind
-from tests.support import stub_trainer as standin
+from tests.support import stub_trainer
 from tests.support.detection import GENERAL, WHOLE, Coordinates, detection_project, region, upload
 from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, refusal
 from tests.support.images import picture, pictures
@@ -87,12 +87,12 @@ def test_objects_are_detected(detector: Detector, version: str, how: str) -> Non
         assert item.get("tagType", "Regular") == "Regular"
     # Sorted by the names of tags, although pears are more probable; within a tag by probability.
     named = [(item["tagName"], item["tagId"], item["probability"]) for item in found]
-    more = standin.MORE_BY_TAG
+    more = stub_trainer.MORE_BY_TAG
     assert named == [
-        ("apple", detector.apple, pytest.approx(standin.DETECTED)),
-        ("apple", detector.apple, pytest.approx(standin.WHOLE_PICTURE)),
-        ("pear", detector.pear, pytest.approx(standin.DETECTED + more)),
-        ("pear", detector.pear, pytest.approx(standin.WHOLE_PICTURE + more)),
+        ("apple", detector.apple, pytest.approx(stub_trainer.DETECTED)),
+        ("apple", detector.apple, pytest.approx(stub_trainer.WHOLE_PICTURE)),
+        ("pear", detector.pear, pytest.approx(stub_trainer.DETECTED + more)),
+        ("pear", detector.pear, pytest.approx(stub_trainer.WHOLE_PICTURE + more)),
     ]
     for item, box in zip(found, (APPLE, WHOLE, PEAR, WHOLE), strict=True):
         assert box_of(item) == pytest.approx(box, abs=1e-3)

@@ -11,7 +11,7 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from msrest.authentication import ApiKeyCredentials
 from PIL import Image, ImageFilter
 
-from tests.sdk.judging import judged
+from tests.sdk.validating import validated
 from tests.support.harness import PATIENCE_SECONDS, PREDICTION_KEY, TRAINING_KEY, wait_until
 from tests.support.live_server import LiveServer
 
@@ -22,12 +22,12 @@ class Emulator(LiveServer):
     def trainer(self, key: str = TRAINING_KEY) -> CustomVisionTrainingClient:
         """The official training client."""
         credentials = ApiKeyCredentials(in_headers={"Training-key": key})
-        return judged(CustomVisionTrainingClient(self.endpoint, credentials))
+        return validated(CustomVisionTrainingClient(self.endpoint, credentials))
 
     def predictor(self, key: str = PREDICTION_KEY) -> CustomVisionPredictionClient:
         """The official prediction client."""
         credentials = ApiKeyCredentials(in_headers={"Prediction-key": key})
-        return judged(CustomVisionPredictionClient(self.endpoint, credentials))
+        return validated(CustomVisionPredictionClient(self.endpoint, credentials))
 
 
 def wait_until_trained(

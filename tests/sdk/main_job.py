@@ -18,7 +18,7 @@ from azure.cognitiveservices.vision.customvision.prediction import CustomVisionP
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient, models
 
 from tests.sdk.clients import make_client
-from tests.sdk.judging import judged
+from tests.sdk.validating import validated
 
 PATIENCE_SECONDS = 60
 PUBLISHED = "classifyModel"
@@ -28,7 +28,7 @@ tag_names = sorted(path.name for path in images_folder.iterdir() if path.name !=
 
 def client(kind: Any, api: str) -> Any:
     key, endpoint = os.environ[f"VISION_{api.upper()}_KEY"], os.environ[f"VISION_{api.upper()}_ENDPOINT"]
-    return judged(make_client(kind, api, endpoint, key))
+    return validated(make_client(kind, api, endpoint, key))
 
 
 def create_images(trainer: Any, source: str, project_id: str, entries: list[Any], **more: Any) -> Any:

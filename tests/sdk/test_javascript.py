@@ -22,9 +22,9 @@ def test_the_main_job(emulator: Emulator, file_server: FileServer, tmp_path: Pat
     assert f"{STEPS}. renamed, unpublished, deleted" in output.splitlines()
 
     validator = ContractValidator(note_validated)
-    judged = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
-    assert len(judged) > 50
-    for answer in judged:
+    validated = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+    assert len(validated) > 50
+    for answer in validated:
         body = (answer["body"] or "").encode()
         problems = validator.check(answer["method"], answer["url"], answer["status"], answer["headers"], body)
         assert not problems, "\n".join(problems)

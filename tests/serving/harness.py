@@ -15,14 +15,14 @@ from emulator.serving.app import serving_app
 from emulator.serving.scoring import Scorer
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
 from tests.support.exported_models import classifier_zip
-from tests.support.harness import judge
+from tests.support.harness import validate_response
 
 KEYS = ("first-key", "second-key")
 NOW = datetime(2026, 3, 4, 5, 6, 7, 123456, UTC)
 
 
 class Serving:
-    """The application for one export, and a client of it; answers of the prediction API are judged."""
+    """The application for one export, and a client of it; answers of the prediction API are validated."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Serving:
 
         answer = asyncio.run(send())
         if path.startswith("/customvision/"):
-            judge(answer)
+            validate_response(answer)
         return answer
 
     def get(self, path: str, **more: Any) -> httpx.Response:

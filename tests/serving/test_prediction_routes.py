@@ -1,4 +1,4 @@
-"""The paths of the prediction API, judged by the contract."""
+"""The paths of the prediction API, validated by the contract."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ from azure.cognitiveservices.vision.customvision.prediction import CustomVisionP
 from msrest.authentication import ApiKeyCredentials
 
 from emulator.core.exports.container_program import REQUIREMENTS, program_files
-from tests.sdk.judging import judged
+from tests.sdk.validating import validated
 from tests.support.exported_models import (
     COLOURS,
     classifier_zip,
@@ -98,7 +98,7 @@ def export(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("how", COMMANDS)
 def test_the_official_client_classifies(run: Run, export: Path, picture_url: str, how: str) -> None:
     server = run(*COMMANDS[how], str(export), "--port", "0", "--key", "secret", "--url-allow", "127.0.0.1")
-    client = judged(
+    client = validated(
         CustomVisionPredictionClient(
             server.endpoint, ApiKeyCredentials(in_headers={"Prediction-key": "secret"})
         )
@@ -120,7 +120,7 @@ def test_the_official_client_detects_and_is_refused(run: Run, tmp_path: Path) ->
     path = tmp_path / "cells.zip"
     path.write_bytes(detector_zip())
     server = run(*COMMANDS["module"], str(path), "--port", "0", "--model-name", "live")
-    client = judged(
+    client = validated(
         CustomVisionPredictionClient(server.endpoint, ApiKeyCredentials(in_headers={"Prediction-key": "any"}))
     )
     (one,) = client.detect_image(PROJECT, "live", spot("red", (64, 128, 96, 160), (512, 512))).predictions

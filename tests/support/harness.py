@@ -37,7 +37,7 @@ _validator = ContractValidator(note_validated)
 _T = TypeVar("_T")
 
 
-def judge(response: httpx.Response) -> None:
+def validate_response(response: httpx.Response) -> None:
     """Fail the test when a response violates the contract."""
     request = response.request
     wrong = _validator.check(
@@ -100,7 +100,7 @@ class Service:
 
     # Requests
 
-    def unjudged(self, method: str, path: str) -> httpx.Response:
+    def send_unvalidated(self, method: str, path: str) -> httpx.Response:
         """A request to a path outside the contract; the response is not validated."""
         return self._loop.run(self._send(method, path, TRAINING_KEY, {}))
 
@@ -109,7 +109,7 @@ class Service:
     ) -> httpx.Response:
         """Any request; `path` is absolute. The response is validated."""
         response = self._loop.run(self._send(method, path, key, more))
-        judge(response)
+        validate_response(response)
         return response
 
     def together(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
@@ -122,7 +122,7 @@ class Service:
 
         responses = self._loop.run(send_all())
         for response in responses:
-            judge(response)
+            validate_response(response)
         return responses
 
     async def _send(self, method: str, path: str, key: str | None, more: dict[str, Any]) -> httpx.Response:

@@ -18,7 +18,7 @@ from tests.support.harness import (
     TRAINING_KEY,
     expect,
     files_body,
-    judge,
+    validate_response,
     wait_until,
 )
 from tests.support.images import pictures
@@ -79,7 +79,7 @@ class LiveServer:
     def new_client(self) -> httpx.Client:
         def read_and_judge(response: httpx.Response) -> None:
             response.read()
-            judge(response)
+            validate_response(response)
 
         return httpx.Client(
             base_url=f"{self.endpoint}/customvision/{NEWEST}/training",

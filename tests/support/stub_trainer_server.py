@@ -1,7 +1,7 @@
 """``custom-vision-emulator serve`` with trainings and exports of `stub_trainer`, which take milliseconds.
 
-Run as ``python -m tests.support.stub_trainer_server serve ...``. All other jobs are done
-as ever, in the worker process.
+Run as ``python -m tests.support.stub_trainer_server serve ...``. All other jobs run in the
+worker process.
 """
 
 from collections.abc import Callable
@@ -10,35 +10,38 @@ from typing import Any
 
 import emulator.app
 from emulator.__main__ import main
+from emulator.vision.classification.train import train_classifier
+from emulator.vision.detection.train import train_detector
+from emulator.vision.exports.formats import write_export
 from emulator.worker.executor import WorkerExecutor
-from tests.support import stub_trainer as standin
+from tests.support import stub_trainer
 
-TRAININGS: dict[str, Callable[..., Any]] = {
-    "train_classifier": standin.train_classifier,
-    "train_detector": standin.train_detector,
+TRAININGS: dict[Callable[..., Any], Callable[..., Any]] = {
+    train_classifier: stub_trainer.train_classifier,
+    train_detector: stub_trainer.train_detector,
 }
 
 
-class StandInWorker(WorkerExecutor):
+class StubWorker(WorkerExecutor):
     """Trains and exports in this process; the worker process starts with the first job of another kind."""
 
     def warm_up(self) -> None:
         pass
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        if fn.__name__ not in (*TRAININGS, "write_export"):
+        if fn not in (*TRAININGS, write_export):
             return super().submit(fn, *args, on_progress=on_progress, **kwargs)
         future: Future[Any] = Future()
         try:
-            if fn.__name__ == "write_export":
-                future.set_result(standin.write_export(*args))
+            if fn is write_export:
+                future.set_result(stub_trainer.write_export(*args))
             else:
-                future.set_result(TRAININGS[fn.__name__](args[0], kwargs["output"], on_progress))
+                future.set_result(TRAININGS[fn](args[0], kwargs["output"], on_progress))
         except Exception as error:  # noqa: BLE001 - as an executor does
             future.set_exception(error)
         return future
 
 
 if __name__ == "__main__":
-    emulator.app.WorkerExecutor = StandInWorker  # type: ignore[misc]
+    emulator.app.WorkerExecutor = StubWorker  # type: ignore[misc]
     main()

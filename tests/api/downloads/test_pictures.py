@@ -173,7 +173,7 @@ def test_an_image_that_an_iteration_still_shows_can_still_be_fetched(service: Se
     "path", [f"/i-{NOWHERE}/i-x", "/i-1/i-2", "/container/blob", f"/i-{'0' * 32}/x-{'0' * 32}"]
 )
 def test_paths_of_another_form_are_unknown(service: Service, path: str) -> None:
-    assert service.unjudged("GET", path).status_code == 404
+    assert service.send_unvalidated("GET", path).status_code == 404
 
 
 def test_projects_show_the_thumbnail_of_their_first_image(service: Service) -> None:

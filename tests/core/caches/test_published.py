@@ -79,7 +79,7 @@ def test_a_name_that_another_iteration_took(published: Published) -> None:
 
 def test_a_project_that_is_forgotten_with_everything(published: Published) -> None:
     published.find()
-    published.service.unjudged("POST", "/_emulator/reset")
+    published.service.send_unvalidated("POST", "/_emulator/reset")
     assert refusal_of(published) == "NotFoundProject"
 
 

@@ -146,7 +146,7 @@ def test_the_first_query_after_a_restart(scored: Scored) -> None:
 
 def test_after_everything_was_forgotten(scored: Scored) -> None:
     scored.answers()
-    scored.service.unjudged("POST", "/_emulator/reset")
+    scored.service.send_unvalidated("POST", "/_emulator/reset")
     again = Scored(scored.service)
     answers = again.answers()
     assert len(answers[0]) == len(again.predictions)

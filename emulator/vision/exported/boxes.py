@@ -59,12 +59,12 @@ def check_grid(shape: tuple[int, ...], anchors: tuple[float, ...], labels: int) 
 
 
 def yolo_boxes(grid_HWC: Array, anchors: tuple[float, ...], overlap: float) -> list[DetectedBox]:
-    """The boxes of a YOLO grid, by falling probability. The limits on their number are those of
-    `detected_boxes`.
+    """The boxes of a YOLO grid, by falling probability.
 
     After YOLO9000 (Redmon, Farhadi, 2016), section 2: the centre is the sigmoid of the first two values, from
     the cell's corner; the size is the anchor times e to the power of the next two; the probability of a tag
     is the sigmoid of the fifth times the softmax of the rest. Non-maximum suppression runs within each tag.
+    The limits on the number of boxes are those of `detected_boxes`.
 
     Args:
         grid_HWC: for each cell and anchor x, y, width, height, objectness, and one value per tag.

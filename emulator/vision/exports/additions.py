@@ -37,8 +37,10 @@ def int8_zip(order: ExportOrder, progress: Progress) -> bytes:
 
 
 def state_dict_zip(order: ExportOrder, progress: Progress) -> bytes:
-    """`model.pth`, the weights by name, and `network.json`, the operations. A sample program combines them in
-    a PyTorch module. It takes RGB, 0 to 255, and returns probabilities or postprocessed boxes.
+    """Write `model.pth`, the weights by name, and `network.json`, the operations.
+
+    A sample program combines them in a PyTorch module. It takes RGB, 0 to 255, and returns probabilities or
+    postprocessed boxes.
     """
     import torch
 

@@ -46,11 +46,10 @@ _NEARLY_ZERO = 1e-6
 
 
 def postprocessed(network: Network, *, batch_axis: bool) -> Network:
-    """The detector with the outputs `detected_boxes` (N, 4), `detected_scores` (N,) and `detected_classes`
-    (N,).
+    """The detector with postprocessed boxes as outputs.
 
-    Boxes are left, top, right, bottom in fractions of the image, by falling score. Unused rows at the end are
-    zeros.
+    `detected_boxes` (N, 4) are left, top, right, bottom in fractions of the image, by falling score;
+    `detected_scores` and `detected_classes` are (N,). Unused rows at the end are zeros.
 
     Args:
         batch_axis: the outputs have a batch axis of size 1.

@@ -1,5 +1,4 @@
-"""Exports of trained models as files for users: the table of formats, and `write_export`, which writes any of
-them.
+"""Exports of trained models as files for users: the table of formats, and the function that writes them.
 
 Runs in the worker process; importing this module is cheap. All formats use `stored_model` (from the model
 file to its network), `graph` (the network with the input, outputs and boxes of a domain's exports),

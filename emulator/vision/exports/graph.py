@@ -1,6 +1,4 @@
-"""The network of an export: the stored network with the input, outputs and boxes that consumers of its domain
-expect.
-"""
+"""The network of an export: the stored network with the input, outputs and boxes of its domain's exports."""
 
 from __future__ import annotations
 

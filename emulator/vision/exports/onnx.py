@@ -65,8 +65,10 @@ def exported_onnx_model(
 
 
 def _name_outputs(model: ModelProto, labels: tuple[str, ...]) -> None:
-    """Turn the output `loss`, a row of probabilities, into a map of labels to probabilities, and add the
-    output `classLabel`, the most probable label.
+    """Add the labels to the outputs.
+
+    `loss`, a row of probabilities, becomes a map of labels to probabilities; the new output `classLabel` is
+    the most probable label.
     """
     from onnx import TensorProto, helper
 

@@ -113,8 +113,9 @@ def _with_decoded_grid(model: Model, tag_count: int) -> Model:
 
 
 def _numbered_afresh(text: str) -> str:
-    """Renumber the names that OpenVINO generates. Its counter runs through the lifetime of the process, so
-    the same model would give different files.
+    """Renumber the names that OpenVINO generates.
+
+    Its counter runs through the lifetime of the process, so the same model would give different files.
     """
     numbers: dict[str, str] = {}
     return re.sub(

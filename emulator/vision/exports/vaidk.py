@@ -52,8 +52,10 @@ def _camera_classifier(stored: StoredModel) -> Network:
 
 
 def _camera_detector(network: Network) -> Network:
-    """The detector with the four outputs of detectors in this format, all float32: boxes (1, N, 4) as top,
-    left, bottom, right; tag indices (1, N); probabilities (1, N); and the number of boxes (1,).
+    """The detector with the four outputs of detectors in this format, all float32.
+
+    Boxes (1, N, 4) as top, left, bottom, right; tag indices (1, N); probabilities (1, N); and the number of
+    boxes (1,).
     """
     import numpy
 

@@ -62,8 +62,10 @@ def _model(order: ExportOrder, stored: StoredModel) -> Any:
 def _with_suppression(
     detector: Any, labels: Sequence[str], boxes: tuple[int, ...], scores: tuple[int, ...]
 ) -> Any:
-    """The detector followed by Core ML's non-maximum suppression. Apple's Vision framework recognises such a
-    pipeline as a detector and returns its boxes as recognised objects.
+    """The detector followed by Core ML's non-maximum suppression.
+
+    Apple's Vision framework recognises such a pipeline as a detector and returns its boxes as recognised
+    objects.
 
     The outputs are `confidence` (boxes, tags) and `coordinates` (boxes, 4): x and y of the centre, width and
     height, in fractions of the image.

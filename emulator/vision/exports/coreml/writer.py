@@ -1,5 +1,6 @@
-"""Write a network as a Core ML model (a neural network, not an ML program), with coremltools. It runs on iOS
-14 and macOS 11 or later.
+"""Write a network as a Core ML model with coremltools.
+
+It is a neural network, not an ML program, and runs on iOS 14 and macOS 11 or later.
 """
 
 from __future__ import annotations
@@ -68,8 +69,10 @@ def coreml_network(network: Network, *, labels: Sequence[str] | None = None, hal
 
 
 def _number(message: Any) -> None:
-    """Name layers and tensors by their position. coremltools chooses the name of one of two equal tensors at
-    random, and the same network must give the same file.
+    """Name layers and tensors by their position.
+
+    coremltools chooses the name of one of two equal tensors at random, and the same network must give the
+    same file.
     """
     described = (*message.description.input, *message.description.output)
     names = {feature.name: feature.name for feature in described}

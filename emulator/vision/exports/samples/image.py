@@ -20,7 +20,7 @@ def labels() -> list[str]:
     return (FOLDER / "labels.txt").read_text(encoding="utf-8").split("\n")
 
 
-def prepared(path: str) -> numpy.ndarray:
+def load_image(path: str) -> numpy.ndarray:
     """The input tensor of an image file: float32, (1, height, width, 3)."""
     properties = metadata()
     size = tuple(int(properties[f"CustomVision.Preprocess.Target{side}"]) for side in ("Width", "Height"))

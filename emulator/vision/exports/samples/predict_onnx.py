@@ -4,13 +4,13 @@ import sys
 
 import numpy
 import onnxruntime
-from image import FOLDER, labels, prepared
+from image import FOLDER, labels, load_image
 from outputs import show
 
 
 def main() -> None:
     session = onnxruntime.InferenceSession(str(FOLDER / "model.onnx"), providers=["CPUExecutionProvider"])
-    pixels = prepared(sys.argv[1]).transpose(0, 3, 1, 2)
+    pixels = load_image(sys.argv[1]).transpose(0, 3, 1, 2)
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, session.run(names, {session.get_inputs()[0].name: pixels}), strict=True))
     if "loss" in outputs:

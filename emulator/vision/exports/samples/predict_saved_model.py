@@ -3,13 +3,13 @@
 import sys
 
 import tensorflow
-from image import FOLDER, prepared
+from image import FOLDER, load_image
 from outputs import show
 
 
 def main() -> None:
     model = tensorflow.saved_model.load(str(FOLDER))
-    outputs = model.signatures["serving_default"](tensorflow.constant(prepared(sys.argv[1])))
+    outputs = model.signatures["serving_default"](tensorflow.constant(load_image(sys.argv[1])))
     show({name: value.numpy() for name, value in outputs.items()})
 
 

@@ -3,7 +3,7 @@
 import sys
 
 import tensorflow
-from image import FOLDER, prepared
+from image import FOLDER, load_image
 from outputs import show
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     with graph.as_default():
         tensorflow.import_graph_def(definition, name="")
     with tensorflow.compat.v1.Session(graph=graph) as session:
-        values = session.run([f"{name}:0" for name in outputs], {f"{source}:0": prepared(sys.argv[1])})
+        values = session.run([f"{name}:0" for name in outputs], {f"{source}:0": load_image(sys.argv[1])})
     show(dict(zip(outputs, values, strict=True)))
 
 

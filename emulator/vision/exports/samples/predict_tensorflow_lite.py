@@ -3,14 +3,14 @@
 import sys
 
 from ai_edge_litert.interpreter import Interpreter
-from image import FOLDER, prepared
+from image import FOLDER, load_image
 from outputs import show
 
 
 def main() -> None:
     interpreter = Interpreter(model_path=str(FOLDER / "model.tflite"))
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], prepared(sys.argv[1]))
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], load_image(sys.argv[1]))
     interpreter.invoke()
     show(
         {

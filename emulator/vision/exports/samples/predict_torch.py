@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import torch
-from image import FOLDER, prepared
+from image import FOLDER, load_image
 from outputs import show
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,7 +42,7 @@ class ExportedNetwork(nn.Module):
                 )
                 return ((first - mean) * scale).permute(0, 3, 1, 2)
             case "convolution" | "depthwise_convolution":
-                return convolved(operation, first, tensors)
+                return convolve(operation, first, tensors)
             case "add" | "add_each":
                 return inputs[0] + inputs[1]
             case "subtract":
@@ -96,7 +96,7 @@ class ExportedNetwork(nn.Module):
                 return result
 
 
-def convolved(operation: dict[str, Any], image: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+def convolve(operation: dict[str, Any], image: Tensor, tensors: dict[str, Tensor]) -> Tensor:
     """A convolution and its activation."""
     weight, bias = tensors[operation["weight"]], tensors[operation["bias"]]
     kernel, stride = weight.shape[-1], operation.get("stride", 1)
@@ -117,7 +117,7 @@ def convolved(operation: dict[str, Any], image: Tensor, tensors: dict[str, Tenso
 
 def main() -> None:
     with torch.inference_mode():
-        outputs = ExportedNetwork()(torch.from_numpy(prepared(sys.argv[1])))
+        outputs = ExportedNetwork()(torch.from_numpy(load_image(sys.argv[1])))
     show({name: value.numpy() for name, value in outputs.items()})
 
 

@@ -1,7 +1,7 @@
-"""The protobuf messages of TensorFlow's graphs and saved models that our files use, with the field numbers
-and types of TensorFlow's published `.proto` files, but without TensorFlow.
+"""The protobuf messages of TensorFlow's graphs and saved models, declared without TensorFlow.
 
-They are declared in a pool of their own, separate from TensorFlow's, which may also be loaded.
+Field numbers and types are those of TensorFlow's published `.proto` files. The messages have a pool of their
+own, separate from TensorFlow's, which may also be loaded.
 """
 
 from __future__ import annotations

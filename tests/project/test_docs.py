@@ -131,6 +131,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), target
 
 
+def test_files_on_the_architecture_page_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py|/)?)`", text))
+    assert len(named) > 40
+    assert [
+        name
+        for name in sorted(named)
+        if not any((root / name).exists() for root in (ROOT, ROOT / "emulator"))
+    ] == []
+
+
 # --- commands and programs --------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 # make serve          start the emulator; PORT=number
 #
 # make test           run all tests; T=core/images runs one folder or file below tests/
-# make test-fast      run the fast tests of store, contract, api, core and worker
+# make test-fast      run the fast tests of store, contract, gateway, api, core and worker
 # make watch          run fast tests again whenever a file changes; T=core/images
 # make check          run ruff, mypy, import-linter and codespell
 # make format         format the code and apply ruff's fixes
@@ -33,7 +33,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
-FAST := $(addprefix tests/,store contract api core worker)
+FAST := $(addprefix tests/,store contract gateway api core worker)
 JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:

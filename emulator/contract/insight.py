@@ -1,4 +1,4 @@
-"""Shapes of the emulator's own answers: what a model gets wrong, and images that are nearly alike."""
+"""Shapes of the emulator's own responses: what a model gets wrong, and images that are nearly the same."""
 
 from typing import Annotated
 
@@ -8,13 +8,11 @@ from emulator.contract.responses import (
     ImageTag,
     Naive,
     Prediction,
-    shape,
 )
-from emulator.contract.wire import Rule
+from emulator.contract.wire import Rule, Shape
 
 
-@shape
-class TagOutcomes:
+class TagOutcomes(Shape):
     tag_id: str
     tag_name: str
     true_positives: int
@@ -23,14 +21,12 @@ class TagOutcomes:
     true_negatives: int | None
 
 
-@shape
-class NamedTag:
+class NamedTag(Shape):
     id: str
     name: str
 
 
-@shape
-class ConfusionMatrix:
+class ConfusionMatrix(Shape):
     type: str
     threshold: float
     overlap_threshold: float | None
@@ -40,35 +36,30 @@ class ConfusionMatrix:
     per_tag: list[TagOutcomes]
 
 
-@shape
-class MatchedObject:
+class MatchedObject(Shape):
     tag_id: str
     tag_name: str
     bounding_box: BoundingBox
 
 
-@shape
-class Match:
+class Match(Shape):
     object: MatchedObject | None
     prediction: Prediction | None
     overlap: float | None
 
 
-@shape
 class ImageOfCell(ImagePerformance):
     fold: int
     matches: Annotated[list[Match], Rule(omit_empty=True)]
 
 
-@shape
-class CurvePoint:
+class CurvePoint(Shape):
     threshold: float
     precision: float
     recall: float
 
 
-@shape
-class TagCurve:
+class TagCurve(Shape):
     tag_id: str
     tag_name: str
     average_precision: float
@@ -77,8 +68,7 @@ class TagCurve:
     points: list[CurvePoint]
 
 
-@shape
-class PrecisionRecallCurve:
+class PrecisionRecallCurve(Shape):
     overlap_threshold: float | None
     average_precision: float
     average_precision_std_deviation: float
@@ -87,8 +77,7 @@ class PrecisionRecallCurve:
     per_tag: list[TagCurve]
 
 
-@shape
-class CalibrationBin:
+class CalibrationBin(Shape):
     lower: float
     upper: float
     count: int
@@ -96,8 +85,7 @@ class CalibrationBin:
     share_right: float | None
 
 
-@shape
-class TagCalibration:
+class TagCalibration(Shape):
     tag_id: str
     tag_name: str
     count: int
@@ -105,8 +93,7 @@ class TagCalibration:
     bins: list[CalibrationBin]
 
 
-@shape
-class CalibrationCurve:
+class CalibrationCurve(Shape):
     overlap_threshold: float | None
     count: int
     expected_calibration_error: float
@@ -114,8 +101,7 @@ class CalibrationCurve:
     per_tag: list[TagCalibration]
 
 
-@shape
-class NearDuplicate:
+class NearDuplicate(Shape):
     id: str
     created: Naive
     width: int
@@ -126,15 +112,13 @@ class NearDuplicate:
     fold: int | None
 
 
-@shape
-class NearDuplicatePair:
+class NearDuplicatePair(Shape):
     image_ids: list[str]
     similarity: float
     mirrored: bool
 
 
-@shape
-class NearDuplicateGroup:
+class NearDuplicateGroup(Shape):
     similarity: float
     image_count: int
     contradictory_tags: bool
@@ -143,8 +127,7 @@ class NearDuplicateGroup:
     pairs: list[NearDuplicatePair]
 
 
-@shape
-class NearDuplicates:
+class NearDuplicates(Shape):
     status: str
     progress: float
     threshold: float

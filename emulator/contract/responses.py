@@ -1,28 +1,18 @@
-"""Shapes of the answers, properties in the order in which the service sends them.
+"""Shapes of the responses, with properties in the order in which the service sends them.
 
 `Rule` marks what a version lacks, what is left out when empty, and how dates are written. Field types are
 the contract's: floats are float32 on the wire, ids are lower-case hyphenated GUIDs.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, TypeVar, dataclass_transform
+from typing import Annotated, ClassVar
 
-from emulator.contract.wire import Rule
+from emulator.contract.wire import Rule, Shape
 
 _TRAINING_3_1 = {"training": (3, 1)}
 _TRAINING_3_2 = {"training": (3, 2)}
 _TRAINING_3_3 = {"training": (3, 3)}
 _TRAINING_3_4 = {"training": (3, 4)}
-
-_Shape = TypeVar("_Shape")
-
-
-@dataclass_transform(eq_default=False)
-def shape(cls: type[_Shape]) -> type[_Shape]:
-    """A dataclass without the methods that no answer needs: comparing, printing and refusing changes are
-    three quarters of what making one costs at the start."""
-    return dataclass(repr=False, eq=False)(cls)
 
 
 Zulu = Annotated[datetime, Rule(format="zulu")]
@@ -30,14 +20,12 @@ Naive = Annotated[datetime, Rule(format="naive")]
 Double = Annotated[float, Rule(format="float64")]
 
 
-@shape
-class ModelInformation:
+class ModelInformation(Shape):
     estimated_model_size_in_megabytes: int
     description: str
 
 
-@shape
-class Domain:
+class Domain(Shape):
     id: str
     name: str
     type: str
@@ -47,13 +35,11 @@ class Domain:
     model_information: Annotated[ModelInformation | None, Rule(since=_TRAINING_3_4)]
 
 
-@shape
-class ImageProcessingSettings:
+class ImageProcessingSettings(Shape):
     augmentation_methods: dict[str, bool]
 
 
-@shape
-class ProjectSettings:
+class ProjectSettings(Shape):
     domain_id: str
     classification_type: str
     target_export_platforms: list[str]
@@ -74,8 +60,7 @@ class ProjectSettings:
     }
 
 
-@shape
-class Project:
+class Project(Shape):
     id: str
     name: str
     description: str
@@ -87,8 +72,7 @@ class Project:
     status: Annotated[str, Rule(since=_TRAINING_3_2)]
 
 
-@shape
-class ProjectExport:
+class ProjectExport(Shape):
     iteration_count: int
     image_count: int
     tag_count: int
@@ -97,8 +81,7 @@ class ProjectExport:
     token: str
 
 
-@shape
-class Tag:
+class Tag(Shape):
     id: str
     name: str
     description: str | None
@@ -106,15 +89,13 @@ class Tag:
     image_count: int
 
 
-@shape
-class ImageTag:
+class ImageTag(Shape):
     tag_id: str
     tag_name: str | None
     created: Naive
 
 
-@shape
-class ImageRegion:
+class ImageRegion(Shape):
     region_id: str
     tag_name: str | None
     created: Naive
@@ -125,8 +106,7 @@ class ImageRegion:
     height: float
 
 
-@shape
-class Image:
+class Image(Shape):
     id: str
     created: Naive
     width: int
@@ -139,47 +119,40 @@ class Image:
     metadata: Annotated[dict[str, str], Rule(omit_empty=True, since=_TRAINING_3_3)]
 
 
-@shape
-class ImageCreateResult:
+class ImageCreateResult(Shape):
     source_url: str | None
     status: str
     image: Image | None
 
 
-@shape
-class ImageCreateSummary:
+class ImageCreateSummary(Shape):
     is_batch_successful: bool
     images: list[ImageCreateResult]
 
 
-@shape
-class ImageMetadataUpdateEntry:
+class ImageMetadataUpdateEntry(Shape):
     image_id: str
     status: str
     metadata: Annotated[dict[str, str] | None, Rule(omit_empty=True)]
 
 
-@shape
-class ImageMetadataUpdateSummary:
+class ImageMetadataUpdateSummary(Shape):
     is_batch_successful: bool
     images: list[ImageMetadataUpdateEntry]
 
 
-@shape
-class ImageTagCreateEntry:
+class ImageTagCreateEntry(Shape):
     image_id: str
     tag_id: str
 
 
-@shape
-class ImageTagCreateSummary:
+class ImageTagCreateSummary(Shape):
     created: list[ImageTagCreateEntry]
     duplicated: list[ImageTagCreateEntry]
     exceeded: list[ImageTagCreateEntry]
 
 
-@shape
-class ImageRegionCreateResult:
+class ImageRegionCreateResult(Shape):
     image_id: str
     region_id: str
     tag_name: str | None
@@ -191,8 +164,7 @@ class ImageRegionCreateResult:
     height: float
 
 
-@shape
-class ImageRegionCreateEntry:
+class ImageRegionCreateEntry(Shape):
     image_id: str
     tag_id: str
     left: float
@@ -201,21 +173,18 @@ class ImageRegionCreateEntry:
     height: float
 
 
-@shape
-class ImageRegionCreateSummary:
+class ImageRegionCreateSummary(Shape):
     created: list[ImageRegionCreateResult]
     duplicated: list[ImageRegionCreateEntry]
     exceeded: list[ImageRegionCreateEntry]
 
 
-@shape
-class CustomBaseModelInfo:
+class CustomBaseModelInfo(Shape):
     project_id: str
     iteration_id: str
 
 
-@shape
-class Iteration:
+class Iteration(Shape):
     id: str
     name: str
     status: str
@@ -236,8 +205,7 @@ class Iteration:
     training_error_details: Annotated[str | None, Rule(since=_TRAINING_3_4)]
 
 
-@shape
-class Export:
+class Export(Shape):
     platform: str
     status: str
     download_uri: str | None
@@ -245,8 +213,7 @@ class Export:
     newer_version_available: bool
 
 
-@shape
-class TagPerformance:
+class TagPerformance(Shape):
     id: str
     name: str
     precision: float
@@ -256,8 +223,7 @@ class TagPerformance:
     average_precision: float | None
 
 
-@shape
-class IterationPerformance:
+class IterationPerformance(Shape):
     per_tag_performance: list[TagPerformance]
     precision: float
     precision_std_deviation: float
@@ -266,29 +232,25 @@ class IterationPerformance:
     average_precision: float | None
 
 
-@shape
-class BoundingBox:
+class BoundingBox(Shape):
     left: float
     top: float
     width: float
     height: float
 
 
-@shape
-class RegionProposal:
+class RegionProposal(Shape):
     confidence: float
     bounding_box: BoundingBox
 
 
-@shape
-class ImageRegionProposal:
+class ImageRegionProposal(Shape):
     project_id: str
     image_id: str
     proposals: list[RegionProposal]
 
 
-@shape
-class Prediction:
+class Prediction(Shape):
     probability: float
     tag_id: str
     tag_name: str
@@ -296,8 +258,7 @@ class Prediction:
     tag_type: Annotated[str, Rule(since={"training": (3, 3), "prediction": (3, 1)})]
 
 
-@shape
-class ImagePrediction:
+class ImagePrediction(Shape):
     id: str
     project: str
     iteration: str
@@ -305,8 +266,7 @@ class ImagePrediction:
     predictions: list[Prediction]
 
 
-@shape
-class StoredImagePrediction:
+class StoredImagePrediction(Shape):
     resized_image_uri: str
     thumbnail_uri: str
     original_image_uri: str
@@ -318,15 +278,13 @@ class StoredImagePrediction:
     predictions: list[Prediction]
 
 
-@shape
-class PredictionQueryTag:
+class PredictionQueryTag(Shape):
     id: str
     min_threshold: float
     max_threshold: float
 
 
-@shape
-class PredictionQueryToken:
+class PredictionQueryToken(Shape):
     session: str | None
     continuation: str | None
     max_count: int
@@ -338,14 +296,12 @@ class PredictionQueryToken:
     application: str | None
 
 
-@shape
-class PredictionQueryResult:
+class PredictionQueryResult(Shape):
     token: PredictionQueryToken
     results: list[StoredImagePrediction]
 
 
-@shape
-class SuggestedTagAndRegion:
+class SuggestedTagAndRegion(Shape):
     id: str
     project: str
     iteration: str
@@ -354,8 +310,7 @@ class SuggestedTagAndRegion:
     prediction_uncertainty: Double
 
 
-@shape
-class StoredSuggestedTagAndRegion:
+class StoredSuggestedTagAndRegion(Shape):
     width: int
     height: int
     resized_image_uri: str
@@ -370,8 +325,7 @@ class StoredSuggestedTagAndRegion:
     prediction_uncertainty: Double
 
 
-@shape
-class SuggestedTagAndRegionQueryToken:
+class SuggestedTagAndRegionQueryToken(Shape):
     tag_ids: list[str] | None
     threshold: Double
     session: str | None
@@ -380,14 +334,12 @@ class SuggestedTagAndRegionQueryToken:
     sort_by: str
 
 
-@shape
-class SuggestedTagAndRegionQuery:
+class SuggestedTagAndRegionQuery(Shape):
     token: SuggestedTagAndRegionQueryToken
     results: list[StoredSuggestedTagAndRegion]
 
 
-@shape
-class ImagePerformance:
+class ImagePerformance(Shape):
     predictions: list[Prediction]
     id: str
     created: Naive
@@ -399,7 +351,6 @@ class ImagePerformance:
     regions: list[ImageRegion]
 
 
-@shape
-class CustomVisionError:
+class CustomVisionError(Shape):
     code: str
     message: str

@@ -119,7 +119,7 @@ def main() -> int:
     except (HttpOperationError, ClientException) as error:
         return complain(f"the emulator answered: {error}")
     except KeyboardInterrupt:
-        console.print("\nStopped. The emulator, if it was started, goes on running.")
+        console.print("\nStopped. The emulator keeps running if it was started.")
         return 130
     return 0
 

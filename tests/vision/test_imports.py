@@ -9,7 +9,7 @@ import emulator.vision
 from emulator.vision.classification.dataset import TrainedClassifier
 from tests.support.vision.images import drawn, encoded
 
-HEAVY = ("numpy", "PIL", "onnx", "onnxruntime", "torch")
+HEAVY = ("numpy", "PIL", "onnx", "onnxruntime", "torch", "torchvision")
 FOLDER = Path(emulator.vision.__path__[0])
 # Programs that exports carry along; the emulator imports none of them.
 SAMPLES = FOLDER / "exports" / "samples"

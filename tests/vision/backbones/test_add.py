@@ -80,7 +80,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def registered(weights: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all three. Not to be changed."""
+    """A folder with all three. Tests must not change it."""
     folder = tmp_path_factory.mktemp("registered")
     for path in weights.values():
         add(path, folder)
@@ -215,7 +215,7 @@ Train = Callable[..., TrainedClassifier]
 
 @pytest.fixture
 def fine(tmp_path: Path) -> ClassificationDataset:
-    """A chequerboard of single pixels or not, on anything: who scales images down cannot see it."""
+    """Images with or without a chequerboard of single pixels, which is invisible at smaller sizes."""
     random = numpy.random.default_rng(5)
     board = numpy.indices((SIDE, SIDE)).sum(0) % 2 * 60 - 30
     images = []
@@ -274,7 +274,7 @@ def test_the_network_that_sees_the_difference_is_chosen(
     name = chosen(caplog)
     assert any(mine in name for mine in ARCHITECTURES)
     assert Evaluation.load(trained.evaluation_path).performance().precision == 1.0
-    # The file needs nothing but itself.
+    # The model file is self-contained.
     session = ClassifierSession(trained.model_path)
     right = 0
     for image in fine.images:
@@ -293,7 +293,7 @@ def test_it_can_be_started_from(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Also where the network itself is not there any more; what is trained through then is another one."""
+    """Also after the user network was removed; fine-tuning then uses another network."""
     monkeypatch.setattr(
         advanced_candidates.Judge,
         "replaces",
@@ -375,7 +375,7 @@ def test_what_does_not_fit_into_the_budget_is_not_tried(
     feature_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A run takes a second by this clock, and 16 images in two views 32 of them."""
+    """A run takes a second by this clock; 16 images in two views take 32 runs."""
     monkeypatch.setattr("emulator.vision.classification.features.processor_count", lambda: 1)
     monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: True)
     caplog.set_level(logging.INFO)

@@ -64,7 +64,7 @@ def test_names_and_sizes_that_cannot_be(resnet18: Path, tmp_path: Path) -> None:
 
 
 class Tiny(torch.nn.Module):
-    """Four numbers an image, and less if a test wants it."""
+    """Four features per image, or fewer if a test needs that."""
 
     def __init__(self, factor: float = 1.0, flat: bool = True) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ from emulator.vision.networks.serialization import serialize
 
 
 def network() -> Network:
-    """Tells the mean of each colour, by nodes."""
+    """Computes the mean of each channel, with nodes."""
     operations = (
         Operation("normalise", (INPUT,), "normalised", mean=(1.0, 2.0, 3.0), scale=(0.5, 0.5, 0.5)),
         Operation(
@@ -151,7 +151,7 @@ def test_names_that_no_folder_can_have_everywhere(name: str) -> None:
     assert not registry.is_name(name)
 
 
-# --- damaged afterwards -------------------------------------------------------------------------------------
+# --- damaged files ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damaged", [b"", DATA[:-1], DATA + b"x", None])

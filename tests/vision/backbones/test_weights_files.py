@@ -48,7 +48,7 @@ def test_safetensors_whatever_the_name(tmp_path: Path) -> None:
     assert torch.equal(read_weights(tmp_path / "a.bin")["layer.weight"], STATE["layer.weight"])
 
 
-# --- what is refused ----------------------------------------------------------------------------------------
+# --- rejected files -----------------------------------------------------------------------------------------
 
 
 class Program:
@@ -154,7 +154,7 @@ def test_the_size_is_looked_at_before_the_file(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_program_of_torchscript(tmp_path: Path) -> None:
-    # Its own format carries a file that PyTorch tells it by.
+    # TorchScript files contain an entry by which PyTorch recognises them.
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in ("data.pkl", "constants.pkl", "version", "code/a.py"):

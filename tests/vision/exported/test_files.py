@@ -162,7 +162,7 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_size_that_lies() -> None:
-    """The table of contents says a few bytes, the stream holds more: what comes out is what was claimed."""
+    """The directory states a few bytes and the stream has more: only the stated size is read."""
     data = bytearray(zip_of({"labels.txt": b"a", "model.onnx": bytes(5 * files.MEGABYTE)}))
     start = data.rindex(b"PK\x01\x02")
     struct.pack_into("<I", data, start + 24, 100)

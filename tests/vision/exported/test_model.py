@@ -92,7 +92,7 @@ def test_whether_labels_exclude_each_other_is_in_the_metadata_if_anywhere(
 def test_colours_and_range_of_onnx_are_those_of_its_own_metadata(
     inside: Mapping[str, str], red_first: bool, largest: int
 ) -> None:
-    """Not those of metadata_properties.json, which say RGB to 1 in every real export, whatever it takes."""
+    """Not metadata_properties.json, which says RGB from 0 to 1 in every real export."""
     planes = ("first", "second", "third")
     data = export_zip(
         colour_classifier(planes, metadata=inside), planes, metadata_properties("ClassificationMultiClass")
@@ -281,7 +281,7 @@ def test_a_class_beyond_the_labels_is_no_box_of_another_tag() -> None:
         load_export(export_zip(finished_detector([[0, 0, 1, 1]], [1], [0.9]), ("a",)))
 
 
-# --- formats of TensorFlow ----------------------------------------------------------------------------------
+# --- TensorFlow formats -------------------------------------------------------------------------------------
 
 
 def test_without_openvino_a_tensorflow_export_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,11 +298,11 @@ def test_a_tensorflow_export_that_is_none_is_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-# --- models that are none -----------------------------------------------------------------------------------
+# --- invalid models -----------------------------------------------------------------------------------------
 
 
 def without_operations(name: str) -> bytes:
-    """The classifier with an operation that no runtime knows."""
+    """The classifier with an unknown operation."""
     model = colour_classifier()
     model.graph.node[0].op_type = name
     return model.SerializeToString()

@@ -46,7 +46,7 @@ _PHOTOGRAPHS = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of exported model: the domain, by name and id, and what it does."""
+    """A kind of exported model: its domain, by name and id, and its task."""
 
     name: str
     domain: str
@@ -116,20 +116,20 @@ def photographs() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def expected(stored_models: dict[str, Path], photographs: dict[str, bytes]) -> Expected:
-    """What the Prediction API says about the images, for a kind: see `parity.answers`."""
+    """The results of the Prediction API for the images, by kind; see `parity.answers`."""
     from tests.vision.exports.parity import answers
 
     return lru_cache(lambda kind: answers(kind, stored_models[kind.name], photographs))
 
 
 def exported_date() -> str:
-    """`CREATED` as manifests say it."""
+    """`CREATED` in the format of manifests."""
     return CREATED.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
 def _classifier(kind: Kind) -> bytes:
     random = numpy.random.default_rng(len(kind.name))
-    # Twice as large as those of trained heads, which makes it a little surer of itself.
+    # Twice as large as in trained heads, for more distinct probabilities.
     weight = random.normal(size=(1280, len(LABELS))) / FEATURE_LENGTH
     head = LinearHead(weight, random.normal(size=len(LABELS)))
     dataset = ClassificationDataset((), LABELS, kind.multilabel)

@@ -21,7 +21,7 @@ _RANK4_IMAGE_MAPPING = 1
 
 @torch.inference_mode()
 def run(model: Any, images: numpy.ndarray, *, half: bool = False) -> dict[str, numpy.ndarray]:
-    """What a model gives for images (1, height, width, 3), red first.
+    """The outputs of a model for images (1, height, width, 3), RGB.
 
     Args:
         model: a message `Model` of the kinds neural network or classifier.
@@ -135,7 +135,7 @@ def _run(layer: Any, inputs: list[Tensor]) -> list[Tensor]:
             return [table.T[first.squeeze(-1).long()]]
         case "topK":
             assert not parameters.useBottomK
-            # It says nothing about equal numbers; the first of them comes first here.
+            # The order of equal elements is not defined; here the first comes first.
             order = first.argsort(dim=parameters.axis, descending=True, stable=True).narrow(
                 parameters.axis, 0, parameters.K
             )

@@ -1,4 +1,4 @@
-"""Small networks, one for each kind of operation, for which two writers must mean the same."""
+"""Small networks, one for each kind of operation, for comparing two writers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLAIN = (_POINTS, _MATRIX)
 
 
 def image(seed: int = 0) -> numpy.ndarray:
-    """(1, SIDE, SIDE, 3), whole numbers 0..255."""
+    """(1, SIDE, SIDE, 3), integers 0..255."""
     return numpy.random.default_rng(seed).integers(0, 256, (1, SIDE, SIDE, 3), numpy.uint8)
 
 
@@ -35,7 +35,7 @@ def _convolution(kernel: int, **details: object) -> tuple[Operation, ...]:
 
 
 def _two_sided(kind: str) -> tuple[Operation, ...]:
-    """With a tensor of the same shape, one of a column, and a constant of one number."""
+    """With a tensor of the same shape, with a column, and with a scalar constant."""
     return (
         *_PLAIN,
         _FIRST,
@@ -220,7 +220,7 @@ def network(kind: str) -> Network:
 
 
 def run_in_onnx_runtime(network: Network, image: numpy.ndarray) -> dict[str, numpy.ndarray]:
-    """What the network gives by our ONNX writer; images with the channels last."""
+    """The outputs of the network by our ONNX writer; images have channels last."""
     session = inference_session(serialize_model(onnx_model(network, {}, images=1)), 1)
     planes = numpy.ascontiguousarray(image.astype(numpy.float32).transpose(0, 3, 1, 2))
     results = {}

@@ -1,4 +1,4 @@
-"""What an exported model says against what the Prediction API says: the same session scores there."""
+"""Compare exported models with the Prediction API, which uses the same sessions as these tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(order: ExportOrder, folder: Path) -> Path:
 
 
 def fed(data: bytes, folder: Path) -> numpy.ndarray:
-    """An image as the export's own metadata says that the model takes it: float32 (1, side, side, 3)."""
+    """The input of the model by the export's metadata: float32 (1, side, side, 3)."""
     properties = json.loads((folder / "metadata_properties.json").read_text(encoding="utf-8"))
     assert properties["CustomVision.Preprocess.CropMethod"] == "NoCrop"
     assert properties["CustomVision.Preprocess.ResizeMethod"] == "Stretch"
@@ -54,7 +54,7 @@ def fed(data: bytes, folder: Path) -> numpy.ndarray:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the Prediction API says about each image: probabilities, or boxes."""
+    """The results of the Prediction API for each image: probabilities, or boxes."""
 
     side: int
     by_name: Mapping[str, Sequence[Any]]
@@ -89,7 +89,7 @@ def assert_same_answers(
 
 
 def assert_same_answer(kind: Kind, expected: Answers, name: str, outputs: Mapping[str, Any]) -> None:
-    """Compare what the outputs of an export say about one image."""
+    """Compare the outputs of an export for one image with the expected ones."""
     if kind.yolo:
         (grid,) = outputs.values()
         fitting = fitting_a_grid(expected.by_name[name], 13)
@@ -102,7 +102,7 @@ def assert_same_answer(kind: Kind, expected: Answers, name: str, outputs: Mappin
 
 
 def assert_same_boxes(expected: Sequence[Found], found: Sequence[Found], side: int, name: str) -> None:
-    """Every box of one list has its own in the other: tag, probability and place."""
+    """Every box has a counterpart in the other list: tag, probability and place."""
     assert expected, f"{name}: a picture without any box proves nothing"
     left = list(found)
     for box in expected:
@@ -150,7 +150,7 @@ def decoded_grid(grid: numpy.ndarray, floor: float = 0.005) -> list[Found]:
 
 
 def fitting_a_grid(boxes: Sequence[Found], cells: int) -> list[Found]:
-    """The boxes without those that a grid of so many cells has no slot for."""
+    """The boxes that fit into the slots of a grid."""
     taken: dict[tuple[int, int], int] = {}
     fitting = []
     for box in boxes:

@@ -15,7 +15,7 @@ from tests.vision.exports.conftest import LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import fed, fitting_a_grid, written
 from tests.vision.exports.test_onnx import loaded, runner
 
-# What a program needs that is not there everywhere, by platform and flavor.
+# Packages that sample programs need and that may be missing, by platform and flavor.
 PROGRAMS = {
     ("ONNX", None): "onnxruntime",
     ("Torch", "TorchStateDict"): "torch",
@@ -56,7 +56,7 @@ def test_the_program_in_the_zip_predicts_what_the_prediction_api_predicts(
     lines = finished.stdout.splitlines()
     answers = list(expected(kind).by_name[NAME])
     if kind.detection:
-        # A flat grid holds five boxes a cell; the program prints the surer ones.
+        # A grid has at most five boxes per cell; the program prints the more probable ones.
         answers = [box for box in (fitting_a_grid(answers, 13) if kind.yolo else answers) if box[1] >= 0.1]
         assert answers
         assert len(lines) == len(answers)

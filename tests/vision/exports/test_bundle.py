@@ -1,4 +1,4 @@
-"""What all zip files of exports have in common."""
+"""The files that all exports have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emulator.core.exports.formats import FORMATS
 from emulator.vision.exports.formats import ExportFailed, ExportOrder, write_export
 from tests.vision.exports.conftest import CREATED, KINDS, LABELS, Kind, MakeOrder, exported_date
 
-# Those that the default installation writes and whose modules are tested here.
+# The formats that need no extra and whose modules are tested here.
 MODEL_FILES = {
     ("ONNX", None): "model.onnx",
     ("ONNX", "ONNX10"): "model.onnx",
@@ -32,7 +32,7 @@ MODEL_FILES = {
     ("DockerFile", "Linux"): "app/model.onnx",
     ("Torch", "TorchStateDict"): "model.pth",
 }
-# Bytes, for classifiers and for detectors.
+# Maximum sizes in bytes, for classifiers and for detectors.
 LIMITS = {False: 20_000_000, True: 16_000_000}
 
 
@@ -84,7 +84,7 @@ def test_manifest_labels_metadata_and_size(
     assert (tmp_path / "export.zip").stat().st_size <= limit
 
 
-# In processes of their own, so that nothing that differs between them gets into a file unseen.
+# In separate processes, so that differences between processes show.
 _HASHES = """
 import hashlib, pickle, sys
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_dates_in_the_file_are_those_of_the_order(make_order: MakeOrder, tmp_pat
     moment = CREATED.astimezone(UTC)
     archive = exported(make_order(KINDS[0], "ONNX"), tmp_path)
 
-    # Zip files count seconds by twos.
+    # Zip files store even seconds.
     assert {entry.date_time[:5] for entry in archive.infolist()} == {moment.timetuple()[:5]}
 
 

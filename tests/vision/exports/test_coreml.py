@@ -32,7 +32,7 @@ from tests.vision.exports.raw_outputs import suppressed
 pytest.importorskip("coremltools", reason="coremltools are missing: pip install coremltools")
 
 HALF = "CoreMLFloat16"
-# Converting takes seconds; these are all kinds of file, each with one of the flavors. Other classifiers
+# Conversion takes seconds, so each kind of file is tested with one flavor. Other classifiers
 # differ in one operation, which has a test of its own.
 FLAVORS = {"classifier": HALF, "detector": None, "detector-s1": HALF}
 KINDS_CONVERTED = [kind for kind in KINDS if kind.name in FLAVORS]
@@ -63,7 +63,7 @@ def model_of(folder: Path) -> Any:
 
 
 def network_of(model: Any) -> Any:
-    """The part that computes: the first of a pipeline."""
+    """The neural network: the first model of a pipeline."""
     return model.pipeline.models[0] if model.WhichOneof("Type") == "pipeline" else model
 
 
@@ -85,12 +85,12 @@ def test_it_computes_what_the_prediction_api_answers(
         outputs = coreml_reader.run(model, fed(data, folder))
         wanted = expected(kind).by_name[name]
         if kind.yolo:
-            # The axes that programs expect of a Core ML grid.
+            # Programs expect these axes of a Core ML grid.
             assert outputs["model_outputs0"].shape == (1, 1, 5 * (5 + len(LABELS)), 13, 13)
             grid = outputs["model_outputs0"][0, 0].transpose(1, 2, 0)
             assert_same_boxes(fitting_a_grid(wanted, 13), probable(grid), side, name)
         else:
-            # What Core ML's suppression gets, suppressed as its definition says, by tag.
+            # Apply non-maximum suppression per tag, as Core ML defines it.
             found = suppressed(corners(outputs["raw_coordinates"]), outputs["raw_confidence"])
             assert_same_boxes(wanted, found, side, name)
 
@@ -101,7 +101,7 @@ def test_it_computes_what_the_prediction_api_answers(
 def test_detectors_bear_half_precision(
     kind: Kind, folders: Callable[[Kind], Path], photographs: dict[str, bytes], expected: Expected
 ) -> None:
-    """Core ML uses it where it can: then a box may be a pixel or two off, but not be another one."""
+    """In half precision, which Core ML uses where it can, boxes may move by a pixel or two."""
     folder = folders(kind)
 
     outputs = coreml_reader.run(
@@ -122,7 +122,7 @@ def test_detectors_bear_half_precision(
 
 
 def probable(grid: numpy.ndarray) -> list[Found]:
-    # Logarithms are kept from infinity at the price of a ten-thousandth, also in what is hardly probable.
+    # Keeping logarithms finite changes probabilities by up to 1e-4, also very small ones.
     return [box for box in decoded_grid(grid) if box[1] >= 0.01]
 
 
@@ -145,7 +145,7 @@ def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
         if value.ndim == 4:
             found = found[0].transpose(0, 2, 3, 1)
         assert found.shape == value.shape
-        # Logarithms are a ten-thousandth off.
+        # Logarithms have an error of 1e-4.
         numpy.testing.assert_allclose(found, value, rtol=1e-4, atol=1e-2 if case == "log" else 1e-5)
 
 
@@ -206,7 +206,7 @@ def test_the_description_has_no_traces_of_when_and_where(folders: Callable[[Kind
 def test_the_same_order_gives_the_same_bytes(
     folders: Callable[[Kind], Path], make_order: MakeOrder, tmp_path: Path
 ) -> None:
-    """Of a detector: where equal parts are merged, coremltools leave to chance which one stays."""
+    """Of a detector: coremltools merges equal tensors and keeps a random one of their names."""
     (kind,) = (kind for kind in KINDS if kind.name == "detector")
     again = written(make_order(kind, "CoreML", FLAVORS[kind.name]), tmp_path)
 

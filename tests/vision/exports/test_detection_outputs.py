@@ -1,4 +1,4 @@
-"""Boxes made by a network's own operations against those of the function that the server scores with."""
+"""Boxes by a network's operations equal those of `detected_boxes`, which the server uses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POINTS = 8 * 8 + 4 * 4 + 2 * 2
 
 
 class Outputs:
-    """The operations alone: scores and distances in, boxes out."""
+    """Only the operations: scores and distances in, boxes out."""
 
     def __init__(self, *, grid: bool, tags: int = TAGS) -> None:
         from onnx import TensorProto, helper
@@ -72,7 +72,7 @@ def expected(scores_PT: numpy.ndarray, distances_PD: numpy.ndarray) -> list[Foun
 
 
 def raw(seed: int, share: float, tags: int = TAGS) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Scores of which so large a share may make boxes, and distances."""
+    """Distances, and scores of which the given share is above the floor."""
     random = numpy.random.default_rng(seed)
     scores = random.random((POINTS, tags)) * (random.random((POINTS, tags)) < share)
     distances = random.normal(size=(POINTS, 4 * DISTANCE_BINS)) * 3
@@ -120,7 +120,7 @@ def test_nothing_is_seen(outputs: Outputs, grid_outputs: Outputs) -> None:
 
 
 def one_hot(bins: tuple[int, int, int, int]) -> numpy.ndarray:
-    """Distances of exactly so many strides."""
+    """Distances of exactly these numbers of strides."""
     distances = numpy.full((4, DISTANCE_BINS), -50, numpy.float32)
     distances[range(4), bins] = 50
     return distances.ravel()
@@ -128,7 +128,7 @@ def one_hot(bins: tuple[int, int, int, int]) -> numpy.ndarray:
 
 @pytest.mark.parametrize("point", [0, 7, 56, 63, 80, 83])
 def test_boxes_at_the_edges_of_the_image_and_of_cells(grid_outputs: Outputs, point: int) -> None:
-    """Those that fill it, and those that are cut off by it to the last sliver."""
+    """Boxes that fill the image, and boxes that lie almost entirely outside of it."""
     for bins in ((10, 10, 10, 10), (0, 0, 10, 10), (10, 10, 0, 0), (1, 0, 0, 1), (0, 10, 1, 10)):
         scores = numpy.zeros((POINTS, TAGS), numpy.float32)
         scores[point, 1] = 0.75
@@ -167,7 +167,7 @@ def test_of_more_boxes_in_a_cell_than_it_has_slots_the_best_stay() -> None:
 
 
 def test_a_chain_of_boxes_of_which_each_suppresses_the_next(outputs: Outputs) -> None:
-    """The longest that a row of points can make."""
+    """The longest chain of suppressions that a row of points can have."""
     scores = numpy.zeros((POINTS, TAGS), numpy.float32)
     scores[:8, 0] = numpy.linspace(0.9, 0.5, 8)
     distances = numpy.tile(one_hot((2, 2, 2, 2)), (POINTS, 1))

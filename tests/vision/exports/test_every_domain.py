@@ -1,4 +1,4 @@
-"""Every compact domain's model, as every platform that the service offers for it."""
+"""The model of every compact domain, exported to every platform of the domain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.vision.recipes.domains import Domain, domains
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
 COMPACT = [domain for domain in domains().all if domain.exportable]
-# The service lists it for one domain and documents no such export.
+# The service lists this platform for one domain, but does not document such an export.
 WITHOUT_FORMAT = {"IVS"}
 NEEDED_PACKAGES = {"CoreML": "coremltools", "OpenVino": "openvino"}
 USUAL_FLAVORS = {"DockerFile": "Linux", "TensorFlow": "TensorFlowLite"}

@@ -50,7 +50,7 @@ def test_a_loaded_saved_model_does_too(
 def check(
     kind: Kind, order: ExportOrder, photographs: dict[str, bytes], expected: Expected, folder: Path
 ) -> None:
-    """Export, load, and compare what both say of the photographs."""
+    """Export, load, and compare the results for the images."""
     model = load_export(write_export(order, folder / "export.zip", lambda share, step: None, FORMATS))
     assert (model.labels, model.iteration_id) == (LABELS, order.iteration_id)
     assert model.compact_s1 == (kind.domain == S1)

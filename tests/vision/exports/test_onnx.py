@@ -24,7 +24,7 @@ def loaded(folder: Path) -> onnxruntime.InferenceSession:
 
 
 def runner(session: onnxruntime.InferenceSession) -> Run:
-    """Runs the model on an image with channels last; gives classifications as a row, grids channels last."""
+    """Runs the model on an image with channels last. Probabilities are a row, grids have channels last."""
 
     def run(pixels: numpy.ndarray) -> Mapping[str, Any]:
         (source,) = session.get_inputs()

@@ -33,7 +33,7 @@ FLAVORS = (None, "NoPostProcess")
 
 
 def loaded(folder: Path) -> Any:
-    # In full precision: on processors that know bfloat16 OpenVINO would use it, and be off by some percent.
+    # In single precision: with bfloat16, where supported, OpenVINO differs by some percent.
     return openvino.Core().compile_model(
         folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     )
@@ -66,7 +66,7 @@ def test_finished_answers_are_those_of_the_prediction_api(
         "detected_scores",
         "detected_classes",
     }
-    # Finished boxes in every domain: there is nothing to do with a grid.
+    # Postprocessed boxes in every domain, without a grid to decode.
     assert properties["CustomVision.Postprocess.Method"] == "SSD"
     for name, data in photographs.items():
         found = postprocessed_boxes(runner(model)(fed(data, folder)))
@@ -78,7 +78,7 @@ def test_raw_outputs_lead_to_those_of_the_prediction_api(
 ) -> None:
     folder = written(make_order(kind, "OpenVino", "NoPostProcess"), tmp_path)
     if not kind.detection:
-        # There is nothing to leave out.
+        # These have no other outputs.
         usual = written(make_order(kind, "OpenVino"), tmp_path / "usual")
         assert (folder / "model.xml").read_bytes() == (usual / "model.xml").read_bytes()
         return
@@ -107,7 +107,7 @@ def boxes_of_points(outputs: Mapping[str, Any]) -> list[Found]:
 
 
 def boxes_of_region(outputs: Mapping[str, Any], anchors: numpy.ndarray) -> list[Found]:
-    """Of the other detectors: a row of numbers, of which only widths and heights are not yet decoded."""
+    """Of the other detectors: one row of values; only widths and heights are not yet decoded."""
     (row,) = outputs.values()
     assert row.shape == (1, len(anchors) * (5 + len(LABELS)) * 13 * 13)
     grid = row.reshape(len(anchors), 5 + len(LABELS), 13, 13)
@@ -125,7 +125,7 @@ def boxes_of_region(outputs: Mapping[str, Any], anchors: numpy.ndarray) -> list[
 
 
 def anchors_in(file: Path) -> numpy.ndarray:
-    """As programs find them: in the attributes of the one layer that knows them."""
+    """As programs read them: in the attributes of the RegionYolo layer."""
     (layer,) = ElementTree.parse(file).getroot().iterfind("layers/layer[@type='RegionYolo']/data")
     return numpy.array([float(value) for value in layer.attrib["anchors"].split(",")]).reshape(-1, 2)
 
@@ -134,7 +134,7 @@ def anchors_in(file: Path) -> numpy.ndarray:
 def test_the_same_order_gives_the_same_bytes(
     kind: Kind, flavor: str | None, make_order: MakeOrder, tmp_path: Path
 ) -> None:
-    """Also later in the life of a process, over which OpenVINO counts its layers."""
+    """Also later in a process, because OpenVINO numbers layers through its lifetime."""
     order = make_order(kind, "OpenVino", flavor)
 
     first, second = (

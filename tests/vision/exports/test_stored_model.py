@@ -1,4 +1,4 @@
-"""From a stored model back to its network."""
+"""From a model file back to its network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSIFIER, MULTILABEL, _, DETECTOR, DETECTOR_S1 = KINDS
 
 
 def without(order: ExportOrder, folder: Path, *keys: str, **others: str) -> ExportOrder:
-    """The order for a model without some of its metadata, or with others."""
+    """The order for a model with some metadata removed or replaced."""
     model = onnx.load(order.model)
     kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in keys}
     onnx.helper.set_model_props(model, {**kept, **others})

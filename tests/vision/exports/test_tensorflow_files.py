@@ -77,7 +77,7 @@ def test_a_saved_model_is_the_same_graph_and_can_be_loaded(
 def test_sample_programs_of_the_service_find_inputs_and_outputs(
     kind: Kind, make_order: MakeOrder, tmp_path: Path
 ) -> None:
-    """They take for the input the only placeholder, and for outputs the nodes that no other one reads."""
+    """The input is the only placeholder; the outputs are the nodes that no other node reads."""
     graph = _definition((written(make_order(kind, "TensorFlow"), tmp_path) / "model.pb").read_bytes())
     name, side = INPUTS[kind.name]
 
@@ -98,7 +98,7 @@ def test_every_node_is_known_to_tensorflow_and_comes_after_what_it_reads(
     for node in graph.node:
         assert {source.split(":")[0] for source in node.input} <= before
         assert node.name not in before
-        # TensorFlow takes a name that begins with an underscore for one of its own.
+        # TensorFlow reserves names with a leading underscore.
         assert not node.name.startswith("_")
         before.add(node.name)
 

@@ -16,7 +16,7 @@ from tests.vision.exports.conftest import COMPACT, KINDS, Expected, Kind, MakeOr
 from tests.vision.exports.parity import assert_same_answer, fed, written
 
 PROGRAMS = Path(__file__).parent / "javascript"
-# In an interpreter of JavaScript a detection takes a second or more.
+# Without WebGL a detection takes a second or more.
 PICTURES = {False: 10, True: 3}
 node = shutil.which("node")
 
@@ -33,7 +33,7 @@ pytestmark = [
 def answered(
     make_order: MakeOrder, photographs: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the package and the model say, by kind: one run of Node for all."""
+    """The outputs of the package and of the model, by kind, from one run of Node."""
     orders, names = [], []
     for kind in KINDS:
         folder = tmp_path_factory.mktemp(kind.name)
@@ -47,7 +47,7 @@ def answered(
         orders.append({**order, "prepared": True, "pictures": images})
         names.append(f"{kind.name} prepared")
         if not kind.detection:
-            # The package prepares a square image itself: it has to know the order of channels.
+            # The package preprocesses a square image itself, so it must know the channel order.
             (folder / "rgb").write_bytes(rgb(fed(photographs["chelsea.png"], folder), kind).tobytes())
             images = [{"file": str(folder / "rgb"), "side": images[0]["side"]}]
             orders.append({**order, "prepared": False, "pictures": images})
@@ -95,7 +95,7 @@ def test_it_answers_what_the_prediction_api_answers(
 def test_the_package_finds_the_best_boxes_in_the_grid(
     answered: dict[str, Any], expected: Expected, photographs: dict[str, bytes]
 ) -> None:
-    """It keeps ten, and of those that overlap, of whatever tag, the best one."""
+    """The package keeps ten boxes, and suppresses overlapping boxes also between tags."""
     (kind,) = (each for each in KINDS if each.yolo)
     for name, answer in zip(photographs, answered["detector prepared"]["answers"], strict=False):
         boxes, scores, classes = answer["result"]

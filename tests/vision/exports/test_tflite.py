@@ -23,17 +23,17 @@ interpreters = pytest.importorskip(
 )
 
 FLAVORS = ("TensorFlowLite", "TensorFlowLiteFloat16")
-# What exports promise to be at most, in full precision.
+# Maximum sizes in bytes in single precision, for classifiers and for detectors.
 LIMITS = {False: 20_000_000, True: 16_000_000}
 
 
 class Interpreted:
-    """A model in the interpreter."""
+    """A model loaded into the interpreter."""
 
     def __init__(self, model: bytes) -> None:
         self.interpreter = interpreters.Interpreter(
             model_content=model,
-            # The plain kernels, which every device has.
+            # The reference kernels, which every device has.
             experimental_op_resolver_type=interpreters.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         self.interpreter.allocate_tensors()

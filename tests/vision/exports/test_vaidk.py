@@ -22,12 +22,12 @@ CLASSIFIERS = [kind for kind in KINDS if not kind.detection]
 
 
 class Camera:
-    """Loads what the configuration names, feeds RGB bytes, and takes outputs by their order."""
+    """Loads the model of the configuration, feeds RGB bytes, and reads the outputs by position."""
 
     def __init__(self, folder: Path) -> None:
         configuration = json.loads((folder / "va-snpe-engine-library_config.json").read_bytes())
         assert configuration["FrameworkType"] == 1
-        # Older firmware asks for other names than newer.
+        # Older firmware reads other names than newer.
         assert configuration["MODEL_FILENAME"] == configuration["DLC_NAME"]
         assert configuration["LABELS_FILENAME"] == configuration["LABELS_NAME"]
         assert configuration["Engine"] == configuration["EngineOutput"]
@@ -57,7 +57,7 @@ def test_classifiers_answer_what_the_prediction_api_answers(
     camera = Camera(written(make_order(kind, "VAIDK"), tmp_path))
 
     assert camera.configuration["Engine"] == 0
-    # The camera refuses models with another number of outputs than there are lines.
+    # The camera rejects models whose number of outputs differs from the number of labels.
     assert camera.labels == list(LABELS)
     for name, data in photographs.items():
         (probabilities,) = camera.outputs(data)
@@ -76,7 +76,7 @@ def test_detectors_give_the_best_boxes_of_the_prediction_api(
         wanted = expected(kind).by_name[name][:10]
         assert count == len(wanted)
         for place, (tag, probability, *edges) in enumerate(wanted):
-            # It looks names up from the second line on.
+            # The camera reads names from the second line on.
             assert camera.labels[int(tags[0, place]) + 1] == LABELS[tag], name
             assert abs(scores[0, place] - probability) <= PROBABILITY
             top, left, bottom, right = boxes[0, place]

@@ -29,7 +29,7 @@ SEEDS = [
     encoded(photograph((48, 40)), "BMP"),
     encoded(photograph((48, 40)).convert("P"), "BMP"),
 ]
-# Pillow warns where it can make sense of damage; as errors, its warnings would hide what happens then.
+# Pillow warns about damage that it can read. As errors, these warnings would hide the results.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 MAGIC = (b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM")
@@ -40,7 +40,7 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def damaged_files(draw: st.DrawFn) -> bytes:
     """A real file with some bytes changed, a piece cut out or the end missing."""
     data = bytearray(draw(st.sampled_from(SEEDS)))
-    # Headers are where damage is interesting, and they lie in the first bytes.
+    # Mostly in the headers, which are in the first bytes.
     places = st.one_of(st.integers(0, min(80, len(data) - 1)), st.integers(0, len(data) - 1))
     for place, value in draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
         data[place] = value
@@ -56,7 +56,7 @@ def check(data: bytes) -> None:
         assert 1 <= min(info.width, info.height) <= max(info.width, info.height) <= 10_240
         assert max(info.width, info.height) <= 25 * min(info.width, info.height)
         assert 1 <= min(stored_size(info)) <= max(stored_size(info)) <= 1600
-        # The full decode may find damage that the quick one cannot see; what it gives has the size said.
+        # The full decode may detect more damage than the quick one; its result has the inspected size.
         assert open_rgb(data).size == (info.width, info.height)
         assert resize_to_square(data, 32).shape == (32, 32, 3)
         small = inspect_image(to_jpeg(data, 30))

@@ -57,7 +57,7 @@ def trained(folder: Path, feature_cache: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, vision.Dataset]:
-    """Barely trained, which shows that all parts work together, on images in memory; and its set."""
+    """A barely trained detector on images in memory, and its dataset."""
     scenes = [scene(number) for number in range(10)]
     dataset = vision.Dataset.of_arrays(
         [numpy.asarray(image) for image, _ in scenes],

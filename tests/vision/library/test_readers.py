@@ -107,7 +107,7 @@ def test_lines_with_boxes(tmp_path: Path) -> None:
     dataset = read_labels(tmp_path)
 
     assert (dataset.detection, dataset.tags) == (True, ("x",))
-    # What rounding lets a box pass the edge by is cut off.
+    # Boxes that rounding placed slightly outside are clipped.
     assert described(dataset, tmp_path)[0] == ("1.png", ("x",), [("x", 0.1, 0.2, 0.3, 0.8)], None)
     present = dataset.by_presence()
     assert (present.detection, present.multilabel, present.samples[0].tags) == (False, True, ("x",))

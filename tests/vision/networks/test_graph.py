@@ -74,7 +74,7 @@ def test_the_onnx_backbone_computes_what_the_checkpoint_says(state: dict[str, to
     [("chelsea.png", {281, 282, 285}), ("coffee.png", {504, 967, 968})],
 )
 def test_the_network_recognises_images(state: dict[str, torch.Tensor], image: str, classes: set[int]) -> None:
-    """A cat and a cup of coffee, by the numbers of their ImageNet classes: the preprocessing is right too."""
+    """A cat and a cup of coffee, by their ImageNet class indices; this also covers the preprocessing."""
     data = (resources.files("skimage") / "data" / image).read_bytes()
     weight, bias = state["_fc.weight"].numpy().T.copy(), state["_fc.bias"].numpy()
     network = backbone_network(NAME, SIDE)

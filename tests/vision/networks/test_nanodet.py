@@ -45,7 +45,7 @@ def session():
 def test_it_finds_what_images_show(
     session, image: str, number: int, place: tuple[float, float, float, float]
 ) -> None:
-    """By the numbers of COCO's classes: architecture, weights and preprocessing are those of the training."""
+    """By COCO's class indices; this covers architecture, weights and preprocessing."""
     data = (resources.files("skimage") / "data" / image).read_bytes()
 
     scores, distances = session.run([SCORES, DISTANCES], {INPUT: resize_to_square(data, SIDE)[None]})

@@ -1,5 +1,9 @@
-"""What a detector sees while it learns: pictures with their boxes, and views of them that chance has
-changed."""
+"""Data augmentation of detectors: images with boxes, and random crops of them.
+
+Geometry and colour are the functional kernels of torchvision.transforms.v2. Their parameters come from a
+NumPy generator for each crop, not from PyTorch's global one: the same seed gives the same bytes on any number
+of threads. Letters of shapes: B boxes of the image, G boxes of the crop.
+"""
 
 from __future__ import annotations
 
@@ -8,164 +12,193 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision import _torchvision
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.detection.dataset import BoxedImage, Example
-from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
+from emulator.vision.imaging.decode import PADDING_GREY, ImageRejected, open_rgb
 
 if TYPE_CHECKING:
     import numpy
+    import torch
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     Array = NDArray[numpy.floating]
 
-# Pictures are kept decoded at this size: enough for a view that shows half of one.
+# Longest side of cached images, in pixels: enough for a crop that shows half of one.
 CACHED_SIDE = 640
-_MOST_KEPT_BYTES = 512 * 2**20
+_MAX_CACHED_BYTES = 512 * 2**20
 # Pillow keeps a fourth byte beside red, green and blue.
-_BYTES_A_PIXEL = 4
+_BYTES_PER_PIXEL = 4
 
-# Ranges from which chance chooses.
-_LARGEST_ZOOM_OUT, _LARGEST_ZOOM_IN = 0.55, 1.45
-_LOGARITHM_OF_ASPECT = 0.25
+# Ranges of uniform distributions: of the logarithms of zoom and change of aspect ratio, and of the factors of
+# contrast, brightness and saturation.
+_MIN_ZOOM, _MAX_ZOOM = 0.55, 1.45
+_LOG_ASPECT_RATIO = 0.25
+_CONTRAST, _BRIGHTNESS, _SATURATION = (0.7, 1.3), (0.8, 1.2), (0.6, 1.4)
+_FLIP_PROBABILITY = _SATURATION_PROBABILITY = 0.5
+# A box of which a smaller share is visible does not belong to the crop.
 MIN_VISIBLE_SHARE = 0.4
 _TRIES = 8
-_CONTRAST, _BRIGHTNESS, _SATURATION = (0.7, 1.3), 25.0, (0.6, 1.4)
 
 
 class ImageCache:
-    """Decoded pictures, kept as far as memory allows; the others are decoded again each time."""
+    """Decoded images, in memory up to a limit; the others are decoded again each time."""
 
     def __init__(self, side: int = CACHED_SIDE) -> None:
         """
         Args:
-            side: longest side of the pictures, in pixels, unless they are smaller.
+            side: longest side in pixels that images are scaled down to; smaller ones stay as they are.
         """
         self._side = side
-        self._kept: dict[str, Image] = {}
+        self._cached: dict[str, Image] = {}
         self._bytes = 0
 
     def load(self, images: Sequence[BoxedImage], progress: Callable[[float], None]) -> list[Example]:
-        """The pictures that can be read, in the same order."""
+        """Decode the images; those that can be read, in the same order.
+
+        Args:
+            progress: called with the share that is done, 0..1.
+        """
         examples = []
-        with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
-            decoded = ordered(pool, lambda image: _readable(image.path, self._side), images)
-            for done, (image, picture) in enumerate(decoded, 1):
-                if picture is not None:
-                    examples.append(Example.of(image))
-                    self._keep(image.key, picture)
+        with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
+            decoded = ordered(pool, lambda image: _decode_or_none(image.path, self._side), images)
+            for done, (boxed, image) in enumerate(decoded, 1):
+                if image is not None:
+                    examples.append(Example.of(boxed))
+                    self._keep(boxed.key, image)
                 progress(done / len(images))
         return examples
 
     def get(self, example: Example) -> Image:
-        """The picture, upright, its longest side as long as was asked for, or less.
+        """The image, upright, its longest side at most `side`.
 
         Raises:
-            ImageRejected, OSError: the file is not there any more.
+            ImageRejected, OSError: it was not cached, and its file cannot be read any more.
         """
-        kept = self._kept.get(example.key)
-        return kept if kept is not None else _decoded(example.path, self._side)
+        cached = self._cached.get(example.key)
+        return cached if cached is not None else _decode(example.path, self._side)
 
-    def _keep(self, key: str, picture: Image) -> None:
-        size = _BYTES_A_PIXEL * picture.width * picture.height
-        if self._bytes + size <= _MOST_KEPT_BYTES:
-            self._kept[key] = picture
+    def _keep(self, key: str, image: Image) -> None:
+        size = _BYTES_PER_PIXEL * image.width * image.height
+        if self._bytes + size <= _MAX_CACHED_BYTES:
+            self._cached[key] = image
             self._bytes += size
 
 
 def random_crop(
-    picture: Image,
+    image: Image,
     example: Example,
     resolution: int,
     random: numpy.random.Generator,
     magnification: float = 1.0,
 ) -> tuple[NDArray[numpy.uint8], NDArray[numpy.float32], NDArray[numpy.int64]]:
-    """A window on the picture, perhaps mirrored, in other light.
+    """A random window of the image, scaled to a square, perhaps mirrored, in other colours.
 
-    The window shows between a half and twice the picture and may reach beyond its edges. Boxes of which less
-    than 40% are visible are left out; there are windows without any only of pictures without any.
+    The window is between 0.7 and 1.8 times as long as the image and may reach beyond its edges, where all is
+    grey. Boxes of which less than `MIN_VISIBLE_SHARE` is visible are left out; a crop has at least one box
+    unless the image has none.
 
     Args:
-        magnification: the window shows a smaller part of the picture by this factor, around one of the boxes.
+        example: the image's boxes and tags.
+        resolution: side of the crop in pixels.
+        magnification: the window is smaller by this factor, and is placed around one of the boxes.
 
     Returns:
-        Pixels (resolution, resolution, 3), boxes (G, 4) in pixels of them, tags (G,).
+        Pixels (resolution, resolution, 3); boxes (G, 4), left, top, right, bottom in pixels of the crop; tags
+        (G,).
     """
     import numpy
+    import torch
 
-    size = numpy.array([picture.width, picture.height])
-    boxes = example.boxes * numpy.tile(size, 2)
-    window, visible, shown = _window(size, boxes, random, magnification)
-    pixels, placed = _cut(picture, window, visible, resolution)
-    tags = example.tags[shown]
-    placed = placed[shown]
-    if random.random() < 0.5:
-        pixels = pixels[:, ::-1]
-        placed = numpy.stack(
-            [resolution - placed[:, 2], placed[:, 1], resolution - placed[:, 0], placed[:, 3]], 1
-        )
-    light = pixels.astype(numpy.float32)
-    mean = light.mean()
-    light = (light - mean) * random.uniform(*_CONTRAST) + mean + random.uniform(-_BRIGHTNESS, _BRIGHTNESS)
-    if random.random() < 0.5:
-        grey = light.mean(axis=2, keepdims=True)
-        light = grey + (light - grey) * random.uniform(*_SATURATION)
-    return light.clip(0, 255).astype(numpy.uint8), placed.astype(numpy.float32), tags
+    transforms = _torchvision.transforms()
+    xyxy = _torchvision.load().tv_tensors.BoundingBoxFormat.XYXY
+    size = numpy.array([image.width, image.height])
+    window, visible, shown = _window(size, example.boxes * numpy.tile(size, 2), random, magnification)
+    left, top, right, bottom = window.tolist()
+    pixels = _crop(image, (left, top, right, bottom), resolution)
+    boxes, canvas = transforms.resized_crop_bounding_boxes(
+        torch.from_numpy(visible[shown].astype(numpy.float32)),
+        xyxy,
+        top=top,
+        left=left,
+        height=bottom - top,
+        width=right - left,
+        size=[resolution, resolution],
+    )
+    if random.random() < _FLIP_PROBABILITY:
+        pixels = transforms.horizontal_flip_image(pixels)
+        boxes = transforms.horizontal_flip_bounding_boxes(boxes, xyxy, canvas)
+    pixels = transforms.adjust_contrast_image(pixels, random.uniform(*_CONTRAST))
+    pixels = transforms.adjust_brightness_image(pixels, random.uniform(*_BRIGHTNESS))
+    if random.random() < _SATURATION_PROBABILITY:
+        pixels = transforms.adjust_saturation_image(pixels, random.uniform(*_SATURATION))
+    return pixels.permute(1, 2, 0).contiguous().numpy(), boxes.numpy(), example.tags[shown]
 
 
 def _window(
     size: NDArray[numpy.int64], boxes: Array, random: numpy.random.Generator, magnification: float
-) -> tuple[Array, Array, NDArray[numpy.bool_]]:
-    """A window (4,) in pixels of the picture, the parts of the boxes inside of it, and which count as
-    shown."""
+) -> tuple[NDArray[numpy.int64], Array, NDArray[numpy.bool_]]:
+    """Draw a window.
+
+    Args:
+        size: width and height of the image in pixels.
+        boxes: (B, 4), in pixels of the image.
+
+    Returns:
+        The window as left, top, right, bottom in whole pixels of the image, at least one of them inside; the
+        visible parts of the boxes (B, 4); and whether each belongs to the crop (B,).
+    """
     import numpy
 
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     for _ in range(_TRIES):
-        zoom = magnification * numpy.exp(
-            random.uniform(numpy.log(_LARGEST_ZOOM_OUT), numpy.log(_LARGEST_ZOOM_IN))
-        )
-        aspect = numpy.exp(random.uniform(-_LOGARITHM_OF_ASPECT, _LOGARITHM_OF_ASPECT))
+        zoom = magnification * numpy.exp(random.uniform(numpy.log(_MIN_ZOOM), numpy.log(_MAX_ZOOM)))
+        aspect = numpy.exp(random.uniform(-_LOG_ASPECT_RATIO, _LOG_ASPECT_RATIO))
         half = size / zoom * numpy.array([aspect**0.5, aspect**-0.5]) / 2
         nearest, farthest = numpy.minimum(half, size - half), numpy.maximum(half, size - half)
         if magnification > 1 and len(boxes):
-            # Small windows at any place would mostly show nothing.
+            # Small windows at any place would mostly show no object.
             box = boxes[random.integers(len(boxes))]
             nearest = numpy.maximum(nearest, box[2:] - half)
             farthest = numpy.maximum(nearest, numpy.minimum(farthest, box[:2] + half))
         centre = random.uniform(nearest, farthest)
-        window = numpy.concatenate([centre - half, centre + half])
-        visible = numpy.clip(boxes, numpy.tile(window[:2], 2), numpy.tile(window[2:], 2))
+        first = numpy.minimum(numpy.rint(centre - half).astype(int), size - 1)
+        last = numpy.maximum(numpy.rint(centre + half).astype(int), numpy.maximum(first, 0) + 1)
+        window = numpy.concatenate([first, last])
+        visible = numpy.clip(boxes, numpy.tile(first, 2), numpy.tile(last, 2))
         shown = (visible[:, 2:] - visible[:, :2]).prod(axis=1) > MIN_VISIBLE_SHARE * areas
         if shown.any() or not len(boxes):
             return window, visible, shown
-    return numpy.array([0.0, 0.0, *size]), boxes, numpy.ones(len(boxes), bool)
+    return numpy.array([0, 0, *size]), boxes, numpy.ones(len(boxes), bool)
 
 
-def _cut(picture: Image, window: Array, boxes: Array, resolution: int) -> tuple[NDArray[numpy.uint8], Array]:
-    """The window as a square of pixels, and the boxes in it."""
-    import numpy
+def _crop(image: Image, window: tuple[int, int, int, int], resolution: int) -> torch.Tensor:
+    """The window as a square of pixels, uint8 (3, resolution, resolution)."""
+    transforms = _torchvision.transforms()
+    left, top, right, bottom = window
+    inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+    pixels = transforms.pil_to_tensor(image.crop(inside))
+    padding = [inside[0] - left, inside[1] - top, right - inside[2], bottom - inside[3]]
+    if any(padding):
+        pixels = transforms.pad_image(pixels, padding, fill=PADDING_GREY)
+    result: torch.Tensor = transforms.resize_image(pixels, [resolution, resolution], antialias=True)
+    return result
 
-    pixels, source, target = crop_resize(picture, window, resolution)
-    # Exactly where the part was put, not where an unrounded window would have put it.
-    factor = (target[2:] - target[:2]) / (source[2:] - source[:2])
-    placed: Array = (boxes - numpy.tile(source[:2], 2)) * numpy.tile(factor, 2) + numpy.tile(target[:2], 2)
-    return pixels, placed
 
-
-def _readable(path: str, side: int) -> Image | None:
+def _decode_or_none(path: str, side: int) -> Image | None:
     try:
-        return _decoded(path, side)
+        return _decode(path, side)
     except (ImageRejected, OSError):
         return None
 
 
-def _decoded(path: str, side: int) -> Image:
+def _decode(path: str, side: int) -> Image:
     from PIL.Image import Resampling
 
     image = open_rgb(Path(path).read_bytes(), target=side)
     scale = side / max(image.size)
     if scale >= 1:
         return image
-    width, height = (max(1, round(side * scale)) for side in image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
     return image.resize((width, height), Resampling.BILINEAR)

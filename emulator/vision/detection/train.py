@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.files import write_atomically
+from emulator.vision import _torchvision
 from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.augment import ImageCache
@@ -161,12 +162,20 @@ def train_detector(
 
 
 def require_torch() -> None:
+    """Import what training needs. Raises TrainingFailed where it is not installed."""
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
         raise TrainingFailed(
             f"Training needs PyTorch; install the packages torch and onnx ({error})."
+        ) from error
+    try:
+        _torchvision.load()
+    except ImportError as error:
+        raise TrainingFailed(
+            "Training of detectors needs torchvision: install the version that belongs to your torch "
+            f"({error})."
         ) from error
 
 

@@ -26,7 +26,7 @@ STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
 # Padding outside of an image.
-_PADDING_GREY = 114
+PADDING_GREY = 114
 
 # A decoded image above this size takes hundreds of megabytes, so these are decoded one at a time.
 _LARGE_IMAGE_PIXELS = 40_000_000
@@ -169,7 +169,7 @@ def crop_resize(
     target[2:] = numpy.maximum(target[2:], target[:2] + 1).clip(max=resolution)
     target[:2] = numpy.minimum(target[:2], target[2:] - 1)
     left, top, right, bottom = target.tolist()
-    pixels = numpy.full((resolution, resolution, 3), _PADDING_GREY, numpy.uint8)
+    pixels = numpy.full((resolution, resolution, 3), PADDING_GREY, numpy.uint8)
     part = image.resize((right - left, bottom - top), Resampling.BILINEAR, box=tuple(source.tolist()))
     pixels[top:bottom, left:right] = numpy.asarray(part)
     return pixels, source, target

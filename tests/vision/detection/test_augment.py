@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.detection import augment as detection_views
+from emulator.vision.detection import augment
 from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.dataset import BoxedImage, Example
 from tests.support.vision.detection_images import kept, scene
@@ -126,7 +126,7 @@ def test_large_pictures_are_kept_small_and_upright(tmp_path: Path) -> None:
 def test_memory_is_bounded_and_what_does_not_fit_is_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_views, "_MOST_KEPT_BYTES", 60 * 40 * 4 + 1)
+    monkeypatch.setattr(augment, "_MAX_CACHED_BYTES", 60 * 40 * 4 + 1)
     colours = ("red", "blue", "green")
     images = [kept(tmp_path, encoded(Image.new("RGB", (60, 40), colour)), []) for colour in colours]
     pictures = ImageCache()

@@ -1,9 +1,10 @@
-"""Advanced training of detectors: all layers, at the scale that small objects need, and never worse than
-quick training. Runs in the worker process: the functions import PyTorch, the module does not.
+"""Advanced training of detectors: all layers, at the scale that small objects need, never worse than quick
+training. Runs in the worker process; PyTorch is imported by the functions.
 
-The detector is made of convolutions alone, so that what learned from small windows of pictures at their full
-resolution finds the same things in whole pictures of that resolution: every picture is looked at as if it
-were cut into overlapping tiles, at the cost of one run. Only pictures too large for one run are really cut.
+The network is fully convolutional: trained on small windows of images at their full resolution, it detects in
+whole images of that resolution. Only images too large for one run are divided into tiles.
+
+Letters of shapes: N images, T tags.
 """
 
 from __future__ import annotations
@@ -59,16 +60,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# What is left of the budget, less what scoring and writing take.
+# Share of the remaining budget that training may use; the rest is for scoring and writing.
 _USABLE = 0.9
-_OVERLAPS = (0.5, 0.75)
-# Draws of images, with replacement, of which the new model has to win so many: what it wins by is then larger
-# than its standard error.
-_DRAWS, _DRAWS_TO_WIN = 200, 0.84
-_ENOUGH_OF_PLAN = 0.6
-# Of the budget, at most, for cutting large pictures into crops.
-_SHARE_OF_CUTTING = 0.3
-# Fewer images that a model has not seen say nothing about it.
+_IOU_THRESHOLDS = (0.5, 0.75)
+# Bootstrap samples, and the share of them that the new model has to win: its gain then exceeds its standard
+# error.
+_SAMPLES, _WINS = 200, 0.84
+_MIN_PLANNED_SHARE = 0.6
+# Largest share of the budget for cutting crops out of large images.
+_CUTTING_SHARE = 0.3
+# Fewer held-out images are not enough for a comparison.
 _MIN_SCORED = 4
 
 
@@ -86,21 +87,21 @@ def train_advanced_detector(
 ) -> TrainedDetector:
     """Train the best detector that the budget allows and write it, with its evaluation, into `output`.
 
-    First quick training; then a detector of which all layers are trained and that leaves out a fifth of the
-    images; if that finds more there than quick training's twin, one that leaves out nothing. What repeats and
-    what does not is as for `advanced.train_advanced_classifier`.
+    After quick training, all layers of a detector are trained without a fifth of the images. If it detects
+    better on these than quick training's head without them, a final one is trained on all images. It is as
+    repeatable as `classification.advanced.train_advanced_classifier`.
 
     Args:
-        recipe: what quick training does; nothing cuts it short.
+        recipe: of quick training, which is not shortened.
         budget_seconds: kept within a tenth, unless quick training alone takes longer.
-        seed: decides which images are evaluated, what views are learned from and how the new layers start.
-        output: made when missing. Files appear in it whole or not at all.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        seed: of the folds, the crops and the initial weights.
+        output: created if missing. Files are written atomically.
+        progress: called with the share that is done, 0..1 and never falling, and the name of the step.
         base_model: a detector of this program to start from, instead of the published one.
         clock: seconds since some moment.
 
     Raises:
-        TrainingFailed: with a message for a person.
+        TrainingFailed: with a message for the user.
         ValueError: the tag of a box is not an index of a tag.
     """
     reporter = ProgressReporter(progress, Budget(budget_seconds, clock))
@@ -113,7 +114,7 @@ def train_advanced_detector(
             quick = train_detector(
                 dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: reporter()
             )
-        trim_heap()  # of many pictures that quick training has kept: a gigabyte
+        trim_heap()  # a gigabyte of images that quick training cached
         quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
         with timed(seconds, "training"):
             result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, reporter)
@@ -140,17 +141,17 @@ def train_advanced_detector(
 
 @dataclass(frozen=True)
 class _Result:
-    """The bytes of both files."""
+    """The bytes of the model file and of the evaluation file."""
 
     model: bytes
     evaluation: bytes
 
 
 def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
-    """Whether the new detections of the same images are better, and by more than chance.
+    """Whether the new detections in the same images are better by more than chance.
 
-    Better is a higher mean average precision, itself the mean of those at overlaps of 0.5 and 0.75. Chance is
-    judged by drawing the images again, with replacement (the bootstrap of Efron, 1979).
+    The measure is mean average precision, averaged over IoU thresholds of 0.5 and 0.75. Chance is estimated
+    by the bootstrap (Efron, 1979) over images.
     """
     import numpy
 
@@ -161,21 +162,21 @@ def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation, 
     if after(everything) <= before(everything):
         return False
     wins = 0
-    for _ in range(_DRAWS):
+    for _ in range(_SAMPLES):
         weights = numpy.bincount(random.integers(count, size=count), minlength=count).astype(float)
         wins += after(weights) > before(weights)
-    return wins >= _DRAWS_TO_WIN * _DRAWS
+    return wins >= _WINS * _SAMPLES
 
 
 class _Precision:
-    """Mean average precision of an evaluation in which each image counts with a weight."""
+    """Mean average precision of an evaluation whose images have weights."""
 
     def __init__(self, evaluation: DetectionEvaluation) -> None:
         import numpy
 
         self._evaluation = evaluation
         self._order = numpy.argsort(-evaluation.probabilities, kind="stable")
-        self._found = [evaluation.hits(overlap)[self._order] for overlap in _OVERLAPS]
+        self._found = [evaluation.hits(overlap)[self._order] for overlap in _IOU_THRESHOLDS]
 
     def __call__(self, weights: NDArray[numpy.float64]) -> float:
         import numpy
@@ -232,7 +233,7 @@ def _attempt(
     seed: int,
     reporter: ProgressReporter,
 ) -> _Result | None:
-    """A detector of which all layers are trained, or None if quick training's is as good."""
+    """A detector with all layers trained, or None if the one of quick training is as good."""
     try:
         return _fine_tuned(dataset, recipe, advanced, start, quick, seed, reporter)
     except OutOfTime:
@@ -307,7 +308,7 @@ def _fine_tuned(
     )
     if not is_significantly_better(compared, evaluation, seed):
         return None
-    if budget.part(_USABLE).left > _ENOUGH_OF_PLAN * steps * step_seconds:
+    if budget.part(_USABLE).left > _MIN_PLANNED_SHARE * steps * step_seconds:
         weights = train(everything, 1, _USABLE)
     content = serialize_detector(dataset, scored, weights, calibration, scale.tiling)
     return _Result(content, evaluation.content())
@@ -315,13 +316,13 @@ def _fine_tuned(
 
 @dataclass(frozen=True)
 class _Material:
-    """What is learned from and judged by.
+    """The data of a training.
 
     Attributes:
-        source: has the pictures of what is learned from.
-        everything: pictures, or crops of them, at their scale.
-        shown: those of everything that are not of hidden pictures.
-        hidden: the pictures that are left out.
+        source: provides the images of the examples trained on.
+        everything: all examples: images, or crops of them.
+        shown: the examples that are not of held-out images.
+        hidden: the held-out images.
     """
 
     scale: Scale
@@ -343,18 +344,18 @@ def _material(
     images = distinct_images(dataset)
     sizes = image_sizes(images)
     side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
-    pictures = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = pictures.load(images, lambda share: reporter())
+    cache = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
+    examples = cache.load(images, lambda share: reporter())
     has_NT = tag_presence(dataset, examples)
     scale = choose_scale(examples, advanced, sizes)
     fold_count, _ = recipe.folds(len(examples))
     folds_N = stratified_folds(has_NT, seed, fold_count)
-    source: ImageSource = pictures
+    source: ImageSource = cache
     learned = [[example] for example in examples]
     if scale.tiling is not None:
         source = cutter = Crops(scale.tiling, scale.resolution, advanced.crop_size, seed)
-        del pictures
-        learned = cutter.load(examples, reporter.until(reporter.budget.part(_SHARE_OF_CUTTING)))
+        del cache
+        learned = cutter.load(examples, reporter.until(reporter.budget.part(_CUTTING_SHARE)))
     return _Material(
         scale,
         source,
@@ -367,11 +368,10 @@ def _material(
 def scorable_in_time(
     session: DetectorSession, examples: Sequence[Example], seconds: float, clock: Callable[[], float]
 ) -> tuple[list[Example], float]:
-    """As many of the pictures as can be scored in the time, all, a half, a quarter, ..., and the seconds that
-    it will take.
+    """The images that can be scored in a time (all, or the first half, quarter, ...), and the seconds for it.
 
     Raises:
-        OutOfTime: that would be too few to judge by.
+        OutOfTime: there would be fewer than `_MIN_SCORED`.
     """
     started = clock()
     session.score(Path(examples[0].path).read_bytes())
@@ -385,8 +385,10 @@ def scorable_in_time(
 
 
 def plan_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
-    """Steps of a training, or 0 if time is short: levels that grow by a quarter, for the sake of
-    repeatability."""
+    """Steps of a training, or 0 if there is time for fewer than `recipe.min_steps`.
+
+    They are on levels that grow by a quarter, so that small differences in speed do not change the model.
+    """
     most = min(steps_that_fit, recipe.steps(image_count))
     level = float(recipe.min_steps)
     if most < level:

@@ -1,4 +1,4 @@
-"""Training of a whole detector, body and head, from given weights on. PyTorch; for the worker alone."""
+"""Fine-tuning of detectors: backbone, neck and head, from given weights. PyTorch; for the worker alone."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     FloatArray = NDArray[numpy.float32]
 
 _SLICE = 4
-# Streams of random numbers: those of quick training are other ones.
-_VIEWS = 10
+# A stream of random numbers that quick training does not use.
+_CROPS = 10
 
 
 class ImageSource(Protocol):
-    """Where the pictures of examples come from."""
+    """Provides the images of examples."""
 
     def get(self, example: Example) -> Image: ...
 
 
 def fine_tune_detector(
     examples: Sequence[Example],
-    pictures: ImageSource,
+    images: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
@@ -50,22 +50,22 @@ def fine_tune_detector(
     budget: Budget,
     progress: Callable[[float], None],
 ) -> dict[str, FloatArray]:
-    """Train all layers; those of the tags are new.
+    """Train all layers; the classification layers start anew.
 
     Args:
-        start: weights of the body and of the head's other layers, as `nanodet.published_weights` names them.
-        steps: planned; see `Budget.plan` for when it becomes fewer.
+        start: weights of the other layers, under the names of `nanodet.published_weights`.
+        steps: planned number; `Budget.plan` shortens it when time runs out.
         progress: called with the share that is done, 0..1.
 
     Returns:
         The weights of all layers, by name.
 
     Raises:
-        LossNotFinite: the loss is not a number any more.
+        LossNotFinite: the loss is not finite.
     """
     chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
     with slice_threads() as pool:
-        learner = _Learner(examples, pictures, start, tag_count, recipe, scale, seed)
+        learner = _Learner(examples, images, start, tag_count, recipe, scale, seed)
         done, step, remaining = 0.0, 0, budget.plan(steps)
         while remaining:
             share = learning_rate_factor(step, done, steps, recipe.warm_up_steps)
@@ -79,17 +79,17 @@ def fine_tune_detector(
 
 def measure_step(
     examples: Sequence[Example],
-    pictures: ImageSource,
+    images: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
     recipe: AdvancedDetectorRecipe,
     scale: Scale,
     clock: Callable[[], float],
 ) -> float:
-    """Seconds of a step on this machine, as it is now: the second of two, which change nothing."""
+    """Seconds of a step at present: the second of two with a learning rate of 0."""
     (chosen,) = sample_batches(examples, tag_count, recipe.batch, 1, 0)
     with slice_threads() as pool:
-        learner = _Learner(examples, pictures, start, tag_count, recipe, scale, 0)
+        learner = _Learner(examples, images, start, tag_count, recipe, scale, 0)
         for _ in range(2):
             started = clock()
             learner.learn(0, chosen, 0.0, pool)
@@ -100,14 +100,14 @@ class _Learner:
     def __init__(
         self,
         examples: Sequence[Example],
-        pictures: ImageSource,
+        images: ImageSource,
         start: Mapping[str, FloatArray],
         tag_count: int,
         recipe: AdvancedDetectorRecipe,
         scale: Scale,
         seed: int,
     ) -> None:
-        self._examples, self._pictures, self._recipe = examples, pictures, recipe
+        self._examples, self._images, self._recipe = examples, images, recipe
         self._scale, self._seed = scale, seed
         self._loss = DetectionLoss(recipe.view)
         self._operations = (*backbone_and_neck_operations(), *head_operations()[:-1])  # the loss takes logits
@@ -125,7 +125,7 @@ class _Learner:
         )
 
     def learn(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
-        """One step; `share` is that of the full learning rate."""
+        """One optimizer step; `share`: factor on the learning rate."""
 
         def loss_of(
             first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
@@ -146,21 +146,21 @@ class _Learner:
         import numpy
         import torch
 
-        views = [
+        crops = [
             random_crop(
-                self._pictures.get(self._examples[number]),
+                self._images.get(self._examples[number]),
                 self._examples[number],
                 self._recipe.view,
-                numpy.random.default_rng([self._seed, _VIEWS, step, first + slot]),
+                numpy.random.default_rng([self._seed, _CROPS, step, first + slot]),
                 self._scale.magnification,
             )
             for slot, number in enumerate(numbers)
         ]
         truths = [
             Truth(torch.from_numpy(boxes).to(device), torch.from_numpy(tags).to(device))
-            for _, boxes, tags in views
+            for _, boxes, tags in crops
         ]
-        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in views])).to(device)}
+        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in crops])).to(device)}
         run_operations(self._operations, weights, tensors)
         return self._loss(tensors[LOGITS], tensors[DISTANCES], truths)
 

@@ -1,8 +1,10 @@
-"""The training loop of detectors: several heads on one frozen body. PyTorch; for the worker alone.
+"""Quick training of detectors: several heads on one frozen backbone and neck. PyTorch; for the worker alone.
 
-Beside the head that becomes the model, heads are trained that do not see some of the images: what those
-predict on them is the training's evaluation. All look at the same views through the same body, which is most
-of the work, so that a second head costs a fraction of a second training.
+Beside the head of the final model, heads are trained without some of the images; their predictions on these
+images are the training's evaluation. All heads use the same crops and the same features. Features are most of
+the work, so a further head costs a fraction of a training.
+
+Letters of shapes: N examples, T tags.
 """
 
 from __future__ import annotations
@@ -42,27 +44,31 @@ if TYPE_CHECKING:
     FloatArray = NDArray[numpy.float32]
 
 _WEIGHT_DECAY = 1e-4
-_LONGEST_GRADIENT = 10.0
-_LAST_RATE = 0.01
-_CLASS_DEVIATION = 0.01
-# What a point thinks of each tag before it has learned anything.
-_FIRST_PROBABILITY = 0.02
-# More cannot be used up by the heads, and each needs a hundred megabytes.
-_MOST_VIEW_THREADS = 4
-# Streams of random numbers, so that none depends on how many another has used.
-_ORDER, _VIEWS, _CLASSES = range(3)
+_MAX_GRAD_NORM = 10.0
+_FINAL_LR_FACTOR = 0.01
+_CLASS_WEIGHT_STD = 0.01
+# Probability of each tag at each point before training.
+_INITIAL_PROBABILITY = 0.02
+# More threads would prepare batches faster than the heads use them; each needs 100 MB.
+_MAX_CROP_THREADS = 4
+# Streams of random numbers: each is independent of how many numbers another has drawn.
+_ORDER, _CROPS, _CLASSES = range(3)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head to train: which of the examples it must not see."""
+    """A head to train.
+
+    Attributes:
+        held_out_N: the examples that it is not trained on.
+    """
 
     held_out_N: NDArray[numpy.bool_]  # noqa: N815 - the suffix names the axes
 
 
 def train_heads(
     examples: Sequence[Example],
-    pictures: ImageCache,
+    images: ImageCache,
     heads: Sequence[Head],
     tag_count: int,
     recipe: DetectorRecipe,
@@ -70,28 +76,32 @@ def train_heads(
     seed: int,
     progress: Callable[[float], None],
 ) -> list[dict[str, FloatArray]]:
-    """Train heads side by side; each starts alike and sees the same views of all examples but the hidden
-    ones.
+    """Train heads side by side, from the same weights and on the same crops, less its held-out examples.
+
+    Args:
+        progress: called with the share that is done, 0..1.
 
     Returns:
         The weights of each head's layers, by name.
 
     Raises:
-        LossNotFinite: the loss is not a number any more.
+        LossNotFinite: the loss is not finite.
     """
     steps = recipe.steps(len(examples))
     loss = DetectionLoss(recipe.resolution)
     with _reproducible():
         learners = [_Learner(head, tag_count, recipe, seed) for head in heads]
         chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
-        batches = _batches(examples, pictures, chosen, recipe.resolution, seed)
+        batches = _batches(examples, images, chosen, recipe.resolution, seed)
         with (
             closing(batches),
             single_threaded_pool(len(learners), "heads") as pool,
         ):
             for step, batch in enumerate(batches):
                 warm = min(1.0, (step + 1) / recipe.warm_up_steps)
-                falling = _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * step / steps)) / 2
+                falling = (
+                    _FINAL_LR_FACTOR + (1 - _FINAL_LR_FACTOR) * (1 + math.cos(math.pi * step / steps)) / 2
+                )
                 learn = partial(_Learner.learn, batch=batch, loss=loss, share=warm * falling)
                 list(pool.map(learn, learners))
                 progress((step + 1) / steps)
@@ -101,11 +111,14 @@ def train_heads(
 def sample_batches(
     examples: Sequence[Example], tag_count: int, size: int, steps: int, seed: int
 ) -> list[list[int]]:
-    """Which examples each step looks at.
+    """The examples of each step's batch, as numbers.
 
-    All examples in a random order, then all again in another. Where tags are uneven, examples of rare ones
-    come more often (repeat factors: Gupta et al., *LVIS*, 2019: the square root of how much rarer a tag is
-    than if all had their share), and pictures without objects are never more than the others.
+    All examples in a random order, then all again in another one. Examples of rare tags are repeated (repeat
+    factors of Gupta et al., *LVIS*, 2019: the square root of the mean frequency of tags over the tag's own),
+    and images without objects are at most as many as the others.
+
+    Args:
+        size: examples per batch.
     """
     import numpy
 
@@ -127,7 +140,7 @@ def sample_batches(
 
 
 def new_class_layers(tag_count: int, seed: int) -> dict[str, FloatArray]:
-    """Weights of the layers of the tags, by name, before they have learned anything."""
+    """Initial weights of the classification layers, by name."""
     import numpy
 
     random = numpy.random.default_rng([seed, _CLASSES])
@@ -135,15 +148,15 @@ def new_class_layers(tag_count: int, seed: int) -> dict[str, FloatArray]:
     for operation in head_operations():
         if operation.output.endswith(".classes"):
             shape = (tag_count, PYRAMID_CHANNELS, 1, 1)
-            weight = random.normal(0, _CLASS_DEVIATION, shape).astype(numpy.float32)
+            weight = random.normal(0, _CLASS_WEIGHT_STD, shape).astype(numpy.float32)
             layers[f"{operation.output}.weight"] = weight
-            bias = numpy.full(tag_count, -math.log(1 / _FIRST_PROBABILITY - 1), numpy.float32)
+            bias = numpy.full(tag_count, -math.log(1 / _INITIAL_PROBABILITY - 1), numpy.float32)
             layers[f"{operation.output}.bias"] = bias
     return layers
 
 
-class _Body:
-    """The published network up to its pyramid, frozen."""
+class _Backbone:
+    """The published backbone and neck, frozen."""
 
     def __init__(self) -> None:
         import torch
@@ -157,7 +170,7 @@ class _Body:
         }
 
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Pictures (N, side, side, 3), uint8, to the pyramid by name."""
+        """From images (N, side, side, 3), uint8, to the levels of the feature pyramid, by name."""
         import torch
 
         tensors = {INPUT: pixels}
@@ -167,7 +180,7 @@ class _Body:
 
 
 class _Learner:
-    """A head while it learns. The shared and the distance layers start from what they were on COCO."""
+    """A head in training. Its shared layers and distance layers start from the weights for COCO."""
 
     def __init__(self, head: Head, tag_count: int, recipe: DetectorRecipe, seed: int) -> None:
         import torch
@@ -185,12 +198,12 @@ class _Learner:
         classes = [weight for name, weight in self._weights.items() if ".classes." in name]
         others = [weight for name, weight in self._weights.items() if ".classes." not in name]
         self._rates = (recipe.class_learning_rate, recipe.learning_rate)
-        self._optimiser = torch.optim.AdamW(
+        self._optimizer = torch.optim.AdamW(
             [{"params": classes}, {"params": others}], weight_decay=_WEIGHT_DECAY
         )
 
     def learn(self, *, batch: _Batch, loss: DetectionLoss, share: float) -> None:
-        """One step on those of the examples that the head may see; `share` is that of the full rate."""
+        """One optimizer step on the examples that are not held out; `share`: factor on the learning rate."""
         import numpy
         import torch
 
@@ -199,18 +212,18 @@ class _Learner:
             return
         tensors = dict(batch.features)
         if len(rows) < len(batch.chosen):
-            tensors = {name: picture[torch.from_numpy(rows)] for name, picture in tensors.items()}
+            tensors = {name: level[torch.from_numpy(rows)] for name, level in tensors.items()}
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
             run_operations(self._operations, self._weights, tensors)
         value = loss(tensors[LOGITS], tensors[DISTANCES], [batch.truths[row] for row in rows.tolist()])
         if not math.isfinite(value.item()):
             raise LossNotFinite
-        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
-        self._optimiser.zero_grad()
+        self._optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), _LONGEST_GRADIENT)
-        self._optimiser.step()
+        torch.nn.utils.clip_grad_norm_(self._weights.values(), _MAX_GRAD_NORM)
+        self._optimizer.step()
 
     def weights(self) -> dict[str, FloatArray]:
         import numpy
@@ -226,7 +239,7 @@ class _Learner:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What a step learns from: numbers of the examples, the pyramid of their views, what the views show."""
+    """The material of a step: numbers of the examples, features of their crops, objects of the crops."""
 
     chosen: NDArray[numpy.int64]
     features: dict[str, torch.Tensor]
@@ -235,40 +248,40 @@ class _Batch:
 
 def _batches(
     examples: Sequence[Example],
-    pictures: ImageCache,
+    images: ImageCache,
     batches: Sequence[Sequence[int]],
     resolution: int,
     seed: int,
 ) -> Generator[_Batch]:
-    """The batches in their order, prepared by several threads, a few ahead.
+    """The batches in order, prepared ahead by several threads.
 
-    The body does not change: it can look at later views while the heads still learn from earlier ones.
-    Each view has random numbers of its own: it does not matter which thread makes it, or when.
+    The backbone is frozen, so features of later crops can be computed while the heads train on earlier ones.
+    Each crop has its own random generator, so its pixels do not depend on the thread that makes it.
     """
     import numpy
     import torch
 
-    body = _Body()
+    backbone = _Backbone()
 
     def prepare(step: int) -> _Batch:
-        views = [
+        crops = [
             random_crop(
-                pictures.get(examples[number]),
+                images.get(examples[number]),
                 examples[number],
                 resolution,
-                numpy.random.default_rng([seed, _VIEWS, step, slot]),
+                numpy.random.default_rng([seed, _CROPS, step, slot]),
             )
             for slot, number in enumerate(batches[step])
         ]
-        pixels, boxes, tags = zip(*views, strict=True)
+        pixels, boxes, tags = zip(*crops, strict=True)
         truths = [
             Truth(torch.from_numpy(each), torch.from_numpy(which))
             for each, which in zip(boxes, tags, strict=True)
         ]
-        features = body(torch.from_numpy(numpy.stack(pixels)))
+        features = backbone(torch.from_numpy(numpy.stack(pixels)))
         return _Batch(numpy.array(batches[step]), features, truths)
 
-    threads = min(processor_count(), _MOST_VIEW_THREADS)
+    threads = min(processor_count(), _MAX_CROP_THREADS)
     with single_threaded_pool(threads, "views") as pool:
         submitted = (pool.submit(prepare, step) for step in range(len(batches)))
         running = deque(islice(submitted, threads + 1))
@@ -282,7 +295,7 @@ def _batches(
 
 
 def _tensor(weight: FloatArray) -> torch.Tensor:
-    """A copy in PyTorch, channels last if it is of a convolution."""
+    """A copy as a tensor; channels last for convolutions."""
     import torch
 
     tensor = torch.from_numpy(weight.copy())

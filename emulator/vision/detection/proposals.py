@@ -1,7 +1,7 @@
-"""Boxes that probably hold some object, whatever it is: what a detector of everyday things is sure of.
+"""Region proposals: boxes that probably contain an object, of any class.
 
-The model is the network that all detectors start from, with the classes it was published with; whether there
-is an object at a point is how probable the likeliest of them is. No training is needed.
+The model is the network that all detectors start from, with its 80 classes of COCO. The objectness of a point
+is the probability of its likeliest class. No training is needed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PROPOSALS = 100
-# At .05, with half as many boxes, up to half of the objects that are found at .03 are missed; at .02 nearly
-# twice as many boxes add few objects (`models/results/suggestions.md`).
+# 0.05 halves the boxes, and misses up to half of the objects found at 0.03; 0.02 nearly doubles the boxes,
+# and finds few more objects (`models/results/suggestions.md`).
 MIN_CONFIDENCE = 0.03
 _RESOLUTION = 320
 
 
 class ProposalSession(DetectorSession):
-    """The model that `write_proposal_model` wrote, ready to propose. May be used by several threads."""
+    """A loaded model of `write_proposal_model`. May be used by several threads."""
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
-        """At most `MAX_PROPOSALS` boxes, the surest first, all of the tag 0; of doubles one stays."""
+        """At most `MAX_PROPOSALS` boxes of tag 0, the most probable first, after non-maximum suppression."""
         scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         objectness_P1 = scores_NPC[0].max(axis=1, keepdims=True)
         boxes = detected_boxes(objectness_P1, distances_NPD[0], self.resolution)

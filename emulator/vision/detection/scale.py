@@ -1,4 +1,4 @@
-"""At which scale a detector looks at pictures, so that small objects are large enough to be seen."""
+"""Choice of the scale at which a detector scores images, so that small objects have enough pixels."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 if TYPE_CHECKING:
     from emulator.vision.detection.dataset import BoxedImage, Example
 
-# Tiles are worth their time only where they show this much more than one look does.
-_LEAST_GAIN = 1.2
-# Of the boxes, so many are no longer than the overlap of tiles, and a little air is left around them.
-_SEEN_IN_TILES, _AIR = 0.95, 1.1
+# Tiles are used only if they magnify the image by this factor, compared with scoring it in one piece.
+_MIN_GAIN = 1.2
+# Tiles overlap by the length of this quantile of the boxes, times a margin.
+_OVERLAP_QUANTILE, _MARGIN = 0.95, 1.1
 _STEP = 32
-# So many pictures, evenly chosen, say how large pictures are.
-_LOOKED_AT = 50
+# Images whose size is read, evenly spaced.
+_SIZE_SAMPLES = 50
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large pictures are.
+    """The scale of scoring and training.
 
     Attributes:
-        resolution: side in pixels of the square that they, or their tiles, are scored in.
-        magnification: how much smaller than a picture the windows are that are learned from; where there are
-            tiles, than a piece of a picture.
-        tiling: how they are looked at in tiles, if they are.
+        resolution: side in pixels of the square that images, or their tiles, are scored in.
+        magnification: length of an image (with tiles: of a crop) over that of the windows trained on.
+        tiling: how images are divided into tiles, if they are.
     """
 
     resolution: int
@@ -42,10 +41,11 @@ class Scale:
 def choose_scale(
     examples: Sequence[Example], recipe: AdvancedDetectorRecipe, sizes: Sequence[tuple[int, int]]
 ) -> Scale:
-    """The smallest size in which small boxes are large enough, but none larger than the pictures.
+    """The smallest scale at which small boxes (first quartile) have `recipe.wanted_side` pixels, none larger
+    than the images.
 
     Args:
-        sizes: widths and heights of pictures, in pixels.
+        sizes: widths and heights of images, in pixels.
     """
     import numpy
 
@@ -58,11 +58,11 @@ def choose_scale(
     largest = recipe.resolutions[-1]
     side = min(recipe.wanted_side / small, float(numpy.median(numpy.sqrt(widths * heights))))
     side = min(side, recipe.largest_side) // _STEP * _STEP
-    if small * largest >= recipe.tiles_below or side < _LEAST_GAIN * largest:
+    if small * largest >= recipe.tiles_below or side < _MIN_GAIN * largest:
         return Scale(resolution, resolution / recipe.view)
     stretch = float(numpy.median(numpy.sqrt(widths / heights)))
     lengths = (boxes * numpy.array([stretch, 1 / stretch])).max(axis=1) * side
-    wanted = _AIR * float(numpy.quantile(lengths, _SEEN_IN_TILES))
+    wanted = _MARGIN * float(numpy.quantile(lengths, _OVERLAP_QUANTILE))
     least, most = recipe.overlaps
     overlap = int(min(most, max(least, -(-wanted // _STEP) * _STEP)))
     return Scale(
@@ -73,9 +73,9 @@ def choose_scale(
 
 
 def image_sizes(images: Sequence[BoxedImage]) -> list[tuple[int, int]]:
-    """Width and height of some of the pictures."""
+    """Width and height of at most about `_SIZE_SAMPLES` of the images that can be read, in pixels."""
     results = []
-    for image in images[:: max(1, len(images) // _LOOKED_AT)]:
+    for image in images[:: max(1, len(images) // _SIZE_SAMPLES)]:
         try:
             shown = inspect_image(Path(image.path).read_bytes())
         except (ImageRejected, OSError):

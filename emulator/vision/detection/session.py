@@ -1,4 +1,4 @@
-"""Running trained detectors, in the server: ONNX Runtime and NumPy, imported when the first model loads."""
+"""Inference with trained detectors: ONNX Runtime and NumPy, imported when the first model is loaded."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ if TYPE_CHECKING:
 
 
 class DetectorSession:
-    """A trained detector, ready to find objects. May be used by several threads at once.
+    """A loaded detector. May be used by several threads at once.
 
     Attributes:
         labels: the tags, by the index that detected boxes carry.
-        resolution: side in pixels of the square that pictures are stretched to, or of each tile.
-        tiling: how pictures are looked at in tiles, if they are.
+        resolution: side in pixels of the square that images, or their tiles, are resized to.
+        tiling: how images are divided into tiles, if they are.
     """
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
         """Load a model.
 
         Args:
-            model: the `model.onnx` that a training wrote, or its content. A file is read once and may go
-                afterwards.
+            model: the `model.onnx` of a training, or its content. A file is read once.
             threads: processors that one run uses.
 
         Raises:
@@ -52,14 +51,14 @@ class DetectorSession:
             tiling = metadata.tiling
             self.tiling = None if tiling is None else Tiling.from_json(tiling, self.resolution)
         except Exception as error:
-            # ONNX Runtime has a dozen exception types without a common one of its own.
+            # ONNX Runtime has a dozen exception types without a common base class.
             raise ModelUnusable(f"The model is not a detector of this program: {error}") from error
 
     def score(self, data: bytes) -> list[DetectedBox]:
-        """The objects in a picture, the most probable first: see `detection_boxes.detected_boxes`.
+        """The objects of an image, the most probable first: see `boxes.geometry.detected_boxes`.
 
         Raises:
-            ImageRejected: the bytes are no acceptable picture.
+            ImageRejected: the image cannot be decoded, or is too large.
         """
         with processors:
             if self.tiling is not None:
@@ -67,33 +66,33 @@ class DetectorSession:
             return self.score_pixels(resize_to_square(data, self.resolution))
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
-        """The same for a picture (side, side, 3) that `resize_to_square` made."""
+        """The same for pixels (side, side, 3) of `resize_to_square`."""
         scores_NPT, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
         return detected_boxes(scores_NPT[0], distances_NPD[0], resolution_of(scores_NPT.shape[1]))
 
     def _score_tiles(self, data: bytes, tiling: Tiling) -> list[DetectedBox]:
-        """The picture is decoded once; each processor has the pixels of one tile at a time besides."""
+        """Decode the image once and score its tiles, one at a time for each processor."""
         import numpy
 
-        picture = open_rgb(data, target=tiling.side)
-        size = picture.size
+        image = open_rgb(data, target=tiling.side)
+        size = image.size
         tiles = make_tiles(*size, self.resolution, tiling)
-        places = [tile.place for tile in tiles]
+        windows = [tile.window for tile in tiles]
         if tiling.whole:
-            places.append(whole_image_window(*size, tiling))
+            windows.append(whole_image_window(*size, tiling))
         scale = size[0] / tiling.scaled(*size)[0]
 
-        def look(place: tuple[float, float, float, float]) -> list[DetectedBox]:
-            return self.score_pixels(crop_resize(picture, numpy.array(place) * scale, self.resolution)[0])
+        def score(window: tuple[float, float, float, float]) -> list[DetectedBox]:
+            return self.score_pixels(crop_resize(image, numpy.array(window) * scale, self.resolution)[0])
 
-        found = list(_tile_threads().map(look, places))
+        found = list(_tile_threads().map(score, windows))
         return merge_tiles(*size, tiling, tiles, found[: len(tiles)], found[-1] if tiling.whole else ())
 
 
 @cache
 def _tile_threads() -> ThreadPoolExecutor:
-    """For all sessions together, so that no more tiles are looked at side by side than there are processors.
+    """Threads of all sessions together: at most one tile per processor is scored at a time.
 
-    Each run needs memory of its own, and a session keeps as much as it ever needed at once.
+    Each concurrent run of a session allocates its own memory, which the session keeps.
     """
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tiles")

@@ -1,8 +1,8 @@
-"""Large pictures in overlapping tiles: where the tiles lie, and how what is found in them becomes the boxes
-of the whole picture. NumPy alone.
+"""Overlapping tiles of large images: their places, and the merging of their detections. NumPy alone.
 
-A picture is thought of as scaled, without changing its aspect ratio, until it has the area of a square of
-`Tiling.side` pixels. Boxes and tiles are (left, top, right, bottom) in pixels of that scaled picture.
+Coordinates are those of the scaled image: the image, with its aspect ratio, scaled to the area of a square
+of `Tiling.side` pixels. Boxes and windows are (left, top, right, bottom) in its pixels. Letters of shapes: B
+boxes.
 """
 
 from __future__ import annotations
@@ -23,24 +23,26 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
-# No picture is scaled to more. In tiles of 960 pixels, overlapping by a third, no picture has more of them.
+# Upper limits. 80 tiles are enough for MAX_SIDE with tiles of 960 pixels that overlap by a third.
 MAX_SIDE, MAX_TILES = 5120, 80
-# A box that comes so near to an edge of its tile, as a share of the tile's side, is cut by it.
-_NEAR_EDGE = 0.005
-# As a share of the overlap: so far from its core a tile still answers for boxes.
-_BOTH_ANSWER = 0.25
-# A cut box goes where a whole one of its tag covers so much of it and is not much less probable.
-_COVERED, _AS_PROBABLE = 0.5, 0.5
+# A box within this share of the tile's side of an edge of its tile is cut by the edge.
+_EDGE_MARGIN = 0.005
+# Boxes with their centre at most this far outside of the tile's core are kept: a share of the overlap.
+_CORE_MARGIN = 0.25
+# A cut box is dropped if an uncut one of its tag covers this share of it, and has at least this multiple of
+# its probability.
+_MIN_COVERED, _MIN_RELATIVE_PROBABILITY = 0.5, 0.5
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a model looks at pictures that are too large for one look.
+    """How images are divided into tiles.
 
     Attributes:
-        side: side in pixels of the square whose area pictures are scaled to.
-        overlap: neighbouring tiles share at least so many pixels: what is no longer is seen whole by one.
-        whole: whether the model also looks at the whole picture, for what is longer.
+        side: side in pixels of the square whose area images are scaled to.
+        overlap: smallest overlap of neighbouring tiles in pixels; objects that are no longer lie whole in one
+            tile.
+        whole: whether the whole image is scored too, for longer objects.
     """
 
     side: int
@@ -53,10 +55,10 @@ class Tiling:
 
     @classmethod
     def from_json(cls, text: str, tile: int) -> Tiling:
-        """From the metadata of a model whose network looks at `tile` pixels.
+        """From the metadata of a model with tiles of `tile` pixels.
 
         Raises:
-            ValueError: no tiling that this program writes.
+            ValueError: the text is not a tiling written by `to_json`, or has too many tiles.
         """
         try:
             content = json.loads(text)
@@ -70,28 +72,28 @@ class Tiling:
         return tiling
 
     def scaled(self, width: int, height: int) -> tuple[float, float]:
-        """Width and height of a picture of this size after scaling; fractions of pixels are kept."""
+        """Width and height of the scaled image, in fractional pixels."""
         stretch = math.sqrt(width / height)
         return self.side * stretch, self.side / stretch
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a scaled picture.
+    """A part of a scaled image.
 
     Attributes:
-        place: left, top, right, bottom. It may reach beyond the right and the lower edge of the picture.
-        core: this tile sees best the boxes whose centres lie in here. Cores do not overlap.
-        inner: which of its edges (left, top, right, bottom) cut through the picture.
+        window: its place; it may reach beyond the right and the lower edge of the image.
+        core: the part whose boxes are taken from this tile. Cores do not overlap, and cover the image.
+        inner_edges: which of its edges (left, top, right, bottom) lie inside of the image.
     """
 
-    place: tuple[float, float, float, float]
+    window: tuple[float, float, float, float]
     core: tuple[float, float, float, float]
-    inner: tuple[bool, bool, bool, bool]
+    inner_edges: tuple[bool, bool, bool, bool]
 
 
 def make_tiles(width: int, height: int, tile: int, tiling: Tiling) -> list[Tile]:
-    """The tiles, of `tile` pixels each, of a picture of this size, line by line; they cover all of it."""
+    """The tiles of `tile` pixels that cover an image of this size, row by row."""
     columns, rows = (_spans(length, tile, tiling.overlap) for length in tiling.scaled(width, height))
     return [
         Tile(
@@ -105,7 +107,7 @@ def make_tiles(width: int, height: int, tile: int, tiling: Tiling) -> list[Tile]
 
 
 def whole_image_window(width: int, height: int, tiling: Tiling) -> tuple[float, float, float, float]:
-    """The square around the whole picture, whose corner is the picture's."""
+    """The square around the whole image, from its upper left corner."""
     longest = max(tiling.scaled(width, height))
     return 0.0, 0.0, longest, longest
 
@@ -118,23 +120,23 @@ def merge_tiles(
     found: Sequence[Sequence[DetectedBox]],
     in_whole: Sequence[DetectedBox],
 ) -> list[DetectedBox]:
-    """The boxes of a picture of this size, the most probable first.
+    """The boxes of an image of this size, the most probable first.
 
-    A tile answers for the boxes whose centres lie in its core or just beside it. Where an object is no longer
-    than tiles overlap, the one whose core has its centre sees all of it, and its pieces in other tiles have
-    their centres far from the cores of those. Crops of longer objects are dropped where a whole box covers
-    them, and doubles are suppressed as in pictures that need no tiles.
+    Boxes are taken from a tile if their centres lie in its core or close to it. An object no longer than the
+    overlap lies whole in the tile whose core contains its centre; parts of it in other tiles have their
+    centres far from the cores of those. Cut boxes of longer objects are dropped if an uncut box covers them, and
+    non-maximum suppression follows, as for images without tiles.
 
     Args:
-        found: what was found in each tile, in fractions of it.
-        in_whole: what was found in the square around the picture, in fractions of it; of this only what is
-            too long for the tiles counts.
+        found: detections in each tile, in fractions of it.
+        in_whole: detections in the square around the image, in fractions of it; those no longer than the
+            overlap are ignored.
     """
     import numpy
 
     size = tiling.scaled(width, height)
     sets = [
-        _of_tile(tile, boxes, _BOTH_ANSWER * tiling.overlap) for tile, boxes in zip(tiles, found, strict=True)
+        _of_tile(tile, boxes, _CORE_MARGIN * tiling.overlap) for tile, boxes in zip(tiles, found, strict=True)
     ]
     if in_whole:
         boxes, tags, scores = _arrays(in_whole, whole_image_window(width, height, tiling))
@@ -152,7 +154,7 @@ def merge_tiles(
 
 
 def _spans(length: float, tile: int, overlap: int) -> list[tuple[float, tuple[float, float]]]:
-    """Where tiles begin along a side of the picture, and from where to where their cores reach."""
+    """Where tiles start along a side of the image, and where their cores start and end."""
     count = max(1, math.ceil((length - overlap) / (tile - overlap)))
     if count == 1:
         return [(0.0, (-math.inf, math.inf))]
@@ -162,13 +164,13 @@ def _spans(length: float, tile: int, overlap: int) -> list[tuple[float, tuple[fl
 
 
 def _arrays(
-    found: Sequence[DetectedBox], place: tuple[float, float, float, float]
+    found: Sequence[DetectedBox], window: tuple[float, float, float, float]
 ) -> tuple[NDArray[numpy.float64], NDArray[numpy.int64], NDArray[numpy.float64]]:
-    """Boxes in pixels of the scaled picture, tags and probabilities of what was found in a part of it."""
+    """Boxes (B, 4), tags (B,) and probabilities (B,) of the detections in a window."""
     import numpy
 
-    corner = numpy.tile(numpy.array(place[:2]), 2)
-    boxes = to_xyxy(found) * (place[2] - place[0]) + corner
+    corner = numpy.tile(numpy.array(window[:2]), 2)
+    boxes = to_xyxy(found) * (window[2] - window[0]) + corner
     tags = numpy.array([box.tag_index for box in found], numpy.int64)
     return boxes, tags, numpy.array([box.probability for box in found], numpy.float64)
 
@@ -176,18 +178,18 @@ def _arrays(
 def _of_tile(
     tile: Tile, found: Sequence[DetectedBox], near: float
 ) -> tuple[NDArray[numpy.float64], NDArray[numpy.int64], NDArray[numpy.float64], NDArray[numpy.bool_]]:
-    """The boxes that a tile answers for, and which of them an edge of it cuts."""
+    """Boxes (B, 4), tags (B,) and probabilities (B,) taken from a tile, and which boxes an edge cuts (B,)."""
     import numpy
 
-    boxes, tags, scores = _arrays(found, tile.place)
+    boxes, tags, scores = _arrays(found, tile.window)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    # Two tiles do not agree on a centre to the pixel: near the line between two cores both may answer.
+    # Two tiles place a centre slightly differently: near the border of two cores both keep the box.
     own = (
         (middles >= numpy.array(tile.core[:2]) - near) & (middles < numpy.array(tile.core[2:]) + near)
     ).all(axis=1)
-    slack = _NEAR_EDGE * (tile.place[2] - tile.place[0])
-    at_edge = numpy.abs(boxes - numpy.array(tile.place)) <= slack
-    cut = (at_edge & numpy.array(tile.inner)).any(axis=1)
+    slack = _EDGE_MARGIN * (tile.window[2] - tile.window[0])
+    at_edge = numpy.abs(boxes - numpy.array(tile.window)) <= slack
+    cut = (at_edge & numpy.array(tile.inner_edges)).any(axis=1)
     return boxes[own], tags[own], scores[own], cut[own]
 
 
@@ -197,7 +199,7 @@ def _covered(
     scores: NDArray[numpy.float64],
     whole: NDArray[numpy.bool_],
 ) -> NDArray[numpy.bool_]:
-    """Which boxes lie for the most part in one of the whole ones of the same tag."""
+    """Which boxes (B,) are covered by one of the uncut boxes of the same tag."""
     import numpy
 
     others, of_tag, as_probable = boxes[whole], tags[whole], scores[whole]
@@ -205,7 +207,7 @@ def _covered(
     high = numpy.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = (high - low).clip(0).prod(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    over = shared > _COVERED * areas[:, None]
-    alike = (tags[:, None] == of_tag) & (as_probable >= _AS_PROBABLE * scores[:, None])
+    over = shared > _MIN_COVERED * areas[:, None]
+    alike = (tags[:, None] == of_tag) & (as_probable >= _MIN_RELATIVE_PROBABILITY * scores[:, None])
     result: NDArray[numpy.bool_] = (over & alike).any(axis=1)
     return result

@@ -1,5 +1,7 @@
-"""Training of object detectors. Runs in the worker process: the functions import PyTorch, the module does
-not."""
+"""Training of object detectors. Runs in the worker process; PyTorch is imported by the functions.
+
+Letters of shapes: N images, T tags.
+"""
 
 from __future__ import annotations
 
@@ -46,20 +48,20 @@ MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
 CHECK_REGIONS = "Check that the regions lie on the objects"
-# Where the time goes, roughly; progress is told along these shares.
+# Share of progress at the end of each step: about its share of the time.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """What a training wrote.
+    """The result of a training.
 
     Attributes:
-        model_path: the model, for `detection_scoring.DetectorSession`.
-        evaluation_path: detections on images that their model had not seen, for
-            `detection_metrics.DetectionEvaluation`.
-        seconds: time of each step: "images", "training", "evaluation", "writing".
-        image_count: images that were learned from.
+        model_path: the model, for `detection.session.DetectorSession`.
+        evaluation_path: detections on held-out images, for
+            `evaluation.detection.DetectionEvaluation`.
+        seconds: duration of each step: "images", "training", "evaluation", "writing".
+        image_count: images trained on.
         skipped: keys of images that could not be read or decoded.
     """
 
@@ -80,18 +82,19 @@ def train_detector(
 ) -> TrainedDetector:
     """Train a detector and write it, with its evaluation, into the folder `output`.
 
-    The model learns from all images. The evaluation is of heads trained beside it, each without a fifth of
-    them (see `DetectorRecipe.folds`): what these find there gives the figures and the calibration.
+    The final model is trained on all images. Heads trained beside it, each without a fifth of the images (see
+    `DetectorRecipe.folds`), detect on these held-out images: that is the evaluation, and the data of the
+    calibration.
 
-    The same images, tags, recipe and seed give the same files, byte by byte, on the same machine.
+    The same images, tags, recipe and seed give the same bytes on the same machine.
 
     Args:
-        seed: decides which images are evaluated, what views are learned from and how the new layers start.
-        output: made when missing. Files appear in it whole or not at all.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        seed: of the folds, the crops and the initial weights.
+        output: created if missing. Files are written atomically.
+        progress: called with the share that is done, 0..1 and never falling, and the name of the step.
 
     Raises:
-        TrainingFailed: with a message for a person.
+        TrainingFailed: with a message for the user.
         ValueError: the tag of a box is not an index of a tag.
     """
     import numpy
@@ -99,23 +102,23 @@ def train_detector(
     require_torch()
     images = distinct_images(dataset)
     seconds: dict[str, float] = {}
-    pictures = ImageCache()
+    cache = ImageCache()
     try:
         published_weights()
         progress(0.0, "Looking at the images")
         with timed(seconds, "images"):
-            examples = pictures.load(
+            examples = cache.load(
                 images, lambda share: progress(_IMAGES_DONE * share, "Looking at the images")
             )
         has_NT = tag_presence(dataset, examples)
         fold_count, evaluated_folds = recipe.folds(len(examples))
         folds_N = stratified_folds(has_NT, seed, fold_count)
-        # A fold without images needs no head, and the only image cannot be hidden.
+        # An empty fold needs no head, and a single image cannot be held out.
         folds = [fold for fold in range(evaluated_folds) if 0 < (folds_N == fold).sum() < len(examples)]
         with timed(seconds, "training"):
             final, *evaluated = train_heads(
                 examples,
-                pictures,
+                cache,
                 [Head(numpy.zeros(len(examples), bool)), *(Head(folds_N == fold) for fold in folds)],
                 len(dataset.tags),
                 recipe,
@@ -182,7 +185,7 @@ def require_torch() -> None:
 def detect_all(
     pairs: Sequence[tuple[DetectorSession, Example]], progress: Callable[[float], None]
 ) -> list[list[DetectedBox]]:
-    """What the session finds in each picture: several pictures at a time, each on one processor."""
+    """The detections of each pair's session on its image: several images at a time, each on one processor."""
 
     def detect(pair: tuple[DetectorSession, Example]) -> list[DetectedBox]:
         session, example = pair
@@ -202,7 +205,13 @@ def evaluate_detections(
     folds_N: NDArray[numpy.int8],
     detected: Sequence[Sequence[DetectedBox]],
 ) -> tuple[DetectionEvaluation, Calibration]:
-    """The evaluation of what was detected in these pictures, calibrated by itself."""
+    """The evaluation of detections, with probabilities calibrated on it, and that calibration.
+
+    Args:
+        examples: the images.
+        folds_N: the fold of each image.
+        detected: the boxes of each image, uncalibrated.
+    """
     import numpy
 
     truths = BoxArrays.of(
@@ -231,9 +240,12 @@ def serialize_detector(
     calibration: Calibration,
     tiling: Tiling | None = None,
 ) -> bytes:
-    """The published body with this head; the calibration becomes part of the layers of the tags.
+    """The model file: the published backbone and neck with this head.
 
-    tiling: how the model is to look at pictures, if not at once.
+    Args:
+        head: weights of the head's layers, by name; weights of other layers replace the published ones.
+        calibration: becomes part of the classification layers.
+        tiling: how images are divided into tiles, if they are.
     """
     import numpy
 

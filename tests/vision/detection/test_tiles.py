@@ -145,7 +145,7 @@ def test_tiles_cover_the_picture_and_their_cores_share_it(
 
     assert len(tiles) <= detection_tiles.MAX_TILES or not 0.04 <= height / width <= 25
     for axis, length in enumerate(tiling.scaled(width, height)):
-        spans = sorted({(tile.place[axis], tile.place[axis + 2]) for tile in tiles})
+        spans = sorted({(tile.window[axis], tile.window[axis + 2]) for tile in tiles})
         cores = sorted({(tile.core[axis], tile.core[axis + 2]) for tile in tiles})
         assert spans[0][0] == 0
         assert spans[-1][1] >= length - 1e-6

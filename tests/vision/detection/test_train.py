@@ -242,7 +242,7 @@ def test_a_tag_that_is_none_is_a_mistake_of_the_caller(dataset: DetectionDataset
 def test_a_loss_that_is_no_number_ends_the_training(
     dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_loss, "_BOX_SHARE", float("nan"))
+    monkeypatch.setattr(detection_loss, "_GIOU_WEIGHT", float("nan"))
 
     with pytest.raises(TrainingFailed, match="not a number"):
         train(dataset)

@@ -124,7 +124,7 @@ def merge_tiles(
 
     Boxes are taken from a tile if their centres lie in its core or close to it. An object no longer than the
     overlap lies whole in the tile whose core contains its centre; parts of it in other tiles have their
-    centres far from the cores of those. Cut boxes of longer objects are dropped if an uncut box covers them, and
+    centres far from the cores. Cut boxes of longer objects are dropped if an uncut box covers them, and
     non-maximum suppression follows, as for images without tiles.
 
     Args:

@@ -1,11 +1,12 @@
-"""Moving and scaling one thumbnail until it fits another best.
+"""Alignment of pairs of thumbnails by scale and translation.
 
-Thumbnails are grey and square, (B, S, S) many at once. A place is (B, 4): by how much x and y are stretched
-about the middle, and by how much they are moved, in sides of the thumbnail. What lies beyond the edge of the
-moved thumbnail does not count.
+Thumbnails are grey and square, (B, S, S): B pairs of S x S pixels. A transform is (B, 4): the change of scale
+of x and y about the centre, and their translation, in sides of the thumbnail. Pixels without a counterpart
+are ignored.
 
-The way is that of Lucas and Kanade (1981), with the correlation as the measure, as Evangelidis and Psarakis
-do (Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization, 2008).
+The method is that of Lucas and Kanade (1981) with the correlation coefficient as its objective, as by
+Evangelidis and Psarakis (*Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization*,
+2008).
 """
 
 from __future__ import annotations
@@ -18,44 +19,44 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.float32]
 
-# So much of both must lie on each other, and no side be stretched by more.
-_LEAST_COMMON = 0.6
-_MOST_STRETCHED = 0.3
-# One side more than the other: round things would fit long ones.
-_MOST_DISTORTED = 0.15
-_LONGEST_STEP = 0.05
+# Limits of usable transforms: share of the pixels that overlap, change of scale, and its difference between x
+# and y (which would fit round objects to long ones).
+_MIN_OVERLAP = 0.6
+_MAX_SCALE_CHANGE = 0.3
+_MAX_ASPECT_CHANGE = 0.15
+_MAX_STEP = 0.05
 _DAMPING = 1e-3
-# What is finer than a mean over so many pixels to each side is detail.
+# Details are the difference from a mean over this many pixels to each side.
 _DETAIL_RADIUS = 2
 
 
-def aligned(fixed: Array, moved: Array, places: Array, steps: int) -> tuple[Array, Array]:
-    """The highest correlation found within `steps` steps from the given places, (B,), and where, (B, 4); -1
-    for pairs that have too little in common there."""
+def align(fixed: Array, moved: Array, transforms: Array, steps: int) -> tuple[Array, Array]:
+    """The highest correlation (B,) in a number of steps from the given transforms, and its transform (B, 4);
+    -1 for pairs without a usable transform."""
     import numpy
 
     count = len(fixed)
     x, y = _grid(fixed.shape[1])
     best = numpy.full(count, -1, numpy.float32)
-    best_places = places.copy()
+    best_transforms = transforms.copy()
     for step in range(steps + 1):
-        seen, slope_x, slope_y, common = _seen(moved, places)
-        here, there, scale, correlation = _normalised(fixed, seen, common)
+        warped, slope_x, slope_y, overlap = _transformed(moved, transforms)
+        here, there, scale, correlation = _normalized(fixed, warped, overlap)
         usable = (
-            (common.mean(axis=(1, 2)) >= _LEAST_COMMON)
-            & (numpy.abs(places[:, :2]).max(axis=1, initial=0) <= _MOST_STRETCHED)
-            & (numpy.abs(places[:, 0] - places[:, 1]) <= _MOST_DISTORTED)
+            (overlap.mean(axis=(1, 2)) >= _MIN_OVERLAP)
+            & (numpy.abs(transforms[:, :2]).max(axis=1, initial=0) <= _MAX_SCALE_CHANGE)
+            & (numpy.abs(transforms[:, 0] - transforms[:, 1]) <= _MAX_ASPECT_CHANGE)
         )
         correlation = numpy.where(usable, correlation, -1)
         better = correlation > best
         best = numpy.where(better, correlation, best)
-        best_places[better] = places[better]
+        best_transforms[better] = transforms[better]
         if step == steps:
             break
         slopes = numpy.stack([slope_x * x, slope_y * y, slope_x, slope_y], axis=1)
-        slopes = (slopes * (common / scale)[:, None]).reshape(count, 4, -1)
-        weights, line = common.reshape(count, 1, -1), there.reshape(count, 1, -1)
-        # Without what brightness and contrast explain.
+        slopes = (slopes * (overlap / scale)[:, None]).reshape(count, 4, -1)
+        weights, line = overlap.reshape(count, 1, -1), there.reshape(count, 1, -1)
+        # Remove the part that changes of brightness and contrast explain.
         slopes -= slopes.sum(axis=2, keepdims=True) / weights.sum(axis=2, keepdims=True) * weights
         slopes -= (slopes * line).sum(axis=2, keepdims=True) * line
         wanted = here.reshape(count, 1, -1)
@@ -65,26 +66,26 @@ def aligned(fixed: Array, moved: Array, places: Array, steps: int) -> tuple[Arra
         system += (_DAMPING * size / 4 + 1e-9) * numpy.eye(4, dtype=numpy.float32)
         change = numpy.linalg.solve(system, slopes @ wanted.transpose(0, 2, 1))[:, :, 0]
         change /= numpy.maximum(correlation, 0.2)[:, None]
-        places = (places + change.clip(-_LONGEST_STEP, _LONGEST_STEP)).astype(numpy.float32)
-    return best, best_places
+        transforms = (transforms + change.clip(-_MAX_STEP, _MAX_STEP)).astype(numpy.float32)
+    return best, best_transforms
 
 
-def detail_correlation(fixed: Array, moved: Array, places: Array) -> Array:
-    """The correlation, (B,), of what is brighter or darker than its surroundings, at these places."""
-    seen, _, _, common = _seen(moved, places)
-    correlation: Array = _normalised(_details(fixed), _details(seen), common)[3]
+def detail_correlation(fixed: Array, moved: Array, transforms: Array) -> Array:
+    """The correlation (B,) of the details under these transforms."""
+    warped, _, _, overlap = _transformed(moved, transforms)
+    correlation: Array = _normalized(_details(fixed), _details(warped), overlap)[3]
     return correlation
 
 
-def halved(thumbnails: Array) -> Array:
-    """At half the size."""
+def downscaled(thumbnails: Array) -> Array:
+    """The thumbnails at half the size."""
     count, side, _ = thumbnails.shape
     result: Array = thumbnails.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
     return result
 
 
 def _grid(side: int) -> tuple[Array, Array]:
-    """x and y of the middles of pixels, from -0.5 to 0.5, (S, S)."""
+    """x and y of the centres of pixels, -0.5 to 0.5, (S, S) each."""
     import numpy
 
     along = (numpy.arange(side, dtype=numpy.float32) + 0.5) / side - 0.5
@@ -94,18 +95,19 @@ def _grid(side: int) -> tuple[Array, Array]:
     return x, y
 
 
-def _seen(moved: Array, places: Array) -> tuple[Array, Array, Array, Array]:
-    """The thumbnails at their places: their pixels, their slopes along x and y, and where they are (1 or 0).
+def _transformed(moved: Array, transforms: Array) -> tuple[Array, Array, Array, Array]:
+    """The transformed thumbnails, by linear interpolation.
 
-    Between pixels is interpolated linearly.
+    Returns:
+        Their pixels, gradients along x and y, and whether they have a pixel there (1 or 0), (B, S, S) each.
     """
     import numpy
 
     count, side, _ = moved.shape
     x, y = _grid(side)
-    stretched_x, stretched_y, moved_x, moved_y = (places[:, part, None, None] for part in range(4))
-    x, y = (1 + stretched_x) * x + moved_x, (1 + stretched_y) * y + moved_y
-    common = ((numpy.abs(x) <= 0.5) & (numpy.abs(y) <= 0.5)).astype(numpy.float32)
+    scale_x, scale_y, moved_x, moved_y = (transforms[:, part, None, None] for part in range(4))
+    x, y = (1 + scale_x) * x + moved_x, (1 + scale_y) * y + moved_y
+    overlap = ((numpy.abs(x) <= 0.5) & (numpy.abs(y) <= 0.5)).astype(numpy.float32)
     x, y = (x + 0.5) * side - 0.5, (y + 0.5) * side - 0.5
     left = numpy.floor(x).clip(0, side - 2)
     top = numpy.floor(y).clip(0, side - 2)
@@ -120,17 +122,19 @@ def _seen(moved: Array, places: Array) -> tuple[Array, Array, Array, Array]:
     lower = corners[2] + (corners[3] - corners[2]) * part_x
     upper_slope, lower_slope = corners[1] - corners[0], corners[3] - corners[2]
     slope_x = upper_slope + (lower_slope - upper_slope) * part_y
-    # Per side of the thumbnail, as places are.
-    return upper + (lower - upper) * part_y, slope_x * side, (lower - upper) * side, common
+    # Gradients per side of the thumbnail, the unit of transforms.
+    return upper + (lower - upper) * part_y, slope_x * side, (lower - upper) * side, overlap
 
 
-def _normalised(fixed: Array, seen: Array, common: Array) -> tuple[Array, Array, Array, Array]:
-    """Both without their mean and of length 1 where both are, the length that the second had, and their
-    correlation (B,)."""
+def _normalized(fixed: Array, warped: Array, overlap: Array) -> tuple[Array, Array, Array, Array]:
+    """Both thumbnails, where they overlap, without their mean and of norm 1; the former norm of the second;
+    and their correlation (B,)."""
     import numpy
 
-    weight = numpy.maximum(common.sum(axis=(1, 2), keepdims=True), 1)
-    both = [(each - (each * common).sum((1, 2), keepdims=True) / weight) * common for each in (fixed, seen)]
+    weight = numpy.maximum(overlap.sum(axis=(1, 2), keepdims=True), 1)
+    both = [
+        (each - (each * overlap).sum((1, 2), keepdims=True) / weight) * overlap for each in (fixed, warped)
+    ]
     lengths = [numpy.sqrt((each**2).sum(axis=(1, 2), keepdims=True)) + 1e-3 for each in both]
     here, there = both[0] / lengths[0], both[1] / lengths[1]
     return here, there, lengths[1], (here * there).sum(axis=(1, 2))

@@ -1,13 +1,14 @@
-"""Pictures that are nearly the same: copies that were encoded anew, scaled, mirrored, cropped a little or
-made lighter.
+"""Near-duplicate images: copies that were re-encoded, scaled, mirrored, slightly cropped or brightened.
 
-Each picture becomes a thumbnail, kept in the feature cache. Candidates are the pictures whose colours lie
-most alike, the mirrored ones too. One of a candidate pair is then moved and scaled until it fits the other
-best, and how alike the two are is the correlation of their fine details: what is brighter or darker than its
-surroundings. Photographs of the same kind of thing share their rough light and shade, but not these.
+Thumbnails are kept in the feature cache. Candidate pairs are the images with the most similar layout of
+colours, also after mirroring. One image of a pair is aligned with the other, and their similarity is the
+correlation of fine details: the differences from the surroundings. Other images of similar objects share
+light and shade at a coarse scale, but not the details.
 
-Networks' features and perceptual hashes were tried and tell copies from other photographs of the same thing
-less well; docs/insight.md has the figures. NumPy and Pillow alone.
+Features of networks and perceptual hashes distinguish copies from other images of the same object less well;
+docs/insight.md has the figures. NumPy and Pillow alone.
+
+Letters of shapes: P pairs.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from typing import TYPE_CHECKING
 from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.classification.features import Picture
 from emulator.vision.concurrency import processor_count
-from emulator.vision.duplicates.align import aligned, detail_correlation, halved
+from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-# Pairs that are less alike are not told of.
+# Pairs of lower similarity are not reported.
 MIN_SIMILARITY = 0.6
 DEFAULT_SIMILARITY = 0.8
 
 _SIDE = 64
 _COLOURS = 8
 _VIEW = f"thumbnail@{_SIDE}"
-# Of a thumbnail: its grey pixels, and its colours in 8 x 8 fields.
+# Numbers of a thumbnail: its grey pixels, and the mean colours of 8 x 8 fields.
 _WIDTH = _SIDE**2 + 3 * _COLOURS**2
-# So many pictures are candidates for each, and as many mirrored ones, if their colours correlate so much.
+# Candidates of each image, and as many mirrored ones; their colours have at least this correlation.
 _CANDIDATES = 8
-_LEAST_COLOUR_CORRELATION = 0.65
-# A pair is given up when it correlates less, aligned at a quarter or at half of the thumbnail's size.
-_LEAST_AT_A_QUARTER, _LEAST_AT_HALF = 0.65, 0.75
-# Or when, aligned so far, its details correlate less: the last steps are the dearest, and gain a little only.
-_LEAST_BEFORE_LAST_STEPS = 0.35
+_MIN_COLOUR_CORRELATION = 0.65
+# A pair is dropped if its correlation is lower, after alignment at a quarter or half of the thumbnail's size.
+_MIN_AT_A_QUARTER, _MIN_AT_HALF = 0.65, 0.75
+# ... or if the correlation of its details is lower then: the last steps cost most and gain little.
+_MIN_BEFORE_LAST_STEPS = 0.35
 _STEPS = (10, 6, 4)
 _AT_A_TIME = 256
-# Each takes a megabyte while it is compared.
+# A pair takes 1 MB while it is compared.
 _PAIRS_AT_A_TIME = 128
-# The share of progress that is thumbnails.
+# Progress at the end of the thumbnails.
 _THUMBNAILS = 0.6
-# Below this much contrast (of 255), there is nothing to compare.
-_LEAST_CONTRAST = 1.0
+# Images of a lower contrast (standard deviation of grey, 0..255) are not compared.
+_MIN_CONTRAST = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,25 +64,31 @@ class StoredImage:
 
 
 def find_near_duplicates(
-    pictures: Sequence[Picture], cache_folder: Path, progress: Callable[[float, str], None]
+    images: Sequence[Picture], cache_folder: Path, progress: Callable[[float, str], None]
 ) -> list[tuple[int, int, float, bool]]:
-    """Pairs of pictures: the places of both in what was given, the smaller first, their similarity
-    (MIN_SIMILARITY to 1), and whether one is like the mirror image of the other. In order of the places.
+    """Find pairs of near-duplicates. Runs in a worker process.
 
-    Pictures that cannot be read, and those that are of one colour, are like none.
+    Images that cannot be read, or have a single colour, are in no pair. Time grows with the number of images
+    (0.01 to 0.02 s of a processor for each); the search for candidates is quadratic, with a few seconds for
+    10,000 images.
 
-    Time grows with the number of pictures (0.01 to 0.02 s of a processor each), but for the search for
-    candidates, which is quadratic and takes some seconds for 10,000. Runs in a worker process.
+    Args:
+        cache_folder: of the feature cache.
+        progress: called with the share that is done, 0..1, and the name of the step.
+
+    Returns:
+        For each pair the indexes of both images, the smaller first; their similarity (MIN_SIMILARITY to 1);
+        and whether one is mirrored. In the order of the indexes.
     """
     import numpy
 
-    thumbnails = _thumbnails(pictures, cache_folder, lambda done: progress(done * _THUMBNAILS, "Thumbnails"))
-    grey = thumbnails[:, : _SIDE**2].reshape(len(pictures), _SIDE, _SIDE)
-    colours = thumbnails[:, _SIDE**2 :].reshape(len(pictures), _COLOURS, _COLOURS, 3)
-    usable = numpy.zeros(len(pictures), bool)
-    for begin in range(0, len(pictures), _AT_A_TIME):
+    thumbnails = _thumbnails(images, cache_folder, lambda done: progress(done * _THUMBNAILS, "Thumbnails"))
+    grey = thumbnails[:, : _SIDE**2].reshape(len(images), _SIDE, _SIDE)
+    colours = thumbnails[:, _SIDE**2 :].reshape(len(images), _COLOURS, _COLOURS, 3)
+    usable = numpy.zeros(len(images), bool)
+    for begin in range(0, len(images), _AT_A_TIME):
         some = slice(begin, begin + _AT_A_TIME)
-        usable[some] = grey[some].astype(numpy.float32).std(axis=(1, 2)) >= _LEAST_CONTRAST
+        usable[some] = grey[some].astype(numpy.float32).std(axis=(1, 2)) >= _MIN_CONTRAST
     best: dict[tuple[int, int], tuple[float, bool]] = {}
     batches = [
         (pairs[begin : begin + _PAIRS_AT_A_TIME], mirrored)
@@ -95,55 +102,55 @@ def find_near_duplicates(
             for (first, second), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
                 if similarity >= max(MIN_SIMILARITY, best.get((first, second), (0.0, False))[0]):
                     best[first, second] = similarity, mirrored
-            progress(_THUMBNAILS + (number + 1) / len(batches) * (1 - _THUMBNAILS), "Comparing pictures")
+            progress(_THUMBNAILS + (number + 1) / len(batches) * (1 - _THUMBNAILS), "Comparing images")
     progress(1.0, "Done")
     return [(*pair, min(1.0, similarity), mirrored) for pair, (similarity, mirrored) in sorted(best.items())]
 
 
 def _thumbnails(
-    pictures: Sequence[Picture], cache_folder: Path, progress: Callable[[float], None]
+    images: Sequence[Picture], cache_folder: Path, progress: Callable[[float], None]
 ) -> NDArray[numpy.float16]:
-    """A row of `_WIDTH` a picture, 0..255; zeros for those that cannot be read."""
+    """The thumbnails, (images, `_WIDTH`), 0..255; zeros for images that cannot be read."""
     import numpy
 
-    rows = numpy.zeros((len(pictures), _WIDTH), numpy.float16)
+    rows = numpy.zeros((len(images), _WIDTH), numpy.float16)
     with FeatureCache(cache_folder) as cache:
         missing: list[int] = []
-        for begin in range(0, len(pictures), _AT_A_TIME):
-            some = range(begin, min(begin + _AT_A_TIME, len(pictures)))
-            known = cache.get(_VIEW, [pictures[place].key for place in some], _WIDTH)
+        for begin in range(0, len(images), _AT_A_TIME):
+            some = range(begin, min(begin + _AT_A_TIME, len(images)))
+            known = cache.get(_VIEW, [images[place].key for place in some], _WIDTH)
             for place in some:
-                if (row := known.get(pictures[place].key)) is not None:
+                if (row := known.get(images[place].key)) is not None:
                     rows[place] = row
                 else:
                     missing.append(place)
-        done = len(pictures) - len(missing)
+        done = len(images) - len(missing)
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="thumbnails") as pool:
             for some_missing in _chunks(missing):
-                made = list(pool.map(_thumbnail, [pictures[place] for place in some_missing]))
+                made = list(pool.map(_thumbnail, [images[place] for place in some_missing]))
                 for place, row in zip(some_missing, made, strict=True):
                     if row is not None:
                         rows[place] = row
                 cache.put(
-                    (_VIEW, pictures[place].key, row)
+                    (_VIEW, images[place].key, row)
                     for place, row in zip(some_missing, made, strict=True)
                     if row is not None
                 )
                 done += len(some_missing)
-                progress(done / len(pictures))
+                progress(done / len(images))
     return rows
 
 
-def _chunks(places: list[int]) -> Iterator[list[int]]:
-    for begin in range(0, len(places), 64):
-        yield places[begin : begin + 64]
+def _chunks(indexes: list[int]) -> Iterator[list[int]]:
+    for begin in range(0, len(indexes), 64):
+        yield indexes[begin : begin + 64]
 
 
-def _thumbnail(picture: Picture) -> NDArray[numpy.float16] | None:
+def _thumbnail(image: Picture) -> NDArray[numpy.float16] | None:
     import numpy
 
     try:
-        pixels = resize_to_square(Path(picture.path).read_bytes(), _SIDE)
+        pixels = resize_to_square(Path(image.path).read_bytes(), _SIDE)
     except (ImageRejected, OSError):
         return None
     exact = pixels.astype(numpy.float32)
@@ -156,7 +163,8 @@ def _thumbnail(picture: Picture) -> NDArray[numpy.float16] | None:
 def _candidates(
     colours: NDArray[numpy.float16], usable: NDArray[numpy.bool_], mirrored: bool
 ) -> NDArray[numpy.int64]:
-    """Pairs (P, 2) of pictures, the smaller number first, in order: for each those that correlate most."""
+    """Pairs (P, 2) of indexes, the smaller first, in order: for each image those with the highest
+    correlation."""
     import numpy
 
     def directions(fields: NDArray[numpy.float16]) -> NDArray[numpy.float32]:
@@ -176,7 +184,7 @@ def _candidates(
         correlations = plain[rows] @ others.T
         correlations[numpy.arange(len(rows)), rows] = -1.0
         nearest = numpy.argpartition(-correlations, most - 1, axis=1)[:, :most]
-        near = numpy.take_along_axis(correlations, nearest, 1) >= _LEAST_COLOUR_CORRELATION
+        near = numpy.take_along_axis(correlations, nearest, 1) >= _MIN_COLOUR_CORRELATION
         found.append(numpy.stack([numpy.repeat(rows, most), nearest.ravel()], axis=1)[near.ravel()])
     return numpy.unique(numpy.sort(numpy.concatenate(found), axis=1), axis=0)
 
@@ -184,7 +192,7 @@ def _candidates(
 def _similarities(
     grey: NDArray[numpy.float16], pairs: NDArray[numpy.int64], mirrored: bool
 ) -> NDArray[numpy.float64]:
-    """Of each pair, 0 for those that were given up."""
+    """The similarity of each pair (P,); 0 for dropped pairs."""
     import numpy
 
     fixed = grey[pairs[:, 0]].astype(numpy.float32)
@@ -193,18 +201,18 @@ def _similarities(
         moved = moved[:, :, ::-1]
     result = numpy.zeros(len(pairs))
     left = numpy.arange(len(pairs))
-    places = numpy.zeros((len(pairs), 4), numpy.float32)
+    transforms = numpy.zeros((len(pairs), 4), numpy.float32)
     levels = (
-        (halved(halved(fixed)), halved(halved(moved)), _LEAST_AT_A_QUARTER),
-        (halved(fixed), halved(moved), _LEAST_AT_HALF),
+        (downscaled(downscaled(fixed)), downscaled(downscaled(moved)), _MIN_AT_A_QUARTER),
+        (downscaled(fixed), downscaled(moved), _MIN_AT_HALF),
     )
     for (some, others, least), steps in zip(levels, _STEPS, strict=False):
-        correlation, places = aligned(some[left], others[left], places, steps)
+        correlation, transforms = align(some[left], others[left], transforms, steps)
         kept = correlation >= least
-        left, places = left[kept], places[kept]
-    kept = detail_correlation(fixed[left], moved[left], places) >= _LEAST_BEFORE_LAST_STEPS
-    left, places = left[kept], places[kept]
+        left, transforms = left[kept], transforms[kept]
+    kept = detail_correlation(fixed[left], moved[left], transforms) >= _MIN_BEFORE_LAST_STEPS
+    left, transforms = left[kept], transforms[kept]
     if len(left):
-        _, places = aligned(fixed[left], moved[left], places, _STEPS[-1])
-        result[left] = detail_correlation(fixed[left], moved[left], places)
+        _, transforms = align(fixed[left], moved[left], transforms, _STEPS[-1])
+        result[left] = detail_correlation(fixed[left], moved[left], transforms)
     return result

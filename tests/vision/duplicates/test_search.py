@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from emulator.vision.duplicates import search as near_duplicates
-from emulator.vision.duplicates.align import aligned, detail_correlation, halved
+from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.duplicates.search import (
     DEFAULT_SIMILARITY,
     StoredImage,
@@ -104,8 +104,8 @@ def test_a_thumbnail_is_moved_to_where_it_fits() -> None:
     moved = numpy.stack([numpy.asarray(whole.resize((64, 64), 3, box=part)) for part in parts])
     fixed = numpy.repeat(numpy.asarray(whole.resize((64, 64), 3))[None], len(parts), axis=0)
 
-    _, rough = aligned(halved(fixed), halved(moved), numpy.zeros((3, 4), numpy.float32), 12)
-    correlation, places = aligned(fixed, moved, rough, 8)
+    _, rough = align(downscaled(fixed), downscaled(moved), numpy.zeros((3, 4), numpy.float32), 12)
+    correlation, places = align(fixed, moved, rough, 8)
 
     for (left, top, right, bottom), place in zip(parts, places, strict=True):
         width, height = (right - left) / 96, (bottom - top) / 96

@@ -1,7 +1,7 @@
 """Bodies of type ``multipart/form-data``, as clients of the service send them: hardly ever by the book."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
@@ -14,8 +14,7 @@ class FormDataUnreadable(ValueError):
     """The body does not parse; str() ends a sentence about it."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One part. file_name: the raw token, quotes included, as the service echoes it."""
 
     name: str

@@ -10,9 +10,8 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from sqlmodel import select
@@ -37,15 +36,13 @@ class LinkRejected(Exception):
     """A URI whose signature is wrong, or that has expired; str() says which."""
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     data: bytes
     media_type: str
     created: datetime
 
 
-@dataclass(frozen=True)
-class PicturePath:
+class PicturePath(NamedTuple):
     """A path of one of the two forms, taken apart; ids with dashes. is_prediction: whose image it is."""
 
     project_id: str

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy
@@ -31,8 +31,7 @@ _log = logging.getLogger(__name__)
 Cursor = tuple[float, int]
 
 
-@dataclass(frozen=True)
-class ScoredRow:
+class ScoredRow(NamedTuple):
     """A prediction. number: identifies it in its table, and orders predictions with equal keys.
 
     created: microseconds since 1970. scores: pairs of tag id and probability, several for a tag with several
@@ -46,8 +45,7 @@ class ScoredRow:
     labels: tuple[tuple[str, str | None], ...] = ()
 
 
-@dataclass(frozen=True)
-class ScoreRange:
+class ScoreRange(NamedTuple):
     """Some score of one of the tags is in the range. Without tags: of any tag; `maximum` is 1 then."""
 
     tag_ids: tuple[str, ...]
@@ -55,8 +53,7 @@ class ScoreRange:
     maximum: float = 1.0
 
 
-@dataclass(frozen=True)
-class ScoreFilter:
+class ScoreFilter(NamedTuple):
     """Selects rows that are in all ranges, have the labels and were created from `start` to `end`
     (microseconds)."""
 

@@ -5,9 +5,9 @@ An export is a row from its request on; `runner` writes its file. The path of a 
 """
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -26,8 +26,7 @@ _PATH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class ExportFile:
+class ExportFile(NamedTuple):
     """The file of an export, and the name under which it is downloaded."""
 
     path: Path

@@ -5,9 +5,8 @@ of the export's row, which ends as ``Done``, or as ``Failed`` with the reason.
 """
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmodel import Session
 
@@ -43,8 +42,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
     )
 
 
-@dataclass(frozen=True)
-class ExportTask:
+class ExportTask(NamedTuple):
     """What an export needs. base: scheme and host of the request. suffix: of the file's name."""
 
     job_id: str

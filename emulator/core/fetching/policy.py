@@ -8,7 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -57,8 +57,7 @@ class FetchPolicy:
         _mappings(self.mapping)
 
 
-@dataclass(frozen=True)
-class Url:
+class Url(NamedTuple):
     """A URL taken apart: `host` in lower case ASCII, bare; `path` and `target` (with the query) quoted."""
 
     scheme: str
@@ -141,8 +140,7 @@ def redirected(base: Url, location: bytes) -> Url:
 # Which addresses
 
 
-@dataclass(frozen=True)
-class _Allowance:
+class _Allowance(NamedTuple):
     """One entry of `FetchPolicy.allow`: a name or a network, on one port or on all."""
 
     name: str | None

@@ -6,7 +6,7 @@ libraries for OData do not parse; nor do they limit the size of a filter.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from emulator.core.errors import ServiceError
 
@@ -20,8 +20,7 @@ _OPERATORS = ("eq", "ne")
 _WORDS = ("and", "or", *_OPERATORS)
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """`key` has `value`; negated: `key` has another value, or is missing."""
 
     key: str
@@ -32,16 +31,14 @@ class Comparison:
         return (metadata.get(self.key) == self.value) is not self.negated
 
 
-@dataclass(frozen=True)
-class And:
+class And(NamedTuple):
     parts: tuple["Expression", ...]
 
     def matches(self, metadata: Mapping[str, str]) -> bool:
         return all(part.matches(metadata) for part in self.parts)
 
 
-@dataclass(frozen=True)
-class Or:
+class Or(NamedTuple):
     parts: tuple["Expression", ...]
 
     def matches(self, metadata: Mapping[str, str]) -> bool:

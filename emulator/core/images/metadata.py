@@ -1,7 +1,7 @@
 """Metadata of images: pairs of a key and a value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlmodel import col, select
 
@@ -18,8 +18,7 @@ from emulator.core.revisions import revisions
 from emulator.store.tables import Image
 
 
-@dataclass(frozen=True)
-class UpdatedImage:
+class UpdatedImage(NamedTuple):
     """status: one of the contract's ImageMetadataUpdateStatus. metadata: of the image now, if OK."""
 
     image_id: str

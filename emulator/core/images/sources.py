@@ -1,7 +1,7 @@
 """Where the bytes of an image come from: the request itself, a URL, or a stored prediction."""
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -9,22 +9,19 @@ from emulator.core.fetching import client as fetching
 from emulator.core.images.from_predictions import read_prediction_image
 
 
-@dataclass(frozen=True)
-class FromUrl:
+class FromUrl(NamedTuple):
     """An image to be fetched from a URL."""
 
     url: str
 
 
-@dataclass(frozen=True)
-class FromPrediction:
+class FromPrediction(NamedTuple):
     """The image of a stored prediction of the same project."""
 
     prediction_id: str
 
 
-@dataclass(frozen=True)
-class NoImage:
+class NoImage(NamedTuple):
     """No image, since the request does not describe one: `error` is raised when the image is needed."""
 
     error: ServiceError

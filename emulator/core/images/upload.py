@@ -1,8 +1,9 @@
 """Images of a project: adding them in batches, and removing them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, update
 from sqlalchemy import delete as delete_rows
@@ -39,8 +40,7 @@ _REJECTED = {
 }
 
 
-@dataclass(frozen=True)
-class NewImage:
+class NewImage(NamedTuple):
     """One image of a batch.
 
     Attributes:
@@ -55,8 +55,7 @@ class NewImage:
     boxes: tuple[Box, ...] = ()
 
 
-@dataclass(frozen=True)
-class TagOnImage:
+class TagOnImage(NamedTuple):
     tag_id: str
     tag_name: str
     created: datetime
@@ -71,8 +70,7 @@ class TaggedImage:
     regions: list[RegionOnImage] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class CreatedImage:
+class CreatedImage(NamedTuple):
     """What became of one image of a batch. status: one of the contract's ImageCreateStatus."""
 
     source_url: str | None
@@ -235,10 +233,10 @@ def _insert_one(
     if item.status != "OK":
         return failed
     if any(tag_id not in known for tag_id in wanted):
-        return replace(failed, status="ErrorInvalidTag")
+        return failed._replace(status="ErrorInvalidTag")
     boxes = regions.distinct(item.new.boxes)
     if boxes is None:
-        return replace(failed, status="ErrorInvalidRegion")
+        return failed._replace(status="ErrorInvalidRegion")
     here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
     image = session.exec(select(Image).where(*here)).first()
     status = "OK" if image is None else "OKDuplicate"
@@ -248,13 +246,13 @@ def _insert_one(
     added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
     problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
     if problem is not None:
-        return replace(failed, status=problem.status)
+        return failed._replace(status=problem.status)
     drawn_boxes = {region.box for region in drawn}
     new_boxes = [box for box in boxes if box not in drawn_boxes]
     if len(drawn) + len(new_boxes) > REGIONS_PER_IMAGE:
-        return replace(failed, status="ErrorRegionLimitExceed")
+        return failed._replace(status="ErrorRegionLimitExceed")
     if image is None and not quotas.has_room_for_image(context, project):
-        return replace(failed, status="ErrorLimitExceed")
+        return failed._replace(status="ErrorLimitExceed")
     item.changed = image is None or bool(added or new_boxes)
     if image is None:
         if not context.blobs.exists(item.blob):  # swept between the upload and now

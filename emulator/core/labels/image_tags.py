@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -19,8 +20,7 @@ from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
-@dataclass(frozen=True)
-class TaggingProblem:
+class TaggingProblem(NamedTuple):
     """Why an image cannot have certain tags together. status: of an item of an upload."""
 
     status: str

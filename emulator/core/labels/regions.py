@@ -8,7 +8,7 @@ import struct
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
@@ -35,8 +35,7 @@ _ROUNDING = 1e-6
 _FOUR_SINGLES = struct.Struct("<4f")
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """What a client asks for: a tag and its box, lengths as parts of the image's width and height."""
 
     tag_id: str
@@ -62,8 +61,7 @@ class Box:
         return Box(self.tag_id, left + 0.0, top + 0.0, width, height)  # + 0.0: no negative zero
 
 
-@dataclass(frozen=True)
-class RegionOnImage:
+class RegionOnImage(NamedTuple):
     id: str
     tag_id: str
     tag_name: str

@@ -1,6 +1,6 @@
 """Tags: creating, listing, changing, deleting."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete as delete_rows
@@ -19,8 +19,7 @@ from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 TYPES = ("Regular", "Negative", "GeneralProduct")
 
 
-@dataclass(frozen=True)
-class CountedTag:
+class CountedTag(NamedTuple):
     """A tag and the number of its images in a view."""
 
     tag: Tag

@@ -1,8 +1,8 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlmodel import Session, select
 
@@ -23,8 +23,7 @@ from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Predicted:
+class Predicted(NamedTuple):
     """A scored image: see `scores.of_classifier` and `scores.of_detector`."""
 
     id: str

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import ColumnElement, func, literal_column
@@ -30,8 +29,7 @@ SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
 _TABLE_ORDERS = {"Newest": "created", "Oldest": "created", "Suggested": "uncertainty"}
 
 
-@dataclass(frozen=True)
-class TagThresholds:
+class TagThresholds(NamedTuple):
     """Some prediction of the tag has a probability from `minimum` to `maximum`."""
 
     tag_id: str
@@ -39,8 +37,7 @@ class TagThresholds:
     maximum: float
 
 
-@dataclass(frozen=True)
-class PredictionQuery:
+class PredictionQuery(NamedTuple):
     """What to look for; predictions must fulfil all of it.
 
     order_by: in ORDERS. start, end: the first and the last millisecond. maximum: results of a page, 0 for
@@ -58,8 +55,7 @@ class PredictionQuery:
     continuation: str | None = None
 
 
-@dataclass(frozen=True)
-class PredictionPage:
+class PredictionPage(NamedTuple):
     """`continuation` is None when nothing is left."""
 
     results: list[StoredPrediction]

@@ -1,7 +1,6 @@
 """Conditions for queries of a workspace, as it is now or as it was when an iteration was trained."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col
@@ -10,8 +9,7 @@ from emulator.core import lookup
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """The workspace of a project. revision: None for the current one, or the revision that an iteration was
     trained on."""
 

@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from emulator.vision.boxes.box import DetectedBox
 
 
-@dataclass(frozen=True)
-class BoundingBox:
+class BoundingBox(NamedTuple):
     """Fractions of the upright image's sides, 0 to 1."""
 
     left: float
@@ -19,8 +17,7 @@ class BoundingBox:
     height: float
 
 
-@dataclass(frozen=True)
-class TagProbability:
+class TagProbability(NamedTuple):
     """A tag and its probability; with a box, that of an object of the tag there."""
 
     tag_id: str
@@ -62,7 +59,7 @@ def to_stored(scores: Sequence[TagProbability]) -> list[dict[str, Any]]:
             "tagName": item.tag_name,
             "tagType": item.tag_type,
             "probability": item.probability,
-            **({"boundingBox": astuple(item.box)} if item.box else {}),
+            **({"boundingBox": tuple(item.box)} if item.box else {}),
         }
         for item in scores
     ]

@@ -5,10 +5,9 @@ proposal of an iteration for an image takes the place of the older one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import func
@@ -35,8 +34,7 @@ _Answer = TypeVar("_Answer")
 ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
 
 
-@dataclass(frozen=True)
-class SuggestedImage:
+class SuggestedImage(NamedTuple):
     """An image and what the model of an iteration says of it. uncertainty: 0, it is sure, to 1.
 
     domain_id: that of the iteration.
@@ -50,8 +48,7 @@ class SuggestedImage:
     uncertainty: float
 
 
-@dataclass(frozen=True)
-class SuggestionQuery:
+class SuggestionQuery(NamedTuple):
     """Images for which any of the tags (all when empty) has a probability of at least `threshold`.
 
     order_by: in ORDERS. maximum: results of a page, 0 for as many as the service likes. session,
@@ -66,8 +63,7 @@ class SuggestionQuery:
     continuation: str | None = None
 
 
-@dataclass(frozen=True)
-class SuggestionPage:
+class SuggestionPage(NamedTuple):
     """`continuation` is None when nothing is left."""
 
     results: list[SuggestedImage]

@@ -5,7 +5,7 @@ The work itself is `core.training.runner`.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -27,8 +27,7 @@ TRAINING_TYPES = ("Regular", "Advanced")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-@dataclass(frozen=True)
-class TrainingRequest:
+class TrainingRequest(NamedTuple):
     """What a client asks for. selected_tags: () means all; custom_base_model: (project id, iteration id)."""
 
     training_type: str = "Regular"

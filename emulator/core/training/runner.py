@@ -6,9 +6,8 @@ reason.
 """
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmodel import Session
 
@@ -63,8 +62,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
     )
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(NamedTuple):
     """What a training needs. budget: seconds; None for regular trainings."""
 
     job_id: str

@@ -7,9 +7,8 @@ What is copied is the project as it is when the token is used, not when it was h
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy import func
@@ -44,8 +43,7 @@ _PATH = re.compile(rf"(?P<base>.*)(?P<path>/prjexp-(?P<digits>[0-9a-f]{{32}})/{I
 _IMPORT_MILLISECONDS, _IMPORT_MILLISECONDS_PER_IMAGE = 500, 5
 
 
-@dataclass(frozen=True)
-class ProjectExport:
+class ProjectExport(NamedTuple):
     """How much there is to copy, and the token. tag_count: of the workspace and of each iteration."""
 
     iteration_count: int
@@ -56,8 +54,7 @@ class ProjectExport:
     token: str
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A token taken apart. base: scheme, host and what stands before the path."""
 
     base: str

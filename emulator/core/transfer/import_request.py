@@ -4,8 +4,8 @@ The new project exists at once, empty, with status ``Importing``. A job (`import
 becomes ``Succeeded``, or stays empty and becomes ``Failed``.
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmodel import col, select
 
@@ -105,8 +105,7 @@ def _invalid(reason: str = "") -> ServiceError:
     )
 
 
-@dataclass(frozen=True)
-class ImportState:
+class ImportState(NamedTuple):
     """An import that waits or runs, or one that failed: then `reason` says why.
 
     attempts: how often it was begun.

@@ -7,9 +7,9 @@ SHA-256, images by decoding them, models by loading them.
 import logging
 import shutil
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -53,8 +53,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
     )
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """What an import needs."""
 
     job_id: str

@@ -1,15 +1,15 @@
-"""Advanced training of classifiers: as good as a budget in time allows, and never worse than quick training.
+"""Advanced training of classifiers: the best candidate within a time budget, and never worse than quick
+training.
 
-Runs in the worker process: the functions import PyTorch, the module does not. What is tried, in this order,
-as far as the time goes:
+Runs in the worker process: the functions import PyTorch, the module does not. Candidates, in this order, as
+far as there is time:
 
-1. what quick training gives;
-2. other networks, frozen, those among them that the user has brought, and other strengths of
-   regularisation;
-3. a network whose coarse layers are trained (`finetuning`), by itself and together with the best so far.
+1. the model of quick training;
+2. other frozen networks, including the user's own, and other strengths of regularisation;
+3. a fine-tuned network (`finetune`), alone and in blends with the best so far.
 
-A model is chosen by what it says about images that it has not seen (`advanced_candidates`), and its figures
-come from the same images.
+Candidates are compared on images that they were not trained on (`candidates`), and the evaluation of the
+chosen model is of the same images.
 """
 
 from __future__ import annotations
@@ -63,31 +63,31 @@ def train_advanced_classifier(
     backbones: Path | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainedClassifier:
-    """Train the best classifier that the budget allows and write it, with its evaluation, into `output`.
+    """Train the best classifier within the budget and write it, with its evaluation, into the folder
+    `output`.
 
-    The evaluation is of the images for which the chosen model has scores without having seen them: all of
-    them, or at least a fifth where a network was fine-tuned.
+    The evaluation is of the held-out images of the chosen model: all images, or at least a fifth of them for
+    a fine-tuned network.
 
-    The same arguments give the same files on the same machine as long as the budget decides nothing: which
-    attempts fit into it depends on how fast the machine is. It plans in coarse steps, so that small
-    differences in speed change nothing.
+    The same arguments give the same files on the same machine if the same candidates fit into the budget,
+    which depends on the machine's speed. Plans have coarse steps, so that small differences in speed have no
+    effect.
 
     Args:
-        recipe: what quick training does; its model is always among the candidates, and there whatever the
-            budget.
-        budget_seconds: kept within a tenth, unless quick training alone takes longer. Where more time would
-            bring nothing, less is used.
-        seed: decides which images are predicted together, the order of learning and the views.
-        output: made when missing. Files appear in it whole or not at all.
-        feature_cache: folder of the features of pictures seen before; may be shared by trainings.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        recipe: the recipe of quick training, whose model is a candidate with any budget.
+        budget_seconds: exceeded by at most a tenth, unless quick training alone takes longer. Less is used if
+            more time would not improve the model.
+        seed: determines the folds, the order of training and the augmentation.
+        output: created if missing. Files are written atomically.
+        feature_cache: folder of the features of images of earlier trainings; trainings may share it.
+        progress: called with the fraction that is done, 0..1 and never falling, and the current step.
         base_model: a model of this program whose network is a candidate and the start of fine-tuning.
-        backbones: folder of networks that the user has brought (`registered_backbones`), which are candidates
-            where models are not exported. Damaged ones are left out.
-        clock: seconds since some moment.
+        backbones: folder of the user's own networks (`backbones.registry`), which are candidates for models
+            without exports. Damaged ones are skipped.
+        clock: returns seconds, from any origin.
 
     Raises:
-        TrainingFailed: with a message for a person.
+        TrainingFailed: with a message for the user.
         ValueError: a label is not an index of a tag.
     """
     images = distinct_images(dataset)

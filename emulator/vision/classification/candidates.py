@@ -1,4 +1,7 @@
-"""Models that an advanced training could give, and the choice between them by images they have not seen."""
+"""Candidates of an advanced training, and their comparison on held-out images.
+
+Axes: N images, E images with scores of a candidate, R images of a comparison, T tags.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
-# A gain counts from so many times its standard error: what is smaller may be chance, and then the simpler
-# model stays. So does one that makes no mistakes and is this sure of itself.
+# A gain must exceed its standard error by this factor; otherwise the simpler model is kept. A model without
+# errors whose mean log loss is below `_SURE_ENOUGH` is kept, too.
 _STANDARD_ERRORS = 1.0
 _SURE_ENOUGH = 0.02
 
@@ -33,10 +36,10 @@ class Candidate:
     """A model that could be chosen.
 
     Attributes:
-        name: for people who read the log.
-        rows: numbers of the images, rising, for which there are scores by a model that has not seen them.
+        name: for the log.
+        rows: ascending indexes of the images with scores by a model that was not trained on them.
         logits_ET: these scores, before softmax or sigmoid; not calibrated.
-        make: the network that learned from everything, its scores calibrated.
+        make: builds the network that was trained on all images, with calibrated scores.
     """
 
     name: str
@@ -46,10 +49,10 @@ class Candidate:
 
 
 class Judge:
-    """Compares candidates by the log loss of calibrated scores and by mistakes, on the same unseen images.
+    """Compares candidates by log loss of calibrated scores and by errors, on the same held-out images.
 
     Args:
-        targets_NT: 1 where the image has the tag, else 0. In a multiclass set all tags have the same say.
+        targets_NT: 1 where the image has the tag, else 0. In multiclass sets all tags have the same weight.
     """
 
     def __init__(self, targets_NT: Array, *, multilabel: bool) -> None:
@@ -57,11 +60,11 @@ class Judge:
 
         self._targets_NT, self._multilabel = targets_NT, multilabel
         self._weights_N = numpy.ones(len(targets_NT)) if multilabel else balancing_weights(targets_NT)
-        # Every comparison asks for it, and with many images of many tags it takes seconds to find.
+        # Every comparison needs it, and with many images of many tags it takes seconds to compute.
         self._calibrations: WeakKeyDictionary[Candidate, LogitCalibration] = WeakKeyDictionary()
 
     def calibration(self, candidate: Candidate) -> LogitCalibration:
-        """What makes the candidate's probabilities honest."""
+        """The candidate's calibration, computed once."""
         known = self._calibrations.get(candidate)
         if known is None:
             targets_ET = self._targets_NT[candidate.rows]
@@ -74,11 +77,11 @@ class Judge:
         return float(self._losses(candidate, candidate.rows).mean())
 
     def is_perfect(self, candidate: Candidate) -> bool:
-        """Whether nothing is left to gain: no mistakes, and no doubts."""
+        """Whether the candidate makes no errors, with high probabilities."""
         return self._is_perfect(candidate, candidate.rows)
 
     def replaces(self, challenger: Candidate, champion: Candidate) -> bool:
-        """Whether the challenger is better by more than chance, and makes no more mistakes.
+        """Whether the challenger is significantly better, and makes no more errors.
 
         The champion has scores for all images that the challenger has scores for.
         """
@@ -104,7 +107,7 @@ class Judge:
         return weighted
 
     def _mistakes(self, candidate: Candidate, rows: NDArray[numpy.integer]) -> Array:
-        """Of each image: 1 if its most probable tag is wrong; with several, how many are wrong at 0.5."""
+        """Errors of each image: 1 if its most probable tag is wrong; multilabel: wrong tags at 0.5."""
         import numpy
 
         logits_RT, targets_RT = self._at(candidate, rows), self._targets_NT[rows]
@@ -124,7 +127,7 @@ class Judge:
 
 
 def _mean_and_error(values: Array) -> tuple[float, float]:
-    """The mean and its standard error; the error of a single value is not known."""
+    """The mean and its standard error, which is infinite for a single value."""
     if len(values) < 2:
         return float(values.mean()), math.inf
     return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))

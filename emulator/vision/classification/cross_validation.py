@@ -1,4 +1,7 @@
-"""Fitting heads: the final one on all images, and for each fold one that has not seen it."""
+"""Fitting heads: the final one on all images, and one without each fold.
+
+Axes: N images, R rows (views of images), D features, T tags, F folds.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def fit_heads(
 
     Args:
         folds_N: the fold of each image, from 0.
-        progress: called with the share that is done, 0..1.
+        progress: called with the fraction that is done, 0..1.
 
     Returns:
         The head, and scores (N, T) before softmax or sigmoid.

@@ -1,4 +1,7 @@
-"""What classifiers learn from: images with tags; and the files that a training writes."""
+"""Datasets of classifiers: images with tags; and the files that a training writes.
+
+Axes: N images, T tags.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A picture and its tags.
+    """An image and its tags.
 
     Attributes:
         path: the file.
@@ -34,13 +37,13 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class ClassificationDataset:
-    """What a classifier learns from.
+    """Images with tags.
 
     Attributes:
         images: in any order; the order does not change the model.
         tags: ids or names, in the order of the model's outputs.
         multilabel: whether an image may have several tags.
-        negative: index of the tag for images that show none of the others. It is learned, and predicted, like
+        negative: index of the tag for images that show none of the others. It is trained and predicted like
             the other tags; its images may have no other tag.
     """
 
@@ -52,13 +55,13 @@ class ClassificationDataset:
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """What a training wrote.
+    """The files of a training, and what it was trained on.
 
     Attributes:
-        model_path: the model, for `scoring.ClassifierSession`.
-        evaluation_path: predictions on images that their model had not seen, for `metrics.Evaluation`.
-        seconds: time of each step: "features", "heads", "writing".
-        image_count: images that were learned from.
+        model_path: the model, for `session.ClassifierSession`.
+        evaluation_path: out-of-fold predictions, for `evaluation.classification.Evaluation`.
+        seconds: duration of each step, by its name.
+        image_count: number of images that were trained on.
         skipped: keys of images that could not be read or decoded.
     """
 

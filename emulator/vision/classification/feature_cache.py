@@ -1,7 +1,7 @@
-"""Features of pictures kept on disk, so that only pictures never seen before cost time in a training.
+"""Features of images on disk, so that a training computes only those of new images.
 
-One SQLite file in the folder given: a row for each (network and view, picture), found by the SHA-256 of the
-picture's bytes. Features are stored as float16, 2.5 KB a row for 1280 of them. The file is a cache: it may be
+One SQLite file in the folder given: a row for each (network and view, image), by the SHA-256 of the
+image's bytes. Features are stored as float16, 2.5 KB a row for 1280 of them. The file is a cache: it may be
 deleted at any time while no training runs, and a damaged one is replaced.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FILE = "features.sqlite"
-_KEYS_A_QUERY = 500
+_KEYS_PER_QUERY = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS features (
     view TEXT NOT NULL, key TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (key, view)
@@ -28,10 +28,10 @@ CREATE TABLE IF NOT EXISTS features (
 
 
 class FeatureCache:
-    """Vectors by view and key. A view names the network and how the picture is shown to it. For one thread.
+    """Vectors by view and key. A view is a network and plain or mirrored images. For one thread.
 
     Args:
-        folder: where the file lies; made when missing. Several processes may use it at once.
+        folder: of the file; created if missing. Several processes may use it at once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class FeatureCache:
         self._connection.close()
 
     def get(self, view: str, keys: Sequence[str], width: int) -> dict[str, NDArray[numpy.float16]]:
-        """The vectors of the keys that are known; what is not `width` finite numbers counts as unknown."""
+        """The cached vectors; those that are not `width` finite numbers are ignored."""
         try:
             return self._select(view, keys, width)
         except sqlite3.DatabaseError as error:
@@ -64,7 +64,7 @@ class FeatureCache:
             return {}
 
     def put(self, rows: Iterable[tuple[str, str, NDArray[numpy.float16]]]) -> None:
-        """Keep vectors, given as (view, key, vector). All of them are durable together or none is."""
+        """Store (view, key, vector) rows in one transaction."""
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO features (view, key, vector) VALUES (?, ?, ?)",
@@ -75,8 +75,8 @@ class FeatureCache:
         import numpy
 
         found: dict[str, NDArray[numpy.float16]] = {}
-        for start in range(0, len(keys), _KEYS_A_QUERY):
-            some = keys[start : start + _KEYS_A_QUERY]
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
             query = f"SELECT key, vector FROM features WHERE view = ? AND key IN ({marks})"  # noqa: S608 - "?" only
             for key, vector in self._connection.execute(query, (view, *some)):
@@ -105,7 +105,7 @@ class FeatureCache:
 
 
 def forget(folder: Path, keys: Sequence[str]) -> None:
-    """Drop what is kept of these pictures in any view; nothing kept, or a cache out of reach, is no error."""
+    """Delete the vectors of these images in all views; a missing or unreadable cache is not an error."""
     path = folder / _FILE
     if not path.exists():
         return
@@ -114,5 +114,5 @@ def forget(folder: Path, keys: Sequence[str]) -> None:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file is broken, which deleting it heals; a lock or a full disk is not."""
+    """Whether the file is damaged, and not merely locked or on a full disk."""
     return not isinstance(error, sqlite3.OperationalError)

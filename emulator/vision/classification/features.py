@@ -1,4 +1,4 @@
-"""Features of pictures: what a frozen pretrained network says about each, computed once and cached."""
+"""Features of images: the output of a frozen pretrained network, computed once and cached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-_SAVED_TOGETHER = 64
+_ROWS_PER_SAVE = 64
 
 
 class Picture(Protocol):
@@ -34,14 +34,14 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class Features:
-    """What the network said, by key: `plain` of each picture, `mirrored` of its mirror image if asked for."""
+    """Features by key: `plain` of each image, `mirrored` of its mirror image if requested."""
 
     plain: Mapping[str, NDArray[numpy.floating]]
     mirrored: Mapping[str, NDArray[numpy.floating]] = field(default_factory=dict)
 
 
 def compute_features(
-    pictures: Sequence[Picture],
+    images: Sequence[Picture],
     *,
     backbone: str,
     resolution: int,
@@ -50,19 +50,17 @@ def compute_features(
     progress: Callable[[float], None],
     session: InferenceSession | None = None,
 ) -> Features:
-    """Features of all pictures, from the cache where it has them.
+    """Features of all images, from the cache where it has them.
 
-    Each thread decodes a picture and runs the network on it alone: on a CPU that is faster than batches,
-    needs little memory, and gives the same numbers as scoring does later. Pictures that cannot be read or
-    decoded are left out.
+    Each thread decodes one image and runs the network on it: on a CPU that is faster than batches, needs
+    little memory, and gives the same results as scoring. Images that cannot be read or decoded are skipped.
 
     Args:
-        progress: called with the share that is done, 0..1. What it raises ends the work.
-        session: a network that is none of the pretrained ones; `backbone` is then a name of its own for the
-            cache.
+        progress: called with the fraction that is done, 0..1. Its exceptions end the work.
+        session: a network that is not bundled; `backbone` is then its unique name in the cache.
 
     Raises:
-        BaseWeightsMissing: the network cannot be had.
+        BaseWeightsMissing: the network is not installed.
     """
     session = session or backbone_session(backbone, resolution)
     width = session.get_outputs()[0].shape[1]
@@ -71,37 +69,37 @@ def compute_features(
 
     runner = session
 
-    def compute(picture: Picture) -> dict[bool, NDArray[numpy.float16]]:
+    def compute(image: Picture) -> dict[bool, NDArray[numpy.float16]]:
         try:
-            pixels = resize_to_square(Path(picture.path).read_bytes(), resolution)
+            pixels = resize_to_square(Path(image.path).read_bytes(), resolution)
         except (ImageRejected, OSError):
             return {}
         shown = {False: pixels, True: pixels[:, ::-1]}
         return {flipped: _features_of(runner, shown[flipped]) for flipped in wanted}
 
     with FeatureCache(cache_folder) as cache:
-        keys = [picture.key for picture in pictures]
+        keys = [image.key for image in images]
         found = {flipped: cache.get(views[flipped], keys, width) for flipped in wanted}
-        missing = [each for each in pictures if any(each.key not in found[flipped] for flipped in wanted)]
-        done = len(pictures) - len(missing)
+        missing = [each for each in images if any(each.key not in found[flipped] for flipped in wanted)]
+        done = len(images) - len(missing)
         unsaved: list[tuple[str, str, NDArray[numpy.float16]]] = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="features") as pool:
-            for picture, result in ordered(pool, compute, missing):
+            for image, result in ordered(pool, compute, missing):
                 for flipped, vector in result.items():
-                    found[flipped][picture.key] = vector
-                    unsaved.append((views[flipped], picture.key, vector))
-                if len(unsaved) >= _SAVED_TOGETHER:
+                    found[flipped][image.key] = vector
+                    unsaved.append((views[flipped], image.key, vector))
+                if len(unsaved) >= _ROWS_PER_SAVE:
                     cache.put(unsaved)
                     unsaved.clear()
                 done += 1
-                progress(done / len(pictures))
+                progress(done / len(images))
         cache.put(unsaved)
     complete = [key for key in keys if all(key in found[flipped] for flipped in wanted)]
     return Features(*({key: found[flipped][key] for key in complete} for flipped in wanted))
 
 
 def seconds_for_features(
-    pictures: Sequence[Picture],
+    images: Sequence[Picture],
     *,
     backbone: str,
     mirror: bool,
@@ -109,16 +107,16 @@ def seconds_for_features(
     session: InferenceSession,
     clock: Callable[[], float],
 ) -> float:
-    """How long `compute_features` will take on this machine, as it is now; decoding is left out.
+    """Estimated duration of `compute_features` in seconds, without decoding.
 
     Args:
-        clock: seconds since some moment.
+        clock: returns seconds, from any origin.
     """
     import numpy
 
     _, resolution, _, _ = session.get_inputs()[0].shape
     width = session.get_outputs()[0].shape[1]
-    keys = [picture.key for picture in pictures]
+    keys = [image.key for image in images]
     views = _views(backbone, resolution)
     with FeatureCache(cache_folder) as cache:
         known = [
@@ -127,19 +125,19 @@ def seconds_for_features(
     runs = sum(len(keys) - len(of_view) for of_view in known)
     if not runs:
         return 0.0
-    picture = numpy.zeros((resolution, resolution, 3), numpy.uint8)
-    _features_of(session, picture)  # the first run is slower than all others
+    image = numpy.zeros((resolution, resolution, 3), numpy.uint8)
+    _features_of(session, image)  # the first run is slower than all others
     started = clock()
-    _features_of(session, picture)
+    _features_of(session, image)
     return (clock() - started) * runs / processor_count()
 
 
 @lru_cache(maxsize=2)
 def backbone_session(backbone: str, resolution: int) -> InferenceSession:
-    """The network from picture to features, ready to run, one thread a run.
+    """A session of the network from image to features, one thread per run.
 
     Raises:
-        BaseWeightsMissing: the network cannot be had.
+        BaseWeightsMissing: the network is not installed.
     """
     from emulator.vision.onnx_runtime import inference_session
 
@@ -147,7 +145,7 @@ def backbone_session(backbone: str, resolution: int) -> InferenceSession:
 
 
 def _views(backbone: str, resolution: int) -> dict[bool, str]:
-    """Names in the cache of pictures as they are, and mirrored."""
+    """Names of the views in the cache: plain, and mirrored."""
     return {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
 
 

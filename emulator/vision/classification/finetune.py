@@ -1,7 +1,9 @@
-"""Fine-tuning of a classification network: its coarse layers are trained, from the pretrained weights on.
-PyTorch; for the worker alone.
+"""Fine-tuning of a classification network: its coarse layers are trained from pretrained weights. PyTorch,
+only in the worker.
 
-Batch norms are folded into the convolutions before, so their statistics stay as they were.
+Batch norms were folded into the convolutions before, so their statistics do not change.
+
+Axes: N images of the set, U used ones, B images of a batch, S side in pixels, 3 colour channels, T tags.
 """
 
 from __future__ import annotations
@@ -30,18 +32,18 @@ if TYPE_CHECKING:
 
 _SLICE = 4
 _HEAD = ("head.weight", "head.bias")
-# An image of a rare tag counts up to so many times as much as another, and comes so many times as often.
+# Largest weight in the loss, and largest repeat factor, of an image of a rare tag.
 _LARGEST_WEIGHT, _MOST_REPEATS = 5.0, 8.0
-# Streams of random numbers, so that none depends on how many another has used.
-_ORDER, _VIEWS = range(2)
+# Streams of random numbers, independent of each other.
+_ORDER, _AUGMENTATION = range(2)
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What is learned from.
+class TrainingImages:
+    """Resized images and their targets.
 
     Attributes:
-        pixels_NSS3: RGB, 0..255, as `resize_to_square` makes them; looked at one picture at a time.
+        pixels_NSS3: RGB, 0..255, of `imaging.decode.resize_to_square`; accessed one image at a time.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
     """
@@ -53,7 +55,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A backbone with new weights and the head that was trained with it, for `networks.with_classifier`."""
+    """A backbone with new weights and the head that was trained with it, for `graph.with_classifier`."""
 
     backbone: Network
     head: LinearHead
@@ -61,7 +63,7 @@ class FineTuned:
 
 def fine_tune(
     backbone: Network,
-    pictures: Pictures,
+    images: TrainingImages,
     used: NDArray[numpy.integer],
     recipe: FineTuningRecipe,
     *,
@@ -70,33 +72,33 @@ def fine_tune(
     budget: Budget,
     progress: Callable[[float], None],
 ) -> FineTuned:
-    """Train a backbone further, and a new head on its features, scaled to `FEATURE_LENGTH`.
+    """Fine-tune a backbone together with a new head on its features, which are scaled to `FEATURE_LENGTH`.
 
     Args:
-        backbone: from the picture to its features.
-        used: numbers of the pictures that are learned from.
-        epochs: how often each picture is seen.
-        budget: when its time is nearly over, the rest of the plan is shortened to what fits, and that depends
-            on the machine's speed. While it does not come to that, the same arguments give the same weights.
-        progress: called with the share that is done, 0..1.
+        backbone: from the image to its features.
+        used: indexes of the images that are trained on.
+        epochs: number of passes over the images.
+        budget: if the time does not suffice, the rest of the plan is shortened, depending on the machine's
+            speed. Otherwise the same arguments give the same weights.
+        progress: called with the fraction that is done, 0..1.
 
     Raises:
-        LossNotFinite: the loss is not a number any more.
+        LossNotFinite: the loss is NaN or infinite.
     """
     import numpy
 
     steps = epochs * steps_per_epoch(len(used), recipe)
-    tag_count = pictures.targets_NT.shape[1]
+    tag_count = images.targets_NT.shape[1]
     with slice_threads() as pool:
-        learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
-        order = _order(pictures, used, steps * recipe.batch, seed)
-        weights_N = _weights(pictures, used)
+        learner = _Learner(backbone, tag_count, images.multilabel, recipe)
+        order = _order(images, used, steps * recipe.batch, seed)
+        weights_N = _weights(images, used)
         done, step = 0.0, 0
         remaining = budget.plan(steps)
         while remaining:
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            random = numpy.random.default_rng([seed, _VIEWS, step])
-            batch = _mixed(pictures, chosen, weights_N[chosen], recipe, random)
+            random = numpy.random.default_rng([seed, _AUGMENTATION, step])
+            batch = _mixed(images, chosen, weights_N[chosen], recipe, random)
             learner.learn(batch, learning_rate_factor(step, done, steps, recipe.warm_up_steps), pool)
             step += 1
             done += (1 - done) / remaining
@@ -106,8 +108,7 @@ def fine_tune(
 
 
 def finer_weights(backbone: Network, stride: int) -> frozenset[str]:
-    """Names of the weights of convolutions before the picture is reduced to one position in `stride` pixels
-    of each side."""
+    """Names of the weights of layers with a stride below `stride`, in pixels."""
     strides = {INPUT: 1.0}
     names: set[str] = set()
     for operation in backbone.operations:
@@ -122,8 +123,8 @@ def finer_weights(backbone: Network, stride: int) -> frozenset[str]:
 
 
 def averaged(models: Sequence[FineTuned]) -> FineTuned:
-    """One model with the mean of the weights of several that began as the same network: nearly as good as all
-    of them together, at the cost of one (Wortsman et al., *Model soups*, 2022)."""
+    """One model with the mean of the weights of models fine-tuned from the same network: nearly as good as
+    their ensemble, at the cost of one model (Wortsman et al., *Model soups*, 2022)."""
     import numpy
 
     def mean(arrays: Sequence[Array]) -> NDArray[numpy.float64]:
@@ -140,37 +141,37 @@ def averaged(models: Sequence[FineTuned]) -> FineTuned:
     return FineTuned(replace(models[0].backbone, weights=weights), head)
 
 
-def steps_per_epoch(picture_count: int, recipe: FineTuningRecipe) -> int:
-    """Steps in which every picture is seen once."""
-    return max(1, round(picture_count / recipe.batch))
+def steps_per_epoch(image_count: int, recipe: FineTuningRecipe) -> int:
+    """Number of steps of one epoch."""
+    return max(1, round(image_count / recipe.batch))
 
 
 def measure_step(
     backbone: Network,
     tag_count: int,
-    pictures: Pictures,
+    images: TrainingImages,
     recipe: FineTuningRecipe,
     clock: Callable[[], float],
 ) -> float:
-    """Seconds of a step on this machine, as it is now: the second of two, which change nothing."""
+    """Duration of a step in seconds: the second of two steps with learning rate 0."""
     import numpy
 
-    count = len(pictures.targets_NT)
+    count = len(images.targets_NT)
     chosen = numpy.arange(recipe.batch) % count
     with slice_threads() as pool:
-        learner = _Learner(backbone, tag_count, pictures.multilabel, recipe)
+        learner = _Learner(backbone, tag_count, images.multilabel, recipe)
         for _ in range(2):
             started = clock()
             random = numpy.random.default_rng(0)
-            learner.learn(_mixed(pictures, chosen, numpy.ones(len(chosen)), recipe, random), 0.0, pool)
+            learner.learn(_mixed(images, chosen, numpy.ones(len(chosen)), recipe, random), 0.0, pool)
         return clock() - started
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Views (B, side, side, 3), float32, 0..255; soft targets (B, T); how much each counts (B,)."""
+    """Augmented images (B, S, S, 3), float32, 0..255; soft targets (B, T); weights in the loss (B,)."""
 
-    views: torch.Tensor
+    pixels: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
 
@@ -185,7 +186,7 @@ class _Learner:
             Operation("l2_normalise", (backbone.output,), "normalised_features", scale=FEATURE_LENGTH),
             Operation("dense", ("normalised_features",), "scores", weight=_HEAD[0], bias=_HEAD[1]),
         )
-        # A head of zeros proved better than one fitted to the features as they are.
+        # A head of zeros proved better than one fitted to the features of the pretrained network.
         width = backbone.outputs[backbone.output][0]
         head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
         self._network = WholeNetwork(
@@ -199,22 +200,22 @@ class _Learner:
             frozen=finer_weights(backbone, recipe.frozen_to_stride),
         )
 
-    def learn(self, batch: _Batch, share: float, pool: ThreadPoolExecutor) -> None:
-        """One step; `share` is that of the full learning rate."""
+    def learn(self, batch: _Batch, factor: float, pool: ThreadPoolExecutor) -> None:
+        """One step; `factor` multiplies the peak learning rates."""
         total = float(batch.weights.sum())
 
         def loss_of(
             first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
         ) -> torch.Tensor:
-            tensors = {INPUT: batch.views[first:last].to(device)}
+            tensors = {INPUT: batch.pixels[first:last].to(device)}
             run_operations(self._operations, weights, tensors)
             scores, targets = tensors["scores"].float(), batch.targets[first:last].to(device)
             return (self._losses(scores, targets) * batch.weights[first:last].to(device)).sum() / total
 
-        self._network.learn(len(batch.views), share, loss_of, pool)
+        self._network.learn(len(batch.pixels), factor, loss_of, pool)
 
     def _losses(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Log loss of each picture, (B,); with several tags an image, the sum over the tags."""
+        """Log loss of each image, (B,); in multilabel sets the sum over the tags."""
         import torch
         from torch.nn import functional
 
@@ -232,30 +233,30 @@ class _Learner:
 
 
 def _mixed(
-    pictures: Pictures,
+    images: TrainingImages,
     chosen: NDArray[numpy.integer],
     weights: Array,
     recipe: FineTuningRecipe,
     random: numpy.random.Generator,
 ) -> _Batch:
-    """Views that chance has changed, each mixed with another of the batch (Zhang et al., *mixup*, 2018), and
-    targets that are a little unsure (Szegedy et al., 2016)."""
+    """Augmented images, each mixed with another one of the batch (Zhang et al., *mixup*, 2018), and smoothed
+    targets (Szegedy et al., 2016)."""
     import numpy
     import torch
 
-    images = torch.stack([_augmented(pictures.pixels_NSS3[number], recipe, random) for number in chosen])
-    targets = pictures.targets_NT[chosen]
-    floor = 0.5 if pictures.multilabel else 1 / targets.shape[1]
+    augmented = torch.stack([_augmented(images.pixels_NSS3[number], recipe, random) for number in chosen])
+    targets = images.targets_NT[chosen]
+    floor = 0.5 if images.multilabel else 1 / targets.shape[1]
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing * floor
-    share = random.beta(recipe.mixup, recipe.mixup, len(chosen))
-    share = numpy.maximum(share, 1 - share)
+    weight = random.beta(recipe.mixup, recipe.mixup, len(chosen))
+    weight = numpy.maximum(weight, 1 - weight)
     partner = random.permutation(len(chosen))
-    shares = torch.from_numpy(share.astype(numpy.float32))
-    tensor = images.float()
-    mixed = tensor * shares[:, None, None, None]
-    mixed += tensor[torch.from_numpy(partner)] * (1 - shares)[:, None, None, None]
-    targets = share[:, None] * targets + (1 - share)[:, None] * targets[partner]
-    weights = share * weights + (1 - share) * weights[partner]
+    mixing = torch.from_numpy(weight.astype(numpy.float32))
+    tensor = augmented.float()
+    mixed = tensor * mixing[:, None, None, None]
+    mixed += tensor[torch.from_numpy(partner)] * (1 - mixing)[:, None, None, None]
+    targets = weight[:, None] * targets + (1 - weight)[:, None] * targets[partner]
+    weights = weight * weights + (1 - weight) * weights[partner]
     return _Batch(
         mixed,
         torch.from_numpy(targets.astype(numpy.float32)),
@@ -287,39 +288,41 @@ def _augmented(image: Pixels, recipe: FineTuningRecipe, random: numpy.random.Gen
     return result
 
 
-def _balance(pictures: Pictures, used: NDArray[numpy.integer]) -> Array:
-    """How much each of the pictures would count if all tags had the same say; their mean is 1. (U,)"""
+def _balance(images: TrainingImages, used: NDArray[numpy.integer]) -> Array:
+    """Weights (U,) that would give all tags the same total weight; their mean is 1."""
     import numpy
 
-    if pictures.multilabel:
+    if images.multilabel:
         return numpy.ones(len(used))
-    return balancing_weights(pictures.targets_NT[used])
+    return balancing_weights(images.targets_NT[used])
 
 
 def _repeats(balance: Array) -> Array:
-    """Repeat factors: the square root of how much rarer a tag is (Gupta et al., *LVIS*, 2019)."""
+    """Repeat factors: the square root of the weights (Gupta et al., *LVIS*, 2019)."""
     import numpy
 
     repeats: Array = numpy.sqrt(balance).clip(1.0, _MOST_REPEATS)
     return repeats
 
 
-def _weights(pictures: Pictures, used: NDArray[numpy.integer]) -> Array:
-    """How much each picture counts in the loss, (N,): what repeating has not made up for."""
+def _weights(images: TrainingImages, used: NDArray[numpy.integer]) -> Array:
+    """Weights in the loss, (N,): the part of the balance that repeating does not provide."""
     import numpy
 
-    balance = _balance(pictures, used)
-    weights = numpy.zeros(len(pictures.targets_NT))
+    balance = _balance(images, used)
+    weights = numpy.zeros(len(images.targets_NT))
     weights[used] = (balance / _repeats(balance)).clip(max=_LARGEST_WEIGHT)
     return weights
 
 
-def _order(pictures: Pictures, used: NDArray[numpy.integer], count: int, seed: int) -> NDArray[numpy.integer]:
-    """Numbers of the pictures in the order in which they are seen: all, then all again in another order."""
+def _order(
+    images: TrainingImages, used: NDArray[numpy.integer], count: int, seed: int
+) -> NDArray[numpy.integer]:
+    """Indexes of the images in the order of training: one random order of all for each epoch."""
     import numpy
 
     random = numpy.random.default_rng([seed, _ORDER])
-    repeats = _repeats(_balance(pictures, used))
+    repeats = _repeats(_balance(images, used))
     parts: list[NDArray[numpy.integer]] = []
     have = 0
     while have < count:

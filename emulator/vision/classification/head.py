@@ -1,4 +1,7 @@
-"""The trained part of a classifier: a linear head on features of a frozen network, and its calibration."""
+"""The trained part of a classifier: a linear head on features of a frozen network, and its calibration.
+
+Axes: N images, D features, T tags.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
 
-# Features have this Euclidean length before the head sees them, which makes C between 1 and 10 a good choice.
+# Features are scaled to this Euclidean length, for which values of C between 1 and 10 work well.
 FEATURE_LENGTH = 10.0
 
 _MOST_ITERATIONS = 300
 _GRADIENT_TOLERANCE = 1e-5
 
-# The scale that calibration may choose at most, and the standard deviation of its logarithm that is assumed
-# before seeing any image: images that are all told apart without a mistake set no upper limit by themselves.
+# Upper limit of the calibration's scale, and the standard deviation of its logarithm in the prior: without a
+# prior, the scale of images that are all classified correctly has no upper limit.
 _LARGEST_SCALE = 4.0
-_SCALE_DEVIATION = 0.5
-# Of a tag's shift, likewise; and how long the two are looked for, far longer than it takes.
-_SHIFT_DEVIATION = 0.5
+_SCALE_STD = 0.5
+# The same for the shift of a tag; and the number of iterations, far more than are needed.
+_SHIFT_STD = 0.5
 _ROUNDS, _NEWTON_STEPS = 10, 8
 
 
@@ -48,16 +51,16 @@ class LinearHead:
         return logits
 
     def calibrated(self, calibration: LogitCalibration) -> LinearHead:
-        """The head whose scores are the calibrated ones of this."""
+        """The head whose scores are the calibrated scores of this one."""
         return LinearHead(self.weight * calibration.scale, calibration.applied(self.bias))
 
 
 @dataclass(frozen=True)
 class LogitCalibration:
-    """What makes the scores of a model honest: each times `scale`, plus the tag's `shift`.
+    """Calibrates logits: each is multiplied by `scale`, and its tag's `shift` is added.
 
     Attributes:
-        shift_T: (T,); one for all tags is the same shift for each.
+        shift_T: (T,), or one shift for all tags.
     """
 
     scale: float = 1.0
@@ -69,12 +72,12 @@ class LogitCalibration:
 
         return numpy.asarray(logits_NT * self.scale + self.shift_T, numpy.float64)
 
-    def share(self, share: float) -> LogitCalibration:
-        """Of calibrated scores, so much."""
-        return LogitCalibration(self.scale * share, self.shift_T * share)
+    def weighted(self, weight: float) -> LogitCalibration:
+        """Calibrated scores multiplied by a weight, for a blend of models."""
+        return LogitCalibration(self.scale * weight, self.shift_T * weight)
 
     def after(self, first: LogitCalibration) -> LogitCalibration:
-        """This one on scores that another has calibrated."""
+        """The composition: `first`, then this calibration."""
         return LogitCalibration(self.scale * first.scale, first.shift_T * self.scale + self.shift_T)
 
 
@@ -88,7 +91,7 @@ def fit_linear_head(
 ) -> LinearHead:
     """Logistic regression: multinomial for one tag an image, one independent regression a tag for several.
 
-    Minimises C x sum(weight x log loss) + (squared weights + squared biases) / 2 over centred features, by
+    Minimizes C x sum(weight x log loss) + (squared weights + squared biases) / 2 over centered features, by
     L-BFGS. The optimum is unique, because the biases are regularised too; on few images this also proved
     better than free biases, and a tag without images just gets a low score.
 
@@ -154,7 +157,7 @@ def aligned(array: NDArray[Any]) -> torch.Tensor:
 
 
 def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:
-    """A weight for each image of a multiclass set that gives every tag the same say; their mean is 1."""
+    """Weights of the images of a multiclass set that give all tags the same total weight; their mean is 1."""
     images_per_tag = targets_NT.sum(axis=0).clip(min=1)
     weights: NDArray[numpy.float64] = (targets_NT / images_per_tag).sum(axis=1)
     balanced: NDArray[numpy.float64] = weights * (len(weights) / weights.sum())
@@ -162,14 +165,14 @@ def balancing_weights(targets_NT: Array) -> NDArray[numpy.float64]:
 
 
 def calibration_of(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> LogitCalibration:
-    """What makes probabilities of unseen images honest, from scores of images that their model had not seen.
+    """Calibration from logits of images that their model was not trained on.
 
     Temperature scaling (Guo et al., 2017; the scale is 1 / temperature) with a prior: it minimises the log
-    loss plus 2 (ln scale)^2. Without the prior, a small set that is told apart without a mistake would ask
-    for probabilities of exactly 0 and 1. The scale lies between 1/4 and 4.
+    loss plus 2 (ln scale)^2. Without the prior, a small set that is classified without errors would result in
+    probabilities of exactly 0 and 1. The scale lies between 1/4 and 4.
 
-    Where an image may have several tags, each tag is shifted besides, with a prior of 2 shift^2: features
-    that say little about a tag must not pull its probability from how common it is to a half.
+    In multilabel sets each tag also has a shift, with a prior of 2 shift^2: if the features contain little
+    information about a tag, its probability should be its frequency instead of 0.5.
     """
     import numpy
 
@@ -188,7 +191,7 @@ def _best_scale(logits_NT: Array, targets_NT: Array, multilabel: bool, shift_T: 
 
     def cost(log_scale: float) -> float:
         losses = log_losses(logits_NT * math.exp(log_scale) + shift_T, targets_NT, multilabel=multilabel)
-        return float(losses.sum()) + (log_scale / _SCALE_DEVIATION) ** 2 / 2
+        return float(losses.sum()) + (log_scale / _SCALE_STD) ** 2 / 2
 
     limit = math.log(_LARGEST_SCALE)
     coarse = numpy.linspace(-limit, limit, 17)
@@ -203,7 +206,7 @@ def _best_shift(logits_NT: Array, targets_NT: Array, begin_T: Array) -> NDArray[
     import numpy
 
     shift_T = numpy.asarray(begin_T, numpy.float64)
-    precision = 1 / _SHIFT_DEVIATION**2
+    precision = 1 / _SHIFT_STD**2
     for _ in range(_NEWTON_STEPS):
         probabilities_NT = numpy.exp(-numpy.logaddexp(0, -(logits_NT + shift_T)))
         slope_T = (probabilities_NT - targets_NT).sum(axis=0) + shift_T * precision
@@ -227,7 +230,7 @@ def log_losses(logits_NT: Array, targets_NT: Array, *, multilabel: bool) -> Arra
 
 
 def probabilities(logits_NT: Array, *, multilabel: bool) -> NDArray[numpy.float32]:
-    """Sigmoid or softmax of scores: what the model file computes, for scores that are at hand."""
+    """Sigmoid or softmax of logits, as the model file computes it."""
     import numpy
 
     if multilabel:
@@ -235,5 +238,5 @@ def probabilities(logits_NT: Array, *, multilabel: bool) -> NDArray[numpy.float3
         independent: Array = numpy.exp(-numpy.logaddexp(0, -logits_NT))
         return independent.astype(numpy.float32)
     exponentials: Array = numpy.exp(logits_NT - logits_NT.max(axis=1, keepdims=True))
-    shares: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return shares.astype(numpy.float32)
+    normalized: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return normalized.astype(numpy.float32)

@@ -1,4 +1,7 @@
-"""The search for the best classifier: the candidates so far, and those with frozen networks."""
+"""The search for the best classifier: its state, and candidates with frozen networks.
+
+Axes: N images, T tags.
+"""
 
 from __future__ import annotations
 
@@ -50,24 +53,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# What looking at other frozen networks may take of the budget.
-_SHARE_OF_FROZEN = 0.35
-# What looking at networks that the user has brought may take of what is left then.
-_SHARE_OF_REGISTERED = 0.5
-# So many pictures, evenly chosen, say how large pictures are.
-_LOOKED_AT = 50
+# Fraction of the budget for other frozen networks.
+_FROZEN_FRACTION = 0.35
+# Fraction of the then remaining budget for the user's own networks.
+_REGISTERED_FRACTION = 0.5
+# Number of images, evenly chosen, that the usual size of images is measured on.
+_MEASURED_IMAGES = 50
 
 
 @dataclass
 class Search:
-    """What is searched in, and the best candidate so far.
+    """The data and settings of a search, and the best candidate so far.
 
     Attributes:
         images: those that can be read.
         targets_NT: 1 where the image has the tag, else 0.
         folds_N: the fold of each image, from 0.
-        start: a network of another training to begin with, if there is one.
-        registered: folder of the networks that the user has brought (`registered_backbones`).
+        start: the network of another training, as a candidate and the start of fine-tuning.
+        registered: folder of the user's own networks (`backbones.registry`).
     """
 
     dataset: ClassificationDataset
@@ -98,11 +101,11 @@ class Search:
         reporter: ProgressReporter,
         registered: Path | None = None,
     ) -> Search:
-        """With quick training, which nothing cuts short.
+        """Start with quick training, which is not limited by the budget.
 
         Raises:
             TrainingFailed: no image of a tag can be read.
-            BaseWeightsMissing: the network of quick training cannot be had.
+            BaseWeightsMissing: the network of quick training is not installed.
         """
         reporter()
         backbone = backbone_network(recipe.backbone, recipe.resolution)
@@ -142,9 +145,9 @@ class Search:
         )
 
     def consider(self, challengers: Iterable[Candidate]) -> None:
-        """Take the best of those that replace the best so far.
+        """Keep the best of the challengers that replace the best so far.
 
-        They are looked at as they come, so that the networks of no more than two are in memory.
+        Challengers are compared one by one, so that at most two of their networks are in memory.
         """
         champion = self.best
         for each in challengers:
@@ -156,14 +159,14 @@ class Search:
                 self.best = each
 
     def try_frozen(self) -> None:
-        """Other networks, and other strengths of regularisation, by cross-validation over all images."""
+        """Compare other networks and strengths of regularisation, by cross-validation over all images."""
         self.reporter.step = "Comparing networks"
         self.consider(self._pretrained_candidates())
         if self.registered is not None and self.advanced.backbones is not None:
             self.consider(self._registered_candidates(self.registered))
 
     def _pretrained_candidates(self) -> Iterator[Candidate]:
-        budget = self.reporter.budget.part(_SHARE_OF_FROZEN)
+        budget = self.reporter.budget.part(_FROZEN_FRACTION)
         try:
             networks = [(self.recipe.backbone, self.recipe.resolution)]
             if self.advanced.backbones is not None:
@@ -171,7 +174,7 @@ class Search:
                 if self.usual_side() >= self.advanced.large_resolution:
                     networks.append((self.recipe.backbone, self.advanced.large_resolution))
             if self.start is not None:
-                # Somebody asked for it: it is looked at even if there is no time for anything.
+                # The user chose it: it is a candidate even if there is no time.
                 unlimited = Budget(math.inf, self.reporter.budget.clock)
                 data = onnx_bytes(self.start, {})
                 view = f"model {hashlib.sha256(data).hexdigest()}"
@@ -189,8 +192,8 @@ class Search:
             _log.warning("What a network says about the images is not a number")
 
     def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
-        """Networks that the user has brought, each by itself and beside that of quick training."""
-        budget = self.reporter.budget.part(_SHARE_OF_REGISTERED)
+        """The user's own networks, each alone and joined with the network of quick training."""
+        budget = self.reporter.budget.part(_REGISTERED_FRACTION)
         try:
             known = names(folder)
         except OSError as error:
@@ -229,11 +232,11 @@ class Search:
         yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
 
     def usual_side(self) -> float:
-        """The median of the pictures' longer sides, in pixels."""
+        """The median of the longer sides of the images, in pixels."""
         import numpy
 
         sides = []
-        for image in self.images[:: max(1, len(self.images) // _LOOKED_AT)]:
+        for image in self.images[:: max(1, len(self.images) // _MEASURED_IMAGES)]:
             shown = inspect_image(Path(image.path).read_bytes())
             sides.append(max(shown.width, shown.height))
         return float(numpy.median(sides))
@@ -241,14 +244,13 @@ class Search:
     def _features(
         self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None
     ) -> Features:
-        """What a network says about all images.
+        """The features of all images.
 
         Args:
-            session: a network that is none of the pretrained ones; `backbone` is then a name of its own for
-                the cache.
+            session: a network that is not bundled; `backbone` is then its unique name in the cache.
 
         Raises:
-            OutOfTime: it would take longer than the budget, or has.
+            OutOfTime: it would exceed the budget, or did.
         """
         budget.check()
         mirror = len(self.images) <= self.recipe.mirror_up_to
@@ -275,7 +277,7 @@ class Search:
         )
 
     def _heads(self, name: str, network: Network, features: Features, budget: Budget) -> Iterator[Candidate]:
-        """Heads on the features of a network, of several strengths of regularisation."""
+        """Heads on the features of a network, with each strength of regularisation."""
         strength = self.recipe.inverse_regularisation(len(self.images))
         training_set = TrainingSet.of(
             features,
@@ -301,7 +303,7 @@ def _frozen(
     backbone: Network,
     progress: Callable[[float], None],
 ) -> Candidate:
-    """A head on a network that stays as it is."""
+    """A head on a frozen network."""
     import numpy
 
     head, logits_NT = fit_heads(training_set, folds_N, progress)

@@ -1,5 +1,4 @@
-"""Fine-tuning as one of the attempts of an advanced training: what is planned, judged and kept. For the
-worker."""
+"""Fine-tuning as a candidate of an advanced training: plan, comparison and averaging. In the worker only."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from emulator.vision.classification.candidates import Candidate
 from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.finetune import (
     FineTuned,
-    Pictures,
+    TrainingImages,
     averaged,
     fine_tune,
     measure_step,
@@ -47,35 +46,34 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PICTURES_FILE = "pictures"
-# Bytes of pictures that are kept in memory; and if there are more, how much of the free disk they may take,
-# which others need too.
+_IMAGES_FILE = "pictures"
+# Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
-# What is left of the budget, less what scoring and writing take at the end.
+# Fraction of the remaining budget for training; scoring and writing need the rest.
 _USABLE = 0.93
-# A model that learned from everything is trained only with time for so much of what was planned; else the
-# mean of those that left out a fold is better.
+# A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
+# the models without a fold is better.
 _ENOUGH_OF_PLAN = 0.6
-# Epochs grow by about a quarter from one level to the next: how fast the machine is at a moment must not
-# change what is learned.
+# Epochs grow by about a quarter from one level to the next, so that small differences in the machine's speed
+# do not change the model.
 EPOCH_LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 38, 48, 60)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often every image is learned from, and how many models are trained that leave out a fold."""
+    """Epochs, and the number of models that are trained without one fold each."""
 
     epochs: int
     folds: int
 
 
 def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: AdvancedRecipe) -> Plan | None:
-    """What there is time for; None where it is too short.
+    """The plan that fits into the budget; None if not even the smallest does.
 
-    Every image of a fold that is left out is one more to judge by; but a well trained model comes first.
+    More folds mean more held-out images for the comparison, but sufficient epochs have priority.
 
     Args:
-        epochs_that_fit: how often all images together can be learned from in the time there is.
+        epochs_that_fit: number of epochs over all images for which there is time.
     """
     share = 1 - 1 / fold_count
 
@@ -95,18 +93,19 @@ def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: A
 
 
 def try_fine_tuning(search: Search, scratch: Path) -> None:
-    """A network whose coarse layers are trained, by itself and beside the best so far: if there is time, and
-    anything left to gain.
+    """Fine-tune a network; candidates are it alone and blends with the best so far.
+
+    Skipped if there is no time, or if the best so far makes no errors.
 
     Args:
-        scratch: a folder for pictures in the size that is trained in; they are removed at the end.
+        scratch: a folder for resized images, which are removed at the end.
     """
     if search.judge.is_perfect(search.best):
         return
     search.reporter.step = "Fine-tuning"
     try:
-        with _pictures(search, scratch) as (backbone, pictures):
-            attempt = _Attempt(search, backbone, pictures)
+        with _training_images(search, scratch) as (backbone, images_at_size):
+            attempt = _Attempt(search, backbone, images_at_size)
             candidates = attempt.candidates()
             if any(search.judge.replaces(each, search.best) for each in candidates):
                 attempt.learn_from_everything()
@@ -124,16 +123,16 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
 
 
 class _Attempt:
-    """Models without one fold each, what they say about it, and at last one that leaves out nothing."""
+    """Models trained without one fold each, their scores on it, and finally one trained on all images."""
 
-    def __init__(self, search: Search, backbone: Network, pictures: Pictures) -> None:
+    def __init__(self, search: Search, backbone: Network, images_at_size: TrainingImages) -> None:
         import numpy
 
-        self._search, self._backbone, self._pictures = search, backbone, pictures
+        self._search, self._backbone, self._images = search, backbone, images_at_size
         self._recipe = search.advanced.fine_tuning
         self._budget = search.reporter.budget
         self._step_seconds = measure_step(
-            backbone, len(search.dataset.tags), pictures, self._recipe, self._budget.clock
+            backbone, len(search.dataset.tags), images_at_size, self._recipe, self._budget.clock
         )
         self._fold_count = int(search.folds_N.max()) + 1
         epoch_seconds = max(self._step_seconds, 1e-6) * steps_per_epoch(len(search.images), self._recipe)
@@ -152,7 +151,7 @@ class _Attempt:
         self._alone: Candidate | None = None
 
     def candidates(self) -> list[Candidate]:
-        """The fine-tuned network, and if the model is not to be exported, it and the best so far together."""
+        """The fine-tuned network, and for models without exports also its blends with the best so far."""
         import numpy
 
         search = self._search
@@ -173,11 +172,11 @@ class _Attempt:
         if not together:
             return [self._alone]
         beside = replace(self._alone, logits_ET=beside_NT[self._rows])
-        return [self._alone, *(self._with_best(beside, share) for share in search.advanced.blend_weights)]
+        return [self._alone, *(self._with_best(beside, weight) for weight in search.advanced.blend_weights)]
 
     def learn_from_everything(self) -> None:
-        """Train one more model, if there is time for most of the plan, and then give the mean of all: they
-        have learned from all images together, and each makes other mistakes."""
+        """Train one more model on all images, if there is time for most of the plan, and average the weights
+        of all models: together they were trained on all images, and their errors differ."""
         import numpy
 
         everything = numpy.arange(len(self._search.images))
@@ -188,20 +187,20 @@ class _Attempt:
         mean = averaged(self._models)
         scores_ET = _scores(mean, self._backbone.resolution, self._search.images, self._rows)
         judge, together = self._search.judge, replace(self._alone, logits_ET=scores_ET)
-        # The mean has seen these images, so it must know them better. Where it does not, the members have
-        # gone ways too different to have a middle.
+        # The mean was trained on these images, so its loss on them must be lower. If it is not, the weights
+        # of the members are too different to be averaged.
         if judge.loss(together) <= judge.loss(self._alone):
             self._models = [mean]
         else:
             _log.info("The mean of %d models is worse than each of them", len(self._models))
 
     def _train(self, used: Rows, number: int) -> FineTuned:
-        """The next of all models; it may take its share of the time that is left."""
+        """Train the next of all models, within its part of the remaining time."""
         shares = [1 - 1 / self._fold_count] * self._plan.folds + [1.0]
         self._search.reporter.step = f"Fine-tuning ({number + 1} of {len(shares)})"
         return fine_tune(
             self._backbone,
-            self._pictures,
+            self._images,
             used,
             self._recipe,
             epochs=self._plan.epochs,
@@ -218,33 +217,36 @@ class _Attempt:
             multilabel=self._search.dataset.multilabel,
         )
 
-    def _with_best(self, tuned: Candidate, share: float) -> Candidate:
-        """Both together: the mean of their calibrated scores, `share` of it of the best so far."""
+    def _with_best(self, tuned: Candidate, weight: float) -> Candidate:
+        """A blend: the mean of their calibrated logits, with `weight` for the best so far."""
         import numpy
 
         judge, frozen = self._search.judge, self._search.best
-        own, others = judge.calibration(tuned).share(1 - share), judge.calibration(frozen).share(share)
+        own, others = (
+            judge.calibration(tuned).weighted(1 - weight),
+            judge.calibration(frozen).weighted(weight),
+        )
         places = numpy.searchsorted(frozen.rows, tuned.rows)
         logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])
 
         def make(calibration: LogitCalibration) -> Network:
-            # Their scores are added: the shift of the sum is given to one of them.
+            # The logits are added, so the shift of the sum is applied to one of them only.
             scale = LogitCalibration(calibration.scale)
             members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
             return sum_classifiers(members, max(member.resolution for member in members))
 
-        return Candidate(f"{tuned.name} beside {share:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
+        return Candidate(f"{tuned.name} beside {weight:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
 
 
 @contextmanager
-def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures]]:
-    """The network that is trained further, and all pictures in its size: in memory, or if many, on disk."""
+def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, TrainingImages]]:
+    """The network to fine-tune, and all images at its input size: in memory, or on disk if they are many."""
     import numpy
 
-    # Networks that the user has brought can be started from, but are not trained through.
+    # The user's own networks can be a base model, but are not fine-tuned.
     start = None if search.start is None or search.start.has_nodes else search.start
     backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
-    side, path = backbone.resolution, scratch / _PICTURES_FILE
+    side, path = backbone.resolution, scratch / _IMAGES_FILE
     shape = (len(search.images), side, side, 3)
     size = math.prod(shape)
     pixels: NDArray[numpy.uint8] | ImageArrayFile
@@ -257,20 +259,20 @@ def _pictures(search: Search, scratch: Path) -> Iterator[tuple[Network, Pictures
     tell = search.reporter.until(search.reporter.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
-            pictures = ordered(
+            images_at_size = ordered(
                 pool, lambda image: resize_to_square(Path(image.path).read_bytes(), side), search.images
             )
-            for number, (_, picture) in enumerate(pictures):
+            for number, (_, picture) in enumerate(images_at_size):
                 pixels[number] = picture
                 tell(0.0)
-        yield backbone, Pictures(pixels, search.targets_NT, search.dataset.multilabel)
+        yield backbone, TrainingImages(pixels, search.targets_NT, search.dataset.multilabel)
     finally:
         if isinstance(pixels, ImageArrayFile):
             pixels.remove()
 
 
 def _resolution(search: Search) -> int:
-    """The size to fine-tune in. Models that are exported keep theirs."""
+    """The input size of fine-tuning. Models for exports keep theirs."""
     advanced = search.advanced
     if advanced.backbones is None:
         return search.recipe.resolution
@@ -283,7 +285,7 @@ def _resolution(search: Search) -> int:
 def _scores(
     model: FineTuned, resolution: int, images: Sequence[LabelledImage], rows: Rows
 ) -> NDArray[numpy.float64]:
-    """Scores (R, T) of these images, by the network as it will run on pictures of that size."""
+    """Logits (R, T) of these images at this input size, by the network in ONNX Runtime as in scoring."""
     import numpy
 
     session = inference_session(onnx_bytes(with_input_resolution(model.backbone, resolution), {}), threads=1)

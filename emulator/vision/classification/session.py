@@ -22,7 +22,7 @@ _classifications = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
 
 class ClassifierSession:
-    """A trained classifier, ready to score pictures. May be used by several threads at once.
+    """A trained classifier that scores images. Thread-safe.
 
     Attributes:
         labels: the tags, in the order of the scores.
@@ -33,7 +33,8 @@ class ClassifierSession:
         """Load a model.
 
         Args:
-            model_path: the `model.onnx` that a training wrote. It is read once; the file may go afterwards.
+            model_path: the `model.onnx` that a training wrote. It is read once; the file may be deleted
+                afterwards.
             threads: processors that one run uses.
 
         Raises:
@@ -56,13 +57,13 @@ class ClassifierSession:
         """Probabilities of the labels, in their order: float32 values, 0..1.
 
         Raises:
-            ImageRejected: the bytes are no acceptable picture.
+            ImageRejected: the bytes are not an acceptable image.
         """
         scores: list[float] = self.score_pixels(resize_to_square(data, self._resolution)[None])[0].tolist()
         return scores
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float32]:
-        """Probabilities (N, labels) of pictures (N, side, side, 3) that `resize_to_square` made."""
+        """Probabilities (N, labels) of images (N, side, side, 3) that `resize_to_square` made."""
         with _classifications:
             (probabilities,) = self._session.run(None, {"image": pixels})
         result: NDArray[numpy.float32] = probabilities

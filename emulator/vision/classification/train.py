@@ -1,4 +1,7 @@
-"""Training of classifiers. Runs in the worker process: the functions import PyTorch, the module does not."""
+"""Training of classifiers. Runs in the worker process: the functions import PyTorch, the module does not.
+
+Axes: N images, T tags.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
 
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
-# Where the time goes, roughly; progress is told along these shares.
+# Progress after the first two steps, by the approximate duration of each.
 _FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
 
 
@@ -69,13 +72,13 @@ def train_classifier(
     The same images, tags, recipe and seed give the same model file, byte by byte, on the same machine.
 
     Args:
-        seed: decides which images are predicted together in cross-validation.
-        output: made when missing. Files appear in it whole or not at all.
-        feature_cache: folder of the features of pictures seen before; may be shared by trainings.
-        progress: called with the share that is done, 0..1 and never falling, and what is being done.
+        seed: determines the folds of cross-validation.
+        output: created if missing. Files are written atomically.
+        feature_cache: folder of the features of images of earlier trainings; trainings may share it.
+        progress: called with the fraction that is done, 0..1 and never falling, and the current step.
 
     Raises:
-        TrainingFailed: with a message for a person.
+        TrainingFailed: with a message for the user.
         ValueError: a label is not an index of a tag.
     """
     images = distinct_images(dataset)
@@ -89,7 +92,7 @@ def train_classifier(
                 resolution=recipe.resolution,
                 mirror=len(images) <= recipe.mirror_up_to,
                 cache_folder=feature_cache,
-                progress=lambda share: progress(_FEATURES_DONE * share, "Looking at the images"),
+                progress=lambda done: progress(_FEATURES_DONE * done, "Looking at the images"),
             )
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
@@ -106,8 +109,8 @@ def train_classifier(
             head, held_out_logits_NT = fit_heads(
                 training_set,
                 folds_N,
-                lambda share: progress(
-                    _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * share, "Training and evaluating"
+                lambda done: progress(
+                    _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * done, "Training and evaluating"
                 ),
             )
             calibration = calibration_of(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
@@ -141,10 +144,10 @@ def train_classifier(
 
 
 def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
-    """Pay for what only the first training would pay for: imports, the network, one run, one tiny fit.
+    """Do what only the first training would wait for: imports, loading the network, one run, one small fit.
 
     Raises:
-        TrainingFailed: something that trainings need is not installed.
+        TrainingFailed: a package that trainings need is not installed.
     """
     import numpy
 
@@ -157,7 +160,7 @@ def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
 
 
 def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool) -> Network:
-    """From the picture to probabilities."""
+    """The network from the image to probabilities."""
     import numpy
 
     return with_classifier(
@@ -170,7 +173,7 @@ def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool
 
 
 def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
-    """The model file of a network that `classifying_network` made, or several such networks."""
+    """The model file of a network of `classifying_network`, or of an ensemble of such networks."""
     metadata = ModelMetadata(
         labels=dataset.tags,
         resolution=network.resolution,
@@ -186,7 +189,7 @@ def evaluation_bytes(
     folds_N: NDArray[numpy.int8],
     images: Sequence[LabelledImage],
 ) -> bytes:
-    """The file that `metrics.Evaluation` reads: no pickles, no timestamps."""
+    """The file for `evaluation.classification.Evaluation`: no pickles, no timestamps."""
     import numpy
 
     buffer = BytesIO()

@@ -1,4 +1,7 @@
-"""Performance of a training: precision, recall and average precision on images it had not seen."""
+"""Performance of a classifier: precision, recall and average precision on held-out images.
+
+Axes: N images, T tags, F folds.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions of cross-validation: each image was scored by a model trained without it and its fold.
+    """Predictions of cross-validation: each image was scored by a model trained without its fold.
 
     Attributes:
         keys: SHA-256 of the images, in hexadecimal.
         folds: the fold of each image, (N,), from 0.
-        probabilities_NT: calibrated as the final model's, float32.
+        probabilities_NT: with the calibration of the final model, float32.
         targets_NT: whether the image has the tag.
     """
 
@@ -71,10 +74,10 @@ class Evaluation:
         """Figures at a threshold: a tag counts as predicted where its probability is at least that.
 
         Precision is correct predictions / predictions and recall correct predictions / images that have the
-        tag; either is 0 where nothing is to be divided by. Over all tags both are computed from the sums of
-        the counts. Average precision is the area under the precision-recall curve, whatever the threshold;
-        over all tags it is the mean of the tags that any image has. Standard deviations are those of the
-        figure over the folds, without folds where there is nothing to divide by.
+        tag; either is 0 if the denominator is 0. Over all tags both are computed from the sums of the counts.
+        Average precision is the area under the precision-recall curve, independent of the threshold; over all
+        tags it is the mean over tags with images. Standard deviations are over the folds, without folds whose
+        denominator is 0.
         """
         import numpy
 
@@ -126,7 +129,7 @@ class Evaluation:
         )
 
     def calibration(self, multilabel: bool, bins: int = CALIBRATION_BINS) -> CalibrationCurve:
-        """Of every probability where an image may have several tags; else of each image's highest alone."""
+        """The calibration of all probabilities (multilabel), or of the highest of each image (multiclass)."""
         import numpy
 
         if multilabel or not self.count:
@@ -135,10 +138,9 @@ class Evaluation:
         return calibration_curve(self.probabilities_NT[rows, best], self.targets_NT[rows, best], bins)
 
     def held_out(self) -> list[int]:
-        """Indexes, rising, of the images that stand for the evaluation set: one fold, a fifth of the images.
+        """Ascending indexes of the images that represent the evaluation set: one fold, a fifth of the images.
 
-        Where the fold lacks a tag, the first image that has it comes along; its prediction is as unseen as
-        the others.
+        If the fold lacks a tag, the first image with it is added; its prediction is out-of-fold as well.
         """
         import numpy
 
@@ -152,5 +154,5 @@ class Evaluation:
 
 
 def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
-    """Area under the precision-recall curve, step by step. 0 where no image has the tag."""
+    """Area under the precision-recall curve as a step function. 0 if no image has the tag."""
     return precision_recall_curve(scores, targets, int(targets.sum())).area()

@@ -44,12 +44,12 @@ class PerformanceFigures:
 
 
 def safe_divide(part: int, whole: int) -> float:
-    """Part / whole; 0 where the whole is."""
+    """part / whole, or 0 if whole is 0."""
     return float(part / whole) if whole else 0.0
 
 
 def std_over_folds(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.integer]) -> float:
-    """Standard deviation of the ratio over the folds, without those whose whole is 0."""
+    """Standard deviation of parts / wholes over the folds whose whole is not 0."""
     defined = wholes_F > 0
     return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0
 

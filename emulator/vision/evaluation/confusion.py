@@ -1,4 +1,7 @@
-"""What is taken for what: predictions of an evaluation beside what is there, one row each."""
+"""Confusion of tags: pairs of an actual and a predicted tag.
+
+Axes: P pairs, N images, T tags.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ if TYPE_CHECKING:
 
 Outcome = Literal["TruePositive", "FalsePositive", "FalseNegative", "TrueNegative"]
 
-# Instead of a tag: nothing is there, or nothing is predicted.
+# In place of a tag: no object, or no prediction.
 NONE = -1
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Pairs of what is there and what is predicted; each object, box or image is in exactly one of them.
+    """Pairs of an actual and a predicted tag; each object, box or image is in exactly one pair.
 
     Attributes:
         tag_count: number of tags of the training.
         images: the image of each pair, (P,).
-        actual: the tag that is there, or NONE, (P,).
-        predicted: the tag that is predicted, or NONE, (P,).
-        probabilities: of the prediction; 0 where there is none, (P,).
+        actual: the actual tag, or NONE, (P,).
+        predicted: the predicted tag, or NONE, (P,).
+        probabilities: of the prediction, or 0, (P,).
         objects, detections: of detectors, the rows in the evaluation or -1, (P,).
     """
 
@@ -43,11 +46,10 @@ class Confusion:
     detections: Rows
 
     def counts(self) -> NDArray[numpy.int64]:
-        """How many pairs there are of each kind, (T + 1, T + 1): rows are what is there, columns what is
-        predicted, the last of each is NONE."""
+        """The confusion matrix, (T + 1, T + 1): actual tags in rows, predicted tags in columns, NONE last."""
         import numpy
 
-        # The last place, which NONE counts to from the end.
+        # NONE is -1, the last row and column.
         size = self.tag_count + 1
         places = (self.actual % size) * size + self.predicted % size
         return numpy.bincount(places, minlength=size * size).reshape(size, size)
@@ -59,38 +61,38 @@ class Confusion:
         return numpy.flatnonzero((self.actual == actual) & (self.predicted == predicted))
 
     def pairs_of_outcome(self, tag: int, outcome: Outcome) -> Rows:
-        """The pairs in which a detector's prediction of a tag came out like that. There are no true
-        negatives: what is not there and not predicted is nowhere."""
+        """The pairs with an outcome of a detector's prediction of a tag. Detectors have no true negatives."""
         import numpy
 
-        there, said = self.actual == tag, self.predicted == tag
+        is_actual, is_predicted = self.actual == tag, self.predicted == tag
         chosen = {
-            "TruePositive": there & said,
-            "FalsePositive": ~there & said,
-            "FalseNegative": there & ~said,
+            "TruePositive": is_actual & is_predicted,
+            "FalsePositive": ~is_actual & is_predicted,
+            "FalseNegative": is_actual & ~is_predicted,
         }
         return numpy.flatnonzero(chosen[outcome])
 
 
 def confusion_of_classifier(evaluation: Evaluation, threshold: float) -> Confusion:
-    """One pair an image: the most probable tag, or NONE where its probability is below the threshold, beside
-    the tag of the image; where it has several, the predicted one if it has that, and its first else."""
+    """One pair per image: its tag, and the most probable tag, or NONE if its probability is below the
+    threshold. Of several tags of an image, the predicted one is taken if it is among them, otherwise the
+    first."""
     import numpy
 
     count, tag_count = evaluation.targets_NT.shape
     images = numpy.arange(count)
     best = evaluation.probabilities_NT.argmax(axis=1)
     highest = evaluation.probabilities_NT[images, best]
-    said = highest >= threshold
+    is_predicted = highest >= threshold
     tagged = evaluation.targets_NT.any(axis=1)
     first = numpy.where(tagged, evaluation.targets_NT.argmax(axis=1), NONE)
     nothing = numpy.full(count, NONE)
     return Confusion(
         tag_count,
         images,
-        numpy.where(said & evaluation.targets_NT[images, best], best, first),
-        numpy.where(said, best, NONE),
-        numpy.where(said, highest, 0),
+        numpy.where(is_predicted & evaluation.targets_NT[images, best], best, first),
+        numpy.where(is_predicted, best, NONE),
+        numpy.where(is_predicted, highest, 0),
         nothing,
         nothing,
     )
@@ -101,9 +103,9 @@ def confusion_of_detector(
 ) -> Confusion:
     """One pair for each object and each box whose probability is the threshold or more.
 
-    First boxes find objects of their tag, exactly as for the performance figures; what is left, boxes and
-    objects, is paired whatever its tag, by the same rule: these are confusions. Boxes that are left then lie
-    on background or double another one; objects that are left were not seen.
+    First, boxes are matched with objects of their tag, as for the performance figures. The remaining boxes
+    and objects are matched regardless of their tags: these are confusions. Boxes without a match are on
+    background or duplicates; objects without a match were missed.
     """
     import numpy
 
@@ -139,15 +141,15 @@ def confusion_of_detector(
 
 
 def outcome_masks(evaluation: Evaluation, tag: int, threshold: float) -> dict[Outcome, Mask]:
-    """Which images (N,) a classifier's prediction of a tag came out like that for: predicted is a tag whose
-    probability is the threshold or more, as for the performance figures."""
-    there = evaluation.targets_NT[:, tag]
-    said = evaluation.probabilities_NT[:, tag] >= threshold
+    """Masks of the images (N,) with each outcome of a classifier's prediction of a tag. A tag is predicted if
+    its probability is the threshold or more, as for the performance figures."""
+    is_actual = evaluation.targets_NT[:, tag]
+    is_predicted = evaluation.probabilities_NT[:, tag] >= threshold
     return {
-        "TruePositive": there & said,
-        "FalsePositive": ~there & said,
-        "FalseNegative": there & ~said,
-        "TrueNegative": ~there & ~said,
+        "TruePositive": is_actual & is_predicted,
+        "FalsePositive": ~is_actual & is_predicted,
+        "FalseNegative": is_actual & ~is_predicted,
+        "TrueNegative": ~is_actual & ~is_predicted,
     }
 
 

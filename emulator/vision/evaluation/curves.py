@@ -1,7 +1,9 @@
 """Curves of scored predictions: precision against recall, and calibration.
 
-A prediction here is a probability for one tag and whether that tag is there: one for each image and tag of a
+A prediction is a probability for one tag and whether that tag is there: one for each image and tag of a
 classifier, one for each box of a detector.
+
+Axes: P predictions or points of a curve, F folds, T tags, B bins.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True)
 class ScoredPredictions:
-    """All predictions for the images of an evaluation, side by side.
+    """All predictions for the images of an evaluation.
 
     Attributes:
-        tags: the tag that each is for, (P,).
+        tags: the tag of each prediction, (P,).
         probabilities: 0..1, float32 (P,).
         is_correct: whether the tag is there, (P,).
-        folds: the fold of the image of each, (P,).
-        actual_FT: how often each tag is there in the images of each fold: what can be found at most.
+        folds: the fold of each prediction's image, (P,).
+        actual_FT: number of objects or images of each tag in each fold: the denominator of recall.
     """
 
     tags: NDArray[numpy.integer]
@@ -68,7 +70,8 @@ class ScoredPredictions:
 
     @cached_property
     def _by_tag(self) -> tuple[NDArray[numpy.integer], NDArray[numpy.integer]]:
-        """The rows in the order of their tags, and where each tag begins: else every tag would walk all."""
+        """The rows in the order of their tags, and where each tag begins, so that tags need not search all
+        rows."""
         import numpy
 
         order = numpy.argsort(self.tags, kind="stable")
@@ -78,13 +81,13 @@ class ScoredPredictions:
 
 @dataclass(frozen=True)
 class PrecisionRecallCurve:
-    """What is found at which threshold: a point for each probability that occurs, the highest first.
+    """Precision and recall at each threshold: a point for each distinct probability, the highest first.
 
     Attributes:
-        thresholds: the probability from which on a prediction counts, float32 (P,).
-        right: predictions that count and are right, (P,).
-        counted: predictions that count, (P,); never 0.
-        actual: what there is to be found.
+        thresholds: the lowest probability of the predictions that count, float32 (P,).
+        right: number of predictions that count and are correct, (P,).
+        counted: number of predictions that count, (P,); never 0.
+        actual: number of objects or images with the tag.
     """
 
     thresholds: NDArray[numpy.float32]
@@ -94,22 +97,21 @@ class PrecisionRecallCurve:
 
     @property
     def precision(self) -> NDArray[numpy.float64]:
-        """Right ones among those that count, (P,)."""
+        """Correct predictions / predictions that count, (P,)."""
         result: NDArray[numpy.float64] = self.right / self.counted
         return result
 
     @property
     def recall(self) -> NDArray[numpy.float64]:
-        """Found ones among those that are there, (P,); 0 where nothing is."""
+        """Correct predictions / `actual`, (P,); 0 if `actual` is 0."""
         result: NDArray[numpy.float64] = self.right / max(1, self.actual)
         return result
 
     def area(self, *, best_from_here: bool = False) -> float:
         """Area under the curve: recall gained x precision, summed from the highest threshold down.
 
-        best_from_here: at each recall counts the best precision that is reached at that recall or a higher
-        one, as detection benchmarks do it (PASCAL VOC since 2010; COCO takes 101 points of the same curve).
-        0 where nothing is there to be found.
+        best_from_here: use at each recall the highest precision at that or a higher recall, as detection
+        benchmarks do (PASCAL VOC since 2010; COCO takes 101 points of the same curve). 0 if `actual` is 0.
         """
         import numpy
 
@@ -121,14 +123,14 @@ class PrecisionRecallCurve:
         return float((numpy.diff(self.right, prepend=0) / self.actual * precision).sum())
 
     def thinned(self, most: int) -> PrecisionRecallCurve:
-        """The same curve with `most` points at most (2 or more): its ends, and between them points whose
-        recall and threshold are spread evenly, so that no stretch of it is lost."""
+        """The curve with at most `most` points (2 or more): its ends, and points between them that are spread
+        evenly over recall and the number of the point."""
         import numpy
 
         count = len(self.thresholds)
         if count <= most:
             return self
-        # How far along the curve each point lies: half by what was found, half by the number of the point.
+        # The position of each point along the curve: half by recall, half by the number of the point.
         found = self.right / max(1, int(self.right[-1]))
         along = (found + numpy.arange(count) / (count - 1)) / 2
         first, last = along[0], along[-1]
@@ -138,14 +140,14 @@ class PrecisionRecallCurve:
 
 @dataclass(frozen=True)
 class CalibrationCurve:
-    """How often predictions of a probability are right: bins of equal width from 0 to 1.
+    """Accuracy of predictions by their probability, in bins of equal width from 0 to 1.
 
     A bin holds its lower edge and not its upper one; the last one holds 1 too.
 
     Attributes:
-        counts: predictions in each bin, (B,).
-        confidence: their mean probability, (B,); the middle of the bin where there are none.
-        right: which share of them is right, (B,); 0 where there are none.
+        counts: number of predictions in each bin, (B,).
+        confidence: their mean probability, (B,); the middle of the bin if it is empty.
+        right: the fraction of them that is correct, (B,); 0 if the bin is empty.
     """
 
     counts: NDArray[numpy.int64]
@@ -154,7 +156,7 @@ class CalibrationCurve:
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: the mean distance of the two over all predictions; 0 without any
+        """Expected calibration error: the mean distance of confidence and accuracy; 0 without predictions
         (Naeini, Cooper and Hauskrecht, 2015)."""
         import numpy
 
@@ -165,7 +167,7 @@ class CalibrationCurve:
 def precision_recall_curve(
     probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], actual: int
 ) -> PrecisionRecallCurve:
-    """Predictions with equal probabilities enter together. `actual`: see `PrecisionRecallCurve`."""
+    """Predictions with equal probabilities are one point. `actual`: see `PrecisionRecallCurve`."""
     import numpy
 
     order = numpy.argsort(-probabilities, kind="stable")
@@ -178,10 +180,10 @@ def precision_recall_curve(
 def calibration_curve(
     probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], bins: int = CALIBRATION_BINS
 ) -> CalibrationCurve:
-    """See `CalibrationCurve`; `bins`: how many."""
+    """See `CalibrationCurve`; `bins`: their number."""
     import numpy
 
-    # Not multiplied by the number of bins and cut off, which puts some edges (0.7 of 10) into the bin below.
+    # Multiplying by the number of bins and truncating would put some edges (0.7 of 10) into the bin below.
     edges = numpy.linspace(0, 1, bins + 1).astype(probabilities.dtype)
     places = (numpy.searchsorted(edges, probabilities, side="right") - 1).clip(0, bins - 1)
     counts = numpy.bincount(places, minlength=bins)

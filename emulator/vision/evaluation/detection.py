@@ -1,4 +1,7 @@
-"""Performance of a detector's training: precision, recall and average precision on images it had not seen."""
+"""Performance of a detector: precision, recall and average precision on held-out images.
+
+Axes: N images, O objects, D detections, B boxes, F folds, T tags.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +28,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_OVERLAP_THRESHOLD = 0.3
-# A detection counts as right in calibration if it overlaps an object by so much (intersection over union).
+# IoU with an object from which a detection counts as correct in calibration.
 OVERLAP_OF_RIGHT_ONES = 0.5
-# A million pairs of a box and an object take about 100 MB.
+# Limit of pairs of a box and an object in memory; a million take about 100 MB.
 _PAIRS_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True)
 class DetectionEvaluation:
-    """Predictions of cross-validation: what was found in images by heads trained without them, and what is
-    there.
+    """Predictions of cross-validation: detections of heads trained without the images' folds, and objects.
 
     Attributes:
         keys: SHA-256 of the images, in hexadecimal.
-        folds: the fold of each image, (N,): those of one fold were hidden from the same head.
+        folds: the fold of each image, (N,).
         tag_count: number of tags of the training.
         truths: the marked objects.
-        detections: the boxes found, of each image the most probable first.
-        probabilities: of the detections, calibrated as the final model's, float32 (D,).
+        detections: the predicted boxes, for each image by falling probability.
+        probabilities: of the detections, with the calibration of the final model, float32 (D,).
     """
 
     keys: tuple[str, ...]
@@ -78,8 +80,7 @@ class DetectionEvaluation:
         return read_arrays(path, "an evaluation of a detector", build)
 
     def with_probabilities(self, probabilities: NDArray[numpy.float32]) -> DetectionEvaluation:
-        """The same detections with other probabilities, less those that are below the floor of detectors
-        then."""
+        """The detections with other probabilities, without those below `SCORE_FLOOR`."""
         shown = probabilities >= SCORE_FLOOR
         detections = BoxArrays(
             self.detections.images[shown], self.detections.tags[shown], self.detections.ltwh[shown]
@@ -112,10 +113,9 @@ class DetectionEvaluation:
         return len(self.keys)
 
     def held_out(self) -> list[int]:
-        """Numbers, rising, of the images that stand for the evaluation set: one fold.
+        """Ascending indexes of the images that represent the evaluation set: one fold.
 
-        Where the fold lacks a tag, the first image that has it comes along; its prediction is as unseen as
-        the others.
+        If the fold lacks a tag, the first image with it is added; its prediction is out-of-fold as well.
         """
         import numpy
 
@@ -128,7 +128,7 @@ class DetectionEvaluation:
         return numbers
 
     def detected(self, image: int) -> list[DetectedBox]:
-        """What was found in the image with this number, the most probable first."""
+        """The detections of an image, by falling probability."""
         import numpy
 
         return [
@@ -141,17 +141,16 @@ class DetectionEvaluation:
         ]
 
     def hits(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.bool_]:
-        """Which detections (D,) found an object; see `match_detections`."""
+        """Whether each detection (D,) matches an object; see `match_detections`."""
         found: NDArray[numpy.bool_] = self.match_detections(overlap_threshold) >= 0
         return found
 
     def match_detections(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> NDArray[numpy.int64]:
-        """The object, as a row of `truths`, that each detection (D,) found; -1 for those that found none.
+        """The object, as a row of `truths`, that each detection (D,) matches; -1 for none.
 
-        One is found if intersection over union with it is the threshold or more. In each image and tag,
-        detections choose in the order of their probability: of the objects that none has chosen before, each
-        takes the one that it overlaps most. A second box on one object is thus a miss, and detections above
-        a probability do not depend on those below.
+        A match needs an IoU of the threshold or more. In each image and tag, detections are matched by
+        falling probability, each with the unmatched object of the largest IoU. A second box on an object is
+        thus a false positive, and the matches above a probability do not depend on detections below it.
         """
         return greedy_match(
             self.truths.images.astype("i8") * self.tag_count + self.truths.tags,
@@ -165,7 +164,7 @@ class DetectionEvaluation:
     def overlaps(
         self, objects: NDArray[numpy.integer], detections: NDArray[numpy.integer]
     ) -> NDArray[numpy.float64]:
-        """Intersection over union of objects and detections, given as rows; 0 where either is -1."""
+        """IoU of objects and detections, given as rows; 0 if either is -1."""
         import numpy
 
         both = (objects >= 0) & (detections >= 0)
@@ -177,7 +176,7 @@ class DetectionEvaluation:
         return result
 
     def scored_predictions(self, overlap_threshold: float = DEFAULT_OVERLAP_THRESHOLD) -> ScoredPredictions:
-        """Every detection, right if it found an object."""
+        """All detections; correct are those that match an object."""
         import numpy
 
         return ScoredPredictions(
@@ -195,11 +194,11 @@ class DetectionEvaluation:
     ) -> PerformanceFigures:
         """Figures at a threshold of probability and one of overlap (see `hits`).
 
-        Precision is hits / detections at the threshold and recall hits / objects; either is 0 where nothing
-        is to be divided by. Over all tags both are computed from the sums of the counts. Average precision is
-        the area under the precision-recall curve (see `area_under_curve`), whatever the threshold; over all
-        tags it is the mean of the tags that any image has. Standard deviations are those of the figure over
-        the folds, without folds where there is nothing to divide by.
+        Precision is hits / detections at the threshold and recall hits / objects; either is 0 if the
+        denominator is 0. Over all tags both are computed from the sums of the counts. Average precision is
+        the area under the precision-recall curve (see `area_under_curve`), independent of the threshold; over
+        all tags it is the mean over tags with objects. Standard deviations are over the folds, without folds
+        whose denominator is 0.
         """
         import numpy
 
@@ -236,7 +235,7 @@ class DetectionEvaluation:
         )
 
     def _counts(self, boxes: BoxArrays, counted: NDArray[numpy.bool_]) -> NDArray[numpy.int64]:
-        """How many of the counted boxes each fold and tag has: (F, T)."""
+        """Number of the counted boxes of each fold and tag: (F, T)."""
         import numpy
 
         counts_FT = numpy.zeros((int(self.folds.max(initial=0)) + 1, self.tag_count), numpy.int64)
@@ -247,8 +246,8 @@ class DetectionEvaluation:
 def area_under_curve(
     probabilities: NDArray[numpy.floating], found: NDArray[numpy.bool_], objects: int
 ) -> float:
-    """Area under the precision-recall curve of detections, as detection benchmarks compute it: at each recall
-    counts the best precision from there on. 0 without objects."""
+    """Area under the precision-recall curve as in detection benchmarks: with the highest precision at each or
+    a higher recall. 0 without objects."""
     return precision_recall_curve(probabilities, found, objects).area(best_from_here=True)
 
 
@@ -260,16 +259,18 @@ def greedy_match(
     probabilities: NDArray[numpy.float32],
     overlap_threshold: float,
 ) -> NDArray[numpy.int64]:
-    """The object that each box takes, as its row, or -1: in its group, of those that are free and overlap by
-    the threshold or more, the one that it overlaps most; of equal ones the first. The most probable box
-    chooses first.
+    """Match boxes with objects of their group, by falling probability.
 
-    Time and memory grow with the boxes, not with the images: what is looked at together is bounded.
+    Each box is matched with the unmatched object of the largest IoU, if that is the threshold or more; the
+    first of equal ones. Time grows with the number of boxes, and the number of pairs in memory is limited.
 
     Args:
-        object_groups, box_groups: what belongs together, such as the image, (O,) and (B,).
+        object_groups, box_groups: the group, such as the image, (O,) and (B,).
         objects, boxes: left, top, width and height, (O, 4) and (B, 4).
         probabilities: of the boxes, (B,).
+
+    Returns:
+        The row of the object of each box, or -1, (B,).
     """
     import numpy
 
@@ -284,7 +285,7 @@ def greedy_match(
     taken = numpy.zeros(len(objects), bool)
     begin = 0
     while begin < len(ranked):
-        # Boxes whose pairs with objects of their group are so many at most; one box at least.
+        # As many boxes as have at most `_PAIRS_AT_A_TIME` pairs with objects of their group; at least one.
         end = int(numpy.searchsorted(pairs_before, pairs_before[begin] + _PAIRS_AT_A_TIME, side="right")) - 1
         end = max(end, begin + 1)
         counts = (behind - first)[begin:end]

@@ -1,6 +1,6 @@
-"""The domains of the service, and the recipe that each stands for: the data file `models/domains.toml`.
+"""The domains of the service and their recipes, from the data file `models/domains.toml`.
 
-The file is read when it is first asked for, not when this module is imported.
+The file is read at the first call of `domains`, not when this module is imported.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _FILE = "domains.toml"
 
 @dataclass(frozen=True)
 class NamedRecipe:
-    """What domains of one kind have in common.
+    """A recipe that domains share.
 
     Attributes:
-        name: as the file has it.
-        type: of the domains that may have it.
-        platforms: what models can be exported to; () for models of the cloud alone.
+        name: as in the file.
+        type: of its domains.
+        platforms: export formats of its models; () if they cannot be exported.
         quick, advanced: fields of the dataclasses in `recipes` that differ from their defaults.
     """
 
@@ -36,12 +36,12 @@ class NamedRecipe:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain as the service has it, and its recipe.
+    """A domain of the service, and its recipe.
 
     Attributes:
-        megabytes, description: what the service tells about exported models, if it does.
-        retired: the service documents it no more.
-        listed: the service's list of domains, as it was recorded, has it.
+        megabytes, description: of exported models, where the service lists them.
+        retired: no longer documented by the service.
+        listed: in the recorded list of domains of the service.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Domains:
-    """All domains, in the order of the service's list; those that it does not have come last."""
+    """All domains, in the order of the service's list; those that are not listed come last."""
 
     all: tuple[Domain, ...]
 
@@ -73,10 +73,10 @@ class Domains:
         return {domain.id: domain for domain in self.all}
 
     def named(self, name: str, type: DomainType) -> Domain:
-        """The domain with this id, in any case, or this name.
+        """The domain with this id or name, in any case.
 
         Raises:
-            ValueError: there is none of this type; the message lists what there is.
+            ValueError: no domain of this type matches; the message lists all.
         """
         for domain in self.all:
             if domain.type == type and name.strip().lower() in (domain.id, domain.name.lower()):
@@ -88,7 +88,7 @@ class Domains:
 
 @lru_cache(maxsize=1)
 def domains() -> Domains:
-    """What the file says."""
+    """The domains of the file."""
     import tomllib
 
     content = tomllib.loads(_path().read_text(encoding="utf-8"))
@@ -102,6 +102,6 @@ def domains() -> Domains:
 
 
 def _path() -> Path:
-    """Installed, the file lies beside this module; in a checkout with the cards of the networks."""
+    """In the installed package the file is beside this module, in a checkout in `models`."""
     installed = Path(__file__).with_name(_FILE)
     return installed if installed.exists() else Path(__file__).parents[3] / "models" / _FILE

@@ -1,1 +1,1 @@
-"""What classification and detection training share: optimiser, budget, folds, errors."""
+"""Shared by the training of classifiers and detectors: optimizer, budget, folds, progress, errors."""

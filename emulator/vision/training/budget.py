@@ -1,4 +1,4 @@
-"""Time that a training may take, and plans that keep to it."""
+"""Time budgets of trainings, and plans that fit into them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# A plan is shortened only where it would miss its end by so much of the whole: small differences in speed
-# must not change what is learned.
+# A plan is shortened only if it would exceed the budget by this fraction: small differences in speed must not
+# change the model.
 _TOLERANCE = 0.1
-# Speed is judged on the latest steps, from so many seconds on.
+# Speed is measured over the latest steps, once they have taken this many seconds.
 _ENOUGH_SECONDS = 0.2
 
 
 class OutOfTime(Exception):
-    """The time for an attempt is over; what was there before it counts."""
+    """The time for an attempt is used up; the best model before it is kept."""
 
 
 @dataclass
 class Budget:
-    """Seconds from now on.
+    """A number of seconds from its creation on.
 
     Attributes:
-        seconds: how long the work may take.
-        clock: seconds since some moment.
+        seconds: length of the budget.
+        clock: returns seconds, from any origin.
     """
 
     seconds: float
@@ -37,22 +37,22 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that are left; negative when it is over."""
+        """Remaining seconds; negative when the budget is exceeded."""
         return self.seconds - (self.clock() - self._started)
 
-    def part(self, share: float) -> Budget:
-        """A budget of a share of what is left."""
-        return Budget(max(0.0, self.left * share), self.clock)
+    def part(self, fraction: float) -> Budget:
+        """A budget of a fraction of the remaining time."""
+        return Budget(max(0.0, self.left * fraction), self.clock)
 
     def check(self) -> None:
-        """Raises OutOfTime when it is over."""
+        """Raises OutOfTime when the budget is used up."""
         if self.left < 0:
             raise OutOfTime
 
     def plan(self, steps: int) -> int:
-        """How many of the planned steps fit: all of them, unless they are clearly too many.
+        """The number of the planned steps that fit: all of them unless they are clearly too many.
 
-        To be asked before every step; how fast the latest steps were decides.
+        To be called before every step; the speed of the latest steps is extrapolated.
         """
         now = self.clock()
         if self._mark is None:

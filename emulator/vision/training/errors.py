@@ -1,4 +1,4 @@
-"""What all trainings have in common: how they fail, and how they write what they made."""
+"""Errors of trainings and their messages."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ NONE_READABLE = (
 
 
 class TrainingFailed(Exception):
-    """The training cannot give a model. The message tells the person who started it what to do."""
+    """The training cannot produce a model. The message tells the user what to do."""
 
 
 class LossNotFinite(Exception):
-    """What is learned is not a number any more."""
+    """The loss or a weight is NaN or infinite."""
 
 
 def loss_not_finite(look_at: str) -> TrainingFailed:
-    """That it came to no numbers; `look_at`: what to check before another attempt."""
+    """The failure of a training whose loss became NaN; `look_at`: what the user should check."""
     return TrainingFailed(
         f"The training became unstable: its loss is not a number any more. {look_at}, or train again."
     )
 
 
 def storage_failure(error: Exception) -> TrainingFailed:
-    """What to tell about an error in reading images or writing results."""
+    """The failure of a training that could not read its images or write its results."""
     if is_disk_full(error) or (isinstance(error, sqlite3.Error) and "full" in str(error)):
         return TrainingFailed("The disk is full: free some space and train again.")
     return TrainingFailed(
@@ -42,7 +42,7 @@ def storage_failure(error: Exception) -> TrainingFailed:
 
 @contextmanager
 def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Notes in `seconds` how long the block took."""
+    """Stores the duration of the block in `seconds`."""
     started = time.perf_counter()
     yield
     seconds[step] = time.perf_counter() - started

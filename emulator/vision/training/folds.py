@@ -1,4 +1,7 @@
-"""Folds for cross-validation: every image is predicted once by a model that has not seen it."""
+"""Folds for cross-validation: every image is predicted once by a model that was not trained on it.
+
+Axes: N images, T tags, F folds.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ MOST_FOLDS = 5
 def stratified_folds(
     targets_NT: NDArray[numpy.bool_], seed: int, fold_count: int | None = None
 ) -> NDArray[numpy.int8]:
-    """Deal images out to folds so that each fold has its share of every tag.
+    """Assign images to folds so that every tag is spread evenly over the folds.
 
-    There are five folds, fewer where the smallest tag has fewer images, never fewer than two. Tags are dealt
-    out from the rarest to the most common one, each image to the fold that lacks most of the tag:
-    stratification for several labels an image (Sechidis, Tsoumakas and Vlahavas, 2011) with a fixed order of
-    tags; with one label an image it is plain stratification.
+    There are five folds, fewer if the smallest tag has fewer images, and at least two. Tags are processed
+    from the rarest to the most common, and each image goes to the fold that lacks most images of the tag:
+    stratification for multiple labels per image (Sechidis, Tsoumakas and Vlahavas, 2011) with a fixed order
+    of tags; with one label per image it is plain stratification.
 
     Args:
-        targets_NT: which image has which tag. Every tag has an image; images without tags are allowed.
+        targets_NT: whether an image has a tag. Every tag has an image; images without tags are allowed.
         fold_count: another number of folds, at most 127; a tag with fewer images is then missing from some,
             and the first fold has it.
 

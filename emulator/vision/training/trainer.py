@@ -1,10 +1,10 @@
-"""Learning all weights of a network: slices of a batch, threads, devices, memory. PyTorch; for the worker
-alone.
+"""Training all weights of a network: slices of a batch, threads, devices, memory. PyTorch, only in the
+worker.
 
-A batch is divided into slices of fixed size, each of which a thread computes by itself; the gradients are
-added in the order of the slices. That makes the numbers independent of how many processors there are, and
-keeps PyTorch's own threads, which come to a near standstill whenever another process wants a processor, out
-of it. A GPU computes one slice after the other, as large as its memory allows.
+A batch is divided into slices of fixed size, and each slice is computed by one thread; the gradients are
+added in the order of the slices. The result does not depend on the number of processors, and PyTorch's own
+threads, which become very slow when another process uses a processor, are not used. A GPU computes one slice
+after the other, as large as its memory allows.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[numpy.floating]
-    # Of the members of the batch from the first number up to, but without, the second, with these weights on
-    # this device: what they add to the batch's loss, a scalar.
+    # (first, last, weights, device) -> the part of the batch's loss, a scalar, of the samples first..last-1.
     LossOfSlice = Callable[[int, int, Mapping[str, torch.Tensor], torch.device], torch.Tensor]
 
 _log = logging.getLogger(__name__)
 
-# More threads than these wait for each other.
+# More threads would only wait for each other.
 _MOST_THREADS = 4
 _GPU_SLICE = 32
 
 
 class WholeNetwork:
-    """The weights of a network while it learns, by AdamW."""
+    """A network in training, with AdamW."""
 
     def __init__(
         self,
@@ -52,11 +51,11 @@ class WholeNetwork:
     ) -> None:
         """
         Args:
-            learning_rate: full learning rate of the weight with a name.
+            learning_rate: peak learning rate of a weight, by its name.
             weight_decay: of weights, not of biases.
-            max_grad_norm: longer ones are cut to this length.
-            slice_size: members of a batch that a processor computes together.
-            frozen: names of the weights that stay as they are.
+            max_grad_norm: norm that gradients are clipped to.
+            slice_size: samples per slice on a CPU.
+            frozen: names of the weights that are not trained.
         """
         import torch
 
@@ -66,18 +65,18 @@ class WholeNetwork:
         device = training_device()
         try:
             self._move_to(device, weights)
-        except RuntimeError as error:  # too little memory, or a GPU that this PyTorch cannot use after all
+        except RuntimeError as error:  # too little memory, or a GPU that this PyTorch does not support
             if device.type == "cpu":
                 raise
             _log.warning("The GPU cannot be used: %s", error)
             self._move_to(torch.device("cpu"), weights)
 
-    def learn(self, count: int, share: float, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> None:
-        """One step on a batch of so many members; `share` is that of the full learning rates.
+    def learn(self, count: int, factor: float, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> None:
+        """One step on a batch of `count` samples; `factor` multiplies the peak learning rates.
 
         Raises:
-            LossNotFinite: the loss is not a number any more.
-            MemoryError: not even a single member fits into memory.
+            LossNotFinite: the loss is NaN or infinite.
+            MemoryError: not even a single sample fits into memory.
         """
         while True:
             try:
@@ -86,29 +85,29 @@ class WholeNetwork:
             except (RuntimeError, MemoryError) as error:
                 if not _is_lack_of_memory(error):
                     raise
-            self._need_less()  # out here, where the error and what it holds on to are gone
+            self._reduce_memory()  # outside of `except`, where the error no longer keeps tensors alive
         try:
-            self._step(gradients, share)
+            self._step(gradients, factor)
             return
         except (RuntimeError, MemoryError) as error:
             if not _is_lack_of_memory(error):
                 raise
         del gradients
-        self._go_on_without_gpu()
-        self.learn(count, share, loss_of, pool)
+        self._continue_on_cpu()
+        self.learn(count, factor, loss_of, pool)
 
-    def _step(self, gradients: list[torch.Tensor], share: float) -> None:
+    def _step(self, gradients: list[torch.Tensor], factor: float) -> None:
         import torch
 
         for weight, gradient in zip(self._learning, gradients, strict=True):
             weight.grad = gradient
         for group, rate in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
-            group["lr"] = rate * share
+            group["lr"] = rate * factor
         torch.nn.utils.clip_grad_norm_(self._learning, self._max_grad_norm)
         self._optimiser.step()
 
     def arrays(self) -> dict[str, NDArray[numpy.float32]]:
-        """The weights as they are now, by name. Raises LossNotFinite when one of them is not finite."""
+        """The current weights by name. Raises LossNotFinite if one of them is not finite."""
         import numpy
 
         weights = {
@@ -120,7 +119,7 @@ class WholeNetwork:
         return weights
 
     def _summed(self, count: int, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> list[torch.Tensor]:
-        """Gradients of a batch."""
+        """Gradients of a batch, added in the order of the slices."""
         run = pool.map if self._device.type == "cpu" else map
         sums: list[torch.Tensor] = []
         for gradients in run(
@@ -140,18 +139,18 @@ class WholeNetwork:
             raise LossNotFinite
         return list(torch.autograd.grad(loss, self._learning))
 
-    def _need_less(self) -> None:
-        """Go on in smaller slices, and where even those are too large, on the CPU."""
+    def _reduce_memory(self) -> None:
+        """Halve the slices, or continue on the CPU if a slice is a single sample."""
         import torch
 
         if self._slice == 1:
-            self._go_on_without_gpu()
+            self._continue_on_cpu()
             return
         self._slice //= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _go_on_without_gpu(self) -> None:
+    def _continue_on_cpu(self) -> None:
         import torch
 
         if self._device.type == "cpu":
@@ -162,7 +161,7 @@ class WholeNetwork:
             torch.cuda.empty_cache()
 
     def _move_to(self, device: torch.device, weights: Mapping[str, Array]) -> None:
-        """Begin, or go on, with these weights; what the optimiser remembers is lost."""
+        """Start or continue with these weights; the state of the optimizer is reset."""
         import torch
 
         self._device = device
@@ -187,11 +186,11 @@ class WholeNetwork:
 
 @contextmanager
 def slice_threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads for slices. While it lasts, PyTorch gives the same numbers for the same work."""
+    """Threads for slices. Within the block, PyTorch is deterministic on the CPU."""
     import torch
 
     strict = torch.are_deterministic_algorithms_enabled()
-    # GPUs have no such promise to give for all that is needed here.
+    # On GPUs some of the operations have no deterministic implementation.
     torch.use_deterministic_algorithms(training_device().type == "cpu")
     try:
         with (
@@ -204,19 +203,19 @@ def slice_threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def learning_rate_factor(step: int, done: float, steps: int, warm_up_steps: int) -> float:
-    """Share of the full learning rate: it rises over the warm-up and then falls along a cosine to nothing.
+    """Factor on the peak learning rate: it rises over the warm-up and then falls to 0 along a cosine.
 
     Args:
         step: from 0.
-        done: share of the training that is done, 0..1.
-        steps: planned; the warm-up takes a fifth of them at most.
+        done: fraction of the training that is done, 0..1.
+        steps: planned number; the warm-up takes at most a fifth of them.
     """
     warm = min(1.0, (step + 1) / min(warm_up_steps, max(1, steps // 5)))
     return warm * (1 + math.cos(math.pi * done)) / 2
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether a processor's or a GPU's memory was too small. Only CUDA has an exception of its own for it."""
+    """Whether the memory of the CPU or GPU was too small. Only CUDA has an exception class for it."""
     import torch
 
     text = str(error).lower()

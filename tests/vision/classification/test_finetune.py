@@ -7,7 +7,7 @@ import pytest
 
 from emulator.vision.classification.finetune import (
     FineTuned,
-    Pictures,
+    TrainingImages,
     averaged,
     fine_tune,
     finer_weights,
@@ -24,7 +24,7 @@ def learned(backbone: Network, seed: int = 0) -> FineTuned:
     pixels = random.integers(0, 256, (6, backbone.resolution, backbone.resolution, 3), numpy.uint8)
     return fine_tune(
         backbone,
-        Pictures(pixels, numpy.eye(2)[[0, 1, 0, 1, 0, 1]], multilabel=False),
+        TrainingImages(pixels, numpy.eye(2)[[0, 1, 0, 1, 0, 1]], multilabel=False),
         numpy.arange(6),
         replace(FINE_TUNING, batch=3),
         epochs=1,

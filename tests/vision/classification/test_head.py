@@ -171,7 +171,7 @@ def test_calibrations_one_after_another() -> None:
     first, second = LogitCalibration(2.0, numpy.array([1.0, 0.5])), LogitCalibration(0.5, -1.0)
 
     numpy.testing.assert_allclose(second.after(first).applied(logits), second.applied(first.applied(logits)))
-    numpy.testing.assert_allclose(first.share(0.25).applied(logits), first.applied(logits) / 4)
+    numpy.testing.assert_allclose(first.weighted(0.25).applied(logits), first.applied(logits) / 4)
     head = LinearHead(numpy.array([[1.0, 2.0]]), numpy.array([0.5, 0.0]))
     features = numpy.array([[3.0]])
     numpy.testing.assert_allclose(

@@ -42,6 +42,20 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with; the error names a similar command where there is one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            similar = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if similar:
+                error.message = f"{error.message.rstrip('.')}. Did you mean {similar[0]!r}?"
+            raise
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def app() -> None:

@@ -1,10 +1,8 @@
-"""The program as its users run it: start, refusal to start, stop, and the control commands."""
+"""The program as its users run it: start, refusal to start, stop."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import shutil
 import signal
@@ -13,97 +11,22 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emulator import __version__
-from emulator.cli import control
-from emulator.cli.errors import CommandFailed
 from emulator.server import start_block, uvicorn_server
 from emulator.settings import Settings, StartRefused
-from emulator.settings.options import options
-
-PROGRAM = [sys.executable, "-m", "emulator"]
-PATIENCE_SECONDS = 60
-posix_only = pytest.mark.skipif(os.name != "posix", reason="signals of this kind exist on POSIX systems only")
-
-Start = Callable[..., "Running"]
-
-
-class Running:
-    """An emulator in a process of its own."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [*PROGRAM, "serve", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=clean_environment(),
-        )
-        assert self.process.stdout is not None
-        self.first_line = self.process.stdout.readline()
-        found = re.fullmatch(
-            r"custom-vision-emulator \S+ ready at (http://127\.0\.0\.1:(\d+))\n", self.first_line
-        )
-        if found is None:
-            self.process.kill()
-            raise AssertionError(f"did not start: {self.first_line!r} {self.process.communicate()[1]!r}")
-        self.endpoint, self.port = found[1], int(found[2])
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error after a signal."""
-        self.process.send_signal(number)
-        status = self.process.wait(timeout=PATIENCE_SECONDS)
-        # `communicate` would lose what is in the buffer since the first line was read.
-        output = self.process.stdout.read() if self.process.stdout else ""
-        errors = self.process.stderr.read() if self.process.stderr else ""
-        return status, output, errors
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    running: list[Running] = []
-
-    def start_one(*arguments: str) -> Running:
-        running.append(Running("--port", "0", *arguments))
-        return running[-1]
-
-    yield start_one
-    for one in running:
-        with suppress(ProcessLookupError):
-            one.process.kill()
-        one.process.wait(timeout=PATIENCE_SECONDS)
-        for stream in (one.process.stdout, one.process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without options of the emulator."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CUSTOM_VISION_", "VISION_"))
-    }
-    return {**kept, **more}
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env=clean_environment(**environment),
-        timeout=PATIENCE_SECONDS,
-    )
-
+from tests.support.program import (
+    PATIENCE_SECONDS,
+    Running,
+    Start,
+    posix_only,
+    run,
+)
 
 # --- start --------------------------------------------------------------------------------------------------
 
@@ -379,96 +302,3 @@ def test_an_ephemeral_emulator_removes_its_folder(start: Start, tmp_path: Path) 
     assert [folder.name.startswith("custom-vision-emulator-") for folder in os_temporary.iterdir()] == [True]
     assert running.stop()[0] == 0
     assert list(os_temporary.iterdir()) == []
-
-
-# --- control commands
-# -----------------------------------------------------------------------------------------
-
-
-def test_version() -> None:
-    ran = run("version")
-    assert (ran.returncode, ran.stdout) == (0, f"custom-vision-emulator {__version__}\n")
-
-
-def test_serve_help_names_every_option() -> None:
-    text = run("serve", "--help", COLUMNS="200").stdout
-    for one in options(Settings).values():
-        assert one.flag in text
-        assert one.variable in text
-
-
-def test_health_and_reset_of_a_running_emulator(start: Start) -> None:
-    running = start("--ephemeral", "--training-key", "mine")
-    port = str(running.port)
-    assert (run("health", "--port", port).stdout, run("health", "--port", port).returncode) == ("ready\n", 0)
-    assert run("reset", "--yes", "--port", port, "--training-key", "mine").returncode == 0
-    refused = run("reset", "--yes", "--port", port)
-    assert refused.returncode == 1
-    assert "--training-key" in refused.stderr
-
-
-def test_health_without_an_emulator_says_why() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
-        port = str(closed_soon.getsockname()[1])
-    ran = run("health", "--port", port)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(f"custom-vision-emulator: no emulator answers at 127.0.0.1:{port}: ")
-    assert ran.stderr.count("\n") == 1
-
-
-def test_health_says_which_check_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = json.dumps({"status": "not ready", "checks": {"store": "ok", "disk": "full"}}).encode()
-    monkeypatch.setattr(control, "call_emulator", lambda *_: (503, body))
-    with pytest.raises(CommandFailed, match=r"^not ready: disk: full$"):
-        control.check_health(Settings())
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"checks": 3}', b"\xff"])
-def test_a_body_that_is_no_health_response_has_no_failed_checks(body: bytes) -> None:
-    assert control.failed_checks_in(body) == ""
-
-
-def test_reset_does_nothing_without_a_confirmation() -> None:
-    ran = run("reset")
-    assert ran.returncode == 2
-    assert "--yes" in ran.stderr
-
-
-@pytest.mark.parametrize("command", ["env", "health"])
-def test_port_zero_does_not_say_where_the_emulator_is(command: str) -> None:
-    ran = run(command, "--port", "0")
-    assert ran.returncode == 2
-    assert "--port" in ran.stderr
-
-
-@posix_only
-def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
-    odd = "a'b\"c$d`e\\f;g&h|i*"
-    names = list(control.quickstart_variables(Settings()))
-    shown = " ".join(f'"${name}"' for name in names)
-    command = f'eval "$("$@")"; printf "%s\\n" {shown}'
-    arguments = [*PROGRAM, "env", "--training-key", odd, "--port", "8080"]
-    ran = subprocess.run(
-        ["sh", "-c", command, "sh", *arguments],
-        capture_output=True,
-        text=True,
-        env=clean_environment(),
-        timeout=PATIENCE_SECONDS,
-    )
-    settings = replace(Settings(), training_keys=(odd, odd), port=8080)
-    assert ran.stdout.splitlines() == list(control.quickstart_variables(settings).values())
-    assert names == [
-        "VISION_TRAINING_ENDPOINT",
-        "VISION_TRAINING_KEY",
-        "VISION_PREDICTION_ENDPOINT",
-        "VISION_PREDICTION_KEY",
-        "VISION_PREDICTION_RESOURCE_ID",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("shell", "line"),
-    [("sh", "export N='it'\"'\"'s'"), ("powershell", "$env:N = 'it''s'"), ("cmd", 'set "N=it\'s"')],
-)
-def test_the_assignment_of_each_shell(shell: str, line: str) -> None:
-    assert control.assignment(shell, "N", "it's") == line

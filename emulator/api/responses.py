@@ -9,14 +9,16 @@ from emulator.contract.versions import Version
 from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.exports import request as exports
-from emulator.core.images.upload import CreatedImage, TaggedImage, TagOnImage
+from emulator.core.images.tagged import TaggedImage, TagOnImage
+from emulator.core.images.upload import CreatedImage
 from emulator.core.iterations.performance import EvaluatedImage
-from emulator.core.labels.regions import Box, RegionOnImage
+from emulator.core.labels.regions import RegionOnImage
 from emulator.core.predictions.predict import Predicted
-from emulator.core.scored_rows.scores import BoundingBox, TagProbability, from_stored
+from emulator.core.scored_rows.scores import TagProbability, from_stored
 from emulator.core.signed_uris import PredictionSize, Size, image_uri, prediction_image_uri
 from emulator.core.suggestions.suggest import SuggestedImage
 from emulator.store import tables
+from emulator.vision.boxes.box import Box
 
 
 class Links(NamedTuple):
@@ -167,7 +169,7 @@ def predictions(probabilities: Sequence[TagProbability]) -> list[shapes.Predicti
     return [prediction(item) for item in probabilities]
 
 
-def bounding_box(box: BoundingBox | Box) -> shapes.BoundingBox:
+def bounding_box(box: Box) -> shapes.BoundingBox:
     return shapes.BoundingBox(left=box.left, top=box.top, width=box.width, height=box.height)
 
 
@@ -227,7 +229,7 @@ def stored_suggestion(links: Links, item: SuggestedImage) -> shapes.StoredSugges
 
 
 def region_proposals(
-    project_id: str, image_id: str, found: Sequence[tuple[float, BoundingBox]]
+    project_id: str, image_id: str, found: Sequence[tuple[float, Box]]
 ) -> shapes.ImageRegionProposal:
     proposals = [
         shapes.RegionProposal(confidence=confidence, bounding_box=bounding_box(box))

@@ -1,1 +1,1 @@
-"""Facts in SQLite (`tables`, `database`, `migrations`) and bytes in a folder (`blobs`)."""
+"""The store in a data folder: rows in SQLite (`tables`, `database`, `migrations`) and blobs (`blobs`)."""

@@ -1,4 +1,4 @@
-"""Bytes, content-addressed: a blob's name is the SHA-256 of what it holds."""
+"""Content-addressed bytes: the name of a blob is the SHA-256 of its content."""
 
 import hashlib
 import os
@@ -15,45 +15,45 @@ from emulator.files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.database import StorageFull
 
 _TRASH = "trash-"
-_ABANDONED_SECONDS = 3600
+_UNFINISHED_SECONDS = 3600
 _ATTEMPTS = 5
 
 
 class BlobStore(Protocol):
-    """The small interface behind which the bytes lie."""
+    """Stores blobs."""
 
     def put(self, data: bytes) -> str:
-        """Keep `data` durably and return its name. Raises StorageFull, leaving nothing behind."""
+        """Store `data` durably and return its name. Raises StorageFull; then nothing is stored."""
 
     def put_file(self, path: Path) -> str:
-        """Keep the content of the file at `path`, which may be moved away."""
+        """Store the content of the file at `path`, which may be moved."""
 
     def read(self, name: str) -> bytes:
         """The bytes of a blob. Raises FileNotFoundError."""
 
     def path(self, name: str) -> Path:
-        """A file that holds the blob, to read by others."""
+        """The file that contains the blob; only to be read."""
 
     def exists(self, name: str) -> bool: ...
 
     def names(self) -> Iterator[str]:
-        """The names of all blobs; what was left half-written is removed on the way."""
+        """The names of all blobs. Unfinished files of earlier processes are deleted."""
 
     def delete(self, name: str) -> None:
-        """Forget a blob; not there is no error."""
+        """Delete a blob, if it exists."""
 
     def clear(self) -> None:
-        """Forget all blobs."""
+        """Delete all blobs."""
 
 
 class FolderBlobStore:
-    """Blobs as files, ``ab/abcdef...``, each written under another name, synced, and renamed into place."""
+    """Blobs as files, ``ab/abcdef...``, written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "blobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         for trash in folder.glob(f"{_TRASH}*"):
-            _remove_unhurried(trash)
+            _delete_in_thread(trash)
 
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
@@ -65,7 +65,7 @@ class FolderBlobStore:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(target, data)
                 break
-            except (FileNotFoundError, FileExistsError):  # `clear` is taking the folder away
+            except (FileNotFoundError, FileExistsError):  # `clear` is removing the folder
                 if attempt == _ATTEMPTS:
                     raise
             except OSError as error:
@@ -90,7 +90,7 @@ class FolderBlobStore:
         for file in sorted(self._folder.glob("*/*")):
             if file.name.startswith(UNFINISHED_PREFIX):
                 with suppress(FileNotFoundError):
-                    if time.time() - file.stat().st_mtime > _ABANDONED_SECONDS:
+                    if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:
                         file.unlink()
             else:
                 yield file.name
@@ -99,19 +99,23 @@ class FolderBlobStore:
         try:
             self.path(name).unlink(missing_ok=True)
         except PermissionError:
-            # Windows lets nobody delete what somebody is reading; it is swept some other time.
+            # Windows cannot delete a file that is being read; a later sweep deletes it.
             if os.name != "nt":
                 raise
 
     def clear(self) -> None:
-        # A rename is instant however many blobs there are; removing them is nobody's wait.
+        # A rename takes no time however many blobs there are; they are deleted in a thread.
         trash = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_TRASH))
         self._folder.replace(trash / "blobs")
-        self._folder.mkdir(exist_ok=True)  # an upload may have been quicker
-        _remove_unhurried(trash)
+        self._folder.mkdir(exist_ok=True)  # an upload may have created it
+        _delete_in_thread(trash)
 
 
-def _remove_unhurried(folder: Path) -> None:
+def _delete_in_thread(folder: Path) -> None:
     threading.Thread(
-        target=shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, name="emptying", daemon=True
+        target=shutil.rmtree,
+        args=(folder,),
+        kwargs={"ignore_errors": True},
+        name="blob deletion",
+        daemon=True,
     ).start()

@@ -1,4 +1,4 @@
-"""SQLite through SQLModel: one writer at a time, many readers, nothing answered before it is durable."""
+"""SQLite through SQLModel: one writer at a time, many readers, durable commits."""
 
 import sqlite3
 import threading
@@ -22,7 +22,7 @@ _COMMITTED = "functions to call when committed"
 
 
 class StorageFull(Exception):
-    """The disk that holds the data folder has no room; what was being written is not there."""
+    """The disk of the data folder is full; nothing of the transaction or blob is stored."""
 
 
 class SchemaTooNew(Exception):
@@ -32,14 +32,13 @@ class SchemaTooNew(Exception):
 class Database:
     """The database of one data folder.
 
-    Writers queue at a lock of this process (the data folder admits one process), so that SQLite never has
-    to answer "database is locked". WAL with ``synchronous=FULL``: a commit survives a power cut.
+    Writers wait for a lock of this process (only one process uses a data folder), so SQLite never reports
+    "database is locked". WAL with ``synchronous=FULL``: a commit survives a power cut.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
-        # How often something was written. What was read is still true while this stands still, if it was
-        # looked at before the reading began.
+        # Number of commits. Data that was read is current as long as this has the value from before the read.
         self.commits = 0
         self._write_lock = threading.RLock()
         self._engine = create_engine(
@@ -55,7 +54,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session on one consistent snapshot; nothing done in it is kept."""
+        """A session on one consistent snapshot; changes in it are not committed."""
         with Session(self._engine, expire_on_commit=False) as session:
             yield session
 
@@ -63,7 +62,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that is the only writer; committed at the end, rolled back on any exception.
 
-        Raises StorageFull when the disk is.
+        Raises StorageFull when the disk is full.
         """
         with self._write_lock, Session(self._engine, expire_on_commit=False) as session:
             try:
@@ -81,7 +80,7 @@ class Database:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Keeps other threads from writing, for work that a transaction cannot hold."""
+        """Prevents other threads from writing, for work that does not fit into one transaction."""
         with self._write_lock:
             yield
 
@@ -91,7 +90,7 @@ class Database:
             connection.exec_driver_sql("SELECT count(*) FROM project").scalar()
 
     def clear(self) -> None:
-        """Every row of every table gone, in one transaction."""
+        """Delete every row of every table, in one transaction."""
         with self.write() as session:
             connection = session.connection()
             for table in reversed(SQLModel.metadata.sorted_tables):
@@ -102,12 +101,12 @@ class Database:
 
 
 def when_committed(session: Session, function: Callable[[], None]) -> None:
-    """Call `function` when the writing `session` has been committed, before anybody else writes."""
+    """Call `function` after the commit of the writing `session`, before another transaction writes."""
     session.info.setdefault(_COMMITTED, []).append(function)
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that knows its cursors."""
+    """A connection that keeps track of its cursors."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -120,17 +119,17 @@ class _Connection(sqlite3.Connection):
 
 
 def _close_cursors(connection: _Connection, _record: Any, _state: Any) -> None:
-    """When a session ends: a result that was not read to its end would go on reading.
+    """Close the cursors of a session at its end.
 
-    Its snapshot would stay with the connection, whose next session would see the past and could not write,
-    and the write-ahead log could not be shortened.
+    A result that was not read to its end would keep its snapshot: the next session of the connection would
+    read old data and could not write, and the write-ahead log could not be truncated.
     """
     for cursor in tuple(connection.cursors):
         cursor.close()
 
 
 def _configure(connection: Any, _record: Any) -> None:
-    # The driver's own transaction handling is switched off; `_begin` says BEGIN.
+    # Transactions begin by `_begin`, not by the driver.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
@@ -152,8 +151,8 @@ def _begin(connection: Any) -> None:
 def _prepare(engine: Engine, path: Path) -> None:
     """Bring the schema up to SCHEMA_REVISION.
 
-    A new database gets the tables at once and the mark of the newest migration, without loading Alembic:
-    a start from nothing takes milliseconds. A test proves that both ways end in the same schema.
+    A new database gets all tables and the number of the newest migration without loading Alembic, which takes
+    milliseconds. A test verifies that both ways result in the same schema.
     """
     with engine.connect() as connection:
         row = connection.exec_driver_sql(

@@ -1,8 +1,9 @@
-"""The tables. Facts only; bytes lie in the blob folder under their SHA-256.
+"""The tables. Bytes are stored as blobs, by their SHA-256.
 
-Revisions instead of copies: each change to a project's workspace (images, tags) raises `Project.revision`.
-Rows of images, tags, image tags and regions carry the revision in which they were born and the one in which
-they were removed, so that the workspace as an iteration saw it is ``born <= revision < removed``.
+Iterations do not copy the workspace. Each change to the workspace of a project (images, tags, regions)
+increments `Project.revision`. Rows of images, tags, image tags and regions have the revision in which they
+were born (created) and the one in which they were removed, so that the workspace of an iteration is the rows
+with ``born <= revision < removed``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,7 @@ class JobKind(StrEnum):
 
 
 class Moment(TypeDecorator[datetime]):
-    """A UTC time as whole microseconds since 1970: exact, sortable, quick to read."""
+    """A UTC time as whole microseconds since 1970: exact, sortable, fast to read."""
 
     impl = BigInteger
     cache_ok = True
@@ -84,7 +85,7 @@ def _json(nullable: bool = False) -> Any:
 
 
 class Project(SQLModel, table=True):
-    """A project and its workspace. `new_iteration_created`: since when the hidden workspace iteration is."""
+    """A project and its workspace. new_iteration_created: creation time of the hidden workspace iteration."""
 
     id: str = Field(primary_key=True)
     name: str
@@ -101,12 +102,12 @@ class Project(SQLModel, table=True):
     revision: int = 0
     next_iteration: int = 1
     new_iteration_created: datetime = _moment()
-    # Counted with every change, so that no count of the workspace ever walks the images.
+    # Updated with every change, so that counting the workspace needs no scan of the images.
     image_count: int = 0
     tagged_count: int = 0
-    # Raised when metadata of images change, which lists depend on but no training.
+    # Incremented by changes of metadata, which affect lists of images, but not trainings.
     metadata_revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    # Of Azure Storage, with their signatures: where copies of exports and notifications go.
+    # URIs of Azure Storage with their signatures, for copies of exports and for notifications.
     export_model_container_uri: str | None = None
     notification_queue_uri: str | None = None
 
@@ -125,7 +126,7 @@ class Tag(SQLModel, table=True):
 
 
 class Image(SQLModel, table=True):
-    """An image of a project. `number` orders images by creation; `tag_count` is that of the workspace."""
+    """An image of a project. number: orders images by creation. tag_count: of the workspace."""
 
     __table_args__ = (
         Index("ix_image_workspace", "project_id", "removed", "number"),
@@ -188,9 +189,9 @@ class ImageTag(SQLModel, table=True):
 
 
 class Region(SQLModel, table=True):
-    """A box on an image of a detection project, lengths as parts of the image's width and height.
+    """A box on an image of a detection project, in fractions of the image's width and height.
 
-    Whoever adds one sees to it that the image bears the tag.
+    The image has the tag of the region too.
     """
 
     __table_args__ = (
@@ -212,7 +213,7 @@ class Region(SQLModel, table=True):
 
 
 class Iteration(SQLModel, table=True):
-    """A trained (or training, or failed) iteration. `revision`: the workspace that it was trained on."""
+    """An iteration: training, trained or failed. revision: of the workspace that it is trained on."""
 
     __table_args__ = (
         Index("ix_iteration_project", "project_id", "number"),
@@ -245,7 +246,8 @@ class Iteration(SQLModel, table=True):
     custom_base_model_info: dict[str, str] | None = _json(nullable=True)
     training_error_details: str | None = None
     selected_tags: list[str] | None = _json(nullable=True)
-    # What training left: tags in the order of the model's outputs, the model, its out-of-fold predictions.
+    # Results of the training: tags in the order of the model's outputs, the model, its out-of-fold
+    # predictions.
     model_tags: list[dict[str, str]] | None = _json(nullable=True)
     model_blob: str | None = None
     evaluation_blob: str | None = None
@@ -257,10 +259,10 @@ class Iteration(SQLModel, table=True):
 
 
 class Export(SQLModel, table=True):
-    """An iteration's model in the form that a platform needs: asked for, there, or failed.
+    """An export of an iteration: running, done or failed.
 
-    flavor: "" where none was asked for. exporter: `exports.EXPORTER` of the program that wrote it. suffix: of
-    the file's name, with its dot. size: in bytes. failure: why it failed, for a person.
+    flavor: "" for none. exporter: `core.exports.request.EXPORTER` of the program that wrote it. suffix: of
+    the file's name, with its dot. size: in bytes. failure: the reason, for a person.
     """
 
     __table_args__ = (
@@ -299,7 +301,7 @@ class Job(SQLModel, table=True):
 
 
 class Usage(SQLModel, table=True):
-    """What counts against the quota of a pricing tier, by calendar month (``2026-03``)."""
+    """Use of the quota of a pricing tier, by calendar month (``2026-03``)."""
 
     month: str = Field(primary_key=True)
     predictions: int = 0
@@ -332,7 +334,7 @@ class StoredPrediction(SQLModel, table=True):
 
 
 class Suggestion(SQLModel, table=True):
-    """What an iteration's model says of an untagged image, kept for a while; gone when the image is tagged.
+    """The predictions of an iteration for an untagged image, kept for 30 days or until the image is tagged.
 
     uncertainty: 0 to 1, see `core.scored_rows.scores.uncertainty`.
     """

@@ -11,8 +11,9 @@ from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
 from emulator.contract import insight as shapes
 from emulator.core.errors import ServiceError
-from emulator.core.insight import confusion as insight
-from emulator.core.insight.confusion import Cell, TagOutcome
+from emulator.core.insight import confusion, curves
+from emulator.core.insight import images as behind
+from emulator.core.insight.images import Cell, TagOutcome
 from emulator.store.tables import Iteration
 
 router = OperationRouter()
@@ -28,7 +29,7 @@ async def _chosen(request: Request) -> Cell | TagOutcome:
     given = {name for name in names if text_in(request, name) is not None}
     if given == {"tagId", "outcome"}:
         tag_id = guid_in(request, "tagId") or ""
-        return TagOutcome(tag_id, choice_in(request, "outcome", insight.OUTCOMES, ""))  # type: ignore[arg-type]
+        return TagOutcome(tag_id, choice_in(request, "outcome", behind.OUTCOMES, ""))  # type: ignore[arg-type]
     if given == {"actual", "predicted"}:
         return Cell(_tag_or_nothing(request, "actual"), _tag_or_nothing(request, "predicted"))
     raise ServiceError(
@@ -39,7 +40,7 @@ async def _chosen(request: Request) -> Cell | TagOutcome:
 
 def _tag_or_nothing(request: Request, name: str) -> str:
     text = text_in(request, name) or ""
-    return insight.NOTHING if text.lower() == insight.NOTHING else guid_in(request, name) or ""
+    return behind.NOTHING if text.lower() == behind.NOTHING else guid_in(request, name) or ""
 
 
 async def _page(request: Request) -> tuple[int, int]:
@@ -57,7 +58,7 @@ def confusion_matrix(
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
 ) -> shapes.ConfusionMatrix:
-    iteration, matrix = insight.confusion_matrix(
+    iteration, matrix = confusion.confusion_matrix(
         emulator, project_id, iteration_id, threshold, overlap_threshold
     )
     tags = [_named(iteration, item.position) for item in matrix.per_tag]
@@ -92,11 +93,11 @@ def confusion_matrix_images(
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
     chosen: _Chosen,
-    order: Annotated[str, choice("orderBy", insight.ORDERS, insight.ORDERS[0])],
+    order: Annotated[str, choice("orderBy", behind.ORDERS, behind.ORDERS[0])],
     page: Annotated[tuple[int, int], Depends(_page)],
 ) -> list[shapes.ImageOfCell]:
     take, skip = page
-    iteration, images = insight.images(
+    iteration, images = behind.images(
         emulator,
         project_id,
         iteration_id,
@@ -120,7 +121,7 @@ def confusion_matrix_image_count(
     overlap_threshold: _OverlapThreshold,
     chosen: _Chosen,
 ) -> int:
-    return insight.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
+    return behind.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
 
 
 @router.own("GET", f"{_BELOW}/precisionRecallCurve")
@@ -128,18 +129,18 @@ def precision_recall_curve(
     emulator: Emulator,
     points: Annotated[
         int,
-        integer("points", insight.CURVE_POINTS, insight.CURVE_POINTS_MINIMUM, insight.CURVE_POINTS_MAXIMUM),
+        integer("points", curves.CURVE_POINTS, curves.CURVE_POINTS_MINIMUM, curves.CURVE_POINTS_MAXIMUM),
     ],
     project_id: ProjectId,
     iteration_id: IterationId,
     overlap_threshold: _OverlapThreshold,
     tag_ids: TagIds,
 ) -> shapes.PrecisionRecallCurve:
-    iteration, overlap, (overall, *curves) = insight.precision_recall_curves(
+    iteration, overlap, (overall, *of_tags) = curves.precision_recall_curves(
         emulator, project_id, iteration_id, overlap_threshold, tag_ids, points
     )
     per_tag = []
-    for curve in curves:
+    for curve in of_tags:
         tag_id, tag_name = _named(iteration, curve.position)
         per_tag.append(
             shapes.TagCurve(
@@ -164,13 +165,13 @@ def precision_recall_curve(
 @router.own("GET", f"{_BELOW}/calibrationCurve")
 def calibration_curve(
     emulator: Emulator,
-    bins: Annotated[int, integer("bins", insight.BINS, insight.BINS_MINIMUM, insight.BINS_MAXIMUM)],
+    bins: Annotated[int, integer("bins", curves.BINS, curves.BINS_MINIMUM, curves.BINS_MAXIMUM)],
     project_id: ProjectId,
     iteration_id: IterationId,
     overlap_threshold: _OverlapThreshold,
     tag_ids: TagIds,
 ) -> shapes.CalibrationCurve:
-    iteration, overlap, calibration = insight.calibration_curves(
+    iteration, overlap, calibration = curves.calibration_curves(
         emulator, project_id, iteration_id, overlap_threshold, tag_ids, bins
     )
     overall = calibration.overall
@@ -201,7 +202,7 @@ def _named(iteration: Iteration, position: int | None) -> tuple[str, str]:
     return tag["id"], tag["name"]
 
 
-def _image(links: Links, item: insight.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
+def _image(links: Links, item: behind.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
     matches = [
         shapes.Match(
             object=_object(pair, names),
@@ -214,7 +215,7 @@ def _image(links: Links, item: insight.ImageOfCell, names: dict[str, str]) -> sh
     return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches)
 
 
-def _object(pair: insight.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
+def _object(pair: behind.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
     if pair.object_tag_id is None:
         return None
     assert pair.object_box is not None
@@ -225,7 +226,7 @@ def _object(pair: insight.FoundPair, names: dict[str, str]) -> shapes.MatchedObj
     )
 
 
-def _points(curve: insight.TagCurve) -> list[shapes.CurvePoint]:
+def _points(curve: curves.TagCurve) -> list[shapes.CurvePoint]:
     points = curve.points
     rows = zip(points.thresholds.tolist(), points.precision.tolist(), points.recall.tolist(), strict=True)
     return [

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from emulator.api.dependencies import Emulator
 from emulator.api.downloads.links import SignatureOfLink, SignedPath, not_found
 from emulator.api.routing import OperationRouter
-from emulator.core import signed_uris
+from emulator.core.downloads import images
 from emulator.gateway.errors import UnknownResource
 
 router = OperationRouter()
@@ -14,9 +14,9 @@ router = OperationRouter()
 @router.own("GET", "/predictionimages/{project}/{blob}")
 @router.own("GET", "/{container}/{blob}")
 def image(emulator: Emulator, path: SignedPath, link: SignatureOfLink) -> Response:
-    if signed_uris.parse_path(path) is None:
+    if images.parse_path(path) is None:
         raise UnknownResource
-    found = signed_uris.open_picture(emulator, path, link.signature, link.expires)
+    found = images.open_signed(emulator, path, link.signature, link.expires)
     if found is None:
         return not_found()
     modified = found.created.strftime("%a, %d %b %Y %H:%M:%S GMT")

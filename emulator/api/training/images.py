@@ -35,13 +35,14 @@ from emulator.contract import responses as shapes
 from emulator.contract.versions import Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.images import delete as deletion
 from emulator.core.images import filters, listing
 from emulator.core.images import upload as images
 from emulator.core.images.filters import Expression
 from emulator.core.images.listing import Filter
 from emulator.core.images.sources import FromPrediction, FromUrl
 from emulator.core.images.upload import NewImage
-from emulator.core.labels.regions import Box
+from emulator.core.labels.regions import RegionBox
 
 router = OperationRouter()
 
@@ -175,7 +176,7 @@ def _decoded(contents: str | None) -> bytes:
         return b""
 
 
-def _boxes(regions: Sequence[requests.Region] | None) -> tuple[Box, ...]:
+def _boxes(regions: Sequence[requests.Region] | None) -> tuple[RegionBox, ...]:
     return tuple(box_of(region) for region in regions or ())
 
 
@@ -277,5 +278,5 @@ def delete_images(
     project_id: ProjectId,
     image_ids: Annotated[tuple[str, ...], guids("imageIds")],
 ) -> Result:
-    images.delete(emulator, project_id, image_ids, all_images=all_images, all_iterations=all_iterations)
+    deletion.delete(emulator, project_id, image_ids, all_images=all_images, all_iterations=all_iterations)
     return Result(status=202 if all_images or all_iterations else 204)

@@ -11,7 +11,7 @@ from emulator.contract import requests
 from emulator.contract import responses as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.labels import regions
-from emulator.core.labels.regions import Box
+from emulator.core.labels.regions import RegionBox
 from emulator.core.suggestions import region_proposals
 
 router = OperationRouter()
@@ -70,11 +70,11 @@ def get_image_region_proposals(
     return responses.region_proposals(project_id, image_id, proposals)
 
 
-def box_of(region: requests.Region) -> Box:
-    return Box(region.tag_id, region.left, region.top, region.width, region.height)
+def box_of(region: requests.Region) -> RegionBox:
+    return RegionBox(region.tag_id, region.left, region.top, region.width, region.height)
 
 
-def _entries(boxes: Sequence[tuple[str, Box]]) -> list[shapes.ImageRegionCreateEntry]:
+def _entries(boxes: Sequence[tuple[str, RegionBox]]) -> list[shapes.ImageRegionCreateEntry]:
     return [
         shapes.ImageRegionCreateEntry(
             image_id=image_id,

@@ -12,8 +12,7 @@ from sqlmodel import Session, col, select
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.filters import Expression
-from emulator.core.images.upload import TaggedImage, TagOnImage
-from emulator.core.labels import regions
+from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
@@ -213,23 +212,3 @@ def _matching(
             decided[stored] = chosen.metadata.matches(orjson.loads(stored or "null") or {})
         if decided[stored]:
             yield number
-
-
-def with_tags(session: Session, view: View, images: Sequence[Image]) -> list[TaggedImage]:
-    """Images with the tags and regions that they have in a view."""
-    tags: dict[int, list[TagOnImage]] = {}
-    numbers = [image.number for image in images]
-    for start in range(0, len(numbers), 500):
-        rows = session.execute(
-            select(ImageTag.image_number, ImageTag.tag_id, Tag.name, ImageTag.created)
-            .join(Tag, col(Tag.id) == ImageTag.tag_id)
-            .where(col(ImageTag.image_number).in_(numbers[start : start + 500]), view.holds(ImageTag))
-            .order_by(col(ImageTag.number))
-        )
-        for number, *tag in rows:
-            tags.setdefault(number, []).append(TagOnImage(*tag))
-    boxed = regions.on_images(session, view, [number or 0 for number in numbers])
-    return [
-        TaggedImage(image, tags.get(image.number or 0, []), boxed.get(image.number or 0, []))
-        for image in images
-    ]

@@ -1,12 +1,9 @@
-"""Images of a project: adding them in batches, and removing them."""
+"""Adding images to a project, in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, update
-from sqlalchemy import delete as delete_rows
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup, quotas
@@ -15,11 +12,11 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import metadata as image_metadata
 from emulator.core.images.sources import FromPrediction, ImageSource, read_image
+from emulator.core.images.tagged import TaggedImage, TagOnImage, with_tags
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import attach, tagging_problem
-from emulator.core.labels.regions import Box, RegionOnImage
+from emulator.core.labels.regions import RegionBox
 from emulator.core.limits import (
-    IMAGE_IDS_PER_QUERY,
     IMAGES_PER_BATCH,
     REGIONS_PER_IMAGE,
     TAGS_PER_BATCH,
@@ -31,7 +28,7 @@ from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.core.thread_pools import in_parallel, waiting_in_parallel
 from emulator.store.database import StorageFull
-from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+from emulator.store.tables import Image, Project, Tag
 
 _REJECTED = {
     "format": "ErrorImageFormat",
@@ -52,26 +49,11 @@ class NewImage(NamedTuple):
     name: str | None
     source: ImageSource
     tag_ids: tuple[str, ...] = ()
-    boxes: tuple[Box, ...] = ()
-
-
-class TagOnImage(NamedTuple):
-    tag_id: str
-    tag_name: str
-    created: datetime
-
-
-@dataclass(frozen=True)
-class TaggedImage:
-    """An image with the tags and regions it bears in the view that was asked for."""
-
-    image: Image
-    tags: list[TagOnImage]
-    regions: list[RegionOnImage] = field(default_factory=list)
+    boxes: tuple[RegionBox, ...] = ()
 
 
 class CreatedImage(NamedTuple):
-    """What became of one image of a batch. status: one of the contract's ImageCreateStatus."""
+    """The result for one image of a batch. status: one of the contract's ImageCreateStatus."""
 
     source_url: str | None
     status: str
@@ -184,7 +166,7 @@ def _insert(
                 results.append(
                     _insert_one(context, session, project, known, item, wanted, metadata, revision)
                 )
-            # Bytes that are there already, with tags and regions that they bear already, change nothing.
+            # An image that exists already, with the same tags and regions, changes nothing.
             if any(item.changed for item in prepared):
                 touched = {result.image.image.number or 0 for result in results if result.image is not None}
                 revisions.next_revision(context, project, touched)
@@ -192,7 +174,7 @@ def _insert(
                 suggestion_rows.remove_of_images(
                     context, session, [item.image.number or 0 for item in images if item.tags]
                 )
-            _forget_predictions(context, session, project, prepared, results)
+            _delete_predictions(context, session, project, prepared, results)
             session.add(project)
     except BaseException:
         sweep_blobs(context, blobs)
@@ -202,14 +184,14 @@ def _insert(
     return results
 
 
-def _forget_predictions(
+def _delete_predictions(
     context: Context,
     session: Session,
     project: Project,
     prepared: list[_Prepared],
     results: list[CreatedImage],
 ) -> None:
-    """The predictions whose images have been added are stored predictions no more."""
+    """Delete the stored predictions whose images have been added."""
     taken = [
         item.new.source.prediction_id
         for item, result in zip(prepared, results, strict=True)
@@ -240,8 +222,9 @@ def _insert_one(
     here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
     image = session.exec(select(Image).where(*here)).first()
     status = "OK" if image is None else "OKDuplicate"
-    present = [] if image is None else _tags_of(session, image)
-    drawn = [] if image is None else _regions_of(session, project, image)
+    tagged = None if image is None else with_tags(session, View(project), [image])[0]
+    present = [] if tagged is None else tagged.tags
+    drawn = [] if tagged is None else tagged.regions
     present_ids = {tag.tag_id for tag in present}
     added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
     problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
@@ -255,7 +238,7 @@ def _insert_one(
         return failed._replace(status="ErrorLimitExceed")
     item.changed = image is None or bool(added or new_boxes)
     if image is None:
-        if not context.blobs.exists(item.blob):  # swept between the upload and now
+        if not context.blobs.exists(item.blob):  # swept meanwhile, since no row referred to it
             context.blobs.put(item.data)
         image = Image(
             id=context.ids.new(),
@@ -277,107 +260,3 @@ def _insert_one(
     ]
     drawn += [regions.draw(context, session, image, known[box.tag_id], box, revision) for box in new_boxes]
     return CreatedImage(item.new.name, status, TaggedImage(image, tags, drawn))
-
-
-def _tags_of(session: Session, image: Image) -> list[TagOnImage]:
-    rows = session.execute(
-        select(ImageTag.tag_id, Tag.name, ImageTag.created)
-        .join(Tag, col(Tag.id) == ImageTag.tag_id)
-        .where(ImageTag.image_number == image.number, col(ImageTag.removed).is_(None))
-        .order_by(col(ImageTag.number))
-    )
-    return [TagOnImage(*row) for row in rows]
-
-
-def _regions_of(session: Session, project: Project, image: Image) -> list[RegionOnImage]:
-    number = image.number or 0
-    return regions.on_images(session, View(project), [number]).get(number, [])
-
-
-def delete(
-    context: Context,
-    project_id: str,
-    image_ids: Sequence[str] = (),
-    *,
-    all_images: bool = False,
-    all_iterations: bool = False,
-) -> None:
-    """Remove images from the workspace, or (`all_iterations`) from every iteration too.
-
-    Ids that the project does not have are ignored. Exactly one of `image_ids` and `all_images` says which.
-    """
-    if bool(image_ids) == all_images:
-        raise ServiceError(
-            "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
-        )
-    if len(image_ids) > IMAGE_IDS_PER_QUERY:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
-        )
-    with context.database.write() as session:
-        project = lookup.project(session, project_id)
-        chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
-        if not all_images:
-            chosen.append(col(Image.id).in_(image_ids))
-        here = [*chosen, col(Image.removed).is_(None)]
-        gone = chosen if all_iterations else here
-        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
-        if not numbers:
-            return
-        touched = None if all_images else {number or 0 for number in numbers}
-        revision = revisions.next_revision(context, project, touched)
-        frozen = revisions.newest_frozen_revision(session, project_id)
-        revisions.subtract_counts(session, project, here)
-        _leave_workspace(context, session, here, revision, frozen)
-        lost = [*chosen, col(Image.removed) == revision]
-        if all_iterations:
-            lost = chosen
-        else:
-            lost.append(col(Image.born) > frozen)
-        blobs = set(session.exec(select(Image.blob).where(*lost)))
-        session.execute(delete_rows(Image).where(*lost))
-        session.add(project)
-    sweep_blobs(context, blobs)
-
-
-def _leave_workspace(
-    context: Context, session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int
-) -> None:
-    """Take the images that fulfil `here` out of the workspace, with their tags and regions."""
-    numbers = select(Image.number).where(*here)
-    revisions.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
-    suggestion_rows.remove_of_images(context, session, numbers)
-    session.execute(
-        update(ImageTag)
-        .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
-        .values(removed=revision)
-    )
-    session.execute(update(Image).where(*here).values(removed=revision, tag_count=0))
-
-
-def purge_unseen(session: Session, project_id: str) -> set[str]:
-    """Delete the rows that the workspace lost and that no iteration shows any more; returns their blobs."""
-    gone = (
-        col(Image.project_id) == project_id,
-        col(Image.removed).is_not(None),
-        ~revisions.frozen(Image, project_id),
-    )
-    blobs = set(session.exec(select(Image.blob).where(*gone)))
-    session.execute(delete_rows(Image).where(*gone))
-    tags = (
-        col(Tag.project_id) == project_id,
-        col(Tag.removed).is_not(None),
-        ~revisions.frozen(Tag, project_id),
-    )
-    session.execute(delete_rows(Tag).where(*tags))
-    in_project = select(Image.number).where(Image.project_id == project_id)
-    for table in (ImageTag, Region):
-        session.execute(
-            delete_rows(table).where(
-                col(table.image_number).in_(in_project),
-                col(table.removed).is_not(None),
-                ~revisions.frozen(table, project_id),
-            )
-        )
-    return blobs

@@ -15,8 +15,7 @@ from emulator.core import lookup
 from emulator.core.caches.near_duplicates import Pair, Search
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.images.listing import with_tags
-from emulator.core.images.upload import TaggedImage
+from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.iterations.evaluation import evaluation_of
 from emulator.core.revisions.views import View
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus

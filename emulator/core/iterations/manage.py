@@ -7,7 +7,7 @@ from emulator.core import lookup
 from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.images.upload import purge_unseen
+from emulator.core.images.delete import delete_unreferenced
 from emulator.core.validation import checked_name
 from emulator.store.tables import Iteration, Project
 
@@ -71,7 +71,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
         blobs = export_blobs(session, [iteration_id])
         session.delete(iteration)
         session.flush()
-        blobs |= purge_unseen(session, project_id)
+        blobs |= delete_unreferenced(session, project_id)
     context.score_index.forget([iteration_id])
     context.jobs.cancel({iteration_id})
     blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}

@@ -11,7 +11,7 @@ from emulator.core import lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.images.listing import numbers_with_blobs, page_of
-from emulator.core.images.upload import TaggedImage
+from emulator.core.images.tagged import TaggedImage
 from emulator.core.iterations.evaluation import (
     checked_thresholds,
     evaluation_of,

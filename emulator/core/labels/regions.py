@@ -28,6 +28,7 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestions as suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+from emulator.vision.boxes.box import Box
 
 # A box that ends at the edge of the image may exceed it by the rounding of left and width to single
 # precision.
@@ -35,16 +36,17 @@ _ROUNDING = 1e-6
 _FOUR_SINGLES = struct.Struct("<4f")
 
 
-class Box(NamedTuple):
-    """What a client asks for: a tag and its box, lengths as parts of the image's width and height."""
-
+@dataclass(frozen=True)
+class _Tagged:
     tag_id: str
-    left: float
-    top: float
-    width: float
-    height: float
 
-    def rounded(self) -> "Box | None":
+
+# In a dataclass with several bases, the fields of the last one come first: RegionBox(tag_id, left, top, ...).
+@dataclass(frozen=True)
+class RegionBox(Box, _Tagged):
+    """The tag and the box of a region."""
+
+    def rounded(self) -> "RegionBox | None":
         """The box in single precision, as it is stored; None when it is invalid.
 
         That is when it is empty, exceeds the edges of the image, or has lengths that are not finite.
@@ -58,7 +60,7 @@ class Box(NamedTuple):
         inside = left >= 0 and top >= 0 and left + width <= 1 + _ROUNDING and top + height <= 1 + _ROUNDING
         if not (inside and width > 0 and height > 0):
             return None
-        return Box(self.tag_id, left + 0.0, top + 0.0, width, height)  # + 0.0: no negative zero
+        return RegionBox(self.tag_id, left + 0.0, top + 0.0, width, height)  # + 0.0: no negative zero
 
 
 class RegionOnImage(NamedTuple):
@@ -72,8 +74,8 @@ class RegionOnImage(NamedTuple):
     height: float
 
     @property
-    def box(self) -> Box:
-        return Box(self.tag_id, self.left, self.top, self.width, self.height)
+    def box(self) -> RegionBox:
+        return RegionBox(self.tag_id, self.left, self.top, self.width, self.height)
 
 
 @dataclass
@@ -81,8 +83,8 @@ class CreatedRegions:
     """Boxes of one request with the ids of their images, by their result."""
 
     created: list[tuple[str, RegionOnImage]] = field(default_factory=list)
-    duplicated: list[tuple[str, Box]] = field(default_factory=list)
-    exceeded: list[tuple[str, Box]] = field(default_factory=list)
+    duplicated: list[tuple[str, RegionBox]] = field(default_factory=list)
+    exceeded: list[tuple[str, RegionBox]] = field(default_factory=list)
 
 
 def holds_regions(project: Project) -> bool:
@@ -101,7 +103,7 @@ def _check(project: Project) -> None:
         raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
 
 
-def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) -> CreatedRegions:
+def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionBox]]) -> CreatedRegions:
     """Add boxes to images, given as pairs (image id, box); the images get the tags of the boxes.
 
     An unknown id, an invalid box or a repeated one refuses the whole request. A box that its image has
@@ -165,7 +167,9 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, Box]]) 
     return outcome
 
 
-def _check_ids(boxes: Sequence[tuple[str, Box]], images: dict[str, Image], known: dict[str, Tag]) -> None:
+def _check_ids(
+    boxes: Sequence[tuple[str, RegionBox]], images: dict[str, Image], known: dict[str, Tag]
+) -> None:
     if not images:
         raise ServiceError("BadRequestImageRegions", "No image regions provided")
     for image_id, box in boxes:
@@ -175,7 +179,7 @@ def _check_ids(boxes: Sequence[tuple[str, Box]], images: dict[str, Image], known
             raise ServiceError("NotFoundTag", f"Tag not found: {box.tag_id}")
 
 
-def distinct(boxes: Sequence[Box]) -> list[Box] | None:
+def distinct(boxes: Sequence[RegionBox]) -> list[RegionBox] | None:
     """The boxes in single precision; None when one of them is invalid or repeated."""
     rounded = [box.rounded() for box in boxes]
     legal = [box for box in rounded if box is not None]
@@ -183,7 +187,7 @@ def distinct(boxes: Sequence[Box]) -> list[Box] | None:
 
 
 def draw(
-    context: Context, session: Session, image: Image, tag: Tag, box: Box, revision: int
+    context: Context, session: Session, image: Image, tag: Tag, box: RegionBox, revision: int
 ) -> RegionOnImage:
     """Add a rounded box to an image that has its tag, in the workspace."""
     assert image.number is not None

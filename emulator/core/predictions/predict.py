@@ -72,9 +72,9 @@ def predict(
 
 
 def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
-    """The iteration published under a name of a project of that domain type.
+    """The iteration that is published under a name in a project of that domain type.
 
-    Every prediction asks for it, several at a time: the answer is kept until anything at all is written.
+    Every prediction looks it up, several at a time, so it is kept until anything is written.
     """
     key, commits = (project_id, published_name, type), context.database.commits
     kept = context.published.get(key)
@@ -157,7 +157,7 @@ def _score(
     try:
         probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
-        # Unpublished and deleted between the look-up and now.
+        # Unpublished and deleted after the look-up.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
         raise refusal(rejected, prediction_id) from None
@@ -170,10 +170,10 @@ def _score(
 
 
 def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:
-    """What the model of a trained iteration says of an image.
+    """The predictions of the model of a trained iteration for an image.
 
     Raises ImageRejected (`emulator.vision.imaging.decode`), FileNotFoundError when the iteration is gone, and
-    ServiceError when its model cannot be run: an imported one may need what is no longer installed.
+    ServiceError when its model cannot be run: an imported model may need a package that is not installed.
     """
     from emulator.vision.onnx_runtime import ModelUnusable
 
@@ -190,7 +190,7 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
 
 
 def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
-    """Keep the image and what was predicted. A full disk costs the record, not the answer."""
+    """Store the image and its predictions. With a full disk, the request succeeds without."""
     row = StoredPrediction(
         id=predicted.id,
         project_id=predicted.project_id,

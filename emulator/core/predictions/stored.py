@@ -30,7 +30,7 @@ _TABLE_ORDERS = {"Newest": "created", "Oldest": "created", "Suggested": "uncerta
 
 
 class TagThresholds(NamedTuple):
-    """Some prediction of the tag has a probability from `minimum` to `maximum`."""
+    """A condition: some prediction of the tag has a probability from `minimum` to `maximum`."""
 
     tag_id: str
     minimum: float
@@ -38,10 +38,10 @@ class TagThresholds(NamedTuple):
 
 
 class PredictionQuery(NamedTuple):
-    """What to look for; predictions must fulfil all of it.
+    """A query; predictions must fulfil all conditions.
 
     order_by: in ORDERS. start, end: the first and the last millisecond. maximum: results of a page, 0 for
-    as many as the service likes. session, continuation: from the answer before.
+    the default. session, continuation: from the previous response.
     """
 
     order_by: str = "Newest"
@@ -56,7 +56,7 @@ class PredictionQuery(NamedTuple):
 
 
 class PredictionPage(NamedTuple):
-    """`continuation` is None when nothing is left."""
+    """continuation: None on the last page."""
 
     results: list[StoredPrediction]
     session: str
@@ -72,7 +72,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
     if find is None:
         conditions = [*_kept(context, project_id, wanted.order_by), *_times(wanted)]
     else:
-        # The rows are looked up by their numbers, not by the index of the project, which leads to all.
+        # The "+" keeps SQLite from using the index of the project: rows are looked up by their numbers.
         conditions = [literal_column("+stored_prediction.project_id") == project_id]
     listed = PagedQuery(
         name=_name(project_id, wanted),
@@ -85,7 +85,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
     )
     with context.database.read() as session:
         lookup.project(session, project_id)
-    # A snapshot of its own: it begins when places have been found in the table of scores, and knows them all.
+    # A new snapshot, which contains every row that the table of scores can list.
     with context.database.read() as session:
         page, continuation = listed.page(context, session, wanted.maximum, wanted.continuation)
         newest = session.scalar(select(func.max(StoredPrediction.number)))
@@ -93,7 +93,7 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
 
 
 def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> None:
-    """Forget predictions and their images. Ids that are not there are ignored."""
+    """Delete predictions and their images. Unknown ids are ignored."""
     if not prediction_ids:
         raise ServiceError("BadRequestPredictionIdsMissing", "The request names no predictions.")
     if len(prediction_ids) > PREDICTION_IDS_PER_REQUEST:
@@ -109,7 +109,7 @@ def delete(context: Context, project_id: str, prediction_ids: Sequence[str]) -> 
 
 
 def checked_application(application: str) -> str:
-    """The name of a program that predicts, under which its predictions are found again."""
+    """The name of a client application, checked; its stored predictions can be queried by it."""
     return checked_name(application, "BadRequestPredictionInvalidApplicationName", "application")
 
 
@@ -132,10 +132,10 @@ def _check(wanted: PredictionQuery) -> None:
 
 
 def _kept(context: Context, project_id: str, order_by: str = ORDERS[0]) -> list[ColumnElement[bool]]:
-    """The conditions that a prediction is the project's and not too old, dropped already or not."""
+    """The conditions that a prediction belongs to the project and has not expired."""
     created: Any = col(StoredPrediction.created)
     if order_by == "Suggested":
-        # SQLite would take the index of times, and sort: nearly all are young enough.
+        # The "+" keeps SQLite from using the index of times and sorting: nearly no prediction has expired.
         created = literal_column("+stored_prediction.created", Moment())
     return [col(StoredPrediction.project_id) == project_id, created >= expiry.oldest_kept(context)]
 
@@ -148,13 +148,14 @@ def _times(wanted: PredictionQuery) -> list[ColumnElement[bool]]:
 
 
 def _window(wanted: PredictionQuery) -> tuple[datetime | None, datetime | None]:
-    """The first and the last moment. Answers show milliseconds, so that what they show as `endTime` is in."""
+    """The first and the last time. Responses show milliseconds, so the whole millisecond of the end is
+    included."""
     end = wanted.end and _millisecond(wanted.end) + timedelta(microseconds=999)
     return wanted.start and _millisecond(wanted.start), end
 
 
 def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find | None:
-    """What finds those that no index of the database leads to: few of many."""
+    """A function that finds rows by the table of scores; None if an index of the database serves."""
     labels = {"iteration": wanted.iteration_id, "application": wanted.application}
     asked = tuple((name, label) for name, label in labels.items() if label is not None)
     start, end = _window(wanted)
@@ -184,7 +185,7 @@ def _millisecond(time: datetime) -> datetime:
 
 
 def _name(project_id: str, wanted: PredictionQuery) -> str:
-    """Names the list that `wanted` is a page of: all but the size and the place of the page."""
+    """Identifies the list that `wanted` is a page of: the query without size and position of the page."""
     tags = [[tag.tag_id, tag.minimum, tag.maximum] for tag in wanted.tags]
     times = [time and _millisecond(time) for time in (wanted.start, wanted.end)]
     parts = (project_id, wanted.order_by, tags, wanted.iteration_id, *times, wanted.application)

@@ -1,4 +1,4 @@
-"""Continuations of lists: where the next page begins, sealed, so that clients can only send them back."""
+"""Continuation tokens: the signed position at which the next page of a list begins."""
 
 import base64
 import binascii
@@ -17,13 +17,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ContinuationRejected(Exception):
-    """A continuation that is too old, or none of ours for that list; str() says which."""
+    """A continuation has expired, or was not made for this list. str() is the reason."""
 
 
 def seal(context: Context, listed: str, position: list[float | int]) -> str:
     """An opaque text that `unseal` turns back into `position` for 24 hours.
 
-    `listed`: names what is listed (project, filters, order), so that it continues no other list.
+    listed: identifies the list (project, filters, order); the token is valid for no other one.
     """
     expires = int((context.clock.now() + LIFETIME - _EPOCH).total_seconds())
     content = orjson.dumps([expires, position])
@@ -48,6 +48,6 @@ def unseal(context: Context, listed: str, text: str) -> list[float | int]:
 
 
 def _digest(context: Context, listed: str, content: bytes) -> bytes:
-    # The secret signs URIs too; what is signed there begins with a slash.
+    # The same secret signs paths of URIs, which begin with a slash.
     message = b"continuation\n" + listed.encode("utf-8", "surrogatepass") + b"\n" + content
     return hmac.new(context.link_secret, message, hashlib.sha256).digest()[:_DIGEST_BYTES]

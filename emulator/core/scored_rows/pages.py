@@ -1,7 +1,7 @@
-"""Lists that clients page through by continuation: stored predictions, suggestions.
+"""Pages of stored predictions and suggestions, which clients continue by token.
 
-A page begins after the last result of the page before, whatever came or went meanwhile: what is there all the
-time is listed once.
+A page begins after the last result of the previous page. So a row that exists all the time is listed once,
+even if others are added or deleted meanwhile.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +19,17 @@ from emulator.core.scored_rows import continuation as continuations
 from emulator.store.tables import Moment, microseconds, moment
 
 _Row = TypeVar("_Row", bound=SQLModel)
-# Places behind the page that may turn out to be gone: a table of scores can be ahead of what is read.
+# Finds cursors: (number of rows, cursor of the row before the first). Their rows may be deleted meanwhile.
 Find = Callable[[int, Cursor | None], list[Cursor]]
 
 
 @dataclass(frozen=True)
 class PagedQuery(Generic[_Row]):
-    """Rows in the order of `key` and, where that is equal, `number`.
+    """A list of rows in the order of `key` and, where that is equal, `number`.
 
-    name: what a continuation is good for: all that makes the list, but not the size of a page. conditions:
-    on the rows. find: finds the places of the rows where no index of the database would; then `conditions`
-    need only name the list that the places are in.
+    name: identifies the list, for continuations; independent of the size of a page. conditions: of the rows.
+    find: finds the cursors of the rows where no index of the database serves; `conditions` then only restrict
+    the rows to the project or iteration.
     """
 
     name: str
@@ -43,9 +43,9 @@ class PagedQuery(Generic[_Row]):
     def page(
         self, context: Context, session: Session, maximum: int, continuation: str | None
     ) -> tuple[list[_Row], str | None]:
-        """At most `maximum` rows (0: as many as the service likes), and what continues them if more are left.
+        """At most `maximum` rows (0: the default), and the continuation if there are more.
 
-        Raises ServiceError for a continuation that is not one of this list.
+        Raises ServiceError for a continuation of another list.
         """
         size = maximum or PAGE_SIZE
         after: Cursor | None = None
@@ -55,16 +55,18 @@ class PagedQuery(Generic[_Row]):
             except continuations.ContinuationRejected as rejected:
                 raise invalid(str(rejected)) from None
             after = (key, int(number))
-        places, rows = (self._walked if self.find is None else self._found)(session, size + 1, after)
-        page = [rows[place] for place in places[:size] if place in rows]
-        if len(places) <= size:
+        cursors, rows = (self._from_database if self.find is None else self._from_index)(
+            session, size + 1, after
+        )
+        page = [rows[cursor] for cursor in cursors[:size] if cursor in rows]
+        if len(cursors) <= size:
             return page, None
-        return page, continuations.seal(context, self.name, list(places[size - 1]))
+        return page, continuations.seal(context, self.name, list(cursors[size - 1]))
 
-    def _walked(
+    def _from_database(
         self, session: Session, size: int, after: Cursor | None
     ) -> tuple[list[Cursor], dict[Cursor, _Row]]:
-        """By the database, which has an index in this order."""
+        """From the database, which has an index in this order."""
         keys = (self.key, self.number)
         conditions = list(self.conditions)
         if after is not None:
@@ -77,14 +79,14 @@ class PagedQuery(Generic[_Row]):
         rows = {self._cursor(row): row for row in session.exec(statement)}
         return list(rows), rows
 
-    def _found(
+    def _from_index(
         self, session: Session, size: int, after: Cursor | None
     ) -> tuple[list[Cursor], dict[Cursor, _Row]]:
         assert self.find is not None
-        places = self.find(size, after)
-        numbers = [number for _, number in places]
+        cursors = self.find(size, after)
+        numbers = [number for _, number in cursors]
         statement = select(self.row).where(*self.conditions, self.number.in_(numbers))
-        return places, {self._cursor(row): row for row in session.exec(statement)}
+        return cursors, {self._cursor(row): row for row in session.exec(statement)}
 
     def _cursor(self, row: _Row) -> Cursor:
         key = getattr(row, self.key.key)
@@ -95,7 +97,7 @@ class PagedQuery(Generic[_Row]):
 
 
 def check_page(maximum: int) -> None:
-    """ServiceError when no page has so many results."""
+    """Raises ServiceError when a page cannot have this number of results."""
     if maximum > PAGE_SIZE_MAXIMUM:
         raise ServiceError(
             "BadRequestPredictionResultsExceededCount",

@@ -18,7 +18,7 @@ from emulator.store.tables import StoredPrediction, microseconds
 
 
 def add(context: Context, session: Session, prediction: StoredPrediction) -> None:
-    """Keep a prediction."""
+    """Add a prediction."""
     session.add(prediction)
     session.flush()
     change = partial(ScoreTable.add, row=_scored(prediction))
@@ -26,7 +26,7 @@ def add(context: Context, session: Session, prediction: StoredPrediction) -> Non
 
 
 def remove(context: Context, session: Session, which: Sequence[ColumnElement[bool]]) -> set[str]:
-    """Forget the predictions that fulfil `which`; returns the blobs of their images."""
+    """Delete the predictions that fulfil `which`; returns the blobs of their images."""
     statement = (
         delete_rows(StoredPrediction)
         .where(*which)
@@ -40,7 +40,7 @@ def remove(context: Context, session: Session, which: Sequence[ColumnElement[boo
 
 
 def with_ids(project_id: str, prediction_ids: Collection[str]) -> list[ColumnElement[bool]]:
-    """The conditions that a prediction is one of the project's with these ids."""
+    """The conditions that a prediction belongs to the project and has one of these ids."""
     return [
         col(StoredPrediction.project_id) == project_id,
         col(StoredPrediction.id).in_(set(prediction_ids)),
@@ -48,7 +48,7 @@ def with_ids(project_id: str, prediction_ids: Collection[str]) -> list[ColumnEle
 
 
 def table(context: Context, project_id: str) -> ScoreTable:
-    """The table of scores of a project's stored predictions, as they are now."""
+    """The table of scores of the stored predictions of a project."""
     with context.database.read() as session:
         columns: list[Any] = [
             StoredPrediction.number,

@@ -1,14 +1,14 @@
-"""Region proposals: boxes in an image of the workspace that probably hold some object."""
+"""Region proposals: boxes in an image of the workspace that probably contain an object."""
 
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
-from emulator.core.scored_rows.scores import BoundingBox
+from emulator.vision.boxes.box import Box
 
 
-def propose(context: Context, project_id: str, image_id: str) -> list[tuple[float, BoundingBox]]:
-    """Boxes and how sure they are (0 to 1), the surest last; those of any project, trained or not."""
+def propose(context: Context, project_id: str, image_id: str) -> list[tuple[float, Box]]:
+    """Boxes with their confidence (0 to 1), the highest last. Works for any project, trained or not."""
     from emulator.vision.imaging.decode import ImageRejected
 
     with context.database.read() as session:
@@ -25,6 +25,4 @@ def propose(context: Context, project_id: str, image_id: str) -> list[tuple[floa
         boxes = context.proposal_model.session(context.worker).score(data)
     except ImageRejected as rejected:
         raise ServiceError("BadRequestImageFormat", f"Image {image_id} can't be read: {rejected}") from None
-    return [
-        (box.probability, BoundingBox(box.left, box.top, box.width, box.height)) for box in reversed(boxes)
-    ]
+    return [(box.probability, Box(box.left, box.top, box.width, box.height)) for box in reversed(boxes)]

@@ -1,7 +1,7 @@
-"""What a model proposes for images without tags: making proposals, and looking through those that were kept.
+"""Suggested tags and regions of untagged images: making suggestions, and querying those that are stored.
 
-They are kept for as long as the image has no tag and the iteration is there, and for 30 days at most. A new
-proposal of an iteration for an image takes the place of the older one.
+A suggestion is stored as long as the image has no tag and the iteration exists, 30 days at most. A new
+suggestion of an iteration for an image replaces the older one.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
 
 
 class SuggestedImage(NamedTuple):
-    """An image and what the model of an iteration says of it. uncertainty: 0, it is sure, to 1.
+    """An image and the predictions of an iteration for it. uncertainty: 0 (certain) to 1.
 
     domain_id: that of the iteration.
     """
@@ -51,8 +51,8 @@ class SuggestedImage(NamedTuple):
 class SuggestionQuery(NamedTuple):
     """Images for which any of the tags (all when empty) has a probability of at least `threshold`.
 
-    order_by: in ORDERS. maximum: results of a page, 0 for as many as the service likes. session,
-    continuation: from the answer before.
+    order_by: in ORDERS. maximum: results of a page, 0 for the default. session, continuation: from the
+    previous response.
     """
 
     tag_ids: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class SuggestionQuery(NamedTuple):
 
 
 class SuggestionPage(NamedTuple):
-    """`continuation` is None when nothing is left."""
+    """continuation: None on the last page."""
 
     results: list[SuggestedImage]
     session: str
@@ -74,9 +74,9 @@ class SuggestionPage(NamedTuple):
 def suggest(
     context: Context, project_id: str, iteration_id: str, image_ids: Sequence[str]
 ) -> list[SuggestedImage]:
-    """Score images of the workspace, in the order of their ids, each once; all or nothing as to unknown ids.
+    """Score images of the workspace, in the order of their ids, each once. An unknown id refuses the request.
 
-    Images that bear tags are scored too, but nothing is kept of them.
+    Images with tags are scored too, but their suggestions are not stored.
     """
     if len(image_ids) > SUGGESTED_IMAGES_PER_REQUEST:
         raise ServiceError(
@@ -92,7 +92,7 @@ def suggest(
             raise _no_image(image_id)
     chosen = [images[image_id] for image_id in image_ids]
     suggested = in_parallel(partial(_scored, context, iteration), chosen)
-    _keep(context, project_id, suggested)
+    _store(context, project_id, suggested)
     return suggested
 
 
@@ -119,8 +119,8 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
     )
 
 
-def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
-    """Keep what was said of those images that have no tag, if they and the iteration are still there."""
+def _store(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
+    """Store the suggestions for images without tags, if these and the iteration still exist."""
     with context.database.write() as session:
         expired = col(Suggestion.created) < expiry.oldest_kept(context)
         suggestion_rows.remove(context, session, [expired])
@@ -141,7 +141,7 @@ def _keep(context: Context, project_id: str, suggested: Sequence[SuggestedImage]
 
 
 def query(context: Context, project_id: str, iteration_id: str, wanted: SuggestionQuery) -> SuggestionPage:
-    """A page of what an iteration proposed for images that still have no tag."""
+    """A page of the suggestions of an iteration."""
     _check(wanted)
     iteration = trained_iteration(context, project_id, iteration_id)
     expiry.delete_expired_suggestions(context)
@@ -156,7 +156,7 @@ def query(context: Context, project_id: str, iteration_id: str, wanted: Suggesti
     listed = PagedQuery(
         name=_name(iteration_id, wanted),
         row=Suggestion,
-        # Beside each other in an index, and the same when an image is proposed for again.
+        # Both in one index, and unchanged when the suggestion for an image is replaced.
         key=col(Suggestion.uncertainty),
         number=col(Suggestion.image_number),
         ascending=ascending,
@@ -187,8 +187,8 @@ def query(context: Context, project_id: str, iteration_id: str, wanted: Suggesti
 def counts(
     context: Context, project_id: str, iteration_id: str, tag_ids: Sequence[str], threshold: float
 ) -> dict[str, int]:
-    """For each of the tags, all of the iteration's when empty, the number of images for which an iteration
-    proposed it with a probability of at least `threshold`; 0 for tags that it does not know.
+    """For each of the tags (all of the iteration when empty), the number of images for which it is suggested
+    with a probability of at least `threshold`; 0 for tags that the iteration does not have.
     """
     _check(SuggestionQuery(tuple(tag_ids), threshold))
     iteration = trained_iteration(context, project_id, iteration_id)
@@ -219,7 +219,7 @@ def _check(wanted: SuggestionQuery) -> None:
 
 
 def _name(iteration_id: str, wanted: SuggestionQuery) -> str:
-    """Names the list that `wanted` is a page of: all but the size and the place of the page."""
+    """Identifies the list that `wanted` is a page of: the query without size and position of the page."""
     parts = (iteration_id, wanted.order_by, sorted(set(wanted.tag_ids)), wanted.threshold)
     return orjson.dumps(("suggestions", *parts)).decode()
 

@@ -1,4 +1,4 @@
-"""What a training learns from: the images, tags and regions of the iteration's revision."""
+"""The dataset of a training: images, tags and regions of the revision of the iteration."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
     """The tags that the iteration is trained on, in the order of the model's outputs.
 
-    That is the order of their names, not of their ids: the model may depend on the order, and must not
-    depend on ids, which are random.
+    They are sorted by name, not by id, since the model may depend on the order, but must not depend on ids,
+    which are random.
     """
     view = open_view(session, iteration.project_id, iteration.id)
     tags = session.exec(select(Tag).where(Tag.project_id == iteration.project_id, view.holds(Tag)))
@@ -32,7 +32,7 @@ def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
 def classification_dataset(
     context: Context, session: Session, iteration: Iteration, tags: Sequence[Tag]
 ) -> "ClassificationDataset":
-    """Images that bear any of `tags` (`trained_tags`), with those tags."""
+    """Images with any of `tags` (`trained_tags`), labelled with those tags."""
     from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 
     index = {tag.id: position for position, tag in enumerate(tags)}

@@ -1,7 +1,4 @@
-"""Asking for a training: what must hold, and the iteration that comes of it.
-
-The work itself is `core.training.runner`.
-"""
+"""Requests for trainings: their checks, and the iteration that they create. `runner` executes them."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +25,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class TrainingRequest(NamedTuple):
-    """What a client asks for. selected_tags: () means all; custom_base_model: (project id, iteration id)."""
+    """Parameters of a training. selected_tags: () for all. custom_base_model: (project id, iteration id)."""
 
     training_type: str = "Regular"
     reserved_budget_in_hours: int = 0
@@ -39,10 +36,10 @@ class TrainingRequest(NamedTuple):
 
 
 def request_training(context: Context, project_id: str, request: TrainingRequest) -> Iteration:
-    """Begin a training of the workspace as it is now. Returns the iteration, status ``Training``.
+    """Request a training of the workspace as it is now. Returns the iteration, with status ``Training``.
 
-    The iteration and its job are durable before this returns: whatever happens then, the training ends as
-    ``Completed`` or ``Failed``.
+    The iteration and its job are durable when this returns, so the training ends as ``Completed`` or
+    ``Failed`` even if the process dies.
     """
     if request.notification_email_address and not _EMAIL.fullmatch(request.notification_email_address):
         raise ServiceError("BadRequestInvalidEmailAddress", "The notification email address is not valid.")
@@ -134,7 +131,7 @@ def _check_enough_images(project: Project, tags: list[Tag]) -> None:
 
 
 def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
-    """Each tag needs images with regions of it; one that merely bears the tag teaches nothing."""
+    """Each tag needs images with regions of it; images with the tag alone do not count."""
     if any(tag.type == "Negative" for tag in tags):
         raise ServiceError(
             "BadRequestDetectionTrainingNotAllowNegativeTag",

@@ -5,12 +5,12 @@ A tar file (POSIX ustar, not compressed: images are already) with regular files 
 - ``manifest.json``: a `Manifest`, in UTF-8
 - ``blobs/<sha256>``: for each entry of the manifest's `blobs`, in its order, the bytes with that SHA-256
 
-Tags, images and iterations refer to each other by their place in the manifest's lists, never by ids, since
-a copy gets new ones. Times are microseconds since 1970, UTC. `born` and `removed` are revisions of the
-workspace, as in `emulator.store.tables`: what an iteration was trained on stays what it was.
+Tags, images and iterations refer to each other by their index in the manifest's lists, not by ids, since a
+copy gets new ones. Times are microseconds since 1970, UTC. `born` and `removed` are revisions of the
+workspace, as in `emulator.store.tables`, so that iterations keep the data that they were trained on.
 
-Nothing of an archive is believed: names are compared, not used as paths; sizes are announced in the
-manifest, bounded, and kept to; every blob is hashed.
+Archives are not trusted: names are compared, not used as paths; sizes are declared in the manifest, limited
+and enforced; every blob is hashed.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ MANIFEST_NAME = "manifest.json"
 BLOB_FOLDER = "blobs/"
 MANIFEST_BYTES = 256 * 2**20
 INFO_BYTES = 2**16
-# What a file of ONNX can have.
+# The limit of ONNX files.
 MODEL_BYTES = 2 * 2**30
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -50,7 +50,7 @@ _ShortText = Annotated[str, Field(max_length=100)]
 
 
 class ArchiveRejected(Exception):
-    """Not an archive of this format, or one that contradicts itself; str() tells a person what is wrong."""
+    """The archive has another format or is inconsistent. str() is the reason, for a person."""
 
 
 class _Part(BaseModel):
@@ -61,13 +61,13 @@ _Shape = TypeVar("_Shape", bound=_Part)
 
 
 class Versioned(_Part):
-    """Something of the workspace, with the revisions in which it came and went."""
+    """A part of the workspace, with the revisions in which it was created and removed."""
 
     born: _Number
     removed: _Number | None = None
 
     @model_validator(mode="after")
-    def _came_before_it_went(self) -> Self:
+    def _born_before_removed(self) -> Self:
         if self.removed is not None and self.removed <= self.born:
             raise ValueError("removed before it was born")
         return self
@@ -87,7 +87,7 @@ class ProjectPart(_Part):
 
 
 class Info(_Part):
-    """What is told of a project before its archive is fetched; the counts are those of the workspace."""
+    """What an importer reads before the archive; the counts are those of the workspace."""
 
     format: Literal["custom-vision-emulator-project"] = "custom-vision-emulator-project"
     version: Literal[1] = 1
@@ -127,7 +127,7 @@ class ImagePart(Versioned):
 
 
 class ModelTagPart(_Part):
-    """An output of a model. tag: its place among the manifest's tags."""
+    """An output of a model. tag: index into the manifest's tags."""
 
     tag: _Number
     name: _Name
@@ -152,7 +152,7 @@ class IterationPart(_Part):
 
 
 class Manifest(_Part):
-    """All of a project but the bytes. blobs: the size of each, by SHA-256, in the order of the archive."""
+    """A project without the bytes of its blobs. blobs: size by SHA-256, in the order of the archive."""
 
     format: Literal["custom-vision-emulator-project"] = "custom-vision-emulator-project"
     version: Literal[1] = 1
@@ -167,7 +167,7 @@ class Manifest(_Part):
         return frozenset(image.blob for image in self.images)
 
     @model_validator(mode="after")
-    def _refers_to_what_is_there(self) -> Self:
+    def _is_consistent(self) -> Self:
         used: set[int] = set()
         for image in self.images:
             used.update(bearer.tag for bearer in image.tags)
@@ -192,7 +192,7 @@ class Manifest(_Part):
 
 
 def write(manifest: Manifest, read_blob: Callable[[str], bytes]) -> Iterator[bytes]:
-    """The archive, piece by piece. `read_blob` returns the bytes of a digest, or raises, which ends it."""
+    """The archive in pieces. read_blob: returns the bytes of a digest, or raises, which ends the archive."""
     yield from _file(MANIFEST_NAME, orjson.dumps(manifest.model_dump()))
     for digest in manifest.blobs:
         yield from _file(f"{BLOB_FOLDER}{digest}", read_blob(digest))
@@ -208,7 +208,7 @@ def _file(name: str, content: bytes) -> Iterator[bytes]:
 
 
 class Reader:
-    """An archive as it arrives. First `manifest`, then `blobs`; both raise ArchiveRejected."""
+    """Reads an archive as it arrives: first `manifest`, then `blobs`. Both raise ArchiveRejected."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -221,7 +221,7 @@ class Reader:
         return _parse(Manifest, self._content(size))
 
     def blobs(self, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
-        """Digest and bytes of every blob of the manifest, checked."""
+        """Digest and bytes of every blob of the manifest, verified."""
         for digest, size in manifest.blobs.items():
             if self._header() != (f"{BLOB_FOLDER}{digest}", size):
                 raise ArchiveRejected("It does not hold what its manifest announces.")

@@ -1,4 +1,4 @@
-"""Putting a copy of a project into the store: all of it in one transaction, with ids of its own."""
+"""Storing the copy of a project, with ids of its own, in one transaction."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ from emulator.store.tables import (
 if TYPE_CHECKING:
     from emulator.core.transfer.archive import ImageTagPart, Manifest, RegionPart
 
-_AT_A_TIME = 1000
+_BATCH_SIZE = 1000
 
 
 def fill(context: Context, session: Session, project: Project, manifest: "Manifest") -> None:
-    """Give the new, empty `project` what the manifest describes; its blobs are in the store.
+    """Fill the new, empty `project` with the content of the manifest, whose blobs are stored already.
 
-    Iterations come unpublished; they were created when the import began and trained when the original was.
+    Iterations are unpublished, created at the time of the import, and trained at the time of the original.
     """
     tag_ids = [context.ids.new() for _ in manifest.tags]
     _add(
@@ -109,7 +109,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
 
 
 def unknown_domain(manifest: "Manifest") -> str | None:
-    """A domain of the manifest that this emulator does not know, if there is one."""
+    """A domain of the manifest that this emulator does not have, if there is one."""
     named = [manifest.project.domain_id, *(iteration.domain_id for iteration in manifest.iterations)]
     return next((domain_id for domain_id in named if domains.find(domain_id) is None), None)
 
@@ -123,5 +123,5 @@ def _on_image(part: "ImageTagPart | RegionPart", number: int, tag_ids: list[str]
 
 
 def _add(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
-    for start in range(0, len(rows), _AT_A_TIME):
-        session.execute(insert(table), rows[start : start + _AT_A_TIME])
+    for start in range(0, len(rows), _BATCH_SIZE):
+        session.execute(insert(table), rows[start : start + _BATCH_SIZE])

@@ -1,8 +1,8 @@
-"""Exporting projects: the token, and what another emulator gets for it.
+"""Exporting projects: the token, and the archive that another emulator fetches with it.
 
-A token is a signed URI, ``/prjexp-<project>/project-export-info?...``, valid for a day. Behind it lies an
-`archive_format.Info`; beside it, under the same signature, ``project-export-data`` is the archive itself.
-What is copied is the project as it is when the token is used, not when it was handed out.
+A token is a signed URI, ``/prjexp-<project>/project-export-info?...``, valid for a day. It returns an
+`archive.Info`; under the same signature, ``project-export-data`` returns the archive. The archive contains
+the project as it is when the token is used, not when it was issued.
 """
 
 import re
@@ -39,12 +39,12 @@ _Shape = TypeVar("_Shape", bound="BaseModel")
 TOKEN_LIFETIME = timedelta(hours=24)
 INFO, DATA = "project-export-info", "project-export-data"
 _PATH = re.compile(rf"(?P<base>.*)(?P<path>/prjexp-(?P<digits>[0-9a-f]{{32}})/{INFO})")
-# Rough, and told in advance: what an import on this machine takes at least, and for each image.
+# Rough estimates of the duration of an import: the minimum, and for each image.
 _IMPORT_MILLISECONDS, _IMPORT_MILLISECONDS_PER_IMAGE = 500, 5
 
 
 class ProjectExport(NamedTuple):
-    """How much there is to copy, and the token. tag_count: of the workspace and of each iteration."""
+    """The token and the size of a project. tag_count: sum over the workspace and all iterations."""
 
     iteration_count: int
     image_count: int
@@ -55,7 +55,7 @@ class ProjectExport(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A token taken apart. base: scheme, host and what stands before the path."""
+    """The parts of a token. base: scheme, host and prefix of the path."""
 
     base: str
     path: str
@@ -74,7 +74,7 @@ class Token(NamedTuple):
 
 
 def parse_token(text: str) -> Token | None:
-    """`text` taken apart; None when it has not the form of a token."""
+    """The parts of `text`; None when it is not a token."""
     try:
         parts = urlsplit(text)
         match = _PATH.fullmatch(parts.path)
@@ -91,12 +91,12 @@ def parse_token(text: str) -> Token | None:
 
 
 def token_path(project_id: str) -> str:
-    """The path of the tokens of a project, which their signature is over."""
+    """The path of the tokens of a project, which is signed."""
     return f"/prjexp-{project_id.replace('-', '')}/{INFO}"
 
 
 def export(context: Context, base: str, project_id: str) -> ProjectExport:
-    """Count what would be copied and hand out a token; `base` is scheme and host of the emulator."""
+    """Issue a token and count what an import copies. base: scheme and host of the emulator."""
     with context.database.read() as session:
         project = lookup.project(session, project_id)
         if project.status != ProjectStatus.SUCCEEDED:
@@ -137,7 +137,7 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
 
 
 def info_of(session: Session, project: Project) -> "Info":
-    """What an importer is told at first."""
+    """What an importer reads first."""
     from emulator.core.transfer.archive import Info
 
     tags = session.scalar(
@@ -154,7 +154,7 @@ def open_info(context: Context, project_id: str) -> bytes | None:
 
 
 def open_archive(context: Context, project_id: str) -> Iterator[bytes] | None:
-    """The archive of a project, piece by piece; None when there is no such project."""
+    """The archive of a project, in pieces; None when there is no such project."""
     from emulator.core.transfer import archive as archive_format
 
     with context.database.read() as session:
@@ -166,7 +166,7 @@ def open_archive(context: Context, project_id: str) -> Iterator[bytes] | None:
 
 
 def describe(context: Context, session: Session, project: Project) -> "Manifest":
-    """The project as it is now: its workspace, and what its completed iterations were trained on."""
+    """The project as it is now: its workspace, its completed iterations and the data of their trainings."""
     from emulator.core.transfer import archive
 
     iterations = session.exec(
@@ -186,7 +186,7 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
     place = {tag.id: position for position, tag in enumerate(tags)}
     images: dict[int, archive.ImagePart] = {}
     sizes: dict[str, int] = {}
-    # Plain rows, and parts that need no check, since all of it is ours: there may be many.
+    # Rows instead of objects, and parts without validation, since there may be many.
     rows = session.execute(
         _columns(Image).where(col(Image.project_id) == project.id).order_by(col(Image.number))
     )

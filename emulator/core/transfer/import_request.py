@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def request_import(context: Context, base: str, token: str, name: str | None = None) -> Project:
-    """A new project with status Importing, which a job fills; `base` is scheme and host of this emulator.
+    """Create a project with status Importing, which a job fills. base: scheme and host of this emulator.
 
     Raises ServiceError: BadRequestInvalidImportToken for a token that is malformed, forged, expired or of a
-    project that is gone; the message says more where an emulator elsewhere could not be asked.
+    deleted project; the message has the reason when another emulator could not be reached.
     """
     if name is not None:
         name = checked_name(name, "BadRequestProjectName", "project")
@@ -106,10 +106,7 @@ def _invalid(reason: str = "") -> ServiceError:
 
 
 class ImportState(NamedTuple):
-    """An import that waits or runs, or one that failed: then `reason` says why.
-
-    attempts: how often it was begun.
-    """
+    """An import that waits, runs or has failed. attempts: how often it was begun. reason: why it failed."""
 
     project_id: str
     name: str
@@ -119,7 +116,7 @@ class ImportState(NamedTuple):
 
 
 def unfinished(context: Context) -> list[ImportState]:
-    """The imports that have not succeeded, oldest first; those whose project was deleted are forgotten."""
+    """The imports that have not succeeded, oldest first, without those of deleted projects."""
     with context.database.read() as session:
         rows = session.exec(
             select(Project, Job)

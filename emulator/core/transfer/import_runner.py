@@ -141,7 +141,7 @@ class ImportWork:
         session.add_all((project, job))
 
     def _copy(self, task: Import) -> None:
-        """From a project of this emulator."""
+        """Copy a project of this emulator."""
         with self._context.database.read() as session:
             source = session.get(Project, task.token.project_id)
             if source is None:
@@ -153,7 +153,7 @@ class ImportWork:
         self._fill(task, manifest)
 
     def _fetch(self, task: Import) -> None:
-        """From another emulator. Whatever becomes of it, no bytes stay that nothing refers to."""
+        """Copy a project of another emulator. If that fails, its blobs are deleted."""
         from emulator.core.transfer.archive import Reader
 
         stored: set[str] = set()
@@ -213,7 +213,7 @@ class ImportWork:
                     evaluation = DetectionEvaluation if detects else Evaluation
                     evaluation.load(self._context.blobs.path(iteration.evaluation))
             except Exception as error:
-                # A file that somebody else wrote can be wrong in any way.
+                # A foreign file can be wrong in any way.
                 raise JobFailed(f"The model of '{iteration.name}' does not load: {error}") from error
             if len(labels) != len(iteration.model_tags):
                 raise JobFailed(f"The model of '{iteration.name}' has other tags than its iteration.")
@@ -225,7 +225,7 @@ class ImportWork:
         try:
             with self._context.database.write() as session:
                 project = _alive(session, task)
-                # As a writer: from here on nobody sweeps.
+                # Within a write transaction, no sweep can delete blobs.
                 if not all(self._context.blobs.exists(blob) for blob in manifest.blobs):
                     raise TryAgain("Some bytes were removed meanwhile.")
                 quotas.check_import(

@@ -1,4 +1,4 @@
-"""Migrations of the schema, run by Alembic when a data folder of an older version is opened."""
+"""Migrations of the schema, which Alembic runs when a data folder of an older version is opened."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def upgrade(engine: Engine, target: str = "head") -> None:
 
 
 def head() -> str:
-    """The newest migration there is."""
+    """The number of the newest migration."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 

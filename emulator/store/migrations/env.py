@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `upgrade` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `upgrade` passes."""
 
 from alembic import context
 from sqlmodel import SQLModel

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.insight.confusion import OUTCOMES
+from emulator.core.insight.images import OUTCOMES
 from emulator.core.labels.tags import guid_order
 from tests.support.detection import detection_project, marked_images, region, upload
 from tests.support.exported_models import classifier_zip

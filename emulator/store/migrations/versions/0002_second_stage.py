@@ -1,4 +1,4 @@
-"""Regions; what queries of stored predictions and of metadata need."""
+"""Regions; columns and indexes for queries of stored predictions and of metadata."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,7 @@ def upgrade() -> None:
     op.create_index("ix_region_tag", "region", ["tag_id", "removed", "image_number"], unique=False)
     op.add_column("project", sa.Column("metadata_revision", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("stored_prediction", sa.Column("domain_id", sa.String(), nullable=False, server_default=""))
-    # Those of before have no uncertainty; none of them is older than a month.
+    # Older rows have no uncertainty; they expire within a month.
     op.add_column(
         "stored_prediction", sa.Column("uncertainty", sa.Float(), nullable=False, server_default="0")
     )

@@ -1,4 +1,4 @@
-"""What models propose for untagged images."""
+"""Suggestions for untagged images."""
 
 import sqlalchemy as sa
 from alembic import op

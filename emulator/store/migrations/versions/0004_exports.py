@@ -1,4 +1,4 @@
-"""Exports of iterations, and where projects want copies and messages of them."""
+"""Exports of iterations; URIs of projects for copies and notifications of them."""
 
 import sqlalchemy as sa
 from alembic import op

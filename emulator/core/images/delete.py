@@ -1,0 +1,105 @@
+"""Deleting images from a project, or from its workspace only."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy import delete as delete_rows
+from sqlmodel import Session, col, select
+
+from emulator.core import lookup
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.limits import IMAGE_IDS_PER_QUERY
+from emulator.core.revisions import revisions
+from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.store.tables import Image, ImageTag, Region, Tag
+
+
+def delete(
+    context: Context,
+    project_id: str,
+    image_ids: Sequence[str] = (),
+    *,
+    all_images: bool = False,
+    all_iterations: bool = False,
+) -> None:
+    """Delete images from the workspace, or (`all_iterations`) from every iteration too.
+
+    Unknown ids are ignored. Either `image_ids` or `all_images` must be given, not both.
+    """
+    if bool(image_ids) == all_images:
+        raise ServiceError(
+            "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
+        )
+    if len(image_ids) > IMAGE_IDS_PER_QUERY:
+        raise ServiceError(
+            "BadRequestExceededBatchSize",
+            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
+        )
+    with context.database.write() as session:
+        project = lookup.project(session, project_id)
+        chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
+        if not all_images:
+            chosen.append(col(Image.id).in_(image_ids))
+        here = [*chosen, col(Image.removed).is_(None)]
+        gone = chosen if all_iterations else here
+        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
+        if not numbers:
+            return
+        touched = None if all_images else {number or 0 for number in numbers}
+        revision = revisions.next_revision(context, project, touched)
+        frozen = revisions.newest_frozen_revision(session, project_id)
+        revisions.subtract_counts(session, project, here)
+        _remove_from_workspace(context, session, here, revision, frozen)
+        lost = [*chosen, col(Image.removed) == revision]
+        if all_iterations:
+            lost = chosen
+        else:
+            lost.append(col(Image.born) > frozen)
+        blobs = set(session.exec(select(Image.blob).where(*lost)))
+        session.execute(delete_rows(Image).where(*lost))
+        session.add(project)
+    sweep_blobs(context, blobs)
+
+
+def _remove_from_workspace(
+    context: Context, session: Session, here: list[ColumnElement[bool]], revision: int, frozen: int
+) -> None:
+    """Remove the images that fulfil `here` from the workspace, with their tags, regions and suggestions."""
+    numbers = select(Image.number).where(*here)
+    revisions.remove_regions(session, [col(Region.image_number).in_(numbers)], revision, frozen)
+    suggestion_rows.remove_of_images(context, session, numbers)
+    session.execute(
+        update(ImageTag)
+        .where(col(ImageTag.image_number).in_(numbers), col(ImageTag.removed).is_(None))
+        .values(removed=revision)
+    )
+    session.execute(update(Image).where(*here).values(removed=revision, tag_count=0))
+
+
+def delete_unreferenced(session: Session, project_id: str) -> set[str]:
+    """Delete rows that are neither in the workspace nor in any iteration; returns the blobs of images."""
+    gone = (
+        col(Image.project_id) == project_id,
+        col(Image.removed).is_not(None),
+        ~revisions.frozen(Image, project_id),
+    )
+    blobs = set(session.exec(select(Image.blob).where(*gone)))
+    session.execute(delete_rows(Image).where(*gone))
+    tags = (
+        col(Tag.project_id) == project_id,
+        col(Tag.removed).is_not(None),
+        ~revisions.frozen(Tag, project_id),
+    )
+    session.execute(delete_rows(Tag).where(*tags))
+    in_project = select(Image.number).where(Image.project_id == project_id)
+    for table in (ImageTag, Region):
+        session.execute(
+            delete_rows(table).where(
+                col(table.image_number).in_(in_project),
+                col(table.removed).is_not(None),
+                ~revisions.frozen(table, project_id),
+            )
+        )
+    return blobs

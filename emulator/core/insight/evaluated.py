@@ -1,0 +1,52 @@
+"""What all insights begin with: the evaluation, its thresholds, its kind, and the positions of its tags."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from emulator.core.caches.evaluations import CachedEvaluation
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.iterations.evaluation import checked_thresholds, evaluation_of, is_detector
+from emulator.core.labels.tags import guid_order
+from emulator.store.tables import Iteration
+
+Kind = Literal["Multiclass", "Multilabel", "ObjectDetection"]
+
+
+def open_evaluation(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    threshold: float | None,
+    overlap_threshold: float | None,
+) -> tuple[Iteration, CachedEvaluation, float, float | None]:
+    """The evaluation and both thresholds; that of overlap is None for classifiers, which have no boxes."""
+    threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
+    iteration, kept = evaluation_of(context, project_id, iteration_id)
+    return iteration, kept, threshold, overlap_threshold if is_detector(iteration) else None
+
+
+def kind_of(iteration: Iteration) -> Kind:
+    if is_detector(iteration):
+        return "ObjectDetection"
+    return "Multilabel" if iteration.classification_type == "Multilabel" else "Multiclass"
+
+
+def listed_positions(iteration: Iteration) -> list[int]:
+    """Positions of the tags in the model's outputs, in the order of `guid_order`."""
+    tags = iteration.model_tags or []
+    return sorted(range(len(tags)), key=lambda position: guid_order(tags[position]["id"]))
+
+
+def chosen_positions(iteration: Iteration, tag_ids: Sequence[str]) -> set[int]:
+    """Positions of the given tags; of all tags when none are given."""
+    return {position_of(iteration, tag_id) for tag_id in tag_ids} or set(
+        range(len(iteration.model_tags or []))
+    )
+
+
+def position_of(iteration: Iteration, tag_id: str) -> int:
+    for position, tag in enumerate(iteration.model_tags or []):
+        if tag["id"] == tag_id:
+            return position
+    raise ServiceError("NotFoundTag", f"The iteration was not trained on a tag {tag_id}.")

@@ -1,0 +1,236 @@
+"""The images behind a number: those in a cell of the confusion matrix, or with an outcome of a tag."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session, col, select
+
+from emulator.core import lookup
+from emulator.core.caches.evaluations import CachedEvaluation
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.images.listing import numbers_with_blobs
+from emulator.core.images.tagged import TaggedImage, with_tags
+from emulator.core.insight.evaluated import kind_of, open_evaluation, position_of
+from emulator.core.iterations.evaluation import is_detector
+from emulator.core.iterations.performance import EvaluatedImage, predicted
+from emulator.core.revisions.views import View
+from emulator.core.scored_rows import scores
+from emulator.core.scored_rows.scores import TagProbability
+from emulator.store.tables import Image, Iteration
+from emulator.vision.boxes.box import Box
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    from emulator.vision.evaluation.confusion import Confusion, Outcome
+
+# Instead of a tag's id: no object, or no prediction.
+NOTHING = "none"
+ORDERS = ("Confidence", "Newest", "Oldest")
+OUTCOMES = ("TruePositive", "FalsePositive", "FalseNegative", "TrueNegative")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the matrix: ids of tags, or NOTHING."""
+
+    actual: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class TagOutcome:
+    """Images for which a prediction of a tag came out in one of OUTCOMES."""
+
+    tag_id: str
+    outcome: "Outcome"
+
+
+@dataclass(frozen=True)
+class FoundPair:
+    """An object and the box that matches it; either may be missing. overlap: intersection over union."""
+
+    object_tag_id: str | None
+    object_box: Box | None
+    prediction: TagProbability | None
+    overlap: float | None
+
+
+@dataclass(frozen=True)
+class ImageOfCell(EvaluatedImage):
+    """An image behind a number. fold: of the cross-validation. pairs: of a detector, for this number."""
+
+    fold: int
+    pairs: list[FoundPair]
+
+
+def images(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    threshold: float | None,
+    overlap_threshold: float | None,
+    wanted: Cell | TagOutcome,
+    *,
+    order: str = ORDERS[0],
+    take: int,
+    skip: int,
+) -> tuple[Iteration, list[ImageOfCell]]:
+    """The images behind a number that still exist. order: in ORDERS; Confidence: most probable first."""
+    iteration, kept, threshold, overlap = open_evaluation(
+        context, project_id, iteration_id, threshold, overlap_threshold
+    )
+    confusion, rows, indexes, surest = _behind(iteration, kept, threshold, overlap, wanted)
+    with context.database.read() as session:
+        view = View(lookup.project(session, project_id), iteration.revision)
+        here = _here(context, session, view, iteration, kept, indexes)
+        indexes, surest = indexes[here], surest[here]
+        numbers = kept.numbers(session, view.images)[indexes]
+        page = _order(order, numbers, surest)[skip : skip + take]
+        by_number = _tagged(session, view, numbers[page].tolist())
+    chosen = [(int(indexes[place]), int(numbers[place])) for place in page.tolist()]
+    pairs = _pairs_of(iteration, kept, confusion, rows, [index for index, _ in chosen])
+    return iteration, [
+        ImageOfCell(
+            by_number[number], predicted(iteration, kept, index), int(kept.figures.folds[index]), pairs[index]
+        )
+        for index, number in chosen
+        if number in by_number
+    ]
+
+
+def image_count(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    threshold: float | None,
+    overlap_threshold: float | None,
+    wanted: Cell | TagOutcome,
+) -> int:
+    """The number of images that `images` lists in all."""
+    iteration, kept, threshold, overlap = open_evaluation(
+        context, project_id, iteration_id, threshold, overlap_threshold
+    )
+    _, _, indexes, _ = _behind(iteration, kept, threshold, overlap, wanted)
+    with context.database.read() as session:
+        view = View(lookup.project(session, project_id), iteration.revision)
+        return int(_here(context, session, view, iteration, kept, indexes).sum())
+
+
+def _behind(
+    iteration: Iteration,
+    kept: CachedEvaluation,
+    threshold: float,
+    overlap: float | None,
+    wanted: Cell | TagOutcome,
+) -> "tuple[Confusion | None, NDArray[numpy.integer], NDArray[numpy.integer], NDArray[numpy.floating]]":
+    """The pairs (rows of a confusion) and the images (ascending indexes) behind a number, and for each image
+    the highest probability among its pairs.
+    """
+    import numpy
+
+    from emulator.vision.evaluation.confusion import NONE, outcome_masks
+
+    kind = kind_of(iteration)
+    if isinstance(wanted, TagOutcome):
+        position = position_of(iteration, wanted.tag_id)
+        if kind != "ObjectDetection":
+            masks = outcome_masks(kept.figures, position, threshold)
+            indexes = numpy.flatnonzero(masks[wanted.outcome])
+            return None, numpy.empty(0, int), indexes, kept.figures.probabilities_NT[indexes, position]
+        if wanted.outcome == "TrueNegative":
+            raise ServiceError(
+                "BadRequest", "Detectors have no true negatives: what is not there has no place in an image."
+            )
+        confusion = kept.confusion(threshold, overlap)
+        rows = confusion.pairs_of_outcome(position, wanted.outcome)
+    else:
+        if kind == "Multilabel":
+            raise ServiceError(
+                "BadRequest",
+                "Where images have several tags, no tag is taken for another: ask by tagId and outcome.",
+            )
+        actual, said = (
+            NONE if name == NOTHING else position_of(iteration, name)
+            for name in (wanted.actual, wanted.predicted)
+        )
+        confusion = kept.confusion(threshold, overlap)
+        rows = confusion.pairs(actual, said)
+    indexes, places = numpy.unique(confusion.images[rows], return_inverse=True)
+    surest = numpy.zeros(len(indexes))
+    numpy.maximum.at(surest, places, confusion.probabilities[rows])
+    if kind == "Multiclass" and isinstance(wanted, Cell) and wanted.predicted == NOTHING:
+        surest = kept.figures.probabilities_NT[indexes].max(axis=1)
+    return confusion, rows, indexes, surest
+
+
+def _here(
+    context: Context,
+    session: Session,
+    view: View,
+    iteration: Iteration,
+    kept: CachedEvaluation,
+    indexes: "NDArray[numpy.integer]",
+) -> "NDArray[numpy.bool_]":
+    """Which of the images still exist."""
+    import numpy
+
+    present = numbers_with_blobs(context, session, view, (), kept.indexes, f"evaluated with {iteration.id}")
+    return numpy.isin(kept.numbers(session, view.images)[indexes], numpy.frombuffer(present, numpy.int64))
+
+
+def _order(
+    order: str, numbers: "NDArray[numpy.int64]", surest: "NDArray[numpy.floating]"
+) -> "NDArray[numpy.integer]":
+    import numpy
+
+    if order == "Confidence":
+        return numpy.lexsort((-numbers, -surest))
+    return numpy.argsort(numbers if order == "Oldest" else -numbers)
+
+
+def _tagged(session: Session, view: View, numbers: Sequence[int]) -> dict[int, TaggedImage]:
+    rows = session.exec(select(Image).where(col(Image.number).in_(numbers))).all()
+    return {tagged.image.number or 0: tagged for tagged in with_tags(session, view, rows)}
+
+
+def _pairs_of(
+    iteration: Iteration,
+    kept: CachedEvaluation,
+    confusion: "Confusion | None",
+    rows: "NDArray[numpy.integer]",
+    indexes: Sequence[int],
+) -> dict[int, list[FoundPair]]:
+    """The pairs behind the number, by index of their image; none for classifiers."""
+    import numpy
+
+    from emulator.vision.boxes.box import DetectedBox
+
+    pairs: dict[int, list[FoundPair]] = {index: [] for index in indexes}
+    if confusion is None or not is_detector(iteration):
+        return pairs
+    figures, tags = kept.figures, iteration.model_tags or []
+    shown = rows[numpy.isin(confusion.images[rows], indexes)]
+    overlaps = figures.overlaps(confusion.objects[shown], confusion.detections[shown])
+    for row, overlap in zip(shown.tolist(), overlaps.tolist(), strict=True):
+        there, said = int(confusion.objects[row]), int(confusion.detections[row])
+        prediction = None
+        if said >= 0:
+            box = DetectedBox(
+                int(figures.detections.tags[said]),
+                float(figures.probabilities[said]),
+                *figures.detections.ltwh[said].tolist(),
+            )
+            (prediction,) = scores.of_detector(tags, [box])
+        pairs[int(confusion.images[row])].append(
+            FoundPair(
+                tags[int(figures.truths.tags[there])]["id"] if there >= 0 else None,
+                Box(*figures.truths.ltwh[there].tolist()) if there >= 0 else None,
+                prediction,
+                overlap if there >= 0 and said >= 0 else None,
+            )
+        )
+    return pairs

@@ -51,16 +51,21 @@ def required_text(name: str) -> Any:
     return Depends(read)
 
 
+def flag_in(request: Request, name: str, default: bool) -> bool:
+    """The truth value that a parameter holds, or `default`."""
+    value = text_in(request, name)
+    if value is None:
+        return default
+    if value.lower() not in ("true", "false"):
+        raise _invalid(name, value, "true or false")
+    return value.lower() == "true"
+
+
 def flag(name: str, default: bool = False) -> Any:
     """A parameter of type bool."""
 
     async def read(request: Request) -> bool:
-        value = text_in(request, name)
-        if value is None:
-            return default
-        if value.lower() not in ("true", "false"):
-            raise _invalid(name, value, "true or false")
-        return value.lower() == "true"
+        return flag_in(request, name, default)
 
     return Depends(read)
 

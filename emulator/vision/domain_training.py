@@ -14,8 +14,8 @@ from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.dataset import DetectionDataset
-from emulator.vision.detection.train import TrainedDetector, train_detector
+from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import (
     advanced_detector_recipe_for_domain,
     advanced_recipe_for_domain,

@@ -18,9 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
-from emulator.vision.detection.dataset import DetectionDataset
+from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainedDetector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square

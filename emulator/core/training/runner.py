@@ -23,8 +23,7 @@ from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
     from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
-    from emulator.vision.detection.dataset import DetectionDataset
-    from emulator.vision.detection.train import TrainedDetector
+    from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 
 # Not the name of a blob.
 _DELETED = "deleted"

@@ -15,7 +15,6 @@ chosen model is of the same images.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,24 +26,15 @@ from emulator.vision.classification.head import probabilities
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
 from emulator.vision.classification.train import (
-    EVALUATION_FILE,
     LOOK_AT_IMAGES,
-    MODEL_FILE,
     evaluation_bytes,
     model_bytes,
 )
-from emulator.vision.imaging.decode import ImageRejected
-from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.errors import (
-    LossNotFinite,
-    TrainingFailed,
-    loss_not_finite,
-    storage_failure,
-    timed,
-)
+from emulator.vision.training.errors import timed
 from emulator.vision.training.progress import ProgressReporter
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +84,7 @@ def train_advanced_classifier(
     budget = Budget(budget_seconds, clock)
     seconds: dict[str, float] = {}
     reporter = ProgressReporter(progress, budget)
-    try:
+    with training_failures(LOOK_AT_IMAGES):
         start = None if base_model is None else starting_backbone(base_model)
         with timed(seconds, "quick"):
             search = Search.begin(
@@ -126,12 +116,6 @@ def train_advanced_classifier(
             )
             write_atomically(output / EVALUATION_FILE, evaluation)
             write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(calibration)))
-    except BaseWeightsMissing as error:
-        raise TrainingFailed(str(error)) from error
-    except (ImageRejected, OSError, sqlite3.Error) as error:
-        raise storage_failure(error) from error
-    except LossNotFinite as error:
-        raise loss_not_finite(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

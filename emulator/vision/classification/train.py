@@ -5,7 +5,6 @@ Axes: N images, T tags.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -35,23 +34,18 @@ from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
+from emulator.vision.training.errors import TrainingFailed as TrainingFailed
 from emulator.vision.training.errors import (
-    LossNotFinite,
-    loss_not_finite,
-    storage_failure,
     timed,
 )
-from emulator.vision.training.errors import TrainingFailed as TrainingFailed
 from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
     Array = NDArray[numpy.floating]
-
-MODEL_FILE = "model.onnx"
-EVALUATION_FILE = "evaluation.npz"
 
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
 # Progress after the first two steps, by the approximate duration of each.
@@ -83,7 +77,7 @@ def train_classifier(
     """
     images = distinct_images(dataset)
     seconds: dict[str, float] = {}
-    try:
+    with training_failures(LOOK_AT_IMAGES):
         progress(0.0, "Looking at the images")
         with timed(seconds, "features"):
             features = compute_features(
@@ -127,12 +121,6 @@ def train_classifier(
                 multilabel=dataset.multilabel,
             )
             write_atomically(output / MODEL_FILE, model_bytes(dataset, network))
-    except BaseWeightsMissing as error:
-        raise TrainingFailed(str(error)) from error
-    except (OSError, sqlite3.Error) as error:
-        raise storage_failure(error) from error
-    except LossNotFinite as error:
-        raise loss_not_finite(LOOK_AT_IMAGES) from error
     progress(1.0, "Done")
     return TrainedClassifier(
         model_path=output / MODEL_FILE,

@@ -23,15 +23,18 @@ from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import Calibration
 from emulator.vision.detection.crops import Crops
-from emulator.vision.detection.dataset import DetectionDataset, Example, distinct_images, tag_presence
+from emulator.vision.detection.dataset import (
+    DetectionDataset,
+    Example,
+    TrainedDetector,
+    distinct_images,
+    tag_presence,
+)
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, measure_step
 from emulator.vision.detection.heads import new_class_layers
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
-    EVALUATION_FILE,
-    MODEL_FILE,
-    TrainedDetector,
     detect_all,
     evaluate_detections,
     serialize_detector,
@@ -51,6 +54,7 @@ from emulator.vision.training.errors import (
 )
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.progress import ProgressReporter
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy

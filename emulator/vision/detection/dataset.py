@@ -1,9 +1,10 @@
-"""What detectors learn from: images with the boxes of their objects."""
+"""Datasets of detectors: images with boxes; and the files that a training writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import TaggedBox, to_xyxy
@@ -67,6 +68,26 @@ class Example:
         tags = numpy.array([box.tag_index for box in image.boxes], numpy.int64)
         has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return cls(image.key, image.path, boxes[has_area], tags[has_area])
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """The result of a training.
+
+    Attributes:
+        model_path: the model, for `detection.session.DetectorSession`.
+        evaluation_path: detections on held-out images, for
+            `evaluation.detection.DetectionEvaluation`.
+        seconds: duration of each step: "images", "training", "evaluation", "writing".
+        image_count: images trained on.
+        skipped: keys of images that could not be read or decoded.
+    """
+
+    model_path: Path
+    evaluation_path: Path
+    seconds: dict[str, float]
+    image_count: int
+    skipped: tuple[str, ...]
 
 
 def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:

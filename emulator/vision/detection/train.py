@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,26 +16,28 @@ from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import Calibration, calibrate
-from emulator.vision.detection.dataset import DetectionDataset, Example, distinct_images, tag_presence
+from emulator.vision.detection.dataset import (
+    DetectionDataset,
+    Example,
+    TrainedDetector,
+    distinct_images,
+    tag_presence,
+)
 from emulator.vision.detection.heads import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
-from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.serialization import serialize
-from emulator.vision.networks.weights import BaseWeightsMissing
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import (
-    LossNotFinite,
     TrainingFailed,
-    loss_not_finite,
-    storage_failure,
     timed,
 )
 from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 if TYPE_CHECKING:
     import numpy
@@ -44,32 +45,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
-MODEL_FILE = "model.onnx"
-EVALUATION_FILE = "evaluation.npz"
-
 CHECK_REGIONS = "Check that the regions lie on the objects"
 # Share of progress at the end of each step: about its share of the time.
 _IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE = 0.05, 0.93, 0.98
-
-
-@dataclass(frozen=True)
-class TrainedDetector:
-    """The result of a training.
-
-    Attributes:
-        model_path: the model, for `detection.session.DetectorSession`.
-        evaluation_path: detections on held-out images, for
-            `evaluation.detection.DetectionEvaluation`.
-        seconds: duration of each step: "images", "training", "evaluation", "writing".
-        image_count: images trained on.
-        skipped: keys of images that could not be read or decoded.
-    """
-
-    model_path: Path
-    evaluation_path: Path
-    seconds: dict[str, float]
-    image_count: int
-    skipped: tuple[str, ...]
 
 
 def train_detector(
@@ -103,7 +81,7 @@ def train_detector(
     images = distinct_images(dataset)
     seconds: dict[str, float] = {}
     cache = ImageCache()
-    try:
+    with training_failures(CHECK_REGIONS):
         published_weights()
         progress(0.0, "Looking at the images")
         with timed(seconds, "images"):
@@ -147,12 +125,6 @@ def train_detector(
             output.mkdir(parents=True, exist_ok=True)
             write_atomically(output / EVALUATION_FILE, evaluation.content())
             write_atomically(output / MODEL_FILE, serialize_detector(dataset, recipe, final, calibration))
-    except BaseWeightsMissing as error:
-        raise TrainingFailed(str(error)) from error
-    except (ImageRejected, OSError) as error:
-        raise storage_failure(error) from error
-    except LossNotFinite as error:
-        raise loss_not_finite(CHECK_REGIONS) from error
     progress(1.0, "Done")
     readable = {example.key for example in examples}
     return TrainedDetector(

@@ -21,8 +21,8 @@ from pathlib import Path
 from emulator.files import write_atomically
 from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.detection.dataset import TrainedDetector
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainedDetector
 from emulator.vision.domain_training import training_for_domain
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.common import DEFAULT_THRESHOLD

@@ -25,12 +25,11 @@ from emulator.vision.detection.advanced import (
 )
 from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.dataset import DetectionDataset, Example
+from emulator.vision.detection.dataset import DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.finetune import fine_tune_detector
 from emulator.vision.detection.scale import Scale, choose_scale
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
-    TrainedDetector,
     detect_all,
     evaluate_detections,
     serialize_detector,

@@ -18,10 +18,10 @@ from emulator.vision.detection import (
     train as detector,
 )
 from emulator.vision.detection.augment import ImageCache
-from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.heads import Head, sample_batches, train_heads
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainedDetector, TrainingFailed, train_detector
+from emulator.vision.detection.train import TrainingFailed, train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import (

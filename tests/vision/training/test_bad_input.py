@@ -31,10 +31,10 @@ from emulator.vision.detection import (
     finetune as detection_finetuning,
 )
 from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.heads import sample_batches
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainedDetector, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.image_array_file import ImageArrayFile

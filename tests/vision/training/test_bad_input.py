@@ -355,7 +355,7 @@ def test_pictures_in_a_file(tmp_path: Path) -> None:
         stored[number] = pictures[number, :, ::-1]
     for number in (0, 1, 3, 4):
         numpy.testing.assert_array_equal(stored[numpy.int64(number)], pictures[number, :, ::-1])
-    with pytest.raises(OSError, match="picture 5"):
+    with pytest.raises(OSError, match="image 5"):
         stored[5]
     stored.remove()
     assert not (tmp_path / "pictures").exists()

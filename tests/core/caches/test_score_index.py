@@ -38,7 +38,7 @@ ranges = st.builds(
     tag_ids=st.lists(st.sampled_from((*TAGS, "unknown")), min_size=1, max_size=2).map(tuple),
     minimum=probabilities,
     maximum=probabilities,
-) | st.builds(ScoreRange, tag_ids=st.just(()), minimum=probabilities)
+) | st.builds(ScoreRange, tag_ids=st.just(()), minimum=probabilities, maximum=st.just(1.0))
 wanted_rows = st.builds(
     ScoreFilter,
     ranges=st.lists(ranges, max_size=2).map(tuple),

@@ -25,7 +25,7 @@ from emulator.core.quotas import CallQuotas
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.gateway.middleware import DrainBody, ResponseHeaders
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore

@@ -11,9 +11,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from emulator.api.responses import Links
-from emulator.contract import behaviour, requests
+from emulator.contract import requests, version_differences
 from emulator.contract.form_data import Part
-from emulator.contract.gateway import guid
+from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
@@ -139,7 +139,7 @@ def json_body(
     async def read(request: Request) -> Any:
         body = await _body(request)
         operation, version = request.scope["route"].name, version_of(request)
-        if not behaviour.has_body(operation, version):
+        if not version_differences.has_body(operation, version):
             return shape()
         if optional and body.strip() in (b"", b"null"):
             return shape()
@@ -150,7 +150,7 @@ def json_body(
                 value = await _in_thread(request, requests.parse, shape, body)
         except requests.Malformed as malformed:
             raise (malformed if error is None else error(malformed)) from None
-        for path in behaviour.ignored_properties(operation, version):
+        for path in version_differences.ignored_properties(operation, version):
             _clear(value, path)
         return value
 

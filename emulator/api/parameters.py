@@ -1,7 +1,7 @@
 """Query parameters as ``Annotated`` dependencies: ``skip: Annotated[int, integer("skip", 0)]``.
 
 Names match in any case. Of a repeated parameter the first value counts, and an empty value is none. A
-parameter that the version of the operation lacks (`emulator.contract.behaviour`) has its default.
+parameter that the version of the operation lacks (`emulator.contract.version_differences`) has its default.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Depends, Request
 
 from emulator.api.dependencies import version_of
-from emulator.contract import behaviour
-from emulator.contract.gateway import guid as parse_guid
+from emulator.contract import version_differences
+from emulator.contract.gateway_responses import guid as parse_guid
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 
@@ -24,7 +24,7 @@ def text_in(request: Request, name: str) -> str | None:
     lowered = name.lower()
     for key, value in request.query_params.multi_items():
         if value != "" and key.lower() == lowered:
-            if behaviour.has_parameter(request.scope["route"].name, name, version_of(request)):
+            if version_differences.has_parameter(request.scope["route"].name, name, version_of(request)):
                 return value
             return None
     return None

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from emulator.contract import behaviour
 from emulator.contract import responses as shapes
+from emulator.contract import version_differences
 from emulator.contract.versions import Version
 from emulator.core import domains
 from emulator.core.context import Context
@@ -110,7 +110,7 @@ def created_images(
     images = [
         shapes.ImageCreateResult(
             source_url=result.source_url,
-            status=behaviour.image_status(result.status, version),
+            status=version_differences.image_status(result.status, version),
             image=None if result.image is None else image(links, result.image, named_tags=False),
         )
         for result in results

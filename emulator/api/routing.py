@@ -14,7 +14,7 @@ from starlette.routing import Match, compile_path
 from starlette.types import Receive, Scope, Send
 
 from emulator.api.dependencies import admit, version_of
-from emulator.contract import behaviour, wire
+from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
 from emulator.gateway.errors import JSON
@@ -39,7 +39,7 @@ class Binary(NamedTuple):
 
 def batch_result(version: Version, value: Any, *, complete: bool) -> Result:
     """The result of a batch, of which all entries succeeded (`complete`) or only some."""
-    return Result(value, behaviour.batch_status(version, complete=complete))
+    return Result(value, version_differences.batch_status(version, complete=complete))
 
 
 class OperationRouter(APIRouter):

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from emulator.cli.errors import CommandFailed
-from emulator.cli.options import with_settings
+from emulator.cli.flags import with_settings
 from emulator.settings import SettingError, Settings
 
 CONTROL_TIMEOUT_SECONDS = 5

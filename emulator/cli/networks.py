@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from emulator.cli.errors import CommandFailed
-from emulator.cli.options import with_settings
+from emulator.cli.flags import with_settings
 from emulator.settings import SettingError, Settings
 from emulator.vision.backbones import registry
 from emulator.vision.backbones.registry import Backbone

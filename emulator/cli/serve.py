@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from emulator.cli.options import with_serving_settings, with_settings
+from emulator.cli.flags import with_serving_settings, with_settings
 from emulator.serving.settings import ServingSettings
 from emulator.settings import Settings
 

@@ -2,13 +2,7 @@
 
 from typing import Annotated
 
-from emulator.contract.responses import (
-    BoundingBox,
-    ImagePerformance,
-    ImageTag,
-    Naive,
-    Prediction,
-)
+from emulator.contract.responses import BoundingBox, ImagePerformance, ImageTag, Naive, Prediction
 from emulator.contract.wire import Rule, Shape
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from emulator.contract.gateway import guid
+from emulator.contract.gateway_responses import guid
 from emulator.contract.wire import camel
 
 Guid = Annotated[str, BeforeValidator(guid)]

@@ -19,7 +19,7 @@ from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.jobs.board import JobBoard
-from emulator.core.jobs.workers import Worker as Worker
+from emulator.core.jobs.worker_protocol import Worker as Worker
 from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from emulator.contract.error_codes import code_for, http_status
-from emulator.contract.gateway import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
+from emulator.contract.gateway_responses import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
 from emulator.core.errors import ServiceError
 
 JSON = "application/json; charset=utf-8"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.contract.gateway import response_headers
+from emulator.contract.gateway_responses import response_headers
 from emulator.gateway.address import Address
 from emulator.gateway.errors import AccessDenied
 

@@ -12,7 +12,7 @@ from emulator.server.uvicorn_server import exit_now
 from emulator.serving.program import run
 from emulator.serving.settings import ServingSettings
 from emulator.settings.errors import SettingError, StartRefused
-from emulator.settings.options import load_options, options
+from emulator.settings.option_fields import load_options, options
 
 _PROGRAM = "python -m emulator.serving"
 

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from emulator.contract import responses as shapes
 from emulator.contract import wire
-from emulator.contract.gateway import guid
+from emulator.contract.gateway_responses import guid
 from emulator.contract.versions import Version
 from emulator.core.errors import ServiceError
 from emulator.gateway.address import address_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.settings.options import (
+from emulator.settings.option_fields import (
     UrlFetchMode,
     log_level_option,
     option,
@@ -27,7 +27,7 @@ def read_model_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What the server was told to do; made by `emulator.settings.options.load_options`."""
+    """What the server was told to do; made by `emulator.settings.option_fields.load_options`."""
 
     # fmt: off
     model: Path = option(

@@ -1,38 +1,14 @@
-"""Every option of the emulator, once: flag, environment variable, default, help and reader.
-
-The fields of `Settings` declare the options. The command line makes its flags from them, and a test compares
-`docs/options.md` with them. A value that an option refuses is a `SettingError`.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+"""The options of the emulator: flags, environment variables, defaults."""
 
 from emulator.settings.errors import SettingError, StartRefused
-from emulator.settings.options import (
-    ENVIRONMENT_PREFIX,
-    UrlFetchMode,
-    load_options,
-    log_level_option,
-    option,
-    options,
-    read_keys_file,
-    url_allow_option,
-    url_fetch_option,
-)
-from emulator.settings.readers import (
-    one_of,
-    read_boolean,
-    read_host,
-    read_keys,
-    read_path,
-    read_public_url,
-    read_resource_id,
-    read_url_mapping,
-    whole_number,
+from emulator.settings.option_fields import ENVIRONMENT_PREFIX, options
+from emulator.settings.settings import (
+    DEFAULT_PORT,
+    DEFAULT_PREDICTION_KEYS,
+    DEFAULT_PREDICTION_RESOURCE_ID,
+    DEFAULT_TRAINING_KEYS,
+    Settings,
+    load_settings,
 )
 
 __all__ = [
@@ -47,123 +23,3 @@ __all__ = [
     "load_settings",
     "options",
 ]
-
-DEFAULT_PORT = 10010
-
-# Well known, so that a local emulator needs no configuration and nobody mistakes them for secrets. A resource
-# in Azure has two keys, so that one can be regenerated while the other is in use.
-DEFAULT_TRAINING_KEYS = ("11111111111111111111111111111111", "22222222222222222222222222222222")
-DEFAULT_PREDICTION_KEYS = ("33333333333333333333333333333333", "44444444444444444444444444444444")
-DEFAULT_PREDICTION_RESOURCE_ID = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/custom-vision-emulator"
-    "/providers/Microsoft.CognitiveServices/accounts/prediction"
-)
-
-TIERS = ("unlimited", "s0", "f0")
-
-
-def default_data_folder() -> Path:
-    """The operating system's folder for application data of the current user."""
-    import platformdirs  # here, for a fast start: most commands and tests name a folder
-
-    return platformdirs.user_data_path("custom-vision-emulator", appauthor=False)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options of the emulator. Made by `load_settings`, or directly in programs and tests."""
-
-    # fmt: off
-    host: str = option("127.0.0.1", "--host", "ADDRESS", "Address to listen on.", read_host)
-    port: int = option(
-        DEFAULT_PORT, "--port", "NUMBER", "Port to listen on; 0 takes any free one.", whole_number(0, 65535))
-    data: Path = option(
-        default_data_folder, "--data", "FOLDER", "Folder that holds all state.",
-        read_path, default_text="the user's data folder")
-    ephemeral: bool = option(
-        False, "--ephemeral", "", "Keep the state in a temporary folder instead, removed at the end.",
-        read_boolean, switch=True)
-    public_url: str | None = option(
-        None, "--public-url", "URL", "Base of the image URIs handed out, behind a proxy or in a container.",
-        read_public_url, default_text="the address that a request was sent to")
-    training_keys: tuple[str, str] = option(
-        DEFAULT_TRAINING_KEYS, "--training-key", "KEY[,KEY]", "One or two keys of the training resource.",
-        read_keys, default_text="well-known keys")
-    prediction_keys: tuple[str, str] = option(
-        DEFAULT_PREDICTION_KEYS, "--prediction-key", "KEY[,KEY]",
-        "One or two keys of the prediction resource.",
-        read_keys, default_text="well-known keys")
-    keys_file: Path | None = option(
-        None, "--keys-file", "FILE", "File with lines training-key=KEY[,KEY] and prediction-key=KEY[,KEY].",
-        read_path, default_text="none")
-    prediction_resource_id: str = option(
-        DEFAULT_PREDICTION_RESOURCE_ID, "--prediction-resource-id", "ID",
-        "Id of the prediction resource, as given when publishing.",
-        read_resource_id, default_text="a well-known id")
-    url_fetch: UrlFetchMode = url_fetch_option()
-    url_allow: tuple[str, ...] = url_allow_option()
-    url_map: tuple[tuple[str, Path], ...] = option(
-        (), "--url-map", "URL=FOLDER", "Read URLs that start so from a folder, not the network; repeatable.",
-        read_url_mapping, separator="|", default_text="none")
-    tier: Literal["unlimited", "s0", "f0"] = option(
-        "unlimited", "--tier", "TIER",
-        f"Pricing tier whose quotas and call rates hold: {', '.join(TIERS)}.", one_of(*TIERS))
-    max_body_mb: int = option(
-        550, "--max-body-mb", "NUMBER", "Largest request body, in megabytes (2^20 bytes).",
-        whole_number(1, 4096))
-    image_uri_hours: int = option(
-        24, "--image-uri-hours", "NUMBER", "How long an image URI that was handed out can be used.",
-        whole_number(1, 87600))
-    training_hour: int = option(
-        3600, "--training-hour", "SECONDS",
-        "Seconds that an hour of an advanced training's budget lasts.", whole_number(1, 3600))
-    seed: int = option(
-        0, "--seed", "NUMBER", "Seed of everything random in training.", whole_number(0, 2**32 - 1))
-    log_level: str = log_level_option()
-    access_log: bool = option(
-        False, "--access-log", "", "Log every request to standard error, without keys.",
-        read_boolean, switch=True)
-    quiet: bool = option(
-        False, "--quiet", "", "Print one line at the start instead of keys and examples.",
-        read_boolean, switch=True)
-    # fmt: on
-
-    @property
-    def uses_default_keys(self) -> bool:
-        """True when one of the four keys is a well-known one."""
-        well_known = {*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS}
-        return not well_known.isdisjoint({*self.training_keys, *self.prediction_keys})
-
-    def training_endpoint(self, port: int | None = None) -> str:
-        """The endpoint of training and prediction, for clients on this machine.
-
-        Args:
-            port: the port that the server listens on; needed when the option is 0.
-        """
-        if self.public_url is not None:
-            return self.public_url
-        # The address that means "all addresses" cannot be connected to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port if port is None else port}"
-
-
-def load_settings(
-    flags: Mapping[str, str | bool | Sequence[str] | None] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Settings:
-    """Settings from flags, environment variables, the keys file and defaults; earlier ones take precedence.
-
-    Args:
-        flags: as for `load_options`.
-        environment: `os.environ` by default.
-
-    Raises:
-        SettingError: for the first value that is not allowed.
-    """
-    values = load_options(Settings, {} if flags is None else flags, environment)
-    keys_file = values.get("keys_file")
-    if keys_file is not None:
-        described = options(Settings)
-        fields_by_name = {described[field].name: field for field in ("training_keys", "prediction_keys")}
-        values = {**read_keys_file(keys_file, fields_by_name), **values}
-    return replace(Settings(), **values)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from emulator.files import UNFINISHED_PREFIX, is_disk_full, write_atomically
+from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.database import StorageFull
 
 _TRASH = "trash-"

@@ -10,7 +10,7 @@ all of it at once. For each way to compare, the table says
   most (sets hold a few true duplicates);
 * s: processor seconds an image, for a set that was never looked at.
 
-Ways are the emulator's own, by details (`emulator/vision/duplicates/search.py`), the cosine of the
+Ways are the emulator's own, by details (`emulator/vision/duplicates/find.py`), the cosine of the
 features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits;
 all of them compare mirror images too. Standard error lists the most similar pairs of the set's own
 photographs.
@@ -32,7 +32,7 @@ import numpy
 from PIL import Image, ImageOps
 
 from emulator.vision.classification.features import compute_features
-from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
+from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import QUICK
 

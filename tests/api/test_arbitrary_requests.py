@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from emulator.contract.operations import OPERATIONS, Operation
 from emulator.contract.versions import VERSIONS
-from tests.support.harness import PREDICTION_KEY, TRAINING_KEY, Service, test_settings, validate_response
+from tests.support.harness import (
+    PREDICTION_KEY,
+    TRAINING_KEY,
+    Service,
+    test_settings,
+    validate_response,
+)
 from tests.support.images import picture
 
 TABLES = ("project", "tag", "image", "image_tag", "region", "iteration", "job", "stored_prediction")

@@ -7,7 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.harness import NOWHERE, RESOURCE_ID, Service, expect, files_body, refusal, training_path
+from tests.support.harness import (
+    NOWHERE,
+    RESOURCE_ID,
+    Service,
+    expect,
+    files_body,
+    refusal,
+    training_path,
+)
 from tests.support.images import picture, pictures
 
 TRAINING_VERSIONS = ("v3.0", "v3.1", "v3.2", "v3.3", "v3.4-preview")

@@ -13,7 +13,7 @@ from emulator import __version__
 from emulator.cli import control
 from emulator.cli.errors import CommandFailed
 from emulator.settings import Settings
-from emulator.settings.options import options
+from emulator.settings.option_fields import options
 from tests.support.program import (
     PATIENCE_SECONDS,
     PROGRAM,

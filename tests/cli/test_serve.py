@@ -20,13 +20,7 @@ import pytest
 
 from emulator.server import start_block, uvicorn_server
 from emulator.settings import Settings, StartRefused
-from tests.support.program import (
-    PATIENCE_SECONDS,
-    Running,
-    Start,
-    posix_only,
-    run,
-)
+from tests.support.program import PATIENCE_SECONDS, Running, Start, posix_only, run
 
 # --- start --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import emulator
 from emulator.api.routes import add_routes
 from emulator.contract import exports
 from emulator.contract.error_codes import ERROR_CODES, code_for, http_status
-from emulator.contract.gateway import guid
+from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import OPERATIONS
 from emulator.contract.versions import VERSIONS, RetiredVersion, Version, resolve
 from tests.contract_chain import spec

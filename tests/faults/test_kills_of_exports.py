@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.support.harness import COMPACT, blobs_in, database_rows, files_body, referenced_blobs, wait_until
+from tests.support.harness import (
+    COMPACT,
+    blobs_in,
+    database_rows,
+    files_body,
+    referenced_blobs,
+    wait_until,
+)
 from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from emulator import app
 from emulator.app import create_app
-from emulator.core.jobs.runner import JobRunner
+from emulator.core.jobs.job_runner import JobRunner
 from emulator.settings import Settings
 from emulator.store.tables import JobKind
 from emulator.vision.classification.train import train_classifier

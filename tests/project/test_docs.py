@@ -22,7 +22,7 @@ from emulator.settings import (
     ENVIRONMENT_PREFIX,
     Settings,
 )
-from emulator.settings.options import options
+from emulator.settings.option_fields import options
 from tests.support.harness import files_body, wait_until
 from tests.support.images import pictures
 

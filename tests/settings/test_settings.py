@@ -15,7 +15,7 @@ from emulator.settings import (
     Settings,
     load_settings,
 )
-from emulator.settings.options import options
+from emulator.settings.option_fields import options
 from emulator.settings.readers import read_resource_id
 
 OPTIONS = options(Settings)

@@ -2,7 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    LabelledImage,
+    TrainedClassifier,
+)
 from emulator.vision.classification.train import train_classifier, warm_up
 from emulator.vision.recipes.recipes import QUICK
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept

@@ -6,7 +6,16 @@ from fastapi import Depends, Request
 
 from emulator.api import responses
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
-from emulator.api.parameters import TagIds, choice, choice_in, guid_in, integer, number, page_in, text_in
+from emulator.api.parameters import (
+    TagIds,
+    choice,
+    choice_in,
+    guid_in,
+    integer,
+    number,
+    page_in,
+    text_in,
+)
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
 from emulator.contract import insight as shapes

@@ -1,7 +1,14 @@
 """ClassifyImage, ClassifyImageUrl, and each of them with NoStore."""
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ImageUrl, ProjectId, PublishedName, RequestId, UploadedImage
+from emulator.api.dependencies import (
+    Emulator,
+    ImageUrl,
+    ProjectId,
+    PublishedName,
+    RequestId,
+    UploadedImage,
+)
 from emulator.api.parameters import Application
 from emulator.api.routing import OperationRouter
 from emulator.contract import responses as shapes

@@ -3,8 +3,8 @@
 from emulator.api import responses
 from emulator.api.dependencies import ApiVersion, DomainId
 from emulator.api.routing import OperationRouter
-from emulator.contract import behaviour
 from emulator.contract import responses as shapes
+from emulator.contract import version_differences
 from emulator.core import domains
 
 router = OperationRouter()
@@ -12,7 +12,7 @@ router = OperationRouter()
 
 @router.operation("GetDomains")
 def get_domains(version: ApiVersion) -> list[shapes.Domain]:
-    listed = [row for row in domains.listed() if behaviour.lists_domain(row.id, version)]
+    listed = [row for row in domains.listed() if version_differences.lists_domain(row.id, version)]
     return [responses.domain(row) for row in listed]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.core.jobs.workers import Worker
+from emulator.core.jobs.worker_protocol import Worker
 from emulator.store.blobs import BlobStore
 
 _SEARCHES_KEPT = 4
@@ -80,7 +80,7 @@ class NearDuplicateSearches:
 
     def begin(self, project_id: str, rows: Sequence[tuple[int, str]], worker: Worker) -> Search:
         """Search among the images with these numbers and blobs, in order of the numbers."""
-        from emulator.vision.duplicates.search import StoredImage, find_near_duplicates
+        from emulator.vision.duplicates.find import StoredImage, find_near_duplicates
 
         numbers = [number for number, _ in rows]
         newest, count = max(numbers, default=0), len(numbers)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.errors import ServiceError
-from emulator.core.jobs.workers import Worker
+from emulator.core.jobs.worker_protocol import Worker
 
 if TYPE_CHECKING:
     from emulator.vision.detection.proposals import ProposalSession

@@ -14,10 +14,10 @@ from emulator.core import domains
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.exports.request import download_uri
-from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, TryAgain
+from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.notifications import outbox
-from emulator.files import is_disk_full
+from emulator.durable_files import is_disk_full
 from emulator.store.database import StorageFull
 from emulator.store.tables import Export, ExportStatus, Iteration, Job, JobKind
 
@@ -54,7 +54,7 @@ class ExportTask(NamedTuple):
 
 
 class ExportWork:
-    """What is particular to exports (`emulator.core.jobs.runner.Work`)."""
+    """What is particular to exports (`emulator.core.jobs.job_runner.Work`)."""
 
     def __init__(self, context: Context, worker_job: WorkerJob) -> None:
         self._context = context

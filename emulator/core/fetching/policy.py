@@ -1,6 +1,6 @@
 """Which URLs may be fetched and where they lead: names, addresses, and folders that stand for servers.
 
-Nothing here touches the network; `fetching.py` does, and obeys.
+Nothing here touches the network; the client (`client.py`) applies these rules.
 """
 
 import functools

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emulator.core.context import Context
-from emulator.core.insight.evaluated import chosen_positions, kind_of, listed_positions, open_evaluation
+from emulator.core.insight.evaluated import (
+    chosen_positions,
+    kind_of,
+    listed_positions,
+    open_evaluation,
+)
 from emulator.core.iterations.evaluation import is_detector
 from emulator.store.tables import Iteration
 

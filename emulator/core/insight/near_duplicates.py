@@ -100,7 +100,7 @@ def search_of(context: Context, project_id: str) -> Search:
 
 def checked_threshold(threshold: float | None) -> float:
     """The least similarity of pairs, or the default; between the least that a search reports and 1."""
-    from emulator.vision.duplicates.search import DEFAULT_SIMILARITY, MIN_SIMILARITY
+    from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, MIN_SIMILARITY
 
     threshold = DEFAULT_SIMILARITY if threshold is None else threshold
     if not MIN_SIMILARITY <= threshold <= 1:

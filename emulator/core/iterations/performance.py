@@ -12,11 +12,7 @@ from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.images.listing import numbers_with_blobs, page_of
 from emulator.core.images.tagged import TaggedImage
-from emulator.core.iterations.evaluation import (
-    checked_thresholds,
-    evaluation_of,
-    is_detector,
-)
+from emulator.core.iterations.evaluation import checked_thresholds, evaluation_of, is_detector
 from emulator.core.labels.tags import guid_order
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import scores

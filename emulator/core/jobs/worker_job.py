@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from emulator.core.jobs.board import Progress
-from emulator.core.jobs.runner import JobStopped
+from emulator.core.jobs.job_runner import JobStopped
 from emulator.store.database import Database
 from emulator.store.tables import Iteration
 

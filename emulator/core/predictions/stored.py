@@ -14,10 +14,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import (
-    PREDICTION_IDS_PER_REQUEST,
-    TAGS_PER_PREDICTION_QUERY,
-)
+from emulator.core.limits import PREDICTION_IDS_PER_REQUEST, TAGS_PER_PREDICTION_QUERY
 from emulator.core.scored_rows import expiry
 from emulator.core.scored_rows import predictions as prediction_rows
 from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid

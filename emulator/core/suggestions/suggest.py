@@ -17,10 +17,7 @@ from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange, Sc
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
-from emulator.core.limits import (
-    SUGGESTED_IMAGES_PER_REQUEST,
-    TAGS_PER_SUGGESTION_QUERY,
-)
+from emulator.core.limits import SUGGESTED_IMAGES_PER_REQUEST, TAGS_PER_SUGGESTION_QUERY
 from emulator.core.predictions.predict import probabilities_of, trained_iteration
 from emulator.core.predictions.stored import SESSION
 from emulator.core.scored_rows import expiry

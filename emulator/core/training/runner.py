@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from emulator.core import domains, lookup
 from emulator.core.context import Context, Worker
-from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, TryAgain
+from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.labels.regions import holds_regions
 from emulator.core.notifications import outbox
@@ -75,7 +75,7 @@ class Training(NamedTuple):
 
 
 class TrainingWork:
-    """What is particular to trainings (`emulator.core.jobs.runner.Work`)."""
+    """What is particular to trainings (`emulator.core.jobs.job_runner.Work`)."""
 
     def __init__(self, context: Context, kind: JobKind, worker_job: WorkerJob) -> None:
         self._context = context

@@ -19,7 +19,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
-from emulator.core.jobs.runner import Interrupted, JobFailed, JobRunner, JobStopped, TryAgain
+from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped, TryAgain
 from emulator.core.limits import MEGABYTE
 from emulator.core.transfer import copying as project_copies
 from emulator.core.transfer import export as project_exports
@@ -62,7 +62,7 @@ class Import(NamedTuple):
 
 
 class Transfers:
-    """Stops transfers between two pieces of their archive (`emulator.core.jobs.runner.Control`)."""
+    """Stops transfers between two pieces of their archive (`emulator.core.jobs.job_runner.Control`)."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -88,7 +88,7 @@ class Transfers:
 
 
 class ImportWork:
-    """What is particular to imports (`emulator.core.jobs.runner.Work`)."""
+    """What is particular to imports (`emulator.core.jobs.job_runner.Work`)."""
 
     def __init__(self, context: Context, transfers: Transfers) -> None:
         self._context = context

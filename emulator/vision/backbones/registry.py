@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.backbones.weights_files import short_reason
 from emulator.vision.networks.model_file import NETWORK, read_model
 from emulator.vision.networks.serialization import deserialize

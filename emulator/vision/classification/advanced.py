@@ -19,17 +19,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier, distinct_images
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    TrainedClassifier,
+    distinct_images,
+)
 from emulator.vision.classification.head import probabilities
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
-from emulator.vision.classification.train import (
-    LOOK_AT_IMAGES,
-    evaluation_bytes,
-    model_bytes,
-)
+from emulator.vision.classification.train import LOOK_AT_IMAGES, evaluation_bytes, model_bytes
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.errors import timed

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.features import Features
-from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights, fit_linear_head
-from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
+from emulator.vision.classification.head import (
+    FEATURE_LENGTH,
+    LinearHead,
+    balancing_weights,
+    fit_linear_head,
+)
+from emulator.vision.concurrency import (
+    processor_count,
+    single_threaded_operations,
+    single_threaded_pool,
+)
 from emulator.vision.training.errors import LossNotFinite
 
 if TYPE_CHECKING:

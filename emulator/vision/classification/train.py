@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -35,9 +35,7 @@ from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
 from emulator.vision.training.errors import TrainingFailed as TrainingFailed
-from emulator.vision.training.errors import (
-    timed,
-)
+from emulator.vision.training.errors import timed
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 

@@ -17,12 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.crops import Crops
 from emulator.vision.detection.dataset import (
     DetectionDataset,
     Example,
@@ -31,7 +30,8 @@ from emulator.vision.detection.dataset import (
     tag_presence,
 )
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, measure_step
-from emulator.vision.detection.heads import new_class_layers
+from emulator.vision.detection.large_image_crops import Crops
+from emulator.vision.detection.quick import new_class_layers
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import (
@@ -46,12 +46,7 @@ from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import (
-    LossNotFinite,
-    TrainingFailed,
-    storage_failure,
-    timed,
-)
+from emulator.vision.training.errors import LossNotFinite, TrainingFailed, storage_failure, timed
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.progress import ProgressReporter
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from emulator.vision.detection.augment import random_crop
 from emulator.vision.detection.dataset import Example
-from emulator.vision.detection.heads import new_class_layers, sample_batches
 from emulator.vision.detection.loss import DetectionLoss, Truth
+from emulator.vision.detection.quick import new_class_layers, sample_batches
 from emulator.vision.detection.scale import Scale
 from emulator.vision.networks.graph import INPUT
-from emulator.vision.networks.nanodet import DISTANCES, LOGITS, backbone_and_neck_operations, head_operations
+from emulator.vision.networks.nanodet import (
+    DISTANCES,
+    LOGITS,
+    backbone_and_neck_operations,
+    head_operations,
+)
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget

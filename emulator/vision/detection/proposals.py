@@ -43,7 +43,7 @@ def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> 
     Raises:
         TrainingFailed: what is needed to make it is not installed.
     """
-    from emulator.files import write_atomically
+    from emulator.durable_files import write_atomically
     from emulator.vision.networks.model_file import ModelMetadata
     from emulator.vision.networks.nanodet import detection_network, published_weights
     from emulator.vision.networks.weights import BaseWeightsMissing

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision import _torchvision
 from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
@@ -23,7 +23,7 @@ from emulator.vision.detection.dataset import (
     distinct_images,
     tag_presence,
 )
-from emulator.vision.detection.heads import Head, train_heads
+from emulator.vision.detection.quick import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
@@ -32,10 +32,7 @@ from emulator.vision.networks.nanodet import detection_network, published_weight
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.serialization import serialize
 from emulator.vision.recipes.recipes import DetectorRecipe
-from emulator.vision.training.errors import (
-    TrainingFailed,
-    timed,
-)
+from emulator.vision.training.errors import TrainingFailed, timed
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 

@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import DetectedBox, detected_from_arrays
-from emulator.vision.boxes.geometry import MAX_CANDIDATES, NMS_IOU_THRESHOLD, SCORE_FLOOR, non_max_suppression
+from emulator.vision.boxes.geometry import (
+    MAX_CANDIDATES,
+    NMS_IOU_THRESHOLD,
+    SCORE_FLOOR,
+    non_max_suppression,
+)
 from emulator.vision.exported.files import ExportUnusable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.recipes.domains import Domain
 
 Progress = Callable[[float, str], None]
@@ -70,9 +70,9 @@ class Format:
 
 
 _ONNX = Format("onnx:onnx_zip")
-_GRAPH = Format("tensorflow.export:frozen_graph_zip")
-_TFLITE = Format("tflite.export:tflite_zip")
-_COREML = Format("coreml.export:coreml_zip", extra="coreml")
+_GRAPH = Format("tensorflow.zip_files:frozen_graph_zip")
+_TFLITE = Format("tflite.zip_file:tflite_zip")
+_COREML = Format("coreml.zip_file:coreml_zip", extra="coreml")
 _OPENVINO = Format("openvino:openvino_zip", extra="openvino")
 
 Formats = Mapping[tuple[str, str | None], Format]
@@ -84,8 +84,8 @@ FORMATS: Formats = {
     ("ONNX", "OnnxInt8"): Format("additions:int8_zip", addition=True),
     ("TensorFlow", None): _GRAPH,
     ("TensorFlow", "TensorFlowNormal"): _GRAPH,
-    ("TensorFlow", "TensorFlowJs"): Format("tensorflow.export:tensorflow_js_zip"),
-    ("TensorFlow", "TensorFlowSavedModel"): Format("tensorflow.export:saved_model_zip"),
+    ("TensorFlow", "TensorFlowJs"): Format("tensorflow.zip_files:tensorflow_js_zip"),
+    ("TensorFlow", "TensorFlowSavedModel"): Format("tensorflow.zip_files:saved_model_zip"),
     ("TensorFlow", "TensorFlowLite"): _TFLITE,
     ("TensorFlow", "TensorFlowLiteFloat16"): _TFLITE,
     ("CoreML", None): _COREML,

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from emulator.files import write_atomically
+from emulator.durable_files import write_atomically
 from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.dataset import TrainedDetector

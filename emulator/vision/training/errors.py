@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emulator.files import is_disk_full
+from emulator.durable_files import is_disk_full
 
 NONE_READABLE = (
     "None of the images could be read: their files are damaged or gone. Delete the images, upload them again "

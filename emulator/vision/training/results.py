@@ -8,7 +8,12 @@ from contextlib import contextmanager
 
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.weights import BaseWeightsMissing
-from emulator.vision.training.errors import LossNotFinite, TrainingFailed, loss_not_finite, storage_failure
+from emulator.vision.training.errors import (
+    LossNotFinite,
+    TrainingFailed,
+    loss_not_finite,
+    storage_failure,
+)
 
 # Names in the output folder of a training.
 MODEL_FILE = "model.onnx"

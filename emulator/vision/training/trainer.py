@@ -16,7 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
+from emulator.vision.concurrency import (
+    processor_count,
+    single_threaded_operations,
+    single_threaded_pool,
+)
 from emulator.vision.networks.torch_runner import fast_bfloat16, training_device
 from emulator.vision.training.errors import LossNotFinite
 

@@ -6,7 +6,14 @@ import pytest
 
 from emulator.store.database import StorageFull
 from emulator.store.tables import JobKind
-from tests.support.harness import PREDICTION_KEY, Service, expect, files_body, training_path, wait_until
+from tests.support.harness import (
+    PREDICTION_KEY,
+    Service,
+    expect,
+    files_body,
+    training_path,
+    wait_until,
+)
 from tests.support.images import picture, pictures
 
 RESET = "/_emulator/reset"

@@ -12,7 +12,14 @@ from emulator.core.caches.image_index import ImageIndex
 from emulator.core.errors import ServiceError
 from emulator.core.images import filters as image_filters
 from emulator.core.images.filters import DEEPEST, LONGEST, MOST_COMPARISONS, Comparison, parse
-from tests.support.harness import PATIENCE_SECONDS, TRAINING_KEY, Service, expect, files_body, training_path
+from tests.support.harness import (
+    PATIENCE_SECONDS,
+    TRAINING_KEY,
+    Service,
+    expect,
+    files_body,
+    training_path,
+)
 from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, files_body, refusal, test_settings, training_path
+from tests.support.harness import (
+    NOWHERE,
+    Service,
+    expect,
+    files_body,
+    refusal,
+    test_settings,
+    training_path,
+)
 from tests.support.images import picture, pictures
 
 

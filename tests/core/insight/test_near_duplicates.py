@@ -10,7 +10,15 @@ from PIL import Image, ImageOps
 
 from emulator.core.insight import near_duplicates
 from emulator.worker.executor import WorkerDied
-from tests.support.harness import NOWHERE, PREDICTION_KEY, Service, expect, files_body, refusal, wait_until
+from tests.support.harness import (
+    NOWHERE,
+    PREDICTION_KEY,
+    Service,
+    expect,
+    files_body,
+    refusal,
+    wait_until,
+)
 from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 

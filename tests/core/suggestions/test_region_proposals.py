@@ -8,11 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from emulator.core.caches import proposal_model
-from emulator.vision.detection.proposals import (
-    MAX_PROPOSALS,
-    MIN_CONFIDENCE,
-    write_proposal_model,
-)
+from emulator.vision.detection.proposals import MAX_PROPOSALS, MIN_CONFIDENCE, write_proposal_model
 from emulator.vision.training.errors import TrainingFailed
 from tests.support import detection
 from tests.support.harness import NOWHERE, Service, refusal

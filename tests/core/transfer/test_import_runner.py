@@ -7,7 +7,14 @@ import pytest
 
 from emulator.store.tables import JobKind
 from tests.conftest import Serve
-from tests.support.harness import TRAINING_KEY, Service, blobs_in, expect, referenced_blobs, wait_until
+from tests.support.harness import (
+    TRAINING_KEY,
+    Service,
+    blobs_in,
+    expect,
+    referenced_blobs,
+    wait_until,
+)
 from tests.support.importing import (
     Elsewhere,
     content,

@@ -14,12 +14,8 @@ from typing import Any
 
 import numpy
 
-from emulator.vision.classification import (
-    candidates as advanced_candidates,
-)
-from emulator.vision.classification import (
-    search_finetune as advanced_finetuning,
-)
+from emulator.vision.classification import candidates as advanced_candidates
+from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import ClassificationDataset

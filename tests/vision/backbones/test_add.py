@@ -17,17 +17,16 @@ from PIL import Image
 from emulator.vision import _torchvision
 from emulator.vision.backbones import torchvision_networks
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.backbones.registry import NETWORK_FILE, network_bytes, parse_network, read_manifest
+from emulator.vision.backbones.registry import (
+    NETWORK_FILE,
+    network_bytes,
+    parse_network,
+    read_manifest,
+)
 from emulator.vision.backbones.weights_files import read_weights
-from emulator.vision.classification import (
-    candidates as advanced_candidates,
-)
-from emulator.vision.classification import (
-    search as advanced_search,
-)
-from emulator.vision.classification import (
-    search_finetune as advanced_finetuning,
-)
+from emulator.vision.classification import candidates as advanced_candidates
+from emulator.vision.classification import search as advanced_search
+from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead

@@ -15,20 +15,16 @@ import torch
 from PIL import Image
 
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.classification import (
-    candidates as advanced_candidates,
-)
-from emulator.vision.classification import (
-    features,
-)
-from emulator.vision.classification import (
-    finetune as finetuning,
-)
-from emulator.vision.classification import (
-    search_finetune as advanced_finetuning,
-)
+from emulator.vision.classification import candidates as advanced_candidates
+from emulator.vision.classification import features
+from emulator.vision.classification import finetune as finetuning
+from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
-from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    LabelledImage,
+    TrainedClassifier,
+)
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession

@@ -8,7 +8,11 @@ import pytest
 from PIL import Image
 
 from emulator.vision.classification import features as features_module
-from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    LabelledImage,
+    TrainedClassifier,
+)
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
@@ -290,7 +294,7 @@ def test_a_crash_while_writing_leaves_no_half_model(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emulator.files.os.fsync", full)
+    monkeypatch.setattr("emulator.durable_files.os.fsync", full)
 
     with pytest.raises(TrainingFailed, match="disk is full"):
         train(patterns)

@@ -11,12 +11,8 @@ import torch
 
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
-from emulator.vision.detection import (
-    advanced as advanced_detection,
-)
-from emulator.vision.detection import (
-    finetune as detection_finetuning,
-)
+from emulator.vision.detection import advanced as advanced_detection
+from emulator.vision.detection import finetune as detection_finetuning
 from emulator.vision.detection.advanced import (
     is_significantly_better,
     plan_steps,
@@ -40,7 +36,12 @@ from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.errors import TrainingFailed
-from emulator.vision.training.trainer import LossNotFinite, WholeNetwork, learning_rate_factor, slice_threads
+from emulator.vision.training.trainer import (
+    LossNotFinite,
+    WholeNetwork,
+    learning_rate_factor,
+    slice_threads,
+)
 from tests.support.vision.detection_images import SHAPES, TINY, scenes
 from tests.support.vision.images import kept as kept_classified
 from tests.vision.classification.test_advanced import Ticks

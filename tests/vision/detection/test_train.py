@@ -8,18 +8,12 @@ import numpy
 import pytest
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.detection import (
-    heads as detection_training,
-)
-from emulator.vision.detection import (
-    loss as detection_loss,
-)
-from emulator.vision.detection import (
-    train as detector,
-)
+from emulator.vision.detection import loss as detection_loss
+from emulator.vision.detection import quick
+from emulator.vision.detection import train as detector
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
-from emulator.vision.detection.heads import Head, sample_batches, train_heads
+from emulator.vision.detection.quick import Head, sample_batches, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import TrainingFailed, train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
@@ -98,7 +92,7 @@ def test_the_number_of_processors_makes_none(
 ) -> None:
     files = []
     for processors in (1, 3):
-        monkeypatch.setattr(detection_training, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(quick, "processor_count", lambda count=processors: count)
         monkeypatch.setattr(detector, "processor_count", lambda count=processors: count)
         files.append(train(dataset, output=str(processors)).model_path.read_bytes())
 
@@ -252,7 +246,7 @@ def test_a_full_disk_is_told(dataset: DetectionDataset, train, monkeypatch: pyte
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emulator.files.os.fsync", full)
+    monkeypatch.setattr("emulator.durable_files.os.fsync", full)
 
     with pytest.raises(TrainingFailed, match="disk is full: free some space"):
         train(dataset)

@@ -13,7 +13,12 @@ from PIL import Image
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportUnusable
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
-from emulator.vision.exported.preprocess import Preprocessing, aligned_size, announced_size, fit_from
+from emulator.vision.exported.preprocess import (
+    Preprocessing,
+    aligned_size,
+    announced_size,
+    fit_from,
+)
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from tests.support.exported_models import (
     BGR,

@@ -184,7 +184,7 @@ def test_a_disk_without_room_leaves_nothing(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emulator.files.os.fsync", full)
+    monkeypatch.setattr("emulator.durable_files.os.fsync", full)
 
     with pytest.raises(ExportFailed, match="No space left"):
         write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)

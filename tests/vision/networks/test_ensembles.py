@@ -7,7 +7,11 @@ from PIL import Image
 
 from emulator.vision.classification.head import LinearHead, probabilities
 from emulator.vision.classification.train import classifying_network
-from emulator.vision.networks.ensembles import concatenate_backbones, sum_classifiers, with_input_resolution
+from emulator.vision.networks.ensembles import (
+    concatenate_backbones,
+    sum_classifiers,
+    with_input_resolution,
+)
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.torch_runner import run_operations

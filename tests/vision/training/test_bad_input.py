@@ -19,20 +19,20 @@ from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification import cross_validation
 from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
-from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    LabelledImage,
+    TrainedClassifier,
+)
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
-from emulator.vision.detection import (
-    advanced as advanced_detection,
-)
-from emulator.vision.detection import (
-    finetune as detection_finetuning,
-)
+from emulator.vision.detection import advanced as advanced_detection
+from emulator.vision.detection import finetune as detection_finetuning
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
-from emulator.vision.detection.heads import sample_batches
+from emulator.vision.detection.quick import sample_batches
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.classification import Evaluation

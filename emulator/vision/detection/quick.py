@@ -18,7 +18,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from emulator.vision.concurrency import processor_count, single_threaded_operations, single_threaded_pool
+from emulator.vision.concurrency import (
+    processor_count,
+    single_threaded_operations,
+    single_threaded_pool,
+)
 from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.loss import DetectionLoss, Truth

@@ -10,7 +10,7 @@ import click
 
 from emulator.serving.settings import ServingSettings
 from emulator.settings import Settings, load_settings
-from emulator.settings.options import Option, load_options, options
+from emulator.settings.option_fields import Option, load_options, options
 
 Flags = dict[str, Any]
 

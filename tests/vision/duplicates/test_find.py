@@ -9,13 +9,9 @@ import numpy
 import pytest
 from PIL import Image, ImageOps
 
-from emulator.vision.duplicates import search as near_duplicates
+from emulator.vision.duplicates import find as near_duplicates
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
-from emulator.vision.duplicates.search import (
-    DEFAULT_SIMILARITY,
-    StoredImage,
-    find_near_duplicates,
-)
+from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
 from tests.support.vision.images import DATA
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {

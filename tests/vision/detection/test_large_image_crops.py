@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from emulator.vision.detection import advanced as advanced_detection
-from emulator.vision.detection import crops as detection_crops
+from emulator.vision.detection import large_image_crops
 from emulator.vision.detection.advanced import scorable_in_time, train_advanced_detector
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import Calibration
-from emulator.vision.detection.crops import Crops, crop_windows
 from emulator.vision.detection.dataset import DetectionDataset, Example
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector
+from emulator.vision.detection.large_image_crops import Crops, crop_windows
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
@@ -226,7 +226,7 @@ def test_crops_repeat_and_their_number_has_a_limit(
         for crop, same in zip(some, more, strict=True):
             assert one.get(crop).tobytes() == other.get(same).tobytes()
 
-    monkeypatch.setattr(detection_crops, "_MAX_CROPS", 5)
+    monkeypatch.setattr(large_image_crops, "_MAX_CROPS", 5)
     assert sorted(len(some) for some in cut_up(dataset, tiling)[1]) == [0] * 5 + [1] * 5
 
 
@@ -301,10 +301,10 @@ def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> N
 def test_cutting_ends_when_the_time_is_over(
     dataset: DetectionDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_crops, "processor_count", lambda: 1)
+    monkeypatch.setattr(large_image_crops, "processor_count", lambda: 1)
     opened: list[bytes] = []
     monkeypatch.setattr(
-        detection_crops, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
+        large_image_crops, "open_rgb", lambda data, target: opened.append(data) or Image.new("RGB", SIZE)
     )
 
     def over(share: float) -> None:

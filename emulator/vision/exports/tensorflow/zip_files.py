@@ -10,8 +10,8 @@ from emulator.vision.exports.formats import ExportOrder, Progress
 from emulator.vision.exports.graph import export_network, pixel_format
 from emulator.vision.exports.samples import sample_files
 from emulator.vision.exports.stored_model import StoredModel, read_stored_model
-from emulator.vision.exports.tensorflow.graph import TensorFlowGraph, data_type
 from emulator.vision.exports.tensorflow.messages import messages
+from emulator.vision.exports.tensorflow.writer import TensorFlowGraph, data_type
 
 FROZEN_GRAPH_FILE = "model.pb"
 SAVED_MODEL_FILE = "saved_model.pb"

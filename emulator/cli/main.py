@@ -52,9 +52,10 @@ class LazyGroup(click.Group):
             import difflib
 
             similar = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if similar:
-                error.message = f"{error.message.rstrip('.')}. Did you mean {similar[0]!r}?"
-            raise
+            if not similar:
+                raise
+            message = f"{error.message.rstrip('.')}. Did you mean {similar[0]!r}?"
+            raise click.UsageError(message, ctx) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

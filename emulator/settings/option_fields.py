@@ -72,7 +72,7 @@ def url_allow_option() -> Any:
         (),
         "--url-allow",
         "HOST",
-        "Host, host:port or network that may be fetched from although it is private; repeatable.",
+        "Private host, host:port or network that may be fetched from; repeatable.",
         read_allowed_host,
         separator=",",
         default_text="none",

@@ -66,10 +66,10 @@ class Settings:
         default_data_folder, "--data", "FOLDER", "Folder that holds all state.",
         read_path, default_text="the user's data folder")
     ephemeral: bool = option(
-        False, "--ephemeral", "", "Keep the state in a temporary folder instead, removed at the end.",
+        False, "--ephemeral", "", "Keep the state in a temporary folder, which is removed at the end.",
         read_boolean, switch=True)
     public_url: str | None = option(
-        None, "--public-url", "URL", "Base of the image URIs handed out, behind a proxy or in a container.",
+        None, "--public-url", "URL", "Base of image URIs in responses, behind a proxy or in a container.",
         read_public_url, default_text="the address that a request was sent to")
     training_keys: tuple[str, str] = option(
         DEFAULT_TRAINING_KEYS, "--training-key", "KEY[,KEY]", "One or two keys of the training resource.",
@@ -88,22 +88,23 @@ class Settings:
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
     url_map: tuple[tuple[str, Path], ...] = option(
-        (), "--url-map", "URL=FOLDER", "Read URLs that start so from a folder, not the network; repeatable.",
+        (), "--url-map", "URL=FOLDER",
+        "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
     tier: Literal["unlimited", "s0", "f0"] = option(
         "unlimited", "--tier", "TIER",
-        f"Pricing tier whose quotas and call rates hold: {', '.join(TIERS)}.", one_of(*TIERS))
+        f"Pricing tier whose quotas and call rates apply: {', '.join(TIERS)}.", one_of(*TIERS))
     max_body_mb: int = option(
         550, "--max-body-mb", "NUMBER", "Largest request body, in megabytes (2^20 bytes).",
         whole_number(1, 4096))
     image_uri_hours: int = option(
-        24, "--image-uri-hours", "NUMBER", "How long an image URI that was handed out can be used.",
+        24, "--image-uri-hours", "NUMBER", "Hours for which an image URI is valid.",
         whole_number(1, 87600))
     training_hour: int = option(
         3600, "--training-hour", "SECONDS",
-        "Seconds that an hour of an advanced training's budget lasts.", whole_number(1, 3600))
+        "Length of one hour of an advanced training's budget, in seconds.", whole_number(1, 3600))
     seed: int = option(
-        0, "--seed", "NUMBER", "Seed of everything random in training.", whole_number(0, 2**32 - 1))
+        0, "--seed", "NUMBER", "Seed of the random numbers in training.", whole_number(0, 2**32 - 1))
     log_level: str = log_level_option()
     access_log: bool = option(
         False, "--access-log", "", "Log every request to standard error, without keys.",

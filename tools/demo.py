@@ -94,7 +94,7 @@ class Stopwatch:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=Path, help="folder of photographs: one subfolder a tag")
+    parser.add_argument("--images", type=Path, help="folder of photographs, one subfolder for each tag")
     parser.add_argument("--port", help="port of the emulator (10010)")
     parser.add_argument("--folder", type=Path, help="folder for the photographs, the state and the log")
     arguments = parser.parse_args()
@@ -117,7 +117,7 @@ def main() -> int:
     except (DemoFailed, StartRefused, CommandFailed) as error:
         return complain(str(error))
     except (HttpOperationError, ClientException) as error:
-        return complain(f"the emulator answered: {error}")
+        return complain(f"the emulator responded: {error}")
     except KeyboardInterrupt:
         console.print("\nStopped. The emulator keeps running if it was started.")
         return 130
@@ -154,7 +154,7 @@ def find_photographs(folder: Path) -> Photographs:
     tags = [sub for sub in tags if sub.name != UNSEEN]
     if len(tags) < 2:
         raise DemoFailed(
-            f"{folder} needs at least two subfolders, one a tag and named like it, but has {len(tags)}"
+            f"{folder} needs at least two subfolders, each with the name of a tag, but has {len(tags)}"
         )
     found = Photographs()
     for sub in tags:
@@ -230,7 +230,7 @@ def start_emulator(settings: Settings, log: Path) -> bool:
                 lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
                 raise DemoFailed(f"the emulator did not start: {lines[-1] if lines else error}") from None
             time.sleep(0.05)
-    raise DemoFailed(f"the emulator did not get ready in {START_PATIENCE_SECONDS} s; see {log}")
+    raise DemoFailed(f"the emulator was not ready after {START_PATIENCE_SECONDS} s; see {log}")
 
 
 # --- the job ----------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ class Job:
         best = max(result.predictions, key=lambda prediction: prediction.probability)
         return Predicted(path, true_tag, best.tag_name, best.probability)
 
-    # --- what is shown -------------------------------------------------------------------------------------
+    # --- output -------------------------------------------------------------------------------------
 
     def show_predictions(self) -> None:
         table = Table(box=box.SIMPLE_HEAD, title="Photographs that it has not seen", title_justify="left")
@@ -354,7 +354,7 @@ class Job:
         table.add_column("Predicted", overflow="ellipsis", no_wrap=True)
         table.add_column("Probability", justify="right", no_wrap=True, min_width=11)
         table.add_column("", no_wrap=True, min_width=5)
-        # Of a long list the mistakes are the most interesting part.
+        # Of a long list, all mistakes are shown.
         shown = sorted(self.predicted, key=lambda one: one.tag == one.true_tag)[:ROWS_SHOWN]
         for one in self.predicted:
             if one not in shown:
@@ -386,7 +386,7 @@ class Job:
         table.add_section()
         table.add_row("all", *figures(performance))
         console.print(table)
-        console.print("  Measured on photographs that the model in question did not train on.\n")
+        console.print("  Each photograph was predicted by a model that was not trained on it.\n")
 
 
 def figures(performance: Any) -> tuple[str, str, str]:
@@ -398,7 +398,7 @@ def figures(performance: Any) -> tuple[str, str, str]:
 
 
 def show_times(stopwatch: Stopwatch) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title="What took how long", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title="Duration of each step", title_justify="left")
     table.add_column("Step", no_wrap=True, overflow="ellipsis")
     table.add_column("Seconds", justify="right", no_wrap=True)
     for name, seconds in stopwatch.steps:
@@ -422,17 +422,17 @@ def show_what_is_next(job: Job, folder: Path, started_here: bool) -> None:
     say('    -H "Content-Type: application/octet-stream" \\')
     say(f'    --data-binary "@{image}" \\')
     say(f"    {endpoint}{path}")
-    say("\nThe same on photographs of your own, in one subfolder a tag:")
+    say("\nThe same with your own photographs, one subfolder for each tag:")
     say("  make demo IMAGES=folder")
-    say("\nA program of your own, with the variables of Microsoft's quickstarts:")
+    say("\nYour own program, with the variables of Microsoft's quickstarts:")
     say(f'  eval "$({program()} env{options})"')
     owner = folder / "state" / "emulator.pid"
     if owner.is_file():
         process = owner.read_text(encoding="ascii").strip()
-        say(f"\nStop it (what it keeps is in {folder}):")
+        say(f"\nStop it (its data is in {folder}):")
         say(f"  {'taskkill /F /PID' if os.name == 'nt' else 'kill'} {process}")
     elif not started_here:
-        say("\nIt ran before the demonstration and was not started by it.")
+        say("\nIt was already running before the demonstration.")
 
 
 def program() -> str:

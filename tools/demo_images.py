@@ -35,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the photographs go; made when missing")
+    parser.add_argument("folder", type=Path, help="folder for the photographs; created if it does not exist")
     folder: Path = parser.parse_args().folder
     try:
         photographs = {tag: open_photograph(tag) for tag in SOURCES}
@@ -56,8 +56,8 @@ def main() -> int:
     shutil.rmtree(folder / "unseen", ignore_errors=True)
     unfinished.rename(folder / "unseen")
     print(
-        f"{folder}: {', '.join(SOURCES)}; {TRAINING_CROPS} photographs a tag to train on, "
-        f"{UNSEEN_CROPS} a tag to predict"
+        f"{folder}: {', '.join(SOURCES)}; {TRAINING_CROPS} photographs per tag to train on, "
+        f"{UNSEEN_CROPS} per tag to predict"
     )
     return 0
 

@@ -1,10 +1,8 @@
 """Install torch and torchvision into the Python environment that runs this script.
 
-The CPU builds are the default.
-
-On Linux `pip install torch` downloads a CUDA build of several gigabytes. This script keeps a torch that
-is installed, and otherwise installs the build in the environment variable TORCH_BACKEND: `cpu` (the
-default), `auto` (what fits the graphics card of this machine), or one build such as `cu126`.
+On Linux `pip install torch` downloads a CUDA build of several gigabytes. This script keeps a torch that is
+installed, and otherwise installs the build in the environment variable TORCH_BACKEND: `cpu` (the default),
+`auto` (the build for the graphics card of this machine), or one build such as `cu126`.
 
 torchvision is installed without its dependencies, so that it cannot replace torch: each version
 requires one version of torch, which pip would install as its default build. Training needs it; if it
@@ -23,14 +21,14 @@ import subprocess
 import sys
 
 TORCH_VERSION = "2.13.0"
-# The matching version.
+# Requires exactly TORCH_VERSION.
 TORCHVISION_VERSION = "0.28.0"
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 FAILED = f"""\
-torch {TORCH_VERSION} ({{backend}} build) could not be installed; what was tried is above.
-Install it into this environment in the way its own instructions give for this machine,
-then run the same command again: a torch that is there is kept.
+torch {TORCH_VERSION} ({{backend}} build) could not be installed; the errors are above.
+Install it into this environment as its documentation describes for this machine,
+then run the same command again: an installed torch is kept.
   environment: {sys.prefix}"""
 
 
@@ -56,8 +54,8 @@ def ways(backend: str, system: str) -> list[list[list[str]]]:
 
 
 def torchvision_ways(backend: str) -> list[list[list[str]]]:
-    """The ways to install torchvision, best first. The last one takes the default build: the
-    part that the emulator needs works with any build of torch."""
+    """The ways to install torchvision, best first. The last one takes the default build, whose parts that
+    the emulator needs work with any build of torch."""
     release = f"torchvision=={TORCHVISION_VERSION}"
     install = [*PIP, "install", "--quiet", "--no-deps"]
     named = [] if backend == "auto" else [[[*install, f"{release}+{backend}"]]]

@@ -26,7 +26,7 @@ def test_every_package_is_in_the_table_of_folders() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is missing: install it to run this")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_make_knows_the_commands(command: str) -> None:
+def test_make_has_the_commands(command: str) -> None:
     ran = subprocess.run(
         ["sh", "-c", command.replace("make", "make --dry-run", 1)], cwd=ROOT, capture_output=True, text=True
     )

@@ -102,7 +102,7 @@ def test_it_runs_twice_and_leaves_the_emulator_running(photographs: Path, state:
         ),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_said_in_one_line(
+def test_an_unusable_folder_is_reported_in_one_line(
     photographs: Path, tmp_path: Path, spoil: object, reason: str
 ) -> None:
     assert callable(spoil)
@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_used_is_said_in_one_line(
     assert not (tmp_path / "demo" / "state").exists()
 
 
-def test_a_port_of_another_program_is_said(photographs: Path, tmp_path: Path) -> None:
+def test_a_port_of_another_program_is_reported(photographs: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 

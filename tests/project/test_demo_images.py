@@ -56,7 +56,7 @@ def test_photographs_to_predict_share_no_pixel_with_those_to_train_on(script: Mo
         assert max(right for _, _, right, _ in training) <= min(left for left, _, _, _ in unseen)
 
 
-def test_without_the_package_it_says_what_is_missing(
+def test_without_the_package_its_name_is_printed(
     script: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

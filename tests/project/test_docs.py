@@ -45,7 +45,7 @@ class Block:
     language: str
     text: str
     runnable: bool
-    wants_a_project: bool = False
+    needs_a_project: bool = False
 
 
 def blocks(page: Path) -> list[Block]:
@@ -64,7 +64,7 @@ RUNNABLE = [block for page in PAGES for block in blocks(page) if block.runnable 
 # --- options ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_of_options_is_the_options() -> None:
+def test_the_table_of_options_is_complete() -> None:
     defaults = {one.name: one.default for one in fields(Settings)}
     expected = []
     for name, one in options(Settings).items():
@@ -74,7 +74,7 @@ def test_the_table_of_options_is_the_options() -> None:
     assert [line for line in text.splitlines() if line.startswith("| `--")] == expected
 
 
-def test_the_table_of_options_of_serve_model_is_its_options() -> None:
+def test_the_table_of_options_of_serve_model_is_complete() -> None:
     defaults = {one.name: one.default for one in fields(ServingSettings)}
     text = (ROOT / "docs" / "serve-model.md").read_text(encoding="utf-8")
     for name, one in options(ServingSettings).items():
@@ -111,7 +111,7 @@ def test_the_readme_has_the_well_known_keys_and_id() -> None:
         assert f"`{value}`" in text
 
 
-def test_the_readme_names_targets_that_exist() -> None:
+def test_targets_named_in_the_documentation_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for page in PAGES:
@@ -228,7 +228,7 @@ def ids(block: Block) -> str:
 def test_commands_run(
     block: Block, environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    variables = request.getfixturevalue("of_a_project") if block.wants_a_project else environment
+    variables = request.getfixturevalue("of_a_project") if block.needs_a_project else environment
     ran = subprocess.run(
         ["sh", "-eu", "-c", block.text],
         capture_output=True,
@@ -260,9 +260,9 @@ def test_the_program_of_the_readme_runs(environment: dict[str, str], tmp_path: P
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     # All tags of the project, the most probable first.
-    said = re.findall(r"^(.+): [\d.]+%$", ran.stdout, re.MULTILINE)
-    assert said[0] == tags[0]
-    assert sorted(said) == tags
+    printed = re.findall(r"^(.+): [\d.]+%$", ran.stdout, re.MULTILINE)
+    assert printed[0] == tags[0]
+    assert sorted(printed) == tags
 
 
 def made_photographs(folder: Path) -> Path:
@@ -272,7 +272,7 @@ def made_photographs(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="these commands are for a POSIX shell")
-def test_what_the_page_of_the_library_shows_runs(program_on_the_path: Path, tmp_path: Path) -> None:
+def test_the_examples_of_the_library_page_run(program_on_the_path: Path, tmp_path: Path) -> None:
     unseen = made_photographs(tmp_path / "photos") / "unseen"
     shutil.copy(next((unseen / "brick").glob("*.jpg")), tmp_path / "unseen.jpg")
     shown = [one for one in blocks(ROOT / "docs" / LIBRARY) if one.runnable]
@@ -294,11 +294,11 @@ def test_what_the_page_of_the_library_shows_runs(program_on_the_path: Path, tmp_
     assert outputs[0].startswith("tag     images  precision  recall     AP\n")
     assert "48 images in " in outputs[0]
     assert '"images": 12,' in outputs[0]
-    said = outputs[1].splitlines()
-    assert said[0].startswith("48 images in ")
-    assert said[1].startswith("brick: ")
-    assert said[4].startswith("brick: 4 images, precision ")
-    assert said[-3:] == [
+    printed = outputs[1].splitlines()
+    assert printed[0].startswith("48 images in ")
+    assert printed[1].startswith("brick: ")
+    assert printed[4].startswith("brick: 4 images, precision ")
+    assert printed[-3:] == [
         str(Path("exports", "TensorFlow.TensorFlowLite.zip")),
         "The training was cancelled.",
         "dark",

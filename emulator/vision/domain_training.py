@@ -17,9 +17,10 @@ from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import (
-    advanced_detector_recipe_for_domain,
-    advanced_recipe_for_domain,
-    detector_recipe_for_domain,
+    AdvancedDetectorRecipe,
+    AdvancedRecipe,
+    ClassifierRecipe,
+    DetectorRecipe,
     recipe_for_domain,
 )
 
@@ -46,9 +47,9 @@ def training_for_domain(
         seed: the same arguments give the same files on the same machine, see `docs/training.md`.
         output: folder of the model and its evaluation.
         feature_cache: folder of the features of images seen before, for classifiers.
-        base_model: a model to start from; it makes the training an advanced one, if need be without time.
+        base_model: a model to start from; the training is then an advanced one, also without a budget.
         backbones: folder of the user's own networks, for classifiers.
-        clock: seconds since some moment, for the budget; the default is that of the training's function.
+        clock: returns seconds from any origin, for the budget; None is `time.perf_counter`.
 
     Raises:
         KeyError: there is no such domain of the dataset's type.
@@ -59,15 +60,15 @@ def training_for_domain(
         advanced["clock"] = clock
     is_quick = budget_seconds is None and base_model is None
     if isinstance(dataset, DetectionDataset):
-        detector_recipe = detector_recipe_for_domain(domain_id)
+        detector_recipe = recipe_for_domain(DetectorRecipe, domain_id)
         if is_quick:
             return partial(train_detector, dataset, detector_recipe, **common)
-        advanced["advanced"] = advanced_detector_recipe_for_domain(domain_id)
+        advanced["advanced"] = recipe_for_domain(AdvancedDetectorRecipe, domain_id)
         return partial(train_advanced_detector, dataset, detector_recipe, **advanced, **common)
     common["feature_cache"] = feature_cache
-    recipe = recipe_for_domain(domain_id)
+    recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:
         return partial(train_classifier, dataset, recipe, **common)
-    advanced["advanced"] = advanced_recipe_for_domain(domain_id)
+    advanced["advanced"] = recipe_for_domain(AdvancedRecipe, domain_id)
     advanced["backbones"] = backbones
     return partial(train_advanced_classifier, dataset, recipe, **advanced, **common)

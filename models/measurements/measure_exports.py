@@ -23,12 +23,12 @@ import numpy
 from emulator.vision.classification import train as classifier
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.detection import train as detector
-from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.domains import domains
-from emulator.vision.recipes.recipes import detector_recipe_for_domain, recipe_for_domain
+from emulator.vision.recipes.recipes import ClassifierRecipe, DetectorRecipe, recipe_for_domain
 
 RUNS = 3
 COMPACT, S1 = "General (compact)", "General (compact) [S1]"
@@ -94,7 +94,7 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
     if task == "Classification":
         head = LinearHead(random.normal(size=(1280, len(tags))) / FEATURE_LENGTH, numpy.zeros(len(tags)))
         dataset = classifier.ClassificationDataset((), tags, multilabel=False)
-        recipe = recipe_for_domain(domain_id)
+        recipe = recipe_for_domain(ClassifierRecipe, domain_id)
         backbone = backbone_network(recipe.backbone, recipe.resolution)
         network = classifier.classifying_network(backbone, head, multilabel=False)
         content = classifier.model_bytes(dataset, network)
@@ -106,8 +106,8 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
             if ".classes." in name
         }
         boxed = detector.DetectionDataset((), tags)
-        recipe = detector_recipe_for_domain(domain_id)
-        content = detector.serialize_detector(boxed, recipe, layers, Calibration())
+        recipe = recipe_for_domain(DetectorRecipe, domain_id)
+        content = detector.serialize_detector(boxed, recipe, layers, PlattScaling())
     path = folder / f"{domain_id}.onnx"
     path.write_bytes(content)
     return path

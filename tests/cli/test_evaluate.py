@@ -133,7 +133,7 @@ def test_detectors_have_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ]
         lines.append(json.dumps({"file": f"{number}.png", "boxes": marked}))
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
-    monkeypatch.setattr(domain_training, "detector_recipe_for_domain", lambda domain_id: TINY)
+    monkeypatch.setattr(domain_training, "recipe_for_domain", lambda kind, domain_id: TINY)
 
     table = evaluation.as_table(
         evaluation.run(str(tmp_path), domain="General", budget=None, test=None, seed=0)

@@ -246,7 +246,7 @@ def _points(curve: curves.TagCurve) -> list[shapes.CurvePoint]:
 
 def _bins(curve: Any) -> list[shapes.CalibrationBin]:
     count = len(curve.counts)
-    rows = zip(curve.counts.tolist(), curve.confidence.tolist(), curve.right.tolist(), strict=True)
+    rows = zip(curve.counts.tolist(), curve.confidence.tolist(), curve.accuracy.tolist(), strict=True)
     return [
         shapes.CalibrationBin(
             lower=place / count,

@@ -105,7 +105,7 @@ def train_advanced_classifier(
             try_fine_tuning(search, output)
         reporter.step = "Writing the model"
         with timed(seconds, "writing"):
-            chosen, calibration = search.best, search.judge.calibration(search.best)
+            chosen, calibration = search.best, search.comparison.calibration(search.best)
             _log.info("Chosen: %s", chosen.name)
             held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
             evaluation = evaluation_bytes(

@@ -48,7 +48,7 @@ class Candidate:
     make: Callable[[LogitCalibration], Network]
 
 
-class Judge:
+class CandidateComparison:
     """Compares candidates by log loss of calibrated scores and by errors, on the same held-out images.
 
     Args:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.training.errors import NONE_READABLE, TrainingFailed
+from emulator.vision.training.results import TrainedModel
 
 if TYPE_CHECKING:
     import numpy
@@ -54,22 +54,9 @@ class ClassificationDataset:
 
 
 @dataclass(frozen=True)
-class TrainedClassifier:
-    """The files of a training, and what it was trained on.
-
-    Attributes:
-        model_path: the model, for `session.ClassifierSession`.
-        evaluation_path: out-of-fold predictions, for `evaluation.classification.Evaluation`.
-        seconds: duration of each step, by its name.
-        image_count: number of images that were trained on.
-        skipped: keys of images that could not be read or decoded.
-    """
-
-    model_path: Path
-    evaluation_path: Path
-    seconds: dict[str, float]
-    image_count: int
-    skipped: tuple[str, ...]
+class TrainedClassifier(TrainedModel):
+    """A classifier: `model_path` is for `session.ClassifierSession`, `evaluation_path` for
+    `evaluation.classification.Evaluation`."""
 
 
 def distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:

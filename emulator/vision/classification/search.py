@@ -21,7 +21,7 @@ from emulator.vision.backbones.registry import (
     parse_network,
     read_manifest,
 )
-from emulator.vision.classification.candidates import Candidate, Judge
+from emulator.vision.classification.candidates import Candidate, CandidateComparison
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -83,7 +83,7 @@ class Search:
     seed: int
     cache: Path
     reporter: ProgressReporter
-    judge: Judge
+    comparison: CandidateComparison
     best: Candidate
     registered: Path | None = None
 
@@ -139,7 +139,7 @@ class Search:
             seed=seed,
             cache=cache,
             reporter=reporter,
-            judge=Judge(targets_NT, multilabel=dataset.multilabel),
+            comparison=CandidateComparison(targets_NT, multilabel=dataset.multilabel),
             best=_frozen("quick", quick_set, folds_N, backbone, reporter),
             registered=registered,
         )
@@ -151,10 +151,10 @@ class Search:
         """
         champion = self.best
         for each in challengers:
-            loss = self.judge.loss(each)
+            loss = self.comparison.loss(each)
             _log.info("%s: log loss %.4f", each.name, loss)
-            if self.judge.replaces(each, champion) and (
-                self.best is champion or loss < self.judge.loss(self.best)
+            if self.comparison.replaces(each, champion) and (
+                self.best is champion or loss < self.comparison.loss(self.best)
             ):
                 self.best = each
 

@@ -100,14 +100,14 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     Args:
         scratch: a folder for resized images, which are removed at the end.
     """
-    if search.judge.is_perfect(search.best):
+    if search.comparison.is_perfect(search.best):
         return
     search.reporter.step = "Fine-tuning"
     try:
         with _training_images(search, scratch) as (backbone, images_at_size):
             attempt = _Attempt(search, backbone, images_at_size)
             candidates = attempt.candidates()
-            if any(search.judge.replaces(each, search.best) for each in candidates):
+            if any(search.comparison.replaces(each, search.best) for each in candidates):
                 attempt.learn_from_everything()
             search.consider(candidates)
     except OutOfTime:
@@ -186,10 +186,10 @@ class _Attempt:
         assert self._alone is not None
         mean = averaged(self._models)
         scores_ET = _scores(mean, self._backbone.resolution, self._search.images, self._rows)
-        judge, together = self._search.judge, replace(self._alone, logits_ET=scores_ET)
+        comparison, together = self._search.comparison, replace(self._alone, logits_ET=scores_ET)
         # The mean was trained on these images, so its loss on them must be lower. If it is not, the weights
         # of the members are too different to be averaged.
-        if judge.loss(together) <= judge.loss(self._alone):
+        if comparison.loss(together) <= comparison.loss(self._alone):
             self._models = [mean]
         else:
             _log.info("The mean of %d models is worse than each of them", len(self._models))
@@ -221,10 +221,10 @@ class _Attempt:
         """A blend: the mean of their calibrated logits, with `weight` for the best so far."""
         import numpy
 
-        judge, frozen = self._search.judge, self._search.best
+        comparison, frozen = self._search.comparison, self._search.best
         own, others = (
-            judge.calibration(tuned).weighted(1 - weight),
-            judge.calibration(frozen).weighted(weight),
+            comparison.calibration(tuned).weighted(1 - weight),
+            comparison.calibration(frozen).weighted(weight),
         )
         places = numpy.searchsorted(frozen.rows, tuned.rows)
         logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])

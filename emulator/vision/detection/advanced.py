@@ -21,7 +21,7 @@ from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
-from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import (
     DetectionDataset,
     Example,
@@ -269,7 +269,7 @@ def _fine_tuned(
     scoring = 0.0
     if scale.tiling is not None:
         untrained = {**start, **new_class_layers(tag_count, seed)}
-        content = serialize_detector(dataset, scored, untrained, Calibration(), scale.tiling)
+        content = serialize_detector(dataset, scored, untrained, PlattScaling(), scale.tiling)
         most = budget.left * advanced.share_of_scoring
         hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
     step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
@@ -295,7 +295,7 @@ def _fine_tuned(
         )
 
     weights = train(material.shown, 0, share)
-    session = DetectorSession(serialize_detector(dataset, scored, weights, Calibration(), scale.tiling))
+    session = DetectorSession(serialize_detector(dataset, scored, weights, PlattScaling(), scale.tiling))
     detected = detect_all([(session, example) for example in hidden], lambda share: reporter())
     none_N = numpy.zeros(len(hidden), numpy.int8)
     evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)

@@ -22,7 +22,7 @@ _NEGLIGIBLE_STEP = 1e-9
 
 
 @dataclass(frozen=True)
-class Calibration:
+class PlattScaling:
     """Logits become `slope` x logit + `offset`; the slope is positive, so the order of detections stays."""
 
     slope: float = 1.0
@@ -36,7 +36,7 @@ class Calibration:
         return calibrated.astype(numpy.float32)
 
 
-def calibrate(probabilities: Array, found: NDArray[numpy.bool_]) -> Calibration:
+def calibrate(probabilities: Array, found: NDArray[numpy.bool_]) -> PlattScaling:
     """Fit slope and offset to detections on held-out images.
 
     Platt scaling (1999) with a prior: logistic regression of `found` on the logits, with normal priors of
@@ -66,7 +66,7 @@ def calibrate(probabilities: Array, found: NDArray[numpy.bool_]) -> Calibration:
         if numpy.abs(step).max() < _NEGLIGIBLE_STEP:
             break
     slope = float(numpy.clip(fitted[0], _MIN_SLOPE, _MAX_SLOPE))
-    return Calibration(slope, float(fitted[1]))
+    return PlattScaling(slope, float(fitted[1]))
 
 
 def _logits(probabilities: Array) -> NDArray[numpy.float64]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import TaggedBox, to_xyxy
 from emulator.vision.training.errors import NONE_READABLE, TrainingFailed
+from emulator.vision.training.results import TrainedModel
 
 if TYPE_CHECKING:
     import numpy
@@ -71,23 +71,9 @@ class Example:
 
 
 @dataclass(frozen=True)
-class TrainedDetector:
-    """The result of a training.
-
-    Attributes:
-        model_path: the model, for `detection.session.DetectorSession`.
-        evaluation_path: detections on held-out images, for
-            `evaluation.detection.DetectionEvaluation`.
-        seconds: duration of each step: "images", "training", "evaluation", "writing".
-        image_count: images trained on.
-        skipped: keys of images that could not be read or decoded.
-    """
-
-    model_path: Path
-    evaluation_path: Path
-    seconds: dict[str, float]
-    image_count: int
-    skipped: tuple[str, ...]
+class TrainedDetector(TrainedModel):
+    """A detector: `model_path` is for `session.DetectorSession`, `evaluation_path` for
+    `evaluation.detection.DetectionEvaluation`."""
 
 
 def distinct_images(dataset: DetectionDataset) -> list[BoxedImage]:

@@ -114,7 +114,7 @@ class _Learner:
     ) -> None:
         self._examples, self._images, self._recipe = examples, images, recipe
         self._scale, self._seed = scale, seed
-        self._loss = DetectionLoss(recipe.view)
+        self._loss = DetectionLoss(recipe.window_size)
         self._operations = (*backbone_and_neck_operations(), *head_operations()[:-1])  # the loss takes logits
         weights = {
             **{name: weight for name, weight in start.items() if ".classes." not in name},
@@ -155,7 +155,7 @@ class _Learner:
             random_crop(
                 self._images.get(self._examples[number]),
                 self._examples[number],
-                self._recipe.view,
+                self._recipe.window_size,
                 numpy.random.default_rng([self._seed, _CROPS, step, first + slot]),
                 self._scale.magnification,
             )

@@ -59,7 +59,7 @@ def choose_scale(
     side = min(recipe.wanted_side / small, float(numpy.median(numpy.sqrt(widths * heights))))
     side = min(side, recipe.largest_side) // _STEP * _STEP
     if small * largest >= recipe.tiles_below or side < _MIN_GAIN * largest:
-        return Scale(resolution, resolution / recipe.view)
+        return Scale(resolution, resolution / recipe.window_size)
     stretch = float(numpy.median(numpy.sqrt(widths / heights)))
     lengths = (boxes * numpy.array([stretch, 1 / stretch])).max(axis=1) * side
     wanted = _MARGIN * float(numpy.quantile(lengths, _OVERLAP_QUANTILE))
@@ -67,7 +67,7 @@ def choose_scale(
     overlap = int(min(most, max(least, -(-wanted // _STEP) * _STEP)))
     return Scale(
         largest,
-        recipe.crop_size / recipe.view,
+        recipe.crop_size / recipe.window_size,
         Tiling(int(side), overlap, whole=bool((lengths > overlap).any())),
     )
 

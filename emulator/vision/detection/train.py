@@ -15,7 +15,7 @@ from emulator.vision import _torchvision
 from emulator.vision.boxes.box import BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.augment import ImageCache
-from emulator.vision.detection.calibration import Calibration, calibrate
+from emulator.vision.detection.calibration import PlattScaling, calibrate
 from emulator.vision.detection.dataset import (
     DetectionDataset,
     Example,
@@ -105,7 +105,7 @@ def train_detector(
         with timed(seconds, "evaluation"):
             chosen = numpy.flatnonzero(numpy.isin(folds_N, folds)).tolist()
             sessions = {
-                fold: DetectorSession(serialize_detector(dataset, recipe, head, Calibration()))
+                fold: DetectorSession(serialize_detector(dataset, recipe, head, PlattScaling()))
                 for fold, head in zip(folds, evaluated, strict=True)
             }
             detected = detect_all(
@@ -173,7 +173,7 @@ def evaluate_detections(
     examples: Sequence[Example],
     folds_N: NDArray[numpy.int8],
     detected: Sequence[Sequence[DetectedBox]],
-) -> tuple[DetectionEvaluation, Calibration]:
+) -> tuple[DetectionEvaluation, PlattScaling]:
     """The evaluation of detections, with probabilities calibrated on it, and that calibration.
 
     Args:
@@ -206,7 +206,7 @@ def serialize_detector(
     dataset: DetectionDataset,
     recipe: DetectorRecipe,
     head: Mapping[str, FloatArray],
-    calibration: Calibration,
+    calibration: PlattScaling,
     tiling: Tiling | None = None,
 ) -> bytes:
     """The model file: the published backbone and neck with this head.

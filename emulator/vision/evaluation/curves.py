@@ -85,26 +85,26 @@ class PrecisionRecallCurve:
 
     Attributes:
         thresholds: the lowest probability of the predictions that count, float32 (P,).
-        right: number of predictions that count and are correct, (P,).
+        correct: number of predictions that count and are correct, (P,).
         counted: number of predictions that count, (P,); never 0.
         actual: number of objects or images with the tag.
     """
 
     thresholds: NDArray[numpy.float32]
-    right: NDArray[numpy.integer]
+    correct: NDArray[numpy.integer]
     counted: NDArray[numpy.integer]
     actual: int
 
     @property
     def precision(self) -> NDArray[numpy.float64]:
         """Correct predictions / predictions that count, (P,)."""
-        result: NDArray[numpy.float64] = self.right / self.counted
+        result: NDArray[numpy.float64] = self.correct / self.counted
         return result
 
     @property
     def recall(self) -> NDArray[numpy.float64]:
         """Correct predictions / `actual`, (P,); 0 if `actual` is 0."""
-        result: NDArray[numpy.float64] = self.right / max(1, self.actual)
+        result: NDArray[numpy.float64] = self.correct / max(1, self.actual)
         return result
 
     def area(self, *, best_from_here: bool = False) -> float:
@@ -120,7 +120,7 @@ class PrecisionRecallCurve:
         precision = self.precision
         if best_from_here:
             precision = numpy.maximum.accumulate(precision[::-1])[::-1]
-        return float((numpy.diff(self.right, prepend=0) / self.actual * precision).sum())
+        return float((numpy.diff(self.correct, prepend=0) / self.actual * precision).sum())
 
     def thinned(self, most: int) -> PrecisionRecallCurve:
         """The curve with at most `most` points (2 or more): its ends, and points between them that are spread
@@ -131,11 +131,13 @@ class PrecisionRecallCurve:
         if count <= most:
             return self
         # The position of each point along the curve: half by recall, half by the number of the point.
-        found = self.right / max(1, int(self.right[-1]))
+        found = self.correct / max(1, int(self.correct[-1]))
         along = (found + numpy.arange(count) / (count - 1)) / 2
         first, last = along[0], along[-1]
         kept = numpy.unique(numpy.searchsorted(along, numpy.linspace(first, last, most)).clip(0, count - 1))
-        return PrecisionRecallCurve(self.thresholds[kept], self.right[kept], self.counted[kept], self.actual)
+        return PrecisionRecallCurve(
+            self.thresholds[kept], self.correct[kept], self.counted[kept], self.actual
+        )
 
 
 @dataclass(frozen=True)
@@ -147,12 +149,12 @@ class CalibrationCurve:
     Attributes:
         counts: number of predictions in each bin, (B,).
         confidence: their mean probability, (B,); the middle of the bin if it is empty.
-        right: the fraction of them that is correct, (B,); 0 if the bin is empty.
+        accuracy: the fraction of them that is correct, (B,); 0 if the bin is empty.
     """
 
     counts: NDArray[numpy.int64]
     confidence: NDArray[numpy.float64]
-    right: NDArray[numpy.float64]
+    accuracy: NDArray[numpy.float64]
 
     @property
     def expected_error(self) -> float:
@@ -161,11 +163,11 @@ class CalibrationCurve:
         import numpy
 
         weights = self.counts / max(1, int(self.counts.sum()))
-        return float((weights * numpy.abs(self.confidence - self.right)).sum())
+        return float((weights * numpy.abs(self.confidence - self.accuracy)).sum())
 
 
 def precision_recall_curve(
-    probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], actual: int
+    probabilities: NDArray[numpy.floating], is_correct: NDArray[numpy.bool_], actual: int
 ) -> PrecisionRecallCurve:
     """Predictions with equal probabilities are one point. `actual`: see `PrecisionRecallCurve`."""
     import numpy
@@ -173,12 +175,12 @@ def precision_recall_curve(
     order = numpy.argsort(-probabilities, kind="stable")
     falling = probabilities[order]
     last_of_equals = numpy.flatnonzero(numpy.append(falling[1:] != falling[:-1], True)[: len(falling)])
-    found = numpy.cumsum(right[order], dtype=numpy.int64)
+    found = numpy.cumsum(is_correct[order], dtype=numpy.int64)
     return PrecisionRecallCurve(falling[last_of_equals], found[last_of_equals], last_of_equals + 1, actual)
 
 
 def calibration_curve(
-    probabilities: NDArray[numpy.floating], right: NDArray[numpy.bool_], bins: int = CALIBRATION_BINS
+    probabilities: NDArray[numpy.floating], is_correct: NDArray[numpy.bool_], bins: int = CALIBRATION_BINS
 ) -> CalibrationCurve:
     """See `CalibrationCurve`; `bins`: their number."""
     import numpy
@@ -193,5 +195,5 @@ def calibration_curve(
     return CalibrationCurve(
         counts,
         numpy.where(counts > 0, confidence, middles),
-        numpy.bincount(places, weights=right, minlength=bins) / some,
+        numpy.bincount(places, weights=is_correct, minlength=bins) / some,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from emulator.vision.recipes.domains import DomainType, domains
 
@@ -173,7 +173,7 @@ class AdvancedDetectorRecipe:
         overlaps: smallest and largest overlap of neighbouring tiles, in pixels; the boxes decide.
         crop_size: side in pixels of the crops of tiled images that are learned from.
         share_of_scoring: largest fraction of the budget for scoring tiles in evaluation.
-        view: side in pixels of the windows of images, at the scale of scoring, that are learned from.
+        window_size: side in pixels of the windows of images, at the scale of scoring, that are learned from.
         batch: windows per step.
         learning_rate, small_set_learning_rate: peak of AdamW's; the second for fewer than `small_set` images.
         class_lr_multiplier: factor on the learning rate for the new layers.
@@ -192,7 +192,7 @@ class AdvancedDetectorRecipe:
     overlaps: tuple[int, int] = (64, 320)
     crop_size: int = 640
     share_of_scoring: float = 0.2
-    view: int = 320
+    window_size: int = 320
     batch: int = 8
     learning_rate: float = 3e-4
     small_set_learning_rate: float = 2e-4
@@ -213,51 +213,34 @@ class AdvancedDetectorRecipe:
 ADVANCED_DETECTOR = AdvancedDetectorRecipe()
 
 
-def recipe_for_domain(domain_id: str) -> ClassifierRecipe:
-    """The recipe of a classification domain of the service, by its id in any case.
+Recipe = TypeVar("Recipe", ClassifierRecipe, AdvancedRecipe, DetectorRecipe, AdvancedDetectorRecipe)
+
+# The type of the domains that have each kind of recipe, and the name of its table in the data file.
+_KINDS: Mapping[type[Any], tuple[DomainType, str]] = {
+    ClassifierRecipe: ("Classification", "quick"),
+    AdvancedRecipe: ("Classification", "advanced"),
+    DetectorRecipe: ("ObjectDetection", "quick"),
+    AdvancedDetectorRecipe: ("ObjectDetection", "advanced"),
+}
+
+
+def recipe_for_domain(kind: type[Recipe], domain_id: str) -> Recipe:
+    """The recipe of a domain of the service: the defaults of `kind`, overridden by the domain's own values.
+
+    Args:
+        kind: one of the four classes above.
+        domain_id: in any case.
 
     Raises:
-        KeyError: the id is not that of a classification domain.
+        KeyError: no domain of the type that `kind` is for has the id.
     """
-    recipe: ClassifierRecipe = _made(ClassifierRecipe, "Classification", "quick", domain_id.lower())
-    return recipe
-
-
-def advanced_recipe_for_domain(domain_id: str) -> AdvancedRecipe:
-    """Candidates of an advanced training of a classification domain, by the domain's id in any case.
-
-    Raises:
-        KeyError: the id is not that of a classification domain.
-    """
-    recipe: AdvancedRecipe = _made(AdvancedRecipe, "Classification", "advanced", domain_id.lower())
-    return recipe
-
-
-def detector_recipe_for_domain(domain_id: str) -> DetectorRecipe:
-    """The recipe of a detection domain of the service, by its id in any case.
-
-    Raises:
-        KeyError: the id is not that of a detection domain.
-    """
-    recipe: DetectorRecipe = _made(DetectorRecipe, "ObjectDetection", "quick", domain_id.lower())
-    return recipe
-
-
-def advanced_detector_recipe_for_domain(domain_id: str) -> AdvancedDetectorRecipe:
-    """The recipe of advanced training of a detection domain, by the domain's id in any case.
-
-    Raises:
-        KeyError: the id is not that of a detection domain.
-    """
-    recipe: AdvancedDetectorRecipe = _made(
-        AdvancedDetectorRecipe, "ObjectDetection", "advanced", domain_id.lower()
-    )
+    recipe: Recipe = _built(kind, domain_id.lower())
     return recipe
 
 
 @lru_cache(maxsize=128)
-def _made(kind: type[Any], domain_type: DomainType, part: str, domain_id: str) -> Any:
-    """The recipe of a domain: the defaults of its class, overridden by the domain's named recipe."""
+def _built(kind: type[Any], domain_id: str) -> Any:
+    domain_type, part = _KINDS[kind]
     domain = domains().by_id[domain_id]
     if domain.type != domain_type:
         raise KeyError(domain_id)

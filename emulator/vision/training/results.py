@@ -1,10 +1,12 @@
-"""What trainings of both tasks end in: two files, or a failure with a message for the user."""
+"""The results of trainings of both tasks: two files, or a failure with a message for the user."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.weights import BaseWeightsMissing
@@ -18,6 +20,25 @@ from emulator.vision.training.errors import (
 # Names in the output folder of a training.
 MODEL_FILE = "model.onnx"
 EVALUATION_FILE = "evaluation.npz"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The files of a training, and what it was trained on.
+
+    Attributes:
+        model_path: the model.
+        evaluation_path: predictions for images that the predicting model was not trained on.
+        seconds: duration of each step, by its name.
+        image_count: number of images that were trained on.
+        skipped: keys of images that could not be read or decoded.
+    """
+
+    model_path: Path
+    evaluation_path: Path
+    seconds: dict[str, float]
+    image_count: int
+    skipped: tuple[str, ...]
 
 
 @contextmanager

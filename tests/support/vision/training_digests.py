@@ -37,7 +37,7 @@ SMALL_ADVANCED = replace(
     fine_tuning=replace(FINE_TUNING, batch=24),
     regularisations=(1.0,),
 )
-SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), view=64, wanted_side=16.0)
+SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), window_size=64, wanted_side=16.0)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -294,11 +294,11 @@ def test_it_can_be_started_from(
 ) -> None:
     """Also after the user network was removed; fine-tuning then uses another network."""
     monkeypatch.setattr(
-        advanced_candidates.Judge,
+        advanced_candidates.CandidateComparison,
         "replaces",
         lambda self, challenger, champion: challenger.name.startswith(("resnet18", "the base model")),
     )
-    monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: False)
+    monkeypatch.setattr(advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
     caplog.set_level(logging.INFO)
     first = train(fine, registered, output="first")
     assert chosen(caplog).startswith("resnet18")
@@ -376,7 +376,7 @@ def test_what_does_not_fit_into_the_budget_is_not_tried(
 ) -> None:
     """A run takes a second by this clock; 16 images in two views take 32 runs."""
     monkeypatch.setattr("emulator.vision.classification.features.processor_count", lambda: 1)
-    monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: True)
+    monkeypatch.setattr(advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: True)
     caplog.set_level(logging.INFO)
     now = [0.0]
 

@@ -109,11 +109,13 @@ def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def choose(text: str) -> None:
         monkeypatch.setattr(
-            advanced_candidates.Judge,
+            advanced_candidates.CandidateComparison,
             "replaces",
             lambda self, challenger, champion: challenger.name.startswith(text),
         )
-        monkeypatch.setattr(advanced_candidates.Judge, "is_perfect", lambda self, candidate: False)
+        monkeypatch.setattr(
+            advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: False
+        )
 
     return choose
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from emulator.vision.classification.candidates import Candidate, Judge
+from emulator.vision.classification.candidates import Candidate, CandidateComparison
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, planned
 from emulator.vision.networks.graph import Network
@@ -29,7 +29,7 @@ def candidate(
 
 COUNT = 200
 TARGETS = numpy.eye(2)[numpy.arange(COUNT) % 2]
-JUDGE = Judge(TARGETS, multilabel=False)
+JUDGE = CandidateComparison(TARGETS, multilabel=False)
 HALF_RIGHT = numpy.arange(COUNT) % 4 < 3  # three quarters, in fact
 
 
@@ -91,7 +91,7 @@ def test_all_tags_have_the_same_say() -> None:
     """Mistakes on a tag with five images weigh more than as many on one with 195."""
     labels = numpy.zeros(COUNT, int)
     labels[:5] = 1
-    judge = Judge(numpy.eye(2)[labels], multilabel=False)
+    comparison = CandidateComparison(numpy.eye(2)[labels], multilabel=False)
 
     def with_mistakes(wrong: list[int]) -> Candidate:
         predicted = labels.copy()
@@ -99,21 +99,21 @@ def test_all_tags_have_the_same_say() -> None:
         return Candidate("some", numpy.arange(COUNT), numpy.eye(2)[predicted] * 2.0, never_made)
 
     common_only = with_mistakes([0, 1, 2, 3, 4])
-    assert judge.replaces(with_mistakes([10, 11]), common_only)
-    assert judge.loss(with_mistakes([10, 11, 12, 13, 14])) < judge.loss(common_only)
+    assert comparison.replaces(with_mistakes([10, 11]), common_only)
+    assert comparison.loss(with_mistakes([10, 11, 12, 13, 14])) < comparison.loss(common_only)
 
 
 def test_several_tags_an_image() -> None:
     targets = numpy.array([[1, 0], [1, 1], [0, 0], [0, 1]] * 20)
-    judge = Judge(targets, multilabel=True)
+    comparison = CandidateComparison(targets, multilabel=True)
     rows = numpy.arange(len(targets))
     good = Candidate("good", rows, (targets - 0.5) * 4, never_made)
     halves = targets.copy()
     halves[::2, 0] = 1 - halves[::2, 0]
     bad = Candidate("bad", rows, (halves - 0.5) * 4, never_made)
 
-    assert judge.replaces(good, bad)
-    assert not judge.replaces(bad, good)
+    assert comparison.replaces(good, bad)
+    assert not comparison.replaces(bad, good)
 
 
 # --- plans --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from emulator.vision.classification.dataset import (
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
-from emulator.vision.recipes.recipes import QUICK, recipe_for_domain
+from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe, recipe_for_domain
 from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.images import DATA, PATTERNS, drawn, encoded, kept
 
@@ -378,9 +378,13 @@ def test_pictures_are_seen_upright(tmp_path: Path, train) -> None:
 
 
 def test_every_classification_domain_has_a_recipe() -> None:
-    assert recipe_for_domain(GENERAL) is recipe_for_domain(GENERAL.upper())
+    assert recipe_for_domain(ClassifierRecipe, GENERAL) is recipe_for_domain(
+        ClassifierRecipe, GENERAL.upper()
+    )
     with pytest.raises(KeyError):
-        recipe_for_domain("da2e3a8a-40a5-4171-82f4-58522f70fbc1")  # General, of object detection
+        recipe_for_domain(
+            ClassifierRecipe, "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
+        )  # General, of object detection
 
 
 @pytest.mark.skipif(

@@ -20,7 +20,7 @@ from emulator.vision.detection.advanced import (
     train_advanced_detector,
 )
 from emulator.vision.detection.augment import ImageCache, random_crop
-from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.finetune import fine_tune_detector
 from emulator.vision.detection.scale import Scale, choose_scale
@@ -46,7 +46,7 @@ from tests.support.vision.detection_images import SHAPES, TINY, scenes
 from tests.support.vision.images import kept as kept_classified
 from tests.vision.classification.test_advanced import Ticks
 
-SMALL = replace(ADVANCED_DETECTOR, resolutions=(64, 96, 160), view=64, batch=4, wanted_side=16.0)
+SMALL = replace(ADVANCED_DETECTOR, resolutions=(64, 96, 160), window_size=64, batch=4, wanted_side=16.0)
 
 Train = Callable[..., TrainedDetector]
 
@@ -173,7 +173,7 @@ def test_it_learns_from_small_windows_to_find_things_in_whole_pictures(
 
     unseen = scenes(tmp_path, range(50, 56))
     session = DetectorSession(
-        serialize_detector(dataset, replace(TINY, resolution=96), weights, Calibration())
+        serialize_detector(dataset, replace(TINY, resolution=96), weights, PlattScaling())
     )
     tested = ImageCache().load(unseen.images, lambda share: None)
     found = detect_all([(session, example) for example in tested], lambda share: None)

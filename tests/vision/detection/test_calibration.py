@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from emulator.vision.detection.calibration import Calibration, calibrate
+from emulator.vision.detection.calibration import PlattScaling, calibrate
 
 
 def sigmoid(scores: numpy.ndarray) -> numpy.ndarray:
@@ -61,4 +61,4 @@ def test_little_evidence_moves_little_and_never_turns_the_order_round(
 def test_no_calibration_is_no_change() -> None:
     values = numpy.array([0.01, 0.3, 0.99])
 
-    numpy.testing.assert_allclose(Calibration().probabilities(values), values, rtol=1e-6)
+    numpy.testing.assert_allclose(PlattScaling().probabilities(values), values, rtol=1e-6)

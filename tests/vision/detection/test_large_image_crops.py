@@ -11,7 +11,7 @@ from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection import large_image_crops
 from emulator.vision.detection.advanced import scorable_in_time, train_advanced_detector
 from emulator.vision.detection.augment import ImageCache
-from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset, Example
 from emulator.vision.detection.finetune import ImageSource, fine_tune_detector
 from emulator.vision.detection.large_image_crops import Crops, crop_windows
@@ -20,7 +20,7 @@ from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.detection.train import detect_all, evaluate_detections, serialize_detector
 from emulator.vision.networks.nanodet import published_weights
-from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, advanced_detector_recipe_for_domain
+from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe, recipe_for_domain
 from emulator.vision.training.budget import Budget, OutOfTime
 from tests.support.vision.detection_images import COLOURS, SHAPES, TINY, kept, scene, scenes
 from tests.support.vision.images import encoded
@@ -35,7 +35,7 @@ RECIPE = replace(
     tiles_below=16.0,
     overlaps=(32, 64),
     crop_size=CROP,
-    view=VIEW,
+    window_size=VIEW,
     batch=4,
     small_set_learning_rate=1e-3,
 )
@@ -83,7 +83,7 @@ def cut_up(dataset: DetectionDataset, tiling: Tiling, seed: int = 0) -> tuple[Cr
 
 
 def average_precision(weights: dict, tested: DetectionDataset, tiling: Tiling | None) -> float:
-    content = serialize_detector(tested, replace(TINY, resolution=TILE), weights, Calibration(), tiling)
+    content = serialize_detector(tested, replace(TINY, resolution=TILE), weights, PlattScaling(), tiling)
     session = DetectorSession(content)
     assert session.tiling == tiling
     examples = loaded(tested)
@@ -187,7 +187,7 @@ def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_o
 
 
 def test_exports_promise_a_size_so_compact_domains_have_no_tiles() -> None:
-    compact = advanced_detector_recipe_for_domain("7ec2ac80-887b-48a6-8df9-8b1357765430")
+    compact = recipe_for_domain(AdvancedDetectorRecipe, "7ec2ac80-887b-48a6-8df9-8b1357765430")
     scale = choose_scale([boxes_of(0.005)], compact, [(4000, 4000)])
     assert scale == Scale(320, 1.0)
 

@@ -21,7 +21,7 @@ from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import (
     QUICK_DETECTOR,
     DetectorRecipe,
-    detector_recipe_for_domain,
+    recipe_for_domain,
 )
 from tests.support.vision.detection_images import SHAPES, TINY, kept, scene, scenes, with_images
 from tests.support.vision.images import DATA, encoded, photograph
@@ -300,9 +300,11 @@ def test_rare_tags_come_more_often_and_empty_images_not_too_often() -> None:
 def test_recipes_of_domains() -> None:
     general = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 
-    assert detector_recipe_for_domain(general.upper()) is detector_recipe_for_domain(general)
+    assert recipe_for_domain(DetectorRecipe, general.upper()) is recipe_for_domain(DetectorRecipe, general)
     with pytest.raises(KeyError):
-        detector_recipe_for_domain("ee85a74c-405e-4adc-bb47-ffa8ca0c9f31")  # General, of classification
+        recipe_for_domain(
+            DetectorRecipe, "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
+        )  # General, of classification
 
 
 @pytest.mark.parametrize(("images", "steps"), [(1, 120), (40, 160), (1000, 400)])

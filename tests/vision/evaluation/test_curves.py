@@ -141,7 +141,7 @@ def test_bins_are_those_of_scikit_learn(made: list[tuple[float, bool]], bins: in
 
     share, confidence = sklearn_calibration_curve(right, scores, n_bins=bins, pos_label=True)
     filled = curve.counts > 0
-    assert curve.right[filled] == pytest.approx(share)
+    assert curve.accuracy[filled] == pytest.approx(share)
     assert curve.confidence[filled] == pytest.approx(confidence)
 
 
@@ -150,7 +150,7 @@ def test_edges_of_bins() -> None:
     curve = calibration_curve(scores, numpy.ones(7, bool), 10)
     assert curve.counts.tolist() == [1, 1, 0, 1, 0, 0, 1, 2, 0, 1]
     assert curve.confidence[[2, 9]].tolist() == [0.25, 1.0]
-    assert curve.right[[2, 9]].tolist() == [0, 1]
+    assert curve.accuracy[[2, 9]].tolist() == [0, 1]
 
 
 def test_calibration_without_predictions() -> None:

@@ -18,12 +18,12 @@ from emulator.vision.classification import train as classifier
 from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.detection import train as detector
-from emulator.vision.detection.calibration import Calibration
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network
-from emulator.vision.recipes.recipes import detector_recipe_for_domain, recipe_for_domain
+from emulator.vision.recipes.recipes import ClassifierRecipe, DetectorRecipe, recipe_for_domain
 
 COMPACT, S1 = "General (compact)", "General (compact) [S1]"
 # Names that are not plain ASCII and not in alphabetical order.
@@ -133,7 +133,7 @@ def _classifier(kind: Kind) -> bytes:
     weight = random.normal(size=(1280, len(LABELS))) / FEATURE_LENGTH
     head = LinearHead(weight, random.normal(size=len(LABELS)))
     dataset = ClassificationDataset((), LABELS, kind.multilabel)
-    recipe = recipe_for_domain(kind.domain_id)
+    recipe = recipe_for_domain(ClassifierRecipe, kind.domain_id)
     backbone = backbone_network(recipe.backbone, recipe.resolution)
     network = classifier.classifying_network(backbone, head, multilabel=kind.multilabel)
     return classifier.model_bytes(dataset, network)
@@ -143,5 +143,5 @@ def _detector(kind: Kind) -> bytes:
     head = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
     head |= {name: weight[list(_COCO)] for name, weight in head.items() if ".classes." in name}
     dataset = DetectionDataset((), LABELS)
-    recipe = detector_recipe_for_domain(kind.domain_id)
-    return detector.serialize_detector(dataset, recipe, head, Calibration())
+    recipe = recipe_for_domain(DetectorRecipe, kind.domain_id)
+    return detector.serialize_detector(dataset, recipe, head, PlattScaling())

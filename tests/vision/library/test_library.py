@@ -67,7 +67,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[vision.Trained, 
         ],
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(domain_training, "detector_recipe_for_domain", lambda domain_id: TINY)
+        patch.setattr(domain_training, "recipe_for_domain", lambda kind, domain_id: TINY)
         made = vision.train(dataset, tmp_path_factory.mktemp("detector"), domain="General (compact) [S1]")
     return made, dataset
 

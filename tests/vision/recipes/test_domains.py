@@ -19,9 +19,10 @@ from emulator.vision.recipes.recipes import (
     ADVANCED_DETECTOR,
     QUICK,
     QUICK_DETECTOR,
-    advanced_detector_recipe_for_domain,
-    advanced_recipe_for_domain,
-    detector_recipe_for_domain,
+    AdvancedDetectorRecipe,
+    AdvancedRecipe,
+    ClassifierRecipe,
+    DetectorRecipe,
     recipe_for_domain,
 )
 
@@ -41,41 +42,46 @@ def test_ids_are_ids_and_each_stands_once() -> None:
 
 @everyone
 def test_every_domain_has_the_recipes_of_its_type_and_no_others(domain: Domain) -> None:
-    of_classifiers = (recipe_for_domain, advanced_recipe_for_domain)
-    of_detectors = (detector_recipe_for_domain, advanced_detector_recipe_for_domain)
+    of_classifiers = (ClassifierRecipe, AdvancedRecipe)
+    of_detectors = (DetectorRecipe, AdvancedDetectorRecipe)
     own, others = (
         (of_classifiers, of_detectors) if domain.type == "Classification" else (of_detectors, of_classifiers)
     )
 
     assert domain.recipe.type == domain.type
-    for recipe_of, part in zip(own, ("quick", "advanced"), strict=True):
-        made = recipe_of(domain.id.upper())
-        assert made is recipe_of(domain.id)
+    for kind, part in zip(own, ("quick", "advanced"), strict=True):
+        made = recipe_for_domain(kind, domain.id.upper())
+        assert made is recipe_for_domain(kind, domain.id)
         assert set(getattr(domain.recipe, part)) <= {each.name for each in fields(made)}
         assert hash(made) is not None  # lists of the file have become tuples
-    for recipe_of in others:
+    for kind in others:
         with pytest.raises(KeyError):
-            recipe_of(domain.id)
+            recipe_for_domain(kind, domain.id)
 
 
 @pytest.mark.parametrize("name", ["General", "Adult", "General [A2]"])
 def test_what_the_measuring_scripts_measure_is_what_domains_train(name: str) -> None:
     classifier = domains().named(name, "Classification").id
-    assert (recipe_for_domain(classifier), advanced_recipe_for_domain(classifier)) == (QUICK, ADVANCED)
+    assert (
+        recipe_for_domain(ClassifierRecipe, classifier),
+        recipe_for_domain(AdvancedRecipe, classifier),
+    ) == (QUICK, ADVANCED)
 
 
 def test_compact_domains_differ_where_their_exports_promise_something() -> None:
     for domain in COMPACT:
         if domain.type == "Classification":
-            assert advanced_recipe_for_domain(domain.id) == ADVANCED_COMPACT
+            assert recipe_for_domain(AdvancedRecipe, domain.id) == ADVANCED_COMPACT
             size = 300 if domain.name.endswith("[S1]") else QUICK.resolution
-            assert recipe_for_domain(domain.id).resolution == size
+            assert recipe_for_domain(ClassifierRecipe, domain.id).resolution == size
         else:
-            assert advanced_detector_recipe_for_domain(domain.id) == replace(
+            assert recipe_for_domain(AdvancedDetectorRecipe, domain.id) == replace(
                 ADVANCED_DETECTOR, resolutions=(320,), tiles_below=0
             )
             size = None if domain.name.endswith("[S1]") else 416
-            assert detector_recipe_for_domain(domain.id) == replace(QUICK_DETECTOR, input_resolution=size)
+            assert recipe_for_domain(DetectorRecipe, domain.id) == replace(
+                QUICK_DETECTOR, input_resolution=size
+            )
 
 
 def test_names_are_found_in_any_case_and_unknown_ones_are_told_what_there_is() -> None:

@@ -12,7 +12,7 @@ From top to bottom:
 * `classification`, `detection`: training, and sessions that score images with trained models;
 * `backbones`: networks that users add, and models as the start of another training;
 * `evaluation`: metrics, curves and confusion;
-* `training`: what both kinds of training share; `recipes`: domains and their hyperparameters;
+* `training`: the common parts of both kinds of training; `recipes`: domains and their hyperparameters;
 * `networks`: networks as lists of operations, their weights and model files;
 * `imaging`: decoding and scaling of images; `boxes`: geometry of boxes;
 * the modules `concurrency`, `onnx_runtime`, `_torchvision` and `warm_up`.

@@ -73,7 +73,7 @@ def single_threaded_pool(max_workers: int, name: str) -> ThreadPoolExecutor:
     import torch
 
     # PyTorch passes its thread count on to OpenMP and MKL at the first parallel loop in a thread. A matrix
-    # product before that would be divided among as many threads as the environment says.
+    # product before that would be divided among the number of threads that the environment sets.
     return ThreadPoolExecutor(
         max_workers, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,)
     )

@@ -69,7 +69,7 @@ def _export_onnx(loaded: LoadedNetwork) -> ModelProto:
                 opset_version=NODE_OPSET,
                 input_names=[_NORMALISED],
                 output_names=[FEATURES],
-                dynamic_shapes=({0: torch.export.Dim("pictures")},),
+                dynamic_shapes=({0: torch.export.Dim("images")},),
                 verbose=False,
             )
     except (WeightsRejected, ImportError, MemoryError):

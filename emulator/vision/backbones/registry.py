@@ -90,11 +90,11 @@ class Backbone:
         Raises:
             ValueError: the text is not a manifest of this version.
         """
-        network_bytes = json.loads(text)
-        if not isinstance(network_bytes, dict) or network_bytes.pop("format", None) != _FORMAT:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
             raise ValueError("it is of another version")
         values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in network_bytes.items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
         }
         if values.keys() != {field.name for field in fields(cls)}:
             raise ValueError("it has other parts than it should have")
@@ -266,7 +266,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what killed processes left behind."""
+    """Remove unfinished folders of killed processes."""
     for each in folder.iterdir():
         if each.is_dir() and each.name.startswith(_UNFINISHED_PREFIX):
             shutil.rmtree(each, ignore_errors=True)

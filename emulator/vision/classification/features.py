@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROWS_PER_SAVE = 64
 
 
-class Picture(Protocol):
+class ImageFile(Protocol):
     """A file and the SHA-256 of its bytes in hexadecimal."""
 
     @property
@@ -41,7 +41,7 @@ class Features:
 
 
 def compute_features(
-    images: Sequence[Picture],
+    images: Sequence[ImageFile],
     *,
     backbone: str,
     resolution: int,
@@ -69,7 +69,7 @@ def compute_features(
 
     runner = session
 
-    def compute(image: Picture) -> dict[bool, NDArray[numpy.float16]]:
+    def compute(image: ImageFile) -> dict[bool, NDArray[numpy.float16]]:
         try:
             pixels = resize_to_square(Path(image.path).read_bytes(), resolution)
         except (ImageRejected, OSError):
@@ -99,7 +99,7 @@ def compute_features(
 
 
 def seconds_for_features(
-    images: Sequence[Picture],
+    images: Sequence[ImageFile],
     *,
     backbone: str,
     mirror: bool,

@@ -99,7 +99,7 @@ def fine_tune(
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
             random = numpy.random.default_rng([seed, _AUGMENTATION, step])
             batch = _mixed(images, chosen, weights_N[chosen], recipe, random)
-            learner.learn(batch, learning_rate_factor(step, done, steps, recipe.warm_up_steps), pool)
+            learner.train_step(batch, learning_rate_factor(step, done, steps, recipe.warm_up_steps), pool)
             step += 1
             done += (1 - done) / remaining
             remaining = budget.plan(remaining - 1)
@@ -163,7 +163,7 @@ def measure_step(
         for _ in range(2):
             started = clock()
             random = numpy.random.default_rng(0)
-            learner.learn(_mixed(images, chosen, numpy.ones(len(chosen)), recipe, random), 0.0, pool)
+            learner.train_step(_mixed(images, chosen, numpy.ones(len(chosen)), recipe, random), 0.0, pool)
         return clock() - started
 
 
@@ -200,7 +200,7 @@ class _Learner:
             frozen=finer_weights(backbone, recipe.frozen_to_stride),
         )
 
-    def learn(self, batch: _Batch, factor: float, pool: ThreadPoolExecutor) -> None:
+    def train_step(self, batch: _Batch, factor: float, pool: ThreadPoolExecutor) -> None:
         """One step; `factor` multiplies the peak learning rates."""
         total = float(batch.weights.sum())
 
@@ -212,7 +212,7 @@ class _Learner:
             scores, targets = tensors["scores"].float(), batch.targets[first:last].to(device)
             return (self._losses(scores, targets) * batch.weights[first:last].to(device)).sum() / total
 
-        self._network.learn(len(batch.pixels), factor, loss_of, pool)
+        self._network.train_step(len(batch.pixels), factor, loss_of, pool)
 
     def _losses(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Log loss of each image, (B,); in multilabel sets the sum over the tags."""

@@ -114,7 +114,7 @@ def fit_linear_head(
     centre = (aligned(used).to(features.dtype) @ features) / count
     weight = torch.zeros(features.shape[1], tags, dtype=features.dtype, requires_grad=True)
     bias = torch.zeros(tags, dtype=features.dtype, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=_MOST_ITERATIONS,
         tolerance_grad=_GRADIENT_TOLERANCE,
@@ -124,7 +124,7 @@ def fit_linear_head(
     )
 
     def objective() -> torch.Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         # The features stay as they are; centring them is the same as shifting the bias.
         logits = features @ weight + (bias - centre @ weight)
         if multilabel:
@@ -138,7 +138,7 @@ def fit_linear_head(
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimiser.step(objective)  # type: ignore[no-untyped-call]
+    optimizer.step(objective)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         shifted = bias - centre @ weight
     return LinearHead(weight.detach().double().numpy(), shifted.double().numpy())

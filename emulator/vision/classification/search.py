@@ -187,9 +187,9 @@ class Search:
         except OutOfTime:
             _log.info("No time for more networks")
         except (BaseWeightsMissing, ImageRejected, OSError) as error:
-            _log.warning("No more networks are looked at: %s", error)
+            _log.warning("No more networks are tried: %s", error)
         except LossNotFinite:
-            _log.warning("What a network says about the images is not a number")
+            _log.warning("The scores of a network are NaN or infinite")
 
     def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
         """The user's own networks, each alone and joined with the network of quick training."""
@@ -209,9 +209,9 @@ class Search:
             except OutOfTime:
                 _log.info("No time for the network %s", name)
             except (BaseWeightsMissing, ImageRejected, OSError) as error:
-                _log.warning("The network %s is not looked at: %s", name, error)
+                _log.warning("The network %s is not tried: %s", name, error)
             except LossNotFinite:
-                _log.warning("What the network %s says about the images is not a number", name)
+                _log.warning("The scores of the network %s are NaN or infinite", name)
 
     def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
         budget.check()

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_IMAGES_FILE = "pictures"
+_IMAGES_FILE = "images"
 # Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 # Fraction of the remaining budget for training; scoring and writing need the rest.
@@ -115,7 +115,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     except (ImageRejected, OSError) as error:
         _log.warning("Fine-tuning ended: %s", error)
     except LossNotFinite:
-        _log.warning("Fine-tuning became unstable: its loss was not a number any more")
+        _log.warning("Fine-tuning became unstable: its loss became NaN or infinite")
     except MemoryError:
         _log.warning("Not enough memory or disk space to fine-tune")
     except ImportError as error:
@@ -256,15 +256,15 @@ def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, T
         pixels = ImageArrayFile(path, side)
     else:
         raise MemoryError
-    tell = search.reporter.until(search.reporter.budget.part(0.5))
+    report_progress = search.reporter.until(search.reporter.budget.part(0.5))
     try:
-        with ThreadPoolExecutor(processor_count(), thread_name_prefix="pictures") as pool:
+        with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
             images_at_size = ordered(
                 pool, lambda image: resize_to_square(Path(image.path).read_bytes(), side), search.images
             )
-            for number, (_, picture) in enumerate(images_at_size):
-                pixels[number] = picture
-                tell(0.0)
+            for number, (_, resized) in enumerate(images_at_size):
+                pixels[number] = resized
+                report_progress(0.0)
         yield backbone, TrainingImages(pixels, search.targets_NT, search.dataset.multilabel)
     finally:
         if isinstance(pixels, ImageArrayFile):
@@ -291,8 +291,8 @@ def _scores(
     session = inference_session(onnx_bytes(with_input_resolution(model.backbone, resolution), {}), threads=1)
 
     def features(row: int) -> NDArray[numpy.float32]:
-        picture = resize_to_square(Path(images[row].path).read_bytes(), resolution)
-        (result,) = session.run(None, {INPUT: picture[None]})
+        pixels = resize_to_square(Path(images[row].path).read_bytes(), resolution)
+        (result,) = session.run(None, {INPUT: pixels[None]})
         vector: NDArray[numpy.float32] = result[0]
         return vector
 

@@ -97,7 +97,7 @@ def train_advanced_detector(
         output: created if missing. Files are written atomically.
         progress: called with the share that is done, 0..1 and never falling, and the name of the step.
         base_model: a detector of this program to start from, instead of the published one.
-        clock: seconds since some moment.
+        clock: returns seconds, from any origin.
 
     Raises:
         TrainingFailed: with a message for the user.
@@ -238,7 +238,7 @@ def _attempt(
     except OutOfTime:
         _log.info("No time to train the whole detector")
     except LossNotFinite:
-        _log.warning("The training became unstable: its loss was not a number any more")
+        _log.warning("The training became unstable: its loss became NaN or infinite")
     except MemoryError:
         _log.warning("Not enough memory to train the whole detector")
     except (ImageRejected, OSError, TrainingFailed) as error:
@@ -356,8 +356,8 @@ def _material(
         del cache
         learned = cutter.load(examples, reporter.until(reporter.budget.part(_CUTTING_SHARE)))
     return _Material(
-        scale,
-        source,
+        scale=scale,
+        source=source,
         everything=[crop for crops in learned for crop in crops],
         shown=[crop for crops, fold in zip(learned, folds_N, strict=True) if fold != 0 for crop in crops],
         hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],

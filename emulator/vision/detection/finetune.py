@@ -74,7 +74,7 @@ def fine_tune_detector(
         done, step, remaining = 0.0, 0, budget.plan(steps)
         while remaining:
             share = learning_rate_factor(step, done, steps, recipe.warm_up_steps)
-            learner.learn(step, chosen[step], share, pool)
+            learner.train_step(step, chosen[step], share, pool)
             step += 1
             done += (1 - done) / remaining
             remaining = budget.plan(remaining - 1)
@@ -97,7 +97,7 @@ def measure_step(
         learner = _Learner(examples, images, start, tag_count, recipe, scale, 0)
         for _ in range(2):
             started = clock()
-            learner.learn(0, chosen, 0.0, pool)
+            learner.train_step(0, chosen, 0.0, pool)
         return clock() - started
 
 
@@ -129,7 +129,7 @@ class _Learner:
             slice_size=_SLICE,
         )
 
-    def learn(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
+    def train_step(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
         """One optimizer step; `share`: factor on the learning rate."""
 
         def loss_of(
@@ -138,7 +138,7 @@ class _Learner:
             loss = self._loss_of(step, first, numbers[first:last], weights, device)
             return loss * ((last - first) / len(numbers))
 
-        self._network.learn(len(numbers), share, loss_of, pool)
+        self._network.train_step(len(numbers), share, loss_of, pool)
 
     def _loss_of(
         self,

@@ -42,7 +42,7 @@ class DetectionLoss:
 
     The sum of the quality focal loss of the tags over the number of matches, twice the GIoU loss (Rezatofighi
     et al., 2019) of the boxes and a quarter of the distribution focal loss of their distances; the last two
-    are means, weighted by the network's probability of its likeliest tag at the point.
+    are means, weighted by the network's probability of its most probable tag at the point.
     """
 
     def __init__(self, resolution: int) -> None:

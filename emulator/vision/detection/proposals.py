@@ -1,7 +1,7 @@
 """Region proposals: boxes that probably contain an object, of any class.
 
 The model is the network that all detectors start from, with its 80 classes of COCO. The objectness of a point
-is the probability of its likeliest class. No training is needed.
+is the probability of its most probable class. No training is needed.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ def train_heads(
                 falling = (
                     _FINAL_LR_FACTOR + (1 - _FINAL_LR_FACTOR) * (1 + math.cos(math.pi * step / steps)) / 2
                 )
-                learn = partial(_Learner.learn, batch=batch, loss=loss, share=warm * falling)
-                list(pool.map(learn, learners))
+                train_step = partial(_Learner.train_step, batch=batch, loss=loss, share=warm * falling)
+                list(pool.map(train_step, learners))
                 progress((step + 1) / steps)
         return [learner.weights() for learner in learners]
 
@@ -206,7 +206,7 @@ class _Learner:
             [{"params": classes}, {"params": others}], weight_decay=_WEIGHT_DECAY
         )
 
-    def learn(self, *, batch: _Batch, loss: DetectionLoss, share: float) -> None:
+    def train_step(self, *, batch: _Batch, loss: DetectionLoss, share: float) -> None:
         """One optimizer step on the examples that are not held out; `share`: factor on the learning rate."""
         import numpy
         import torch
@@ -308,11 +308,10 @@ def _tensor(weight: FloatArray) -> torch.Tensor:
 
 @contextmanager
 def _reproducible() -> Iterator[None]:
-    """While it lasts, PyTorch gives the same numbers for the same work, and computes on the thread that asks.
+    """Within the block, PyTorch is deterministic, and each operation computes on the thread that calls it.
 
-    Threads inside of an operation would wait for each other thousands of times a step, and come to a near
-    standstill whenever another process wants a processor; they could also make the numbers depend on how many
-    there are.
+    Threads inside of an operation would wait for each other thousands of times a step, and would nearly stop
+    whenever another process uses a processor; results could also depend on their number.
     """
     import torch
 

@@ -26,7 +26,7 @@ from emulator.vision.detection.dataset import (
 from emulator.vision.detection.quick import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
-from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
+from emulator.vision.evaluation.detection import CALIBRATION_IOU, DetectionEvaluation
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -198,7 +198,7 @@ def evaluate_detections(
         detections=BoxArrays.of_images(detected),
         probabilities=numpy.array([box.probability for found in detected for box in found], numpy.float32),
     )
-    calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(OVERLAP_OF_RIGHT_ONES))
+    calibration = calibrate(uncalibrated.probabilities, uncalibrated.hits(CALIBRATION_IOU))
     return uncalibrated.with_probabilities(calibration.probabilities(uncalibrated.probabilities)), calibration
 
 

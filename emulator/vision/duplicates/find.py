@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.feature_cache import FeatureCache
-from emulator.vision.classification.features import Picture
+from emulator.vision.classification.features import ImageFile
 from emulator.vision.concurrency import processor_count
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
@@ -64,7 +64,7 @@ class StoredImage:
 
 
 def find_near_duplicates(
-    images: Sequence[Picture], cache_folder: Path, progress: Callable[[float, str], None]
+    images: Sequence[ImageFile], cache_folder: Path, progress: Callable[[float, str], None]
 ) -> list[tuple[int, int, float, bool]]:
     """Find pairs of near-duplicates. Runs in a worker process.
 
@@ -108,7 +108,7 @@ def find_near_duplicates(
 
 
 def _thumbnails(
-    images: Sequence[Picture], cache_folder: Path, progress: Callable[[float], None]
+    images: Sequence[ImageFile], cache_folder: Path, progress: Callable[[float], None]
 ) -> NDArray[numpy.float16]:
     """The thumbnails, (images, `_WIDTH`), 0..255; zeros for images that cannot be read."""
     import numpy
@@ -146,7 +146,7 @@ def _chunks(indexes: list[int]) -> Iterator[list[int]]:
         yield indexes[begin : begin + 64]
 
 
-def _thumbnail(image: Picture) -> NDArray[numpy.float16] | None:
+def _thumbnail(image: ImageFile) -> NDArray[numpy.float16] | None:
     import numpy
 
     try:

@@ -1,4 +1,4 @@
-"""What the evaluations of classifiers and detectors share: figures, files, and counts over folds.
+"""Common parts of the evaluations of classifiers and detectors: figures, files, and counts over folds.
 
 Axes: F folds, T tags.
 """
@@ -55,15 +55,15 @@ def std_over_folds(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.inte
 
 
 def read_arrays(path: Path, kind: str, build: Callable[[Mapping[str, NDArray[Any]]], T]) -> T:
-    """What `build` makes of the arrays of an `evaluation.npz`.
+    """The result of `build` for the arrays of an `evaluation.npz`.
 
     Args:
-        kind: what the file should be, for the message.
-        build: is given the arrays by name.
+        kind: of the file, for the message: "an evaluation of a detector".
+        build: takes the arrays by name.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not such a file, or lacks what `build` needs.
+        ValueError: it is not such a file, or lacks an array that `build` needs.
     """
     from zipfile import BadZipFile
 

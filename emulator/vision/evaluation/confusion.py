@@ -88,13 +88,13 @@ def confusion_of_classifier(evaluation: Evaluation, threshold: float) -> Confusi
     first = numpy.where(tagged, evaluation.targets_NT.argmax(axis=1), NONE)
     nothing = numpy.full(count, NONE)
     return Confusion(
-        tag_count,
-        images,
-        numpy.where(is_predicted & evaluation.targets_NT[images, best], best, first),
-        numpy.where(is_predicted, best, NONE),
-        numpy.where(is_predicted, highest, 0),
-        nothing,
-        nothing,
+        tag_count=tag_count,
+        images=images,
+        actual=numpy.where(is_predicted & evaluation.targets_NT[images, best], best, first),
+        predicted=numpy.where(is_predicted, best, NONE),
+        probabilities=numpy.where(is_predicted, highest, 0),
+        objects=nothing,
+        detections=nothing,
     )
 
 
@@ -130,13 +130,13 @@ def confusion_of_detector(
     objects = numpy.concatenate([found[boxes], missed])
     rows = numpy.concatenate([boxes, numpy.full(len(missed), -1)])
     return Confusion(
-        evaluation.tag_count,
-        numpy.concatenate([detections.images[boxes], truths.images[missed]]),
-        _tags_of(truths.tags, objects),
-        _tags_of(detections.tags, rows),
-        numpy.concatenate([evaluation.probabilities[boxes], numpy.zeros(len(missed))]),
-        objects,
-        rows,
+        tag_count=evaluation.tag_count,
+        images=numpy.concatenate([detections.images[boxes], truths.images[missed]]),
+        actual=_tags_of(truths.tags, objects),
+        predicted=_tags_of(detections.tags, rows),
+        probabilities=numpy.concatenate([evaluation.probabilities[boxes], numpy.zeros(len(missed))]),
+        objects=objects,
+        detections=rows,
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OVERLAP_THRESHOLD = 0.3
 # IoU with an object from which a detection counts as correct in calibration.
-OVERLAP_OF_RIGHT_ONES = 0.5
+CALIBRATION_IOU = 0.5
 # Limit of pairs of a box and an object in memory; a million take about 100 MB.
 _PAIRS_AT_A_TIME = 1_000_000
 

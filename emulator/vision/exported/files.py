@@ -195,12 +195,12 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
         digest.update(model[name])
     iteration_id = manifest.get("IterationId")
     return ExportedFiles(
-        kind,
-        model,
-        labels,
-        {name: value for name, value in metadata.items() if isinstance(value, str)},
-        iteration_id if isinstance(iteration_id, str) else None,
-        digest.hexdigest(),
+        kind=kind,
+        model=model,
+        labels=labels,
+        metadata={name: value for name, value in metadata.items() if isinstance(value, str)},
+        iteration_id=iteration_id if isinstance(iteration_id, str) else None,
+        digest=digest.hexdigest(),
     )
 
 

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Session:
-    """What classifiers and detectors have in common.
+    """The common part of classifiers and detectors.
 
     Attributes:
         labels: the tags, in the order of the scores, or by the index in boxes.
@@ -61,9 +61,7 @@ class ExportedClassifier(_Session):
     def __init__(self, files: ExportedFiles, runtime: Runtime, output: str) -> None:
         super().__init__(files, runtime)
         method = files.metadata.get("CustomVision.Postprocess.Method")
-        self.multilabel = {"ClassificationMultiLabel": True, "ClassificationMultiClass": False}.get(
-            method or ""
-        )
+        self.multilabel = _MULTILABEL.get(method or "")
         self.compact_s1 = output != "loss" and (
             output.startswith("model_output") or announced_size(files.metadata) == (_S1_SIDE, _S1_SIDE)
         )
@@ -110,7 +108,7 @@ class ExportedClassifier(_Session):
 
 
 class ExportedDetector(_Session):
-    """An exported detector, with a YOLO grid as output or with finished boxes."""
+    """An exported detector, with a YOLO grid or postprocessed boxes as output."""
 
     def __init__(self, files: ExportedFiles, runtime: Runtime, grid: str | None) -> None:
         super().__init__(files, runtime)
@@ -205,7 +203,16 @@ def _preprocessing(
         width, height = announced or (side, side)
     bgr, divisor = _channel_order(runtime, files, s1)
     pixels = announced[0] * announced[1] if announced else Preprocessing.pixels
-    return Preprocessing(fit, width, height, bgr, divisor, planes, runtime.half, pixels)
+    return Preprocessing(
+        fit=fit,
+        width=width,
+        height=height,
+        bgr=bgr,
+        divisor=divisor,
+        planes=planes,
+        half=runtime.half,
+        pixels=pixels,
+    )
 
 
 def _channel_order(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:

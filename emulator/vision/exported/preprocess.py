@@ -1,8 +1,9 @@
 """Image preprocessing for exported models: crop, size, order and range of the channels.
 
-``metadata_properties.json`` is right about the crop. What it says about colours describes the network inside
-of the graph, not the input of the graph: real exports to TensorFlow say ``Normalized_0_1`` and take 0 to 255.
-So for TensorFlow the programs that come with the exports decide, and for ONNX the metadata in the model file.
+The crop follows ``metadata_properties.json``. The colour entries of that file describe the network inside of
+the graph, not the input of the graph: real exports to TensorFlow have ``Normalized_0_1`` and take 0 to 255.
+So colours follow the programs that come with the exports for TensorFlow, and the metadata in the model file
+for ONNX.
 ``docs/serve-model.md`` has the table.
 """
 

@@ -173,5 +173,5 @@ def _name(port: Any) -> str:
 def _reason(error: Exception) -> str:
     """The first informative line of an error message, which may be pages with source locations."""
     lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return (said or lines or [type(error).__name__])[0][:_LONGEST_REASON]
+    informative = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return (informative or lines or [type(error).__name__])[0][:_LONGEST_REASON]

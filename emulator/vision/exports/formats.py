@@ -60,7 +60,7 @@ class Format:
             bytes. Modules are of this package, or named in full.
         suffix: of the file's name.
         extra: the extra of this project that has to be installed for it; "train" for most.
-        addition: the service has no such format; it is asked for through the emulator's own API.
+        addition: the service has no such format; it is requested through the emulator's own API.
     """
 
     writer: str

@@ -156,8 +156,7 @@ def crop_resize(
 
     Returns:
         RGB, shape (resolution, resolution, 3), 0..255; the part of the image that it shows; and the place of
-            that
-        part in the square. Both are left, top, right, bottom in pixels.
+        that part in the square. Both are left, top, right, bottom in pixels.
     """
     import numpy
     from PIL.Image import Resampling

@@ -203,10 +203,10 @@ def _classified(scored: Sequence[tuple[Sample, list[float]]], tags: Sequence[str
 
     targets_NT = numpy.array([[tag in sample.tags for tag in tags] for sample, _ in scored])
     return Evaluation(
-        _keys(len(scored)),
-        numpy.zeros(len(scored), numpy.int8),
-        numpy.array([scores for _, scores in scored], numpy.float32),
-        targets_NT,
+        keys=_keys(len(scored)),
+        folds=numpy.zeros(len(scored), numpy.int8),
+        probabilities_NT=numpy.array([scores for _, scores in scored], numpy.float32),
+        targets_NT=targets_NT,
     )
 
 
@@ -214,18 +214,18 @@ def _found(scored: Sequence[tuple[Sample, list[DetectedBox]]], tags: Sequence[st
     import numpy
 
     return DetectionEvaluation(
-        _keys(len(scored)),
-        numpy.zeros(len(scored), numpy.int8),
-        len(tags),
-        BoxArrays.of(
+        keys=_keys(len(scored)),
+        folds=numpy.zeros(len(scored), numpy.int8),
+        tag_count=len(tags),
+        truths=BoxArrays.of(
             [
                 (number, tags.index(region.tag), region.left, region.top, region.width, region.height)
                 for number, (sample, _) in enumerate(scored)
                 for region in sample.regions
             ]
         ),
-        BoxArrays.of_images([boxes for _, boxes in scored]),
-        numpy.array([box.probability for _, boxes in scored for box in boxes], numpy.float32),
+        detections=BoxArrays.of_images([boxes for _, boxes in scored]),
+        probabilities=numpy.array([box.probability for _, boxes in scored for box in boxes], numpy.float32),
     )
 
 

@@ -16,7 +16,7 @@ from emulator.vision.evaluation.confusion import (
     confusion_of_detector,
 )
 from emulator.vision.evaluation.curves import calibration_curve
-from emulator.vision.evaluation.detection import OVERLAP_OF_RIGHT_ONES, DetectionEvaluation
+from emulator.vision.evaluation.detection import CALIBRATION_IOU, DetectionEvaluation
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def detector_report(
         images=evaluation.count,
         accuracy=None,
         calibration_error=calibration_curve(
-            evaluation.probabilities, evaluation.hits(OVERLAP_OF_RIGHT_ONES)
+            evaluation.probabilities, evaluation.hits(CALIBRATION_IOU)
         ).expected_error,
         threshold=threshold,
         overlap_threshold=overlap_threshold,

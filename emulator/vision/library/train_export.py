@@ -37,6 +37,12 @@ from emulator.vision.recipes.domains import Domain, DomainType, domains
 # Written beside the model: the arguments and the report of its training.
 DESCRIPTION_FILE = "training.json"
 
+_CONTAINER = "DockerFile"
+_NO_CONTAINERS = (
+    "An export to DockerFile contains the emulator's server, so only the server writes it: train and export "
+    "an iteration of a project. The command `custom-vision-emulator serve-model` serves other exports."
+)
+
 
 class TrainingCancelled(Exception):
     """The training was cancelled."""
@@ -81,7 +87,7 @@ def train(
     """Train a model and write it to a folder as `model.onnx`, together with its evaluation and a description.
 
     Args:
-        data: see `read_dataset`, or a `Dataset`. All of it is used for training, whatever its splits; see
+        data: see `read_dataset`, or a `Dataset`. The images of all its splits are trained on; see
             `Dataset.part`.
         folder: created if missing. Files are written completely or not at all.
         domain: the name or id of a domain of the service; see `models/domains.toml`.
@@ -161,7 +167,8 @@ def export(
 
     Raises:
         ExportFailed: the export cannot be made; the message says what to do.
-        ValueError: the model cannot be read, or its domain does not have this export.
+        ValueError: the model cannot be read, or its domain does not have this export. Containers
+            ("DockerFile") are exported by the server only.
         ModelUnusable: it is not a model.
     """
     loaded = load_model(model)
@@ -171,7 +178,7 @@ def export(
     chosen = _domain_of(path, "ObjectDetection" if loaded.detects else "Classification", domain)
     refused = exports.refusal(chosen, platform, flavor)
     if refused is not None:
-        raise ValueError(refused)
+        raise ValueError(_NO_CONTAINERS if platform == _CONTAINER and chosen.exportable else refused)
     identity = str(uuid.UUID(hashlib.sha256(path.read_bytes()).hexdigest()[:32]))
     order = exports.ExportOrder(
         model=str(path),
@@ -201,7 +208,7 @@ def _cancellable(progress: Progress, cancel: threading.Event | None) -> Progress
 def _cross_validated_report(
     trained: TrainedClassifier | TrainedDetector, dataset: Dataset, skipped: tuple[str, ...]
 ) -> Report:
-    """What the training says about itself."""
+    """The figures of the cross-validation."""
     if isinstance(trained, TrainedDetector):
         return detector_report(
             DetectionEvaluation.load(trained.evaluation_path),

@@ -42,8 +42,8 @@ def onnx_model(
 
     The input is uint8 (N, resolution, resolution, 3), RGB: a decoded image as it lies in memory, so that no
     preprocessing remains outside of the graph. If the network takes floats, it is (N, 3, resolution,
-    resolution). The outputs, named as in the network, are float32 (N, ...), or int64 where the network says
-    so.
+    resolution). The outputs, named as in the network, are float32 (N, ...); those of an
+    operation `integers` are int64.
 
     Args:
         metadata: the entries of the file's `metadata_props`, in this order.

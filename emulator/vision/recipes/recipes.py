@@ -24,7 +24,7 @@ class ClassifierRecipe:
             log loss by 1% and accuracy by 0.1 points, for twice the time.
         fully_regularised_from: number of images from which the inverse strength of regularisation, C, is 1. C
             grows as the number falls, up to 10: with C = 1 probabilities on twenty images are too similar,
-            and so few images do not determine the calibration.
+            and twenty images do not determine the calibration.
     """
 
     backbone: str = "efficientnet-lite0"

@@ -75,7 +75,7 @@ class WholeNetwork:
             _log.warning("The GPU cannot be used: %s", error)
             self._move_to(torch.device("cpu"), weights)
 
-    def learn(self, count: int, factor: float, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> None:
+    def train_step(self, count: int, factor: float, loss_of: LossOfSlice, pool: ThreadPoolExecutor) -> None:
         """One step on a batch of `count` samples; `factor` multiplies the peak learning rates.
 
         Raises:
@@ -98,17 +98,17 @@ class WholeNetwork:
                 raise
         del gradients
         self._continue_on_cpu()
-        self.learn(count, factor, loss_of, pool)
+        self.train_step(count, factor, loss_of, pool)
 
     def _step(self, gradients: list[torch.Tensor], factor: float) -> None:
         import torch
 
-        for weight, gradient in zip(self._learning, gradients, strict=True):
+        for weight, gradient in zip(self._trainable, gradients, strict=True):
             weight.grad = gradient
-        for group, rate in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
+        for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
             group["lr"] = rate * factor
-        torch.nn.utils.clip_grad_norm_(self._learning, self._max_grad_norm)
-        self._optimiser.step()
+        torch.nn.utils.clip_grad_norm_(self._trainable, self._max_grad_norm)
+        self._optimizer.step()
 
     def arrays(self) -> dict[str, NDArray[numpy.float32]]:
         """The current weights by name. Raises LossNotFinite if one of them is not finite."""
@@ -141,7 +141,7 @@ class WholeNetwork:
             loss = loss_of(first, last, self._weights, self._device)
         if not math.isfinite(loss.item()):
             raise LossNotFinite
-        return list(torch.autograd.grad(loss, self._learning))
+        return list(torch.autograd.grad(loss, self._trainable))
 
     def _reduce_memory(self) -> None:
         """Halve the slices, or continue on the CPU if a slice is a single sample."""
@@ -171,16 +171,16 @@ class WholeNetwork:
         self._device = device
         self._slice = self._slice_size if device.type == "cpu" else _GPU_SLICE
         self._weights = {
-            name: _parameter(weight, device, learns=name not in self._frozen)
+            name: _parameter(weight, device, trainable=name not in self._frozen)
             for name, weight in weights.items()
         }
-        learning = {name: weight for name, weight in self._weights.items() if weight.requires_grad}
-        self._learning = list(learning.values())
+        trainable = {name: weight for name, weight in self._weights.items() if weight.requires_grad}
+        self._trainable = list(trainable.values())
         groups: dict[tuple[float, bool], list[torch.Tensor]] = {}
-        for name, weight in learning.items():
+        for name, weight in trainable.items():
             groups.setdefault((self._learning_rate(name), weight.ndim > 1), []).append(weight)
         self._learning_rates = [rate for rate, _ in groups]
-        self._optimiser = torch.optim.AdamW(
+        self._optimizer = torch.optim.AdamW(
             [
                 {"params": members, "weight_decay": self._weight_decay if decays else 0.0}
                 for (_, decays), members in groups.items()
@@ -228,11 +228,11 @@ def _is_lack_of_memory(error: Exception) -> bool:
     )
 
 
-def _parameter(weight: Array, device: torch.device, *, learns: bool) -> torch.Tensor:
+def _parameter(weight: Array, device: torch.device, *, trainable: bool) -> torch.Tensor:
     import numpy
     import torch
 
     tensor = torch.from_numpy(weight.astype(numpy.float32)).to(device)
     if weight.ndim == 4:
         tensor = tensor.to(memory_format=torch.channels_last)
-    return tensor.requires_grad_(learns)
+    return tensor.requires_grad_(trainable)

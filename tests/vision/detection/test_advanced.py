@@ -223,7 +223,7 @@ def test_slices_change_nothing_but_rounding_and_too_little_memory_ends_it() -> N
         network = whole_network(size)
         with slice_threads() as pool:
             for _ in range(3):
-                network.learn(12, 1.0, loss_of, pool)
+                network.train_step(12, 1.0, loss_of, pool)
         results.append(network.arrays())
     for result in results[1:]:
         numpy.testing.assert_allclose(result["a.weight"], results[0]["a.weight"], atol=0.02)
@@ -232,7 +232,7 @@ def test_slices_change_nothing_but_rounding_and_too_little_memory_ends_it() -> N
         raise torch.OutOfMemoryError("no memory")
 
     with slice_threads() as pool, pytest.raises(MemoryError):
-        whole_network(4).learn(12, 1.0, never_fits, pool)
+        whole_network(4).train_step(12, 1.0, never_fits, pool)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -320,6 +320,8 @@ def test_what_cannot_be_exported_raises_an_error(
         vision.export(alone, "ONNX", tmp_path, domain="General")
     with pytest.raises(ValueError, match="no export to 'Paper'"):
         vision.export(trained, "Paper", tmp_path)
+    with pytest.raises(ValueError, match="only the server writes it: train and export an iteration"):
+        vision.export(trained, "DockerFile", tmp_path, flavor="Linux")
     with pytest.raises(ValueError, match="needs a flavor: TorchStateDict"):
         vision.export(trained, "Torch", tmp_path)
     with pytest.raises(ValueError, match="'X' is no flavor of ONNX, which has ONNX10"):

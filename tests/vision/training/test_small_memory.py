@@ -18,8 +18,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor that says it is a GPU."""
     real = whole_networks._parameter
 
-    def parameter(weight: Any, device: Any, *, learns: bool) -> torch.Tensor:
-        return real(weight, torch.device("cpu"), learns=learns)
+    def parameter(weight: Any, device: Any, *, trainable: bool) -> torch.Tensor:
+        return real(weight, torch.device("cpu"), trainable=trainable)
 
     monkeypatch.setattr(whole_networks, "training_device", lambda: GPU)
     monkeypatch.setattr(whole_networks, "_parameter", parameter)
@@ -55,7 +55,7 @@ def learned(loss: Loss, steps: int = 3) -> dict[str, numpy.ndarray]:
     trained = network()
     with slice_threads() as pool:
         for _ in range(steps):
-            trained.learn(40, 1.0, loss, pool)
+            trained.train_step(40, 1.0, loss, pool)
     return trained.arrays()
 
 
@@ -110,10 +110,10 @@ def test_a_gpu_without_room_for_what_the_optimiser_remembers(
 def test_a_gpu_that_cannot_be_used_at_all(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     real = whole_networks._parameter
 
-    def parameter(weight: Any, device: Any, *, learns: bool) -> torch.Tensor:
+    def parameter(weight: Any, device: Any, *, trainable: bool) -> torch.Tensor:
         if device is GPU:
             raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
-        return real(weight, device, learns=learns)
+        return real(weight, device, trainable=trainable)
 
     monkeypatch.setattr(whole_networks, "_parameter", parameter)
     loss = Loss(0)
@@ -137,4 +137,4 @@ def test_a_machine_with_too_little_memory(error: Exception, raised: type[Excepti
         raise error
 
     with slice_threads() as pool, pytest.raises(raised):
-        network().learn(40, 1.0, loss, pool)
+        network().train_step(40, 1.0, loss, pool)

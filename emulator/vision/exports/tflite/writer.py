@@ -41,8 +41,8 @@ def tflite_bytes(
     """Serialize a network to TensorFlow Lite, for one image at a time.
 
     The input is float32 (1, resolution, resolution, 3), with the channel order and range of the network.
-    Images inside are (1, height, width, channels). The outputs, named as in the network, are float32, or
-    int64 where the network says so.
+    Images inside are (1, height, width, channels). The outputs, named as in the network, are float32; those
+    of an operation `integers` are int64.
 
     Args:
         bytes_in: the input is uint8 instead.
@@ -82,7 +82,7 @@ class _Writer:
             case "points":
                 self._points(operation, inputs)
             case "global_average":
-                axes = self._integers("axes of pictures", [1, 2])
+                axes = self._integers("axes of images", [1, 2])
                 channels = self._shape(inputs[0])[3]
                 self._compute(
                     "MEAN",

@@ -1,8 +1,8 @@
-"""The head of quick training beside scikit-learn's logistic regression, on the same features, many times.
+"""The head of quick training and scikit-learn's logistic regression on the same features, over eight splits.
 
-One division into what is learned from and what is tested says little about methods that differ in one image
-of two hundred. Features cost nothing the second time, so all images of a set are divided anew eight times,
-three fifths to learn from, and the difference comes with its standard error.
+One split into training and test images says little about methods that differ in one of 200 images. Cached
+features cost nothing, so all images of a set are split eight times, three fifths for training, and the mean
+difference has a standard error.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def compared(dataset: Dataset, scratch: Path, seed: int) -> Compared:
 
 
 def regression(features_RD: numpy.ndarray, targets_RT: numpy.ndarray, dataset: Dataset) -> Any:
-    """scikit-learn's, C = 1, trained."""
+    """scikit-learn's logistic regression with C = 1, fitted."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
     plain: Any = LogisticRegression(C=1.0, max_iter=2000)
     with warnings.catch_warnings():
-        # A tag that every picture of a division has, or none.
+        # A tag that all training images of a split have, or none of them.
         warnings.simplefilter("ignore")
         if dataset.multilabel:
             return OneVsRestClassifier(plain).fit(features_RD, targets_RT)
@@ -93,7 +93,7 @@ def regression(features_RD: numpy.ndarray, targets_RT: numpy.ndarray, dataset: D
 
 
 def training_set(dataset: Dataset, scratch: Path, *, mirror: bool) -> TrainingSet:
-    """Features as quick training has them, a row for each view of each image; C is 1."""
+    """Features as in quick training, one row for each view of each image; C is 1."""
     with as_files(dataset) as files:
         images = distinct_images(files.dataset)
         features = compute_features(

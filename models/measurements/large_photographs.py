@@ -1,10 +1,10 @@
-"""Lay small photographs out to large ones, whose defects then are a hundredth of their side.
+"""Compose large photographs with small defects (1/100 of a side) from small photographs.
 
     python models/measurements/large_photographs.py SET TO [--cells 4] [--filled 0.5]
 
-SET is a set as `measure_detection.py` reads it, with a file `labels.jsonl`, whose photographs have all one
-size; TO becomes such a set of JPEG files. Each photograph is used once, in a cell of a square grid that
-chance chooses; the other cells are flat and noisy. Training photographs stay with training photographs.
+SET is a set as for `measure_detection.py`, with a file `labels.jsonl` and photographs of equal size; TO
+becomes such a set of JPEG files. Each photograph is used once, in a random cell of a square grid; the other
+cells are flat and noisy. Training and test photographs are not mixed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def main() -> None:
     )
     parser.add_argument("set", type=Path)
     parser.add_argument("to", type=Path)
-    parser.add_argument("--cells", type=int, default=4, help="of a side of a large photograph")
-    parser.add_argument("--filled", type=float, default=0.5, help="share of the cells")
+    parser.add_argument("--cells", type=int, default=4, help="cells per side of a large photograph")
+    parser.add_argument("--filled", type=float, default=0.5, help="share of the cells that have a photograph")
     arguments = parser.parse_args()
     lines = (arguments.set / "labels.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines]
@@ -48,7 +48,7 @@ def main() -> None:
 def laid_out(
     folder: Path, entries: list[dict], cells: int, random: numpy.random.Generator
 ) -> tuple[Image.Image, list[dict]]:
-    """A large photograph of some small ones, and the boxes in it."""
+    """A large photograph composed of small ones, and its boxes."""
     parts = [Image.open(folder / entry["file"]).convert("RGB") for entry in entries]
     width, height = parts[0].size
     ground = random.normal(numpy.asarray(parts[0]).mean(axis=(0, 1)), 6, (height * cells, width * cells, 3))

@@ -1,18 +1,18 @@
-"""Measure how good quick trainings are, on real photographs that they have not seen.
+"""Measure quick trainings of classifiers on real photographs.
 
     python models/measurements/measure.py FOLDER [--seeds 3]
 
-FOLDER holds sets: folders with a file `labels.jsonl`, one object a line with `file` (relative to the set),
-`split` ("train" or "test") and either `tags` or `boxes`, whose `tag`s then count as the tags of the image.
-Of each set, 5, 10 and 50 training images a tag are drawn, as often as there are seeds, and a model is trained
-on each draw through the same functions that the emulator calls. The table gives means over the draws:
+FOLDER contains sets: folders with a file `labels.jsonl`, one object per line with `file` (relative to the
+set), `split` ("train" or "test") and either `tags` or `boxes`, whose `tag`s count as tags of the image. For
+each set and seed, 5, 10 and 50 training images per tag are drawn, and a model is trained with the emulator's
+functions. The table has means over the seeds:
 
-* accuracy: share of test images whose most probable tag is right (sets with one tag an image);
-* mAP: mean over the tags of the average precision (sets with several);
-* own: the same figure as the training itself measures it, by cross-validation;
-* log loss and calibration error: how honest the probabilities are; the calibration error is the mean distance
-  between probability and share of hits, over ten equal intervals weighted by their images;
-* s: seconds, with the features computed before.
+* accuracy: share of test images whose most probable tag is right (sets with one tag per image);
+* mAP: mean over the tags of the average precision (sets with several tags per image);
+* own: the same figure by the cross-validation of the training;
+* log loss; calibration error: the mean distance between probability and share of hits, over ten equal
+  intervals weighted by their images;
+* s: seconds of a training with cached features.
 """
 
 from __future__ import annotations

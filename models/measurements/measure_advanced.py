@@ -1,15 +1,16 @@
-"""Measure what advanced training of classifiers adds to quick training, on real photographs not seen in it.
+"""Compare advanced with quick training of classifiers, on real photographs.
 
     python models/measurements/measure_advanced.py FOLDER [--sets NAME ...] [--images-a-tag 50]
         [--shrink SIDE] [--backbones FOLDER]
 
-FOLDER holds sets as for `measure.py`. Of each set, images are drawn, and trained on in both ways. The budget
-is five minutes per 500 images of two processors' time. It is counted in processor seconds, so that figures do
-not depend on what else the machine does. `--shrink` makes pictures tiny first, for sets of small ones.
+FOLDER contains sets as for `measure.py`. Images are drawn from each set, and both trainings use them. The
+budget is five minutes per 500 images on two processors, in processor seconds, so that other programs do not
+change the figures. `--shrink` scales images to SIDE pixels first.
 
-Columns: tags; training images; test images; what "quick" and "advanced" get right (accuracy, or mean average
-precision in sets with several tags an image); how many of quick's mistakes are gone; what advanced training
-says about itself; calibration errors of both; processor seconds of the advanced training; the chosen model.
+Columns: tags; training images; test images; accuracy (or mean average precision in sets with several tags
+per image) of "quick" and "advanced"; share of quick training's mistakes that advanced training does not make;
+the figure that advanced training reports; calibration errors of both; processor seconds of the advanced
+training; the selected model.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> int:
     parser.add_argument("--images-a-tag", type=int, default=50)
     parser.add_argument("--shrink", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, help="folder that keeps features for the next time")
+    parser.add_argument("--cache", type=Path, help="folder of cached features, kept for the next run")
     parser.add_argument("--backbones", type=Path, help="networks of your own: backbones/ in a data folder")
     arguments = parser.parse_args()
     sets = sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl"))

@@ -1,27 +1,28 @@
-"""The table of quality: every set, quick and advanced training, and plain baselines beside them.
+"""Write the quality table: quick and advanced training and baselines on all sets.
 
     python models/measurements/measure_all.py FOLDER [--sets NAME ...] [--quick-only] [--out FILE]
 
-FOLDER holds sets in folders: any layout that `emulator.vision.read_dataset` knows; or folders of pictures, of
-which those with boxes are described by a file `regions.json` (see `measuring.py`), and the others make up a
-classification set. What comes divided into "train" and "test" is; any other set is divided in four ways, so
-that each picture is tested once, and figures are means over the four. Sets of boxes are also classified: a
-picture has the tags of what can be seen in it.
+FOLDER contains sets in folders, in any layout that `emulator.vision.read_dataset` detects; or folders of
+images with a file `regions.json` for those with boxes (see `measuring.py`), while the others form a
+classification set. Splits "train" and "test" of a set are used; any other set is split in four ways, so that
+each image is tested once, and figures are means over the four. Sets with boxes are also classified: an image
+has the tags of its boxes.
 
-Methods of classification:
+Methods for classification:
 
-* quick, advanced: the trainings of the domain General; advanced has 5 minutes for 500 images;
-* logistic-regression: scikit-learn's, C = 1, on the features of the same network from the same views;
-* head-to-head: the head of quick training beside that regression, over eight divisions (`head_to_head.py`);
+* quick, advanced: trainings of the domain General; advanced has 5 minutes per 500 images;
+* logistic-regression: scikit-learn's, C = 1, on the same features and views;
+* head-to-head: the head of quick training compared with that regression, over eight splits
+  (`head_to_head.py`);
 * fine-tuning: torchvision's reference recipe (`reference_finetuning.py`), with the time of advanced training.
 
-Of detection: quick, and advanced with 3 s an image, at least 2 minutes.
+Methods for detection: quick; advanced with 3 s per image, at least 2 minutes.
 
-Every cell, a set and a method, is measured in a process of its own. Times are counted in processor seconds,
-two for each second of a budget. A cell that has been measured is kept in a JSON file beside the table, so
-that the table can be filled little by little: `--only SET:METHOD` measures one cell again, whatever is kept,
-`--render` measures nothing, and `--budget-scale 0.02` shows with tiny budgets that everything works.
-`--shrink 32` adds, for each set of tags, the same photographs in that size.
+Every cell (a set and a method) is measured in its own process. Times are processor seconds, two for each
+second of a budget. Measured cells are stored in a JSON file beside the table, so it can be completed in
+several runs: `--only SET:METHOD` measures one cell again, `--render` only writes the page, and
+`--budget-scale 0.02` tries everything with tiny budgets. `--shrink 32` adds each set of tags scaled to 32
+pixels.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ BY_PRESENCE = " by presence"
 
 @dataclass(frozen=True)
 class Division:
-    """What is learned from and what is tested."""
+    """Training and test images."""
 
     learned: vision.Dataset
     tested: vision.Dataset
@@ -78,7 +79,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one division.
+    """The result for one split.
 
     Attributes:
         figure: accuracy of tests, or mean average precision.
@@ -101,11 +102,11 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="*", metavar="NAME")
-    parser.add_argument("--quick-only", action="store_true", help="leave out what takes minutes")
-    parser.add_argument("--only", metavar="SET:METHOD", help="one cell, in this process")
-    parser.add_argument("--render", action="store_true", help="only write the table of what is kept")
+    parser.add_argument("--quick-only", action="store_true", help="leave out methods that take minutes")
+    parser.add_argument("--only", metavar="SET:METHOD", help="measure one cell in this process")
+    parser.add_argument("--render", action="store_true", help="only write the page, from stored cells")
     parser.add_argument("--out", type=Path, default=RESULTS / "quality.md")
-    parser.add_argument("--kept", type=Path, help="the JSON file; else beside --out")
+    parser.add_argument("--kept", type=Path, help="the JSON file of the cells; by default beside --out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shrink", type=int, metavar="SIDE")
     parser.add_argument("--budget-scale", type=float, default=1.0)
@@ -142,7 +143,7 @@ def methods_of(dataset: vision.Dataset) -> tuple[str, ...]:
 
 
 class Kept:
-    """Cells that have been measured, in a file that is either the old or the new one."""
+    """Measured cells in a JSON file, which is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -165,7 +166,7 @@ class Kept:
 
 
 def measure_elsewhere(wanted: str, kept: Path, arguments: argparse.Namespace) -> None:
-    """A cell in a process of its own: what another one has loaded or warmed does not count."""
+    """Measure a cell in its own process, without the caches and packages that another one has loaded."""
     print(wanted, file=sys.stderr, flush=True)
     command = [sys.executable, __file__, str(arguments.folder), "--only", wanted, "--out", str(arguments.out)]
     command += ["--kept", str(kept), "--seed", str(arguments.seed)]
@@ -179,7 +180,7 @@ def measure_elsewhere(wanted: str, kept: Path, arguments: argparse.Namespace) ->
 
 
 def sets_in(folder: Path, shrink: int | None) -> Iterator[tuple[str, Callable[[], vision.Dataset]]]:
-    """Names of sets, and how to read them."""
+    """A reader for each set, by name."""
     for each in sorted(path for path in folder.iterdir() if path.is_dir()):
         if (each / REGIONS_FILE).is_file():
             boxes = read_regions(each)
@@ -199,7 +200,7 @@ def sets_in(folder: Path, shrink: int | None) -> Iterator[tuple[str, Callable[[]
 
 
 def without_tags(folder: Path, tags: tuple[str, ...]) -> vision.Dataset:
-    """The folders of pictures that have no boxes. One in which there are pictures to try out is none."""
+    """The folders of images without boxes, except a folder of images to predict."""
     read = vision.read_folders(folder)
     return vision.Dataset.of(
         sample for sample in read.samples if sample.tags[0] not in tags and sample.tags[0].lower() != "test"
@@ -207,7 +208,7 @@ def without_tags(folder: Path, tags: tuple[str, ...]) -> vision.Dataset:
 
 
 def in_size(dataset: vision.Dataset, side: int) -> vision.Dataset:
-    """The same photographs, as squares of so many pixels."""
+    """The same photographs, scaled to squares."""
     samples = tuple(
         replace(sample, image=shrunk(image_bytes(sample.image), side)) for sample in dataset.samples
     )
@@ -229,7 +230,7 @@ def divisions(dataset: vision.Dataset) -> list[Division]:
 
 
 def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scale: float) -> dict[str, Any]:
-    """All that is kept of a cell: means over the divisions, and what they are means of."""
+    """The stored content of a cell: means over the splits, and the figures of each split."""
     parts = divisions(dataset)
     about = {
         "detection": dataset.detection,
@@ -317,7 +318,7 @@ def figure_of(dataset: vision.Dataset) -> Callable[[numpy.ndarray, numpy.ndarray
 def logistic_regression(
     part: Division, method: str, seed: int, budget_scale: float, scratch: Path
 ) -> Measured:
-    """On the features and views of quick training."""
+    """Logistic regression on the features and views of quick training."""
     started, worked = time.perf_counter(), time.process_time()
     learned = training_set(part.learned, scratch, mirror=True)
     views = len(learned.features_RD) // len(learned.targets_NT)

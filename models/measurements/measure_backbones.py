@@ -1,10 +1,9 @@
-"""Measure what networks of torchvision cost as networks of one's own: size, conversion, and a picture.
+"""Measure size, conversion time and scoring time of torchvision's networks as networks of a user.
 
     python models/measurements/measure_backbones.py NAME ... [--resolution 224]
 
-The weights are random: what is measured does not depend on them. Columns: architecture; million numbers in
-the converted network; features; processor seconds of the conversion; milliseconds of a processor for one
-picture.
+Weights are random; the figures do not depend on them. Columns: architecture; millions of parameters of the
+converted network; features; processor seconds of the conversion; processor milliseconds per image.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("name", nargs="+")
     parser.add_argument("--resolution", type=int, default=224)
     arguments = parser.parse_args()
-    print(row(("architecture", "million numbers", "features", "conversion s", "ms a picture")))
+    print(row(("architecture", "million parameters", "features", "conversion s", "ms per image")))
     print(row(("---",) * 5))
     for name in arguments.name:
         print(row(measured(name, arguments.resolution)), flush=True)
@@ -46,11 +45,11 @@ def measured(name: str, resolution: int) -> tuple[object, ...]:
     network = convert(brought)
     seconds = time.process_time() - started
     session = inference_session(onnx_bytes(network, {}), threads=1)
-    picture = numpy.zeros((1, resolution, resolution, 3), numpy.uint8)
+    image = numpy.zeros((1, resolution, resolution, 3), numpy.uint8)
     times = []
     for _ in range(RUNS):
         started = time.process_time()
-        session.run(None, {INPUT: picture})
+        session.run(None, {INPUT: image})
         times.append(time.process_time() - started)
     (width,) = network.outputs[network.output]
     numbers = sum(weight.size for weight in network.weights.values()) / 1e6

@@ -1,24 +1,23 @@
-"""Measure how good trainings of detectors are, on real photographs that they have not seen.
+"""Measure trainings of detectors on real photographs.
 
     python models/measurements/measure_detection.py FOLDER [--seeds 1] [--set NAME ...]
         [--advanced-minutes 10 [--without-tiles]]
 
-FOLDER holds sets: folders with a file `labels.jsonl`, one object a line with `file` (relative to the set),
-`split` ("train" or "test") and `boxes` (`tag`, and `left`, `top`, `width`, `height` as fractions of the
-image); or with a file `regions.json`, whose `regions` give `tag` and `box` of each image in the folder named
-like the tag: every fourth of those is tested. A model is trained through the function that the emulator
-calls. The table gives means over the seeds:
+FOLDER contains sets: folders with a file `labels.jsonl`, one object per line with `file` (relative to the
+set), `split` ("train" or "test") and `boxes` (`tag`, and `left`, `top`, `width`, `height` as fractions of
+the image); or with a file `regions.json`, whose `regions` have `tag` and `box` of each image in the folder
+of that tag, of which every fourth is tested. Models are trained with the emulator's functions. The table has
+means over the seeds:
 
 * AP50, AP75: mean over the tags of the area under the precision-recall curve, at overlaps of .5 and .75;
-* own AP50: the same as the training itself measures it, by cross-validation;
-* precision, recall: at a probability of .5 and an overlap of .3, which are the service's defaults;
+* own AP50: the same by the cross-validation of the training;
+* precision, recall: at a probability of .5 and an overlap of .3, the service's defaults;
 * calibration error: mean distance between probability and share of hits, over ten equal intervals weighted by
   their detections;
 * s: seconds of the training.
 
-Trainings are quick ones, or with `--advanced-minutes` advanced ones with that budget. It is counted in
-processor seconds, of which a minute has 120, so that figures do not depend on what else the machine does.
-`--without-tiles` shows what large photographs gain by being looked at in tiles.
+Trainings are quick, or advanced with the budget `--advanced-minutes`, in processor seconds, 120 per minute,
+so that other programs do not change the figures. `--without-tiles` disables tiles, for comparison.
 """
 
 from __future__ import annotations

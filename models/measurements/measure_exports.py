@@ -1,10 +1,10 @@
-"""Measure exports: the size of every format and how long it takes to write it.
+"""Measure the size of exports and the time to write them, for every format.
 
     python models/measurements/measure_exports.py [--tags 10]
 
-Models with the published weights and random heads are exported in this process, each format three times; the
-table gives the size of the zip file in megabytes (10^6 bytes) and the median time in seconds. Formats whose
-packages are not installed are named below it.
+Models with the published weights and random heads are exported in this process, three times in each format.
+The table has the size of the zip file in megabytes (10^6 bytes) and the median time in seconds. Formats whose
+packages are not installed are listed below it.
 """
 
 from __future__ import annotations

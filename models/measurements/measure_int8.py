@@ -1,22 +1,21 @@
-"""Measure what scoring in int8 costs and gains, against the models as trainings write them.
+"""Compare scoring in int8 with scoring in float32, for models of trainings.
 
     python models/measurements/measure_int8.py FOLDER [--seeds 3] [--set NAME ...]
-        [--kind tags|boxes] [--pictures 64]
+        [--kind tags|boxes] [--images 64]
 
-FOLDER holds sets as for `measure.py` and `measure_detection.py`. On all training images of each, a quick
-classifier is trained and, where there are boxes, a quick detector, through the functions that the emulator
-calls. Each model is quantised statically by ONNX Runtime: weights in int8 with one scale an output channel,
-activations in uint8 with the ranges they have on some of the training images, quantised and dequantised at
-the edges of each operation (QDQ). Both models then score the test images. The table gives means over the
-seeds, float32 / int8:
+FOLDER contains sets as for `measure.py` and `measure_detection.py`. A quick classifier and, if the set has
+boxes, a quick detector are trained on all training images with the emulator's functions. ONNX Runtime
+quantizes each model statically: weights in int8 with one scale per output channel, activations in uint8 with
+their ranges on some of the training images, quantized and dequantized at the edges of each operation (QDQ).
+Both models score the test images. The table has means over the seeds, float32 / int8:
 
-* figure: accuracy, mAP (several tags an image) or AP50 (boxes), as the other scripts define them;
+* figure: accuracy, mAP (several tags per image) or AP50 (boxes), as defined in the other scripts;
 * log loss (tags) and calibration error: as in the other scripts;
-* agreement: share of test images (with boxes: of detections of at least .5) of which both say the same;
-* ms: median of running the model on one picture, in one thread and in two, in turns with the other model;
-* MB: of the file. s: seconds that quantising takes.
+* agreement: share of test images (with boxes: of detections of at least .5) with the same prediction;
+* ms: median time to run the model on one image, in one thread and in two, alternating between the models;
+* MB: size of the file. s: seconds of the quantization.
 
-The last lines give the means over the sets, and the standard error of the differences over sets and seeds.
+The last lines have the means over the sets, and standard errors of the differences over sets and seeds.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--kind", choices=list(KINDS), action="append", default=[])
-    parser.add_argument("--pictures", type=int, default=64, help="that ranges are taken from")
+    parser.add_argument("--images", type=int, default=64, help="images that activation ranges come from")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.ERROR)
     print(measuring.row(HEADER))
@@ -104,7 +103,7 @@ def main() -> int:
                 of_seeds = [
                     result
                     for seed in range(arguments.seeds)
-                    if (result := KINDS[kind](folder, seed, Path(scratch), arguments.pictures)) is not None
+                    if (result := KINDS[kind](folder, seed, Path(scratch), arguments.images)) is not None
                 ]
                 if of_seeds:
                     results.append(of_seeds)
@@ -199,7 +198,7 @@ def detector(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | 
 
 
 def quantised(model_path: Path, pixels: numpy.ndarray) -> tuple[Path, float]:
-    """The model in int8, beside the original, and the seconds it took. pixels: uint8 (N, side, side, 3)."""
+    """The quantized model, beside the original, and the seconds taken. pixels: uint8 (N, side, side, 3)."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
         CalibrationMethod,
@@ -255,7 +254,7 @@ def _milliseconds(model_path: Path, smaller: Path, pixels: numpy.ndarray) -> tup
 
 
 def _same_boxes(first: Sequence[Sequence[DetectedBox]], second: Sequence[Sequence[DetectedBox]]) -> float:
-    """Share of the sure boxes of either model that the other has, too: same tag, overlap at least .5."""
+    """Share of confident boxes of either model that the other also has: same tag, overlap at least .5."""
     same = total = 0
     for one, other in [*zip(first, second, strict=True), *zip(second, first, strict=True)]:
         sure = [box for box in one if box.probability >= SURE]

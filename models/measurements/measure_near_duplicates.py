@@ -1,19 +1,18 @@
-"""Measure how well copies of photographs are told from other photographs.
+"""Measure how well copies of photographs are separated from other photographs.
 
     python models/measurements/measure_near_duplicates.py FOLDER [--set clothing]
 
-FOLDER holds sets as for `measure.py`. Of each set, 30 photographs drawn by chance are copied: encoded anew
-(JPEG of quality 40), halved in size, mirrored, made lighter, cropped by 3 and by 5 percent at every side, and
-all of it at once. For each way to compare, the table says
+FOLDER contains sets as for `measure.py`. 30 random photographs of each set are copied: re-encoded (JPEG of
+quality 40), scaled to half the size, mirrored, brightened, cropped by 3% and by 5% on every side, and all of
+it at once. For each method of comparison, the table has
 
-* by the kind of copy: which share of the copies is found if three pairs of the set's own photographs are, at
-  most (sets hold a few true duplicates);
-* s: processor seconds an image, for a set that was never looked at.
+* for each kind of copy, the share of copies that are found at the threshold at which at most three pairs of
+  the set's own photographs are (sets contain a few true duplicates);
+* s: processor seconds per image, without cached features.
 
-Ways are the emulator's own, by details (`emulator/vision/duplicates/find.py`), the cosine of the
-features of quick training, and, where the package ImageHash is installed, its perceptual hash of 64 bits;
-all of them compare mirror images too. Standard error lists the most similar pairs of the set's own
-photographs.
+Methods: the emulator's, by details (`emulator/vision/duplicates/find.py`); the cosine similarity of the
+features of quick training; and, if the package ImageHash is installed, its perceptual hash of 64 bits. All
+compare mirror images too. The most similar pairs of the set's own photographs are printed on standard error.
 """
 
 from __future__ import annotations
@@ -129,8 +128,9 @@ def measure(folder: Path, ways: dict[str, Compare]) -> None:
                 cells.append(f"{hits / len(chosen):.0%}")
             print("| " + " | ".join([*cells, f"{seconds:.3f}"]) + " |", flush=True)
             if way == "details":
-                alike = ", ".join(f"{pair:.2f}" for pair in pairs[:6])
-                note = f"  most alike: {alike}; {int((pairs >= DEFAULT_SIMILARITY).sum())} pairs are told of"
+                similar = ", ".join(f"{pair:.2f}" for pair in pairs[:6])
+                found = int((pairs >= DEFAULT_SIMILARITY).sum())
+                note = f"  most similar: {similar}; {found} pairs reach the default threshold"
                 print(note, file=sys.stderr)
 
 

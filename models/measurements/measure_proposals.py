@@ -1,17 +1,17 @@
-"""Measure how many objects that no detector was trained on lie in region proposals.
+"""Measure the share of objects in region proposals, for objects that no detector was trained on.
 
     python models/measurements/measure_proposals.py FOLDER [--set NAME ...] [--images 60] [--seeds 1]
         [--floors .03 ...]
 
-FOLDER holds sets as for `measure_detection.py`. An object is found if one of the surest 10 (50) proposals for
-its image overlaps it by at least .5 (intersection over union), or by .3, where stated. Proposals are
+FOLDER contains sets as for `measure_detection.py`. An object is found if one of the 10 (50) most confident
+proposals for its image has an overlap (intersection over union) of at least .5, or .3 if stated. Proposals:
 
-* published: those of the emulator, from the network that all detectors start from, as published. It was
-  trained on 80 kinds of everyday things. Where a tag of the set is one of these, their classes take no part.
-  Once for each of the `--floors` of confidence, first that of the emulator;
-* other tags: the boxes of a quick detector of all other tags of the set, whatever their tags, learned from
-  `--images` images (none: left out) that show these; what they show of the tag left out is not marked;
-* anywhere: boxes drawn at random, with the sizes of the objects of the set, as a floor.
+* published: those of the emulator, from the published network that all detectors start from. It was trained
+  on 80 classes of everyday objects; classes that are tags of the set are disabled. Once for each confidence
+  floor of `--floors`, the emulator's first;
+* other tags: the boxes, of any tag, of a quick detector of all other tags of the set, trained on `--images`
+  images with these (0: left out); objects of the omitted tag are not annotated in them;
+* anywhere: random boxes with the sizes of the set's objects, for comparison.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ HEADER = (
     "boxes an image",
     *(f"{most}, {at}" for at in OVERLAPS for most in MOST),
 )
-# Numbers of COCO's classes by their names; only those that a set may have.
+# Indexes of COCO's classes by name; only those that can be tags of a set.
 KNOWN = {"banana": 46, "apple": 47, "orange": 49, "fork": 42, "scissors": 76}
 
 Proposed = list[Sequence[DetectedBox]]
 
 
 class Published(ProposalSession):
-    """The emulator's proposals, but for some of the published classes, and with another floor."""
+    """The emulator's proposals without some of the published classes, and with another floor."""
 
     def __init__(self, path: Path, without: Sequence[int], floor: float) -> None:
         super().__init__(path)
@@ -140,7 +140,7 @@ def _compare(
 
 
 def _recalls(sought: Sequence[Sequence[TaggedBox]], proposed: Proposed) -> list[float]:
-    """The share of the objects that is found, for each column of the table."""
+    """The share of objects found, for each column of the table."""
     best: list[list[float]] = [[] for _ in MOST]
     for objects, boxes in zip(sought, proposed, strict=True):
         for number, most in enumerate(MOST):
@@ -164,7 +164,7 @@ def _of_other_tags(
     each: measuring.LabelledSet, left_out: int, most: int, seed: int, scratch: Path
 ) -> Proposed:
     order = numpy.random.default_rng(seed).permutation(len(each.training))
-    # Tags get new numbers, without a gap.
+    # Tags are renumbered without a gap.
     images = [
         BoxedImage(
             image.path,

@@ -1,29 +1,26 @@
-"""Measure whether tagging images in the order of their uncertainty teaches a model more than chance does.
+"""Measure whether labeling images by uncertainty trains better models than labeling them in random order.
 
     python models/measurements/measure_suggestions.py FOLDER [--kind tags|cuttings|boxes]
         [--set NAME ...] [--seeds 10]
 
-FOLDER holds sets as for `measure.py` and `measure_detection.py`. Of each, a third of the images is kept for
-testing, another third for each seed. Of the others, a few of each tag are tagged at first; then, round by
-round, a model is trained on what is tagged, and so many more images get their true tags: at random, or
-those of which this model is least sure. The uncertainty is that of the emulator's answers, and the order that
-of its query with `sortBy` `UncertaintyDescending`. Kinds:
+FOLDER contains sets as for `measure.py` and `measure_detection.py`. A third of each set is the test set,
+another third for each seed. At first, a few of the other images of each tag are labeled. In each round, a
+model is trained on the labeled images, and a batch of others gets its true tags: at random, or those that
+the model is least certain of. The uncertainty is that of the emulator's responses, in the order of `sortBy`
+`UncertaintyDescending`. Kinds:
 
-* tags: classifiers of whole images (accuracy, or mAP where an image has several tags);
-* cuttings: classifiers of the marked objects, each cut out with a margin of a quarter around it;
+* tags: classifiers of whole images (accuracy, or mAP if an image has several tags);
+* cuttings: classifiers of objects, cropped with a margin of a quarter;
 * boxes: detectors (AP50).
 
-Models are what a quick training gives, without its evaluation and the calibration that comes of it, for the
-sake of time.
+To save time, models are those of quick training without its evaluation and calibration. For each round, the
+table has means over the seeds with standard errors: of random order, and of the difference of each other
+order to it with the same seed. `as many at random` is the number of images that random order needs for the
+final figure of another order. Below it: the share of right suggestions in each interval of probability, of
+calibrated models for unlabeled images, by the first model and by one after `rounds` rounds in random order.
 
-For each round the table gives means over the seeds, with their standard errors: of chance, and of each order
-the difference to chance in the same seed. `as many at random` is how many images chance needs for the figure
-that the order reaches in the end. Below, of the suggestions that calibrated models make for images without
-tags, the first model and one of after `rounds` rounds at random: how many in each interval of probability are
-right.
-
-For a comparison, `--orders` takes others: `margin` between the two likeliest tags, `greatest` and `sum` of
-the entropies, `diverse` (batches spread over the features: farthest first, by gradients as in BADGE).
+`--orders` compares other orders: `margin` between the two most probable tags, `greatest` and `sum` of the
+entropies, `diverse` (batches spread over the features: farthest first, by gradients as in BADGE).
 """
 
 from __future__ import annotations
@@ -63,8 +60,7 @@ MARGIN, SMALLEST_CUTTING = 0.25, 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How many images of each tag are tagged at first, how many more each round, and for how many rounds; in
-    `further` rounds only chance goes on."""
+    """Images labeled per tag at first, and per round; then `further` rounds in random order only."""
 
     first: int
     batch: int
@@ -77,8 +73,8 @@ PLANS = {"tags": Plan(5, 20, 8, 4), "cuttings": Plan(5, 20, 8, 4), "boxes": Plan
 
 @dataclass(frozen=True)
 class Learned:
-    """A model. figure: how good it is on the images for testing. scores: what it says of each image that may
-    be tagged. hits: whether each of these scores is right. gradients: for `diverse`, else None."""
+    """A model. figure: on the test images. scores: for each image that can be labeled. hits: whether each of
+    these scores is right. gradients: for `diverse`, otherwise None."""
 
     figure: float
     scores: list[list[TagProbability]]
@@ -87,9 +83,9 @@ class Learned:
 
 
 class World(Protocol):
-    """Images that may be tagged, and images for testing."""
+    """Images that can be labeled, and test images."""
 
-    has_NT: numpy.ndarray  # noqa: N815 - which of the images that may be tagged has which tag
+    has_NT: numpy.ndarray  # noqa: N815 - true tags of images that can be labeled
 
     def learn(self, chosen: Sequence[int], seed: int, *, calibrated: bool = False) -> Learned: ...
 
@@ -111,7 +107,7 @@ def margin(scores: Sequence[TagProbability]) -> float:
 
 
 def diverse(learned: Learned, left: numpy.ndarray, batch: int) -> numpy.ndarray:
-    """Farthest first, by the gradient of the loss at the likeliest tag (Ash et al., 2020)."""
+    """Farthest first, by the gradient of the loss at the most probable tag (Ash et al., 2020)."""
     assert learned.gradients is not None
     gradients = learned.gradients[left]
     chosen = [int((gradients**2).sum(axis=1).argmax())]
@@ -141,7 +137,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--orders", nargs="+", choices=list(ORDERS), default=["uncertainty"])
-    parser.add_argument("--cache", type=Path, help="folder of features, kept for the next time")
+    parser.add_argument("--cache", type=Path, help="folder of cached features, kept for the next run")
     arguments = parser.parse_args()
     found = False
     with tempfile.TemporaryDirectory() as scratch:
@@ -192,7 +188,7 @@ def _compare(
 
 
 def _first(world: World, count: int, seed: int) -> list[int]:
-    """So many images of each tag; one with several tags counts for each of them."""
+    """A number of images per tag; an image with several tags counts for each of them."""
     chosen: list[int] = []
     order = numpy.random.default_rng([seed, 0]).permutation(len(world.has_NT))
     for tag in range(world.has_NT.shape[1]):
@@ -205,7 +201,7 @@ def _first(world: World, count: int, seed: int) -> list[int]:
 def _rounds(
     world: World, first: list[int], learned: Learned, plan: Plan, rounds: int, order: Order, seed: int
 ) -> tuple[list[float], list[int]]:
-    """The figure after each round, and the images that are tagged in the end, in their order."""
+    """The figure after each round, and the labeled images at the end, in their order."""
     chosen, figures = list(first), [learned.figure]
     for _ in range(rounds):
         left = numpy.setdiff1d(numpy.arange(len(world.has_NT)), chosen)
@@ -218,7 +214,7 @@ def _rounds(
 
 
 def _said(world: World, chosen: Sequence[int], seed: int) -> list[tuple[float, bool]]:
-    """Every suggestion for the other images: its probability, and whether it is right."""
+    """Probabilities of all suggestions for the other images, and whether each is right."""
     learned = world.learn(chosen, seed, calibrated=True)
     return [
         (score.probability, hit)
@@ -227,11 +223,11 @@ def _said(world: World, chosen: Sequence[int], seed: int) -> list[tuple[float, b
     ]
 
 
-# --- what is learned from -----------------------------------------------------------------------------------
+# --- training images -----------------------------------------------------------------------------------
 
 
 def _worlds(kind: str, folder: Path, scratch: Path, cache: Path) -> Callable[[int], World] | None:
-    """The images of a set as a world for each seed; none if it is no set of the kind."""
+    """A world for each seed with the images of a set; empty if the set is not of the kind."""
     boxed = measuring.load_boxes(folder)
     if kind == "boxes":
         return None if boxed is None else partial(_Boxes, boxed, scratch / "detector")
@@ -278,7 +274,7 @@ def _cut_out(boxed: measuring.LabelledSet, folder: Path) -> list[LabelledImage]:
 
 
 class _Tags:
-    """Images of which a classifier is trained: the heads of a quick training, on features kept in a cache."""
+    """Images for classifiers: heads of quick training on cached features."""
 
     def __init__(self, images: Sequence[LabelledImage], tags: Sequence[str], cache: Path, seed: int) -> None:
         self._multilabel = any(len(image.labels) != 1 for image in images)
@@ -335,7 +331,7 @@ class _Tags:
 
 
 class _Boxes:
-    """Images on which a detector is trained."""
+    """Images for detectors."""
 
     def __init__(self, boxed: measuring.LabelledSet, scratch: Path, seed: int) -> None:
         images = (*boxed.training, *boxed.tested)
@@ -385,12 +381,12 @@ def _score(probability: float) -> TagProbability:
 
 
 def _thirds(order: numpy.ndarray) -> tuple[list[int], list[int]]:
-    """A third, and the rest."""
+    """A random third, and the rest."""
     third = len(order) // 3
     return order[:third].tolist(), order[third:].tolist()
 
 
-# --- what was found -----------------------------------------------------------------------------------------
+# --- results -----------------------------------------------------------------------------------------
 
 
 def _print_rounds(
@@ -419,7 +415,7 @@ def _print_rounds(
 
 
 def _needed(counts: numpy.ndarray, means: numpy.ndarray, figure: float) -> str:
-    """How many images chance needs to reach the figure, its curve being smoothed to rise throughout."""
+    """Number of images that random order needs for the figure, from its curve made monotonic."""
     rising = numpy.maximum.accumulate(means)
     if figure > rising[-1]:
         return f"more than {counts[-1]}"

@@ -1,4 +1,4 @@
-"""What the scripts that measure trainings share: labelled sets, draws from them, figures, rows of tables."""
+"""Functions shared by the scripts: labeled sets, draws from them, figures, rows of tables."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.library.datasets import Dataset, Region, Sample
 from emulator.vision.library.readers import LABELS_FILE, read_labels
 
-# Budgets are counted in processor seconds, so that figures do not depend on what else the machine does.
+# Budgets are counted in processor seconds, so that other programs do not change the figures.
 PROCESSORS = 2
-# Advanced training of classifiers: five minutes of these for 500 images.
+# Budget of advanced training of classifiers: five minutes for 500 images.
 SECONDS_AN_IMAGE = 300 / 500
 REGIONS_FILE = "regions.json"
 
 
 def processor_clock() -> float:
-    """Seconds that two processors would have needed for what this process has done."""
+    """Processor seconds of this process, divided by two processors."""
     return time.process_time() / PROCESSORS
 
 
@@ -53,7 +53,7 @@ class Photograph:
 
 
 def load(folder: Path) -> list[Photograph]:
-    """Of a set with `labels.jsonl`; boxes count as tags of their image."""
+    """The photographs of a set with `labels.jsonl`; boxes count as tags of their image."""
     return [
         Photograph(Path(str(sample.image)), sample.tags, sample.split == "train")
         for sample in read_labels(folder).samples
@@ -76,7 +76,7 @@ def draw(photographs: list[Photograph], tags: list[str], count: int, seed: int) 
 def classification_dataset(
     photographs: Sequence[Photograph], tags: Sequence[str], multilabel: bool
 ) -> ClassificationDataset:
-    """As trainings take it."""
+    """The dataset as trainings expect it."""
     images = tuple(
         LabelledImage(
             str(photograph.path), checksum(photograph.path), tuple(tags.index(tag) for tag in photograph.tags)
@@ -91,13 +91,13 @@ def checksum(path: Path) -> str:
 
 
 def scores_of(model: Path, photographs: Sequence[Photograph]) -> numpy.ndarray:
-    """What a classifier says about photographs, (N, T)."""
+    """Probabilities of a classifier for photographs, (N, T)."""
     session = ClassifierSession(model)
     return numpy.array([session.score(photograph.path.read_bytes()) for photograph in photographs])
 
 
 def targets_of(photographs: Sequence[Photograph], tags: Sequence[str]) -> numpy.ndarray:
-    """Which photograph has which tag, (N, T)."""
+    """True tags of photographs, (N, T)."""
     return numpy.array([[tag in photograph.tags for tag in tags] for photograph in photographs])
 
 
@@ -111,26 +111,26 @@ def mean_average_precision(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray) 
 
 
 def log_loss(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:
-    """Mean over the images; with several tags an image, over images and tags."""
+    """Mean over the images; with several tags per image, over images and tags."""
     if multilabel:
         return float(-numpy.log(numpy.where(targets_NT, scores_NT, 1 - scores_NT).clip(1e-7)).mean())
     return float(-numpy.log(scores_NT[targets_NT].clip(1e-7)).mean())
 
 
 def error_of_predictions(probabilities: numpy.ndarray, hits: numpy.ndarray) -> float:
-    """Expected calibration error of predictions of which is known whether they are right."""
+    """Expected calibration error, from probabilities and whether each prediction is right."""
     return calibration_curve(probabilities, hits).expected_error
 
 
 def calibration_error(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:
-    """Of all probabilities, or where an image has one tag, of the highest ones."""
+    """Of all probabilities; if images have one tag each, of the highest per image."""
     if multilabel:
         return error_of_predictions(scores_NT.ravel(), targets_NT.ravel())
     return error_of_predictions(scores_NT.max(axis=1), scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1))
 
 
 def shrunk(picture: bytes, side: int) -> bytes:
-    """The picture, as a square of so many pixels."""
+    """The image, scaled to a square."""
     with Image.open(BytesIO(picture)) as opened:
         small = opened.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
     encoded = BytesIO()
@@ -150,8 +150,8 @@ class LabelledSet:
 
 
 def read_regions(folder: Path) -> Dataset:
-    """A set with `regions.json`, whose `regions` give `tag` and `box` (left, top, width, height) of pictures
-    in the folder named like the tag."""
+    """A set with `regions.json`, whose `regions` give `tag` and `box` (left, top, width, height) of images
+    in the folder of that tag."""
     regions = json.loads((folder / REGIONS_FILE).read_text(encoding="utf-8"))["regions"]
     return Dataset.of(
         [
@@ -163,7 +163,7 @@ def read_regions(folder: Path) -> Dataset:
 
 
 def load_boxes(folder: Path) -> LabelledSet | None:
-    """The set in a folder; None if it has no boxes. Of one with `regions.json` every fourth is tested."""
+    """The set in a folder; None if it has no boxes. With `regions.json`, every fourth image is tested."""
     if (folder / LABELS_FILE).is_file():
         dataset = read_labels(folder)
         for_training = [sample.split == "train" for sample in dataset.samples]
@@ -197,7 +197,7 @@ def load_boxes(folder: Path) -> LabelledSet | None:
 def evaluation(
     images: Sequence[BoxedImage], tag_count: int, found: Sequence[Sequence[DetectedBox]]
 ) -> DetectionEvaluation:
-    """Of what was found in each image."""
+    """The evaluation of the detections in each image."""
     return DetectionEvaluation(
         tuple(image.key for image in images),
         numpy.zeros(len(images), numpy.int8),
@@ -208,11 +208,11 @@ def evaluation(
     )
 
 
-# --- what trainings say -------------------------------------------------------------------------------------
+# --- progress of trainings --------------------------------------------------------------------------------
 
 
 class Chosen(logging.Handler):
-    """Remembers which model an advanced training chose, and shows what else it says."""
+    """Log handler that stores which model an advanced training chose, and prints the other messages."""
 
     name_of_last = ""
 

@@ -1,4 +1,4 @@
-"""The page of `measure_all.py`, from the cells that were measured."""
+"""The page of `measure_all.py`, from the measured cells."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy
 from measuring import row
 
-# By whether objects are detected.
 HEAD_TO_HEAD = "head-to-head"
+# Keys: whether the set has boxes.
 METHODS = {False: ("logistic-regression", "quick", "fine-tuning", "advanced"), True: ("quick", "advanced")}
 
 
 def rendered(cells: dict[str, dict[str, Any]]) -> str:
-    """The page."""
+    """The page in Markdown."""
     by_set: dict[str, dict[str, dict[str, Any]]] = {}
     for name, kept in cells.items():
         set_name, _, method = name.rpartition(":")

@@ -1,12 +1,12 @@
-"""A plain baseline: fine-tuning as torchvision's reference training of classifiers does it by default.
+"""A baseline: fine-tuning with the defaults of torchvision's reference training of classifiers.
 
-From the same EfficientNet-Lite0: stochastic gradient descent with momentum 0.9, weight decay 1e-4 and a rate
-of 0.01 for a batch of 256 (here 32, so 0.00125), a tenth of it after each third of the time; random crops of
-8% to 100% of a picture, resized to 224 x 224, and mirrored ones; cross-entropy. Tested on the centre, 224 of
-256 pixels. At most 90 epochs, or as many as there is time for. What differs: batch norms are folded into the
-convolutions, as everywhere in this program, and sets with several tags an image have a sigmoid for each; and
-the rate is a tenth of the default one, with which the pretrained network without its batch norms collapses
-(12% right on `clothing`).
+Starts from EfficientNet-Lite0: stochastic gradient descent with momentum 0.9, weight decay 1e-4 and a
+learning rate of 0.01 for a batch of 256 (here 32, so 0.00125), divided by ten after each third of the time;
+random crops of 8% to 100% of an image, resized to 224 x 224, and flips; cross-entropy. Tested on the central
+224 of 256 pixels. At most 90 epochs, or as many as the time allows. Differences: batch norms are folded into
+the convolutions, as everywhere in the emulator; sets with several tags per image have a sigmoid for each tag;
+and the learning rate is a tenth of torchvision's, with which the pretrained network without batch norms
+collapses (12% right on `clothing`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
 
 @dataclass(frozen=True)
 class Tuned:
-    """Scores of the tested pictures, (N, T), and how many epochs there was time for."""
+    """Scores of the test images, (N, T), and the number of epochs."""
 
     scores_NT: numpy.ndarray  # noqa: N815 - the suffix names the axes
     epochs: float
@@ -45,7 +45,7 @@ class Tuned:
 def fine_tuned(
     learned: Dataset, tested: Dataset, *, budget_seconds: float, seed: int, clock: Callable[[], float]
 ) -> Tuned:
-    """Train on one set, and predict another one."""
+    """Train on one set and predict another."""
     started = clock()
     pictures = [(sample, picture) for sample in learned.samples if (picture := decoded(sample)) is not None]
     targets = torch.tensor([[float(tag in each.tags) for tag in learned.tags] for each, _ in pictures])
@@ -96,7 +96,7 @@ class Network:
         self.parameters = [*self._weights.values(), *self._head.parameters()]
 
     def logits(self, pictures: numpy.ndarray) -> torch.Tensor:
-        """Scores (N, T) before softmax, of pictures (N, side, side, 3), uint8."""
+        """Scores (N, T) before softmax, of images (N, side, side, 3), uint8."""
         tensors = {"image": torch.from_numpy(pictures)}
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
             run_operations(self._operations, self._weights, tensors)
@@ -110,7 +110,7 @@ def loss_of(logits: torch.Tensor, targets: torch.Tensor, multilabel: bool) -> to
 
 
 def predicted(network: Network, samples: Sequence[Sample], multilabel: bool) -> numpy.ndarray:
-    """Probabilities (N, T); the same for all tags where the network has become unusable."""
+    """Probabilities (N, T); equal for all tags if the scores are not finite."""
     views = []
     for sample in samples:
         picture = decoded(sample)
@@ -128,7 +128,7 @@ def predicted(network: Network, samples: Sequence[Sample], multilabel: bool) -> 
 
 
 def decoded(sample: Sample) -> Image.Image | None:
-    """The picture, its shorter side 256 pixels; None if it cannot be read."""
+    """The image, its shorter side 256 pixels; None if it cannot be read."""
     with suppress(ImageRejected):
         picture = open_rgb(image_bytes(sample.image), target=RESIZED)
         scale = RESIZED / min(picture.size)
@@ -138,7 +138,7 @@ def decoded(sample: Sample) -> Image.Image | None:
 
 
 def random_crop(size: tuple[int, int], random: numpy.random.Generator) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a part of random area and aspect; in the end, the largest one."""
+    """Left, top, right and bottom of a crop of random area and aspect ratio; the largest one as fallback."""
     width, height = size
     for _ in range(10):
         area = width * height * random.uniform(*AREA)

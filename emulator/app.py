@@ -1,12 +1,10 @@
-"""Where the parts meet: store, workers, rules and routes become one FastAPI application."""
+"""The FastAPI application, assembled from store, workers, rules and routes."""
 
-import secrets
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -22,10 +20,10 @@ from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
+from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
-from emulator.durable_files import write_atomically
 from emulator.gateway.middleware import DrainBody, ResponseHeaders
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
@@ -35,16 +33,15 @@ from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
 _THREADS = 16
-_SECRET_BYTES = 32
-# Somebody who exports to one platform often exports to the next, and tries another budget after the first.
+# An export is often followed by one to another platform, an advanced training by one with another budget.
 _IDLE_SECONDS = 30
-# Advanced trainings take what processors quick ones and exports leave.
+# Quick trainings and exports have precedence over advanced trainings.
 _ADVANCED_NICE = 10
 
 
 @dataclass
 class Parts:
-    """What the application runs besides its routes; in the application's state as ``parts``."""
+    """The parts of the application besides its routes; in the application's state as ``parts``."""
 
     context: Context
     worker: WorkerExecutor
@@ -57,7 +54,7 @@ class Parts:
             runner.start()
 
     def close(self) -> None:
-        """End the workers and close the store; a running training stays a job for the next start."""
+        """End the workers and close the store. A running job is carried out again after the next start."""
         for runner in self.context.jobs.runners:
             runner.stop()
         for worker in (self.worker, self.advanced_worker, self.export_worker):
@@ -70,8 +67,8 @@ class Parts:
 def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> FastAPI:
     """The application for `settings`, with its store open. Raises StartRefused.
 
-    Its state (``app.state``) has the `Parts` that run beside the routes, which start and end with its
-    lifespan, and what `emulator.api.dependencies` reads.
+    Its state (``app.state``) has the `Parts`, which start and end with its lifespan, and the values that
+    `emulator.api.dependencies` reads.
     """
     parts = make_parts(settings, clock or Clock(), ids or Ids())
     max_body_bytes = settings.max_body_mb * MEGABYTE
@@ -111,6 +108,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
 
 
 def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
+    """Workers, store and runners, not started. Raises StartRefused."""
     worker = WorkerExecutor(initializer=warm_up)
     advanced_worker = WorkerExecutor(initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS)
     export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
@@ -127,7 +125,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
 
 
 def register_runners(context: Context) -> None:
-    """Put a runner for every kind of job on the board."""
+    """Register a runner for every kind of job."""
     context.jobs.register(training_runner(context))
     context.jobs.register(advanced_training_runner(context))
     context.jobs.register(export_runner(context))
@@ -158,7 +156,7 @@ def make_context(
         folder.mkdir(parents=True, exist_ok=True)
         database = Database(folder)
         blobs = FolderBlobStore(folder)
-        link_secret = _link_secret(folder / "link-secret")
+        link_secret = read_or_create_secret(folder)
     except SchemaTooNew as error:
         raise StartRefused(str(error)) from None
     return Context(
@@ -177,12 +175,3 @@ def make_context(
         link_secret=link_secret,
         tier=TIERS[settings.tier],
     )
-
-
-def _link_secret(path: Path) -> bytes:
-    """The secret that signs image URIs: made at the first start, so that URIs outlive a restart."""
-    if path.exists() and len(secret := path.read_bytes()) == _SECRET_BYTES:
-        return secret
-    secret = secrets.token_bytes(_SECRET_BYTES)
-    write_atomically(path, secret)
-    return secret

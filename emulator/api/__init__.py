@@ -1,1 +1,1 @@
-"""HTTP in, one call of `emulator.core`, response out: FastAPI routers, one file a group of operations."""
+"""FastAPI routers, one file for each group of operations: an endpoint calls `emulator.core`."""

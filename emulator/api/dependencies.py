@@ -1,7 +1,7 @@
-"""What endpoints declare as ``Annotated`` dependencies, with the errors of the service.
+"""``Annotated`` dependencies of endpoints, with the errors of the service. Query parameters: `parameters`.
 
-Dependencies are coroutines, since FastAPI would run a plain function in a thread; work that grows with the
-body is sent to the threads of the server explicitly. Query parameters are in `parameters`.
+Dependencies are coroutines, since FastAPI would run a plain function in a thread. Large bodies are parsed in
+the threads of the server.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from emulator.gateway.errors import UnknownResource
 
 _Result = TypeVar("_Result")
 # A body up to this size is parsed without a thread, which would take longer than the parsing.
-_SMALL = 65536
+_SMALL_BODY_BYTES = 65536
 
 
 def version_of(request: Request) -> Version:
-    """The version that a request names; the control API has the shapes of the newest one."""
+    """The version that serves a request; the control API uses the shapes of the newest one."""
     address = request.scope.get("address")
     return address.version if address else VERSIONS["training"][-1]
 
 
 async def admit(request: Request) -> None:
-    """Let a request to an operation in: the version has it, and the pricing tier allows the call.
+    """Check that the version has the operation and that the pricing tier allows the call; read the body.
 
-    Reads the body, whether the operation has one or not.
+    Raises UnknownResource, TooLarge and the errors of `emulator.core.quotas`.
     """
     operation = BY_NAME[request.scope["route"].name]
     if not operation.exists_in(version_of(request)):
@@ -45,10 +45,14 @@ async def admit(request: Request) -> None:
     quotas.admit(operation.call_kind)
     await _body(request)
     if operation.api == "prediction" and quotas.has_monthly_limit:
-        await _in_thread(request, quotas.check_month)
+        await in_thread(request, quotas.check_month)
 
 
-async def _in_thread(request: Request, function: Callable[..., _Result], *arguments: Any) -> _Result:
+async def in_thread(request: Request, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """The result of a function that runs in a thread of the server.
+
+    anyio's threads, which Starlette uses by default, take 9 ms to load and longer for each call.
+    """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(request.app.state.threads, function, *arguments)
 
@@ -90,7 +94,7 @@ def _path_id(name: str) -> Any:
     async def read(request: Request) -> str:
         try:
             return guid(request.path_params[name])
-        except ValueError:  # no route of the service matches it
+        except ValueError:  # no route of the service matches such a path
             raise UnknownResource from None
 
     return Depends(read)
@@ -129,11 +133,11 @@ def json_body(
     optional: bool = False,
     error: Callable[[requests.Malformed], Exception] | None = None,
 ) -> Any:
-    """The JSON body as `shape`, whatever its ``Content-Type``, without what the version ignores.
+    """The JSON body as `shape`, with any ``Content-Type``, without properties that the version ignores.
 
     Args:
-        optional: an empty body or ``null`` is accepted, and stands for an object without properties.
-        error: the error for a body that cannot be parsed; None: Malformed itself.
+        optional: whether an empty body or ``null`` counts as an object without properties.
+        error: makes the error for a body that cannot be parsed; None: Malformed is raised.
     """
 
     async def read(request: Request) -> Any:
@@ -144,10 +148,10 @@ def json_body(
         if optional and body.strip() in (b"", b"null"):
             return shape()
         try:
-            if len(body) <= _SMALL:
+            if len(body) <= _SMALL_BODY_BYTES:
                 value = requests.parse(shape, body)
             else:
-                value = await _in_thread(request, requests.parse, shape, body)
+                value = await in_thread(request, requests.parse, shape, body)
         except requests.Malformed as malformed:
             raise (malformed if error is None else error(malformed)) from None
         for path in version_differences.ignored_properties(operation, version):
@@ -169,16 +173,16 @@ def _clear(value: Any, path: list[str]) -> None:
 async def _uploads(request: Request) -> list[Part]:
     """The images of the body: a multipart form, or the bytes of one image.
 
-    The names of form fields are ignored, as the service does: clients send ``imageData``, ``0``, or their
-    own, with and without a file name.
+    The names of form fields are ignored, as by the service: clients send ``imageData``, ``0`` and others,
+    with and without a file name.
     """
     body = await _body(request)
     content_type = request.headers.get("content-type", "")
     kind = media_type(content_type)
     if kind == "multipart/form-data":
-        if len(body) <= _SMALL:
+        if len(body) <= _SMALL_BODY_BYTES:
             return form_parts(content_type, body)
-        return await _in_thread(request, form_parts, content_type, body)
+        return await in_thread(request, form_parts, content_type, body)
     if kind in ("application/octet-stream", "") or kind.startswith("image/"):
         return [Part("", None, body)] if body else []
     raise ServiceError(
@@ -189,15 +193,17 @@ async def _uploads(request: Request) -> list[Part]:
 
 async def _uploaded_image(request: Request) -> bytes:
     """The first image of the body; further ones are ignored."""
-    found = await _uploads(request)
-    if not found:
+    uploads = await _uploads(request)
+    if not uploads:
         raise no_image()
-    return found[0].data
+    return uploads[0].data
 
 
 async def _image_url(request: Request) -> FromUrl | NoImage:
-    """The image that ``{"url": ...}`` in the body refers to. What is wrong with the body is an error only
-    when the image is needed: other errors of the request precede it."""
+    """The image that ``{"url": ...}`` in the body refers to.
+
+    An invalid body is an error only when the image is needed: other errors of the request precede it.
+    """
     try:
         return FromUrl(requests.parse(requests.ImageUrl, await _body(request)).url)
     except requests.Malformed as malformed:

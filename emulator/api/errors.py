@@ -1,4 +1,4 @@
-"""One table of exception handlers: those of `emulator.gateway.errors`, and those that need rules or store."""
+"""The table of exception handlers: those of `emulator.gateway.errors`, core, store and downloads."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from emulator.gateway import errors
 from emulator.gateway.errors import error_response, gateway_response
 from emulator.store.database import StorageFull
 
-_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
+_DISK_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _SECONDS_PER_DAY = 86400
 
 
@@ -53,7 +53,7 @@ def _counted(number: int, unit: str) -> str:
 
 
 async def _storage_full(_request: Request, _error: StorageFull) -> Response:
-    return error_response(507, {"code": "ErrorUnknown", "message": _FULL})
+    return error_response(507, {"code": "ErrorUnknown", "message": _DISK_FULL})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Routers that are imported at their first request, so that the start does not pay for them."""
+"""Routers that are imported at their first request, which shortens the start."""
 
 import importlib
 
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class LazyRoutes:
     """An ASGI application: the routes of several modules, each with a ``router``.
 
-    It is mounted within the application, whose middleware, exception handlers and state hold for it too.
+    Mounted in the application, whose middleware, exception handlers and state apply to it too.
     """
 
     def __init__(self, *modules: str) -> None:

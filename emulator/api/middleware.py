@@ -1,7 +1,8 @@
-"""Middleware of the emulator's server, beside what `emulator.gateway` has for both servers.
+"""Middleware of the emulator's server. `emulator.gateway.middleware` has that of both servers.
 
-``//customvision/v3.3/Training/projects`` is as good as ``/customvision/v3.3/training/projects``: the service
-accepts repeated leading slashes and any case. Unknown versions are served by the nearest known one.
+Like the service, it accepts repeated leading slashes and any case:
+``//customvision/v3.3/Training/projects`` is ``/customvision/v3.3/training/projects``. The nearest known
+version serves an unknown one.
 """
 
 import re
@@ -19,7 +20,7 @@ _API_PATH = re.compile(
     r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
 )
 _RETIRED_PATH = re.compile(r"/*customvision/+(v[12][^/]{0,40})(/|$)", re.IGNORECASE)
-# All of a prediction's path but the published name, which keeps its case and may contain slashes.
+# A path of the prediction API. The published name keeps its case and may contain slashes.
 _PREDICTION_PATH = re.compile(
     r"(/[^/]+/(?:classify|detect)/iterations/)(.*)(/(?:image|url)(?:/nostore)?)", re.IGNORECASE
 )
@@ -31,9 +32,9 @@ _KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs", "/_e
 
 
 class Addressing:
-    """Puts the `Address` into the scope, and the path into the form of the routes: ``/training/...``.
+    """Adds the `Address` to the scope and rewrites the path to the form of the routes: ``/training/...``.
 
-    The service matches paths in any case, routes do not: literal segments and ids become lower-case here.
+    The service matches paths in any case, but routes do not: literal segments and ids become lower-case here.
     """
 
     def __init__(self, app: ASGIApp) -> None:

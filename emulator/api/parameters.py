@@ -1,7 +1,7 @@
 """Query parameters as ``Annotated`` dependencies: ``skip: Annotated[int, integer("skip", 0)]``.
 
-Names match in any case. Of a repeated parameter the first value counts, and an empty value is none. A
-parameter that the version of the operation lacks (`emulator.contract.version_differences`) has its default.
+Names match in any case. The first value of a repeated parameter counts, and an empty value counts as absent.
+A parameter that the version of the operation lacks (`emulator.contract.version_differences`) has its default.
 """
 
 import math
@@ -52,7 +52,7 @@ def required_text(name: str) -> Any:
 
 
 def flag_in(request: Request, name: str, default: bool) -> bool:
-    """The truth value that a parameter holds, or `default`."""
+    """The boolean value of a parameter, or `default`."""
     value = text_in(request, name)
     if value is None:
         return default
@@ -73,7 +73,7 @@ def flag(name: str, default: bool = False) -> Any:
 def integer_in(
     request: Request, name: str, default: int, minimum: int = 0, maximum: int = _INTEGER_LIMIT
 ) -> int:
-    """The integer that a parameter holds, between `minimum` and `maximum` inclusive, or `default`."""
+    """The integer value of a parameter, between `minimum` and `maximum` inclusive, or `default`."""
     value = text_in(request, name)
     if value is None:
         return default
@@ -96,7 +96,7 @@ def integer(name: str, default: int, minimum: int = 0, maximum: int = _INTEGER_L
 
 
 def number_in(request: Request, name: str) -> float | None:
-    """The finite number that a parameter holds, or None."""
+    """The finite value of a parameter, or None."""
     value = text_in(request, name)
     if value is None:
         return None
@@ -119,13 +119,13 @@ def number(name: str) -> Any:
 
 
 def choice_in(request: Request, name: str, choices: Sequence[str], default: str) -> str:
-    """The one of `choices` that a parameter names in any case, or `default`."""
+    """The item of `choices` that equals the parameter in any case, or `default`."""
     value = text_in(request, name)
     if value is None:
         return default
-    for one in choices:
-        if one.lower() == value.lower():
-            return one
+    for item in choices:
+        if item.lower() == value.lower():
+            return item
     raise _invalid(name, value, " or ".join(choices))
 
 
@@ -139,7 +139,7 @@ def choice(name: str, choices: Sequence[str], default: str) -> Any:
 
 
 def guid_in(request: Request, name: str) -> str | None:
-    """The id that a parameter holds, or None."""
+    """The id in a parameter, or None."""
     value = text_in(request, name)
     return None if value is None else _guid(name, value)
 
@@ -166,7 +166,7 @@ def required_guid(name: str) -> Any:
 
 
 def texts(name: str) -> Any:
-    """A list of texts: separated by commas, the parameter repeated, or both."""
+    """A list of strings: separated by commas, the parameter repeated, or both."""
 
     async def read(request: Request) -> list[str]:
         return _texts(request, name)
@@ -175,7 +175,7 @@ def texts(name: str) -> Any:
 
 
 def guids_in(request: Request, name: str) -> tuple[str, ...]:
-    """The ids that a parameter holds."""
+    """The ids in a parameter."""
     return tuple(_guid(name, value) for value in _texts(request, name))
 
 
@@ -217,26 +217,31 @@ def _invalid(name: str, value: str, expected: str) -> ServiceError:
 
 
 class Page(NamedTuple):
-    """A page of a list that is ordered by time."""
+    """Parameters of a page of a list in the order of time."""
 
     newest_first: bool
     take: int
     skip: int
 
 
-def page_in(request: Request) -> tuple[int, int]:
+def _page_in(request: Request) -> tuple[int, int]:
     """The parameters ``take`` and ``skip``."""
     take = integer_in(request, "take", PAGE_SIZE, maximum=PAGE_SIZE_MAXIMUM)
     return take, integer_in(request, "skip", 0)
 
 
+async def _take_and_skip(request: Request) -> tuple[int, int]:
+    return _page_in(request)
+
+
 async def _ordered_page(request: Request) -> Page:
     order = choice_in(request, "orderBy", ("Newest", "Oldest"), "Newest")
-    return Page(order == "Newest", *page_in(request))
+    return Page(order == "Newest", *_page_in(request))
 
 
 # Parameters that several operations have.
 OfIteration = Annotated[str | None, guid("iterationId")]
 TagIds = Annotated[tuple[str, ...], guids("tagIds")]
+TakeAndSkip = Annotated[tuple[int, int], Depends(_take_and_skip)]
 OrderedPage = Annotated[Page, Depends(_ordered_page)]
 Application = Annotated[str | None, text("application")]

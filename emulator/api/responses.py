@@ -1,4 +1,4 @@
-"""What `emulator.core` returns, as the shapes of the contract."""
+"""Conversions of rows and results of `emulator.core` to shapes of the contract."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from emulator.vision.boxes.box import Box
 
 
 class Links(NamedTuple):
-    """Signed URIs for a client, which reached the server under `base_url`."""
+    """Makes signed URIs for a client; `base_url` is the address of the server as the client knows it."""
 
     context: Context
     base_url: str

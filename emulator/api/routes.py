@@ -45,7 +45,7 @@ _GROUPS = (
     export_files,
     health,
 )
-# Loaded with the first request to them: most clients never send one.
+# Imported at the first request to one of them; most clients never send one.
 _CONTROL = LazyRoutes(
     "emulator.api.control.documents",
     "emulator.api.control.exports",
@@ -58,8 +58,8 @@ _CONTROL = LazyRoutes(
 def add_routes(app: FastAPI) -> None:
     """Add the routes of all groups to the application.
 
-    They are added as they are: `FastAPI.include_router` would make each of them once more, with the first
-    request, which costs as much time as making them.
+    The routes themselves are added: `FastAPI.include_router` would copy each of them at the first
+    request, which takes as long as making it.
     """
     for group in _GROUPS:
         app.router.routes.extend(group.router.routes)

@@ -1,7 +1,5 @@
-"""Routers with paths and methods from the contract, and responses as the requested version writes them."""
+"""Routers with paths and methods from the contract, and responses in the JSON of the requested version."""
 
-import asyncio
-import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
@@ -13,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match, compile_path
 from starlette.types import Receive, Scope, Send
 
-from emulator.api.dependencies import admit, version_of
+from emulator.api.dependencies import admit, in_thread, version_of
 from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
@@ -23,7 +21,7 @@ _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 
 class Result(NamedTuple):
-    """What an endpoint returns to set the status; other values have status 200, and None 204."""
+    """The return value of an endpoint that sets the status; other values have status 200, None has 204."""
 
     value: Any = None
     status: int = 200
@@ -31,31 +29,30 @@ class Result(NamedTuple):
 
 
 class Binary(NamedTuple):
-    """What an endpoint returns for a response that is not JSON."""
+    """The return value of an endpoint for a response that is not JSON."""
 
     data: bytes
     media_type: str = "application/octet-stream"
 
 
 def batch_result(version: Version, value: Any, *, complete: bool) -> Result:
-    """The result of a batch, of which all entries succeeded (`complete`) or only some."""
+    """The result of a batch. complete: whether all entries succeeded."""
     return Result(value, version_differences.batch_status(version, complete=complete))
 
 
 class OperationRouter(APIRouter):
-    """An `APIRouter` with two decorators more: `operation`, and `own` for the emulator's own API.
+    """An `APIRouter` with two more decorators: `operation`, and `own` for the emulator's own API.
 
-    Endpoints are plain functions. They run in the threads of the server, return values (shapes of the
-    contract, `Result`, `Binary`, None, or a response), and declare what they need as ``Annotated``
-    dependencies. Dependencies are evaluated in the order of the parameters, which is therefore the order in
-    which errors of a request are found.
+    Endpoints are plain functions, which run in the threads of the server. They return a shape of the
+    contract, a `Result`, a `Binary`, None or a response, and declare ``Annotated`` dependencies. These are
+    evaluated in the order of the parameters, so this order decides which error of a request is reported.
     """
 
     def __init__(self) -> None:
         super().__init__(redirect_slashes=False)
 
     def operation(self, name: str) -> Callable[[_Endpoint], _Endpoint]:
-        """The endpoint of an operation of the service."""
+        """Decorates the endpoint of an operation of the service; the contract has path and method."""
         row = BY_NAME[name]
 
         def register(endpoint: _Endpoint) -> _Endpoint:
@@ -66,7 +63,7 @@ class OperationRouter(APIRouter):
         return register
 
     def own(self, method: str, path: str) -> Callable[[_Endpoint], _Endpoint]:
-        """An endpoint of the emulator's own; a GET serves HEAD too."""
+        """Decorates an endpoint of the emulator's own API; a GET serves HEAD too."""
         methods = ["GET", "HEAD"] if method == "GET" else [method]
 
         def register(endpoint: _Endpoint) -> _Endpoint:
@@ -77,12 +74,12 @@ class OperationRouter(APIRouter):
 
 
 class OperationRoute(APIRoute):
-    """An `APIRoute` whose pattern and dependencies are analysed when they are first needed.
+    """An `APIRoute` whose pattern and dependencies are analysed at the first request to it.
 
-    For all routes together this takes 20 to 40 ms of the start, and a client uses few of them.
+    For all routes this takes 20 to 40 ms of the start, and a client uses few of them.
 
     Args:
-        admission: whether the quotas of the pricing tier are checked, before anything else of the request.
+        admission: whether `dependencies.admit` precedes all other dependencies.
     """
 
     def __init__(
@@ -114,34 +111,30 @@ class OperationRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_analysed:
-            own = inspect.iscoroutinefunction(self.endpoint)
-            respond = self.endpoint if own else _responding(self.endpoint, admission=self._admission)
+            if inspect.iscoroutinefunction(self.endpoint):
+                respond = self.endpoint
+            else:
+                respond = _responding(self.endpoint, admission=self._admission)
             super().__init__(self.path, respond, methods=self.methods, name=self.name, response_model=None)
             self._is_analysed = True
         await super().handle(scope, receive, send)
 
 
-def _responding(endpoint: Callable[..., Any], *, admission: bool = False) -> Callable[..., Any]:
-    """`endpoint` as FastAPI calls it: in a thread of the server, with its result written as a response.
-
-    admission: whether the quotas of the pricing tier are checked, before anything else of the request.
-    """
-
+def _responding(endpoint: Callable[..., Any], *, admission: bool) -> Callable[..., Any]:
+    """A coroutine for FastAPI that runs `endpoint` in a thread of the server and returns its response."""
     parameters = list(inspect.signature(endpoint).parameters.values())
-    own_request = next((one.name for one in parameters if one.annotation is Request), None)
+    own_request = next((item.name for item in parameters if item.annotation is Request), None)
     request_name = own_request or "request"
 
-    # The server's own threads instead of anyio's: loading these costs 9 ms, and each call more.
     async def respond(**arguments: Any) -> Response:
         request: Request = arguments[request_name] if own_request else arguments.pop(request_name)
         arguments.pop("admission", None)
-        call = functools.partial(_respond, endpoint, arguments, version_of(request))
-        return await asyncio.get_running_loop().run_in_executor(request.app.state.threads, call)
+        return await in_thread(request, _respond, endpoint, arguments, version_of(request))
 
     first = [] if own_request else [_parameter(request_name, Request)]
     if admission:
         first.append(_parameter("admission", Annotated[None, Depends(admit)]))
-    keywords = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
+    keywords = [item.replace(kind=item.KEYWORD_ONLY) for item in parameters]
     respond.__signature__ = inspect.Signature([*first, *keywords])  # type: ignore[attr-defined]
     respond.__name__ = endpoint.__name__
     return respond
@@ -156,7 +149,7 @@ def _respond(endpoint: Callable[..., Any], arguments: dict[str, Any], version: V
 
 
 def response_of(result: Any, version: Version) -> Response:
-    """The response that stands for what an endpoint returned."""
+    """The response for the return value of an endpoint."""
     if isinstance(result, Response):
         return result
     if isinstance(result, Binary):

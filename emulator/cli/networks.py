@@ -174,13 +174,13 @@ def _description(added: Backbone) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks and other control characters, at most 80 characters."""
+    """The text without line breaks and other control characters, at most 80 characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 def _show_step(step: str) -> None:
-    """Show a long step on a terminal; programs read the result."""
+    """Print the name of a long step if standard error is a terminal."""
     if sys.stderr.isatty():
         print(f"{step} ...", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Error codes of the contract, the HTTP status of each, and what older versions send in their place."""
+"""Error codes of the contract, the HTTP status of each, and the codes that older versions send instead."""
 
 from emulator.contract.versions import Version
 
@@ -145,7 +145,7 @@ ERROR_CODES = frozenset(
     }
 )
 
-# The status follows from the family that begins the code's name; the service's names are built so.
+# The service's codes begin with the name of a family, which determines the status.
 _STATUS_BY_FAMILY = (
     ("BadRequest", 400),
     ("Forbidden", 403),
@@ -154,7 +154,7 @@ _STATUS_BY_FAMILY = (
     ("UnsupportedMediaType", 415),
 )
 _STATUS_BY_CODE = {
-    # Nothing is wrong with the server itself: it has no room, or no time, to do the work just now.
+    # The server works, but has no capacity or no space for this request.
     "ErrorPredictionServiceUnavailable": 503,
     "ErrorFeaturizationServiceUnavailable": 503,
     "ErrorPredictionStorage": 507,
@@ -172,7 +172,7 @@ def http_status(code: str) -> int:
     return 500
 
 
-# Codes that came with a version (of the APIs named; others never got them), and what was said before.
+# Codes added by a version: the first version by API (other APIs never have the code), and the code before.
 _LATER_CODES: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
     "BadRequestImageAspectRatio": ({"training": (3, 4)}, "BadRequestImageDimensions"),
     "BadRequestImageDimensions": ({"training": (3, 3), "prediction": (3, 1)}, "BadRequestImageFormat"),
@@ -183,7 +183,7 @@ _LATER_CODES: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
 
 
 def code_for(code: str, version: Version) -> str:
-    """`code`, or what clients of `version` know in its place."""
+    """`code`, or the code that `version` has instead."""
     while code in _LATER_CODES:
         since, older = _LATER_CODES[code]
         if version.api in since and version.number >= since[version.api]:

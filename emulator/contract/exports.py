@@ -1,4 +1,4 @@
-"""What exports are called in each version: platforms, flavors, and the flavor that stands for none."""
+"""Platforms and flavors of exports in each version, and the flavor of a request without one."""
 
 from emulator.contract.versions import Version
 
@@ -21,7 +21,7 @@ FLAVORS: _Since = {
     "TensorFlowNormal": (3, 1),
     "TensorFlowLite": (3, 1),
 }
-# In no version's enumeration, but the service's own pages offer them, and files of theirs are about.
+# Accepted by every version, though no enumeration lists them: the service's own files have them.
 UNLISTED_FLAVORS: _Since = {
     "OnnxFloat16": (3, 0),
     "CoreMLFloat16": (3, 0),
@@ -30,7 +30,7 @@ UNLISTED_FLAVORS: _Since = {
     "TensorFlowLiteFloat16": (3, 1),
     "NoPostProcess": (3, 4),
 }
-# What a request that names no flavor asks for, where that is not null.
+# The flavor of a request without one, where it is not null; by version and platform.
 _DEFAULT_FLAVORS = {(3, 1): {"TensorFlow": "TensorFlowNormal"}, (3, 2): {"TensorFlow": "TensorFlowNormal"}}
 
 
@@ -40,12 +40,12 @@ def platforms(version: Version) -> tuple[str, ...]:
 
 
 def flavors(version: Version) -> tuple[str, ...]:
-    """The flavors that clients of a version may name."""
+    """The flavors that a version accepts."""
     return _known(FLAVORS | UNLISTED_FLAVORS, version)
 
 
 def default_flavor(version: Version, platform: str) -> str | None:
-    """The flavor of an export of `platform` that was asked for without one."""
+    """The flavor of an export to `platform` that was requested without a flavor."""
     return _DEFAULT_FLAVORS.get(version.number, {}).get(platform)
 
 

@@ -1,4 +1,4 @@
-"""Bodies of type ``multipart/form-data``, as clients of the service send them: hardly ever by the book."""
+"""Bodies of type ``multipart/form-data``, also the malformed ones that clients of the service send."""
 
 import re
 from typing import NamedTuple
@@ -7,15 +7,15 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 _FILENAME = re.compile(r'filename\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
-_PARTS_READ = 1024
+_MAX_PARTS = 1024
 
 
 class FormDataUnreadable(ValueError):
-    """The body does not parse; str() ends a sentence about it."""
+    """The body cannot be parsed. str() is the predicate of a sentence whose subject is the body."""
 
 
 class Part(NamedTuple):
-    """One part. file_name: the raw token, quotes included, as the service echoes it."""
+    """One part. file_name: the raw token with its quotes, which the service sends back."""
 
     name: str
     file_name: str | None
@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
 
 def parts(content_type: str, body: bytes) -> list[Part]:
-    """The parts of a body, in their order; `content_type`: the whole header. Raises FormDataUnreadable."""
+    """The parts of a body, in order; `content_type` is the whole header. Raises FormDataUnreadable."""
     match = _BOUNDARY.search(content_type)
     if match is None:
         raise FormDataUnreadable("names no boundary.")
@@ -31,7 +31,7 @@ def parts(content_type: str, body: bytes) -> list[Part]:
     segment: MultipartSegment | None = None
     chunks: list[bytes] = []
     try:
-        with PushMultipartParser(match[1] or match[2], max_segment_count=_PARTS_READ) as parser:
+        with PushMultipartParser(match[1] or match[2], max_segment_count=_MAX_PARTS) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     segment, chunks = event, []

@@ -1,5 +1,4 @@
-"""What the gateway in front of the service adds and enforces: headers of every response, its own error body,
-and the form of ids in paths."""
+"""The gateway in front of the service: headers of every response, its error body, and the form of ids."""
 
 import re
 from typing import Any
@@ -28,9 +27,9 @@ def response_headers(
     """Names and values of the headers that every response carries.
 
     Args:
-        version: the version that serves the request; None outside of both APIs.
-        exact: whether the client named exactly this version. If not, a header of the emulator's own names
-            the version that serves the request.
+        version: the version that serves the request; None outside both APIs.
+        exact: whether the client requested exactly this version. If not, the header
+            ``x-emulator-served-version`` is added.
     """
     headers = [
         (b"apim-request-id", request_id.encode()),

@@ -1,4 +1,4 @@
-"""Shapes of the emulator's own responses: what a model gets wrong, and images that are nearly the same."""
+"""Shapes of the emulator's own responses: evaluations of models, and near-duplicates."""
 
 from typing import Annotated
 

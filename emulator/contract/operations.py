@@ -1,7 +1,7 @@
-"""Every operation of the service: name, method, path, the version that brought it, its kind for rate limits.
+"""Every operation of the service: name, method, path, first version, and kind for rate limits.
 
-One table for all versions: the routers of `emulator.api` take path and method from it by the name. Paths are
-relative to ``/customvision/v{version}/{training|prediction}``.
+One table for all versions. The routers of `emulator.api` look up path and method by name. Paths are relative
+to ``/customvision/v{version}/{training|prediction}``.
 """
 
 from typing import Literal, NamedTuple
@@ -10,11 +10,11 @@ from emulator.contract.versions import Api, Version
 
 _PROJECT = "/projects/{projectId}"
 _ITERATION = "/projects/{projectId}/iterations/{iterationId}"
-# A published name may hold a slash (sent as %2F), hence the path convertor.
+# A published name may contain a slash (sent as %2F), hence the path convertor.
 _PUBLISHED = "/{projectId}/%s/iterations/{publishedName:path}"
 
 
-# What pricing tiers limit the rate of, each kind by itself.
+# Pricing tiers limit the rate of each kind of call separately.
 CallKind = Literal["training", "prediction, stored", "prediction, not stored", "other"]
 
 
@@ -39,7 +39,7 @@ def _prediction(name: str, kind: str, rest: str) -> Operation:
     return Operation(name, "prediction", "POST", (_PUBLISHED % kind) + rest, call_kind=call_kind)
 
 
-# More specific paths stand before those that would swallow them.
+# A specific path precedes a general one that matches it too.
 OPERATIONS: tuple[Operation, ...] = (
     _training("GetDomains", "GET", "/domains"),
     _training("GetDomain", "GET", "/domains/{domainId}"),

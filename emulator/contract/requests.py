@@ -1,4 +1,4 @@
-"""Bodies of requests. Property names match whatever their case; properties nobody knows are ignored."""
+"""Bodies of requests. Property names match in any case; unknown properties are ignored."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -17,19 +17,19 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-# Left to itself, pydantic takes true for 1.
+# By default pydantic converts true to 1.
 Number = Annotated[float, BeforeValidator(_no_flag)]
 Count = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class Malformed(ValueError):
-    """A body that is no JSON, or not of the shape that the operation takes; str() says where and why."""
+    """A body that is not JSON or does not have the operation's shape. str() is the place and the reason."""
 
     code = "BadRequest"
 
 
 class InvalidId(Malformed):
-    """A body in which something that is no GUID stands for an id."""
+    """A body in which an id is not a GUID."""
 
     code = "BadRequestInvalidIds"
 
@@ -39,7 +39,7 @@ class Body(BaseModel):
         alias_generator=camel,
         populate_by_name=True,
         extra="ignore",
-        defer_build=True,  # when first needed: building them all is a twentieth of the start
+        defer_build=True,  # at the first use: building all validators takes a twentieth of the start
     )
 
     @model_validator(mode="before")
@@ -116,7 +116,7 @@ class PredictionQueryTag(Body):
 
 
 class PredictionQueryToken(Body):
-    """Times are texts here: what is wrong with them is told in the operation's own words."""
+    """Times are strings here, because the operation has its own error for invalid ones."""
 
     session: str | None = None
     continuation: str | None = None
@@ -200,7 +200,7 @@ _Shape = TypeVar("_Shape", bound=Body)
 
 
 def parse_texts(data: bytes) -> dict[str, str]:
-    """The body `data` as an object whose values are texts. Raises Malformed."""
+    """The body `data` as an object whose values are strings. Raises Malformed."""
     value = _object(data)
     for key, item in value.items():
         if not isinstance(item, str):
@@ -216,7 +216,7 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        # Values are checked by nothing but `guid`; all else is a matter of types.
+        # Only `guid` raises ValueError; all other errors are errors of types.
         kind = InvalidId if first["type"] == "value_error" else Malformed
         raise kind(f"The request body is invalid at '{place}': {first['msg']}") from None
 

@@ -1,7 +1,7 @@
 """Shapes of the responses, with properties in the order in which the service sends them.
 
-`Rule` marks what a version lacks, what is left out when empty, and how dates are written. Field types are
-the contract's: floats are float32 on the wire, ids are lower-case hyphenated GUIDs.
+`Rule` marks properties that a version lacks, that are omitted when empty, and formats of dates. Floats are
+float32 on the wire unless marked `Double`; ids are lower-case hyphenated GUIDs.
 """
 
 from datetime import datetime

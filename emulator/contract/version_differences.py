@@ -1,4 +1,4 @@
-"""What changed with a version in how operations behave, as tables.
+"""Differences between versions in the behaviour of operations, as tables.
 
 Which operations a version has is in `operations`; which properties a response has, and how they are written,
 is in `responses`; error codes are in `error_codes`, platforms and flavors of exports in `exports`.
@@ -8,7 +8,7 @@ from emulator.contract.versions import Version
 
 _Number = tuple[int, int]
 
-# Query parameters that came after the operation; older versions ignore them.
+# Query parameters added after the operation; older versions ignore them.
 _PARAMETERS: dict[tuple[str, str], _Number] = {
     ("CreateProject", "exportModelContainerUri"): (3, 3),
     ("CreateProject", "notificationQueueUri"): (3, 3),
@@ -19,9 +19,9 @@ _PARAMETERS: dict[tuple[str, str], _Number] = {
     ("QuickTestImage", "store"): (3, 1),
     ("QuickTestImageUrl", "store"): (3, 1),
 }
-# Operations that took no body at first; older versions ignore it.
+# Operations whose body was added later; older versions ignore it.
 _BODIES: dict[str, _Number] = {"CreateProject": (3, 4), "TrainProject": (3, 2)}
-# Properties of request bodies, as attributes of `requests`; older versions check their types and ignore them.
+# Properties of request bodies, as attributes of shapes in `requests`; older versions check only their types.
 _PROPERTIES: dict[str, dict[str, _Number]] = {
     "CreateImagesFromFiles": {"metadata": (3, 3)},
     "CreateImagesFromPredictions": {"metadata": (3, 3)},
@@ -32,14 +32,14 @@ _PROPERTIES: dict[str, dict[str, _Number]] = {
         "settings.notification_queue_uri": (3, 3),
     },
 }
-# 207 for a batch of which some entries failed, and 200 before.
+# The first version that sends 207 for a batch in which entries failed; older ones send 200.
 _MULTI_STATUS: _Number = (3, 3)
 # Statuses of images in batches, and what older versions send instead.
 _IMAGE_STATUSES: dict[str, tuple[_Number, str]] = {
     "ErrorInvalidTag": ((3, 4), "ErrorUnknown"),
     "ErrorImageDimensions": ((3, 4), "ErrorImageSize"),
 }
-# Domains that the lists of older versions lack (recorded).
+# Domains that older versions do not list (recorded).
 _LISTED_DOMAINS: dict[str, _Number] = {
     "3780a898-81c3-4516-81ae-3a139614e1f3": (3, 3),
     "7ec2ac80-887b-48a6-8df9-8b1357765430": (3, 3),
@@ -63,16 +63,16 @@ def ignored_properties(operation: str, version: Version) -> list[list[str]]:
 
 
 def batch_status(version: Version, *, complete: bool) -> int:
-    """The HTTP status for a batch, of which all entries succeeded (`complete`) or only some."""
+    """The HTTP status for a batch. complete: whether all entries succeeded."""
     return 207 if not complete and version.number >= _MULTI_STATUS else 200
 
 
 def image_status(status: str, version: Version) -> str:
-    """The status of an image in a batch, as clients of `version` receive it."""
+    """The status of an image in a batch, as `version` sends it."""
     since, older = _IMAGE_STATUSES.get(status, ((0, 0), status))
     return status if version.number >= since else older
 
 
 def lists_domain(domain_id: str, version: Version) -> bool:
-    """Whether a version lists the domain; each version finds it by its id."""
+    """Whether a version lists the domain; every version returns it by id."""
     return version.number >= _LISTED_DOMAINS.get(domain_id, (0, 0))

@@ -1,4 +1,4 @@
-"""API versions as data: which exist, and which one serves a version that a client names."""
+"""API versions: the known ones, and the known one that serves a version in a path."""
 
 import re
 from dataclasses import dataclass
@@ -35,15 +35,15 @@ _NUMBER = re.compile(r"v?(\d{1,6})(?:\.(\d{1,6}))?(?:[-.].*)?", re.IGNORECASE | 
 
 
 class RetiredVersion(Exception):
-    """A version before 3.0, whose paths and shapes were different ones."""
+    """A version before 3.0; its paths and shapes were different."""
 
 
 @lru_cache(maxsize=256)
 def resolve(api: Api, text: str) -> tuple[Version, bool]:
-    """The known version that serves `text` (``v3.3``), and whether it is exactly that one.
+    """The known version that serves `text` (``v3.3``), and whether the two are the same.
 
-    Versions that nobody knows are served as the nearest known one: the newest that is not newer, or the
-    oldest. Raises RetiredVersion below 3.0 and ValueError when `text` is no version at all.
+    An unknown version is served by the newest known one that is not newer, otherwise by the oldest. Raises
+    RetiredVersion below 3.0 and ValueError when `text` is not a version.
     """
     known = VERSIONS[api]
     for version in known:

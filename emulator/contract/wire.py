@@ -1,7 +1,7 @@
-"""JSON as the service writes it: order of properties, null against absent, dates and floats.
+"""JSON as the service writes it: order of properties, null or absent, dates and floats.
 
-Shapes are classes (`responses.py`) whose fields say what differs by version; this module turns an object of
-one of them into bytes for one version. The rules are stated in ``api_spec/facts.md``.
+Shapes are classes (`responses.py`) with a `Rule` for each field that differs between versions. `render` turns
+an object of a shape into the bytes for one version. The rules are stated in ``api_spec/facts.md``.
 """
 
 import struct
@@ -18,9 +18,10 @@ _FLOAT32 = struct.Struct("<f")
 
 
 def float32(value: float) -> str:
-    """`value` as .NET prints a single: 7 significant digits if they suffice to get it back, else 9.
+    """`value` as .NET prints a single: 7 significant digits if they identify it, else 9.
 
-    Scientific below 1e-4 with a capital E and a signed exponent of two digits, ``1.0`` for integral values.
+    Below 1e-4 in scientific notation, with a capital E and a signed exponent of two digits; ``1.0`` for
+    integral values.
     """
     single = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
     text = f"{single:.7g}"
@@ -30,7 +31,7 @@ def float32(value: float) -> str:
 
 
 def float64(value: float) -> str:
-    """`value` as .NET prints a double: 15 significant digits if they suffice, else 17."""
+    """`value` as .NET prints a double: 15 significant digits if they identify it, else 17."""
     text = f"{value:.15g}"
     if float(text) != value:
         text = f"{value:.17g}"
@@ -45,7 +46,7 @@ def _decimal(text: str) -> str:
 
 def zulu(moment: datetime) -> str:
     """Milliseconds, always three digits, and Z: projects, iterations, predictions."""
-    # Not strftime, which writes the year 1, the least that clients send, as one digit.
+    # Not strftime, which writes the year 1 as one digit; clients send 0001-01-01.
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
@@ -70,12 +71,12 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass_transform(eq_default=False, kw_only_default=True)
 class Shape:
-    """Base of the shapes of responses: classes with annotated fields, whose values are keyword arguments.
+    """Base of the shapes of responses: classes with annotated fields, given as keyword arguments.
 
-    Type checkers treat subclasses as dataclasses. Making 60 real ones would be 3 % of the start.
+    Type checkers treat subclasses as dataclasses. Defining 60 real ones would take 3 % of the start.
     """
 
-    # The order of the fields where a version has another one, by ``"training 3.0"`` and the like.
+    # The order of the fields in versions that differ, by keys such as ``"training 3.0"``.
     ORDER: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __init__(self, **values: Any) -> None:
@@ -83,14 +84,14 @@ class Shape:
 
 
 class Rule(NamedTuple):
-    """What the contract says about a field beyond its type, in the field's ``Annotated``.
+    """What the contract defines for a field besides its type; an argument of the field's ``Annotated``.
 
     Attributes:
         since: the first version that has the field, by API.
-        omit_empty: whether the property is left out instead of being null or empty.
+        omit_empty: whether the property is omitted when it is null or empty.
         format: a name in FORMATS.
-        formats: another format for a single version, by ``"prediction 3.0"`` and the like.
-        always_null: versions, named likewise, that send null for every value.
+        formats: formats of versions that differ, by keys such as ``"prediction 3.0"``.
+        always_null: versions, by the same keys, that send null for every value.
         key: the property's name, where it is not the field's name in camel case.
     """
 
@@ -107,14 +108,13 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
+# Attribute, property name, format, omit_empty and always_null of a field.
 _Writer = tuple[str, str, Callable[[Any], Any] | None, bool, bool]
-
-
 _plans: dict[tuple[type, Version], tuple[_Writer, ...]] = {}
 
 
 def _plan(shape: type, version: Version) -> tuple[_Writer, ...]:
-    """How to write a `shape` for a version; worked out once."""
+    """How to write a `shape` for a version; computed once."""
     if (shape, version) not in _plans:
         _plans[shape, version] = _make_plan(shape, version)
     return _plans[shape, version]
@@ -144,7 +144,7 @@ def _make_plan(shape: type, version: Version) -> tuple[_Writer, ...]:
 
 
 def to_json(value: Any, version: Version) -> Any:
-    """`value` with its shapes (or dataclasses) turned into what orjson writes as the service would."""
+    """`value` with its shapes (or dataclasses) converted to values that orjson writes as the service does."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -168,5 +168,5 @@ def to_json(value: Any, version: Version) -> Any:
 
 
 def render(value: Any, version: Version) -> bytes:
-    """The compact JSON bytes of an answer."""
+    """The compact JSON bytes of a response."""
     return orjson.dumps(to_json(value, version))

@@ -9,20 +9,34 @@ the image as stored (longest side at most 1600 pixels), ``t`` its thumbnail. `do
 import base64
 import hashlib
 import hmac
+import secrets
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 from emulator.core.context import Context
+from emulator.durable_files import write_atomically
 
 Size = Literal["i", "t"]
 PredictionSize = Literal["o", "t"]
 _SIGNED_VERSION = "2017-04-17"
+_SECRET_BYTES = 32
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class LinkRejected(Exception):
     """The signature of a URI is wrong or expired. str() is the reason."""
+
+
+def read_or_create_secret(folder: Path) -> bytes:
+    """The secret for signatures, created at the first start so that URIs stay valid after a restart."""
+    path = folder / "link-secret"
+    if path.exists() and len(secret := path.read_bytes()) == _SECRET_BYTES:
+        return secret
+    secret = secrets.token_bytes(_SECRET_BYTES)
+    write_atomically(path, secret)
+    return secret
 
 
 def image_uri(context: Context, base: str, project_id: str, image_id: str, size: Size) -> str:

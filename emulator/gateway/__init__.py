@@ -1,2 +1,2 @@
-"""What stands in front of the routes of both servers (`api`, `serving`): versions in paths, keys, headers,
-error responses, bodies. Plain ASGI: no FastAPI, no pydantic, no store."""
+"""The parts in front of the routes that both servers (`api`, `serving`) share: versions in paths, keys,
+headers, error responses and bodies. Plain ASGI: no FastAPI, no pydantic, no store."""

@@ -1,4 +1,4 @@
-"""The API and the version that a path names."""
+"""API and version of a request."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from emulator.gateway.errors import UnknownResource
 class Address(NamedTuple):
     """API and version of a request, in the scope as ``address``.
 
-    exact: whether the client named exactly this version.
+    exact: whether the client requested exactly this version.
     """
 
     version: Version
@@ -22,7 +22,7 @@ class Address(NamedTuple):
 
 
 def address_of(api: Api, version: str, supported: str) -> Address:
-    """The address that `version` (``v3.3``) stands for; unknown versions are served by the nearest known one.
+    """The address for `version` (``v3.3``); the nearest known version serves an unknown one.
 
     Args:
         supported: the paths that a client of a retired version is referred to.

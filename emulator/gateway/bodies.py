@@ -45,5 +45,5 @@ def form_parts(content_type: str, body: bytes) -> list[Part]:
 
 
 def no_image() -> ServiceError:
-    """The error for a body in which an image was expected and none is."""
+    """The error for a body without the expected image."""
     return ServiceError("BadRequestImageStream", "The request holds no image.")

@@ -1,4 +1,4 @@
-"""Exceptions as responses in the two shapes of the service (its own and the gateway's), as a table.
+"""A table of exception handlers. Error responses have two shapes: the service's own and the gateway's.
 
 A handler takes the request and the exception and returns the response, as Starlette's and FastAPI's
 `exception_handlers` do.
@@ -57,7 +57,7 @@ async def unknown_resource(_request: Request, _error: Exception) -> Response:
 
 
 async def http_exception(request: Request, error: HTTPException) -> Response:
-    """What the router raises: no route has the path (404), or none of them the method (405)."""
+    """The router's exceptions: no route matches the path (404) or the method (405)."""
     if error.status_code in (404, 405):
         return await unknown_resource(request, error)
     return await unexpected(request, error)

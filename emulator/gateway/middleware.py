@@ -1,4 +1,4 @@
-"""ASGI middleware that both servers list: headers and id of each response, and unread bodies.
+"""ASGI middleware of both servers: headers and id of each response, unread bodies, and the check of keys.
 
 Error responses are Starlette's `ExceptionMiddleware` with a table of handlers (`errors.HANDLERS`).
 """
@@ -77,6 +77,6 @@ class DrainBody:
 def check_key(scope: Scope, header_names: Container[bytes], keys: Sequence[bytes]) -> None:
     """Raise AccessDenied unless one of the headers carries one of the keys."""
     given = [value for name, value in scope["headers"] if name in header_names]
-    # Each value is compared with each key, so that the time it takes does not depend on the keys.
+    # All values are compared with all keys, so that the duration does not depend on the keys.
     if not sum(hmac.compare_digest(value, key) for value in given for key in keys):
         raise AccessDenied

@@ -1,6 +1,7 @@
 """``python -m emulator.serving EXPORT``: the server for one exported model, without the emulator's commands.
 
-It has the options of ``custom-vision-emulator serve-model``, and needs fewer packages: see `bundle`.
+It has the options of ``custom-vision-emulator serve-model`` and needs fewer packages: see
+`emulator.core.exports.container_program`.
 """
 
 from __future__ import annotations

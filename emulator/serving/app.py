@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.errors import HANDLERS
 from emulator.gateway.middleware import DrainBody, ResponseHeaders, check_key
-from emulator.serving.bodies import LARGEST_BODY
+from emulator.serving.bodies import MAX_BODY_BYTES
 from emulator.serving.container_routes import container_routes
 from emulator.serving.prediction_routes import prediction_routes
 from emulator.serving.scoring import Scorer
@@ -37,7 +37,7 @@ def serving_app(
     """The application for a loaded model.
 
     Args:
-        keys: every request but those for health needs one of them; empty: no key is needed.
+        keys: every request except ``/`` and health needs one of them; empty: no key is needed.
         model_name: the published name that the prediction API accepts; None: any name.
         now: the current time (UTC).
         new_id: the id of a request.
@@ -52,7 +52,7 @@ def serving_app(
         # A request passes these from first to last, its response from last to first.
         middleware=[
             Middleware(ResponseHeaders, new_id=new_id),
-            Middleware(DrainBody, limit=LARGEST_BODY),
+            Middleware(DrainBody, limit=MAX_BODY_BYTES),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Keys, keys=keys),
         ],
@@ -62,7 +62,7 @@ def serving_app(
 
 
 class Keys:
-    """Requires one of the keys, if there are any."""
+    """Requires one of the keys, if there are any; not for ``/`` and health."""
 
     def __init__(self, app: ASGIApp, keys: tuple[str, ...]) -> None:
         self._app = app
@@ -75,7 +75,7 @@ class Keys:
 
 
 def health_routes(scorer: Scorer) -> list[BaseRoute]:
-    """Whether the server is ready, which it is when it answers, and the model it serves. Needs no key."""
+    """Health, with the model that is served. Always ready: the model is loaded before the server listens."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse(

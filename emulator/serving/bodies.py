@@ -1,4 +1,4 @@
-"""What requests bring: pictures in four kinds of bodies, and URLs."""
+"""Images and URLs in the bodies of requests."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from emulator.core.errors import ServiceError
 from emulator.core.limits import MEGABYTE, PREDICTION_IMAGE_BYTES
 from emulator.gateway.bodies import form_parts, media_type, no_image
 
-# A picture may have 4 MB; around it there may be a form.
-LARGEST_BODY = PREDICTION_IMAGE_BYTES + MEGABYTE
+# An image has at most 4 MB; the rest is for a multipart form around it.
+MAX_BODY_BYTES = PREDICTION_IMAGE_BYTES + MEGABYTE
+# Larger bodies are read and dropped up to this size before the error response.
+_MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 _FIELD = "imageData"
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises ServiceError when it is larger than any that is taken, as soon as that is known.
+    """The whole body. Raises ServiceError BadRequestImageSizeBytes when it exceeds MAX_BODY_BYTES.
 
-    What is left is read and dropped, up to once more as much: a client that still sends would otherwise see
-    its connection break instead of the answer.
+    The rest of a larger body is read first, up to _MAX_DRAINED_BYTES: a client that is still sending would
+    otherwise find its connection broken instead of the response.
     """
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size <= LARGEST_BODY:
+        if size <= MAX_BODY_BYTES:
             chunks.append(chunk)
-        elif size > 16 * LARGEST_BODY:
+        elif size > _MAX_DRAINED_BYTES:
             break
-    if size > LARGEST_BODY:
+    if size > MAX_BODY_BYTES:
         raise ServiceError(
             "BadRequestImageSizeBytes",
             f"The image has {size} bytes; at most {PREDICTION_IMAGE_BYTES // MEGABYTE} MB are allowed.",
@@ -38,10 +40,10 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def picture(request: Request, body: bytes) -> bytes:
-    """The picture of a body: multipart (a file or a field, `imageData` first), an encoded form, or the bytes.
+def image(request: Request, body: bytes) -> bytes:
+    """The image in a body: a part of a multipart form, the field of a URL-encoded form, or the body itself.
 
-    Raises ServiceError where there is none.
+    The part `imageData` precedes others. Raises ServiceError BadRequestImageStream when there is no image.
     """
     content_type = request.headers.get("content-type", "")
     kind = media_type(content_type)
@@ -50,7 +52,7 @@ def picture(request: Request, body: bytes) -> bytes:
         named = [part for part in found if part.name == _FIELD]
         data = (named or found)[0].data if found else b""
     elif kind == "application/x-www-form-urlencoded" and body.startswith(b"imageData="):
-        # Other bodies of that type are pictures: it is what curl says when it is told nothing.
+        # Other bodies of this type are images: curl sends it when no type is given.
         encoded = body.removeprefix(b"imageData=").partition(b"&")[0]
         data = unquote_to_bytes(encoded.replace(b"+", b" "))
     else:
@@ -61,13 +63,16 @@ def picture(request: Request, body: bytes) -> bytes:
 
 
 def url(body: bytes) -> str:
-    """The URL in a body ``{"url": "..."}``; the name in any case. Raises ServiceError BadRequestImageUrl."""
+    """The URL in a body ``{"url": "..."}``, whose property matches in any case.
+
+    Raises ServiceError BadRequestImageUrl.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise ServiceError("BadRequestImageUrl", "The body is not JSON.") from None
     if isinstance(value, dict):
-        for name, one in value.items():
-            if name.lower() == "url" and isinstance(one, str):
-                return one
+        for name, item in value.items():
+            if name.lower() == "url" and isinstance(item, str):
+                return item
     raise ServiceError("BadRequestImageUrl", 'The body must be {"url": "..."}.')

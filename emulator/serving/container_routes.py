@@ -1,4 +1,4 @@
-"""The routes of the containers that the service exports, and their answers."""
+"""The routes of the containers that the service exports, and their responses."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _log = logging.getLogger(__name__)
 
 
 def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRoute]:
-    """``/``, and every spelling of ``/image`` and ``/url``; project and name may be anything."""
+    """``/``, and ``/image`` and ``/url`` with every prefix; any project and any published name match."""
 
     def predict(data: bytes) -> Response:
         found = scorer.score(data, "")
-        return Response(orjson.dumps(answer(scorer, found, now())), media_type="application/json")
+        return Response(orjson.dumps(response_body(scorer, found, now())), media_type="application/json")
 
     async def welcome(_request: Request) -> Response:
         return PlainTextResponse(_WELCOME)
 
     async def image(request: Request) -> Response:
         try:
-            data = bodies.picture(request, await bodies.read_body(request))
+            data = bodies.image(request, await bodies.read_body(request))
             return await asyncio.get_running_loop().run_in_executor(scorer.threads, predict, data)
-        except Exception as error:  # noqa: BLE001  (the container says the same of everything)
+        except Exception as error:  # noqa: BLE001  (the container has one response for all errors)
             return _failed(error, 500)
 
     async def url(request: Request) -> Response:
@@ -54,14 +54,14 @@ def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRo
             address = bodies.url(await bodies.read_body(request))
             run = asyncio.get_running_loop().run_in_executor
             return await run(scorer.threads, predict, await run(scorer.threads, scorer.fetch, address))
-        except Exception as error:  # noqa: BLE001  (likewise, and with this status)
+        except Exception as error:  # noqa: BLE001  (the same, with this status)
             return _failed(error, 200)
 
     routes: list[BaseRoute] = [Route("/", welcome)]
     for prefix in _PREFIXES:
-        for last in ("", "/nostore") if prefix else ("",):
-            routes.append(Route(f"{prefix}/image{last}", image, methods=["POST"]))
-            routes.append(Route(f"{prefix}/url{last}", url, methods=["POST"]))
+        for suffix in ("", "/nostore") if prefix else ("",):
+            routes.append(Route(f"{prefix}/image{suffix}", image, methods=["POST"]))
+            routes.append(Route(f"{prefix}/url{suffix}", url, methods=["POST"]))
     return routes
 
 
@@ -69,12 +69,14 @@ def _failed(error: Exception, status: int) -> Response:
     if isinstance(error, ServiceError):
         _log.info("%s", error.message)
     else:
-        _log.error("A picture could not be scored", exc_info=error)
+        _log.error("An image could not be scored", exc_info=error)
     return PlainTextResponse(_FAILED, status)
 
 
-def answer(scorer: Scorer, found: Sequence[float] | Sequence[DetectedBox], now: datetime) -> dict[str, Any]:
-    """The container's answer: labels in their order, or boxes, the most probable first; eight decimals."""
+def response_body(
+    scorer: Scorer, found: Sequence[float] | Sequence[DetectedBox], now: datetime
+) -> dict[str, Any]:
+    """The container's response: labels in the order of the export, or boxes by descending probability."""
     predictions: list[dict[str, Any]]
     if scorer.detects:
         predictions = [_box(scorer, box) for box in cast("Sequence[DetectedBox]", found)]

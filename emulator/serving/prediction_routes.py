@@ -42,7 +42,7 @@ class _PredictionRoute(Route):
 
 
 def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], datetime]) -> list[BaseRoute]:
-    """Classifying or detecting, by upload or URL, with or without ``nostore``; nothing is ever stored.
+    """Classification or detection, by upload or URL, with or without ``nostore``; nothing is ever stored.
 
     model_name: the published name that is accepted; None: any name.
     """
@@ -51,17 +51,17 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         found = scorer.predict(data, prediction_id)
         predictions = [
             shapes.Prediction(
-                probability=one.probability,
-                tag_id=one.tag_id,
-                tag_name=one.tag_name,
+                probability=item.probability,
+                tag_id=item.tag_id,
+                tag_name=item.tag_name,
                 bounding_box=shapes.BoundingBox(
-                    left=one.box.left, top=one.box.top, width=one.box.width, height=one.box.height
+                    left=item.box.left, top=item.box.top, width=item.box.width, height=item.box.height
                 )
-                if one.box
+                if item.box
                 else None,
-                tag_type=one.tag_type,
+                tag_type=item.tag_type,
             )
-            for one in found
+            for item in found
         ]
         prediction = shapes.ImagePrediction(
             id=prediction_id,
@@ -73,7 +73,7 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         return wire.render(prediction, version)
 
     async def endpoint(request: Request) -> Response:
-        # As it was sent: a name may have a slash in it, which is then encoded.
+        # The path as it was sent: a slash in a published name is percent-encoded there.
         match = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
         if match is None or request.method != "POST":
             raise UnknownResource
@@ -92,9 +92,9 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         if match["source"].lower() == "url":
             data = await run(scorer.threads, scorer.fetch, bodies.url(body))
         else:
-            data = bodies.picture(request, body)
+            data = bodies.image(request, body)
         prediction_id = request.scope["request_id"]
-        answer = await run(scorer.threads, predict, address.version, project_id, prediction_id, data)
-        return Response(answer, headers={"content-type": JSON})
+        content = await run(scorer.threads, predict, address.version, project_id, prediction_id, data)
+        return Response(content, headers={"content-type": JSON})
 
     return [_PredictionRoute("/customvision", endpoint, methods=["POST"])]

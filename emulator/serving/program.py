@@ -1,4 +1,4 @@
-"""Load the model, listen, serve."""
+"""The process that serves one exported model, from its settings to its exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(settings: ServingSettings) -> int:
         StartRefused: the export cannot be served, or the port is taken.
     """
     limit_malloc_arenas()
-    gc.disable()  # for the start, whose objects stay; `serve_until_stopped` turns it on again
+    gc.disable()  # during the start, whose objects stay alive; `serve_until_stopped` enables it again
     line_buffer_output()
     logging.basicConfig(
         level=settings.log_level.upper(),
@@ -55,11 +55,11 @@ def run(settings: ServingSettings) -> int:
             raise StartRefused(f"cannot read {str(settings.model)!r}: {error.strerror or error}") from None
         except ModelUnusable as error:
             raise StartRefused(f"{settings.model.name}: {error}") from None
-        trim_heap()  # what loading used: 20 MB of 120
+        trim_heap()  # loading the model leaves 20 MB of freed memory in the heap
         keys = tuple(dict.fromkeys(settings.keys or ()))
         if not keys and not is_loopback(settings.host):
             print(
-                f"Other machines can reach {settings.host}, and no key is asked for (--key).", file=sys.stderr
+                f"Other machines can reach {settings.host}, and no key is required (--key).", file=sys.stderr
             )
         application = serving_app(scorer, keys, settings.model_name)
         return serve_until_stopped(
@@ -73,6 +73,6 @@ def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:
     # The first line has the same form as the emulator's, so that scripts can wait for it.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    # Whoever started the server may have stopped reading, which is no reason to stop serving.
+    # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):
         print(f"custom-vision-emulator {__version__} ready at {place}", flush=True)

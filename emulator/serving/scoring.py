@@ -1,4 +1,4 @@
-"""What the loaded model says of pictures, for either API."""
+"""Scores of images by the loaded model, for both APIs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from emulator.vision.boxes.box import DetectedBox
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
-# Requests worked on at a time: enough that downloads keep nobody waiting.
+# Requests processed at a time: enough that downloads do not block other requests.
 _THREADS = 16
-# The ids of tags are not in an export. These are the same at every start, and others for every model.
+# An export has no ids of tags. They are derived from the model's digest, so that they are the same at every
+# start and different for every model.
 _TAG_IDS = uuid.UUID("6f4f5f0e-9a0f-5d0b-8a55-3b8c0a3f3e61")
 
 
 class Scorer:
-    """The model, and the threads in which it works.
+    """The model, and the threads that it runs in.
 
     Attributes:
-        detects: it finds objects; else it classifies pictures.
-        labels: the tags, in the order of the scores.
-        tags: the same with ids, as `emulator.core.scored_rows.scores` wants them.
-        iteration_id: that of the export, or one made from the model's bytes.
+        detects: True for a detector, False for a classifier.
+        labels: names of the tags, in the order of the scores.
+        tags: the tags with ids, as `emulator.core.scored_rows.scores` takes them.
+        iteration_id: that of the export, or one derived from the model's digest.
     """
 
     def __init__(self, model: ExportedClassifier | ExportedDetector, fetch_policy: FetchPolicy) -> None:
@@ -48,10 +49,10 @@ class Scorer:
         self._fetch_policy = fetch_policy
 
     def score(self, data: bytes, prediction_id: str) -> list[float] | list[DetectedBox]:
-        """Probabilities of the labels in their order, or boxes, the most probable first.
+        """Probabilities of the labels in their order, or boxes by descending probability.
 
         Raises:
-            ServiceError: the bytes are no acceptable picture, or too many.
+            ServiceError: the bytes are not an accepted image, or are more than 4 MB.
         """
         from emulator.vision.imaging.decode import ImageRejected
 
@@ -62,22 +63,22 @@ class Scorer:
             raise refusal(rejected, prediction_id) from None
 
     def predict(self, data: bytes, prediction_id: str) -> list[scores.TagProbability]:
-        """The same with tags, in the order of the prediction API."""
+        """Scores with their tags, in the order of the prediction API. Raises ServiceError like `score`."""
         found = self.score(data, prediction_id)
         if self.detects:
             return scores.of_detector(self.tags, cast("list[DetectedBox]", found))
         return scores.of_classifier(self.tags, cast("list[float]", found))
 
     def fetch(self, url: str) -> bytes:
-        """The picture behind a URL. Raises ServiceError BadRequestImageUrl."""
+        """The bytes at a URL. Raises ServiceError BadRequestImageUrl."""
         try:
             return fetching.fetch(url, self._fetch_policy)
         except fetching.FetchRejected as rejected:
             raise ServiceError("BadRequestImageUrl", str(rejected)) from None
 
 
-def _iteration_id(announced: str | None, digest: str) -> str:
+def _iteration_id(exported: str | None, digest: str) -> str:
     try:
-        return str(uuid.UUID(announced or ""))
+        return str(uuid.UUID(exported or ""))
     except ValueError:
         return str(uuid.uuid5(_TAG_IDS, digest))

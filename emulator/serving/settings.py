@@ -15,19 +15,19 @@ from emulator.settings.option_fields import (
 from emulator.settings.readers import read_host, read_keys, read_path, whole_number
 
 DEFAULT_PORT = 10020
-_LONGEST_NAME = 256
+_MAX_NAME_LENGTH = 256
 
 
 def read_model_name(text: str) -> str:
-    """A name to publish under."""
-    if not 0 < len(text) <= _LONGEST_NAME or not text.isprintable():
-        raise ValueError(f"is no name of 1 to {_LONGEST_NAME} characters")
+    """A published name."""
+    if not 0 < len(text) <= _MAX_NAME_LENGTH or not text.isprintable():
+        raise ValueError(f"is no name of 1 to {_MAX_NAME_LENGTH} characters")
     return text
 
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What the server was told to do; made by `emulator.settings.option_fields.load_options`."""
+    """The options of the server; the values come from `emulator.settings.option_fields.load_options`."""
 
     # fmt: off
     model: Path = option(
@@ -37,9 +37,9 @@ class ServingSettings:
         DEFAULT_PORT, "--port", "NUMBER", "Port to listen on; 0 takes any free one.", whole_number(0, 65535))
     keys: tuple[str, str] | None = option(
         None, "--key", "KEY[,KEY]", "One or two keys, of which every request must carry one.",
-        read_keys, default_text="no key is asked for")
+        read_keys, default_text="no key is required")
     model_name: str | None = option(
-        None, "--model-name", "NAME", "The one published name that the prediction API answers to.",
+        None, "--model-name", "NAME", "The one published name that the prediction API accepts.",
         read_model_name, default_text="any name")
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()

@@ -56,7 +56,7 @@ def option(default: Any, flag: str, metavar: str, help: str, read: Callable[[str
 
 
 def url_fetch_option() -> Any:
-    """The option of all servers that says which image URLs are fetched."""
+    """The option of all servers for the image URLs that may be fetched."""
     return option(
         "public",
         "--url-fetch",

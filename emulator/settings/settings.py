@@ -35,8 +35,8 @@ from emulator.settings.readers import (
 
 DEFAULT_PORT = 10010
 
-# Well known, so that a local emulator needs no configuration and nobody mistakes them for secrets. A resource
-# in Azure has two keys, so that one can be regenerated while the other is in use.
+# Well known, so that a local emulator needs no configuration and they are not mistaken for secrets. A
+# resource in Azure has two keys, so that one can be regenerated while the other is in use.
 DEFAULT_TRAINING_KEYS = ("11111111111111111111111111111111", "22222222222222222222222222222222")
 DEFAULT_PREDICTION_KEYS = ("33333333333333333333333333333333", "44444444444444444444444444444444")
 DEFAULT_PREDICTION_RESOURCE_ID = (

@@ -98,9 +98,9 @@ class WorkerExecutor(Executor):
     All methods may be called from any thread.
 
     Args:
-        initializer: called in every new child before its first job; must be picklable. nice: lowers the
-        priority of the child, so that the server stays responsive. On Windows a positive value
-            means "below normal", 10 and more mean "idle".
+        initializer: called in every new child before its first job; must be picklable.
+        nice: lowers the priority of the child, so that the server stays responsive. On Windows a positive
+            value means "below normal", 10 and more mean "idle".
         idle_seconds: a child without a job for this time is ended; None keeps it.
     """
 
@@ -160,9 +160,7 @@ class WorkerExecutor(Executor):
         """
         try:
             call = pack_call(fn, args, kwargs)
-        except (
-            Exception
-        ) as error:  # pickle raises PicklingError, TypeError, AttributeError, RecursionError, ...
+        except Exception as error:  # PicklingError, TypeError, AttributeError, RecursionError, ...
             name = getattr(fn, "__qualname__", repr(fn))
             raise TypeError(f"the job {name} or one of its arguments cannot be pickled: {error}") from error
         future = JobFuture[T](self, call, on_progress)
@@ -240,8 +238,7 @@ class WorkerExecutor(Executor):
             except WorkerDied as error:
                 child = error
             with self._changed:
-                # Taken only now, so that the cancellation of a job during the warm-up does not kill the
-                # child.
+                # Not earlier: cancelling a job during the warm-up must not kill the child.
                 future = self._waiting.popleft() if self._waiting else None
                 if future is not None and not future.set_running_or_notify_cancel():
                     continue

@@ -1,8 +1,8 @@
-"""OpenAPI documents of every version, and two pages: of these documents, and of what models get wrong.
+"""OpenAPI documents of every version, and two pages: documentation, and the evaluation of models.
 
 The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all``) and shipped compressed.
 A page is a single file without references to other hosts, so that it works without a network. It contains no
-data: it requests what it shows, with the key that the user enters.
+data: its script requests them with the key that the user enters.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from emulator.gateway.errors import UnknownResource
 router = OperationRouter()
 
 _OWN_VERSION = "1"
-# A page runs its own script and styles, sends requests to this server and shows images from it, nothing else.
+# A page may only run its own script and styles, send requests to this server and show images from it.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -39,7 +39,7 @@ def request_export(
 
 
 def _shown(links: Links, project_id: str, row: tables.Export) -> dict[str, Any]:
-    """An export with everything that the emulator knows about it."""
+    """All properties of an export."""
     progress, step = links.context.jobs.progress(row.id) or (None, None)
     done = row.status == tables.ExportStatus.DONE
     return {

@@ -1,4 +1,4 @@
-"""What a model gets wrong, in the emulator's own API: confusion matrix, curves, images behind them."""
+"""Evaluation of a model, in the emulator's own API: confusion matrix, its images, and curves."""
 
 from typing import Annotated, Any
 
@@ -8,12 +8,12 @@ from emulator.api import responses
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
 from emulator.api.parameters import (
     TagIds,
+    TakeAndSkip,
     choice,
     choice_in,
     guid_in,
     integer,
     number,
-    page_in,
     text_in,
 )
 from emulator.api.responses import Links
@@ -21,24 +21,24 @@ from emulator.api.routing import OperationRouter
 from emulator.contract import insight as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.insight import confusion, curves
-from emulator.core.insight import images as behind
+from emulator.core.insight import images as cell_images
 from emulator.core.insight.images import Cell, TagOutcome
 from emulator.store.tables import Iteration
 
 router = OperationRouter()
 
-_BELOW = "/_emulator/projects/{projectId}/iterations/{iterationId}"
+_ITERATION = "/_emulator/projects/{projectId}/iterations/{iterationId}"
 _Threshold = Annotated[float | None, number("threshold")]
 _OverlapThreshold = Annotated[float | None, number("overlapThreshold")]
 
 
-async def _chosen(request: Request) -> Cell | TagOutcome:
+async def _cell_or_outcome(request: Request) -> Cell | TagOutcome:
     """The cell of the matrix (``actual`` and ``predicted``), or ``outcome`` of ``tagId``."""
     names = ("actual", "predicted", "tagId", "outcome")
     given = {name for name in names if text_in(request, name) is not None}
     if given == {"tagId", "outcome"}:
         tag_id = guid_in(request, "tagId") or ""
-        return TagOutcome(tag_id, choice_in(request, "outcome", behind.OUTCOMES, ""))  # type: ignore[arg-type]
+        return TagOutcome(tag_id, choice_in(request, "outcome", cell_images.OUTCOMES, ""))  # type: ignore[arg-type]
     if given == {"actual", "predicted"}:
         return Cell(_tag_or_nothing(request, "actual"), _tag_or_nothing(request, "predicted"))
     raise ServiceError(
@@ -49,17 +49,13 @@ async def _chosen(request: Request) -> Cell | TagOutcome:
 
 def _tag_or_nothing(request: Request, name: str) -> str:
     text = text_in(request, name) or ""
-    return behind.NOTHING if text.lower() == behind.NOTHING else guid_in(request, name) or ""
+    return cell_images.NOTHING if text.lower() == cell_images.NOTHING else guid_in(request, name) or ""
 
 
-async def _page(request: Request) -> tuple[int, int]:
-    return page_in(request)
+_CellOrOutcome = Annotated[Cell | TagOutcome, Depends(_cell_or_outcome)]
 
 
-_Chosen = Annotated[Cell | TagOutcome, Depends(_chosen)]
-
-
-@router.own("GET", f"{_BELOW}/confusionMatrix")
+@router.own("GET", f"{_ITERATION}/confusionMatrix")
 def confusion_matrix(
     emulator: Emulator,
     project_id: ProjectId,
@@ -93,7 +89,7 @@ def confusion_matrix(
     )
 
 
-@router.own("GET", f"{_BELOW}/confusionMatrix/images")
+@router.own("GET", f"{_ITERATION}/confusionMatrix/images")
 def confusion_matrix_images(
     emulator: Emulator,
     links: ImageLinks,
@@ -101,12 +97,12 @@ def confusion_matrix_images(
     iteration_id: IterationId,
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
-    chosen: _Chosen,
-    order: Annotated[str, choice("orderBy", behind.ORDERS, behind.ORDERS[0])],
-    page: Annotated[tuple[int, int], Depends(_page)],
+    chosen: _CellOrOutcome,
+    order: Annotated[str, choice("orderBy", cell_images.ORDERS, cell_images.ORDERS[0])],
+    page: TakeAndSkip,
 ) -> list[shapes.ImageOfCell]:
     take, skip = page
-    iteration, images = behind.images(
+    iteration, images = cell_images.images(
         emulator,
         project_id,
         iteration_id,
@@ -121,19 +117,19 @@ def confusion_matrix_images(
     return [_image(links, item, names) for item in images]
 
 
-@router.own("GET", f"{_BELOW}/confusionMatrix/images/count")
+@router.own("GET", f"{_ITERATION}/confusionMatrix/images/count")
 def confusion_matrix_image_count(
     emulator: Emulator,
     project_id: ProjectId,
     iteration_id: IterationId,
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
-    chosen: _Chosen,
+    chosen: _CellOrOutcome,
 ) -> int:
-    return behind.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
+    return cell_images.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
 
 
-@router.own("GET", f"{_BELOW}/precisionRecallCurve")
+@router.own("GET", f"{_ITERATION}/precisionRecallCurve")
 def precision_recall_curve(
     emulator: Emulator,
     points: Annotated[
@@ -171,7 +167,7 @@ def precision_recall_curve(
     )
 
 
-@router.own("GET", f"{_BELOW}/calibrationCurve")
+@router.own("GET", f"{_ITERATION}/calibrationCurve")
 def calibration_curve(
     emulator: Emulator,
     bins: Annotated[int, integer("bins", curves.BINS, curves.BINS_MINIMUM, curves.BINS_MAXIMUM)],
@@ -211,7 +207,7 @@ def _named(iteration: Iteration, position: int | None) -> tuple[str, str]:
     return tag["id"], tag["name"]
 
 
-def _image(links: Links, item: behind.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
+def _image(links: Links, item: cell_images.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
     matches = [
         shapes.Match(
             object=_object(pair, names),
@@ -224,7 +220,7 @@ def _image(links: Links, item: behind.ImageOfCell, names: dict[str, str]) -> sha
     return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches)
 
 
-def _object(pair: behind.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
+def _object(pair: cell_images.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
     if pair.object_tag_id is None:
         return None
     assert pair.object_box is not None

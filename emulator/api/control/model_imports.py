@@ -1,4 +1,4 @@
-"""Importing exported models, in the emulator's own API: the service has no such operation."""
+"""Import of exported models, in the emulator's own API; the service has no such operation."""
 
 from typing import Annotated
 
@@ -25,14 +25,14 @@ def import_exported_model(
     prediction_id: Annotated[str | None, text("predictionId")],
 ) -> Response:
     try:
-        named: dict[str, str] = {"project_id": guid(project)}
+        target: dict[str, str] = {"project_id": guid(project)}
     except ValueError:
-        named = {"project_name": project or ""}
+        target = {"project_name": project or ""}
     publication = None
     if publish_name is not None:
         publication = Publication(publish_name, prediction_id or "", overwrite)
     imported = import_model(
-        emulator, export, **named, classification_type=classification_type, publication=publication
+        emulator, export, **target, classification_type=classification_type, publication=publication
     )
     iteration = imported.iteration
     return JSONResponse(

@@ -1,15 +1,15 @@
-"""Groups of images of a project that are nearly the same, in the emulator's own API."""
+"""Groups of near-duplicates among the images of a project, in the emulator's own API."""
 
 import asyncio
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.responses import Response
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, version_of
-from emulator.api.parameters import OfIteration, flag, number_in, page_in
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, in_thread, version_of
+from emulator.api.parameters import OfIteration, TakeAndSkip, flag, number_in
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter, Result, response_of
 from emulator.contract import insight as shapes
@@ -19,15 +19,11 @@ from emulator.core.insight import near_duplicates
 router = OperationRouter()
 
 # How long a request waits for a search before it reports the progress.
-_PATIENCE_SECONDS = 10.0
+_MAX_WAIT_SECONDS = 10.0
 
 
 async def _threshold(request: Request) -> float:
     return near_duplicates.checked_threshold(number_in(request, "threshold"))
-
-
-async def _page(request: Request) -> tuple[int, int]:
-    return page_in(request)
 
 
 @router.own("GET", "/_emulator/projects/{projectId}/nearDuplicates")
@@ -37,15 +33,11 @@ async def get_near_duplicates(
     links: ImageLinks,
     project_id: ProjectId,
     threshold: Annotated[float, Depends(_threshold)],
-    page: Annotated[tuple[int, int], Depends(_page)],
+    page: TakeAndSkip,
     contradictory: Annotated[bool, flag("contradictoryTags")],
     across_folds: Annotated[bool, flag("acrossFolds")],
     iteration_id: OfIteration,
 ) -> Response:
-    async def in_thread(function: Any, *arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(request.app.state.threads, function, *arguments)
-
     def begin() -> tuple[str | None, Search]:
         checked = near_duplicates.checked_iteration(emulator, project_id, iteration_id)
         return checked, near_duplicates.search_of(emulator, project_id)
@@ -62,7 +54,7 @@ async def get_near_duplicates(
             take=page[0],
             skip=page[1],
         )
-        answer = shapes.NearDuplicates(
+        duplicates = shapes.NearDuplicates(
             status="Completed",
             progress=1.0,
             threshold=threshold,
@@ -71,14 +63,13 @@ async def get_near_duplicates(
             group_count=found.group_count,
             groups=[_group(links, group) for group in found.groups],
         )
-        return response_of(answer, version_of(request))
+        return response_of(duplicates, version_of(request))
 
-    checked_id, search = await in_thread(begin)
-    # Waiting takes no thread: otherwise waiting requests could occupy all of them.
+    checked_id, search = await in_thread(request, begin)
+    # Not in a thread: waiting requests could occupy all of them.
     await _end_of(search)
     if search.is_over:
-        response: Response = await in_thread(completed)
-        return response
+        return await in_thread(request, completed)
     running = shapes.NearDuplicates(
         status="Running",
         progress=search.progress.done,
@@ -92,16 +83,16 @@ async def get_near_duplicates(
 
 
 async def _end_of(search: Search) -> None:
-    """Wait until the search ends, at most `_PATIENCE_SECONDS`."""
+    """Wait until the search ends, at most `_MAX_WAIT_SECONDS`."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
-    def note(_future: object) -> None:
-        with suppress(RuntimeError):  # the server has ended meanwhile
+    def set_over(_future: object) -> None:
+        with suppress(RuntimeError):  # the server has stopped in the meantime
             loop.call_soon_threadsafe(over.set)
 
-    search.future.add_done_callback(note)
+    search.future.add_done_callback(set_over)
     with suppress(TimeoutError):
-        await asyncio.wait_for(over.wait(), _PATIENCE_SECONDS)
+        await asyncio.wait_for(over.wait(), _MAX_WAIT_SECONDS)
 
 
 def _group(links: Links, group: near_duplicates.Group) -> shapes.NearDuplicateGroup:

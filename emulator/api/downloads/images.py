@@ -1,4 +1,4 @@
-"""Images and thumbnails by signed URI, without a key, as a browser or a labelling tool fetches them."""
+"""Images and thumbnails by signed URI, without a key, for browsers and labelling tools."""
 
 from starlette.responses import Response
 

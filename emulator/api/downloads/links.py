@@ -1,4 +1,4 @@
-"""What downloads by signed URI share: the signature, and errors in the form of Azure's blob storage."""
+"""Signatures of signed URIs, and errors in the form of Azure's blob storage."""
 
 from typing import Annotated, NamedTuple
 

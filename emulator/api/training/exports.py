@@ -22,7 +22,7 @@ from emulator.core.exports import request as exports
 router = OperationRouter()
 
 
-async def _platform(request: Request) -> str:
+async def _platform(request: Request, _given: Annotated[str, required_text("platform")]) -> str:
     return choice_in(request, "platform", names.platforms(version_of(request)), "")
 
 
@@ -37,7 +37,6 @@ def export_iteration(
     version: ApiVersion,
     project_id: ProjectId,
     iteration_id: IterationId,
-    named: Annotated[str, required_text("platform")],
     platform: Annotated[str, Depends(_platform)],
     flavor: Annotated[str, Depends(_flavor)],
 ) -> shapes.Export:

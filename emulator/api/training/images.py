@@ -165,12 +165,12 @@ def _created(links: Links, version: Version, results: Sequence[images.CreatedIma
 
 
 def _decoded(contents: str | None) -> bytes:
-    """The bytes of a base64 string; empty if it is not base64, and then not an image either."""
+    """The bytes of a base64 string; empty, which is not an image, if it is not base64."""
     try:
         return base64.b64decode(contents or "", validate=True)
     except (binascii.Error, ValueError):
         pass
-    try:  # some clients break it into lines
+    try:  # some clients insert line breaks
         return base64.b64decode("".join((contents or "").split()), validate=True)
     except (binascii.Error, ValueError):
         return b""
@@ -184,7 +184,7 @@ def _boxes(regions: Sequence[requests.Region] | None) -> tuple[RegionBox, ...]:
 
 
 class _Listed(NamedTuple):
-    """Which images of a project are listed or counted."""
+    """The images of a project that are listed or counted."""
 
     project_id: str
     iteration_id: str | None

@@ -17,8 +17,11 @@ router = OperationRouter()
 
 
 async def _image_and_store(request: Request, image: ImageUrl) -> tuple[ImageSource, bool]:
-    """The image, and whether to store the prediction. An invalid ``store`` is an error only when the image is
-    needed: errors of project, iteration and body precede it."""
+    """The image, and whether to store the prediction.
+
+    An invalid ``store`` is an error only when the image is needed: errors of project, iteration and body
+    precede it.
+    """
     try:
         return image, flag_in(request, "store", True)
     except ServiceError as error:

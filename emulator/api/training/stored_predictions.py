@@ -18,7 +18,7 @@ from emulator.core.predictions.stored import ORDERS, PredictionPage, PredictionQ
 router = OperationRouter()
 
 _INVALID = "BadRequestPredictionInvalidQueryParameters"
-_LONGEST_TIME = 40
+_MAX_TIME_LENGTH = 40
 
 
 def invalid_query(malformed: requests.Malformed) -> Exception:
@@ -33,7 +33,7 @@ async def _query(
         requests.PredictionQueryToken, json_body(requests.PredictionQueryToken, error=invalid_query)
     ],
 ) -> PredictionQuery:
-    """The query that a client's token stands for; empty texts, which some clients send, are no condition."""
+    """The query in a client's token. Some clients send empty strings, which count as absent."""
     order_by = token.order_by or ORDERS[0]
     return PredictionQuery(
         order_by=next((name for name in ORDERS if name.lower() == order_by.lower()), order_by),
@@ -79,14 +79,14 @@ def _time(name: str, text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text[: _LONGEST_TIME + 1])
+        time = datetime.fromisoformat(text[: _MAX_TIME_LENGTH + 1])
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ServiceError(_INVALID, f"{name} is no date and time in ISO 8601.") from None
 
 
 def _next_token(query: PredictionQuery, page: PredictionPage) -> shapes.PredictionQueryToken:
-    """The token of the next page: the query, and where it continues."""
+    """The token of the next page: the query with its continuation."""
     tags = [
         shapes.PredictionQueryTag(id=tag.tag_id, min_threshold=tag.minimum, max_threshold=tag.maximum)
         for tag in query.tags

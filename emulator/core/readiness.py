@@ -1,0 +1,39 @@
+"""Whether the emulator is ready: the database, the disk, and the threads that carry out jobs."""
+
+import shutil
+
+from emulator.core.context import Context
+from emulator.core.limits import MEGABYTE
+from emulator.store.tables import JobKind
+
+# With less than this, the next upload may not fit.
+_FREE_BYTES_NEEDED = 64 * MEGABYTE
+# The check that each kind of job belongs to, and what its thread does.
+_RUNNERS = {
+    JobKind.TRAINING: ("trainings", "carries out trainings"),
+    JobKind.ADVANCED_TRAINING: ("trainings", "carries out advanced trainings"),
+    JobKind.EXPORT: ("exports", "carries out exports"),
+    JobKind.IMPORT: ("imports", "carries out imports"),
+    JobKind.NOTIFICATION: ("notifications", "sends notifications"),
+}
+CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications")
+
+
+def problems(context: Context) -> dict[str, str]:
+    """Problems by name of the check; empty when the emulator is ready."""
+    found = {}
+    try:
+        context.database.check()
+    except Exception as error:  # noqa: BLE001  (any error is the result of the check)
+        found["database"] = f"cannot be read: {error}"
+    try:
+        free = shutil.disk_usage(context.folder).free
+        if free < _FREE_BYTES_NEEDED:
+            found["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
+    except OSError as error:
+        found["disk"] = f"the data folder is out of reach: {error.strerror}"
+    for kind, is_alive in context.jobs.health().items():
+        if not is_alive:
+            name, what = _RUNNERS[kind]
+            found.setdefault(name, f"the thread that {what} is not running")
+    return found

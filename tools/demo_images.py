@@ -4,7 +4,7 @@
 
 writes FOLDER/<tag>/*.jpg to train on (16 for each tag: brick, grass, gravel), FOLDER/unseen/<tag>/*.jpg to
 predict (4 for each tag), and FOLDER/SOURCES.txt. They are crops of three photographs in the package
-scikit-image, all under the Creative Commons CC0 licence (public domain). Crops to predict come from a
+scikit-image, all under the Creative Commons CC0 license (public domain). Crops to predict come from a
 strip of each photograph that no training crop overlaps. Nothing is downloaded, and the files are the same
 each time.
 """
@@ -97,7 +97,7 @@ def write_crops(
 def sources() -> str:
     lines = [
         "Crops, enlarged, of photographs that come inside the package scikit-image.",
-        "All three are under the Creative Commons CC0 licence (public domain).",
+        "All three are under the Creative Commons CC0 license (public domain).",
         "",
         *(f"{tag}: {address}" for tag, address in SOURCES.items()),
     ]

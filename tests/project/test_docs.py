@@ -209,9 +209,9 @@ def of_a_project(environment: dict[str, str]) -> dict[str, str]:
 
         made = sent("POST", "/projects", params={"name": "docs", "classificationType": "Multiclass"})
         project = f"/projects/{made['id']}"
-        for colour in ("red", "blue"):
-            tag = sent("POST", f"{project}/tags", params={"name": colour})["id"]
-            sent("POST", f"{project}/images/files", json=files_body(pictures(5, colour), [tag]))
+        for color in ("red", "blue"):
+            tag = sent("POST", f"{project}/tags", params={"name": color})["id"]
+            sent("POST", f"{project}/images/files", json=files_body(pictures(5, color), [tag]))
         iteration = sent("POST", f"{project}/train")["id"]
         path = f"{project}/iterations/{iteration}"
         wait_until(lambda: sent("GET", path)["status"] == "Completed", "a training", PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""Writing files durably: the one way in which every part of the program does it."""
+"""Atomic and durable writing of files, for all parts of the program."""
 
 import errno
 import os
@@ -11,9 +11,10 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either there completely, also after a power cut, or not at all.
+    """Write a file so that, even after a power cut, it exists completely or not at all.
 
-    It is written under another name, synchronised, and renamed. Only the user can read it. Raises OSError.
+    It is written under a temporary name, synchronised, and renamed. Only its owner can read it. Raises
+    OSError.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
     try:
@@ -29,12 +30,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that the disk, or what the user may use of it, is full."""
+    """Whether the cause of an error is a full disk or an exhausted disk quota."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _synchronise_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot: the file system journals the rename
+    if os.name == "nt":  # not possible on Windows, whose file system journals the rename
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -17,7 +17,7 @@ _MARK = "unclean"
 
 
 def mark_in_use(context: Context) -> None:
-    """Record that a process uses the store. If the previous one did not `mark_clean`, sweep in a thread."""
+    """Record that a process uses the store. If the previous one did not `mark_clean`, start a sweep."""
     mark = context.folder / _MARK
     if mark.exists():
         threading.Thread(target=sweep_all, args=(context,), name="blob sweep", daemon=True).start()
@@ -37,8 +37,7 @@ def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
 
 
 def sweep_all(context: Context) -> None:
-    """Delete every blob to which no row refers. A process that is killed before it writes the row leaves
-    some."""
+    """Delete every blob to which no row refers, as processes leave that are killed before writing the row."""
     names = iter(context.blobs.names())
     while batch := list(islice(names, _BATCH_SIZE)):
         sweep_blobs(context, batch)

@@ -1,6 +1,6 @@
-"""What the rules work with: the store, clock, ids, workers, caches, the board of jobs, values of settings.
+"""The context of the rules: store, clock, ids, workers, caches, the board of jobs, values of settings.
 
-All of it is independent of the rules. `emulator.app` makes it, once.
+Its parts do not depend on the rules. `emulator.app` creates the only one.
 """
 
 import threading
@@ -17,16 +17,16 @@ from emulator.core.caches.near_duplicates import NearDuplicateSearches
 from emulator.core.caches.proposal_model import ProposalModel
 from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
-from emulator.core.fetching.client import FetchPolicy
+from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.jobs.board import JobBoard
-from emulator.core.jobs.worker_protocol import Worker as Worker
+from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 
 
 class Clock:
-    """UTC time that never repeats and never goes back: what is created later has the later time."""
+    """UTC time that always increases, so that times of creation are distinct and in order."""
 
     def __init__(self, source: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._source = source
@@ -51,11 +51,11 @@ class Ids:
 
 @dataclass
 class Context:
-    """Everything that a rule may need.
+    """The store, workers, caches and settings that rules use.
 
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
-    writes exports and compares images. seed: of every training. training_hour_seconds: what one hour of a
-    training's budget stands for. image_uri_lifetime: how long a signed image URI is valid. jobs: the board,
+    writes exports and compares images. seed: of every training. training_hour_seconds: the duration of an
+    hour of a training's budget. image_uri_lifetime: how long a signed image URI is valid. jobs: the board,
     on which `emulator.app` registers the runners.
     """
 
@@ -92,12 +92,12 @@ class Context:
 
     @property
     def feature_cache(self) -> Path:
-        """The folder in which workers keep features and thumbnails of images that they have seen."""
+        """The folder in which workers cache features and thumbnails of images."""
         return self.folder / "features"
 
     @property
     def backbones(self) -> Path:
-        """The folder of the networks that the user has added; missing when there are none."""
+        """The folder of backbones that the user has added; it does not exist when there are none."""
         from emulator.vision.backbones.registry import FOLDER_NAME
 
         return self.folder / FOLDER_NAME

@@ -1,4 +1,4 @@
-"""The domains of the service, and the error for ids of none."""
+"""The domains of the service, looked up by id or name."""
 
 from emulator.core.errors import ServiceError
 from emulator.vision.recipes.domains import Domain as Domain

@@ -14,14 +14,14 @@ from emulator.store.tables import Iteration, Project, Tag, Usage
 
 
 def check_project(context: Context, session: Session) -> None:
-    """Raises ServiceError when one more project would be too many."""
+    """Raises ServiceError when one more project would exceed the limit."""
     most = context.tier.projects
     if most is not None and (session.scalar(select(func.count()).select_from(Project)) or 0) >= most:
         raise ServiceError("BadRequestExceedProjectLimit", _all_there_is(context, "projects", most))
 
 
 def check_tag(context: Context, session: Session, project_id: str) -> None:
-    """Raises ServiceError when one more tag in the workspace would be too many."""
+    """Raises ServiceError when one more tag in the workspace would exceed the limit."""
     most = context.tier.tags_per_project
     if most is None:
         return
@@ -34,7 +34,7 @@ def check_tag(context: Context, session: Session, project_id: str) -> None:
 
 
 def check_iteration(context: Context, session: Session, project_id: str) -> None:
-    """Raises ServiceError when one more iteration would be too many."""
+    """Raises ServiceError when one more iteration would exceed the limit."""
     most = context.tier.iterations_per_project
     if most is None:
         return
@@ -51,7 +51,7 @@ def has_room_for_image(context: Context, project: Project) -> bool:
 
 
 def check_import(context: Context, image_count: int, tag_count: int) -> None:
-    """Raises ServiceError when a project with so many images and tags would be too large."""
+    """Raises ServiceError when a project with these numbers of images and tags would exceed the limits."""
     tier = context.tier
     if tier.tags_per_project is not None and tag_count > tier.tags_per_project:
         message = _all_there_is(context, "tags in a project", tier.tags_per_project)
@@ -66,7 +66,7 @@ def _all_there_is(context: Context, what: str, most: int) -> str:
 
 
 class MonthIsUsedUp(Exception):
-    """All predictions of this month have been made. days: until the next month, at least 1."""
+    """No prediction is left in this month. days: until the next month, at least 1."""
 
     def __init__(self, tier: Tier, days: int) -> None:
         super().__init__(f"{tier.name}: {tier.predictions_per_month} predictions a month")
@@ -75,7 +75,7 @@ class MonthIsUsedUp(Exception):
 
 
 def check_month(context: Context) -> None:
-    """Raises MonthIsUsedUp when one more prediction in this month would be too many."""
+    """Raises MonthIsUsedUp when no prediction is left in this month."""
     most = context.tier.predictions_per_month
     if most is None:
         return
@@ -88,7 +88,7 @@ def check_month(context: Context) -> None:
 
 
 def count_prediction(context: Context) -> None:
-    """One more prediction was made in this month; counted where it matters."""
+    """Count one more prediction in this month, if the tier has a monthly limit."""
     if context.tier.predictions_per_month is None:
         return
     month = _month(context.clock.now())
@@ -103,7 +103,7 @@ def _month(now: datetime) -> str:
 
 
 class TooManyCalls(Exception):
-    """A call that came too early. seconds: after which it may be repeated, at least 1."""
+    """The calls per second of the tier are exceeded. seconds: until the next call may follow, at least 1."""
 
     def __init__(self, tier: Tier, seconds: int) -> None:
         super().__init__(f"{tier.name}: again in {seconds} s")
@@ -112,15 +112,15 @@ class TooManyCalls(Exception):
 
 
 class CallQuotas:
-    """What the pricing tier allows an API client at this moment: calls per second, predictions per month."""
+    """Checks of requests against the pricing tier: calls per second, predictions per month."""
 
-    def __init__(self, context: "Context") -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self._rates = CallRates(context.tier)
         self.has_monthly_limit = context.tier.predictions_per_month is not None
 
     def admit(self, kind: CallKind) -> None:
-        """Let a call pass. Raises TooManyCalls."""
+        """Count a call. Raises TooManyCalls when it is refused."""
         self._rates.admit(kind, self._context.clock.now())
 
     def check_month(self) -> None:
@@ -129,7 +129,7 @@ class CallQuotas:
 
 
 class CallRates:
-    """Token buckets, one for each kind of call: as many calls at once as a second allows, then one by one."""
+    """Token buckets, one for each kind of call; a full bucket has the tokens of one second."""
 
     def __init__(self, tier: Tier) -> None:
         self._tier = tier
@@ -137,7 +137,7 @@ class CallRates:
         self._lock = threading.Lock()
 
     def admit(self, kind: CallKind, now: datetime) -> None:
-        """Let a call pass. Raises TooManyCalls, which costs nothing."""
+        """Take a token for a call. Raises TooManyCalls, without taking one, when none is left."""
         rate = self._tier.calls_per_second.get(kind)
         if rate is None:
             return

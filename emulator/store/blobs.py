@@ -26,7 +26,7 @@ class BlobStore(Protocol):
         """Store `data` durably and return its name. Raises StorageFull; then nothing is stored."""
 
     def put_file(self, path: Path) -> str:
-        """Store the content of the file at `path`, which may be moved."""
+        """Store the content of the file at `path`, which may be moved. Raises StorageFull."""
 
     def read(self, name: str) -> bytes:
         """The bytes of a blob. Raises FileNotFoundError."""
@@ -104,7 +104,7 @@ class FolderBlobStore:
                 raise
 
     def clear(self) -> None:
-        # A rename takes no time however many blobs there are; they are deleted in a thread.
+        # A rename takes no time, whatever the number of blobs, which are deleted in a thread.
         trash = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_TRASH))
         self._folder.replace(trash / "blobs")
         self._folder.mkdir(exist_ok=True)  # an upload may have created it

@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel
 
 from emulator.store import tables  # noqa: F401  (declares the tables)
 
-# The newest migration in `migrations/versions`; a test keeps the two together.
+# The newest migration in `migrations/versions`; a test checks that they agree.
 SCHEMA_REVISION = "0005"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
@@ -38,7 +38,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
-        # Number of commits. Data that was read is current as long as this has the value from before the read.
+        # Number of commits. Data is current as long as this has the same value as before the data was read.
         self.commits = 0
         self._write_lock = threading.RLock()
         self._engine = create_engine(
@@ -80,7 +80,7 @@ class Database:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Prevents other threads from writing, for work that does not fit into one transaction."""
+        """Make other writers wait, for work that takes more than one transaction."""
         with self._write_lock:
             yield
 
@@ -180,6 +180,6 @@ def _prepare(engine: Engine, path: Path) -> None:
             f"{path} was written by a newer version of this program (schema {current}, "
             f"this version knows {SCHEMA_REVISION}); start that version, or another data folder."
         )
-    from emulator.store.migrations import upgrade  # Alembic costs 0.1 s: only when there is something to do
+    from emulator.store.migrations import upgrade  # only when needed: Alembic takes 0.1 s
 
     upgrade(engine)

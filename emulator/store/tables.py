@@ -2,7 +2,7 @@
 
 Iterations do not copy the workspace. Each change to the workspace of a project (images, tags, regions)
 increments `Project.revision`. Rows of images, tags, image tags and regions have the revision in which they
-were born (created) and the one in which they were removed, so that the workspace of an iteration is the rows
+were created (`born`) and the one in which they were removed, so the view of an iteration consists of the rows
 with ``born <= revision < removed``.
 """
 
@@ -43,7 +43,7 @@ class ExportStatus(StrEnum):
 
 
 class JobKind(StrEnum):
-    """What a job does, and so which runner executes it; none executes a failed import."""
+    """The kind of work, which determines the runner of a job. Failed imports have no runner."""
 
     TRAINING = "training"
     ADVANCED_TRAINING = "advanced training"
@@ -246,8 +246,7 @@ class Iteration(SQLModel, table=True):
     custom_base_model_info: dict[str, str] | None = _json(nullable=True)
     training_error_details: str | None = None
     selected_tags: list[str] | None = _json(nullable=True)
-    # Results of the training: tags in the order of the model's outputs, the model, its out-of-fold
-    # predictions.
+    # Results of the training: tags in the order of the model's outputs, the model, its evaluation.
     model_tags: list[dict[str, str]] | None = _json(nullable=True)
     model_blob: str | None = None
     evaluation_blob: str | None = None

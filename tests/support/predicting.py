@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows import prediction_rows
 from emulator.store.tables import StoredPrediction
 from tests.support.harness import NOWHERE, Service, expect
 from tests.support.images import picture

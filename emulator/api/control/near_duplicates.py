@@ -43,7 +43,7 @@ async def get_near_duplicates(
         return checked, near_duplicates.search_of(emulator, project_id)
 
     def completed() -> Response:
-        found = near_duplicates.found(
+        found = near_duplicates.group_page(
             emulator,
             project_id,
             checked_id,

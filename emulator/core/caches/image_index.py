@@ -15,13 +15,13 @@ _LISTS_KEPT = 32
 _PROJECTS_KEPT = 64
 _CHANGES_KEPT = 256
 # With more changed images than this, the whole list is read again.
-_TOUCHED_MOST = 512
+_MAX_TOUCHED = 512
 
 Read = Callable[[Collection[int] | None], Iterable[int]]
 
 
 class ImageIndex:
-    """Lists of image numbers, and the images that the latest changes affected; a bounded number of each"""
+    """Lists of image numbers, and the images that the latest changes affected; a bounded number of each."""
 
     def __init__(self) -> None:
         # The revision that a list is valid for, and the list, which is never modified.
@@ -84,7 +84,7 @@ class ImageIndex:
             if one not in changes:
                 return None
             touched |= changes[one]
-        return touched if len(touched) <= _TOUCHED_MOST else None
+        return touched if len(touched) <= _MAX_TOUCHED else None
 
 
 def _updated(numbers: "array[int]", touched: Collection[int], present: Collection[int]) -> "array[int]":

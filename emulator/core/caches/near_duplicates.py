@@ -13,7 +13,7 @@ from emulator.store.blobs import BlobStore
 
 _SEARCHES_KEPT = 4
 
-# Indexes of two images in a search, their similarity (to 1), whether one is like the other's mirror image.
+# Indexes of two images in a search, their similarity (at most 1), whether one is mirrored.
 Pair = tuple[int, int, float, bool]
 
 
@@ -42,11 +42,11 @@ class Search:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has a result or failed; not so if it was cancelled, since the images changed."""
+        """Whether it has a result or failed; False after a cancellation, which follows a change of images."""
         return self.future.done() and not self.future.cancelled()
 
     def is_of(self, newest: int, count: int) -> bool:
-        """Whether these are still the images of the project: numbers only grow and are never reused."""
+        """Whether the images of the project are unchanged: numbers only grow and are never reused."""
         return (self.newest, self.count) == (newest, count)
 
 
@@ -87,10 +87,10 @@ class NearDuplicateSearches:
         with self._lock:
             kept = self._searches.get(project_id)
             if kept is not None and kept.is_of(newest, count) and not _failed(kept.future):
-                return kept  # another request was faster
-            pictures = [StoredImage(str(self._blobs.path(blob)), blob) for _, blob in rows]
+                return kept  # begun by another request meanwhile
+            images = [StoredImage(str(self._blobs.path(blob)), blob) for _, blob in rows]
             progress = Progress()
-            future = worker.submit(find_near_duplicates, pictures, self._folder, on_progress=progress.note)
+            future = worker.submit(find_near_duplicates, images, self._folder, on_progress=progress.note)
             search = Search(numbers, newest, count, progress, future)
             if kept is not None:
                 kept.future.cancel()

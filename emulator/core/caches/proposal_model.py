@@ -11,8 +11,8 @@ from emulator.core.jobs.worker_protocol import Worker
 if TYPE_CHECKING:
     from emulator.vision.detection.proposals import ProposalSession
 
-# Writing the model takes a second; a running training goes first.
-_PATIENCE_SECONDS = 20.0
+# Writing the model takes a second, but waits for a running training.
+_MAX_WAIT_SECONDS = 20.0
 
 
 class ProposalModel:
@@ -25,7 +25,7 @@ class ProposalModel:
         self._writing: Future[Any] | None = None
 
     def session(self, worker: Worker) -> "ProposalSession":
-        """The loaded model. Raises ServiceError when the worker cannot write it, or not soon."""
+        """The loaded model. Raises ServiceError when the worker cannot write it, or not in time."""
         from emulator.vision.onnx_runtime import ModelUnusable
 
         if self._session is not None:
@@ -57,17 +57,17 @@ class ProposalModel:
         from emulator.vision.detection.proposals import write_proposal_model
 
         with self._lock:
-            # Requests that come at the same time wait for the same file.
+            # Concurrent requests wait for the same file.
             if self._writing is None or self._writing.done():
                 self._writing = worker.submit(write_proposal_model, path)
             writing = self._writing
         try:
-            writing.result(_PATIENCE_SECONDS)
+            writing.result(_MAX_WAIT_SECONDS)
         except TimeoutError:
             raise ServiceError(
                 "ErrorRegionProposal",
                 "The model of region proposals is made when the running training has ended; try again then.",
             ) from None
-        # CancelledError is an Exception; jobs fail in more ways than rules need to know.
+        # A job can raise any exception; CancelledError is one too.
         except Exception as error:  # noqa: BLE001
             raise ServiceError("ErrorRegionProposal", f"Region proposals can't be made: {error}") from None

@@ -1,4 +1,4 @@
-"""Published iterations by name, kept until anything is written to the database."""
+"""Published iterations by name, cached until the next commit of the database."""
 
 from emulator.store.database import Database
 from emulator.store.tables import Iteration
@@ -9,7 +9,7 @@ _Key = tuple[str, str, str]
 
 
 class PublishedIterations:
-    """Iterations that were found for predictions. Every prediction looks one up, several at a time."""
+    """Results of the look-ups that every prediction begins with. Predictions run concurrently."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -19,7 +19,7 @@ class PublishedIterations:
         return len(self._found)
 
     def get(self, key: _Key) -> Iteration | None:
-        """The iteration that was put under `key`; None if something was written since."""
+        """The iteration that was put under `key`; None after a commit."""
         kept = self._found.get(key)
         return kept[1] if kept is not None and kept[0] == self._database.commits else None
 

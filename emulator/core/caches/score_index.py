@@ -23,7 +23,7 @@ _TABLES_KEPT = 8
 _MAX_REMOVED = 1024
 # Rows that a page examines first; four times as many in each further step.
 _FIRST_STEP = 1024
-# Of a removed score: below every threshold.
+# The value of a removed score, below every threshold.
 _NO_SCORE = -1.0
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class ScoredRow(NamedTuple):
 
 
 class ScoreRange(NamedTuple):
-    """Some score of one of the tags is in the range. Without tags: of any tag; `maximum` is 1 then."""
+    """At least one score of one of the tags is in the range. Without tags: of any tag; maximum is 1."""
 
     tag_ids: tuple[str, ...]
     minimum: float
@@ -136,8 +136,8 @@ class ScoreTable:
         found: list[int] = []
         begin, step = 0, _FIRST_STEP
         while begin < len(left) and len(found) < size:
-            looked_at = left[begin : begin + step]
-            found += looked_at[mask[looked_at]][: size - len(found)].tolist()
+            examined = left[begin : begin + step]
+            found += examined[mask[examined]][: size - len(found)].tolist()
             begin, step = begin + step, step * 4
         return [place(row) for row in found]
 
@@ -210,9 +210,8 @@ class ScoreTable:
             if scores is not None:
                 values = numpy.frombuffer(scores.values, numpy.float32)
                 inside = (values >= minimum) & (values <= maximum)
-                if (
-                    len(values) == len(mask) and not scores.several
-                ):  # one score for each row, as of classifiers
+                # One score for each row, as from classifiers.
+                if len(values) == len(mask) and not scores.several:
                     mask |= inside
                 else:
                     mask[numpy.frombuffer(scores.rows, numpy.int64)[inside]] = True
@@ -260,14 +259,13 @@ class ScoreIndex:
         self._tables: OrderedDict[str, ScoreTable] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, key: str, make: Callable[[], ScoreTable], question: Callable[[ScoreTable], _T]) -> _T:
-        """The result of `question` for the table of `key`; `make` reads the table from the database if
-        needed."""
+    def query(self, key: str, make: Callable[[], ScoreTable], read: Callable[[ScoreTable], _T]) -> _T:
+        """The result of `read` for the table of `key`, which `make` builds from the database if needed."""
         with self._lock:
             table = self._tables.get(key)
             if table is not None:
                 self._tables.move_to_end(key)
-                return question(table)
+                return read(table)
         # No transaction writes meanwhile, so no change is missed.
         with self._database.exclusively():
             with self._lock:
@@ -279,7 +277,7 @@ class ScoreIndex:
                 while len(self._tables) > _TABLES_KEPT:
                     self._tables.popitem(last=False)
         with self._lock:
-            return question(table)
+            return read(table)
 
     def change(self, key: str, change: Callable[[ScoreTable], None]) -> None:
         """Change the table of `key`, if there is one. To be called after the commit."""

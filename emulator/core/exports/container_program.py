@@ -1,4 +1,4 @@
-"""The program of a container that serves an exported model: files of this package and packages it needs.
+"""The program of a container that serves an exported model: its files, and the packages that it needs.
 
 A copy of these files is started with ``python -m emulator.serving FOLDER``.
 """
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[2]
-# Folders of which a container needs every module, except one that imports pydantic.
+# Folders whose modules a container needs, except one that imports pydantic.
 _FOLDERS = ("contract", "gateway", "serving", "settings")
 _NOT_NEEDED = frozenset({"contract/requests.py"})
-# And single modules. A test starts a copy of all these with nothing else in reach.
+# Single modules. A test runs a copy of all these files without the rest of the package.
 _FILES = (
     "__init__.py",
     "core/__init__.py",

@@ -1,4 +1,4 @@
-"""The formats of exports: those of the library of vision, and containers, which need files of the server."""
+"""The formats of exports: those of `emulator.vision`, and containers, which include files of the server."""
 
 from emulator.vision.exports.formats import FORMATS as MODEL_FORMATS
 from emulator.vision.exports.formats import Format, Formats

@@ -1,6 +1,6 @@
 """Exports of iterations: requesting and listing them, and the signed URIs of their files.
 
-An export is a row from its request on; `runner` writes its file. The path of a file is
+A request adds the row of the export; `runner` writes its file. The path of a file is
 ``/m-<project>/<iteration>.<platform>[.<flavor>].zip``, ids without dashes, signed as in `signed_uris`.
 """
 
@@ -16,7 +16,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
-# To be raised when files are written differently, so that older exports can be requested again.
+# Incremented when files are written differently, so that older exports can be requested again.
 EXPORTER = 1
 LINK_LIFETIME = timedelta(hours=24)
 _PATH = re.compile(
@@ -110,7 +110,7 @@ def open_signed(context: Context, path: str, signature: str, expires: str) -> Ex
 
 
 def open_file(context: Context, path: str, project_id: str | None = None) -> ExportFile | None:
-    """The file at a path; None when there is none, or when it is not of the project `project_id`."""
+    """The file at a path; None when there is none, or not in the project `project_id`."""
     match = _PATH.fullmatch(path)
     if match is None or project_id not in (None, signed_uris.format_guid(match["project"])):
         return None

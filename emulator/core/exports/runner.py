@@ -1,7 +1,7 @@
-"""Executing exports, one after the other, in a worker process of their own.
+"""Executing exports, one after the other, in a separate worker process.
 
-An export takes seconds and a training minutes, so exports do not wait for trainings. The file becomes a blob
-of the export's row, which ends as ``Done``, or as ``Failed`` with the reason.
+An export takes seconds and a training minutes, so exports do not wait for trainings. The file is stored as a
+blob, and the status of the export becomes ``Done``, or ``Failed`` with the reason.
 """
 
 import logging
@@ -43,7 +43,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
 
 
 class ExportTask(NamedTuple):
-    """What an export needs. base: scheme and host of the request. suffix: of the file's name."""
+    """The inputs of an export. base: scheme and host of the request. suffix: of the file's name."""
 
     job_id: str
     export_id: str
@@ -54,7 +54,7 @@ class ExportTask(NamedTuple):
 
 
 class ExportWork:
-    """What is particular to exports (`emulator.core.jobs.job_runner.Work`)."""
+    """The `Work` of exports (`emulator.core.jobs.job_runner`)."""
 
     def __init__(self, context: Context, worker_job: WorkerJob) -> None:
         self._context = context
@@ -93,7 +93,7 @@ class ExportWork:
             attempt=job.attempts,
             base=job.details["base"],
             order=order,
-            # A format that another version of the program had fails when it is written.
+            # A format that only another version of the program has fails in `write_export`.
             suffix=chosen.suffix if chosen else ".zip",
         )
 

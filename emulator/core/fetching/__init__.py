@@ -1,1 +1,1 @@
-"""Fetching images from URLs that clients name, and which URLs may be fetched."""
+"""Requests to URLs that clients give: fetching images, sending to storage, and the rules for both."""

@@ -1,12 +1,11 @@
-"""Fetches image URLs that strangers name, without being led where the strangers cannot go themselves.
+"""HTTP client for URLs in requests of clients: fetches images, and sends to Azure storage.
 
-Sends to the URLs of storage that they name, too, under the same rules.
-
-By default only public addresses are fetched. A name is resolved once, all its addresses are judged, and the
-connection goes to one of them, while TLS and the Host header keep the name: what the name service answers
-afterwards has no effect. Redirects start from the beginning. The whole fetch has one deadline and one limit
-on its size. Proxies named in the environment are not used, because a proxy resolves names on its own and
-would defeat all this; a machine without a way out can map URLs to folders instead.
+Protects against server-side request forgery: by default only public addresses are fetched. A host name is
+resolved once, all its addresses are checked, and the connection goes to one of them, while TLS and the Host
+header keep the name, so later changes of the DNS entry have no effect. The target of a redirect is checked
+like a new URL. The whole fetch has one deadline and one size limit. Proxy settings of the environment are
+ignored, since a proxy resolves names itself, after the checks; without access to the network, URLs can be
+mapped to folders instead.
 """
 
 import contextlib
@@ -36,22 +35,22 @@ __all__ = ["FetchPolicy", "FetchRejected", "fetch", "fetch_pieces", "send"]
 if TYPE_CHECKING:
     import httpcore
     from httpcore import NetworkBackend, NetworkStream
-else:  # the HTTP library asks for no common base class, and is not imported before the first URL is fetched
+else:  # httpcore needs no common base class, and is only imported when the first URL is fetched
     NetworkBackend = NetworkStream = object
 
 Resolve = Callable[[str, int], Sequence[str]]
 Connect = Callable[[str, int, float], NetworkStream]
 
-_MOST_ADDRESSES = 8
-_LONGEST_REPLY = 65536
-_PIECE = 1 << 20
+_MAX_ADDRESSES = 8
+_MAX_REPLY_BYTES = 65536
+_CHUNK_BYTES = 1 << 20
 _IMAGE_HEADERS = {"Accept": "image/*, */*;q=0.5"}
-_BROKEN_OFF = "The URL's host broke off, or its answer was not HTTP."
+_CONNECTION_LOST = "The URL's host broke off, or its answer was not HTTP."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def resolve_with_system(host: str, port: int) -> list[str]:
-    """The addresses of a host name, as the operating system knows them. Raises OSError where it has none."""
+    """The addresses of a host name, from the operating system. Raises OSError when there are none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -70,9 +69,9 @@ def fetch(
     resolve: Resolve = resolve_with_system,
     connect: Connect = connect_with_socket,
 ) -> bytes:
-    """The bytes behind a URL, at most `policy.max_bytes` of them.
+    """The bytes behind a URL, at most `policy.max_bytes`.
 
-    Blocks; to be called in a thread. Raises FetchRejected and, whatever the URL and its host, nothing else.
+    Blocks, so it is called in a thread. Raises FetchRejected, and no other exception.
     """
     deadline = _Deadline(policy.timeout_seconds)
     current = parse_url(url)
@@ -96,10 +95,10 @@ def fetch_pieces(
     *,
     longest_silence: float,
 ) -> None:
-    """Hand the bytes behind a URL to `consume` as they arrive: for what is too large for the memory.
+    """Pass the bytes behind a URL to `consume` as they arrive, for content that does not fit into memory.
 
-    Nothing is redirected. `longest_silence`: seconds for which the host may send nothing. Raises what
-    `fetch` raises, and what `consume` does.
+    Redirects are not followed. longest_silence: seconds for which the host may send nothing. Raises
+    FetchRejected, and the exceptions of `consume`.
     """
     deadline = _Deadline(policy.timeout_seconds, longest_silence)
     parsed = parse_url(url)
@@ -123,9 +122,9 @@ def send(
     *,
     longest_silence: float = math.inf,
 ) -> tuple[int, dict[str, str]]:
-    """Send `content` (bytes, or a file) to a URL: the status and, by lower-case names, the headers answered.
+    """Send `content` (bytes, or a file) to a URL. Returns the status and headers of the response.
 
-    Nothing is redirected, and folders that stand for URLs (`policy.mapping`) play no part. Raises
+    Names of headers are in lower case. Redirects are not followed, and `policy.mapping` is not used. Raises
     FetchRejected, and OSError when the file cannot be read.
     """
     if policy.mode == "off":
@@ -139,7 +138,7 @@ def send(
             pieces = content
         else:
             file = stack.enter_context(content.open("rb"))
-            pieces = iter(lambda: file.read(_PIECE), b"")
+            pieces = iter(lambda: file.read(_CHUNK_BYTES), b"")
         response = stack.enter_context(
             _request(
                 parsed,
@@ -153,34 +152,34 @@ def send(
             )
         )
         size = 0
-        for piece in response.iter_stream():  # to its end, since some wait for that
+        for piece in response.iter_stream():  # to the end: some servers wait for that
             size += len(piece)
-            if size > _LONGEST_REPLY:
+            if size > _MAX_REPLY_BYTES:
                 break
-        answered = {
+        response_headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
         }
-        return response.status, answered
+        return response.status, response_headers
 
 
 def _addresses(url: Url, policy: FetchPolicy, resolve: Resolve, deadline: "_Deadline") -> list[str]:
-    """The addresses of the URL's host, each of which may be connected to."""
+    """The addresses of the URL's host. Raises FetchRejected when the policy forbids one of them."""
     try:
         found = [str(ipaddress.ip_address(url.host))]
     except ValueError:
         found = _resolve_in_time(url, resolve, deadline)
     check_addresses(url, found, policy)
-    return found[:_MOST_ADDRESSES]
+    return found[:_MAX_ADDRESSES]
 
 
 def _resolve_in_time(url: Url, resolve: Resolve, deadline: "_Deadline") -> list[str]:
-    """Resolve in a thread, as the system's resolver knows no deadline. The thread ends when that does."""
+    """Resolve in a thread, since the system's resolver has no timeout; the thread ends with the resolver."""
     answers: list[list[str]] = []
 
     def run() -> None:
         try:
             answers.append(list(resolve(url.host, url.port)))
-        except (OSError, UnicodeError):  # unknown; or a name that the resolver cannot encode
+        except (OSError, UnicodeError):  # unknown, or not encodable
             answers.append([])
 
     thread = threading.Thread(target=run, name="resolve", daemon=True)
@@ -194,7 +193,7 @@ def _resolve_in_time(url: Url, resolve: Resolve, deadline: "_Deadline") -> list[
 
 
 class _Deadline:
-    """The moment at which a fetch has taken too long; and how long a single step may take."""
+    """The time at which a fetch is given up, and the maximum duration of a single step, in seconds."""
 
     def __init__(self, seconds: float, longest_step: float = math.inf) -> None:
         self._seconds = min(seconds, longest_step)
@@ -202,7 +201,7 @@ class _Deadline:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds left, more than 0. Raises FetchRejected when there are none."""
+        """Seconds left for the next step, more than 0. Raises FetchRejected when the time is up."""
         seconds = self._end - time.monotonic()
         if seconds <= 0:
             raise self.rejection()
@@ -213,7 +212,7 @@ class _Deadline:
 
 
 class _DeadlineStream(NetworkStream):
-    """A connection whose every step has what is left of the fetch's time: dripping does not prolong it."""
+    """A connection on which each step has the remaining time, so slow data does not extend the deadline."""
 
     def __init__(self, stream: NetworkStream, deadline: _Deadline) -> None:
         self._stream = stream
@@ -239,7 +238,7 @@ class _DeadlineStream(NetworkStream):
 
 
 class _PinnedBackend(NetworkBackend):
-    """Connects to the addresses that were judged, whatever the host's name means by now."""
+    """Connects to the addresses that were checked, without resolving the host name again."""
 
     def __init__(self, addresses: Sequence[str], connect: Connect, deadline: _Deadline) -> None:
         self._addresses = addresses
@@ -258,7 +257,7 @@ class _PinnedBackend(NetworkBackend):
 
         *others, last = self._addresses
         for index, address in enumerate(others):
-            # A fair share of the time for each, so that an address that is silent does not take it all.
+            # An equal share of the time for each, so that an unresponsive address does not use all of it.
             share = self._deadline.remaining() / (len(self._addresses) - index)
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return _DeadlineStream(self._connect(address, port, share), self._deadline)
@@ -267,7 +266,7 @@ class _PinnedBackend(NetworkBackend):
 
 @functools.lru_cache(maxsize=1)
 def _ssl_context() -> ssl.SSLContext:
-    """Trusts what the system trusts (or SSL_CERT_FILE says) and, as some systems have no list, certifi's."""
+    """Trusts certificates of the system (or SSL_CERT_FILE) and, since some systems have none, of certifi."""
     import certifi
 
     context = ssl.create_default_context()
@@ -278,7 +277,7 @@ def _ssl_context() -> ssl.SSLContext:
 def _get(
     url: Url, policy: FetchPolicy, deadline: _Deadline, resolve: Resolve, connect: Connect
 ) -> tuple[bytes, bytes | None]:
-    """One request: the body and None, or nothing and where it redirects to."""
+    """One request. Returns the body and None, or b"" and the Location of a redirect."""
     try:
         with _request(url, policy, deadline, resolve, connect) as response:
             location = {name.lower(): value for name, value in response.headers}.get(b"location")
@@ -287,7 +286,7 @@ def _get(
             _check_response(response, policy.max_bytes)
             return b"".join(_bounded(response, policy.max_bytes)), None
     except OSError:
-        raise FetchRejected(_BROKEN_OFF) from None
+        raise FetchRejected(_CONNECTION_LOST) from None
 
 
 @contextlib.contextmanager
@@ -302,7 +301,7 @@ def _request(
     headers: Mapping[str, str] = _IMAGE_HEADERS,
     content: bytes | Iterator[bytes] = b"",
 ) -> "Iterator[httpcore.Response]":
-    """One request and its answer, its body not read yet. What the network does becomes FetchRejected."""
+    """One request. Yields the response with an unread body; network errors become FetchRejected."""
     import httpcore
 
     backend = _PinnedBackend(_addresses(url, policy, resolve, deadline), connect, deadline)
@@ -310,7 +309,7 @@ def _request(
     sent = {
         **headers,
         "Host": url.authority,
-        "Accept-Encoding": "identity",  # compressed bodies can be bombs; any that comes is refused
+        "Accept-Encoding": "identity",  # compressed bodies are refused: they may be zip bombs
         "User-Agent": "custom-vision-emulator",
         "Connection": "close",
     }
@@ -334,7 +333,7 @@ def _request(
         kind = "secure connection" if isinstance(error.__cause__, ssl.SSLError) else "connection"
         raise FetchRejected(f"No {kind} to the URL's host could be made.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise FetchRejected(_BROKEN_OFF) from error
+        raise FetchRejected(_CONNECTION_LOST) from error
 
 
 def _check_response(response: "httpcore.Response", max_bytes: int) -> None:
@@ -343,12 +342,12 @@ def _check_response(response: "httpcore.Response", max_bytes: int) -> None:
         raise FetchRejected(f"The URL answered with status {response.status}.", response.status)
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise FetchRejected("The URL answered with a compressed body, which was not asked for.")
-    if int(headers.get(b"content-length", b"0")) > max_bytes:  # the HTTP library lets only numbers through
+    if int(headers.get(b"content-length", b"0")) > max_bytes:  # httpcore checks that it is a number
         raise _too_large(max_bytes)
 
 
 def _bounded(response: "httpcore.Response", max_bytes: int) -> Iterator[bytes]:
-    """The body in pieces, of `max_bytes` at most."""
+    """The body in chunks, `max_bytes` at most in all."""
     size = 0
     for piece in response.iter_stream():
         size += len(piece)

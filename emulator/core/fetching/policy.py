@@ -1,6 +1,6 @@
-"""Which URLs may be fetched and where they lead: names, addresses, and folders that stand for servers.
+"""Rules for fetching URLs: parsing, allowed addresses, and folders that URLs are mapped to.
 
-Nothing here touches the network; the client (`client.py`) applies these rules.
+Makes no connections; `client` applies these rules.
 """
 
 import functools
@@ -22,12 +22,15 @@ _HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Public by its number, but answered by the host of Azure's virtual machines.
+# In a public range, but the host of an Azure virtual machine responds to it.
 _PLATFORM_ADDRESSES = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
 
 class FetchRejected(Exception):
-    """A URL was not fetched. The message says why, to whoever sent the URL; `status` is its host's answer."""
+    """A URL was not fetched. str() is the reason, for the client.
+
+    status: of the response, if its status was the reason.
+    """
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -36,13 +39,21 @@ class FetchRejected(Exception):
 
 @dataclass(frozen=True)
 class FetchPolicy:
-    """What may be fetched. Raises ValueError for an entry of `allow` or `mapping` that makes no sense.
+    """The rules for fetching.
 
-    `mode`: "public" fetches from public addresses and from what `allow` names, "any" from everywhere, "off"
-    from nowhere. `allow`: names or addresses, with or without a port (`host`, `host:port`, `[::1]:8080`), and
-    networks (`10.0.0.0/8`); an address or network allows every name that resolves to it. `mapping`: pairs of
-    a URL prefix and the folder that holds the files below it, in every mode; the longest prefix wins, queries
-    are ignored, and what the folder lacks is not fetched. `timeout_seconds` is for a fetch with redirects.
+    Attributes:
+        max_bytes: the size above which content is not fetched to its end.
+        mode: "public" fetches from public addresses and those in `allow`, "any" from all addresses, "off"
+            from none.
+        allow: names or addresses, with or without a port (`host`, `host:port`, `[::1]:8080`), and networks
+            (`10.0.0.0/8`); an address or network allows every name that resolves to it.
+        mapping: pairs of a URL prefix and the folder with the files below it, in every mode. The longest
+            prefix wins, queries are ignored, and URLs of missing files are not fetched.
+        timeout_seconds: for a fetch with all its redirects.
+        max_redirects: the number of redirects that are followed.
+
+    Raises:
+        ValueError: an entry of `allow` or `mapping` is invalid.
     """
 
     max_bytes: int
@@ -58,7 +69,10 @@ class FetchPolicy:
 
 
 class Url(NamedTuple):
-    """A URL taken apart: `host` in lower case ASCII, bare; `path` and `target` (with the query) quoted."""
+    """The parts of a URL.
+
+    host: in lower-case ASCII, without brackets. path: quoted. target: the path with the query, quoted.
+    """
 
     scheme: str
     host: str
@@ -73,7 +87,7 @@ class Url(NamedTuple):
 
 
 def parse_url(text: str) -> Url:
-    """Take a URL apart, once, for everything that follows. Raises FetchRejected for what is not fetchable."""
+    """Parse a URL. Raises FetchRejected when it is malformed or not of a form that is fetched."""
     if len(text) > _LONGEST_URL:
         raise FetchRejected(f"The URL is longer than {_LONGEST_URL} characters.")
     if _FORBIDDEN.search(text):
@@ -97,7 +111,7 @@ def parse_url(text: str) -> Url:
 
 
 def _parse_host(text: str) -> str:
-    """A host name as the name service wants it, or an address in its canonical spelling."""
+    """A host name in the form that DNS expects, or an address in canonical form."""
     malformed = FetchRejected("The host of the URL is malformed.")
     host = text.lower()
     if not host.isascii():
@@ -120,7 +134,7 @@ def _parse_host(text: str) -> str:
     if len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         raise malformed
     if _NUMBER_LABEL.fullmatch(labels[-1]):
-        # Resolvers take 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 for addresses, each in its own way.
+        # Resolvers differ in how they interpret 127.1, 0177.0.0.1, 0x7f000001 and 2130706433.
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
@@ -129,7 +143,7 @@ def _parse_host(text: str) -> str:
 
 
 def redirected(base: Url, location: bytes) -> Url:
-    """Where a Location header leads from `base`. Raises FetchRejected as `parse_url` does."""
+    """The URL of a Location header in a response from `base`. Raises FetchRejected."""
     try:
         text = urljoin(f"{base.scheme}://{base.authority}{base.target}", location.decode("utf-8"))
     except ValueError:
@@ -137,11 +151,11 @@ def redirected(base: Url, location: bytes) -> Url:
     return parse_url(text)
 
 
-# Which addresses
+# Allowed addresses
 
 
 class _Allowance(NamedTuple):
-    """One entry of `FetchPolicy.allow`: a name or a network, on one port or on all."""
+    """One entry of `FetchPolicy.allow`: a name or a network. port: None for all."""
 
     name: str | None
     network: Network | None
@@ -177,9 +191,9 @@ def _parse_allowance(entry: str) -> _Allowance:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public network, also where it wraps another one."""
+    """Whether an address is public. A NAT64 address is as public as the IPv4 address in it."""
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:  # how networks of IPv6 alone reach the others (RFC 6052)
+        if address in _NAT64:  # how IPv6-only networks reach IPv4 addresses (RFC 6052)
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
         if address not in _IPV6_UNICAST or address.sixtofour is not None:
             return False
@@ -189,9 +203,9 @@ def is_public(address: Address) -> bool:
 
 
 def check_addresses(url: Url, addresses: list[str], policy: FetchPolicy) -> None:
-    """Raise FetchRejected where the policy forbids any of the addresses of the URL's host.
+    """Raises FetchRejected when the policy forbids any of the addresses of the URL's host.
 
-    One private address among public ones is refused too: who mixes them has something in mind.
+    A private address among public ones is refused too, since such a mixture suggests an attack.
     """
     if policy.mode == "any":
         return
@@ -205,12 +219,12 @@ def check_addresses(url: Url, addresses: list[str], policy: FetchPolicy) -> None
             raise FetchRejected("The URL points to a private or local address (see --url-allow).")
 
 
-# Folders in place of the network
+# Folders that URLs are mapped to
 
 
 @functools.lru_cache(maxsize=8)
 def _mappings(entries: tuple[tuple[str, Path], ...]) -> tuple[tuple[Url, tuple[str, ...], Path], ...]:
-    """The mapped prefixes, the longest first: its URL, the segments of its path, the folder."""
+    """For each mapped prefix, the longest first: its URL, the segments of its path, the folder."""
     mappings = []
     for prefix, folder in entries:
         try:
@@ -233,7 +247,7 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def mapped_file(url: Url, policy: FetchPolicy) -> Path | None:
-    """The file that stands for a URL; None for a URL that is not mapped."""
+    """The file that a URL is mapped to; None when it is not mapped. Raises FetchRejected if it is missing."""
     for prefix, prefix_segments, folder in _mappings(policy.mapping):
         if (prefix.scheme, prefix.authority) == (url.scheme, url.authority):
             segments = _segments(url.path)
@@ -243,7 +257,7 @@ def mapped_file(url: Url, policy: FetchPolicy) -> Path | None:
 
 
 def _file_within(folder: Path, segments: tuple[str, ...]) -> Path:
-    """A regular file of the folder, by the names on the way to it."""
+    """The regular file at a path below the folder. Raises FetchRejected when there is none."""
     missing = FetchRejected("The URL is mapped to a local folder (--url-map), which has no such file.")
     for segment in segments:
         if segment in ("", ".", "..") or _FORBIDDEN_IN_FILE_NAMES.search(segment):
@@ -251,9 +265,9 @@ def _file_within(folder: Path, segments: tuple[str, ...]) -> Path:
     try:
         root = folder.resolve(strict=True)
         path = root.joinpath(*segments).resolve(strict=True)
-        # A link that leads out of the folder is no file of it.
+        # A symbolic link to a file outside of the folder is refused.
         found = path.is_relative_to(root) and path.is_file()
-    except (OSError, RuntimeError, ValueError):  # not there, a name too long, a loop of links, ...
+    except (OSError, RuntimeError, ValueError):  # missing, name too long, loop of links, ...
         found = False
     if not found:
         raise missing

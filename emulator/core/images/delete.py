@@ -12,7 +12,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions import revisions
-from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.core.scored_rows import suggestion_rows
 from emulator.store.tables import Image, ImageTag, Region, Tag
 
 

@@ -1,23 +1,20 @@
-"""Images of stored predictions, which can be added to the project that they were made with."""
-
-from datetime import timedelta
+"""Images of stored predictions, which can be added to the project of the prediction."""
 
 from sqlmodel import col, select
 
 from emulator.core.context import Context
-from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.scored_rows import expiry
 from emulator.store.tables import StoredPrediction
 
 
 def read_prediction_image(context: Context, project_id: str, prediction_id: str) -> bytes | None:
     """The bytes of a stored prediction's image; None if the project has no such prediction (any more)."""
-    oldest = context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
     with context.database.read() as session:
         blob = session.exec(
             select(StoredPrediction.blob).where(
                 StoredPrediction.project_id == project_id,
                 StoredPrediction.id == prediction_id,
-                col(StoredPrediction.created) >= oldest,
+                col(StoredPrediction.created) >= expiry.oldest_kept(context),
             )
         ).first()
     try:

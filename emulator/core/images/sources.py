@@ -22,7 +22,7 @@ class FromPrediction(NamedTuple):
 
 
 class NoImage(NamedTuple):
-    """No image, since the request does not describe one: `error` is raised when the image is needed."""
+    """No valid image in the request: `error` is raised when the image is needed."""
 
     error: ServiceError
 

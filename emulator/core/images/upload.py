@@ -24,8 +24,7 @@ from emulator.core.limits import (
 )
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
-from emulator.core.scored_rows import predictions as prediction_rows
-from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.core.thread_pools import in_parallel, waiting_in_parallel
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, Project, Tag
@@ -86,10 +85,10 @@ def create(
     """Add a batch of images, each with `tag_ids` and its own.
 
     Images fail one by one, with a status each. The batch is refused as a whole (ServiceError) when it is
-    empty (message `nothing_valid`) or too large, when it consists of uploaded files of which none is an image
+    empty (message `nothing_valid`) or too large, when it consists of uploaded files and none is an image
     (same message), when it has regions and the project cannot have any, or when its metadata exceed their
     limits. An image whose bytes the project already has is returned as it is, with the new tags and regions
-    added (``OKDuplicate``). Images of other sources than the request are read concurrently.
+    added (``OKDuplicate``). Images from URLs and stored predictions are read concurrently.
     """
     if any(new.boxes for new in images):
         regions.check_project(context, project_id)

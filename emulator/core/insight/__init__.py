@@ -1,1 +1,1 @@
-"""What a model gets wrong: confusion matrix, curves, near-duplicates."""
+"""Insight into the errors of a model: confusion matrix, curves, near-duplicate images."""

@@ -1,7 +1,7 @@
-"""Confusion of tags: how predictions of each tag came out, and which tags are predicted for which others.
+"""The confusion matrix of an iteration, and the outcomes of the predictions of each tag.
 
-Computed from the predictions on images that the model had not seen, as the performance figures are, and
-consistent with those. Of the emulator's own API.
+Computed from the out-of-fold predictions of the evaluation, like the performance figures, and consistent with
+them. Part of the emulator's own API.
 """
 
 from dataclasses import dataclass
@@ -49,8 +49,8 @@ def confusion_matrix(
     threshold: float | None,
     overlap_threshold: float | None,
 ) -> tuple[Iteration, ConfusionMatrix]:
-    """The confusion matrix at thresholds as of `performance.figures`, with whose precision and recall
-    `per_tag` agrees.
+    """The confusion matrix. Thresholds are those of `performance.figures`, whose precision and recall agree
+    with `per_tag`.
     """
     from emulator.vision.evaluation.confusion import outcome_masks
 
@@ -65,16 +65,34 @@ def confusion_matrix(
         matrix = kept.confusion(threshold, overlap).counts()[places][:, places]
         counts = matrix.tolist()
     if kind == "ObjectDetection":
-        right, there, said = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+        correct, actual, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
         per_tag = [
             TagOutcomes(
-                position, int(right[row]), int(said[row] - right[row]), int(there[row] - right[row]), None
+                position=position,
+                true_positives=int(correct[row]),
+                false_positives=int(predicted[row] - correct[row]),
+                false_negatives=int(actual[row] - correct[row]),
+                true_negatives=None,
             )
             for row, position in enumerate(order)
         ]
     else:
         for position in order:
             masks = outcome_masks(kept.figures, position, threshold)
-            numbers = [int(masks[name].sum()) for name in masks]
-            per_tag.append(TagOutcomes(position, *numbers))
-    return iteration, ConfusionMatrix(kind, threshold, overlap, kept.figures.count, per_tag, counts)
+            per_tag.append(
+                TagOutcomes(
+                    position=position,
+                    true_positives=int(masks["TruePositive"].sum()),
+                    false_positives=int(masks["FalsePositive"].sum()),
+                    false_negatives=int(masks["FalseNegative"].sum()),
+                    true_negatives=int(masks["TrueNegative"].sum()),
+                )
+            )
+    return iteration, ConfusionMatrix(
+        kind=kind,
+        threshold=threshold,
+        overlap_threshold=overlap,
+        image_count=kept.figures.count,
+        per_tag=per_tag,
+        counts=counts,
+    )

@@ -1,4 +1,4 @@
-"""Precision-recall curves and calibration curves of an iteration. Of the emulator's own API."""
+"""Precision-recall curves and calibration curves of an iteration. Part of the emulator's own API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ BINS, BINS_MINIMUM, BINS_MAXIMUM = 10, 2, 100
 
 @dataclass(frozen=True)
 class TagCurve:
-    """The precision-recall curve of a tag. position: of the tag in the model's outputs; None for all
-    together. deviation: standard deviation of the average precision over the folds. actual: number of images
-    or objects of the tag.
+    """The precision-recall curve of a tag.
+
+    position: of the tag in the model's outputs; None for all tags together. deviation: standard deviation of
+    the average precision over the folds. actual: number of images or objects of the tag.
     """
 
     position: int | None
@@ -73,16 +74,24 @@ def precision_recall_curves(
         for fold, value in of_folds:
             by_fold[fold].append(value)
         deviation = float(numpy.std([value for _, value in of_folds])) if of_folds else 0.0
-        curves.append(TagCurve(position, area(curve), deviation, curve.actual, curve.thinned(points)))
+        curves.append(
+            TagCurve(
+                position=position,
+                average_precision=area(curve),
+                deviation=deviation,
+                actual=curve.actual,
+                points=curve.thinned(points),
+            )
+        )
     known = [curve.average_precision for curve in curves if curve.actual]
     means = [sum(values) / len(values) for values in by_fold if values]
     together = scored.curve()
     overall = TagCurve(
-        None,
-        sum(known) / max(1, len(known)),
-        float(numpy.std(means)) if means else 0.0,
-        together.actual,
-        together.thinned(points),
+        position=None,
+        average_precision=sum(known) / max(1, len(known)),
+        deviation=float(numpy.std(means)) if means else 0.0,
+        actual=together.actual,
+        points=together.thinned(points),
     )
     return iteration, overlap, [overall, *(curve for curve in curves if curve.position in chosen)]
 

@@ -1,4 +1,4 @@
-"""What all insights begin with: the evaluation, its thresholds, its kind, and the positions of its tags."""
+"""What insights share: the evaluation of an iteration, thresholds, and positions of tags."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The images behind a number: those in a cell of the confusion matrix, or with an outcome of a tag."""
+"""The images that a cell of the confusion matrix, or an outcome of a tag, counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TagOutcome:
-    """Images for which a prediction of a tag came out in one of OUTCOMES."""
+    """Images with a prediction of a tag that has one of OUTCOMES."""
 
     tag_id: str
     outcome: "Outcome"
@@ -61,7 +61,7 @@ class FoundPair:
 
 @dataclass(frozen=True)
 class ImageOfCell(EvaluatedImage):
-    """An image behind a number. fold: of the cross-validation. pairs: of a detector, for this number."""
+    """A counted image. fold: of the cross-validation. pairs: the counted ones, for detectors."""
 
     fold: int
     pairs: list[FoundPair]
@@ -79,23 +79,26 @@ def images(
     take: int,
     skip: int,
 ) -> tuple[Iteration, list[ImageOfCell]]:
-    """The images behind a number that still exist. order: in ORDERS; Confidence: most probable first."""
+    """The counted images that still exist. order: in ORDERS; Confidence: most probable first."""
     iteration, kept, threshold, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold
     )
-    confusion, rows, indexes, surest = _behind(iteration, kept, threshold, overlap, wanted)
+    confusion, rows, indexes, confidences = _counted(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
         view = View(lookup.project(session, project_id), iteration.revision)
-        here = _here(context, session, view, iteration, kept, indexes)
-        indexes, surest = indexes[here], surest[here]
+        here = _existing(context, session, view, iteration, kept, indexes)
+        indexes, confidences = indexes[here], confidences[here]
         numbers = kept.numbers(session, view.images)[indexes]
-        page = _order(order, numbers, surest)[skip : skip + take]
+        page = _order(order, numbers, confidences)[skip : skip + take]
         by_number = _tagged(session, view, numbers[page].tolist())
     chosen = [(int(indexes[place]), int(numbers[place])) for place in page.tolist()]
     pairs = _pairs_of(iteration, kept, confusion, rows, [index for index, _ in chosen])
     return iteration, [
         ImageOfCell(
-            by_number[number], predicted(iteration, kept, index), int(kept.figures.folds[index]), pairs[index]
+            tagged=by_number[number],
+            probabilities=predicted(iteration, kept, index),
+            fold=int(kept.figures.folds[index]),
+            pairs=pairs[index],
         )
         for index, number in chosen
         if number in by_number
@@ -114,21 +117,21 @@ def image_count(
     iteration, kept, threshold, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold
     )
-    _, _, indexes, _ = _behind(iteration, kept, threshold, overlap, wanted)
+    _, _, indexes, _ = _counted(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
         view = View(lookup.project(session, project_id), iteration.revision)
-        return int(_here(context, session, view, iteration, kept, indexes).sum())
+        return int(_existing(context, session, view, iteration, kept, indexes).sum())
 
 
-def _behind(
+def _counted(
     iteration: Iteration,
     kept: CachedEvaluation,
     threshold: float,
     overlap: float | None,
     wanted: Cell | TagOutcome,
 ) -> "tuple[Confusion | None, NDArray[numpy.integer], NDArray[numpy.integer], NDArray[numpy.floating]]":
-    """The pairs (rows of a confusion) and the images (ascending indexes) behind a number, and for each image
-    the highest probability among its pairs.
+    """The counted pairs (rows of a confusion) and images (ascending indexes), and the highest probability
+    among the pairs of each image.
     """
     import numpy
 
@@ -153,21 +156,21 @@ def _behind(
                 "BadRequest",
                 "Where images have several tags, no tag is taken for another: ask by tagId and outcome.",
             )
-        actual, said = (
+        actual, predicted_tag = (
             NONE if name == NOTHING else position_of(iteration, name)
             for name in (wanted.actual, wanted.predicted)
         )
         confusion = kept.confusion(threshold, overlap)
-        rows = confusion.pairs(actual, said)
+        rows = confusion.pairs(actual, predicted_tag)
     indexes, places = numpy.unique(confusion.images[rows], return_inverse=True)
-    surest = numpy.zeros(len(indexes))
-    numpy.maximum.at(surest, places, confusion.probabilities[rows])
+    confidences = numpy.zeros(len(indexes))
+    numpy.maximum.at(confidences, places, confusion.probabilities[rows])
     if kind == "Multiclass" and isinstance(wanted, Cell) and wanted.predicted == NOTHING:
-        surest = kept.figures.probabilities_NT[indexes].max(axis=1)
-    return confusion, rows, indexes, surest
+        confidences = kept.figures.probabilities_NT[indexes].max(axis=1)
+    return confusion, rows, indexes, confidences
 
 
-def _here(
+def _existing(
     context: Context,
     session: Session,
     view: View,
@@ -183,12 +186,12 @@ def _here(
 
 
 def _order(
-    order: str, numbers: "NDArray[numpy.int64]", surest: "NDArray[numpy.floating]"
+    order: str, numbers: "NDArray[numpy.int64]", confidences: "NDArray[numpy.floating]"
 ) -> "NDArray[numpy.integer]":
     import numpy
 
     if order == "Confidence":
-        return numpy.lexsort((-numbers, -surest))
+        return numpy.lexsort((-numbers, -confidences))
     return numpy.argsort(numbers if order == "Oldest" else -numbers)
 
 
@@ -204,7 +207,7 @@ def _pairs_of(
     rows: "NDArray[numpy.integer]",
     indexes: Sequence[int],
 ) -> dict[int, list[FoundPair]]:
-    """The pairs behind the number, by index of their image; none for classifiers."""
+    """The counted pairs, by index of their image; none for classifiers."""
     import numpy
 
     from emulator.vision.boxes.box import DetectedBox
@@ -216,21 +219,21 @@ def _pairs_of(
     shown = rows[numpy.isin(confusion.images[rows], indexes)]
     overlaps = figures.overlaps(confusion.objects[shown], confusion.detections[shown])
     for row, overlap in zip(shown.tolist(), overlaps.tolist(), strict=True):
-        there, said = int(confusion.objects[row]), int(confusion.detections[row])
+        truth, detection = int(confusion.objects[row]), int(confusion.detections[row])
         prediction = None
-        if said >= 0:
+        if detection >= 0:
             box = DetectedBox(
-                int(figures.detections.tags[said]),
-                float(figures.probabilities[said]),
-                *figures.detections.ltwh[said].tolist(),
+                int(figures.detections.tags[detection]),
+                float(figures.probabilities[detection]),
+                *figures.detections.ltwh[detection].tolist(),
             )
             (prediction,) = scores.of_detector(tags, [box])
         pairs[int(confusion.images[row])].append(
             FoundPair(
-                tags[int(figures.truths.tags[there])]["id"] if there >= 0 else None,
-                Box(*figures.truths.ltwh[there].tolist()) if there >= 0 else None,
-                prediction,
-                overlap if there >= 0 and said >= 0 else None,
+                object_tag_id=tags[int(figures.truths.tags[truth])]["id"] if truth >= 0 else None,
+                object_box=Box(*figures.truths.ltwh[truth].tolist()) if truth >= 0 else None,
+                prediction=prediction,
+                overlap=overlap if truth >= 0 and detection >= 0 else None,
             )
         )
     return pairs

@@ -1,7 +1,7 @@
-"""Near-duplicate images of a project: found by a worker, grouped here.
+"""Groups of near-duplicate images of a project. A worker searches for the pairs.
 
-A search compares all images of the workspace, and is kept until images are added or deleted. Its thumbnails
-are kept longer. Thresholds, tags and iterations only filter its result.
+A search compares all images of the workspace, and is cached until images are added or deleted; its thumbnails
+are cached longer. Thresholds, tags and iterations only filter its result.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus
 
 # Numbers in one query.
 _BATCH_SIZE = 500
-# Listed of one group: images of a fixed camera can all be in one group.
+# Images that are listed of one group, which can contain all images of a fixed camera.
 MAX_GROUP_IMAGES = 256
 
 
@@ -61,7 +61,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Found:
+class GroupPage:
     """A page of groups. iteration_id: of the folds. image_count: of the images that were compared."""
 
     iteration_id: str | None
@@ -72,7 +72,7 @@ class Found:
 
 @dataclass
 class _Numbered:
-    """A group, its images given by their numbers."""
+    """A group whose images are given by their numbers."""
 
     numbers: set[int] = field(default_factory=set)
     pairs: list[Pair] = field(default_factory=list)
@@ -81,7 +81,7 @@ class _Numbered:
 
 
 def search_of(context: Context, project_id: str) -> Search:
-    """The search among a project's images as they are now; begun if there is none, or if it has failed."""
+    """The search among a project's images as they are now; started if there is none or it failed."""
     with context.database.read() as session:
         lookup.project(session, project_id)
         here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
@@ -93,13 +93,13 @@ def search_of(context: Context, project_id: str) -> Search:
             return kept
         statement = select_columns(col(Image.number), col(Image.blob)).where(*here)
         rows = session.execute(statement.order_by(col(Image.number))).all()
-    # Not the worker that trains: an advanced training would delay the search by hours.
+    # Not a worker that trains: an advanced training would delay the search by hours.
     worker = context.export_worker
     return context.near_duplicates.begin(project_id, [(int(number), blob) for number, blob in rows], worker)
 
 
 def checked_threshold(threshold: float | None) -> float:
-    """The least similarity of pairs, or the default; between the least that a search reports and 1."""
+    """The minimum similarity of pairs, or the default. Raises ServiceError if it is out of range."""
     from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, MIN_SIMILARITY
 
     threshold = DEFAULT_SIMILARITY if threshold is None else threshold
@@ -124,7 +124,7 @@ def checked_iteration(context: Context, project_id: str, iteration_id: str | Non
         return session.exec(statement.limit(1)).first()
 
 
-def found(
+def group_page(
     context: Context,
     project_id: str,
     iteration_id: str | None,
@@ -135,7 +135,7 @@ def found(
     across_folds: bool = False,
     take: int,
     skip: int,
-) -> Found:
+) -> GroupPage:
     """A page of the groups of a finished search: those with contradictory tags first, then by similarity.
 
     contradictory: only groups with contradictory tags. across_folds: only groups across folds.
@@ -162,12 +162,14 @@ def found(
         ]
         wanted.sort(key=lambda group: (not group.contradictory, -group.pairs[0][2], min(group.numbers)))
         page = [_shown(session, view, group, folds) for group in wanted[skip : skip + take]]
-    return Found(iteration_id, search.count, len(wanted), page)
+    return GroupPage(
+        iteration_id=iteration_id, image_count=search.count, group_count=len(wanted), groups=page
+    )
 
 
 def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
-    """Connected components of the graph of pairs above the threshold, by union-find. Pairs are given by
-    numbers of images then, the most similar first."""
+    """Connected components of the graph of pairs above the threshold, by union-find. Their pairs refer
+    to images by number, the most similar pair first."""
     parents: dict[int, int] = {}
 
     def root(number: int) -> int:
@@ -235,4 +237,11 @@ def _shown(session: Session, view: View, group: _Numbered, folds: dict[int, int]
         for first, second, similarity, mirrored in group.pairs
         if first in ids and second in ids
     ]
-    return Group(group.pairs[0][2], len(group.numbers), group.contradictory, group.across, images, pairs)
+    return Group(
+        similarity=group.pairs[0][2],
+        image_count=len(group.numbers),
+        contradictory_tags=group.contradictory,
+        across_folds=group.across,
+        images=images,
+        pairs=pairs,
+    )

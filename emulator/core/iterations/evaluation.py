@@ -1,4 +1,4 @@
-"""The evaluation of an iteration: predictions on images that its model had not seen in training."""
+"""The evaluation of an iteration: out-of-fold predictions for the images of its training."""
 
 from emulator.core import domains, lookup
 from emulator.core.caches.evaluations import CachedEvaluation
@@ -15,7 +15,7 @@ def is_detector(iteration: Iteration) -> bool:
 
 
 def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, CachedEvaluation]:
-    """An iteration and its evaluation. Raises ServiceError when it has none (yet)."""
+    """An iteration and its evaluation. Raises ServiceError when it has none."""
     with context.database.read() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
     if iteration.is_imported:

@@ -1,7 +1,7 @@
 """Importing exported models, of this emulator or of the service, as iterations for predictions.
 
-The zip becomes the iteration's model as it is; `ModelCache` loads it with `vision.exported`. An imported
-iteration has no evaluation, since there are no images, and cannot be exported again.
+The zip is stored unchanged as the iteration's model; `ModelCache` loads it with `vision.exported`. An
+imported iteration has no evaluation, since there are no images, and cannot be exported.
 """
 
 from dataclasses import astuple, dataclass
@@ -24,7 +24,7 @@ from emulator.store.tables import Iteration, IterationStatus, Project, Tag
 if TYPE_CHECKING:
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
-# Size of an export at most.
+# Maximum size of an export.
 EXPORT_BYTES = 512 * MEGABYTE
 
 
@@ -55,7 +55,7 @@ def import_model(
     classification_type: str | None = None,
     publication: Publication | None = None,
 ) -> ImportedModel:
-    """Place an export in a project as a trained iteration, all of it or nothing.
+    """Store an export as a trained iteration of a project, in one transaction.
 
     Args:
         export: the zip.

@@ -1,4 +1,4 @@
-"""Performance of an iteration, from predictions on images that its model had not seen in training."""
+"""Performance of an iteration, from the predictions of its evaluation."""
 
 from array import array
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """An image of the evaluation set with what was predicted for it, most probable first."""
+    """An image of the evaluation set with its predictions, most probable first."""
 
     tagged: TaggedImage
     probabilities: list[TagProbability]
@@ -42,7 +42,7 @@ def figures(
 
     overlap_threshold: the least intersection over union of a box with an object for the box to be correct
     (0 to 1; 0.3 when None); for detectors only.
-    Tags are in the order in which they are listed everywhere, `guid_order`.
+    Tags are in the order of `guid_order`, as in all lists.
     """
     threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
     iteration, kept = evaluation_of(context, project_id, iteration_id)

@@ -1,1 +1,1 @@
-"""Long work as rows of the store: the board on which it is announced, and the threads that execute it."""
+"""Long work as rows of the store: the board of jobs, and the threads that execute them."""

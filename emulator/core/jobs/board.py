@@ -1,6 +1,6 @@
-"""The board of jobs: what announces work, cancels it or asks for its progress need not know its runner.
+"""The board of jobs, through which jobs are announced, cancelled and watched without access to their runners.
 
-A job is a row of the store. Whoever adds one notifies the board; `emulator.app` registers the runners.
+A job is a row of the store. The code that adds one notifies the board; `emulator.app` registers the runners.
 """
 
 from collections.abc import Collection
@@ -23,10 +23,10 @@ class Runner(Protocol):
         """Whether its thread is running."""
 
     def start(self) -> None:
-        """Start the thread, which begins with the jobs that an earlier process left."""
+        """Start the thread, which begins with the unfinished jobs of an earlier process."""
 
     def stop(self) -> None:
-        """End the thread without waiting for its job, which stays for the next start."""
+        """End the thread and interrupt its job, which is executed after the next start."""
 
     def notify(self) -> None:
         """A job of this kind was added."""

@@ -1,6 +1,6 @@
-"""Executing jobs of one kind, one after the other: the part that all kinds have in common.
+"""The part of executing jobs that all kinds of jobs share.
 
-What is particular to a kind is a `Work`; how its running job is stopped and watched is a `Control`.
+A `Work` has the steps of one kind of job; a `Control` stops a running job and reports its progress.
 """
 
 import logging
@@ -16,56 +16,55 @@ from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.store.database import Database, StorageFull
 from emulator.store.tables import Job, JobKind
 
-# How often a job is begun at most; after that many interruptions it has failed.
+# Attempts of a job; after this number of interruptions it fails.
 ATTEMPTS = 3
 _log = logging.getLogger(__name__)
 _Task = TypeVar("_Task")
 
 
 class JobFailed(Exception):
-    """The job cannot succeed. str() is the reason that is recorded, for a person."""
+    """The job cannot succeed. str() is the reason, for a person."""
 
 
 class JobStopped(Exception):
-    """The job was cancelled, or the process is ending: there is nothing to record."""
+    """The job was cancelled, or the process is ending; nothing is recorded."""
 
 
 class TryAgain(Exception):
-    """The job may succeed at another attempt. str() is the reason that is recorded after the last one."""
+    """The job may succeed at another attempt. str() is the reason if this was the last one."""
 
 
 class Interrupted(Exception):
-    """The process ended during each attempt. str() continues a sentence that ends in "was"."""
+    """The process ended during each attempt. str() completes the sentence "The job was ..."."""
 
 
 class Work(Protocol[_Task]):
-    """What is particular to the jobs of one kind."""
+    """The steps of one kind of job."""
 
     def begin(self, session: Session, job: Job) -> None:
         """Record that the job begins, in the transaction that counts the attempt."""
 
     def prepare(self, session: Session, job: Job) -> _Task | None:
-        """Read what the job needs; None when what it belongs to was deleted. Raises JobFailed."""
+        """Read the inputs of the job; None when its iteration was deleted. Raises JobFailed."""
 
     def execute(self, task: _Task, folder: Path) -> None:
         """Do the work and record its result. folder: does not exist yet, and is removed afterwards.
 
-        Raises JobFailed, JobStopped, TryAgain or any other exception, for which `explain` has the reason.
+        Raises JobFailed, JobStopped, TryAgain, or any other exception, which `explain` describes.
         """
 
     def explain(self, error: Exception) -> str:
-        """The reason, for a person, when a job failed by an error of the program, Interrupted or
-        StorageFull."""
+        """The reason of a failure, for a person. error: Interrupted, StorageFull or an unexpected one."""
 
     def fail(self, session: Session, job: Job, reason: str) -> None:
-        """Record that the job has failed. Afterwards it is deleted, or of another kind."""
+        """Record that the job has failed, and delete it or change its kind."""
 
 
 class Control(Protocol):
-    """How a job that is being executed is stopped and watched."""
+    """Stops the running job and reports its progress."""
 
     def interrupt(self) -> None:
-        """Make the running job end soon, since the process ends; no other one begins."""
+        """Make the running job end soon, since the process ends."""
 
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         """Stop the running job if it belongs to one of these iterations or projects."""
@@ -77,9 +76,9 @@ class Control(Protocol):
 class JobRunner(Generic[_Task]):
     """Executes the jobs of one kind in a thread, the oldest first. A `Runner` of the board.
 
-    A job whose process dies, or the whole emulator with it, is begun again, ATTEMPTS times in all.
-    name: of the thread, and of the jobs in log messages. folder: for unfinished files of jobs.
-    seconds_to_stop: how long `stop` waits. after_each: called after each job, however it ended.
+    A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
+    jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
+    after_each: called after each job, successful or not.
     """
 
     def __init__(
@@ -143,12 +142,12 @@ class JobRunner(Generic[_Task]):
             _log.error("The disk is full: the %s wait.", self._thread.name)
             return Outcome.POSTPONED
         except Exception:  # noqa: BLE001  (one job must not end the thread)
-            _log.exception("One of the %s could not be begun, or its end not be recorded", self._thread.name)
+            _log.exception("One of the %s could not be started or completed", self._thread.name)
             return Outcome.POSTPONED
         return Outcome.DONE
 
     def claim(self) -> tuple[Job, _Task] | None:
-        """The oldest job, its attempt counted, with what it needs; None when there is none."""
+        """The oldest job, with one more attempt, and its inputs; None when no job is waiting."""
         while True:
             job = self._next_job()
             if job is None:
@@ -163,7 +162,7 @@ class JobRunner(Generic[_Task]):
                 return job, task
 
     def _next_job(self) -> Job | None:
-        """The oldest job. Jobs that were interrupted too often fail here."""
+        """The oldest job, with one more attempt. Jobs without attempts left fail."""
         while True:
             with self._database.write() as session:
                 job = session.exec(
@@ -205,7 +204,7 @@ class JobRunner(Generic[_Task]):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fail(self, job: Job, reason: str) -> None:
-        """Record a failure, unless what the job belongs to was deleted meanwhile."""
+        """Record a failure, unless the job was deleted meanwhile, with its iteration or project."""
         with self._database.write() as session:
             row = session.get(Job, job.id)
             if row is not None:

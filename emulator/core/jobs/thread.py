@@ -1,18 +1,18 @@
-"""A thread that does work when it is notified of some."""
+"""A thread that waits for notifications of work, and does it."""
 
 import threading
 from collections.abc import Callable
 from enum import Enum, auto
 
-# Before the next attempt when work had to be postponed: because the disk is full, for example.
+# Pause before the next attempt at work that was postponed, for example because the disk is full.
 PAUSE_SECONDS = 30.0
 
 
 class Outcome(Enum):
-    """What came of looking for work.
+    """The result of one call of `run_next`.
 
-    DONE: some was done; look for more. IDLE: there is none; wait for a notification. POSTPONED: there is some
-    that cannot be done now; look again after PAUSE_SECONDS.
+    DONE: a piece of work was done; call again. IDLE: there is no work; wait for a notification. POSTPONED:
+    the waiting work cannot be done now; call again after PAUSE_SECONDS.
     """
 
     DONE = auto()
@@ -61,7 +61,7 @@ class WorkThread:
         return self._thread is not None and self._thread.is_alive()
 
     def run_waiting(self) -> Outcome:
-        """Do all work that waits, in the calling thread."""
+        """Do all waiting work in the calling thread."""
         outcome = Outcome.DONE
         while not self._stopping and outcome is Outcome.DONE:
             outcome = self._run_next()

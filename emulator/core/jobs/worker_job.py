@@ -1,4 +1,4 @@
-"""The one job that a worker process is executing for a runner: it can be watched and cancelled."""
+"""The job that a worker process executes for a runner: its cancellation and progress."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ from emulator.store.tables import Iteration
 
 
 class WorkerJob:
-    """A `Control` for jobs of iterations that run in a worker process."""
+    """A `Control` for jobs of iterations that a worker process executes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class WorkerJob:
         return self._progress.get(id)
 
     def progress_callback(self, id: str) -> Callable[[float, str], None]:
-        """A function for the worker to report progress to; `progress` returns it under `id`."""
+        """A function that the worker calls with its progress, which `progress` returns for `id`."""
 
         def note(fraction: float, step: str) -> None:
             self._progress[id] = (fraction, step)

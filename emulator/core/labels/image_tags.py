@@ -16,7 +16,7 @@ from emulator.core.limits import (
     TAGS_PER_IMAGE,
 )
 from emulator.core.revisions import revisions
-from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.core.scored_rows import suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
@@ -113,14 +113,14 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
         for image_id, tag_id in pairs:
             image, tag = images[image_id], known[tag_id]
             assert image.number is not None
-            bears = present.setdefault(image.number, [])
-            if tag_id in bears:
+            of_image = present.setdefault(image.number, [])
+            if tag_id in of_image:
                 outcome.duplicated.append((image_id, tag_id))
                 continue
-            problem = tagging_problem(project, [known[other] for other in bears], [tag])
+            problem = tagging_problem(project, [known[other] for other in of_image], [tag])
             if problem is None:
                 attach(context, session, project, image, tag, revision)
-                bears.append(tag_id)
+                of_image.append(tag_id)
                 outcome.created.append((image_id, tag_id))
             elif problem.is_negative_beside_regular:
                 raise ServiceError(

@@ -26,12 +26,11 @@ from emulator.core.labels.image_tags import (
 from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
-from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.core.scored_rows import suggestion_rows
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 from emulator.vision.boxes.box import Box
 
-# A box that ends at the edge of the image may exceed it by the rounding of left and width to single
-# precision.
+# A box that ends at the edge of the image may exceed it, since its values are rounded to single precision.
 _ROUNDING = 1e-6
 _FOUR_SINGLES = struct.Struct("<4f")
 
@@ -117,8 +116,8 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
             f"The batch has {len(boxes)} regions; at most {REGIONS_PER_BATCH} are allowed.",
         )
     rounded = []
-    for image_id, asked in boxes:
-        box = asked.rounded()
+    for image_id, requested in boxes:
+        box = requested.rounded()
         if box is None:
             raise ServiceError("BadRequestImageRegions", "Illegal region")
         rounded.append((image_id, box))
@@ -141,23 +140,21 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
         for image_id, box in rounded:
             image, tag = images[image_id], known[box.tag_id]
             assert image.number is not None
-            here, bears = (
-                boxes_here.setdefault(image.number, set()),
-                tags_here.setdefault(image.number, []),
-            )
-            is_new_tag = tag.id not in bears
-            if box in here:
+            present_boxes = boxes_here.setdefault(image.number, set())
+            present = tags_here.setdefault(image.number, [])
+            is_new_tag = tag.id not in present
+            if box in present_boxes:
                 outcome.duplicated.append((image_id, box))
                 continue
-            if len(here) >= REGIONS_PER_IMAGE or (
-                is_new_tag and tagging_problem(project, [known[other] for other in bears], [tag])
+            if len(present_boxes) >= REGIONS_PER_IMAGE or (
+                is_new_tag and tagging_problem(project, [known[other] for other in present], [tag])
             ):
                 outcome.exceeded.append((image_id, box))
                 continue
             if is_new_tag:
                 attach(context, session, project, image, tag, revision)
-                bears.append(tag.id)
-            here.add(box)
+                present.append(tag.id)
+            present_boxes.add(box)
             outcome.created.append((image_id, draw(context, session, image, tag, box, revision)))
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
@@ -203,7 +200,16 @@ def draw(
         born=revision,
     )
     session.add(row)
-    return RegionOnImage(row.id, tag.id, tag.name, row.created, box.left, box.top, box.width, box.height)
+    return RegionOnImage(
+        id=row.id,
+        tag_id=tag.id,
+        tag_name=tag.name,
+        created=row.created,
+        left=box.left,
+        top=box.top,
+        width=box.width,
+        height=box.height,
+    )
 
 
 def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None:

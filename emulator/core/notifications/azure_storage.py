@@ -28,7 +28,7 @@ _UPLOAD_SILENCE_SECONDS = 30
 
 
 class StorageRefused(Exception):
-    """Storage refused a request. str() is the reason, without the URI."""
+    """Storage refused a request or could not be reached. str() is the reason, without the URI."""
 
 
 def connect(context: Context, project_id: str, container: str | None, queue: str | None) -> None:
@@ -111,11 +111,13 @@ def _send(
         policy, silence = replace(policy, timeout_seconds=_UPLOAD_SECONDS), _UPLOAD_SILENCE_SECONDS
     headers = {**headers, "x-ms-version": _STORAGE_VERSION}
     try:
-        status, answered = fetching.send(method, uri, policy, headers, content, longest_silence=silence)
+        status, response_headers = fetching.send(
+            method, uri, policy, headers, content, longest_silence=silence
+        )
     except fetching.FetchRejected as rejected:
         raise StorageRefused(str(rejected)) from None
     if status not in expected:
-        code = answered.get("x-ms-error-code", "")
+        code = response_headers.get("x-ms-error-code", "")
         raise StorageRefused(f"Storage answered with status {status}{f' ({code[:100]})' if code else ''}.")
 
 

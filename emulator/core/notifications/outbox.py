@@ -1,4 +1,4 @@
-"""Notifications that are still to be sent: rows, written in the transaction of the event they are about.
+"""Adding notifications as jobs, in the transaction of the event that they report.
 
 `sender` sends them to the project's Azure storage.
 """

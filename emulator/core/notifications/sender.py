@@ -1,8 +1,8 @@
 """Sending notifications, and copies of exports, to the Azure storage of projects.
 
-A notification that cannot be sent is sent again later, for a week at most, as long as messages live in
-queues. So storage that is out of reach delays nothing else and misses nothing. A message may arrive twice, if
-the process dies between sending it and recording that.
+A notification that cannot be sent is retried later, for a week, which is the lifetime of messages in queues.
+So unreachable storage does not delay other notifications. A message may arrive twice, if the process dies
+between sending it and recording that.
 """
 
 import logging
@@ -18,7 +18,7 @@ from emulator.core.notifications.azure_storage import StorageRefused, post_messa
 from emulator.store.tables import Export, Job, JobKind, Project, microseconds
 
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
-_PATIENCE = timedelta(days=7)
+_MAX_AGE = timedelta(days=7)
 # A request to the storage may be waiting for a response.
 _SECONDS_TO_STOP = 0.5
 _log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ class NotificationSender:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._thread = WorkThread("notifications", self._run_next, _SECONDS_TO_STOP)
-        # Storage that could not be reached; nothing else is sent there until the next round.
-        self._out_of_reach: set[str] = set()
+        # URIs of storage that could not be reached; nothing else is sent there until the next round.
+        self._unreachable: set[str] = set()
 
     @property
     def is_alive(self) -> bool:
@@ -67,14 +67,14 @@ class NotificationSender:
             now = microseconds(self._context.clock.now())
             for job, project in rows:
                 assert job.details is not None
-                if job.details["due"] <= now and not self._out_of_reach & _targets(project):
+                if job.details["due"] <= now and not self._unreachable & _targets(project):
                     self._send(job.id)
                     return Outcome.DONE
             outcome = Outcome.POSTPONED if rows else Outcome.IDLE
         except Exception:  # noqa: BLE001  (one job must not end the thread)
             _log.exception("A notification could not be sent")
             outcome = Outcome.POSTPONED
-        self._out_of_reach.clear()
+        self._unreachable.clear()
         return outcome
 
     def _waiting(self) -> Sequence[tuple[Job, Project]]:
@@ -84,7 +84,7 @@ class NotificationSender:
             return session.exec(statement.where(Job.kind == self.kind).order_by(col(Job.created))).all()
 
     def _send(self, job_id: str) -> None:
-        """Do the remaining parts of one job: the copy, then the message."""
+        """Do the remaining steps of one job: the copy, then the message."""
         with self._context.database.read() as session:
             job = session.get(Job, job_id)
             project = None if job is None else session.get(Project, job.project_id)
@@ -106,7 +106,7 @@ class NotificationSender:
                 post_message(self._context, target, job.details["type"], content)
         except (StorageRefused, FileNotFoundError) as reason:
             if not self._thread.stopping:
-                self._out_of_reach |= _targets(project)
+                self._unreachable |= _targets(project)
                 self._try_again(job_id, str(reason), {"modelUri": copied, "copy": ""} if copied else {})
             return
         if not self._thread.stopping:
@@ -125,7 +125,7 @@ class NotificationSender:
         return put_blob(self._context, project.export_model_container_uri, name, file)
 
     def _try_again(self, job_id: str, reason: str, done: dict[str, str]) -> None:
-        """Record when to send it again, or delete it when it is too old. done: changes of its details."""
+        """Schedule another attempt, or delete the job when it is too old. done: changes of its details."""
         now = self._context.clock.now()
         with self._context.database.write() as session:
             job = session.get(Job, job_id)
@@ -133,7 +133,7 @@ class NotificationSender:
                 return
             assert job.details is not None
             label = f"Notification of {job.details['type']} {job.details['iteration']}"
-            if now - job.created > _PATIENCE:
+            if now - job.created > _MAX_AGE:
                 _log.error("%s was never taken and is given up: %s", label, reason)
                 session.delete(job)
                 return

@@ -14,8 +14,7 @@ from emulator.core.images.sources import ImageSource, read_image
 from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
-from emulator.core.scored_rows import expiry, scores
-from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
@@ -74,7 +73,7 @@ def predict(
 def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
     """The iteration that is published under a name in a project of that domain type.
 
-    Every prediction looks it up, several at a time, so it is kept until anything is written.
+    The result is cached until the next commit, since every prediction looks it up.
     """
     key, commits = (project_id, published_name, type), context.database.commits
     kept = context.published.get(key)
@@ -162,7 +161,11 @@ def _score(
     except ImageRejected as rejected:
         raise refusal(rejected, prediction_id) from None
     predicted = Predicted(
-        prediction_id, iteration.project_id, iteration.id, context.clock.now(), probabilities
+        id=prediction_id,
+        project_id=iteration.project_id,
+        iteration_id=iteration.id,
+        created=context.clock.now(),
+        probabilities=probabilities,
     )
     if store:
         _store(context, predicted, data, application)
@@ -190,7 +193,7 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
 
 
 def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
-    """Store the image and its predictions. With a full disk, the request succeeds without."""
+    """Store the image and its predictions. When the disk is full, only a message is logged."""
     row = StoredPrediction(
         id=predicted.id,
         project_id=predicted.project_id,
@@ -215,4 +218,4 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
                 prediction_rows.add(context, session, row)
         sweep_blobs(context, dropped)
     except StorageFull:
-        _log.error("The disk is full: prediction %s was answered but not stored.", predicted.id)
+        _log.error("The disk is full: prediction %s was not stored.", predicted.id)

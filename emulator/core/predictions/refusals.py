@@ -1,4 +1,4 @@
-"""Errors for images that cannot be predicted. Needs no store: the server of exported models uses it too."""
+"""Errors for images that cannot be scored. Independent of the store, for the server of exported models."""
 
 from typing import TYPE_CHECKING
 

@@ -15,8 +15,7 @@ from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PREDICTION_IDS_PER_REQUEST, TAGS_PER_PREDICTION_QUERY
-from emulator.core.scored_rows import expiry
-from emulator.core.scored_rows import predictions as prediction_rows
+from emulator.core.scored_rows import expiry, prediction_rows
 from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid
 from emulator.core.validation import checked_name
 from emulator.store.tables import Moment, StoredPrediction, microseconds
@@ -152,23 +151,23 @@ def _window(wanted: PredictionQuery) -> tuple[datetime | None, datetime | None]:
 
 
 def _finder(context: Context, project_id: str, wanted: PredictionQuery) -> Find | None:
-    """A function that finds rows by the table of scores; None if an index of the database serves."""
+    """A function that finds rows in the table of scores; None if the database has an index for the query."""
     labels = {"iteration": wanted.iteration_id, "application": wanted.application}
-    asked = tuple((name, label) for name, label in labels.items() if label is not None)
+    chosen_labels = tuple((name, label) for name, label in labels.items() if label is not None)
     start, end = _window(wanted)
-    if not (wanted.tags or asked or (wanted.order_by == "Suggested" and (start or end))):
+    if not (wanted.tags or chosen_labels or (wanted.order_by == "Suggested" and (start or end))):
         return None
     oldest = expiry.oldest_kept(context)
     rows = ScoreFilter(
         ranges=tuple(ScoreRange((tag.tag_id,), tag.minimum, tag.maximum) for tag in wanted.tags),
-        labels=asked,
+        labels=chosen_labels,
         start=microseconds(max(start or oldest, oldest)),
         end=None if end is None else microseconds(end),
     )
     order, ascending = _TABLE_ORDERS[wanted.order_by], wanted.order_by == "Oldest"
 
     def find(size: int, after: Cursor | None) -> list[Cursor]:
-        return context.score_index.ask(
+        return context.score_index.query(
             project_id,
             lambda: prediction_rows.table(context, project_id),
             lambda table: table.page(order, ascending, rows, size, after),

@@ -12,9 +12,8 @@ def reset(context: Context) -> None:
     """Delete all projects and all that belongs to them; running jobs are stopped."""
     with context.database.read() as session:
         jobs = session.exec(select(Job)).all()
-    # Rows first: a blob without a row only takes space, a row without its blob is broken. No transaction
-    # writes
-    # in between, so that no row of a new project loses its blob.
+    # Rows first: a blob without a row only takes space, a row without its blob is broken. Other writers wait,
+    # so that no row of a new project loses its blob.
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()

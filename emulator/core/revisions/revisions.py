@@ -1,4 +1,4 @@
-"""Revisions of a workspace: incrementing them, counts, and which past revisions are still needed."""
+"""Revisions of a workspace: incrementing them, counts, and rows that only iterations contain."""
 
 from collections.abc import Collection, Sequence
 
@@ -47,7 +47,7 @@ def newest_frozen_revision(session: Session, project_id: str) -> int:
 def frozen(
     table: type[Image] | type[ImageTag] | type[Tag] | type[Region], project_id: str
 ) -> ColumnElement[bool]:
-    """The condition that an iteration of the project contains a row of `table` that the workspace lost."""
+    """The condition that an iteration contains a row of `table` that was removed from the workspace."""
     return exists().where(
         and_(
             col(Iteration.project_id) == project_id,
@@ -71,7 +71,7 @@ def remove_regions(
 
 
 def subtract_counts(session: Session, project: Project, leaving: Sequence[ColumnElement[bool]]) -> None:
-    """Subtract the images that fulfil `leaving` from all counts, before the workspace loses them."""
+    """Subtract the images that fulfil `leaving` from all counts, before they leave the workspace."""
     images = select(func.count()).select_from(Image).where(*leaving)
     project.image_count -= session.scalar(images) or 0
     project.tagged_count -= session.scalar(images.where(text("image.tag_count > 0"))) or 0

@@ -1,4 +1,4 @@
-"""Expiry of stored predictions and suggestions, which are listed for 30 days: its time, and the deletion."""
+"""Expiry of stored predictions and suggestions after 30 days."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.limits import STORED_PREDICTION_DAYS
-from emulator.core.scored_rows import predictions, suggestions
+from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.store.database import StorageFull
 from emulator.store.tables import StoredPrediction, Suggestion
 
@@ -15,7 +15,7 @@ _DELETED_AT_A_TIME = 8
 
 
 def oldest_kept(context: Context) -> datetime:
-    """The time since which predictions and suggestions are kept."""
+    """The time of creation of the oldest predictions and suggestions that have not expired."""
     return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
 
 
@@ -26,7 +26,7 @@ def delete_expired_predictions(context: Context, session: Session) -> set[str]:
     """
     expired = select(StoredPrediction.number).where(StoredPrediction.created < oldest_kept(context))
     which = col(StoredPrediction.number).in_(expired.limit(_DELETED_AT_A_TIME))
-    return predictions.remove(context, session, [which])
+    return prediction_rows.remove(context, session, [which])
 
 
 def delete_expired_suggestions(context: Context) -> None:
@@ -35,6 +35,6 @@ def delete_expired_suggestions(context: Context) -> None:
     with context.database.read() as session:
         if session.scalar(select(Suggestion.number).where(expired).limit(1)) is None:
             return
-    # With a full disk they are listed a little longer.
+    # With a full disk, they are listed until a later call deletes them.
     with suppress(StorageFull), context.database.write() as session:
-        suggestions.remove(context, session, [expired])
+        suggestion_rows.remove(context, session, [expired])

@@ -1,7 +1,7 @@
 """Pages of stored predictions and suggestions, which clients continue by token.
 
-A page begins after the last result of the previous page. So a row that exists all the time is listed once,
-even if others are added or deleted meanwhile.
+A page begins after the last result of the previous page, so each row is listed once even if others are added
+or deleted between requests.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from emulator.core.caches.score_index import Cursor
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
-from emulator.core.scored_rows import continuation as continuations
+from emulator.core.scored_rows.continuation import ContinuationRejected, seal, unseal
 from emulator.store.tables import Moment, microseconds, moment
 
 _Row = TypeVar("_Row", bound=SQLModel)
@@ -25,11 +25,11 @@ Find = Callable[[int, Cursor | None], list[Cursor]]
 
 @dataclass(frozen=True)
 class PagedQuery(Generic[_Row]):
-    """A list of rows in the order of `key` and, where that is equal, `number`.
+    """A list of rows in the order of `key`; rows with equal keys are in the order of `number`.
 
     name: identifies the list, for continuations; independent of the size of a page. conditions: of the rows.
-    find: finds the cursors of the rows where no index of the database serves; `conditions` then only restrict
-    the rows to the project or iteration.
+    find: finds the cursors of the rows if the database has no index for the query; `conditions` then only
+    restrict the rows to the project or iteration.
     """
 
     name: str
@@ -51,8 +51,8 @@ class PagedQuery(Generic[_Row]):
         after: Cursor | None = None
         if continuation:
             try:
-                key, number = continuations.unseal(context, self.name, continuation)
-            except continuations.ContinuationRejected as rejected:
+                key, number = unseal(context, self.name, continuation)
+            except ContinuationRejected as rejected:
                 raise invalid(str(rejected)) from None
             after = (key, int(number))
         cursors, rows = (self._from_database if self.find is None else self._from_index)(
@@ -61,7 +61,7 @@ class PagedQuery(Generic[_Row]):
         page = [rows[cursor] for cursor in cursors[:size] if cursor in rows]
         if len(cursors) <= size:
             return page, None
-        return page, continuations.seal(context, self.name, list(cursors[size - 1]))
+        return page, seal(context, self.name, list(cursors[size - 1]))
 
     def _from_database(
         self, session: Session, size: int, after: Cursor | None

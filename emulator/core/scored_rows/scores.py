@@ -1,4 +1,4 @@
-"""Predictions for an image: probabilities by tag, of detectors with boxes."""
+"""Predictions for an image: probabilities by tag, with boxes if they are of a detector."""
 
 import math
 from collections.abc import Sequence
@@ -32,18 +32,18 @@ def of_detector(tags: Sequence[dict[str, str]], boxes: Sequence[DetectedBox]) ->
     ordered = sorted(boxes, key=lambda box: (box.tag_index, -box.probability))
     return [
         TagProbability(
-            tags[box.tag_index]["id"],
-            tags[box.tag_index]["name"],
-            tags[box.tag_index]["type"],
-            box.probability,
-            Box(box.left, box.top, box.width, box.height),
+            tag_id=tags[box.tag_index]["id"],
+            tag_name=tags[box.tag_index]["name"],
+            tag_type=tags[box.tag_index]["type"],
+            probability=box.probability,
+            box=Box(box.left, box.top, box.width, box.height),
         )
         for box in ordered
     ]
 
 
 def to_stored(scores: Sequence[TagProbability]) -> list[dict[str, Any]]:
-    """The form in which rows of the database store them."""
+    """The scores as values of the JSON column of a row."""
     return [
         {
             "tagId": item.tag_id,
@@ -60,11 +60,11 @@ def from_stored(rows: Sequence[dict[str, Any]]) -> list[TagProbability]:
     """The reverse of `to_stored`."""
     return [
         TagProbability(
-            item["tagId"],
-            item["tagName"],
-            item["tagType"],
-            item["probability"],
-            Box(*item["boundingBox"]) if "boundingBox" in item else None,
+            tag_id=item["tagId"],
+            tag_name=item["tagName"],
+            tag_type=item["tagType"],
+            probability=item["probability"],
+            box=Box(*item["boundingBox"]) if "boundingBox" in item else None,
         )
         for item in rows
     ]

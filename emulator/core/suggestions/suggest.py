@@ -1,7 +1,8 @@
 """Suggested tags and regions of untagged images: making suggestions, and querying those that are stored.
 
-A suggestion is stored as long as the image has no tag and the iteration exists, 30 days at most. A new
-suggestion of an iteration for an image replaces the older one.
+A suggestion is the prediction of an iteration's model for an untagged image. It is stored as long as the
+image has no tag and the iteration exists, 30 days at most. A new suggestion of an iteration for an image
+replaces the older one.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +21,13 @@ from emulator.core.labels.image_tags import workspace_images
 from emulator.core.limits import SUGGESTED_IMAGES_PER_REQUEST, TAGS_PER_SUGGESTION_QUERY
 from emulator.core.predictions.predict import probabilities_of, trained_iteration
 from emulator.core.predictions.stored import SESSION
-from emulator.core.scored_rows import expiry
-from emulator.core.scored_rows import suggestions as suggestion_rows
+from emulator.core.scored_rows import expiry, suggestion_rows
 from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
 from emulator.store.tables import Image, Iteration, Suggestion
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 ORDERS = ("UncertaintyAscending", "UncertaintyDescending")
 
 
@@ -107,12 +107,12 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
     except ImageRejected as rejected:
         raise ServiceError("BadRequestImageFormat", f"Image {image.id} can't be read: {rejected}") from None
     return SuggestedImage(
-        image,
-        iteration.id,
-        iteration.domain_id or "",
-        context.clock.now(),
-        probabilities,
-        uncertainty(probabilities),
+        image=image,
+        iteration_id=iteration.id,
+        domain_id=iteration.domain_id or "",
+        created=context.clock.now(),
+        probabilities=probabilities,
+        uncertainty=uncertainty(probabilities),
     )
 
 
@@ -146,7 +146,7 @@ def query(context: Context, project_id: str, iteration_id: str, wanted: Suggesti
     rows = ScoreFilter((ScoreRange(wanted.tag_ids, wanted.threshold),))
 
     def find(size: int, after: Cursor | None) -> list[Cursor]:
-        return _ask(
+        return _query_scores(
             context, iteration_id, lambda table: table.page("uncertainty", ascending, rows, size, after)
         )
 
@@ -169,12 +169,12 @@ def query(context: Context, project_id: str, iteration_id: str, wanted: Suggesti
         }
     results = [
         SuggestedImage(
-            images[row.image_number],
-            iteration_id,
-            iteration.domain_id or "",
-            row.created,
-            from_stored(row.predictions),
-            row.uncertainty,
+            image=images[row.image_number],
+            iteration_id=iteration_id,
+            domain_id=iteration.domain_id or "",
+            created=row.created,
+            probabilities=from_stored(row.predictions),
+            uncertainty=row.uncertainty,
         )
         for row in page
     ]
@@ -191,13 +191,11 @@ def counts(
     iteration = trained_iteration(context, project_id, iteration_id)
     expiry.delete_expired_suggestions(context)
     wanted = tuple(tag_ids) or tuple(tag["id"] for tag in iteration.model_tags or ())
-    return _ask(context, iteration_id, lambda table: table.counts(wanted, threshold))
+    return _query_scores(context, iteration_id, lambda table: table.counts(wanted, threshold))
 
 
-def _ask(context: Context, iteration_id: str, question: Callable[[ScoreTable], _Answer]) -> _Answer:
-    return context.score_index.ask(
-        iteration_id, lambda: suggestion_rows.table(context, iteration_id), question
-    )
+def _query_scores(context: Context, iteration_id: str, read: Callable[[ScoreTable], _Result]) -> _Result:
+    return context.score_index.query(iteration_id, lambda: suggestion_rows.table(context, iteration_id), read)
 
 
 def _check(wanted: SuggestionQuery) -> None:

@@ -99,7 +99,7 @@ def detection_dataset(
 
 
 def _inside(tag_index: int, left: float, top: float, width: float, height: float) -> "TaggedBox":
-    """A box without what rounding lets it pass the image's edges."""
+    """The box, clipped to the image, whose edges it may exceed by rounding."""
     from emulator.vision.boxes.box import TaggedBox
 
     return TaggedBox(tag_index, left, top, min(width, 1 - left), min(height, 1 - top))

@@ -1,8 +1,8 @@
 """Executing trainings: regular ones in one queue and worker process, advanced ones in another.
 
-A training of seconds so never waits for one of hours. The worker trains from the dataset that is read here;
-its model and evaluation become blobs of the iteration, which ends as ``Completed``, or as ``Failed`` with the
-reason.
+So a training of seconds never waits for one of hours. The worker trains on the dataset that is read here; the
+model and its evaluation become blobs of the iteration, whose status becomes ``Completed``, or ``Failed`` with
+the reason.
 """
 
 from concurrent.futures import Future
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlmodel import Session
 
 from emulator.core import domains, lookup
-from emulator.core.context import Context, Worker
+from emulator.core.context import Context
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
+from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.labels.regions import holds_regions
 from emulator.core.notifications import outbox
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
@@ -62,7 +63,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
 
 
 class Training(NamedTuple):
-    """What a training needs. budget: seconds; None for regular trainings."""
+    """The inputs of a training. budget: in seconds; None for regular trainings."""
 
     job_id: str
     iteration_id: str
@@ -75,7 +76,7 @@ class Training(NamedTuple):
 
 
 class TrainingWork:
-    """What is particular to trainings (`emulator.core.jobs.job_runner.Work`)."""
+    """The `Work` of trainings (`emulator.core.jobs.job_runner`)."""
 
     def __init__(self, context: Context, kind: JobKind, worker_job: WorkerJob) -> None:
         self._context = context
@@ -88,7 +89,7 @@ class TrainingWork:
         return self._context.advanced_worker if is_advanced else self._context.worker
 
     def begin(self, session: Session, job: Job) -> None:
-        """Fix the domain and classification type of the iteration, as the service does at this point."""
+        """Store the domain and classification type of the iteration, as the service does now."""
         iteration = session.get_one(Iteration, job.iteration_id)
         project = lookup.project(session, iteration.project_id)
         iteration.domain_id = iteration.domain_id or project.domain_id
@@ -121,7 +122,7 @@ class TrainingWork:
         return iteration.reserved_budget_in_hours * self._context.training_hour_seconds
 
     def _base_model(self, session: Session, iteration: Iteration) -> Path | None:
-        """The model to start from. If it was deleted meanwhile, its file is missing: the training fails."""
+        """The model to start from. If it was deleted, its file is missing and the training fails."""
         base = iteration.custom_base_model_info
         if base is None:
             return None

@@ -1,6 +1,6 @@
-"""The archive in which a project travels from one emulator to another: version 1.
+"""The format of archives that transfer a project to another emulator, version 1.
 
-A tar file (POSIX ustar, not compressed: images are already) with regular files alone, in this order:
+A tar file (POSIX ustar; not compressed, since images already are) with only regular files, in this order:
 
 - ``manifest.json``: a `Manifest`, in UTF-8
 - ``blobs/<sha256>``: for each entry of the manifest's `blobs`, in its order, the bytes with that SHA-256
@@ -36,7 +36,7 @@ MANIFEST_NAME = "manifest.json"
 BLOB_FOLDER = "blobs/"
 MANIFEST_BYTES = 256 * 2**20
 INFO_BYTES = 2**16
-# The limit of ONNX files.
+# The maximum size of ONNX files.
 MODEL_BYTES = 2 * 2**30
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -87,7 +87,7 @@ class ProjectPart(_Part):
 
 
 class Info(_Part):
-    """What an importer reads before the archive; the counts are those of the workspace."""
+    """A summary that is read before the archive; the counts are those of the workspace."""
 
     format: Literal["custom-vision-emulator-project"] = "custom-vision-emulator-project"
     version: Literal[1] = 1

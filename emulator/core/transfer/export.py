@@ -87,7 +87,14 @@ def parse_token(text: str) -> Token | None:
     if not signature or not expires:
         return None
     base = f"{parts.scheme}://{parts.netloc}{match['base']}"
-    return Token(base, match["path"], parts.query, signed_uris.format_guid(digits), signature, expires)
+    return Token(
+        base=base,
+        path=match["path"],
+        query=parts.query,
+        project_id=signed_uris.format_guid(digits),
+        signature=signature,
+        expires=expires,
+    )
 
 
 def token_path(project_id: str) -> str:
@@ -127,17 +134,19 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
             .where(Tag.project_id == project_id, col(Region.removed).is_(None))
         )
     return ProjectExport(
-        len(iterations),
-        project.image_count,
-        tags,
-        regions or 0,
-        _IMPORT_MILLISECONDS + _IMPORT_MILLISECONDS_PER_IMAGE * project.image_count,
-        signed_uris.signed(context, base, token_path(project_id), TOKEN_LIFETIME),
+        iteration_count=len(iterations),
+        image_count=project.image_count,
+        tag_count=tags,
+        region_count=regions or 0,
+        estimated_import_milliseconds=(
+            _IMPORT_MILLISECONDS + _IMPORT_MILLISECONDS_PER_IMAGE * project.image_count
+        ),
+        token=signed_uris.signed(context, base, token_path(project_id), TOKEN_LIFETIME),
     )
 
 
 def info_of(session: Session, project: Project) -> "Info":
-    """What an importer reads first."""
+    """The `Info` of a project."""
     from emulator.core.transfer.archive import Info
 
     tags = session.scalar(
@@ -176,13 +185,13 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
     ).all()
     revisions = sorted({iteration.revision for iteration in iterations})
 
-    def seen(born: int, removed: int | None) -> bool:
+    def is_contained(born: int, removed: int | None) -> bool:
         return removed is None or any(born <= revision < removed for revision in revisions)
 
     all_tags = session.exec(
         select(Tag).where(Tag.project_id == project.id).order_by(col(Tag.born), col(Tag.name))
     )
-    tags = [tag for tag in all_tags if seen(tag.born, tag.removed)]
+    tags = [tag for tag in all_tags if is_contained(tag.born, tag.removed)]
     place = {tag.id: position for position, tag in enumerate(tags)}
     images: dict[int, archive.ImagePart] = {}
     sizes: dict[str, int] = {}
@@ -191,7 +200,7 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
         _columns(Image).where(col(Image.project_id) == project.id).order_by(col(Image.number))
     )
     for image in rows.mappings():
-        if seen(image["born"], image["removed"]):
+        if is_contained(image["born"], image["removed"]):
             sizes[image["blob"]] = image["size"]
             images[image["number"]] = archive.ImagePart.model_construct(
                 **{name: image[name] for name in ("born", "removed", "blob", "width", "height")},
@@ -202,13 +211,13 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
             )
     for bearer in session.execute(_of_images(ImageTag, project.id)).mappings():
         part = images.get(bearer["image_number"])
-        if part is not None and bearer["tag_id"] in place and seen(bearer["born"], bearer["removed"]):
-            part.tags.append(archive.ImageTagPart.model_construct(**_life(bearer, place)))
+        if part is not None and bearer["tag_id"] in place and is_contained(bearer["born"], bearer["removed"]):
+            part.tags.append(archive.ImageTagPart.model_construct(**_versioned(bearer, place)))
     for region in session.execute(_of_images(Region, project.id)).mappings():
         part = images.get(region["image_number"])
-        if part is not None and region["tag_id"] in place and seen(region["born"], region["removed"]):
+        if part is not None and region["tag_id"] in place and is_contained(region["born"], region["removed"]):
             box = {side: region[side] for side in ("left", "top", "width", "height")}
-            part.regions.append(archive.RegionPart.model_construct(**box, **_life(region, place)))
+            part.regions.append(archive.RegionPart.model_construct(**box, **_versioned(region, place)))
     parts = [_iteration_part(iteration, place) for iteration in iterations]
     for blob in (blob for part in parts for blob in (part.model, part.evaluation) if blob):
         sizes.setdefault(blob, context.blobs.path(blob).stat().st_size)
@@ -240,7 +249,7 @@ def _of_images(table: type[ImageTag] | type[Region], project_id: str) -> Any:
     )
 
 
-def _life(row: Any, place: dict[str, int]) -> dict[str, Any]:
+def _versioned(row: Any, place: dict[str, int]) -> dict[str, Any]:
     return {
         "tag": place[row["tag_id"]],
         "born": row["born"],

@@ -14,8 +14,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
 from emulator.core.limits import NAME_LENGTH
-from emulator.core.transfer import export as project_exports
-from emulator.core.transfer.export import Token, parse_token
+from emulator.core.transfer.export import Token, info_of, parse_token
 from emulator.core.validation import checked_name
 from emulator.store.tables import Job, JobKind, Project, ProjectStatus
 
@@ -87,7 +86,7 @@ def _info(context: Context, base: str, token: Token) -> "Info":
             project = session.get(Project, token.project_id)
             if project is None:
                 raise _invalid()
-            return project_exports.info_of(session, project)
+            return info_of(session, project)
     if token.base == base:
         raise _invalid()
     try:
@@ -125,11 +124,13 @@ def unfinished(context: Context) -> list[ImportState]:
         ).all()
     return [
         ImportState(
-            project.id,
-            project.name,
-            project.status,
-            job.attempts,
-            str(job.details["reason"]) if job.kind == JobKind.FAILED_IMPORT and job.details else None,
+            project_id=project.id,
+            name=project.name,
+            status=project.status,
+            attempts=job.attempts,
+            reason=(
+                str(job.details["reason"]) if job.kind == JobKind.FAILED_IMPORT and job.details else None
+            ),
         )
         for project, job in rows
     ]

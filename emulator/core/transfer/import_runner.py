@@ -1,6 +1,6 @@
 """Executing imports of projects: from this emulator, or from another one over HTTP.
 
-What another emulator sends is fetched under the rules for image URLs, and checked: blobs against their
+The archive of another emulator is fetched under the rules for image URLs, and checked: blobs against their
 SHA-256, images by decoding them, models by loading them.
 """
 
@@ -21,9 +21,8 @@ from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped, TryAgain
 from emulator.core.limits import MEGABYTE
-from emulator.core.transfer import copying as project_copies
-from emulator.core.transfer import export as project_exports
-from emulator.core.transfer.export import Token, parse_token
+from emulator.core.transfer.copying import fill, unknown_domain
+from emulator.core.transfer.export import Token, describe, parse_token
 from emulator.core.transfer.import_request import is_ours
 from emulator.store.database import StorageFull
 from emulator.store.tables import Job, JobKind, Project, ProjectStatus
@@ -54,7 +53,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
 
 
 class Import(NamedTuple):
-    """What an import needs."""
+    """The inputs of an import."""
 
     job_id: str
     project_id: str
@@ -62,7 +61,7 @@ class Import(NamedTuple):
 
 
 class Transfers:
-    """Stops transfers between two pieces of their archive (`emulator.core.jobs.job_runner.Control`)."""
+    """The `Control` of imports (`emulator.core.jobs.job_runner`): stops one between chunks of its archive."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -88,7 +87,7 @@ class Transfers:
 
 
 class ImportWork:
-    """What is particular to imports (`emulator.core.jobs.job_runner.Work`)."""
+    """The `Work` of imports (`emulator.core.jobs.job_runner`)."""
 
     def __init__(self, context: Context, transfers: Transfers) -> None:
         self._context = context
@@ -118,7 +117,7 @@ class ImportWork:
         except fetching.FetchRejected as rejected:
             if self._transfers.interrupted:
                 raise _stopped(task.project_id) from None
-            # A response, though not the right one, will not change.
+            # A response of the other emulator will be the same at the next attempt.
             raise (TryAgain if rejected.status is None else JobFailed)(str(rejected)) from None
         finally:
             self._transfers.forget(task.project_id)
@@ -147,7 +146,7 @@ class ImportWork:
             if source is None:
                 raise JobFailed("The project that was exported is gone.")
             try:
-                manifest = project_exports.describe(self._context, session, source)
+                manifest = describe(self._context, session, source)
             except FileNotFoundError:
                 raise TryAgain("The project that was exported changed meanwhile.") from None
         self._fill(task, manifest)
@@ -213,18 +212,18 @@ class ImportWork:
                     evaluation = DetectionEvaluation if detects else Evaluation
                     evaluation.load(self._context.blobs.path(iteration.evaluation))
             except Exception as error:
-                # A foreign file can be wrong in any way.
+                # An invalid file can cause any exception.
                 raise JobFailed(f"The model of '{iteration.name}' does not load: {error}") from error
             if len(labels) != len(iteration.model_tags):
                 raise JobFailed(f"The model of '{iteration.name}' has other tags than its iteration.")
 
     def _fill(self, task: Import, manifest: "Manifest") -> None:
-        unknown = project_copies.unknown_domain(manifest)
+        unknown = unknown_domain(manifest)
         if unknown is not None:
             raise JobFailed(f"The domain {unknown[:40]} is not known here.")
         try:
             with self._context.database.write() as session:
-                project = _alive(session, task)
+                project = _existing_project(session, task)
                 # Within a write transaction, no sweep can delete blobs.
                 if not all(self._context.blobs.exists(blob) for blob in manifest.blobs):
                     raise TryAgain("Some bytes were removed meanwhile.")
@@ -233,7 +232,7 @@ class ImportWork:
                     sum(image.removed is None for image in manifest.images),
                     sum(tag.removed is None for tag in manifest.tags),
                 )
-                project_copies.fill(self._context, session, project, manifest)
+                fill(self._context, session, project, manifest)
                 session.delete(session.get_one(Job, task.job_id))
         except IntegrityError:
             raise JobFailed("The archive contradicts itself.") from None
@@ -245,7 +244,8 @@ def _stopped(project_id: str) -> JobStopped:
     return JobStopped(f"The import of project {project_id} was stopped")
 
 
-def _alive(session: Session, task: Import) -> Project:
+def _existing_project(session: Session, task: Import) -> Project:
+    """The project to fill. Raises JobStopped when it was deleted."""
     project = session.get(Project, task.project_id)
     if project is None or session.get(Job, task.job_id) is None:
         raise _stopped(task.project_id)

@@ -165,21 +165,21 @@ def test_a_table_is_made_once_and_changed_with_commits(database: Database) -> No
     def add_two() -> None:
         tables.change("p", lambda table: table.add(one(2)))
 
-    assert tables.ask("p", make, len) == 1
+    assert tables.query("p", make, len) == 1
     with database.write() as session:
         when_committed(session, add_two)
-        assert tables.ask("p", make, len) == 1
-    assert tables.ask("p", make, len) == 2
+        assert tables.query("p", make, len) == 1
+    assert tables.query("p", make, len) == 2
     with pytest.raises(ZeroDivisionError), database.write() as session:
         when_committed(session, lambda: tables.change("p", lambda table: table.add(one(3))))
         _ = 1 // 0
-    assert tables.ask("p", make, len) == 2
+    assert tables.query("p", make, len) == 2
     assert made == [1]
     tables.change("another", lambda table: table.add(one(4)))
     tables.forget(["p"])
-    assert tables.ask("p", make, len) == 1
+    assert tables.query("p", make, len) == 1
     tables.clear()
-    assert tables.ask("p", make, len) == 1
+    assert tables.query("p", make, len) == 1
     assert made == [1, 1, 1]
 
 
@@ -187,7 +187,7 @@ def test_the_tables_asked_for_last_are_kept(database: Database) -> None:
     tables, made = ScoreIndex(database), []
 
     def ask(key: str) -> None:
-        tables.ask(key, lambda: made.append(key) or ScoreTable(ORDERS), len)  # type: ignore[func-returns-value]
+        tables.query(key, lambda: made.append(key) or ScoreTable(ORDERS), len)  # type: ignore[func-returns-value]
 
     for key in "abcdefgha":
         ask(key)
@@ -206,7 +206,7 @@ def test_a_table_that_cannot_follow_is_made_anew(
     def fail(table: ScoreTable) -> None:
         raise MemoryError
 
-    assert tables.ask("p", lambda: ScoreTable(ORDERS, [one(1)]), len) == 1
+    assert tables.query("p", lambda: ScoreTable(ORDERS, [one(1)]), len) == 1
     tables.change("p", fail)
     assert "made anew" in caplog.text
-    assert tables.ask("p", lambda: ScoreTable(ORDERS, [one(1), one(2)]), len) == 2
+    assert tables.query("p", lambda: ScoreTable(ORDERS, [one(1), one(2)]), len) == 2

@@ -135,7 +135,7 @@ def test_without_what_it_needs_the_answer_says_so(service: Service) -> None:
 def test_a_training_goes_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     project = service.project()
     (image,) = service.images(project, [plain()])
-    monkeypatch.setattr(proposal_model, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(proposal_model, "_MAX_WAIT_SECONDS", 0.01)
     service.worker.held = True
     status, code, message = refusal(ask(service, project, image))
     assert (status, code) == (500, "ErrorRegionProposal")

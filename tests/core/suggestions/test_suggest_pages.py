@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.scored_rows import suggestions
+from emulator.core.scored_rows import suggestion_rows
 from emulator.store.tables import Suggestion
 from tests.support.harness import NOWHERE, expect, refusal
 from tests.support.images import picture
@@ -131,7 +131,7 @@ def insert(suggesting: Suggesting, numbers: Sequence[int], **values: Any) -> Non
                 "created": suggesting.service.clock.now(),
                 "predictions": [],
             }
-            suggestions.add(suggesting.service.context, session, Suggestion(**(row | values)))
+            suggestion_rows.add(suggesting.service.context, session, Suggestion(**(row | values)))
 
 
 def test_a_continuation_is_for_its_list_alone(suggesting: Suggesting) -> None:

@@ -1,4 +1,4 @@
-"""Jobs without the columns of progress, which nothing ever wrote or read."""
+"""Jobs without the columns of progress, which were never used."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Rows of stored predictions as they come and go, and the table of their scores that follows them."""
+"""Adding and deleting rows of stored predictions, with the score index updated after each commit."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime

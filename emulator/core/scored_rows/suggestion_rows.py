@@ -1,8 +1,4 @@
-"""Rows of suggestions as they come and go, and the table of their scores that follows them.
-
-A suggestion is what the model of an iteration says of an untagged image. It is kept as long as the image has
-no tag and the iteration exists.
-"""
+"""Adding and deleting rows of suggestions, with the score index updated after each commit."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -55,7 +51,7 @@ def remove_of_images(context: Context, session: Session, numbers: Collection[int
 
 
 def table(context: Context, iteration_id: str) -> ScoreTable:
-    """The table of scores of the suggestions of an iteration, as they are now."""
+    """The table of scores of the suggestions of an iteration."""
     with context.database.read() as session:
         columns: list[Any] = [
             Suggestion.image_number,

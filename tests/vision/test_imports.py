@@ -71,7 +71,8 @@ def test_training_without_torch_says_what_to_install(tmp_path: Path) -> None:
     code = """
 import json, sys
 sys.modules["torch"] = None
-from emulator.vision.classification.train import TrainingFailed, warm_up
+from emulator.vision.classification.train import warm_up
+from emulator.vision.training.errors import TrainingFailed
 try:
     warm_up()
 except TrainingFailed as failure:

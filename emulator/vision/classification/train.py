@@ -34,8 +34,7 @@ from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
-from emulator.vision.training.errors import TrainingFailed as TrainingFailed
-from emulator.vision.training.errors import timed
+from emulator.vision.training.errors import TrainingFailed, timed
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
@@ -130,7 +129,7 @@ def train_classifier(
 
 
 def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
-    """Do what only the first training would wait for: imports, loading the network, one run, one small fit.
+    """Import packages, load the network, run it once and fit a small head: the first training starts faster.
 
     Raises:
         TrainingFailed: a package that trainings need is not installed.

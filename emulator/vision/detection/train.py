@@ -134,7 +134,7 @@ def train_detector(
 
 
 def require_torch() -> None:
-    """Import what training needs. Raises TrainingFailed where it is not installed."""
+    """Import the packages that training needs. Raises TrainingFailed if one is not installed."""
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401

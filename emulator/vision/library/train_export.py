@@ -28,7 +28,7 @@ from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.common import DEFAULT_THRESHOLD
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector
-from emulator.vision.exports import formats as exports
+from emulator.vision.exports import formats
 from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
 from emulator.vision.library.reports import Report, classifier_report, detector_report
@@ -176,11 +176,11 @@ def export(
     if not isinstance(session, (ClassifierSession, DetectorSession)):
         raise ValueError(f"{path.name} is an export already")
     chosen = _domain_of(path, "ObjectDetection" if loaded.detects else "Classification", domain)
-    refused = exports.refusal(chosen, platform, flavor)
+    refused = formats.refusal(chosen, platform, flavor)
     if refused is not None:
         raise ValueError(_NO_CONTAINERS if platform == _CONTAINER and chosen.exportable else refused)
     identity = str(uuid.UUID(hashlib.sha256(path.read_bytes()).hexdigest()[:32]))
-    order = exports.ExportOrder(
+    order = formats.ExportOrder(
         model=str(path),
         platform=platform,
         flavor=flavor,
@@ -192,8 +192,8 @@ def export(
         iteration_id=identity,
         created=created or datetime.now(UTC),
     )
-    name = f"{platform}{'.' + flavor if flavor else ''}{exports.FORMATS[platform, flavor].suffix}"
-    return exports.write_export(order, Path(folder) / name, progress or no_progress)
+    name = f"{platform}{'.' + flavor if flavor else ''}{formats.FORMATS[platform, flavor].suffix}"
+    return formats.write_export(order, Path(folder) / name, progress or no_progress)
 
 
 def _cancellable(progress: Progress, cancel: threading.Event | None) -> Progress:

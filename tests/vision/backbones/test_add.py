@@ -24,9 +24,7 @@ from emulator.vision.backbones.registry import (
     read_manifest,
 )
 from emulator.vision.backbones.weights_files import read_weights
-from emulator.vision.classification import candidates as advanced_candidates
-from emulator.vision.classification import search as advanced_search
-from emulator.vision.classification import search_finetune as advanced_finetuning
+from emulator.vision.classification import candidates, search, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
@@ -240,7 +238,7 @@ def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) 
         clock: Callable[[], float] = lambda: 0.0,
         plan: Plan | None = None,
     ) -> TrainedClassifier:
-        monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: plan)
+        monkeypatch.setattr(search_finetune, "planned", lambda *_: plan)
         return train_advanced_classifier(
             dataset,
             replace(QUICK, resolution=32),
@@ -294,11 +292,11 @@ def test_it_can_be_started_from(
 ) -> None:
     """Also after the user network was removed; fine-tuning then uses another network."""
     monkeypatch.setattr(
-        advanced_candidates.CandidateComparison,
+        candidates.CandidateComparison,
         "replaces",
         lambda self, challenger, champion: challenger.name.startswith(("resnet18", "the base model")),
     )
-    monkeypatch.setattr(advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
+    monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
     caplog.set_level(logging.INFO)
     first = train(fine, registered, output="first")
     assert chosen(caplog).startswith("resnet18")
@@ -361,7 +359,7 @@ def test_a_folder_that_cannot_be_read_is_left_out(
     def fail(folder: Path) -> list[str]:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(advanced_search, "names", fail)
+    monkeypatch.setattr(search, "names", fail)
     assert train(fine, registered).model_path.exists()
     assert "cannot be read" in caplog.text
 
@@ -376,7 +374,7 @@ def test_what_does_not_fit_into_the_budget_is_not_tried(
 ) -> None:
     """A run takes a second by this clock; 16 images in two views take 32 runs."""
     monkeypatch.setattr("emulator.vision.classification.features.processor_count", lambda: 1)
-    monkeypatch.setattr(advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: True)
+    monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda self, candidate: True)
     caplog.set_level(logging.INFO)
     now = [0.0]
 

@@ -1,6 +1,6 @@
-"""Advanced training: what it chooses, that it repeats, keeps to its budget and survives what goes wrong.
+"""Advanced training: the chosen model, repeatability, the budget, and recovery from failures.
 
-Pictures are small, and what is planned does not depend on how fast the machine is.
+Images are small, and plans do not depend on the speed of the machine.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,119 +9,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import onnx
 import pytest
 import torch
-from PIL import Image
 
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.classification import candidates as advanced_candidates
-from emulator.vision.classification import features
-from emulator.vision.classification import finetune as finetuning
-from emulator.vision.classification import search_finetune as advanced_finetuning
+from emulator.vision.classification import candidates, features, finetune, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
-    TrainedClassifier,
 )
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
-from emulator.vision.networks.weights import BaseWeights, BaseWeightsMissing, backbone_network
+from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.recipes import (
     ADVANCED,
     ADVANCED_COMPACT,
-    FINE_TUNING,
-    QUICK,
     AdvancedRecipe,
 )
 from emulator.vision.training.errors import TrainingFailed
+from tests.support.vision.advanced_training import (
+    LONG,
+    PAIR,
+    SHORT,
+    SMALL,
+    SMALL_COMPACT,
+    SMALL_QUICK,
+    Ticks,
+    Train,
+    scores,
+    weights_of,
+)
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
-
-SMALL_QUICK = replace(QUICK, resolution=64)
-_SIZES = {"resolution": 80, "tiny_resolution": 64, "large_resolution": 10_000}
-SMALL = replace(ADVANCED, **_SIZES, fine_tuning=replace(FINE_TUNING, batch=8), regularisations=(1.0,))
-SMALL_COMPACT = replace(SMALL, backbones=None)
-PAIR = "efficientnet-lite0+efficientnet-lite2, C x 1.0"
-SHORT, LONG = Plan(epochs=2, folds=1), Plan(epochs=10, folds=1)
-
-
-class Ticks:
-    """A clock that goes on by a fixed time whenever somebody looks at it."""
-
-    def __init__(self, seconds: float = 0.5) -> None:
-        self.now, self._seconds = 0.0, seconds
-
-    def __call__(self) -> float:
-        self.now += self._seconds
-        return self.now
-
-
-Train = Callable[..., TrainedClassifier]
-
-
-@pytest.fixture
-def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """Trainings that take as long as `plan` says, and no time."""
-
-    def run(
-        dataset: ClassificationDataset,
-        advanced: AdvancedRecipe = SMALL,
-        *,
-        seconds: float = 1.0,
-        output: str = "model",
-        plan: Plan | None = SHORT,
-        base_model: Path | None = None,
-    ) -> TrainedClassifier:
-        monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: plan if seconds else None)
-        return train_advanced_classifier(
-            dataset,
-            SMALL_QUICK,
-            advanced,
-            budget_seconds=seconds,
-            seed=0,
-            output=tmp_path / output,
-            feature_cache=feature_cache,
-            progress=lambda share, step: None,
-            base_model=base_model,
-            clock=Ticks(0.0 if seconds else 1.0),
-        )
-
-    return run
-
-
-@pytest.fixture
-def hard(pattern_images: tuple[LabelledImage, ...]) -> ClassificationDataset:
-    """Patterns, of which every fifth picture has the tag of another: nobody gets them all right."""
-    images = tuple(
-        replace(image, labels=((image.labels[0] + (number % 5 == 0)) % 3,))
-        for number, image in enumerate(pattern_images)
-    )
-    return ClassificationDataset(images, PATTERNS, multilabel=False)
-
-
-@pytest.fixture
-def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make the candidates whose name begins with a text win."""
-
-    def choose(text: str) -> None:
-        monkeypatch.setattr(
-            advanced_candidates.CandidateComparison,
-            "replaces",
-            lambda self, challenger, champion: challenger.name.startswith(text),
-        )
-        monkeypatch.setattr(
-            advanced_candidates.CandidateComparison, "is_perfect", lambda self, candidate: False
-        )
-
-    return choose
-
-
-def scores(trained: TrainedClassifier, data: bytes) -> list[float]:
-    return ClassifierSession(trained.model_path).score(data)
 
 
 def test_without_time_it_is_quick_training(
@@ -171,8 +93,8 @@ def test_pictures_that_quick_training_tells_apart_are_left_to_it(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("nothing is left to gain")
 
-    monkeypatch.setattr(advanced_candidates, "_SURE_ENOUGH", 1.0)
-    monkeypatch.setattr(advanced_finetuning, "fine_tune", never)
+    monkeypatch.setattr(candidates, "_SURE_ENOUGH", 1.0)
+    monkeypatch.setattr(search_finetune, "fine_tune", never)
     assert train(patterns).image_count == len(patterns.images)
 
 
@@ -240,7 +162,7 @@ def test_scores_on_unseen_images_are_those_of_the_model_that_is_written(
 ) -> None:
     """If the model of the first fold stays, what the file says about that fold is what it was judged by."""
     prefer("fine-tuned beside")
-    monkeypatch.setattr(advanced_finetuning._Attempt, "learn_from_everything", lambda self: None)
+    monkeypatch.setattr(search_finetune._Attempt, "learn_from_everything", lambda self: None)
     trained = train(hard)
 
     evaluation = Evaluation.load(trained.evaluation_path)
@@ -261,25 +183,25 @@ def test_what_is_written_is_the_mean_of_all_models_if_they_have_one(
     similar: bool,
 ) -> None:
     prefer("fine-tuned")
-    models: list[finetuning.FineTuned] = []
-    real = finetuning.fine_tune
+    models: list[finetune.FineTuned] = []
+    real = finetune.fine_tune
 
-    def remembering(*arguments: Any, **named: Any) -> finetuning.FineTuned:
+    def remembering(*arguments: Any, **named: Any) -> finetune.FineTuned:
         models.append(real(*arguments, **named))
         return models[-1]
 
-    def opposite(members: Any) -> finetuning.FineTuned:
-        mean = finetuning.averaged(members)
+    def opposite(members: Any) -> finetune.FineTuned:
+        mean = finetune.averaged(members)
         return replace(mean, head=mean.head.calibrated(LogitCalibration(-1.0)))
 
-    monkeypatch.setattr(advanced_finetuning, "fine_tune", remembering)
+    monkeypatch.setattr(search_finetune, "fine_tune", remembering)
     if not similar:
-        monkeypatch.setattr(advanced_finetuning, "averaged", opposite)
+        monkeypatch.setattr(search_finetune, "averaged", opposite)
     trained = train(hard, SMALL_COMPACT, plan=Plan(epochs=1, folds=2))
 
     assert len(models) == 3
     written, name = weights_of(trained), "_conv_head.weight"
-    expected = finetuning.averaged(models) if similar else models[-1]
+    expected = finetune.averaged(models) if similar else models[-1]
     numpy.testing.assert_array_equal(written[name], expected.backbone.weights[name])
 
 
@@ -320,7 +242,7 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     def poisoned(self: Any, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return scores.sum(1) * float("nan")
 
-    monkeypatch.setattr(finetuning._Learner, "_losses", poisoned)
+    monkeypatch.setattr(finetune._Learner, "_losses", poisoned)
     trained = train(hard)
     monkeypatch.undo()
     assert trained.model_path.read_bytes() == train(hard, seconds=0, output="quick").model_path.read_bytes()
@@ -331,9 +253,9 @@ def test_many_pictures_lie_on_disk_while_they_are_learned_from(
 ) -> None:
     prefer("fine-tuned")
     in_memory = train(hard, SMALL_COMPACT, output="memory")
-    monkeypatch.setattr(advanced_finetuning, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(search_finetune, "_MOST_IN_MEMORY", 0)
     on_disk = train(hard, SMALL_COMPACT, output="disk")
-    monkeypatch.setattr(advanced_finetuning, "_MOST_OF_DISK", 0.0)
+    monkeypatch.setattr(search_finetune, "_MOST_OF_DISK", 0.0)
     nowhere = train(hard, SMALL_COMPACT, output="nowhere")
 
     assert on_disk.model_path.read_bytes() == in_memory.model_path.read_bytes()
@@ -348,7 +270,7 @@ def test_many_pictures_lie_on_disk_while_they_are_learned_from(
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Only two pictures can be computed at once. The list gets how many were tried."""
     tried: list[int] = []
-    real = finetuning.run_operations
+    real = finetune.run_operations
 
     def run(operations: Any, weights: Any, tensors: dict[str, torch.Tensor]) -> None:
         tried.append(len(tensors["image"]))
@@ -356,7 +278,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
             raise torch.OutOfMemoryError("CUDA out of memory")
         real(operations, weights, tensors)
 
-    monkeypatch.setattr(finetuning, "run_operations", run)
+    monkeypatch.setattr(finetune, "run_operations", run)
     return tried
 
 
@@ -368,72 +290,6 @@ def test_a_memory_that_is_too_small_means_smaller_slices(
 
     assert {4, 2} <= set(little_memory)
     assert "_conv_stem.weight" in weights_of(trained)
-
-
-def weights_of(trained: TrainedClassifier) -> dict[str, numpy.ndarray]:
-    model = onnx.load_from_string(trained.model_path.read_bytes())
-    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-
-
-# --- bad input ----------------------------------------------------------------------------------------------
-
-
-def test_one_image_a_tag(pattern_images: tuple[LabelledImage, ...], train: Train) -> None:
-    images = tuple(next(i for i in pattern_images if i.labels == (label,)) for label in range(3))
-    trained = train(ClassificationDataset(images, PATTERNS, multilabel=False))
-    assert scores(trained, Path(images[1].path).read_bytes())[1] > 0.3
-
-
-def test_images_that_are_all_alike(tmp_path: Path, train: Train) -> None:
-    """The same picture in files that differ: nothing can be learned, and something is predicted."""
-    picture = Image.new("RGB", (70, 60), "grey")
-    images = tuple(
-        kept(tmp_path, encoded(picture, "JPEG", comment=str(number)), (number % 2,)) for number in range(12)
-    )
-    trained = train(ClassificationDataset(images, ("a", "b"), multilabel=False))
-    assert scores(trained, encoded(picture)) == pytest.approx([0.5, 0.5], abs=0.1)
-
-
-def test_a_tag_with_few_images_beside_one_with_many(
-    pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train: Train, prefer: Callable[[str], None]
-) -> None:
-    prefer("fine-tuned")
-    stripes = tuple(kept(tmp_path, encoded(drawn("stripes", number)), (0,)) for number in range(20))
-    dots = tuple(replace(image, labels=(1,)) for image in pattern_images if image.labels == (1,))[:3]
-    trained = train(
-        ClassificationDataset(stripes + dots, ("stripes", "dots"), multilabel=False),
-        SMALL_COMPACT,
-        plan=Plan(epochs=6, folds=1),
-    )
-    for number in (100, 101, 102):
-        assert scores(trained, encoded(drawn("dots", number)))[1] > 0.5
-
-
-def test_tags_that_never_occur_and_images_that_cannot_be_read(
-    pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train: Train
-) -> None:
-    with pytest.raises(TrainingFailed, match="None of the images of the tag ghost"):
-        train(ClassificationDataset(pattern_images, (*PATTERNS, "ghost"), multilabel=False))
-    broken = tuple(kept(tmp_path, b"broken %d" % number, (number % 2,)) for number in range(4))
-    with pytest.raises(TrainingFailed, match="None of the images could be read"):
-        train(ClassificationDataset(broken, ("a", "b"), multilabel=False))
-    trained = train(
-        ClassificationDataset((*pattern_images, broken[0]), PATTERNS, multilabel=False), seconds=0
-    )
-    assert trained.skipped == (broken[0].key,)
-
-
-def test_a_larger_network_that_is_not_installed_is_left_out(
-    hard: ClassificationDataset, train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from emulator.vision.networks import weights as base_weights
-
-    missing = BaseWeights("no_such_package", "no-such-package", "file", "0")
-    monkeypatch.setitem(base_weights.BASE_WEIGHTS, "absent", missing)
-    with pytest.raises(BaseWeightsMissing, match="no-such-package"):
-        backbone_network("absent", 64)
-    trained = train(hard, replace(SMALL, backbones="absent"))
-    assert trained.model_path.exists()
 
 
 # --- starting from another model ----------------------------------------------------------------------------

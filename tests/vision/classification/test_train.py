@@ -7,7 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from emulator.vision.classification import features as features_module
+from emulator.vision.classification import features
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
@@ -319,7 +319,7 @@ def test_known_pictures_are_not_looked_at_again(
     def never(data: bytes, resolution: int) -> numpy.ndarray:
         raise AssertionError("a picture was decoded whose features are cached")
 
-    monkeypatch.setattr(features_module, "resize_to_square", never)
+    monkeypatch.setattr(features, "resize_to_square", never)
 
     assert train(patterns).model_path.read_bytes() == trained.model_path.read_bytes()
 

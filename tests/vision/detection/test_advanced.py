@@ -11,8 +11,7 @@ import torch
 
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.boxes.box import BoxArrays
-from emulator.vision.detection import advanced as advanced_detection
-from emulator.vision.detection import finetune as detection_finetuning
+from emulator.vision.detection import advanced, finetune
 from emulator.vision.detection.advanced import (
     is_significantly_better,
     plan_steps,
@@ -42,9 +41,9 @@ from emulator.vision.training.trainer import (
     learning_rate_factor,
     slice_threads,
 )
+from tests.support.vision.advanced_training import Ticks
 from tests.support.vision.detection_images import SHAPES, TINY, scenes
 from tests.support.vision.images import kept as kept_classified
-from tests.vision.classification.test_advanced import Ticks
 
 SMALL = replace(ADVANCED_DETECTOR, resolutions=(64, 96, 160), window_size=64, batch=4, wanted_side=16.0)
 
@@ -68,8 +67,8 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         base_model: Path | None = None,
         gain: bool = True,
     ) -> TrainedDetector:
-        monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 3 if seconds else 0)
-        monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: gain)
+        monkeypatch.setattr(advanced, "plan_steps", lambda *_: 3 if seconds else 0)
+        monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: gain)
         return train_advanced_detector(
             dataset,
             TINY,
@@ -128,7 +127,7 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     def unstable(*_: object, **__: object) -> None:
         raise LossNotFinite
 
-    monkeypatch.setattr(advanced_detection, "fine_tune_detector", unstable)
+    monkeypatch.setattr(advanced, "fine_tune_detector", unstable)
     assert train(dataset).model_path.read_bytes() == quick.model_path.read_bytes()
 
 
@@ -189,13 +188,13 @@ def test_a_training_can_start_from_another(
     assert set(start) < set(published_weights())
     assert numpy.abs(start["stem.weight"] - published_weights()["stem.weight"]).max() > 0
     began_with: list[object] = []
-    real = detection_finetuning.fine_tune_detector
+    real = finetune.fine_tune_detector
 
     def noted(*arguments: object, **more: object) -> object:
         began_with.append(arguments[2])
         return real(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(advanced_detection, "fine_tune_detector", noted)
+    monkeypatch.setattr(advanced, "fine_tune_detector", noted)
     train(dataset, base_model=base.model_path, output="further")
     assert len(began_with) == 2
     numpy.testing.assert_array_equal(began_with[0]["stem.weight"], start["stem.weight"])  # type: ignore[index]

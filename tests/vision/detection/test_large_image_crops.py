@@ -7,8 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from emulator.vision.detection import advanced as advanced_detection
-from emulator.vision.detection import large_image_crops
+from emulator.vision.detection import advanced, large_image_crops
 from emulator.vision.detection.advanced import scorable_in_time, train_advanced_detector
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import PlattScaling
@@ -22,9 +21,9 @@ from emulator.vision.detection.train import detect_all, evaluate_detections, ser
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe, recipe_for_domain
 from emulator.vision.training.budget import Budget, OutOfTime
+from tests.support.vision.advanced_training import Ticks
 from tests.support.vision.detection_images import COLOURS, SHAPES, TINY, kept, scene, scenes
 from tests.support.vision.images import encoded
-from tests.vision.classification.test_advanced import Ticks
 
 SIZE = (960, 720)
 TILE, CROP, VIEW = 160, 128, 64
@@ -117,8 +116,8 @@ def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_p
 def test_a_training_chooses_tiles_by_itself_and_repeats(
     dataset: DetectionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 2)
-    monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: True)
+    monkeypatch.setattr(advanced, "plan_steps", lambda *_: 2)
+    monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: True)
     told: list[float] = []
     first, second = (
         train_advanced_detector(

@@ -8,14 +8,13 @@ import numpy
 import pytest
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.detection import loss as detection_loss
-from emulator.vision.detection import quick
+from emulator.vision.detection import loss, quick
 from emulator.vision.detection import train as detector
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.quick import Head, sample_batches, train_heads
 from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import TrainingFailed, train_detector
+from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import (
@@ -23,6 +22,7 @@ from emulator.vision.recipes.recipes import (
     DetectorRecipe,
     recipe_for_domain,
 )
+from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.detection_images import SHAPES, TINY, kept, scene, scenes, with_images
 from tests.support.vision.images import DATA, encoded, photograph
 
@@ -236,7 +236,7 @@ def test_a_tag_that_is_none_is_a_mistake_of_the_caller(dataset: DetectionDataset
 def test_a_loss_that_is_no_number_ends_the_training(
     dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection_loss, "_GIOU_WEIGHT", float("nan"))
+    monkeypatch.setattr(loss, "_GIOU_WEIGHT", float("nan"))
 
     with pytest.raises(TrainingFailed, match="not a number"):
         train(dataset)

@@ -9,7 +9,7 @@ import numpy
 import pytest
 from PIL import Image, ImageOps
 
-from emulator.vision.duplicates import find as near_duplicates
+from emulator.vision.duplicates import find
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
 from tests.support.vision.images import DATA
@@ -69,7 +69,7 @@ def test_copies_are_found_among_others(tmp_path: Path, copy: str) -> None:
 def test_thumbnails_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [saved(tmp_path, str(seed), photograph(seed // 2), 60 + seed) for seed in range(6)]
     before = find_near_duplicates(pictures, tmp_path / "cache", nothing)
-    monkeypatch.setattr(near_duplicates, "resize_to_square", None)
+    monkeypatch.setattr(find, "resize_to_square", None)
     assert find_near_duplicates(pictures, tmp_path / "cache", nothing) == before
     assert [pair[:2] for pair in before if pair[2] >= DEFAULT_SIMILARITY] == [(0, 1), (2, 3), (4, 5)]
 

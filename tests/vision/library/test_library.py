@@ -19,7 +19,7 @@ from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.curves import calibration_curve
 from emulator.vision.evaluation.detection import DetectionEvaluation
-from emulator.vision.library import train_export as library
+from emulator.vision.library import train_export
 from emulator.vision.library.reports import classifier_report, detector_report
 from emulator.vision.recipes import recipes
 from tests.support.vision.detection_images import SHAPES, TINY, scene
@@ -337,7 +337,7 @@ def test_detectors_are_exported_as_what_they_were_trained_as(
     detector: tuple[vision.Trained, vision.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = []
-    monkeypatch.setattr(library.exports, "write_export", lambda order, *rest: orders.append(order))
+    monkeypatch.setattr(train_export.exports, "write_export", lambda order, *rest: orders.append(order))
     vision.export(detector[0].path, "ONNX", tmp_path)
     (order,) = orders
     assert (order.domain, order.domain_type) == ("General (compact) [S1]", "ObjectDetection")

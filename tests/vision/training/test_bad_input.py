@@ -16,8 +16,7 @@ import torch
 from PIL import Image
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.classification import cross_validation
-from emulator.vision.classification import search_finetune as advanced_finetuning
+from emulator.vision.classification import cross_validation, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -29,7 +28,7 @@ from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection
-from emulator.vision.detection import finetune as detection_finetuning
+from emulator.vision.detection import finetune
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.quick import sample_batches
@@ -41,10 +40,10 @@ from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import WholeNetwork
+from tests.support.vision.advanced_training import SMALL_COMPACT, SMALL_QUICK, Ticks
 from tests.support.vision.detection_images import SHAPES, TINY, scene, scenes
 from tests.support.vision.detection_images import kept as kept_boxed
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
-from tests.vision.classification.test_advanced import SMALL_COMPACT, SMALL_QUICK, Ticks
 from tests.vision.detection.test_advanced import SMALL as SMALL_DETECTOR
 
 Classify = Callable[..., TrainedClassifier]
@@ -55,7 +54,7 @@ BOTH = pytest.mark.parametrize("advanced", [False, True], ids=["quick", "advance
 @pytest.fixture
 def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
     """Trains a classifier: quickly, or by trying to fine-tune it for an epoch."""
-    monkeypatch.setattr(advanced_finetuning, "planned", lambda *_: Plan(epochs=1, folds=1))
+    monkeypatch.setattr(search_finetune, "planned", lambda *_: Plan(epochs=1, folds=1))
 
     def run(dataset: ClassificationDataset, *, advanced: bool, cache: str = "features") -> TrainedClassifier:
         common: dict[str, Any] = {
@@ -319,7 +318,7 @@ def test_a_disk_that_is_full_of_pictures_leaves_the_quick_model(
         written.append(number)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(advanced_finetuning, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(search_finetune, "_MOST_IN_MEMORY", 0)
     monkeypatch.setattr(ImageArrayFile, "__setitem__", no_room)
     trained = classify(hard, advanced=True)
     assert written == [0]
@@ -370,5 +369,5 @@ def test_a_detector_that_does_not_fit_into_memory_leaves_the_quick_one(
     def too_large(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(detection_finetuning, "run_operations", too_large)
+    monkeypatch.setattr(finetune, "run_operations", too_large)
     assert detect(objects, advanced=True).model_path.read_bytes() == quick

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 
-from emulator.vision.training import trainer as whole_networks
+from emulator.vision.training import trainer
 from emulator.vision.training.trainer import WholeNetwork, slice_threads
 
 GPU = SimpleNamespace(type="mps")
@@ -16,13 +16,13 @@ GPU = SimpleNamespace(type="mps")
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor that says it is a GPU."""
-    real = whole_networks._parameter
+    real = trainer._parameter
 
     def parameter(weight: Any, device: Any, *, trainable: bool) -> torch.Tensor:
         return real(weight, torch.device("cpu"), trainable=trainable)
 
-    monkeypatch.setattr(whole_networks, "training_device", lambda: GPU)
-    monkeypatch.setattr(whole_networks, "_parameter", parameter)
+    monkeypatch.setattr(trainer, "training_device", lambda: GPU)
+    monkeypatch.setattr(trainer, "_parameter", parameter)
 
 
 def network() -> WholeNetwork:
@@ -73,7 +73,7 @@ def test_a_gpu_with_too_little_memory_for_one_picture(gpu: None, error: Exceptio
     assert [size for device, size in loss.tried if device == "mps"] == [32, 16, 8, 4, 2, 1]
     assert {device for device, _ in loss.tried[6:]} == {"cpu"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whole_networks, "training_device", lambda: torch.device("cpu"))
+        patch.setattr(trainer, "training_device", lambda: torch.device("cpu"))
         alone = learned(Loss(0))
     for name, weight in alone.items():
         numpy.testing.assert_array_equal(on_gpu[name], weight)
@@ -108,14 +108,14 @@ def test_a_gpu_without_room_for_what_the_optimiser_remembers(
 
 
 def test_a_gpu_that_cannot_be_used_at_all(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = whole_networks._parameter
+    real = trainer._parameter
 
     def parameter(weight: Any, device: Any, *, trainable: bool) -> torch.Tensor:
         if device is GPU:
             raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
         return real(weight, device, trainable=trainable)
 
-    monkeypatch.setattr(whole_networks, "_parameter", parameter)
+    monkeypatch.setattr(trainer, "_parameter", parameter)
     loss = Loss(0)
     learned(loss, steps=1)
     assert {device for device, _ in loss.tried} == {"cpu"}

@@ -1,0 +1,48 @@
+"""Small recipes, a clock and helpers for tests of advanced training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy
+import onnx
+
+from emulator.vision.classification.dataset import (
+    TrainedClassifier,
+)
+from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.recipes.recipes import (
+    ADVANCED,
+    FINE_TUNING,
+    QUICK,
+)
+
+SMALL_QUICK = replace(QUICK, resolution=64)
+_SIZES = {"resolution": 80, "tiny_resolution": 64, "large_resolution": 10_000}
+SMALL = replace(ADVANCED, **_SIZES, fine_tuning=replace(FINE_TUNING, batch=8), regularisations=(1.0,))
+SMALL_COMPACT = replace(SMALL, backbones=None)
+PAIR = "efficientnet-lite0+efficientnet-lite2, C x 1.0"
+SHORT, LONG = Plan(epochs=2, folds=1), Plan(epochs=10, folds=1)
+
+
+class Ticks:
+    """A clock that advances by a fixed number of seconds with each reading."""
+
+    def __init__(self, seconds: float = 0.5) -> None:
+        self.now, self._seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        self.now += self._seconds
+        return self.now
+
+
+Train = Callable[..., TrainedClassifier]
+
+
+def scores(trained: TrainedClassifier, data: bytes) -> list[float]:
+    return ClassifierSession(trained.model_path).score(data)
+
+
+def weights_of(trained: TrainedClassifier) -> dict[str, numpy.ndarray]:
+    model = onnx.load_from_string(trained.model_path.read_bytes())
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

@@ -28,7 +28,7 @@ TABLES = ("project", "tag", "image", "image_tag", "region", "iteration", "job", 
 
 
 class World:
-    """A service with something of everything in it, and the ids of it: the same ones whenever it is made."""
+    """A service with objects of every kind, and their ids, which are the same in every run."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
@@ -149,7 +149,7 @@ MEDIA_TYPES = [
 
 
 def bodies(ids: dict[str, str]) -> st.SearchStrategy[bytes]:
-    """JSON of known names, of any kind, and bytes that are more or less forms, images or nothing."""
+    """Bodies: JSON with known names and any values, and bytes that resemble forms or images."""
     known = st.sampled_from(sorted(ids.values()))
     values = json_values | known | st.lists(known, max_size=3)
     entries = st.dictionaries(st.sampled_from(NAMES), values, max_size=5)

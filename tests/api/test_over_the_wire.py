@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def exchange(server: LiveServer, request: bytes, close_early: bool = False) -> bytes:
-    """All that the server sends back on a connection of its own."""
+    """All bytes that the server sends back on a new connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request)
         if close_early:
@@ -41,15 +41,15 @@ def request(method: str, path: str, *headers: str, body: bytes = b"", key: str =
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def status_and_body(answer: bytes) -> tuple[int, bytes]:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def status_and_body(response: bytes) -> tuple[int, bytes]:
+    head, _, body = response.partition(b"\r\n\r\n")
     return int(head.split(b" ")[1]), body
 
 
 PROJECTS = "/customvision/v3.3/training/projects"
 
 
-def test_the_headers_of_an_answer(server: LiveServer) -> None:
+def test_the_headers_of_a_response(server: LiveServer) -> None:
     head = exchange(server, request("GET", PROJECTS)).partition(b"\r\n\r\n")[0].decode()
     names = [line.partition(":")[0].lower() for line in head.split("\r\n")[1:]]
     assert sorted(names) == sorted(
@@ -69,8 +69,8 @@ def test_the_headers_of_an_answer(server: LiveServer) -> None:
 
 
 def test_the_reason_of_a_401(server: LiveServer) -> None:
-    answer = exchange(server, request("GET", PROJECTS, key="wrong"))
-    assert answer.startswith(b"HTTP/1.1 401 Access Denied\r\n")
+    response = exchange(server, request("GET", PROJECTS, key="wrong"))
+    assert response.startswith(b"HTTP/1.1 401 Access Denied\r\n")
 
 
 def test_two_slashes_at_the_front(server: LiveServer) -> None:
@@ -82,7 +82,7 @@ def test_a_chunked_body(server: LiveServer) -> None:
     body = json.dumps(files_body([picture()])).encode()
     half = len(body) // 2
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:], b""))
-    answer = exchange(
+    response = exchange(
         server,
         request(
             "POST",
@@ -92,7 +92,7 @@ def test_a_chunked_body(server: LiveServer) -> None:
             body=chunks,
         ),
     )
-    assert status_and_body(answer)[0] == 200
+    assert status_and_body(response)[0] == 200
     assert server.get(f"{project}/images/count") == 1
 
 
@@ -103,8 +103,10 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(server: LiveServer) ->
         (TRAINING_KEY, 413, 9 * 2**20),
     ):
         path = f"{PROJECTS}/00000000-0000-4000-8000-000000000000/images"
-        answer = exchange(server, request("POST", path, f"Content-Length: {size}", key=key, body=b"x" * size))
-        assert status_and_body(answer)[0] == status
+        response = exchange(
+            server, request("POST", path, f"Content-Length: {size}", key=key, body=b"x" * size)
+        )
+        assert status_and_body(response)[0] == status
 
 
 def test_a_client_that_goes_away_in_the_midst_of_its_body_leaves_nothing(server: LiveServer) -> None:
@@ -140,9 +142,9 @@ def test_a_client_that_goes_away_in_the_midst_of_its_body_leaves_nothing(server:
     ],
 )
 def test_bytes_that_are_hardly_a_request(server: LiveServer, raw: bytes) -> None:
-    answer = exchange(server, raw)
-    if answer:
-        assert status_and_body(answer)[0] < 500
+    response = exchange(server, raw)
+    if response:
+        assert status_and_body(response)[0] < 500
     assert "Traceback" not in server.log()
     assert server.get("/projects") is not None
 
@@ -205,8 +207,8 @@ def test_connections_are_kept(server: LiveServer) -> None:
     for key in (TRAINING_KEY, "wrong", TRAINING_KEY):
         connection.request("GET", PROJECTS, headers={"Training-Key": key})
         sockets.add(connection.sock)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.getheader("connection") is None
+        response = connection.getresponse()
+        response.read()
+        assert response.getheader("connection") is None
     connection.close()
     assert len(sockets) == 1

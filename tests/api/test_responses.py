@@ -83,7 +83,7 @@ def check_headers(response: httpx.Response) -> None:
     assert "transfer-encoding" not in response.headers
 
 
-def test_every_answer_has_the_headers_of_the_service(service: Service) -> None:
+def test_every_response_has_the_headers_of_the_service(service: Service) -> None:
     project = service.project()
     for response in (
         service.send("GET", "/projects"),
@@ -240,14 +240,14 @@ def test_properties_of_a_prediction(service: Service, version: str, digits: int,
     project, red, blue = service.trainable()
     address = service.publish(service.train(project)).replace("v3.1", version)
     response = service.predict(address, picture(99))
-    answer = expect(response)
-    assert list(answer) == ["id", "project", "iteration", "created", "predictions"]
-    assert answer["id"] == response.headers["apim-request-id"]
-    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{{digits}}}Z", answer["created"])
-    assert [item["tagId"] for item in answer["predictions"]] == [red, blue]
+    body = expect(response)
+    assert list(body) == ["id", "project", "iteration", "created", "predictions"]
+    assert body["id"] == response.headers["apim-request-id"]
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{{digits}}}Z", body["created"])
+    assert [item["tagId"] for item in body["predictions"]] == [red, blue]
     assert all(
         list(item) == ["probability", "tagId", "tagName"] + ["tagType"] * has_type
-        for item in answer["predictions"]
+        for item in body["predictions"]
     )
 
 
@@ -263,10 +263,10 @@ def test_properties_of_a_quick_test(service: Service, version: str) -> None:
         content=picture(99),
         headers={"Content-Type": "application/octet-stream"},
     )
-    answer = expect(response)
-    assert answer["id"] == response.headers["apim-request-id"]
-    assert (answer["iteration"], f"/projects/{answer['project']}") == (iteration_id, project)
-    assert ("tagType" in answer["predictions"][0]) == (version >= "v3.3")
+    body = expect(response)
+    assert body["id"] == response.headers["apim-request-id"]
+    assert (body["iteration"], f"/projects/{body['project']}") == (iteration_id, project)
+    assert ("tagType" in body["predictions"][0]) == (version >= "v3.3")
 
 
 def test_numbers_of_a_prediction_are_single_precision(service: Service) -> None:

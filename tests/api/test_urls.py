@@ -40,7 +40,7 @@ class Site(http.server.BaseHTTPRequestHandler):
                     self.wfile.write(b"x" * 65536)
             else:
                 self.wfile.write(picture(7))
-        except OSError:  # the client has had enough
+        except OSError:  # the client has disconnected
             pass
 
     def log_message(self, *_: Any) -> None:
@@ -49,7 +49,7 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def site() -> Iterator[tuple[str, list[str]]]:
-    """The address of a site on this machine, and what it was asked for."""
+    """The address of a site on this machine, and the paths that were requested."""
     asked: list[str] = []
     handler = type("Handler", (Site,), {"asked": asked, "stop": threading.Event()})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -119,7 +119,7 @@ def test_a_private_site_is_not_even_asked(service: Service) -> None:
 
 @pytest.fixture
 def open_service(service: Service) -> Service:
-    """A service that fetches from everywhere, and waits half a second for it."""
+    """A service that fetches from all addresses with a timeout of half a second."""
     service.close()
     service.settings = test_settings(service.settings.data, url_fetch="any")
     service.open()

@@ -107,7 +107,7 @@ def test_a_signature_need_not_allow_to_delete(service: Service, storage: Storage
 
 
 def refused_uris(storage: Storage) -> dict[str, tuple[dict[str, str], str]]:
-    """Unusable URIs, and words of the error."""
+    """Unusable URIs, and a part of the expected error."""
     container, queue = SETTINGS
     missing = storage.name[:-1]
     return {

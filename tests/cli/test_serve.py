@@ -1,4 +1,4 @@
-"""The program as its users run it: start, refusal to start, stop."""
+"""The program from its command line: start, refusal to start, stop."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def test_an_application_that_refuses_to_start_is_reported_without_a_traceback() 
 
 
 def ask(running: Running, path: str) -> int:
-    with urllib.request.urlopen(running.endpoint + path, timeout=PATIENCE_SECONDS) as answer:
-        return int(answer.status)
+    with urllib.request.urlopen(running.endpoint + path, timeout=PATIENCE_SECONDS) as response:
+        return int(response.status)
 
 
 def test_a_wrong_key_gets_the_reason_phrase_of_the_gateway(start: Start) -> None:

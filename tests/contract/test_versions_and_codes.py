@@ -70,7 +70,7 @@ def test_error_codes_are_those_of_the_newest_version() -> None:
 
 
 def codes_in_use() -> set[str]:
-    """Every code of the contract that stands as a text somewhere in the rules or the routes."""
+    """Every code of the contract that occurs as a string in core or api."""
     folder = Path(emulator.__file__).parent
     source = "".join(path.read_text() for part in ("api", "core") for path in (folder / part).rglob("*.py"))
     return {text for text in re.findall(r'"([A-Z]\w+)"', source) if text in ERROR_CODES}
@@ -78,7 +78,7 @@ def codes_in_use() -> set[str]:
 
 @pytest.mark.parametrize("version", ALL_VERSIONS, ids=lambda version: f"{version.api}-{version.name}")
 def test_a_version_gets_only_codes_that_it_lists(version: Version) -> None:
-    # These can be told to clients of a version alone that has what they are about.
+    # These concern features that only some versions have.
     of_later_operations = {
         "BadRequestExportWhileTraining": (3, 2),
         "BadRequestInvalidImportToken": (3, 2),

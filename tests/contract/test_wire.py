@@ -1,4 +1,4 @@
-"""JSON as the service writes it: numbers, dates, order, null against absent."""
+"""JSON as the service writes it: numbers, dates, order, null or absent."""
 
 import math
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The chain of contract tests: official clients -> api_spec -> answers of the emulator."""
+"""The chain of contract tests: official clients -> api_spec -> responses of the emulator."""

@@ -52,7 +52,7 @@ class Written(float):
 
 
 @dataclass(frozen=True)
-class Answer:
+class DocumentedResponse:
     """One documented response: schemas by media type (None: any bytes), and the schemas of its headers."""
 
     schemas: dict[str, Schema | None]
@@ -68,7 +68,7 @@ class Operation:
     name: str
     method: str
     path: re.Pattern[str]
-    answers: dict[str, Answer]
+    responses: dict[str, DocumentedResponse]
     id_is_request_id: bool
 
     def is_for(self, method: str, path: str) -> bool:
@@ -169,8 +169,8 @@ def _operations(api: str, version: str) -> tuple[Operation, ...]:
             name=operation["operationId"],
             method=method.upper(),
             path=_pattern(path),
-            answers={
-                status: _answer(_resolved(response, document), document)
+            responses={
+                status: _documented_response(_resolved(response, document), document)
                 for status, response in operation["responses"].items()
             },
             id_is_request_id=operation.get("x-id-is-request-id", False),
@@ -196,7 +196,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE)
 
 
-def _answer(response: dict[str, Any], document: dict[str, Any]) -> Answer:
+def _documented_response(response: dict[str, Any], document: dict[str, Any]) -> DocumentedResponse:
     schemas = {
         media_type: _plain(content["schema"], document) if "schema" in content else None
         for media_type, content in response.get("content", {}).items()
@@ -205,7 +205,7 @@ def _answer(response: dict[str, Any], document: dict[str, Any]) -> Answer:
         name.lower(): _resolved(header, document)["schema"]
         for name, header in response.get("headers", {}).items()
     }
-    return Answer(
+    return DocumentedResponse(
         schemas=schemas,
         validators={
             kind: Draft202012Validator(schema) for kind, schema in schemas.items() if schema is not None
@@ -262,8 +262,10 @@ def _unrouted(status: int, headers: dict[str, str], body: bytes, *, is_retired: 
         return
     document = render("training", VERSIONS["training"][-1])
     schema = _plain({"$ref": f"#/components/schemas/{shape}"}, document)
-    answer = Answer({_JSON: schema}, {_JSON: Draft202012Validator(schema)}, {}, lists_headers=False)
-    yield from _content(answer, headers, body)
+    documented = DocumentedResponse(
+        {_JSON: schema}, {_JSON: Draft202012Validator(schema)}, {}, lists_headers=False
+    )
+    yield from _content(documented, headers, body)
 
 
 def _judge(
@@ -274,44 +276,46 @@ def _judge(
     is_service: bool,
     request_id: str | None,
 ) -> Iterator[str]:
-    answer = operation.answers.get(str(status))
-    if answer is None and status >= 500:
-        answer = operation.answers.get("default")
-    if answer is None:
-        yield f"status {status} is not documented; {', '.join(operation.answers)} are"
+    documented = operation.responses.get(str(status))
+    if documented is None and status >= 500:
+        documented = operation.responses.get("default")
+    if documented is None:
+        yield f"status {status} is not documented; {', '.join(operation.responses)} are"
         return
     length = headers.get("content-length")
     if length is not None and length != str(len(body)):
         yield f"Content-Length is {length}, the body has {len(body)} bytes"
     if is_service and length is None:
         yield "Content-Length is missing"
-    yield from _headers(answer, headers)
+    yield from _headers(documented, headers)
     if request_id is not None and headers.get("apim-request-id") != request_id:
         yield f"apim-request-id is {headers.get('apim-request-id')}, expected {request_id}"
-    if not answer.schemas:
+    if not documented.schemas:
         if body:
             yield f"a body of {len(body)} bytes where none is documented"
         if "content-type" in headers:
             yield f"Content-Type {headers['content-type']} without a body"
         return
-    yield from _content(answer, headers, body, is_service)
+    yield from _content(documented, headers, body, is_service)
     if operation.id_is_request_id and status == 200:
         found = re.match(rb'\{"id":"([^"]*)"', body)
         if found and found[1].decode() != headers.get("apim-request-id"):
             yield f"id {found[1].decode()} is not the apim-request-id {headers.get('apim-request-id')}"
 
 
-def _headers(answer: Answer, headers: dict[str, str]) -> Iterator[str]:
-    for name, validator in answer.headers.items():
+def _headers(documented: DocumentedResponse, headers: dict[str, str]) -> Iterator[str]:
+    for name, validator in documented.headers.items():
         if name not in headers:
             yield f"header {name} is missing"
             continue
         for error in validator.iter_errors(headers[name]):
             yield f"header {name}: {error.message}"
-    if answer.lists_headers and "apim-request-id" in answer.headers:
-        if "request-id" not in answer.headers and "request-id" in headers:
+    if documented.lists_headers and "apim-request-id" in documented.headers:
+        if "request-id" not in documented.headers and "request-id" in headers:
             yield "header request-id: this version has none"
-        elif "request-id" in answer.headers and headers.get("request-id") != headers.get("apim-request-id"):
+        elif "request-id" in documented.headers and headers.get("request-id") != headers.get(
+            "apim-request-id"
+        ):
             yield "header request-id differs from apim-request-id"
 
 
@@ -320,11 +324,13 @@ _VALUES_SHOWN = 20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def _content(answer: Answer, headers: dict[str, str], body: bytes, is_service: bool = True) -> Iterator[str]:
+def _content(
+    documented: DocumentedResponse, headers: dict[str, str], body: bytes, is_service: bool = True
+) -> Iterator[str]:
     media_type = headers.get("content-type", "")
-    if _JSON not in answer.schemas:
-        if not any(_covers(documented, media_type) for documented in answer.schemas):
-            yield f"Content-Type is {media_type!r}, documented: {', '.join(answer.schemas)}"
+    if _JSON not in documented.schemas:
+        if not any(_covers(schema_type, media_type) for schema_type in documented.schemas):
+            yield f"Content-Type is {media_type!r}, documented: {', '.join(documented.schemas)}"
         return
     if media_type.lower() != f"{_JSON}; charset=utf-8" and (is_service or media_type.lower() != _JSON):
         yield f"Content-Type is {media_type!r} instead of '{_JSON}; charset=utf-8'"
@@ -339,10 +345,10 @@ def _content(answer: Answer, headers: dict[str, str], body: bytes, is_service: b
     yield from repeated
     if re.search(rb"\s", _STRING.sub(b'""', body)):
         yield "the JSON is not compact"
-    for problem in answer.validators[_JSON].iter_errors(value):
+    for problem in documented.validators[_JSON].iter_errors(value):
         best = best_match([problem]) or problem
         yield f"{best.json_path}: {_said(best)}"
-    schema = answer.schemas[_JSON]
+    schema = documented.schemas[_JSON]
     if schema is not None:
         yield from _shape(schema, value, "$")
 

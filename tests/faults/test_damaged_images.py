@@ -1,4 +1,4 @@
-"""Image files that were damaged after their upload, and real trainings that read them."""
+"""Real trainings on image files that were damaged after their upload."""
 
 from collections.abc import Callable
 from concurrent.futures import Future

@@ -102,8 +102,8 @@ def test_predictions_are_answered_though_they_cannot_be_stored(
     project, red, _ = service.trainable()
     address = service.publish(service.train(project))
     with full_for_blobs(), caplog.at_level(logging.ERROR):
-        answer = expect(service.predict(address, picture(90)))
-    assert answer["predictions"][0]["tagId"] == red
+        response = expect(service.predict(address, picture(90)))
+    assert response["predictions"][0]["tagId"] == red
     assert "not stored" in caplog.text
     with full_for_rows(service):
         fill(service)
@@ -190,15 +190,15 @@ def test_a_full_disk_when_an_export_is_asked_for(service: Service) -> None:
     iteration = service.exportable()
     with full_for_rows(service):
         fill(service)
-        answers = [
+        responses = [
             service.send("POST", f"{iteration}/export", params={"platform": platform})
             for platform in ("ONNX", "CoreML", "VAIDK", "OpenVino")
         ]
-        assert {answer.status_code for answer in answers} <= {200, 507}
+        assert {response.status_code for response in responses} <= {200, 507}
         service.finish_exports()
     service.finish_exports()
     shown = service.get(f"{iteration}/export")
-    assert len(shown) == sum(answer.status_code == 200 for answer in answers)
+    assert len(shown) == sum(response.status_code == 200 for response in responses)
     assert {one["status"] for one in shown} <= {"Done", "Failed"}
     assert service.blobs() == service.referenced_blobs()
 

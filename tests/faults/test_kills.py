@@ -58,7 +58,7 @@ def is_running(pid: int) -> bool:
 
 def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str, bytes]:
     """Kill the server during uploads of several clients; returns the images that it confirmed."""
-    answered: dict[str, bytes] = {}
+    confirmed: dict[str, bytes] = {}
     enough = threading.Event()
 
     def upload(uploader: int) -> None:
@@ -68,8 +68,8 @@ def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str,
                 response = client.post(f"{project}/images/files", json=files_body(data, [tag]))
                 for item, content in zip(response.json()["images"], data, strict=True):
                     assert item["status"] == "OK"
-                    answered[item["image"]["id"]] = content
-                if len(answered) > 40:
+                    confirmed[item["image"]["id"]] = content
+                if len(confirmed) > 40:
                     enough.set()
 
     with ThreadPoolExecutor(UPLOADERS) as threads:
@@ -78,14 +78,14 @@ def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str,
         server.kill()
         for job in jobs:
             job.result()
-    return answered
+    return confirmed
 
 
-def test_what_was_answered_survives_a_kill_during_uploads(serve: Serve) -> None:
+def test_confirmed_images_survive_a_kill_during_uploads(serve: Serve) -> None:
     server = serve()
     project = server.project()
     tag = server.post(f"{project}/tags", params={"name": "a"})["id"]
-    answered = upload_until_killed(server, project, tag)
+    confirmed = upload_until_killed(server, project, tag)
     assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
     assert referenced_blobs(server.data) <= blobs_in(server.data)
 
@@ -96,19 +96,19 @@ def test_what_was_answered_survives_a_kill_during_uploads(serve: Serve) -> None:
 
     again = serve()
     count = again.get(f"{project}/images/count")
-    assert count >= len(answered)
+    assert count >= len(confirmed)
     assert (
         again.get(f"{project}/images/tagged/count")
         == again.get(f"{project}/tags/{tag}")["imageCount"]
         == count
     )
-    ids = list(answered)
+    ids = list(confirmed)
     shown: dict[str, Any] = {}
     for start in range(0, len(ids), 100):
         parameters = {"imageIds": ",".join(ids[start : start + 100])}
         shown |= {image["id"]: image for image in again.get(f"{project}/images/id", params=parameters)}
-    assert set(shown) == set(answered)
-    for image_id, content in answered.items():
+    assert set(shown) == set(confirmed)
+    for image_id, content in confirmed.items():
         name = hashlib.sha256(content).hexdigest()
         assert (again.data / "blobs" / name[:2] / name).read_bytes() == content
         assert [item["tagId"] for item in shown[image_id]["tags"]] == [tag]
@@ -201,7 +201,7 @@ def test_a_worker_that_is_killed_again_and_again_fails_the_training_with_its_rea
 
 @linux_only
 def test_a_quick_training_overtakes_an_advanced_one(live: LiveServer) -> None:
-    """The process of the advanced training is stopped meanwhile, so that it ends later."""
+    """The process of the advanced training is stopped at the same time, so that it ends later."""
     slow = live.trainable()
     quick_worker = wait_until(lambda: worker_of(live), "the worker, which the first image warms up")
     parameters = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}

@@ -39,7 +39,7 @@ def main() -> int:
 def _fuzz(folder: Path, seconds: float, seed: int, names: list[str]) -> int:
     seeds = random.Random(seed)
     deadline = time.monotonic() + seconds
-    answers = Counter[str]()
+    responses = Counter[str]()
     findings = 0
     before = 0.0
     server = running.start(folder / "server", seed, real_trainings=_REAL_TRAININGS)
@@ -52,8 +52,8 @@ def _fuzz(folder: Path, seconds: float, seed: int, names: list[str]) -> int:
             budget = round(max(10, min(_PASS_SECONDS, seconds / len(names), left)))
             pass_seed = seeds.randrange(2**32)
             outcome = running.run(server, folder, name, pass_seed, "--max-time", str(budget))
-            answers.update(outcome.answers)
-            by_status = Counter(_status(answer) for answer in outcome.answers.elements())
+            responses.update(outcome.responses)
+            by_status = Counter(_status(response) for response in outcome.responses.elements())
             print(f"{name}: seed {pass_seed}, {_listed(by_status)}", flush=True)
             if outcome.status or outcome.server_errors:
                 findings += 1
@@ -66,20 +66,20 @@ def _fuzz(folder: Path, seconds: float, seed: int, names: list[str]) -> int:
             print(f"  memory of the server {memory:.0f} MB", flush=True)
     finally:
         server.kill()
-    return _report(answers, findings, before, memory, server.log())
+    return _report(responses, findings, before, memory, server.log())
 
 
-def _status(answer: str) -> str:
-    return answer.rpartition(" ")[2]
+def _status(response: str) -> str:
+    return response.rpartition(" ")[2]
 
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
 
 
-def _report(answers: Counter[str], findings: int, before: float, after: float, log: str) -> int:
-    by_status = Counter(_status(answer) for answer in answers.elements())
-    print(f"{answers.total()} requests were answered: {_listed(by_status)}")
+def _report(responses: Counter[str], findings: int, before: float, after: float, log: str) -> int:
+    by_status = Counter(_status(response) for response in responses.elements())
+    print(f"{responses.total()} requests were answered: {_listed(by_status)}")
     print(f"passes with findings: {findings}")
     print(f"memory of the server: {before:.0f} MB after the first pass, {after:.0f} MB at the end", end="")
     print(f" ({after / before:.2f} times)" if before else " (cannot be measured here)")

@@ -24,18 +24,20 @@ class Outcome:
 
     status: int
     report: str
-    answers: Counter[str]
+    responses: Counter[str]
 
     @property
     def succeeded(self) -> set[str]:
         """The operations with at least one success."""
         return {
-            answer.partition(" ")[0] for answer in self.answers if answer.partition(" ")[2].startswith("2")
+            response.partition(" ")[0]
+            for response in self.responses
+            if response.partition(" ")[2].startswith("2")
         }
 
     @property
     def server_errors(self) -> list[str]:
-        return [answer for answer in self.answers if answer.partition(" ")[2].startswith("5")]
+        return [response for response in self.responses if response.partition(" ")[2].startswith("5")]
 
 
 def start(folder: Path, seed: int, real_trainings: int = 0) -> LiveServer:
@@ -84,8 +86,8 @@ def run(server: LiveServer, folder: Path, name: str, seed: int, *options: str) -
         check=False,
     )
     counts = place / "counts.json"
-    answers = Counter[str](json.loads(counts.read_text("utf-8")) if counts.exists() else {})
-    return Outcome(done.returncode, done.stdout, answers)
+    responses = Counter[str](json.loads(counts.read_text("utf-8")) if counts.exists() else {})
+    return Outcome(done.returncode, done.stdout, responses)
 
 
 def memory_megabytes(server: LiveServer) -> float:

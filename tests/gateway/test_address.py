@@ -250,6 +250,6 @@ def test_a_json_content_type_on_requests_without_a_body_is_no_error(service: Ser
     assert service.send("GET", "/projects", headers=headers).status_code == 200
 
 
-def test_every_answer_has_its_own_request_id(service: Service) -> None:
+def test_every_response_has_its_own_request_id(service: Service) -> None:
     ids = {service.request("GET", training_path("/projects")).headers["apim-request-id"] for _ in range(3)}
     assert len(ids) == 3

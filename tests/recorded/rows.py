@@ -31,7 +31,7 @@ class Recorded:
     body: Any
     status: int
     headers: dict[str, str]
-    answer: Any
+    response: Any
 
     def __str__(self) -> str:
         return f"{self.number}-{self.operation}"
@@ -76,8 +76,8 @@ def facts() -> list[Recorded]:
 
 def _facts(table: dict[str, Any]) -> Iterator[Recorded]:
     for entry in table["responses"]:
-        answer = parsed(entry["response"])
-        headers = table["headers"] | {"Content-Length": str(len(compact(answer).encode()))}
+        response = parsed(entry["response"])
+        headers = table["headers"] | {"Content-Length": str(len(compact(response).encode()))}
         if "content_type" in entry:
             headers["Content-Type"] = entry["content_type"]
         for number in entry["lines"]:
@@ -90,7 +90,7 @@ def _facts(table: dict[str, Any]) -> Iterator[Recorded]:
                 body=parsed(entry["request"]) if "request" in entry else None,
                 status=entry["status"],
                 headers=headers,
-                answer=answer,
+                response=response,
             )
 
 
@@ -108,4 +108,4 @@ def operation_of(method: str, path: str) -> str:
 
 def domain_ids(rows: Iterable[Recorded]) -> list[str]:
     """Ids that are the same in the service and in the emulator."""
-    return [item["id"] for row in rows if row.operation == "GetDomains" for item in row.answer]
+    return [item["id"] for row in rows if row.operation == "GetDomains" for item in row.response]

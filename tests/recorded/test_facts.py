@@ -36,7 +36,7 @@ def test_a_fact_agrees_with_the_recording(fact: Recorded) -> None:
     references = References({one: one for one in domain_ids(FACTS)})
     for old, new in zip(re.findall(GUID, recorded.path), re.findall(GUID, fact.path), strict=True):
         assert references.stands_for(old, new)
-    found = list(differences(recorded.answer, fact.answer, references))
+    found = list(differences(recorded.response, fact.response, references))
     assert [line for line in found if not line.startswith(OWN_NAMES.get(fact.number, "-"))] == []
     assert fact.path == references.translated(recorded.path)
     assert without_ids(fact.query) == without_ids(recorded.query)

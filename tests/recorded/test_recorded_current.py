@@ -65,7 +65,7 @@ ROWS = rows()
 class Replayed:
     """A response of the emulator, and the ids that are known to correspond to recorded ones."""
 
-    answer: httpx.Response
+    response: httpx.Response
     references: References
 
 
@@ -87,9 +87,9 @@ class Player:
             url += f"?{query or references.translated(row.query)}"
         body = None if row.body is None else references.translated(compact(row.body)).encode()
         headers = {"Content-Type": "application/json", "Prediction-Key": PREDICTION_KEY}
-        answer = self.server.client.request(row.method, url, content=body, headers=headers)
-        self.replayed[number] = Replayed(answer, references)
-        return answer
+        response = self.server.client.request(row.method, url, content=body, headers=headers)
+        self.replayed[number] = Replayed(response, references)
+        return response
 
 
 def id_in(path: str, collection: str) -> str:
@@ -129,8 +129,8 @@ def play_most(player: Player) -> None:
         player.ask(number, {})
 
     # The recorded projects were in the same situation: one project represents all of them.
-    name = ROWS[14].answer["name"].removesuffix(" (1)")  # the original of the recorded import
-    project = make_project(server, name, [tag["name"] for tag in ROWS[16].answer])
+    name = ROWS[14].response["name"].removesuffix(" (1)")  # the original of the recorded import
+    project = make_project(server, name, [tag["name"] for tag in ROWS[16].response])
     path = f"/projects/{project}"
     for number in (0, 2, 3, 9, 16):
         player.ask(number, {id_in(ROWS[number].path, "projects"): project})
@@ -138,7 +138,7 @@ def play_most(player: Player) -> None:
     newest = server.get(f"{path}/images", params={"take": 1})[0]["id"]
     # The image that line 0 lists, and the first that line 9 lists.
     for number, listing in ((1, 0), (10, 9)):
-        image = {ROWS[listing].answer[0]["id"]: newest}
+        image = {ROWS[listing].response[0]["id"]: newest}
         player.ask(number, {id_in(ROWS[number].path, "projects"): project, **image})
 
     iteration = server.post(f"{path}/train")["id"]
@@ -150,7 +150,7 @@ def play_most(player: Player) -> None:
     copy = player.ask(14, {}, query=f"token={quote(token, safe='')}").json()["id"]
     wait_until(lambda: server.get(f"/projects/{copy}")["status"] == "Succeeded", "the end of an import")
     for number in (15, 17):
-        player.ask(number, {ROWS[14].answer["id"]: copy})
+        player.ask(number, {ROWS[14].response["id"]: copy})
     assert server.client.delete(f"/projects/{copy}").status_code == 204
     make_project(server, ANOTHER, ["a", "b"])
 
@@ -170,7 +170,7 @@ def play_trainings(player: Player) -> None:
         id_in(ROWS[4].path, "projects"): project["id"],
         ROWS[4].body["customBaseModelInfo"]["iterationId"]: base["id"],
     }
-    ids[ROWS[4].answer["id"]] = player.ask(4, ids).json()["id"]
+    ids[ROWS[4].response["id"]] = player.ask(4, ids).json()["id"]
     for number in (5, 6, 7, 8):
         player.ask(number, ids)
     waited_for = server.get(f"/projects/{another['id']}/iterations/{blocking}")
@@ -221,17 +221,17 @@ def make_project(server: LiveServer, name: str, tag_names: list[str]) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_answer_is_the_service_s(replayed: dict[int, Replayed], row: Recorded) -> None:
-    answer, references = replayed[row.number].answer, replayed[row.number].references
-    found = [] if answer.status_code == row.status else [f"status: {answer.status_code}"]
+def test_the_response_equals_the_recorded_one(replayed: dict[int, Replayed], row: Recorded) -> None:
+    response, references = replayed[row.number].response, replayed[row.number].references
+    found = [] if response.status_code == row.status else [f"status: {response.status_code}"]
     is_picture = row.operation == "GetArtifact"
-    same_length = not is_picture and has_fixed_length(row.answer)
-    found += header_differences(row.headers, answer.headers, answer.content, same_length=same_length)
-    given = described(answer.content, row.answer) if is_picture else parsed(answer.text)
+    same_length = not is_picture and has_fixed_length(row.response)
+    found += header_differences(row.headers, response.headers, response.content, same_length=same_length)
+    given = described(response.content, row.response) if is_picture else parsed(response.text)
     if row.number == 9:
-        given = given[: len(row.answer)]  # the recording of this list was cut short
+        given = given[: len(row.response)]  # the recording of this list was cut short
     copy = References(dict(references.ids))
-    found += differences(row.answer, given, copy)
+    found += differences(row.response, given, copy)
 
     gaps = GAPS.get(row.number, {})
     unexpected = [line for line in found if not line.startswith(tuple(gaps))]
@@ -242,13 +242,13 @@ def test_the_answer_is_the_service_s(replayed: dict[int, Replayed], row: Recorde
     coverage_evidence.note(api, version, row.operation, coverage_evidence.RECORDED)
 
 
-def test_gaps_are_few_and_of_answers_that_there_are() -> None:
+def test_gaps_are_few_and_belong_to_existing_responses() -> None:
     assert sum(len(places) for places in GAPS.values()) <= MOST
     assert GAPS.keys() <= {row.number for row in ROWS}
 
 
 def described(picture: bytes, recorded: str) -> str:
-    """A picture as the recording describes it; the length is that of another picture."""
+    """A binary image as the recording describes it; the length is that of another image."""
     length = recorded.split()[1]
     with Image.open(BytesIO(picture)) as image:
         kind = "progressive" if image.info.get("progressive") else "baseline"
@@ -258,5 +258,5 @@ def described(picture: bytes, recorded: str) -> str:
 @pytest.mark.parametrize("operation", ["GetDomains", "GetDomain"])
 def test_domains_are_equal_byte_by_byte(replayed: dict[int, Replayed], operation: str) -> None:
     [row] = [row for row in ROWS if row.operation == operation]
-    assert replayed[row.number].answer.text == compact(row.answer)
-    assert replayed[row.number].answer.headers["Content-Length"] == row.headers["Content-Length"]
+    assert replayed[row.number].response.text == compact(row.response)
+    assert replayed[row.number].response.headers["Content-Length"] == row.headers["Content-Length"]

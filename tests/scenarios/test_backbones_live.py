@@ -53,15 +53,15 @@ def predicted(server: LiveServer, project: str, tag: str, number: int) -> str:
     path = (
         f"/customvision/v3.1/prediction{project.replace('/projects', '')}/classify/iterations/m/image/nostore"
     )
-    answer = httpx.post(
+    response = httpx.post(
         f"{server.endpoint}{path}",
         headers={"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"},
         content=picture(tag, number),
         timeout=60,
         trust_env=False,
     )
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["predictions"][0]["tagName"])
+    assert response.status_code == 200, response.text
+    return str(response.json()["predictions"][0]["tagName"])
 
 
 def test_a_network_of_ones_own_in_a_running_emulator(serve: Serve, tmp_path: Path) -> None:

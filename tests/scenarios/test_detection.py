@@ -1,4 +1,4 @@
-"""Detection through HTTP: training, the four ways to predict, what is stored, figures, copies."""
+"""Detection through HTTP: training, the four ways to predict, stored predictions, performance, copies."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +32,8 @@ class Detector:
     apple: str
 
     def detect(self, how: str = "/image", version: str = "v3.1", **more: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = expect(self.ask(how, version, **more))
-        return answer
+        response: dict[str, Any] = expect(self.ask(how, version, **more))
+        return response
 
     def ask(self, how: str = "/image", version: str = "v3.1", **more: Any) -> httpx.Response:
         return ask(self.service, self.address.replace("v3.1", version) + how, **more)
@@ -77,10 +77,10 @@ def box_of(item: dict[str, Any]) -> Coordinates:
 @pytest.mark.parametrize("how", ["/image", "/image/nostore", "/url", "/url/nostore"])
 @pytest.mark.parametrize("version", ["v3.0", "v3.1"])
 def test_objects_are_detected(detector: Detector, version: str, how: str) -> None:
-    answer = detector.detect(how, version)
-    assert list(answer) == ["id", "project", "iteration", "created", "predictions"]
-    assert detector.iteration == f"/projects/{answer['project']}/iterations/{answer['iteration']}"
-    found = answer["predictions"]
+    response = detector.detect(how, version)
+    assert list(response) == ["id", "project", "iteration", "created", "predictions"]
+    assert detector.iteration == f"/projects/{response['project']}/iterations/{response['iteration']}"
+    found = response["predictions"]
     properties = ["probability", "tagId", "tagName", "boundingBox", "tagType"]
     for item in found:
         assert list(item) == (properties if version == "v3.1" else properties[:-1])
@@ -97,7 +97,7 @@ def test_objects_are_detected(detector: Detector, version: str, how: str) -> Non
     for item, box in zip(found, (APPLE, WHOLE, PEAR, WHOLE), strict=True):
         assert box_of(item) == pytest.approx(box, abs=1e-3)
     query = detector.service.post(f"{detector.project}/predictions/query", json={})
-    assert [item["id"] for item in query["results"]] == ([] if "nostore" in how else [answer["id"]])
+    assert [item["id"] for item in query["results"]] == ([] if "nostore" in how else [response["id"]])
 
 
 @pytest.mark.parametrize("how", ["/image", "/image/nostore", "/url", "/url/nostore"])
@@ -129,17 +129,17 @@ def test_quick_test(detector: Detector, how: str) -> None:
     body: dict[str, Any] = {"json": {"url": f"{SERVED}/a.png"}}
     if how == "image":
         body = {"content": picture(99), "headers": {"Content-Type": "application/octet-stream"}}
-    answer = service.post(path, params=iteration, **body)
-    assert answer["predictions"] == detector.detect()["predictions"]
+    response = service.post(path, params=iteration, **body)
+    assert response["predictions"] == detector.detect()["predictions"]
 
 
 # --- what is stored -----------------------------------------------------------------------------------------
 
 
 def test_stored_predictions_have_their_boxes(detector: Detector) -> None:
-    answer = detector.detect()
+    response = detector.detect()
     (item,) = detector.service.post(f"{detector.project}/predictions/query", json={})["results"]
-    assert {key: item[key] for key in answer} == answer
+    assert {key: item[key] for key in response} == response
     assert item["domain"] == GENERAL
     for tag, matches in ((detector.apple, True), (NOWHERE, False)):
         wanted = {"tags": [{"id": tag, "minThreshold": 0.7, "maxThreshold": 1}]}

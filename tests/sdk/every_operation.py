@@ -45,7 +45,7 @@ class Complaints(logging.Handler):
 class Client:
     """One client of the SDK, whose operations are called by the names of the contract."""
 
-    def __init__(self, kind: Any, api: str, models: Any, answers: list[Any]) -> None:
+    def __init__(self, kind: Any, api: str, models: Any, responses: list[Any]) -> None:
         variables = f"VISION_{api.upper()}"
         self.client = make_client(
             kind, api, os.environ[f"{variables}_ENDPOINT"], os.environ[f"{variables}_KEY"]
@@ -57,7 +57,7 @@ class Client:
 
         def receive(response: Any, *_: Any, **__: Any) -> None:
             assert response.content is not None  # reading keeps the content, also of a streamed response
-            answers.append(response)
+            responses.append(response)
 
         def hook(session: Any, _global: Any, _local: Any, **_: Any) -> None:
             session.hooks["response"] = [receive]
@@ -166,14 +166,14 @@ def main() -> dict[str, Any]:
     called: set[str] = set()
     saved: dict[str, Any] = {}
     skipped = set(os.environ["NOT_IN_VERSION"].split())
-    with Path(os.environ["ANSWERS"]).open("w", encoding="utf-8") as answers:
+    with Path(os.environ["ANSWERS"]).open("w", encoding="utf-8") as responses:
         for step in json.loads(Path(os.environ["SCENARIO"]).read_text(encoding="utf-8")):
             operation = step["call"]
             if not {operation, step.get("needs", operation)} <= owner.keys() - skipped:
                 continue
             deadline = time.monotonic() + PATIENCE_SECONDS
             while True:
-                wire, problems = carry_out(step, owner[operation], saved, received, answers)
+                wire, problems = carry_out(step, owner[operation], saved, received, responses)
                 if "until" not in step or not problems:
                     break
                 assert time.monotonic() < deadline, f"{operation}: waited in vain: {problems}"
@@ -187,7 +187,7 @@ def main() -> dict[str, Any]:
 
 
 def carry_out(
-    step: dict[str, Any], client: Client, saved: dict[str, Any], received: list[Any], answers: Any
+    step: dict[str, Any], client: Client, saved: dict[str, Any], received: list[Any], responses: Any
 ) -> tuple[Any, list[str]]:
     """Run a step once: the JSON of the response or None, and the differences from the expectation."""
     received.clear()
@@ -200,20 +200,20 @@ def carry_out(
             made = None
     except client.models.CustomVisionErrorException as raised:
         error = raised
-    (answer,) = received
-    wire = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
+    (response,) = received
+    wire = response.json() if "json" in response.headers.get("Content-Type", "") else None
     line = {
         "operation": step["call"],
-        "method": answer.request.method,
-        "url": answer.request.url,
-        "status": answer.status_code,
-        "headers": dict(answer.headers),
-        "body": base64.b64encode(answer.content).decode(),
+        "method": response.request.method,
+        "url": response.request.url,
+        "status": response.status_code,
+        "headers": dict(response.headers),
+        "body": base64.b64encode(response.content).decode(),
         "understood": understood(error.error if error is not None else made),
     }
-    answers.write(json.dumps(line) + "\n")
+    responses.write(json.dumps(line) + "\n")
     if error is not None or "refused" in step:
-        came = [answer.status_code, error.error.code if error is not None else None]
+        came = [response.status_code, error.error.code if error is not None else None]
         expected = step.get("refused", "success")
         return wire, [] if came == expected else [f"{came}, expected {expected}"]
     expected = resolved(step.get("until", step.get("expect", {})), saved)

@@ -2,7 +2,7 @@
 
 It is the job of Microsoft's quickstart: a project, tags, uploads, training, publishing, predicting. Run by
 `programs.run_main_job`, which documents the environment. Its last line is JSON: the shape of the responses
-to this SDK's version of the API looked like.
+to this SDK's version of the API.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stored predictions, metadata and artifacts, with the first official Python SDK on the path.
 
-Run by `programs.run_main_job`. Its last line is JSON: what the answers to this SDK's version of the API
-looked like.
+Run by `programs.run_main_job`. Its last line is JSON: the shape of the responses to this SDK's version
+of the API.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def metadata(trainer: Any, project_id: str, image_id: str) -> Any:
     path = urlsplit(image.original_image_uri).path
     with urlopen(image.original_image_uri) as picture:
         assert b"".join(trainer.get_artifact(project_id, path)) == picture.read()
-    answer = trainer.get_artifact(project_id, path.lstrip("/"), raw=True).response
-    return [summary.response.status_code, answer.headers["Content-Type"]]
+    response = trainer.get_artifact(project_id, path.lstrip("/"), raw=True).response
+    return [summary.response.status_code, response.headers["Content-Type"]]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Regions as a program, with the first official Python SDK on the path.
 
-Run by `programs.run_main_job`. Its last line is JSON: what the answers to this SDK's version of the API
-looked like.
+Run by `programs.run_main_job`. Its last line is JSON: the shape of the responses to this SDK's version
+of the API.
 """
 
 from __future__ import annotations

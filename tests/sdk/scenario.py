@@ -227,7 +227,7 @@ def _exporting() -> list[Step]:
 
 
 def _predicting(kind: str, name: str, tag: str) -> list[Step]:
-    """Publishing, the four ways to predict of `kind`, and quick tests. `tag` is found in red pictures."""
+    """Publishing, the four ways to predict of `kind`, and quick tests. `tag` is found in red images."""
     to = {"projectId": "$project.id", "publishedName": name}
     published = {"publishName": name, "predictionId": RESOURCE_ID}
     image, url = {"imageData": _data(300, "red")}, {"body": {"url": f"{PICTURES}/red.png"}}

@@ -64,10 +64,12 @@ def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
     assert set(last["called"]) == set(last["has"]) - missing
 
     for text in answers.read_text(encoding="utf-8").splitlines():
-        answer = json.loads(text)
-        body = base64.b64decode(answer["body"])
-        problems = validator.check(answer["method"], answer["url"], answer["status"], answer["headers"], body)
-        problems += misunderstandings(sdk, answer, body)
+        response = json.loads(text)
+        body = base64.b64decode(response["body"])
+        problems = validator.check(
+            response["method"], response["url"], response["status"], response["headers"], body
+        )
+        problems += misunderstandings(sdk, response, body)
         assert not problems, "\n".join(problems)
     for api, operations in documented.items():
         if sdk.redirected_from and api == "prediction":
@@ -76,12 +78,12 @@ def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
             coverage_evidence.note(api, sdk.speaks(api), operation, str(sdk))
 
 
-# --- what the SDK made of answers ---------------------------------------------------------------------------
+# --- objects that the SDK returned --------------------------------------------------------------------------
 
 
-def misunderstandings(sdk: Sdk, answer: dict[str, Any], body: bytes) -> list[str]:
+def misunderstandings(sdk: Sdk, response: dict[str, Any], body: bytes) -> list[str]:
     """Differences of the SDK's objects from what was sent."""
-    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    headers = {name.lower(): value for name, value in response["headers"].items()}
     if "json" not in headers.get("content-type", ""):
         return []
     unknown = {
@@ -89,8 +91,8 @@ def misunderstandings(sdk: Sdk, answer: dict[str, Any], body: bytes) -> list[str
         for start in CONTRADICTIONS.get(("training", sdk.training), {})
         if start.startswith("ProjectSettings.")
     }
-    found = not_understood(json.loads(body), answer["understood"], unknown)
-    return [f"{answer['operation']}: {line}" for line in found]
+    found = not_understood(json.loads(body), response["understood"], unknown)
+    return [f"{response['operation']}: {line}" for line in found]
 
 
 def not_understood(sent: Any, made: Any, unknown: set[str], at: str = "$") -> Iterator[str]:

@@ -16,15 +16,17 @@ STEPS = 9
 
 
 def test_the_main_job(emulator: Emulator, file_server: FileServer, tmp_path: Path) -> None:
-    answers = tmp_path / "answers.jsonl"
+    responses = tmp_path / "answers.jsonl"
     program = [node(), str(JAVASCRIPT_FOLDER / "main-job.mjs")]
-    output = run_main_job(program, emulator, file_server, ANSWERS=str(answers))
+    output = run_main_job(program, emulator, file_server, ANSWERS=str(responses))
     assert f"{STEPS}. renamed, unpublished, deleted" in output.splitlines()
 
     validator = ContractValidator(note_validated)
-    validated = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+    validated = [json.loads(line) for line in responses.read_text(encoding="utf-8").splitlines()]
     assert len(validated) > 50
-    for answer in validated:
-        body = (answer["body"] or "").encode()
-        problems = validator.check(answer["method"], answer["url"], answer["status"], answer["headers"], body)
+    for response in validated:
+        body = (response["body"] or "").encode()
+        problems = validator.check(
+            response["method"], response["url"], response["status"], response["headers"], body
+        )
         assert not problems, "\n".join(problems)

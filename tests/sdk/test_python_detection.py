@@ -1,5 +1,5 @@
 """Object detection through the official Python SDK, with real trainings: Microsoft's quickstart on its own
-photographs, when they are there, and a small one on pictures made here."""
+photographs, when they are there, and a small one on generated images."""
 
 from __future__ import annotations
 

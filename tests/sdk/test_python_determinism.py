@@ -1,4 +1,4 @@
-"""Same images, tags and seed: same model, seen through the API."""
+"""Same images, tags and seed: same model, compared through the API."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def figures(emulator: Emulator, classification_type: str, order: Sequence[str]) 
     spelled = []
     for name in NAMES:
         for number in SEEN_AND_UNSEEN:
-            answer = predictor.classify_image_with_no_store(project.id, "same", look(name, number), raw=True)
+            raw = predictor.classify_image_with_no_store(project.id, "same", look(name, number), raw=True)
             found = re.findall(
-                r'"probability":([^,]+),"tagId":"[^"]+","tagName":"([^"]+)"', answer.response.text
+                r'"probability":([^,]+),"tagId":"[^"]+","tagName":"([^"]+)"', raw.response.text
             )
             spelled += sorted(f"{name} {number}: {tag} {probability}" for probability, tag in found)
     body = trainer.get_iteration_performance(project.id, iteration.id, raw=True).response.text

@@ -95,13 +95,13 @@ def test_a_second_upload_of_the_same_files_is_told_apart(job: Job) -> None:
     entries = [
         ImageFileCreateEntry(name=f"{number}.jpg", contents=picture("Dusk", number)) for number in (0, 1)
     ]
-    answer = job.trainer.create_images_from_files(
+    raw = job.trainer.create_images_from_files(
         job.project_id, ImageFileCreateBatch(images=entries, tag_ids=job.tag_ids[1:]), raw=True
     )
-    assert answer.response.status_code == 207
-    assert answer.output.is_batch_successful is False
-    assert [item.status for item in answer.output.images] == ["OKDuplicate"] * 2
-    assert all(item.image.tags[0].tag_id == job.tag_ids[1] for item in answer.output.images)
+    assert raw.response.status_code == 207
+    assert raw.output.is_batch_successful is False
+    assert [item.status for item in raw.output.images] == ["OKDuplicate"] * 2
+    assert all(item.image.tags[0].tag_id == job.tag_ids[1] for item in raw.output.images)
     assert job.trainer.get_image_count(job.project_id) == before
 
 

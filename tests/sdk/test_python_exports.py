@@ -82,8 +82,8 @@ def exported(job: Job, platform: str, flavor: str | None = None) -> Any:
 
 
 def fetched(uri: str) -> bytes:
-    with urllib.request.urlopen(uri, timeout=30) as answer:
-        data: bytes = answer.read()
+    with urllib.request.urlopen(uri, timeout=30) as response:
+        data: bytes = response.read()
         return data
 
 
@@ -110,12 +110,12 @@ def test_onnx_answers_what_the_prediction_api_answers(job: Job, tmp_path: Path) 
             pixels = np.asarray(image)
         blue_first = np.ascontiguousarray(np.moveaxis(pixels[..., ::-1], 2, 0)[None], np.float32)
         label, loss = session.run(["classLabel", "loss"], {wanted.name: blue_first})
-        answer = predictor.classify_image(job.project.id, "published", data)
-        probabilities = {one.tag_name: one.probability for one in answer.predictions}
+        response = predictor.classify_image(job.project.id, "published", data)
+        probabilities = {one.tag_name: one.probability for one in response.predictions}
         assert loss[0].keys() == probabilities.keys()
         for name, probability in probabilities.items():
             assert abs(loss[0][name] - probability) <= 0.005
-        assert str(np.ravel(label)[0]) == answer.predictions[0].tag_name
+        assert str(np.ravel(label)[0]) == response.predictions[0].tag_name
 
 
 def test_the_same_again_and_what_cannot_be_exported(job: Job) -> None:

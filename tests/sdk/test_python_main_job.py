@@ -76,8 +76,8 @@ def has(item: Any, tag: Any) -> bool:
 
 
 def fetched(uri: str) -> bytes:
-    with urllib.request.urlopen(uri, timeout=10) as answer:
-        data: bytes = answer.read()
+    with urllib.request.urlopen(uri, timeout=10) as response:
+        data: bytes = response.read()
         return data
 
 
@@ -133,7 +133,7 @@ def test_files_are_uploaded_in_a_batch(job: Job) -> None:
     image = job.summary.images[0].image
     assert (image.width, image.height) == (320, 240)
     assert image.created.tzinfo is None
-    assert image.tags[0].tag_name is None, "the service leaves out names of tags in answers to uploads"
+    assert image.tags[0].tag_name is None, "the service omits names of tags in responses to uploads"
 
 
 def test_a_file_object_and_bytes_are_uploaded_as_they_are(job: Job, tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_images_are_fetched_from_urls(job: Job, file_server: FileServer) -> None
     assert job.trainer.get_tag(project.id, tags["Meadow"].id).image_count == SERVED_PICTURES
 
     missing = file_server.url("nothing_here.jpg")
-    answer = job.trainer.create_images_from_urls(
+    raw = job.trainer.create_images_from_urls(
         project.id, ImageUrlCreateBatch(images=[ImageUrlCreateEntry(url=missing)]), raw=True
     )
-    assert answer.response.status_code == 207
-    [failed] = answer.output.images
+    assert raw.response.status_code == 207
+    [failed] = raw.output.images
     assert (failed.source_url, failed.status, failed.image) == (missing, "ErrorSource", None)
 
 
@@ -323,9 +323,9 @@ def test_an_unseen_image_is_classified(
 ) -> None:
     name = f"classify_image{'_url' if source == 'url' else ''}{'' if stored else '_with_no_store'}"
     given = file_server.url(f"unseen/{tag}.jpg") if source == "url" else picture(tag, UNSEEN)
-    answer = getattr(job.predictor, name)(job.project.id, PUBLISHED, given, raw=True)
-    result = answer.output
-    assert result.id == answer.response.headers["apim-request-id"]
+    raw = getattr(job.predictor, name)(job.project.id, PUBLISHED, given, raw=True)
+    result = raw.output
+    assert result.id == raw.response.headers["apim-request-id"]
     assert (result.project, result.iteration) == (job.project.id, job.iteration.id)
     assert result.created.tzinfo is not None
     best, other = result.predictions

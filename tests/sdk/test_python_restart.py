@@ -61,7 +61,7 @@ def everything(emulator: Emulator, project_id: str) -> dict[str, Any]:
     """The responses of all GET operations on the project."""
     trainer, predictor = emulator.trainer(), emulator.predictor()
     [iteration] = trainer.get_iterations(project_id)
-    answers = {
+    responses = {
         "project": trainer.get_project(project_id),
         "projects": trainer.get_projects(),
         "tags": trainer.get_tags(project_id),
@@ -76,7 +76,7 @@ def everything(emulator: Emulator, project_id: str) -> dict[str, Any]:
             for name in TAGS
         ],
     }
-    return {name: plain(answer) for name, answer in answers.items()}
+    return {name: plain(response) for name, response in responses.items()}
 
 
 def plain(value: Any) -> Any:
@@ -93,6 +93,6 @@ def without_uris(value: Any) -> Any:
 def fetched(uri: str, emulator: Emulator) -> bytes:
     """The content of a URI; after a restart the port differs, but the signature stays valid."""
     moved = urlunsplit(urlsplit(uri)._replace(netloc=urlsplit(emulator.endpoint).netloc))
-    with urllib.request.urlopen(moved, timeout=10) as answer:
-        data: bytes = answer.read()
+    with urllib.request.urlopen(moved, timeout=10) as response:
+        data: bytes = response.read()
         return data

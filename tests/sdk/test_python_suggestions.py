@@ -92,9 +92,9 @@ def test_region_proposals(emulator: Emulator) -> None:
     project = trainer.create_project("Proposals", domain_id=domain.id)
     tag = trainer.create_tag(project.id, "Something")
     (image_id,) = upload(trainer, project.id, "Meadow", range(1), [])
-    answer = trainer.get_image_region_proposals(project.id, image_id)
-    assert (answer.project_id, answer.image_id) == (project.id, image_id)
-    confidences = [item.confidence for item in answer.proposals]
+    response = trainer.get_image_region_proposals(project.id, image_id)
+    assert (response.project_id, response.image_id) == (project.id, image_id)
+    confidences = [item.confidence for item in response.proposals]
     assert confidences == sorted(confidences)
     entries = [
         ImageRegionCreateEntry(
@@ -105,7 +105,7 @@ def test_region_proposals(emulator: Emulator) -> None:
             width=item.bounding_box.width,
             height=item.bounding_box.height,
         )
-        for item in answer.proposals
+        for item in response.proposals
     ]
     if entries:
         made = trainer.create_image_regions(project.id, regions=entries)

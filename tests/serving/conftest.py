@@ -1,4 +1,4 @@
-"""A picture on a web server of this machine."""
+"""An image on a web server of this machine."""
 
 import http.server
 import threading
@@ -23,7 +23,7 @@ class _Picture(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def picture_url() -> Iterator[str]:
-    """The URL of a red picture."""
+    """The URL of a red image."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Picture) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/red.png"

@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, 123456, UTC)
 
 
 class Serving:
-    """The application for one export, and a client of it; answers of the prediction API are validated."""
+    """The application for one export, with a client; responses of the prediction API are validated."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Serving:
             async with httpx.AsyncClient(transport=transport, base_url="http://model.test") as client:
                 return await client.request(method, path, **more)
 
-        answer = asyncio.run(send())
+        response = asyncio.run(send())
         if path.startswith("/customvision/"):
-            validate_response(answer)
-        return answer
+            validate_response(response)
+        return response
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         return self.request("GET", path, **more)

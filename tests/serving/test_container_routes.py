@@ -40,17 +40,17 @@ def server() -> Serving:
 
 
 def test_the_greeting(server: Serving) -> None:
-    answer = server.get("/")
-    assert answer.text == "CustomVision.ai model host harness"
-    assert answer.headers["content-type"].startswith("text/plain")
+    response = server.get("/")
+    assert response.text == "CustomVision.ai model host harness"
+    assert response.headers["content-type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("path", IMAGE_PATHS)
 def test_every_path_classifies(server: Serving, path: str) -> None:
-    answer = server.post(path, content=plain("red"))
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {
+    response = server.post(path, content=plain("red"))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {
         "id": "",
         "project": "",
         "iteration": "",
@@ -79,8 +79,8 @@ def test_boxes_have_the_index_of_their_tag() -> None:
 
 
 def test_a_yolo_detector_answers() -> None:
-    answer = Serving(detector_zip()).post("/image", content=spot("red", (64, 128, 96, 160), (512, 512)))
-    assert [one["tagName"] for one in answer.json()["predictions"]] == ["red"]
+    response = Serving(detector_zip()).post("/image", content=spot("red", (64, 128, 96, 160), (512, 512)))
+    assert [one["tagName"] for one in response.json()["predictions"]] == ["red"]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_every_kind_of_body(server: Serving, request_of: dict[str, Any]) -> None
             "content": b"imageData=" + quote_from_bytes(plain("red")).encode(),
             "headers": {"Content-Type": "application/x-www-form-urlencoded"},
         }
-    answer = server.post("/image", **request_of)
-    scores = {one["tagName"]: one["probability"] for one in answer.json()["predictions"]}
+    response = server.post("/image", **request_of)
+    scores = {one["tagName"]: one["probability"] for one in response.json()["predictions"]}
     assert scores["red"] > 0.99
 
 
@@ -140,8 +140,8 @@ def test_every_kind_of_body(server: Serving, request_of: dict[str, Any]) -> None
     ids=["empty", "text", "cut", "half", "no boundary", "empty field", "4 MB", "20 MB"],
 )
 def test_what_is_no_picture_is_one_text_with_500(server: Serving, body: dict[str, Any]) -> None:
-    answer = server.post("/image", **body)
-    assert (answer.status_code, answer.text) == (500, FAILED)
+    response = server.post("/image", **body)
+    assert (response.status_code, response.text) == (500, FAILED)
 
 
 # --- URLs ---------------------------------------------------------------------------------------------------
@@ -150,8 +150,8 @@ def test_what_is_no_picture_is_one_text_with_500(server: Serving, body: dict[str
 @pytest.mark.parametrize("path", [path.replace("/image", "/url") for path in IMAGE_PATHS])
 def test_every_path_fetches(path: str, picture_url: str) -> None:
     server = classifier_server(url_allow=("127.0.0.1",))
-    answer = server.post(path, json={"url": picture_url})
-    assert (answer.status_code, answer.json()["predictions"]) == (200, RED)
+    response = server.post(path, json={"url": picture_url})
+    assert (response.status_code, response.json()["predictions"]) == (200, RED)
 
 
 @pytest.mark.parametrize("body", [{"Url": "PICTURE"}, {"URL": "PICTURE", "other": 1}])
@@ -162,8 +162,8 @@ def test_the_name_of_the_url_in_any_case(body: dict[str, Any], picture_url: str)
 
 
 def test_private_addresses_are_not_fetched_unless_allowed(server: Serving, picture_url: str) -> None:
-    answer = server.post("/url", json={"url": picture_url})
-    assert (answer.status_code, answer.text) == (200, FAILED)
+    response = server.post("/url", json={"url": picture_url})
+    assert (response.status_code, response.text) == (200, FAILED)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_private_addresses_are_not_fetched_unless_allowed(server: Serving, pictu
     [b"", b"{", b"[]", b"{}", b'{"url": 7}', b'{"url": "file:///etc/passwd"}', b'{"url": ""}', b"null"],
 )
 def test_what_is_no_url_is_one_text_with_200(server: Serving, body: bytes) -> None:
-    answer = server.post("/url", content=body)
-    assert (answer.status_code, answer.text) == (200, FAILED)
+    response = server.post("/url", content=body)
+    assert (response.status_code, response.text) == (200, FAILED)
 
 
 # --- health, keys, other paths ------------------------------------------------------------------------------
@@ -180,9 +180,9 @@ def test_what_is_no_url_is_one_text_with_200(server: Serving, body: bytes) -> No
 
 @pytest.mark.parametrize("path", ["/health", "/_emulator/health/ready", "/_emulator/health/live"])
 def test_health(path: str) -> None:
-    answer = classifier_server(keys=KEYS).get(path)
-    assert answer.status_code == 200
-    described = answer.json()
+    response = classifier_server(keys=KEYS).get(path)
+    assert response.status_code == 200
+    described = response.json()
     assert (described["status"], described["labels"]) == ("ready", list(COLOURS))
     assert described["domainType"] == "Classification"
 
@@ -192,8 +192,8 @@ def test_health(path: str) -> None:
 def test_with_keys_each_request_needs_one_of_them(header: str, key: str) -> None:
     server = classifier_server(keys=KEYS)
     for headers in ({}, {header: "wrong"}, {header: ""}):
-        answer = server.post("/image", content=plain("red"), headers=headers)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "401")
+        response = server.post("/image", content=plain("red"), headers=headers)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "401")
     assert server.post("/image", content=plain("red"), headers={header: key}).status_code == 200
     assert server.get("/").status_code == 200
 
@@ -203,14 +203,14 @@ def test_with_keys_each_request_needs_one_of_them(header: str, key: str) -> None
     [("GET", "/nothing"), ("POST", "/"), ("GET", "/image"), ("POST", "/p/guess/iterations/n/image")],
 )
 def test_other_paths_lead_nowhere(server: Serving, method: str, path: str) -> None:
-    answer = server.request(method, path)
-    assert (answer.status_code, answer.json()) == (
+    response = server.request(method, path)
+    assert (response.status_code, response.json()) == (
         404,
         {"error": {"code": "404", "message": "Resource not found"}},
     )
 
 
 def test_created_is_utc_without_a_zone() -> None:
-    answer: httpx.Response = classifier_server().post("/image", content=plain("red"))
-    created = json.loads(answer.text)["created"]
+    response: httpx.Response = classifier_server().post("/image", content=plain("red"))
+    created = json.loads(response.text)["created"]
     assert datetime.fromisoformat(created).tzinfo is None

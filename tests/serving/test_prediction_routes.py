@@ -34,31 +34,31 @@ def classify(server: Serving, path: str = f"{BASE}/classify/iterations/live/imag
 @pytest.mark.parametrize("last", ["image", "image/nostore"])
 def test_classifying(server: Serving, version: str, last: str) -> None:
     path = f"{BASE.replace('v3.1', version)}/classify/iterations/live/{last}"
-    answer = classify(server, path)
-    assert answer.status_code == 200
-    body = answer.json()
-    assert body["id"] == answer.headers["apim-request-id"]
+    response = classify(server, path)
+    assert response.status_code == 200
+    body = response.json()
+    assert body["id"] == response.headers["apim-request-id"]
     assert (body["project"], body["iteration"]) == (PROJECT, ITERATION)
     assert [one["tagName"] for one in body["predictions"]] == ["red", "blue", "green"]
     assert ("tagType" in body["predictions"][0]) == (version == "v3.1")
-    assert '"probability":1.0' in answer.text
+    assert '"probability":1.0' in response.text
 
 
 def test_detecting() -> None:
-    answer = Serving(detector_zip()).post(
+    response = Serving(detector_zip()).post(
         f"{BASE}/detect/iterations/live/image",
         content=spot("red", (64, 128, 96, 160), (512, 512)),
         headers=RAW,
     )
-    (one,) = answer.json()["predictions"]
+    (one,) = response.json()["predictions"]
     assert (one["tagName"], set(one["boundingBox"])) == ("red", {"left", "top", "width", "height"})
 
 
 @pytest.mark.parametrize("last", ["url", "url/nostore"])
 def test_by_url(last: str, picture_url: str) -> None:
     server = classifier_server(url_allow=("127.0.0.1",))
-    answer = server.post(f"{BASE}/classify/iterations/live/{last}", json={"url": picture_url})
-    assert answer.json()["predictions"][0]["tagName"] == "red"
+    response = server.post(f"{BASE}/classify/iterations/live/{last}", json={"url": picture_url})
+    assert response.json()["predictions"][0]["tagName"] == "red"
 
 
 def test_ids_of_tags_stay_and_differ_by_model(server: Serving) -> None:
@@ -86,24 +86,24 @@ def test_an_export_without_a_manifest_has_an_iteration_all_the_same() -> None:
     ],
 )
 def test_paths_in_any_case_and_with_more_slashes(server: Serving, path: str) -> None:
-    answer = server.post(f"http://model.test{path}", content=plain("red"), headers=RAW)
-    assert answer.json()["project"] == PROJECT
+    response = server.post(f"http://model.test{path}", content=plain("red"), headers=RAW)
+    assert response.json()["project"] == PROJECT
 
 
 def test_one_name_if_one_is_given() -> None:
     server = classifier_server(model_name="my/model 1")
     path = f"{BASE}/classify/iterations/%s/image"
     assert classify(server, path % "my%2Fmodel%201").status_code == 200
-    answer = classify(server, path % "live")
-    assert (answer.status_code, answer.json()) == (
+    response = classify(server, path % "live")
+    assert (response.status_code, response.json()) == (
         404,
         {"code": "NotFoundIteration", "message": "Invalid iteration"},
     )
 
 
 def test_the_wrong_kind(server: Serving) -> None:
-    answer = classify(server, f"{BASE}/detect/iterations/live/image")
-    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid project type for operation.")
+    response = classify(server, f"{BASE}/detect/iterations/live/image")
+    assert (response.status_code, response.json()["message"]) == (400, "Invalid project type for operation.")
 
 
 @pytest.mark.parametrize(
@@ -122,20 +122,20 @@ def test_the_wrong_kind(server: Serving) -> None:
     ],
 )
 def test_what_is_no_picture(server: Serving, more: dict[str, Any], status: int, code: str) -> None:
-    answer = classify(server, **more)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    response = classify(server, **more)
+    assert (response.status_code, response.json()["code"]) == (status, code)
 
 
 def test_a_picture_that_cannot_be_read_is_named_by_the_id(server: Serving) -> None:
-    answer = classify(server, content=b"no picture")
-    digits = answer.headers["apim-request-id"].replace("-", "")
-    assert answer.json()["message"] == f"Bad Request Image Format, Uri: {digits}"
+    response = classify(server, content=b"no picture")
+    digits = response.headers["apim-request-id"].replace("-", "")
+    assert response.json()["message"] == f"Bad Request Image Format, Uri: {digits}"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"url": "http://127.0.0.1/x"}'])
 def test_what_is_no_url(server: Serving, body: bytes) -> None:
-    answer = server.post(f"{BASE}/classify/iterations/live/url", content=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, "BadRequestImageUrl")
+    response = server.post(f"{BASE}/classify/iterations/live/url", content=body)
+    assert (response.status_code, response.json()["code"]) == (400, "BadRequestImageUrl")
 
 
 @pytest.mark.parametrize(
@@ -149,18 +149,18 @@ def test_what_is_no_url(server: Serving, body: bytes) -> None:
     ],
 )
 def test_what_is_not_there(server: Serving, method: str, path: str) -> None:
-    answer = server.request(method, f"http://model.test{path}", content=plain("red"))
-    assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Resource not found")
+    response = server.request(method, f"http://model.test{path}", content=plain("red"))
+    assert (response.status_code, response.json()["error"]["message"]) == (404, "Resource not found")
 
 
 def test_a_retired_version_says_which_to_use(server: Serving) -> None:
     path = f"http://model.test/customvision/v2.0/prediction/{PROJECT}/classify/iterations/live/image"
-    answer = server.post(path, content=plain("red"))
-    assert (answer.status_code, answer.json()["code"]) == (400, "BadRequestNotSupported")
+    response = server.post(path, content=plain("red"))
+    assert (response.status_code, response.json()["code"]) == (400, "BadRequestNotSupported")
 
 
 def test_without_a_key_the_gateway_refuses() -> None:
     server = classifier_server(keys=("a-key",))
-    answer = classify(server)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "401")
+    response = classify(server)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "401")
     assert classify(server, headers={**RAW, "Prediction-Key": "a-key"}).status_code == 200

@@ -1,4 +1,4 @@
-"""The program itself: started as people start it, called by the official client, stopped, refused."""
+"""The program: started from the command line, called by the official client, stopped, refused to start."""
 
 import os
 import re
@@ -140,7 +140,7 @@ def test_a_wrong_key_has_the_reason_phrase_of_the_gateway(run: Run, export: Path
     refused.value.close()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no signals to end a process kindly")
+@pytest.mark.skipif(os.name != "posix", reason="there are no signals that request termination")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(run: Run, export: Path, number: int) -> None:
     server = run(*COMMANDS["module"], str(export), "--port", "0")
@@ -173,8 +173,8 @@ def test_the_files_of_the_bundle_suffice(run: Run, tmp_path: Path) -> None:
         f"assert m.__file__.startswith({str(place)!r}), m.__file__; m.main()"
     )
     server = run(sys.executable, "-c", start, cwd=place)
-    answer = httpx.post(f"{server.endpoint}/image", content=plain("red"), trust_env=False)
-    assert answer.json()["predictions"][2]["probability"] == 1
+    response = httpx.post(f"{server.endpoint}/image", content=plain("red"), trust_env=False)
+    assert response.json()["predictions"][2]["probability"] == 1
 
 
 def test_the_requirements_of_the_bundle_are_some_of_the_emulators() -> None:
@@ -203,17 +203,17 @@ def refused(*arguments: str, how: str = "module", **variables: str) -> tuple[int
 def test_an_export_that_cannot_be_served_is_one_line(tmp_path: Path, how: str) -> None:
     path = tmp_path / "broken.zip"
     path.write_bytes(export_zip(b"no model", COLOURS))
-    status, said = refused(str(path), "--port", "0", how=how)
+    status, error = refused(str(path), "--port", "0", how=how)
     assert status == 1
-    assert re.fullmatch(r"\S.*: broken.zip: The ONNX model does not load: .*\n", said)
+    assert re.fullmatch(r"\S.*: broken.zip: The ONNX model does not load: .*\n", error)
 
 
 @pytest.mark.parametrize("how", COMMANDS)
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, how: str) -> None:
-    status, said = refused(str(tmp_path / "none.zip"), "--port", "0", how=how)
-    assert (status, said.count("\n")) == (1, 1)
-    assert "cannot read" in said
-    assert "No such file" in said
+    status, error = refused(str(tmp_path / "none.zip"), "--port", "0", how=how)
+    assert (status, error.count("\n")) == (1, 1)
+    assert "cannot read" in error
+    assert "No such file" in error
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, how: str) -> None:
 def test_a_value_that_is_not_allowed_is_one_line(
     export: Path, arguments: list[str], message: str, how: str
 ) -> None:
-    status, said = refused(str(export), *arguments, how=how)
-    assert (status, said.count("\n")) == (2, 1)
-    assert message in said
+    status, error = refused(str(export), *arguments, how=how)
+    assert (status, error.count("\n")) == (2, 1)
+    assert message in error
 
 
 def test_a_variable_that_is_not_allowed_is_named(export: Path) -> None:
@@ -244,9 +244,9 @@ def test_a_variable_that_is_not_allowed_is_named(export: Path) -> None:
 def test_a_port_in_use_is_one_line(export: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        status, said = refused(str(export), "--port", port)
-    assert (status, said.count("\n")) == (1, 1)
-    assert f"cannot listen on 127.0.0.1 port {port}" in said
+        status, error = refused(str(export), "--port", port)
+    assert (status, error.count("\n")) == (1, 1)
+    assert f"cannot listen on 127.0.0.1 port {port}" in error
 
 
 # --- import-model -------------------------------------------------------------------------------------------
@@ -276,13 +276,13 @@ def test_import_model_makes_a_published_iteration_of_a_running_emulator(
         done.stdout,
     )
     assert found is not None, done.stdout
-    answer = httpx.post(
+    response = httpx.post(
         found[3],
         content=plain("red"),
         headers={"Prediction-Key": "3" * 32, "Content-Type": "application/octet-stream"},
         trust_env=False,
     )
-    assert answer.json()["predictions"][0]["tagName"] == "red"
+    assert response.json()["predictions"][0]["tagName"] == "red"
     again = emulator("import-model", str(export), *there, "--publish-name", "live 1")
     assert (again.returncode, again.stdout) == (1, "")
     assert "colours.zip: Another iteration is already published as: live 1" in again.stderr

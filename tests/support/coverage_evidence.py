@@ -1,4 +1,4 @@
-"""How we know of an operation that the emulator answers as the service does: what the tests have shown.
+"""Evidence of the tests that an operation of the emulator responds as the service does.
 
 Tests note evidence; `coverage_plugin` gathers it from all processes and `coverage_page` writes it down.
 """

@@ -1,4 +1,4 @@
-"""Exports of Custom Vision in small: real signatures, and networks of a few weights.
+"""Small exports of Custom Vision: real signatures, and networks of a few weights.
 
 The networks depend on colours alone, so that a test knows the expected output and fails when colours are
 in the wrong order or range.
@@ -232,7 +232,7 @@ def _model(graph: Any, metadata: Mapping[str, str]) -> ModelProto:
 
 
 def classifier_zip(**more: Any) -> bytes:
-    """A General (compact) classifier of colours, as of today."""
+    """A General (compact) classifier of colours in the current format."""
     metadata = metadata_properties("ClassificationMultiClass", Preprocess_CropMethod="FullImageShorterSide")
     return export_zip(colour_classifier(), COLOURS, metadata, **more)
 

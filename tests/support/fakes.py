@@ -25,7 +25,7 @@ _STUBS: dict[Callable[..., Any], Callable[..., Any]] = {
 
 
 class TestClock(Clock):
-    """A clock that stands still, but for one microsecond at each reading, so that times are distinct."""
+    """A clock that advances by one microsecond at each reading, so that times are distinct."""
 
     __test__ = False
 

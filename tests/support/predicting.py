@@ -16,8 +16,8 @@ GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 
 
 def query(service: Service, project: str, **body: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = service.post(f"{project}/predictions/query", json=body)
-    return answer
+    response: dict[str, Any] = service.post(f"{project}/predictions/query", json=body)
+    return response
 
 
 def found(service: Service, project: str, **body: Any) -> list[str]:
@@ -32,9 +32,9 @@ def pages(service: Service, project: str, **body: Any) -> list[list[str]]:
     """The ids of all pages; each query is the token of the previous response."""
     listed, token = [], body
     while True:
-        answer = query(service, project, **token)
-        listed.append([item["id"] for item in answer["results"]])
-        token = answer["token"]
+        response = query(service, project, **token)
+        listed.append([item["id"] for item in response["results"]])
+        token = response["token"]
         if token["continuation"] is None:
             return listed
 

@@ -32,12 +32,12 @@ class Suggesting:
         )
 
     def suggest(self, *image_ids: str, **more: Any) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = expect(self.send(*(image_ids or self.images), **more))
-        return answer
+        response: list[dict[str, Any]] = expect(self.send(*(image_ids or self.images), **more))
+        return response
 
     def query(self, **body: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = expect(self.asked("", body))
-        return answer
+        response: dict[str, Any] = expect(self.asked("", body))
+        return response
 
     def asked(self, suffix: str, body: dict[str, Any], **more: Any) -> Any:
         parameters = more.pop("params", {"iterationId": self.iteration})
@@ -48,8 +48,8 @@ class Suggesting:
         return [item["id"] for item in self.query(**body)["results"]]
 
     def count(self, **body: Any) -> dict[str, int]:
-        answer: dict[str, int] = expect(self.asked("/count", body))
-        return answer
+        response: dict[str, int] = expect(self.asked("/count", body))
+        return response
 
     def kept(self) -> int:
         return len(self.service.rows("SELECT number FROM suggestion"))

@@ -141,7 +141,7 @@ def return_bytes(size: int, *, progress: Progress) -> bytes:
 
 
 class _Device:
-    """Stands for an object of torch: its pickle names that module."""
+    """Represents an object of torch: its pickle names that module."""
 
     def __reduce__(self) -> Any:
         return _named_torch, ()

@@ -1,4 +1,4 @@
-"""How worker processes and their jobs end: killed, crashed, cancelled, shut down, orphaned."""
+"""The ends of worker processes and their jobs: killed, crashed, cancelled, shut down, orphaned."""
 
 import asyncio
 import contextlib

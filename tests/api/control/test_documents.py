@@ -54,7 +54,7 @@ def test_the_newest_document_has_every_operation(service: Service, api: str) -> 
 def test_compressed_for_who_can_read_it(service: Service) -> None:
     path = path_of("training", "3.3")
     plain = service.request("GET", path, key=None, headers=PLAIN)
-    packed = service.send_unvalidated("GET", path)  # this client unpacks by itself
+    packed = service.send_unvalidated("GET", path)  # httpx decompresses the body
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < len(plain.content) / 5
     assert packed.content == plain.content == gzip.decompress(documents.compressed("training-3.3"))
@@ -78,7 +78,7 @@ def test_what_is_no_document(service: Service, path: str) -> None:
 
 
 class References(HTMLParser):
-    """Everything that a page would load from somewhere."""
+    """The references of a page to other files."""
 
     def __init__(self) -> None:
         super().__init__()

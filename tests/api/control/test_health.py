@@ -33,16 +33,16 @@ def test_live_needs_nothing(service: Service) -> None:
 
 
 def test_ready(started: Service) -> None:
-    answer = expect(started.request("GET", "/_emulator/health/ready", key=None))
-    assert answer == {"status": "ready", "checks": dict.fromkeys(NAMES, "ok")}
+    response = expect(started.request("GET", "/_emulator/health/ready", key=None))
+    assert response == {"status": "ready", "checks": dict.fromkeys(NAMES, "ok")}
 
 
 def test_not_ready_says_why(service: Service) -> None:
-    answer = expect(service.request("GET", "/_emulator/health/ready", key=None), 503)
-    assert answer["status"] == "not ready"
+    response = expect(service.request("GET", "/_emulator/health/ready", key=None), 503)
+    assert response["status"] == "not ready"
     for name in ("trainings", "exports", "imports", "notifications"):
-        assert "not running" in answer["checks"][name]
-    assert answer["checks"]["database"] == "ok"
+        assert "not running" in response["checks"][name]
+    assert response["checks"]["database"] == "ok"
 
 
 def test_not_ready_when_the_database_is_broken(started: Service) -> None:
@@ -51,14 +51,14 @@ def test_not_ready_when_the_database_is_broken(started: Service) -> None:
     path.write_bytes(b"broken " * 1000)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    answer = expect(started.request("GET", "/_emulator/health/ready", key=None), 503)
-    assert answer["checks"]["database"].startswith("cannot be read")
+    response = expect(started.request("GET", "/_emulator/health/ready", key=None), 503)
+    assert response["checks"]["database"].startswith("cannot be read")
 
 
 def test_not_ready_when_the_disk_is_nearly_full(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=5 * 2**20))
-    answer = expect(started.request("GET", "/_emulator/health/ready", key=None), 503)
-    assert answer["checks"]["disk"] == "the disk of the data folder has 5 MB left"
+    response = expect(started.request("GET", "/_emulator/health/ready", key=None), 503)
+    assert response["checks"]["disk"] == "the disk of the data folder has 5 MB left"
 
 
 @pytest.mark.parametrize("key", [None, "wrong", PREDICTION_KEY])
@@ -138,7 +138,9 @@ def test_reset_while_images_arrive_leaves_nothing_half_there(service: Service) -
             )
             for number in range(6)
         ]
-        *answers, reset = service.together(*uploads, ("POST", RESET, {}))
+        *responses, reset = service.together(*uploads, ("POST", RESET, {}))
         assert reset.status_code == 204
-        assert {answer.status_code for answer in answers} <= {200, 404}, [answer.text for answer in answers]
+        assert {response.status_code for response in responses} <= {200, 404}, [
+            response.text for response in responses
+        ]
         assert service.blobs() == service.referenced_blobs()

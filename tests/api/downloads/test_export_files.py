@@ -30,30 +30,30 @@ def stored(service: Service) -> bytes:
 
 
 def test_the_file_and_what_is_told_of_it(service: Service, uri: str) -> None:
-    answer = fetch(service, uri)
+    response = fetch(service, uri)
     name = urlsplit(uri).path.rpartition("/")[2]
-    assert (answer.status_code, answer.content) == (200, stored(service))
-    assert answer.headers["content-type"] == "application/octet-stream"
-    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
-    assert answer.headers["accept-ranges"] == "bytes"
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    assert "last-modified" in answer.headers
+    assert (response.status_code, response.content) == (200, stored(service))
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert response.headers["accept-ranges"] == "bytes"
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert "last-modified" in response.headers
 
 
 def test_head_tells_the_same_without_the_file(service: Service, uri: str) -> None:
-    answer, whole = fetch(service, uri, "HEAD"), fetch(service, uri)
-    assert (answer.status_code, answer.content) == (200, b"")
+    response, whole = fetch(service, uri, "HEAD"), fetch(service, uri)
+    assert (response.status_code, response.content) == (200, b"")
     for name in ("content-length", "content-type", "etag"):
-        assert answer.headers[name] == whole.headers[name]
+        assert response.headers[name] == whole.headers[name]
 
 
 @pytest.mark.parametrize(("asked", "start", "end"), [("bytes=0-9", 0, 10), ("bytes=100-", 100, None)])
 def test_a_download_that_broke_off_goes_on(
     service: Service, uri: str, asked: str, start: int, end: int | None
 ) -> None:
-    answer, whole = fetch(service, uri, Range=asked), stored(service)
-    assert (answer.status_code, answer.content) == (206, whole[start:end])
-    assert answer.headers["content-range"].endswith(f"/{len(whole)}")
+    response, whole = fetch(service, uri, Range=asked), stored(service)
+    assert (response.status_code, response.content) == (206, whole[start:end])
+    assert response.headers["content-range"].endswith(f"/{len(whole)}")
 
 
 def test_a_range_beyond_the_end(service: Service, uri: str) -> None:
@@ -107,7 +107,7 @@ def test_what_is_no_path_of_a_file(service: Service, path: str) -> None:
 
 
 def test_no_file_no_link_works(service: Service, iteration: str, uri: str) -> None:
-    """Signed as it may be: what is not done, or gone, is not there."""
+    """A file that is unfinished or deleted is not found, even with a valid signature."""
     from emulator.core import signed_uris
 
     for name in (uri.partition("?")[0].replace("ONNX12", "ONNX10"), uri.partition("?")[0] + "x"):
@@ -123,8 +123,8 @@ def test_the_file_is_an_artifact_too(service: Service, iteration: str, uri: str)
     project = "/".join(iteration.split("/")[:3])
     path = urlsplit(uri).path
     for text in (path, path.removeprefix("/")):
-        answer = service.send("GET", f"{project}/artifacts", params={"path": text})
-        assert (answer.status_code, answer.content) == (200, stored(service))
+        response = service.send("GET", f"{project}/artifacts", params={"path": text})
+        assert (response.status_code, response.content) == (200, stored(service))
     other = service.project()
     refused = service.refused("GET", f"{other}/artifacts", params={"path": path})
     assert refused[:2] == (400, "BadRequestInvalidArtifactUri")

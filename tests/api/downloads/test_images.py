@@ -47,8 +47,8 @@ def test_the_form_of_a_uri_is_the_services(service: Service) -> None:
 def test_the_host_of_a_uri_is_the_one_the_client_used_or_the_public_one(service: Service) -> None:
     project = service.project()
     service.images(project, [picture()])
-    answer = service.get(f"{project}/images", headers={"Host": "elsewhere.example:81"})
-    assert answer[0]["originalImageUri"].startswith("http://elsewhere.example:81/i-")
+    response = service.get(f"{project}/images", headers={"Host": "elsewhere.example:81"})
+    assert response[0]["originalImageUri"].startswith("http://elsewhere.example:81/i-")
     service.close()
     service.settings = test_settings(service.settings.data, public_url="https://cv.example")
     service.open()

@@ -41,7 +41,7 @@ def turned() -> bytes:
 
 
 def padded(data: bytes, size: int) -> bytes:
-    """A JPEG that has exactly `size` bytes: what follows its end is not looked at."""
+    """A JPEG of exactly `size` bytes: bytes after its end marker are ignored."""
     return data + b"\0" * (size - len(data))
 
 
@@ -65,7 +65,7 @@ GOOD = {
     "as large as may be": png(10_240, 500),
     "one pixel": picture(size=(1, 1)),
 }
-# By name: the bytes, the status of an upload, the code of a prediction.
+# By name: the bytes, the status of an upload, the error code of a prediction.
 BAD = {
     "empty": (b"", "ErrorImageFormat", "BadRequestImageStream"),
     "text": (b"this is no image", "ErrorImageFormat", "BadRequestImageFormat"),
@@ -145,8 +145,8 @@ def predicting(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-unt
 @pytest.mark.parametrize("name", [name for name in GOOD if name != "6 MB"])
 def test_images_of_every_accepted_kind_are_predicted(predicting: tuple[Service, str], name: str) -> None:
     service, address = predicting
-    answer = expect(service.predict(address, GOOD[name], "/image/nostore"))
-    assert sum(item["probability"] for item in answer["predictions"]) == pytest.approx(1, abs=1e-6)
+    response = expect(service.predict(address, GOOD[name], "/image/nostore"))
+    assert sum(item["probability"] for item in response["predictions"]) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -184,9 +184,9 @@ def test_the_model_sees_a_turned_image_upright(predicting: tuple[Service, str]) 
     upright = Image.open(BytesIO(turned())).transpose(Image.Transpose.ROTATE_270)
     file = BytesIO()
     upright.save(file, "PNG")
-    answers = [
+    responses = [
         expect(service.predict(address, data, "/image/nostore"))["predictions"]
         for data in (turned(), file.getvalue())
     ]
-    assert [item["tagId"] for item in answers[0]] == [item["tagId"] for item in answers[1]]
-    assert answers[0][0]["probability"] == pytest.approx(answers[1][0]["probability"], abs=1e-3)
+    assert [item["tagId"] for item in responses[0]] == [item["tagId"] for item in responses[1]]
+    assert responses[0][0]["probability"] == pytest.approx(responses[1][0]["probability"], abs=1e-3)

@@ -234,7 +234,7 @@ def recipe_for_domain(kind: type[Recipe], domain_id: str) -> Recipe:
     Raises:
         KeyError: no domain of the type that `kind` is for has the id.
     """
-    recipe: Recipe = _built(kind, domain_id.lower())
+    recipe: Recipe = _built(kind, domain_id.lower())  # type: ignore[arg-type]  # mypy: a class is not Hashable
     return recipe
 
 

@@ -1,4 +1,4 @@
-"""What the pricing tiers allow."""
+"""Limits of the pricing tiers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +24,13 @@ def standard(tmp_path: Path) -> Iterator[Service]:
 
 
 def shrink(service: Service, **limits: Any) -> None:
-    """Keep the tier of the service but for some limits, so that a test need not create thousands."""
+    """Lower some limits of the tier, so that a test need not create thousands of objects."""
     values = {name: getattr(service.context.tier, name) for name in Tier.__dataclass_fields__}
     service.context.tier = Tier(**{**values, **limits})
 
 
 def calm(service: Service) -> None:
-    """Let a second pass, after which the calls before count no more."""
+    """Let a second pass, after which earlier calls no longer count."""
     service.clock.advance(seconds=1)
 
 
@@ -109,7 +109,7 @@ def test_images(free: Service) -> None:
     project = free.project()
     free.images(project, pictures(3))
     items = free.upload(project, [picture(0), *pictures(3, start=10)])
-    # What is there already takes no room.
+    # A duplicate does not count.
     assert [item["status"] for item in items] == ["OKDuplicate", "OK", "OK", "ErrorLimitExceed"]
     assert free.get(f"{project}/images/count") == 5
     assert free.blobs() == free.referenced_blobs()

@@ -46,7 +46,7 @@ def project(id: str, name: str = "x") -> Project:
 
 
 def schema(path: Path) -> dict[str, Any]:
-    """Columns, indexes and foreign keys of every table, as SQLite sees them."""
+    """Columns, indexes and foreign keys of every table, as SQLite reports them."""
     connection = sqlite3.connect(path)
     try:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -75,7 +75,7 @@ def schema(path: Path) -> dict[str, Any]:
 
 
 def serve(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The program on a folder that it is expected to refuse."""
+    """Start the program on a data folder that it must refuse."""
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
@@ -220,7 +220,7 @@ def test_a_result_that_nobody_read_to_its_end_locks_nothing(database: Database, 
         session.add_all(project(str(number)) for number in range(100))
     kept = []
     for round_ in range(5):
-        # Sessions one after the other use one connection, which the cursor must not have left in a snapshot.
+        # Consecutive sessions use one connection, and the cursor must not leave it in an old snapshot.
         with getattr(database, session_of)() as session:
             result = session.connection().exec_driver_sql("SELECT id FROM project")
             kept.append((result, next(iter(result))))

@@ -60,7 +60,7 @@ def test_a_list_that_is_still_true_is_not_read_again() -> None:
 def test_unknown_changes_and_other_projects() -> None:
     cache = ImageIndex()
     assert list(cache.get("p", 1, "key", lambda _: [1])) == [1]
-    # Nobody told what revision 2 and 3 were about.
+    # The changes of revisions 2 and 3 were not noted.
     cache.note("other", 3, ())
     assert list(cache.get("p", 3, "key", lambda among: [2] if among is None else [])) == [2]
     assert list(cache.get("p", 3, "another key", lambda _: [7])) == [7]

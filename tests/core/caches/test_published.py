@@ -13,7 +13,7 @@ from tests.support.harness import RESOURCE_ID, Service
 
 
 class Published:
-    """A project with a published iteration, and how often the database was asked for it."""
+    """A project with a published iteration, and the number of look-ups in the database."""
 
     def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         self.service = service
@@ -87,7 +87,7 @@ def test_what_is_refused_is_not_remembered(published: Published) -> None:
     assert refusal_of(published, "another name") == "NotFoundIteration"
     assert refusal_of(published, type="ObjectDetection") == "BadRequestNotSupported"
     published.find()
-    # Each kind of prediction has its own answer.
+    # Each type of domain has its own entry.
     assert refusal_of(published, type="ObjectDetection") == "BadRequestNotSupported"
 
 
@@ -102,7 +102,7 @@ def test_what_was_read_while_somebody_wrote_is_not_believed(
         with read() as session:
             session.connection()
             yield session
-        # Committed after the reading began: whatever was read may be true no more.
+        # Committed after the read began, so the data may be outdated.
         with database.write():
             pass
 

@@ -66,7 +66,7 @@ def test_the_server_in_it_predicts(
     photographs: dict[str, bytes],  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    """Started as in the container, but for the port, and with nothing of this project in reach."""
+    """Started as in the container, except for the port, and without access to the rest of the package."""
     kind = DETECTOR
     export = order(make_order, kind)
     folder = written(export, tmp_path)

@@ -121,7 +121,7 @@ def test_a_flavor_that_was_not_named(
     assert expect(ask(service, iteration, "ONNX", version=version))["flavor"] is None
     shown = service.get(f"{iteration}/export", version=version)
     assert [one["flavor"] for one in shown] == [flavor, None]
-    # No flavor is a choice of its own, except where it stands for one.
+    # An export without a flavor differs from those with one, except where it means a certain flavor.
     again = ask(service, iteration, "TensorFlow", "TensorFlowNormal", version="v3.1")
     assert again.status_code == (400 if flavor else 200)
 

@@ -114,7 +114,7 @@ def test_what_is_done_and_its_link_survive_a_restart(service: Service, iteration
 
 @pytest.fixture
 def held(service: Service, iteration: str) -> Iterator[str]:
-    """An iteration of which an export is being written, until the test releases it."""
+    """An iteration whose export runs until the test releases it."""
     service.exporter.held = True
     service.runner(JobKind.EXPORT).start()
     expect(ask(service, iteration, "ONNX"))

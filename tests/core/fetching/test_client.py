@@ -45,7 +45,7 @@ def serve() -> Iterator[Serve]:
         server.close()
 
 
-# What works
+# Successful fetches
 
 
 def test_fetches_bytes(serve: Serve) -> None:
@@ -146,7 +146,7 @@ def test_ipv6_url_and_host_header() -> None:
     assert b"Host: [::1]:8080\r\n" in Stream.written
 
 
-# Where it is not led
+# Redirects, proxies and private addresses
 
 
 def test_next_address_is_tried_when_one_fails(serve: Serve) -> None:
@@ -217,13 +217,13 @@ def test_proxies_of_the_environment_are_not_used(serve: Serve, monkeypatch: pyte
     assert proxy.connections == 0
 
 
-# How much and how long
+# Limits of size and time
 
 
 def test_announced_size_over_the_limit_is_refused_unread(serve: Serve) -> None:
     def announce(visit: Visit) -> None:
         visit.send(f"HTTP/1.1 200 OK\nContent-Length: {LIMIT + 1}")
-        visit.over.wait(PATIENCE)  # who waited for the body would wait as long
+        visit.over.wait(PATIENCE)  # a client that waited for the body would wait as long
 
     server = serve(announce)
     with pytest.raises(FetchRejected, match=f"more than {LIMIT} bytes"):
@@ -254,7 +254,7 @@ def test_endless_headers_are_refused(serve: Serve) -> None:
 
 
 def drip(before: bytes, drop: bytes) -> Answer:
-    """Send bytes one by one, for ever: each comes soon enough, all of them never do."""
+    """Send bytes one by one without end, each within the timeout of a single read."""
 
     def answer(visit: Visit) -> None:
         visit.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -287,7 +287,9 @@ def test_silent_server_meets_the_deadline(serve: Serve) -> None:
 
 
 def test_server_silent_in_the_handshake_meets_the_deadline() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # the system accepts, nobody answers
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as listener:  # the system accepts the connection, and nothing responds
         port = listener.getsockname()[1]
         with pytest.raises(FetchRejected, match=r"within 0\.2 seconds"):
             fetch(f"https://127.0.0.1:{port}/", policy("127.0.0.1", timeout_seconds=0.2))
@@ -315,7 +317,7 @@ def test_silent_resolver_meets_the_deadline() -> None:
     over.set()
 
 
-# What it does not take
+# Responses that are refused
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "gzip, gzip", ""])

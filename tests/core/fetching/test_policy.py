@@ -67,7 +67,7 @@ def test_ipv6_scope_does_not_hide_an_address() -> None:
 
 
 def test_name_is_resolved_once_and_that_address_connected_to() -> None:
-    """A name service that answers with a public address first and a private one then (DNS rebinding)."""
+    """DNS rebinding: the name resolves to a public address first and to a private one later."""
     answers = iter([["8.8.8.8"], ["127.0.0.1"]])
     connected: list[tuple[str, int]] = []
 
@@ -170,7 +170,7 @@ def test_senseless_allow_is_refused_at_once(entry: str) -> None:
         policy(entry)
 
 
-# Any text, any answer
+# Arbitrary URLs
 
 hosts = st.one_of(
     st.ip_addresses().map(lambda address: f"[{address}]" if address.version == 6 else str(address)),

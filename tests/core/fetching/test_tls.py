@@ -12,7 +12,7 @@ from tests.support.web_servers import Server, answer_with, policy, resolve_to
 
 Tls = tuple[ssl.SSLContext, Path, list[str | None]]
 
-# A throw-away certificate for photos.example, valid until 2126, whose key protects nothing.
+# A certificate for photos.example, valid until 2126, and its key, which are only used here.
 
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
@@ -38,7 +38,7 @@ SU/5HcBPxYfrhTqSjKEVRDExqJOAxUl/cUlz5i0PV0byENsms+YtXZ18
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[Tls]:
-    """A server's context, the file with its certificate, and the names that clients asked it for."""
+    """The TLS context of a server, the file of its certificate, and the server names that clients sent."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.write_text(CERTIFICATE)
     key.write_text(KEY)

@@ -150,7 +150,7 @@ def test_limits() -> None:
 
 @pytest.fixture
 def shops(service: Service) -> tuple[Service, str, dict[str, list[str]]]:
-    """A project with images of two shops and of none: its path, and ids by shop, oldest first."""
+    """A project with images of two shops and without a shop: its path, and ids by shop, oldest first."""
     project = service.project()
     red = service.tag(project, "red")
     ids: dict[str, list[str]] = {}
@@ -243,9 +243,9 @@ def test_a_filter_that_does_not_parse_is_refused(service: Service, path: str, te
 
 def test_a_filter_of_100_kb_is_refused_over_a_socket(live: LiveServer) -> None:
     path = f"{training_path(live.project())}/images"
-    # Above 64 KB it is more than the HTTP parser takes apart by itself.
+    # Above 64 KB, the HTTP parser does not parse it alone.
     for kilobytes in (60, 100):
-        # Not by the harness' client, which sends no such URLs.
+        # Not with the client of the harness, which does not send such URLs.
         connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=PATIENCE_SECONDS)
         query = "metadata=" + "a" * (kilobytes * 1000)
         connection.request("GET", f"{path}?$filter={query}", headers={"Training-Key": TRAINING_KEY})

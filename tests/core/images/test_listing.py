@@ -75,7 +75,7 @@ def test_pages_far_down_a_long_list(service: Service) -> None:
             ids(service, f"{project}/images", take=20, skip=skip, orderBy="Oldest")
             == whole[::-1][skip : skip + 20]
         )
-    # What was kept of the list is forgotten with every change.
+    # Every change invalidates the cached list.
     service.delete(f"{project}/images", params={"imageIds": whole[600]})
     assert ids(service, f"{project}/images", take=20, skip=595) == (whole[:600] + whole[601:])[595:615]
     assert service.get(f"{project}/images/tagged/count", params={"tagIds": tag}) == 639

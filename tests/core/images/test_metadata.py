@@ -68,7 +68,7 @@ def test_each_image_fails_for_itself(service: Service, project: str) -> None:
                 {"imageId": free, "status": "OK", "metadata": {"new": version}},
             ],
         }
-    # A key that is there takes no more room.
+    # An existing key does not count again.
     assert expect(update(service, project, [full], {"k3": "other"}))["isBatchSuccessful"]
 
 

@@ -24,7 +24,7 @@ from tests.support.live_server import LiveServer
 
 
 def photograph(seed: int, side: int = 160) -> Image.Image:
-    """Soft clouds of colour, of which each seed has its own."""
+    """An image of soft coloured clouds, different for each seed."""
     random = numpy.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 255, (9, 9, 3), numpy.uint8)).resize((side, side), 3)
     fine = Image.fromarray(random.integers(0, 255, (32, 32, 3), numpy.uint8)).resize((side, side), 3)
@@ -118,7 +118,7 @@ def test_tags_that_contradict_each_other(service: Service, project: str) -> None
     first = answer["groups"][0]
     assert sorted(tag["tagName"] for image in first["images"] for tag in image["tags"]) == ["blue", "red"]
     assert found(service, project, contradictoryTags="true")["groups"] == [first]
-    # Nothing is searched again when a label is put right.
+    # Correcting a label does not start another search.
     searches = len(service.exporter.jobs)
     service.delete(f"{project}/images/tags", params={"imageIds": other, "tagIds": blue})
     service.post(f"{project}/images/tags", json={"tags": [{"imageId": other, "tagId": red}]})

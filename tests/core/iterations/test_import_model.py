@@ -23,7 +23,7 @@ from tests.support.images import pictures
 
 
 def imported(service: Service, export: bytes, **parameters: str) -> dict[str, Any]:
-    """The answer to an import that succeeds; into a project named `imported` unless another is named."""
+    """The response to a successful import, by default into a project named `imported`."""
     answer: dict[str, Any] = expect(post(service, export, **parameters))
     return answer
 

@@ -1,4 +1,4 @@
-"""Performance of an iteration: figures at any threshold, and the images behind them."""
+"""Performance of an iteration: figures at any threshold, and images of the evaluation set."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.images import pictures
 
 @pytest.fixture
 def trained(service: Service) -> tuple[str, str]:
-    """The project, and an iteration of three tags of which one is told from another only in part."""
+    """A project and its iteration; one of the three tags is only partly distinguishable from another."""
     project = service.project(classificationType="Multiclass")
     red, blue, mixed = (service.tag(project, name) for name in ("red", "blue", "mixed"))
     service.images(project, pictures(10, "red"), red)

@@ -217,7 +217,7 @@ def test_the_301st_region_of_an_image_is_exceeded(service: Service) -> None:
     assert [item["imageId"] for item in summary["created"]] == [one, two]
     assert summary["exceeded"] == [entries[1]]
     assert len(boxes_of(service, project, one)) == 300
-    # What is there is not too many.
+    # Regions that exist already do not count.
     assert create(service, project, entries[0])["duplicated"] == [entries[0]]
 
 
@@ -351,7 +351,7 @@ def test_images_fail_one_by_one_for_their_regions(service: Service, version: str
     ]
     assert [item["image"] is None for item in items] == [False, True, True, True, False]
     assert counts(service, project) == (2, 0, {"a": 2})
-    # One more on the image that has 300 already.
+    # One more on the image with 300 regions.
     body = {"images": [_entries(pictures(5))[4] | {"regions": [region(tag, WHOLE)]}]}
     (item,) = service.send("POST", f"{project}/images/files", json=body).json()["images"]
     assert item["status"] == "ErrorRegionLimitExceed"

@@ -36,7 +36,7 @@ def test_the_last_region_of_a_tag_takes_the_tag_along(service: Service) -> None:
     delete(service, project, second, of_b)
     assert revision(service) == before
     delete(service, project, other)
-    # Its tag b was put there without a region and stays.
+    # Its tag b was added without a region and stays.
     assert tags_of(service, project, two) == {b}
 
 
@@ -97,7 +97,7 @@ def test_iterations_keep_the_regions_that_they_were_trained_on(service: Service)
     create(service, project, on(one, b, WHOLE))
     service.delete(f"{project}/images", params={"imageIds": two})
     then = [(a, (0.25, 0.5, 0.125, 0.25))]
-    # Of the image that is gone from the workspace, no region is left there.
+    # The regions of an image are removed from the workspace with it.
     assert service.rows("SELECT count(*) FROM region WHERE removed IS NULL") == [(1,)]
     assert boxes_of(service, project, one) == [(b, WHOLE)]
     assert boxes_of(service, project, one, **view) == boxes_of(service, project, two, **view) == then
@@ -106,7 +106,7 @@ def test_iterations_keep_the_regions_that_they_were_trained_on(service: Service)
     service.restart()
     assert boxes_of(service, project, one, **view) == then
     assert image(service, project, one, **view)["regions"][0]["tagName"] == "a"
-    # A region that only the iteration shows cannot be deleted.
+    # A region that is only in the iteration cannot be deleted.
     delete(service, project, region_id)
     assert boxes_of(service, project, one, **view) == then
     service.delete(f"{project}/iterations/{view['iterationId']}")
@@ -118,7 +118,7 @@ def test_taken_off_and_put_back(service: Service) -> None:
     tag = service.tag(project, "a")
     (photo,) = marked_images(service, project, [picture()], tag)
     view = {"iterationId": freeze(service, project)}
-    # What no iteration has seen is gone for good.
+    # Rows that no iteration contains are deleted.
     (made,) = create(service, project, on(photo, tag, WHOLE))["created"]
     delete(service, project, made["regionId"])
     assert service.rows("SELECT count(*) FROM region") == [(1,)]

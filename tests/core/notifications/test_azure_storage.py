@@ -20,7 +20,7 @@ SIGNED = "?sv=2019-12-12&sig=c2VjcmV0&sp=rw"
 
 
 class Storage:
-    """Answers as storage does; `status` 0 lets clients wait until the end. sent: method, path, body."""
+    """Responds like Azure storage. status: 0 never responds. sent: method, path and body of each request."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, bytes]] = []
@@ -64,7 +64,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def project(service: Service, storage: Storage, container: str = "", queue: str = "") -> str:
-    """The path of a project that can be trained, connected to what is named."""
+    """The path of a trainable project that uses the given storage."""
     made, _, _ = service.trainable(domainId=COMPACT)
     settings = {
         name: storage.uri(uri)

@@ -179,7 +179,7 @@ def test_times_include_both_ends_to_the_millisecond(predicted: Predicted) -> Non
     assert found(service, project, startTime=times[second]) == [third, second]
     assert found(service, project, endTime=times[second], orderBy="Oldest") == [first, second]
     assert found(service, project, startTime=times[second], endTime=times[second]) == [second]
-    # Other ways to write the same moment.
+    # Other spellings of the same time.
     naive = times[second].rstrip("Z")
     assert found(service, project, startTime=naive, endTime=f"{naive}4567+00:00") == [second]
     shifted = naive.replace("T05", "T07") + "+02:00"

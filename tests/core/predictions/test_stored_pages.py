@@ -25,7 +25,7 @@ def test_pages_follow_each_other(predicted: Predicted) -> None:
     newest = made[::-1]
     assert pages(service, project, maxCount=2) == [newest[:2], newest[2:4], newest[4:]]
     assert pages(service, project, maxCount=5) == [newest]
-    # The size of a page may change on the way.
+    # The size of the page may change between requests.
     token = query(service, project, maxCount=1)["token"]
     assert found(service, project, **(token | {"maxCount": 3})) == newest[1:4]
 
@@ -92,7 +92,7 @@ def test_pages_partition_the_list_in_order(
     epoch = service.clock.now()
     stored = []
     for number, row in enumerate(rows):
-        # Some moments are the same, and some differ by less than answers show.
+        # Some times are equal, and some differ by less than the precision of responses.
         created = epoch + timedelta(seconds=row["seconds"], microseconds=number % 3)
         entry = {"tagId": tag, "tagName": "x", "tagType": "Regular", "probability": row["probability"]}
         stored.append(
@@ -122,7 +122,7 @@ def test_pages_partition_the_list_in_order(
 
 @pytest.fixture(scope="module")
 def shared() -> Any:
-    """One service for all examples of a property, each in a project of its own."""
+    """One service for all examples of a property; each example has its own project."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(test_settings(Path(folder)))
         yield service

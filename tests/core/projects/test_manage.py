@@ -157,7 +157,7 @@ def test_deleting_takes_everything_along(service: Service) -> None:
         service.rows("SELECT count(*) FROM tag") == service.rows("SELECT count(*) FROM iteration") == [(0,)]
     )
     assert service.rows("SELECT count(*) FROM stored_prediction") == [(0,)]
-    # The picture that both projects held is still the other's.
+    # The blob that both projects shared is still that of the other one.
     assert service.blobs() == service.referenced_blobs()
     assert len(service.blobs()) == 2
 

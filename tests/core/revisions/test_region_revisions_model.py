@@ -31,7 +31,7 @@ from tests.support.detection import (
 from tests.support.harness import Service, test_settings
 from tests.support.images import picture
 
-# Few, so that the same come again.
+# Few, so that the same values recur.
 CONTENTS = [picture(number, size=(16, 12)) for number in range(5)]
 BOXES: list[Coordinates] = [(0, 0, 1, 1), (0.25, 0.25, 0.5, 0.5), (0.1, 0.2, 0.3, 0.4)]
 BATCH = st.lists(st.integers(0, len(BOXES) - 1), min_size=1, max_size=3, unique=True)
@@ -200,7 +200,7 @@ class RegionHistory(RuleBasedStateMachine):
     def restart(self) -> None:
         self.service.restart()
 
-    # What must hold after every step
+    # Invariants after every step
 
     @invariant()
     def every_view_shows_what_the_model_says(self) -> None:

@@ -13,7 +13,7 @@ from tests.support.images import pictures
 
 
 class Undone(Exception):
-    """Ends a transaction of which nothing is to stay."""
+    """Rolls a transaction back."""
 
 
 class Counted:

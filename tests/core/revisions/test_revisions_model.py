@@ -17,7 +17,7 @@ from emulator.core.labels import tags
 from tests.support.harness import NOWHERE, Service, expect, files_body, test_settings
 from tests.support.images import picture
 
-# Few, so that the same bytes come again.
+# Few, so that the same bytes recur.
 CONTENTS = [picture(number, colour, size=(16, 12)) for colour in ("red", "blue") for number in range(12)]
 
 
@@ -53,7 +53,7 @@ class History(RuleBasedStateMachine):
         self.now = Workspace()
         self.then: dict[str, Workspace] = {}
         self.tags_made = 0
-        # Metadata are no part of what is frozen: every view shows those of now.
+        # Metadata are not versioned: every view shows the current ones.
         self.kinds: dict[str, str] = {}
 
     def teardown(self) -> None:
@@ -190,7 +190,7 @@ class History(RuleBasedStateMachine):
     def all_shown(self) -> dict[str, set[str]]:
         return {image: tags for workspace in self.then.values() for image, tags in workspace.images.items()}
 
-    # What must hold after every step
+    # Invariants after every step
 
     @invariant()
     def every_view_shows_what_the_model_says(self) -> None:

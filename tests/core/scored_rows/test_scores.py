@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from emulator.core.scored_rows.scores import TagProbability, uncertainty
 
-# Answers of the service for two tags: the second one's project is one in which probabilities add up to 1.
+# Responses of the service for two tags; the probabilities of the second one add up to 1.
 RECORDED = (
     ((0.9999989, 1.37367179e-12), 1.1411630111979321e-05),
     ((0.999999762, 2.38418579e-07), 5.5891741794766858e-06),

@@ -1,4 +1,4 @@
-"""Region proposals with the real model, which the worker makes at the first request."""
+"""Region proposals with the real model, which the worker writes for the first request."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ VERSIONS = ("v3.0", "v3.1", "v3.2", "v3.3", "v3.4-preview")
 
 
 def scene() -> bytes:
-    """Two things on a plain ground, of which the network is sure enough: a ball and a box."""
+    """Two objects on a plain background that the network detects with high confidence: a ball and a box."""
     image = Image.new("RGB", (320, 240), (235, 235, 230))
     draw = ImageDraw.Draw(image)
     draw.ellipse((40, 80, 120, 160), fill=(230, 120, 30))

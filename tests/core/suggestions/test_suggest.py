@@ -211,17 +211,6 @@ def test_deleting_more_than_images(suggesting: Suggesting, what: str) -> None:
     assert suggesting.kept() == 0
 
 
-def test_suggestions_are_kept_for_thirty_days(suggesting: Suggesting) -> None:
-    suggesting.suggest(*suggesting.images[:3])
-    suggesting.service.clock.advance(days=30, seconds=-1)
-    assert len(suggesting.found()) == 3
-    suggesting.service.clock.advance(seconds=2)
-    assert suggesting.found() == []
-    assert suggesting.count(tagIds=[suggesting.red]) == {suggesting.red: 0}
-    suggesting.suggest(suggesting.images[3])
-    assert suggesting.kept() == 1
-
-
 def test_what_is_tagged_while_it_is_scored_is_not_kept(
     suggesting: Suggesting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ def test_pages(suggesting: Suggesting, order: str, size: int) -> None:
         token = answer["token"]
         if token["continuation"] is None:
             break
-        # What comes again between two pages moves nothing.
+        # A suggestion that is replaced between two pages does not move.
         suggesting.suggest(suggesting.images[0])
     assert listed == suggesting.found(sortBy=order)
     assert len(listed) == 4
@@ -156,10 +156,10 @@ def test_a_continuation_is_for_its_project_alone(suggesting: Suggesting) -> None
     others.suggest()
     refused = refusal(others.asked("", token))
     assert refused[:2] == (400, INVALID)
-    # Nothing of the other project is in the answer, and the token is as good as before where it is from.
+    # The response has no data of the other project, and the token stays valid in its own project.
     assert not any(image in refused[2] for image in suggesting.images)
     assert len(suggesting.query(**token)["results"]) == 1
-    # Nor does an iteration open a project that it is not of.
+    # Nor does the iteration of another project.
     wrong = {"iterationId": others.iteration}
     assert refusal(suggesting.asked("", token, params=wrong))[:2] == (404, "NotFoundIteration")
     assert refusal(suggesting.asked("/count", {}, params=wrong))[:2] == (404, "NotFoundIteration")

@@ -50,7 +50,7 @@ def test_models_that_are_exported_stay_single_networks(
     service.train(project, params=advanced(1))
     (job,) = service.worker.jobs
     assert (job["advanced"].backbones is not None) == together
-    # Where networks of the user's own are; compact domains take no notice of it.
+    # The folder of backbones that the user added, which compact domains ignore.
     assert job["backbones"] == service.context.folder / "backbones"
 
 

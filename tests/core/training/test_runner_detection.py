@@ -37,7 +37,7 @@ def refused(service: Service, project: str, **more: Any) -> tuple[str, str]:
 
 
 def is_enough(service: Service, project: str, **more: Any) -> bool:
-    """Whether a training is not refused for want of images."""
+    """Whether a training is not refused because of missing images."""
     response = service.send("POST", f"{project}/train", **more)
     return response.status_code == 200 or response.json()["code"] not in (INVALID, "NotFoundTag")
 
@@ -64,7 +64,7 @@ def test_fifteen_images_with_regions_are_needed_for_each_tag(service: Service) -
     assert refused(service, project) == TOO_FEW
     red_ones = marked_images(service, project, pictures(14), red)
     assert refused(service, project) == TOO_FEW
-    # Neither further regions nor an image that has the tag but no region make up for one.
+    # Neither more regions nor an image with the tag but without a region replace a missing image.
     create(service, project, on(red_ones[0], red, WHOLE))
     service.images(project, pictures(1, start=20), red)
     assert refused(service, project) == TOO_FEW
@@ -137,7 +137,7 @@ def test_the_dataset_is_what_the_iteration_shows(service: Service) -> None:
     service.images(project, pictures(1, start=5))
     service.images(project, pictures(1, start=6), ant)
     iteration = freeze(service, project)
-    # What happens afterwards is not for it.
+    # Later changes are not part of it.
     create(service, project, on(items[1]["image"]["id"], ant, WHOLE))
     service.delete(f"{project}/images", params={"imageIds": items[0]["image"]["id"]})
     service.delete(f"{project}/tags/{zebra}")

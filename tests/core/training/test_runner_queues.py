@@ -16,7 +16,7 @@ ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
 
 @pytest.fixture
 def advanced(service: Service) -> Iterator[FakeWorker]:
-    """The worker of advanced trainings, whose jobs wait; the threads of both lanes run."""
+    """The worker of advanced trainings, whose jobs wait; the threads of both queues run."""
     service.context.advanced_worker = worker = FakeWorker(held=True)
     service.runner(JobKind.TRAINING).start()
     service.runner(JobKind.ADVANCED_TRAINING).start()
@@ -109,7 +109,7 @@ def test_deleting_stops_an_advanced_training_and_no_other(
 
 @pytest.mark.parametrize("kind", ["Regular", "Advanced"])
 def test_an_iteration_that_is_deleted_just_before_its_training_begins(service: Service, kind: str) -> None:
-    """Between taking the job and handing it to the worker: an hour would be spent for nobody."""
+    """Deleted after its job is claimed and before it is submitted. Otherwise, it could run for hours."""
     project, _, _ = service.trainable()
     really_submit = service.worker.submit
 
@@ -164,33 +164,6 @@ def test_an_advanced_worker_that_dies_is_tried_again_and_then_given_up(service: 
     service.worker.failures = [WorkerDied("killed")] * 3
     more = {**ADVANCED, "forceTrain": "true"}
     assert status(service, service.train(project, params=more)) == "Failed"
-
-
-def test_what_one_lane_leaves_half_done_is_none_of_the_other_ones_business(service: Service) -> None:
-    """Each removes its own leftovers when it starts; the other may be at work already."""
-    kept = service.runner(JobKind.ADVANCED_TRAINING).folder / "half done"
-    kept.mkdir(parents=True)
-    service.runner(JobKind.TRAINING).start()
-    assert kept.exists()
-    service.runner(JobKind.ADVANCED_TRAINING).start()
-    assert not kept.exists()
-
-
-def test_a_lane_that_has_ended_is_not_ready(service: Service) -> None:
-    for runs in (
-        service.runner(JobKind.TRAINING),
-        service.runner(JobKind.EXPORT),
-        service.runner(JobKind.IMPORT),
-        service.runner(JobKind.NOTIFICATION),
-    ):
-        runs.start()
-    answer = service.request("GET", "/_emulator/health/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["trainings"] == (
-        "the thread that carries out advanced trainings is not running"
-    )
-    service.runner(JobKind.ADVANCED_TRAINING).start()
-    assert service.request("GET", "/_emulator/health/ready").status_code == 200
 
 
 def test_advanced_trainings_take_the_processors_that_others_leave(service: Service) -> None:

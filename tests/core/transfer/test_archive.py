@@ -52,7 +52,7 @@ def with_manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[Files
 
 
 def replaced(kind: str) -> Callable[[Files], bytes]:
-    """An archive in which an image or the model is something else, honestly announced."""
+    """An archive with other content as an image or as the model, and a consistent manifest."""
 
     def spoil(files: Files) -> bytes:
         manifest = orjson.loads(files["manifest.json"])
@@ -128,7 +128,7 @@ def test_an_archive_that_lies_leaves_nothing(lie: str, elsewhere: Elsewhere, tar
 
 
 def test_packing_again_changes_nothing(elsewhere: Elsewhere, target: Service) -> None:
-    """The lies are told in archives that are good otherwise."""
+    """Archives that are valid except for one field."""
     project, _, _ = elsewhere.service.trainable()
     elsewhere.service.train(project)
     copy = start_import(target, elsewhere.token(project))

@@ -117,7 +117,7 @@ def test_why_an_import_failed_can_be_asked(elsewhere: Elsewhere, target: Service
     (failed,) = listed()
     assert failed["reason"] and "404" in failed["reason"]
     assert failed == waiting | {"status": "Failed", "attempts": 1, "reason": failed["reason"]}
-    # It stays as long as the project, and nobody begins it again.
+    # It stays as long as the project, and is not executed again.
     target.restart()
     run_imports(target)
     assert listed() == [failed]

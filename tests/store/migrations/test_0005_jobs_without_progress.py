@@ -56,5 +56,5 @@ def test_jobs_lose_their_columns_of_progress_and_nothing_else(tmp_path: Path) ->
         (JobKind.TRAINING, "i", 2, None, None),
         (JobKind.IMPORT, None, 0, "p", {"token": "t"}),
     ]
-    assert left == []  # they still go with what they belong to
+    assert left == []  # they are still deleted with their iteration or project
     assert not {"progress", "step"} & schema(tmp_path / FILE_NAME)["job"]["columns"].keys()

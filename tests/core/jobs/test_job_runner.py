@@ -1,0 +1,109 @@
+"""The runner of jobs: attempts, restarts, progress, cancellation, the thread."""
+
+import pytest
+
+from emulator.store.tables import JobKind
+from tests.support.harness import Service, wait_until
+
+
+def test_three_interruptions_by_the_end_of_the_emulator_fail_the_training(service: Service) -> None:
+    project, _, _ = service.trainable()
+    service.post(f"{project}/train")
+    for _ in range(3):
+        service.runner(JobKind.TRAINING).claim()  # and then the process dies
+        service.restart()
+    service.finish_trainings()
+    (iteration,) = service.get(f"{project}/iterations")
+    assert iteration["status"] == "Failed"
+    assert "interrupted 3 times" in iteration["trainingErrorDetails"]
+    assert service.worker.jobs == []
+
+
+def test_a_training_survives_a_restart(service: Service) -> None:
+    project, _, _ = service.trainable()
+    service.post(f"{project}/train")
+    service.runner(JobKind.TRAINING).claim()
+    service.restart()
+    service.finish_trainings()
+    (iteration,) = service.get(f"{project}/iterations")
+    assert (iteration["status"], iteration["trainingErrorDetails"]) == ("Completed", None)
+
+
+def test_progress_can_be_seen_while_it_trains(service: Service) -> None:
+    project, _, _ = service.trainable()
+    service.worker.held = True
+    service.runner(JobKind.TRAINING).start()
+    iteration = service.post(f"{project}/train")
+    wait_until(lambda: service.worker.waiting, "the training to begin")
+    service.worker.jobs[0]["on_progress"](0.25, "Looking at the images")
+    assert service.runner(JobKind.TRAINING).progress(iteration["id"]) == (0.25, "Looking at the images")
+    running = service.get(f"{project}/iterations/{iteration['id']}")
+    assert (running["status"], running["domainId"] is None, running["trainingTimeInMinutes"]) == (
+        "Training",
+        False,
+        1,
+    )
+    service.worker.release()
+    wait_until(
+        lambda: service.get(f"{project}/iterations/{iteration['id']}")["status"] == "Completed", "its end"
+    )
+    assert service.runner(JobKind.TRAINING).progress(iteration["id"]) is None
+
+
+@pytest.mark.parametrize("what", ["iteration", "project"])
+def test_deleting_stops_a_training_and_the_next_one_begins(service: Service, what: str) -> None:
+    project, _, _ = service.trainable()
+    other, _, _ = service.trainable()
+    service.worker.held = True
+    service.runner(JobKind.TRAINING).start()
+    iteration = service.post(f"{project}/train")
+    wait_until(lambda: service.worker.waiting, "the training to begin")
+    service.worker.held = False
+    next_one = service.post(f"{other}/train")
+    service.delete(f"{project}/iterations/{iteration['id']}" if what == "iteration" else project)
+    assert service.worker.waiting[0].cancelled()
+    wait_until(
+        lambda: service.get(f"{other}/iterations/{next_one['id']}")["status"] == "Completed",
+        "the next training",
+    )
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_stopping_leaves_a_training_for_the_next_start(service: Service) -> None:
+    project, _, _ = service.trainable()
+    service.worker.held = True
+    service.runner(JobKind.TRAINING).start()
+    service.post(f"{project}/train")
+    wait_until(lambda: service.worker.waiting, "the training to begin")
+    service.worker.held = False
+    service.restart()
+    assert service.get(f"{project}/iterations")[0]["status"] == "Training"
+    service.runner(JobKind.TRAINING).start()
+    wait_until(lambda: service.get(f"{project}/iterations")[0]["status"] == "Completed", "the training")
+
+
+def test_a_runner_removes_only_its_own_unfinished_files(service: Service) -> None:
+    """Each runner removes its own when it starts; another one may be running already."""
+    kept = service.runner(JobKind.ADVANCED_TRAINING).folder / "half done"
+    kept.mkdir(parents=True)
+    service.runner(JobKind.TRAINING).start()
+    assert kept.exists()
+    service.runner(JobKind.ADVANCED_TRAINING).start()
+    assert not kept.exists()
+
+
+def test_a_runner_whose_thread_has_ended_is_not_ready(service: Service) -> None:
+    for runs in (
+        service.runner(JobKind.TRAINING),
+        service.runner(JobKind.EXPORT),
+        service.runner(JobKind.IMPORT),
+        service.runner(JobKind.NOTIFICATION),
+    ):
+        runs.start()
+    answer = service.request("GET", "/_emulator/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["trainings"] == (
+        "the thread that carries out advanced trainings is not running"
+    )
+    service.runner(JobKind.ADVANCED_TRAINING).start()
+    assert service.request("GET", "/_emulator/health/ready").status_code == 200

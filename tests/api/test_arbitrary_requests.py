@@ -188,7 +188,7 @@ def arbitrary_requests(draw: st.DrawFn, ids: dict[str, str]) -> tuple[str, str, 
 
 @settings(max_examples=400)
 @given(data=st.data())
-def test_any_request_is_answered_within_the_contract(world: World, data: st.DataObject) -> None:
+def test_any_request_gets_a_response_of_the_contract(world: World, data: st.DataObject) -> None:
     method, path, more = data.draw(arbitrary_requests(world.ids))
     before = world.state()
     response = world.send(method, path, more)
@@ -210,7 +210,7 @@ def test_any_request_is_answered_within_the_contract(world: World, data: st.Data
     path=st.text(alphabet=st.sampled_from("/%customvisionv3.training0 \\?#é.")),
     method=st.sampled_from(["GET", "POST", "PATCH"]),
 )
-def test_any_path_is_answered(world: World, path: str, method: str) -> None:
+def test_any_path_gets_a_response(world: World, path: str, method: str) -> None:
     response = world.service.send_unvalidated(method, "/" + quote(path, safe="/%?"))
     assert response.status_code < 500, response.text
 
@@ -220,7 +220,7 @@ def test_any_path_is_answered(world: World, path: str, method: str) -> None:
     value=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
     name=st.sampled_from(["Training-Key", "Host", "Content-Type"]),
 )
-def test_any_header_is_answered(world: World, name: str, value: str) -> None:
+def test_any_header_gets_a_response(world: World, name: str, value: str) -> None:
     more = {"headers": {name: value}, "content": b"x"}
     path = f"/customvision/v3.3/training/projects/{world.ids['projectId']}/images"
     response = world.send("POST", path, more, None if name == "Training-Key" else TRAINING_KEY)

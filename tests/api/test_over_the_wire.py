@@ -171,7 +171,7 @@ def test_a_url_without_end(server: LiveServer) -> None:
     assert "URL is too long" in json.loads(body)["message"]
 
 
-def test_what_is_no_http_is_refused_in_the_shape_of_the_service(server: LiveServer) -> None:
+def test_malformed_http_is_refused_in_the_shape_of_the_service(server: LiveServer) -> None:
     head, _, body = exchange(server, b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\n")
     assert json.loads(body) == {"code": "BadRequest", "message": "Invalid HTTP request received."}
@@ -190,7 +190,7 @@ def test_head_of_an_image_has_no_body(server: LiveServer) -> None:
     assert int(length.partition(b":")[2]) == len(status_and_body(got)[1])
 
 
-def test_damaged_exif_is_told_to_nobody(server: LiveServer) -> None:
+def test_damaged_exif_is_not_logged(server: LiveServer) -> None:
     photograph = picture(7, format="JPEG")
     exif = b"Exif\0\0II*\0\xff\xff\xff\xff garbage"
     damaged = photograph[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + photograph[2:]

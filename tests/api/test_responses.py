@@ -362,7 +362,7 @@ def parsed(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_dates_of_what_was_made_now_are_now(service: Service) -> None:
+def test_dates_of_new_objects_are_now(service: Service) -> None:
     now = service.clock.time
     project = service.post("/projects", params={"name": "a"})
     assert project["created"] == project["lastModified"] == "2026-03-04T05:06:07.123Z"

@@ -53,7 +53,7 @@ DISPOSITION = "Content-Disposition: form-data; name=imageData"
         ('Content-Disposition: form-data; name=""', None),
     ],
 )
-def test_a_part_is_an_image_whatever_its_name_and_its_file_name_comes_back(
+def test_a_part_with_any_name_is_an_image_and_its_file_name_is_returned(
     service: Service, headers: str, source_url: str | None
 ) -> None:
     assert items(service, form((headers, picture()))) == [(source_url, "OK")]

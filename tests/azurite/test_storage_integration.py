@@ -138,7 +138,7 @@ def refused_uris(storage: Storage) -> dict[str, tuple[dict[str, str], str]]:
         "one of two",
     ],
 )
-def test_what_storage_refuses(service: Service, storage: Storage, case: str) -> None:
+def test_uris_that_storage_refuses(service: Service, storage: Storage, case: str) -> None:
     body, words = refused_uris(storage)[case]
     status, code, message = service.refused("POST", "/projects", params={"name": "a"}, json=body)
     assert (status, code) == (400, "BadRequestInvalidUri")
@@ -178,7 +178,7 @@ def test_the_official_sdk_connects_a_project(serve: Serve, storage: Storage) -> 
 # --- telling ------------------------------------------------------------------------------------------------
 
 
-def test_the_end_of_a_training_is_told(service: Service, storage: Storage) -> None:
+def test_the_end_of_a_training_is_notified(service: Service, storage: Storage) -> None:
     project = connected(service, storage)
     iteration = service.train(project)
     _, _, project_id, _, iteration_id = iteration.split("/")
@@ -203,7 +203,7 @@ def test_the_end_of_a_training_is_told(service: Service, storage: Storage) -> No
 
 
 @pytest.mark.parametrize("flavor", [None, "ONNX12"])
-def test_an_export_is_copied_and_told(service: Service, storage: Storage, flavor: str | None) -> None:
+def test_an_export_is_copied_and_notified(service: Service, storage: Storage, flavor: str | None) -> None:
     iteration = service.train(connected(service, storage))
     told(service, storage)
     export = service.export(iteration, "ONNX", flavor)
@@ -223,7 +223,9 @@ def test_an_export_is_copied_and_told(service: Service, storage: Storage, flavor
     assert "sig" not in content["modelUri"]
 
 
-def test_an_export_without_a_container_is_told_with_its_own_link(service: Service, storage: Storage) -> None:
+def test_the_notification_of_an_export_without_a_container_has_its_own_link(
+    service: Service, storage: Storage
+) -> None:
     iteration = service.train(connected(service, storage, "notificationQueueUri"))
     service.export(iteration, "ONNX")
     _, message = told(service, storage)
@@ -240,7 +242,7 @@ def test_an_export_without_a_queue_is_copied(service: Service, storage: Storage)
     assert service.rows("SELECT * FROM job") == []
 
 
-def test_an_export_that_failed_is_told(service: Service, storage: Storage) -> None:
+def test_an_export_that_failed_is_notified(service: Service, storage: Storage) -> None:
     iteration = service.train(connected(service, storage))
     told(service, storage)
     service.exporter.failures = [ValueError("no")]
@@ -251,7 +253,7 @@ def test_an_export_that_failed_is_told(service: Service, storage: Storage) -> No
     assert storage.blobs() == {}
 
 
-def test_formats_of_the_emulators_own_are_told_too(service: Service, storage: Storage) -> None:
+def test_exports_in_the_emulators_own_formats_are_notified_too(service: Service, storage: Storage) -> None:
     iteration = service.train(connected(service, storage))
     told(service, storage)
     parameters = {"platform": "Torch", "flavor": "TorchStateDict"}
@@ -265,7 +267,7 @@ def test_formats_of_the_emulators_own_are_told_too(service: Service, storage: St
 
 
 @pytest.mark.usefixtures("azurite")  # it skips without Azurite
-def test_what_storage_misses_while_it_is_away_reaches_it_afterwards(service: Service, tmp_path: Path) -> None:
+def test_notifications_reach_storage_after_an_outage(service: Service, tmp_path: Path) -> None:
     """Without storage, neither training nor export fails, and a restart loses no notification."""
     azurite = Azurite(tmp_path / "azurite")
     try:

@@ -62,7 +62,7 @@ def with_splits(folder: Path, root: Path) -> Path:
     return root
 
 
-def test_a_table_for_people(folder: Path) -> None:
+def test_a_readable_table(folder: Path) -> None:
     ran = run(str(folder))
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
@@ -86,7 +86,7 @@ def test_json_for_programs(done: evaluation.Evaluated, folder: Path) -> None:
     assert said["skipped"] == [str(folder / "dots" / "damaged.png")]
 
 
-def test_columns_stand_below_each_other_whatever_the_names(done: evaluation.Evaluated) -> None:
+def test_columns_are_aligned_with_names_of_any_length(done: evaluation.Evaluated) -> None:
     long = vision.TagReport("a very long name of a tag", 12345, None, 1.0, 0.5, 0.25)
     report = vision.Report((long,), 12345, 1.0, 0.5, 0.25, None, 0.1, 0.5, None, None)
     lines = evaluation.as_table(
@@ -108,7 +108,7 @@ def test_the_split_test_is_not_learned_from(folder: Path, tmp_path: Path) -> Non
     assert (split.images, split.report.images, split.judged_on) == (12, 6, "the split test")
 
 
-def test_other_pictures_judge_the_model(folder: Path, tmp_path: Path) -> None:
+def test_the_model_is_evaluated_on_other_images(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "dots").mkdir()
     (tmp_path / "dots" / "x.png").write_bytes(encoded(drawn("dots", 50)))
     other = evaluation.run(str(folder), domain="General", budget=None, test=str(tmp_path), seed=0)
@@ -168,7 +168,7 @@ def test_budget_and_seed_reach_the_training(folder: Path, monkeypatch: pytest.Mo
         (["{folder}/dots/damaged.png"], "is not in COCO's format"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_an_error_is_one_line(
     arguments: list[str], message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -180,7 +180,7 @@ def test_what_is_wrong_is_one_line(
     assert ran.stderr.count("\n") == 1
 
 
-def test_what_is_not_installed_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     backbone_network.cache_clear()
     backbone_session.cache_clear()

@@ -63,7 +63,7 @@ def refused(ran: Callable[[], object]) -> str:
 # --- what comes with the program ----------------------------------------------------------------------------
 
 
-def test_the_list_says_what_the_cards_say() -> None:
+def test_the_list_agrees_with_the_cards() -> None:
     for bundled in BUNDLED_NETWORKS:
         card = (ROOT / bundled.card).read_text(encoding="utf-8")
         assert card.startswith(f"# {bundled.architecture}\n")
@@ -91,7 +91,7 @@ def test_a_list_without_networks_of_ones_own_needs_no_folder(tmp_path: Path) -> 
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_the_list_does_not_load_what_is_heavy() -> None:
+def test_the_list_does_not_import_torch() -> None:
     code = (
         "import sys; from pathlib import Path; from emulator.cli import networks as model_commands;"
         "model_commands.listing(Path('nowhere'), as_json=True);"
@@ -134,7 +134,7 @@ def test_from_a_file_to_the_list_and_away(tmp_path: Path) -> None:
     assert json.loads(run("list", "--json", folder=folder).stdout)["registered"] == []
 
 
-def test_what_cannot_be_removed(tmp_path: Path) -> None:
+def test_networks_that_cannot_be_removed(tmp_path: Path) -> None:
     assert failure(run("remove", "resnet50", folder=tmp_path)) == (
         "no network of yours is named 'resnet50' (yours: there are none)"
     )
@@ -164,7 +164,7 @@ Add = Callable[..., list[str]]
 
 
 @needs_torchvision
-def test_a_file_that_is_none_of_weights(add: Add, tmp_path: Path) -> None:
+def test_a_file_without_weights(add: Add, tmp_path: Path) -> None:
     assert refused(add).startswith("file.pth: this is no file of weights")
     assert not (tmp_path / "backbones").exists()
 
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_there(add: Add, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_the_machine_lacks(
+def test_lack_of_memory_or_disk_is_one_line(
     add: Add, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:

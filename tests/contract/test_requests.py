@@ -21,7 +21,7 @@ anything = st.recursive(
 )
 
 
-def test_names_match_whatever_their_case_and_unknown_ones_are_passed_over() -> None:
+def test_names_match_in_any_case_and_unknown_ones_are_ignored() -> None:
     body = parse(requests.Tag, b'{"NAME":"a","Description":null,"imageCount":5,"nobody":{"knows":1}}')
     assert (body.name, body.description, body.type) == ("a", None, None)
 
@@ -52,7 +52,7 @@ def test_ids_are_read_as_guids() -> None:
         (b'{"tags":[{}]}', r"invalid at 'tags.0.imageId'"),
     ],
 )
-def test_what_does_not_parse_is_refused_with_place_and_reason(data: bytes, reason: str) -> None:
+def test_invalid_bodies_are_refused_with_place_and_reason(data: bytes, reason: str) -> None:
     with pytest.raises(Malformed, match=reason):
         parse(requests.ImageTagCreateBatch, data)
 

@@ -169,6 +169,6 @@ def test_guids_are_read_in_every_usual_spelling(value: uuid.UUID, upper: bool) -
 @pytest.mark.parametrize(
     "text", ["", "x", "1" * 31, "1" * 33, f"{uuid.UUID(int=1)} ", f"{uuid.UUID(int=1)}\n", None, 5]
 )
-def test_what_is_no_guid(text: object) -> None:
+def test_texts_that_are_not_guids(text: object) -> None:
     with pytest.raises(ValueError, match="is not a GUID"):
         guid(text)

@@ -149,7 +149,7 @@ def test_properties_stand_in_the_order_of_the_fields_and_null_is_sent() -> None:
     )
 
 
-def test_what_a_version_lacks_is_left_out_for_its_api_alone() -> None:
+def test_properties_that_a_version_lacks_are_omitted_for_its_api_only() -> None:
     assert "later" not in to_json(shape(), version("training", "3.2"))
     assert "later" in to_json(shape(), version("training", "3.3"))
     assert "onlyTraining" not in to_json(shape(), version("prediction", "3.0"))
@@ -157,7 +157,7 @@ def test_what_a_version_lacks_is_left_out_for_its_api_alone() -> None:
 
 
 @pytest.mark.parametrize("empty", [None, []])
-def test_what_is_left_out_when_empty(empty: Any) -> None:
+def test_properties_that_are_omitted_when_empty(empty: Any) -> None:
     assert "leftOut" not in to_json(shape(empty), NEWEST)
     assert to_json(shape([1, 2]), NEWEST)["leftOut"] == [1, 2]
 

@@ -66,7 +66,7 @@ def gateway_error(status: int) -> dict[str, Any]:
     return {"error": {"code": str(status), "message": "No."}}
 
 
-def test_a_right_answer_has_no_problems() -> None:
+def test_a_valid_response_has_no_problems() -> None:
     assert check(f"{TRAINING}/tags/{TAG}", A_TAG) == []
 
 
@@ -153,7 +153,7 @@ def test_old_versions_have_no_request_id() -> None:
     assert check(path, A_TAG) == ["header request-id: this version has none"]
 
 
-def test_answers_without_a_body() -> None:
+def test_responses_without_a_body() -> None:
     path = f"{TRAINING}/tags/{TAG}"
     assert check(path, b"", 204, "DELETE", without=("Content-Type",)) == []
     assert check(path, b"", 204, "DELETE") == ["Content-Type application/json; charset=utf-8 without a body"]
@@ -170,7 +170,7 @@ def test_statuses_belong_to_versions() -> None:
     assert check(f"{TRAINING}/tags/{TAG}", A_TAG, 201)[0].startswith("status 201 is not documented")
 
 
-def test_nulls_of_images_depend_on_the_answer() -> None:
+def test_nulls_of_images_depend_on_the_response() -> None:
     tag = AN_IMAGE["tags"][0]
     unnamed = {**AN_IMAGE, "tags": [{**tag, "tagName": None}]}
     results = [{"sourceUrl": None, "status": "OK", "image": image} for image in (AN_IMAGE, unnamed, None)]
@@ -291,7 +291,7 @@ def test_error_codes_belong_to_versions() -> None:
         ("GET", "/_emulator/nothing"),
     ],
 )
-def test_what_is_no_operation_gets_the_gateways_answer(method: str, path: str) -> None:
+def test_the_gateway_responds_to_unknown_operations(method: str, path: str) -> None:
     assert check(path, gateway_error(404), 404, method) == []
     assert check(path, error("NotFound"), 404, method) != []
     assert check(path, [], 200, method) == [
@@ -305,7 +305,7 @@ def test_retired_versions_may_be_refused_by_the_service() -> None:
     assert check(path, [], 200) != []
 
 
-def test_the_emulators_own_answers() -> None:
+def test_the_emulators_own_responses() -> None:
     live = "/_emulator/health/live"
     assert check(live, {"status": "live"}, Content_Type="application/json") == []
     assert check(live, {"status": "dead"}) == ["$.status: 'live' was expected"]
@@ -316,7 +316,7 @@ def test_the_emulators_own_answers() -> None:
     assert check("/_emulator/reset", b"", 204, "POST", without=("Content-Type",)) == []
 
 
-def test_pictures_are_bytes() -> None:
+def test_images_are_bytes() -> None:
     path = f"/i-{'0' * 32}/t-{'1' * 32}?se=2020&sig=abc"
     assert check(path, b"\xff\xd8", Content_Type="image/jpeg") == []
     assert check(path, b"{}") == [
@@ -326,7 +326,7 @@ def test_pictures_are_bytes() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/favicon.ico"])
-def test_other_paths_are_not_judged(path: str) -> None:
+def test_other_paths_are_not_validated(path: str) -> None:
     assert check(path, b"hello", 200) == []
 
 

@@ -216,7 +216,7 @@ def test_settings_have_another_order_in_the_oldest_version() -> None:
     assert orders["3.1"][2:5] == ["targetExportPlatforms", "useNegativeSet", "detectionParameters"]
 
 
-def test_the_caller_owns_what_it_renders() -> None:
+def test_the_caller_may_change_a_rendered_document() -> None:
     render("prediction", "3.1")["paths"].clear()
     assert render("prediction", "3.1")["paths"]
 

@@ -96,7 +96,7 @@ def test_rows_that_find_no_room_are_refused_and_their_blobs_are_gone(service: Se
     assert len(service.images(project, pictures(5, start=10))) == 5
 
 
-def test_predictions_are_answered_though_they_cannot_be_stored(
+def test_predictions_succeed_though_they_cannot_be_stored(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     project, red, _ = service.trainable()

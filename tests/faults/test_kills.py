@@ -245,7 +245,7 @@ def test_sigterm_during_a_training_and_the_training_goes_on_afterwards(serve: Se
     assert not (again.data / "emulator.pid").exists()
 
 
-def test_the_server_answers_while_it_trains(live: LiveServer) -> None:
+def test_the_server_responds_while_it_trains(live: LiveServer) -> None:
     project = live.trainable()
     train(live, project)
     wait_for_attempt(live, 1)

@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_what_schemathesis_sends_is_answered_within_the_documents(
+def test_responses_to_schemathesis_conform_to_the_documents(
     name: str, server: LiveServer, tmp_path: Path
 ) -> None:
     examples = _EXAMPLES.get(name, _EXAMPLES_OF_OTHERS)

@@ -36,13 +36,13 @@ ACCESS_DENIED = {
         "/customvision//v3.3//training/projects",
     ],
 )
-def test_paths_match_whatever_their_case_and_slashes_at_the_front(service: Service, path: str) -> None:
+def test_paths_match_in_any_case_and_with_repeated_leading_slashes(service: Service, path: str) -> None:
     response = service.request("GET", path)
     assert expect(response) == []
     assert "x-emulator-served-version" not in response.headers
 
 
-def test_literal_parts_deep_in_a_path_match_whatever_their_case(service: Service) -> None:
+def test_literal_segments_deep_in_a_path_match_in_any_case(service: Service) -> None:
     project = service.project()
     assert expect(service.send("GET", f"{project.upper()}/Images/Tagged/COUNT")) == 0
 
@@ -197,7 +197,7 @@ def test_head_is_not_a_method_of_the_service(service: Service) -> None:
     assert service.send("HEAD", "/projects").status_code == 404
 
 
-def test_without_a_key_nothing_tells_what_exists(service: Service) -> None:
+def test_without_a_key_the_response_does_not_show_what_exists(service: Service) -> None:
     project = service.project()
     for path in (project, "/nothing", "/projects/x"):
         assert service.send("GET", path, key=None).json() == ACCESS_DENIED

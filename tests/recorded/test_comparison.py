@@ -38,7 +38,7 @@ def found(recorded: str, given: str) -> list[str]:
         (f'"{URI}"', f'"{LOCAL}{SIGNED}"'),
     ],
 )
-def test_what_is_alike(recorded: str, given: str) -> None:
+def test_equal_responses(recorded: str, given: str) -> None:
     assert found(recorded, given) == []
 
 
@@ -71,7 +71,7 @@ def test_what_is_alike(recorded: str, given: str) -> None:
         (f'"{URI}"', f'"{LOCAL.removeprefix("http://127.0.0.1:1")}{SIGNED}"'),
     ],
 )
-def test_what_differs(recorded: str, given: str) -> None:
+def test_different_responses(recorded: str, given: str) -> None:
     assert found(recorded, given) != []
 
 

@@ -116,7 +116,7 @@ def test_each_kind_of_project_has_its_own_operations(detector: Detector, how: st
     assert refusal(ask(service, nowhere + how))[:2] == (404, "NotFoundProject")
 
 
-def test_a_picture_that_is_none(detector: Detector) -> None:
+def test_a_file_that_is_not_an_image(detector: Detector) -> None:
     response = detector.service.predict(detector.address, b"no picture")
     assert refusal(response)[:2] == (400, "BadRequestImageFormat")
 

@@ -52,7 +52,7 @@ def test_many_clients_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert {"upload", "train", "predict, stored", "delete a project"} <= set(soaked.record.milliseconds)
 
 
-def test_the_audit_finds_what_is_wrong(tmp_path: Path) -> None:
+def test_the_audit_finds_every_error(tmp_path: Path) -> None:
     """Each fact that the audit checks is corrupted in turn, and the audit must fail."""
     with serving(tmp_path) as port:
         soaking = Soaking(port, 1, seed=1)

@@ -140,5 +140,5 @@ def is_same_time(sent: str, made: str) -> bool:
         (True, 1, "$: the SDK understands 1, sent was True"),
     ],
 )
-def test_what_is_not_understood_is_said(sent: Any, made: Any, said: str) -> None:
+def test_lost_properties_are_reported(sent: Any, made: Any, said: str) -> None:
     assert list(not_understood(sent, made, set())) == [said]

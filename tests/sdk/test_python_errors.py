@@ -89,7 +89,7 @@ def test_both_keys_of_a_resource_are_as_good(job: Job, emulator: Emulator) -> No
 # --- uploads ------------------------------------------------------------------------------------------------
 
 
-def test_a_second_upload_of_the_same_files_is_told_apart(job: Job) -> None:
+def test_a_second_upload_of_the_same_files_is_distinguished(job: Job) -> None:
     """A quickstart that runs twice: the batch is not successful, yet nothing is lost."""
     before = job.trainer.get_image_count(job.project_id)
     entries = [
@@ -105,7 +105,7 @@ def test_a_second_upload_of_the_same_files_is_told_apart(job: Job) -> None:
     assert job.trainer.get_image_count(job.project_id) == before
 
 
-def test_a_batch_tells_of_each_image_what_became_of_it(job: Job) -> None:
+def test_a_batch_has_a_status_for_each_image(job: Job) -> None:
     project = job.trainer.create_project("Mixed", classification_type="Multiclass")
     tag, other, negative = (
         job.trainer.create_tag(project.id, name, type=kind).id
@@ -222,7 +222,7 @@ def test_publishing_to_no_resource(job: Job) -> None:
     assert (status, code) == (400, "BadRequestInvalidPublishTarget")
 
 
-def test_what_is_published_is_not_deleted(job: Job) -> None:
+def test_a_published_iteration_is_not_deleted(job: Job) -> None:
     expected = (400, "BadRequestIterationIsPublished", "Iteration is already published as: first")
     assert refusal(job.trainer.delete_iteration, job.project_id, job.iteration_id) == expected
     assert refusal(job.trainer.delete_project, job.project_id) == expected
@@ -241,7 +241,7 @@ def test_predicting_with_a_name_that_nothing_is_published_under(job: Job, name: 
     )
 
 
-def test_predicting_what_is_no_image(job: Job) -> None:
+def test_predicting_bytes_that_are_not_an_image(job: Job) -> None:
     for call in (job.predictor.classify_image, job.predictor.classify_image_with_no_store):
         status, code, message = refusal(call, job.project_id, "first", NO_IMAGE)
         assert (status, code) == (400, "BadRequestImageFormat")

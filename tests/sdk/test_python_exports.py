@@ -87,7 +87,7 @@ def fetched(uri: str) -> bytes:
         return data
 
 
-def test_onnx_answers_what_the_prediction_api_answers(job: Job, tmp_path: Path) -> None:
+def test_onnx_predicts_as_the_prediction_api_does(job: Job, tmp_path: Path) -> None:
     done = exported(job, "ONNX")
     with zipfile.ZipFile(io.BytesIO(fetched(done.download_uri))) as archive:
         archive.extract("model.onnx", tmp_path)

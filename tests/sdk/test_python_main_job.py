@@ -84,7 +84,7 @@ def fetched(uri: str) -> bytes:
 # --- projects and tags --------------------------------------------------------------------------------------
 
 
-def test_a_project_is_what_was_asked_for(job: Job) -> None:
+def test_a_project_has_the_requested_properties(job: Job) -> None:
     project = job.trainer.get_project(job.project.id)
     assert (project.name, project.description, project.status) == ("The main job", "", "Succeeded")
     assert project.settings.classification_type == "Multiclass"
@@ -297,7 +297,7 @@ def test_performance_image_by_image(job: Job) -> None:
     assert len(of_tag) == trainer.get_image_performance_count(project_id, iteration_id, tag_ids=[tag_id])
 
 
-def test_an_iteration_keeps_showing_what_it_was_trained_on(job: Job) -> None:
+def test_an_iteration_keeps_the_images_that_it_was_trained_on(job: Job) -> None:
     trainer = job.trainer
     project, tags = new_project(trainer, "Frozen")
     trainer.create_images_from_files(project.id, batch(tags))

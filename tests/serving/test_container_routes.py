@@ -78,7 +78,7 @@ def test_boxes_have_the_index_of_their_tag() -> None:
     ]
 
 
-def test_a_yolo_detector_answers() -> None:
+def test_a_yolo_detector_predicts() -> None:
     response = Serving(detector_zip()).post("/image", content=spot("red", (64, 128, 96, 160), (512, 512)))
     assert [one["tagName"] for one in response.json()["predictions"]] == ["red"]
 
@@ -139,7 +139,7 @@ def test_every_kind_of_body(server: Serving, request_of: dict[str, Any]) -> None
     ],
     ids=["empty", "text", "cut", "half", "no boundary", "empty field", "4 MB", "20 MB"],
 )
-def test_what_is_no_picture_is_one_text_with_500(server: Serving, body: dict[str, Any]) -> None:
+def test_a_body_without_an_image_has_one_text_and_status_500(server: Serving, body: dict[str, Any]) -> None:
     response = server.post("/image", **body)
     assert (response.status_code, response.text) == (500, FAILED)
 
@@ -170,7 +170,7 @@ def test_private_addresses_are_not_fetched_unless_allowed(server: Serving, pictu
     "body",
     [b"", b"{", b"[]", b"{}", b'{"url": 7}', b'{"url": "file:///etc/passwd"}', b'{"url": ""}', b"null"],
 )
-def test_what_is_no_url_is_one_text_with_200(server: Serving, body: bytes) -> None:
+def test_a_body_without_a_url_has_one_text_and_status_200(server: Serving, body: bytes) -> None:
     response = server.post("/url", content=body)
     assert (response.status_code, response.text) == (200, FAILED)
 

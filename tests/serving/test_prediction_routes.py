@@ -121,19 +121,19 @@ def test_the_wrong_kind(server: Serving) -> None:
         ),
     ],
 )
-def test_what_is_no_picture(server: Serving, more: dict[str, Any], status: int, code: str) -> None:
+def test_bodies_that_are_not_images(server: Serving, more: dict[str, Any], status: int, code: str) -> None:
     response = classify(server, **more)
     assert (response.status_code, response.json()["code"]) == (status, code)
 
 
-def test_a_picture_that_cannot_be_read_is_named_by_the_id(server: Serving) -> None:
+def test_the_error_of_an_unreadable_image_has_the_request_id(server: Serving) -> None:
     response = classify(server, content=b"no picture")
     digits = response.headers["apim-request-id"].replace("-", "")
     assert response.json()["message"] == f"Bad Request Image Format, Uri: {digits}"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"url": "http://127.0.0.1/x"}'])
-def test_what_is_no_url(server: Serving, body: bytes) -> None:
+def test_bodies_without_a_valid_url(server: Serving, body: bytes) -> None:
     response = server.post(f"{BASE}/classify/iterations/live/url", content=body)
     assert (response.status_code, response.json()["code"]) == (400, "BadRequestImageUrl")
 

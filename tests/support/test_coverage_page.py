@@ -88,7 +88,7 @@ def test_a_complete_run_fails_where_the_page_is_another(page: Path) -> None:
     assert "-old" in said.splitlines()
 
 
-def test_a_complete_run_passes_where_the_page_is_what_it_gives(page: Path) -> None:
+def test_a_complete_run_passes_when_the_page_agrees_with_its_evidence(page: Path) -> None:
     page.write_text(coverage_page.page(SHOWN), encoding="utf-8", newline="\n")
     assert Run(page).end() == (0, "")
 
@@ -109,14 +109,14 @@ def test_the_page_is_written_when_asked_for(page: Path) -> None:
     ],
     ids=str,
 )
-def test_a_run_of_some_tests_judges_nothing_and_writes_nothing(page: Path, options: dict[str, Any]) -> None:
+def test_a_run_of_some_tests_checks_nothing_and_writes_nothing(page: Path, options: dict[str, Any]) -> None:
     assert Run(page, **options).end() == (0, "")
     status, said = Run(page, **{WRITE: True}, **options).end()
     assert (status, said) == (1, "coverage.md is not written: not all tests were asked for")
     assert page.read_text(encoding="utf-8") == "# Coverage\nold\n"
 
 
-def test_a_run_that_failed_judges_nothing(page: Path) -> None:
+def test_a_run_that_failed_checks_nothing(page: Path) -> None:
     assert Run(page).end(exit_status=1) == (1, "")
 
 
@@ -127,7 +127,7 @@ def test_a_run_that_failed_judges_nothing(page: Path) -> None:
         ("tests/project/test_docs.py::x", 1),
     ],
 )
-def test_without_an_sdk_nothing_is_judged(page: Path, test: str, status: int) -> None:
+def test_without_an_sdk_nothing_is_checked(page: Path, test: str, status: int) -> None:
     run = Run(page)
     report: Any = SimpleNamespace(skipped=True, nodeid=test)
     run.plugin.pytest_runtest_logreport(report)
@@ -142,7 +142,7 @@ def test_the_recording_is_not_needed(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == coverage_page.page(SHOWN)
 
 
-def test_what_other_processes_have_shown_is_taken_over(page: Path) -> None:
+def test_evidence_of_other_processes_is_collected(page: Path) -> None:
     run = Run(page)
     worker: Any = SimpleNamespace(config=SimpleNamespace(workeroutput={}), exitstatus=0)
     plugin = CoveragePlugin(worker.config, page)

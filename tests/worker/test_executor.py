@@ -41,7 +41,7 @@ def test_child_does_not_run_the_parents_main_module_and_shares_its_path(worker: 
     platform.libc_ver()[0] != "glibc" or not Path("/proc/self/statm").exists(),
     reason="memory goes back to the system with glibc: run it on Linux with glibc",
 )
-def test_what_a_job_has_freed_goes_back_to_the_system(worker: WorkerExecutor) -> None:
+def test_memory_freed_by_a_job_is_returned_to_the_system(worker: WorkerExecutor) -> None:
     before = worker.submit(jobs.resident_megabytes).result(PATIENCE)
     worker.submit(jobs.hoard, 200).result(PATIENCE)
     after = worker.submit(jobs.resident_megabytes).result(PATIENCE)
@@ -136,7 +136,7 @@ def test_exception_of_a_job_keeps_type_message_and_traceback(worker: WorkerExecu
     assert worker.submit(jobs.add, 1, 2).result(PATIENCE) == 3
 
 
-def test_exception_that_cannot_be_rebuilt_is_told(worker: WorkerExecutor) -> None:
+def test_exception_that_cannot_be_rebuilt_is_reported(worker: WorkerExecutor) -> None:
     with pytest.raises(JobFailed, match=r"Particular: because of the rain$"):
         worker.submit(jobs.raise_particular).result(PATIENCE)
 
@@ -158,7 +158,7 @@ def test_torch_never_reaches_the_server(worker: WorkerExecutor, monkeypatch: pyt
     assert "torch" not in sys.modules
 
 
-def test_job_that_asks_to_exit_fails_alone(worker: WorkerExecutor) -> None:
+def test_job_that_raises_system_exit_fails_alone(worker: WorkerExecutor) -> None:
     pid = worker.submit(jobs.describe_process).result(PATIENCE)["pid"]
     with pytest.raises(JobFailed, match="SystemExit: 3"):
         worker.submit(jobs.exit_politely).result(PATIENCE)
@@ -243,7 +243,7 @@ def test_worker_recovers_when_the_initializer_does(
         assert worker.submit(jobs.add, 1, 2).result(PATIENCE) == 3
 
 
-def test_interpreter_that_cannot_be_started_is_told(
+def test_interpreter_that_cannot_be_started_is_reported(
     worker: WorkerExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -253,7 +253,7 @@ def test_interpreter_that_cannot_be_started_is_told(
     assert worker.submit(jobs.add, 1, 2).result(PATIENCE) == 3
 
 
-def test_what_jobs_print_reaches_the_log_and_not_the_stream(worker: WorkerExecutor, records: Records) -> None:
+def test_output_of_jobs_reaches_the_log_and_not_the_stream(worker: WorkerExecutor, records: Records) -> None:
     worker.submit(jobs.be_loud).result(PATIENCE)
     expected = [
         (logging.INFO, "to standard output"),

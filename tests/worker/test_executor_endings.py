@@ -59,7 +59,7 @@ def test_job_that_ends_the_process_is_not_run_again(worker: WorkerExecutor, reco
 
 
 @posix_only
-def test_crash_in_native_code_is_told(worker: WorkerExecutor, records: Records) -> None:
+def test_crash_in_native_code_is_reported(worker: WorkerExecutor, records: Records) -> None:
     with pytest.raises(WorkerDied, match="killed by SIGSEGV"):
         worker.submit(jobs.crash).result(PATIENCE)
     records.wait_for("in crash")
@@ -260,7 +260,7 @@ def test_child_dies_with_a_killed_parent(initializer: str, job: str, monkeypatch
         ("SIGSEGV", "was killed by SIGSEGV"),
     ],
 )
-def test_how_a_child_was_killed_is_told_with_what_may_be_wrong(
+def test_the_signal_that_killed_a_child_is_reported_with_a_probable_reason(
     worker: WorkerExecutor, name: str, words: str
 ) -> None:
     with pytest.raises(WorkerDied) as died:

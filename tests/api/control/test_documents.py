@@ -26,7 +26,7 @@ def path_of(api: str, version: str) -> str:
 
 
 @pytest.mark.parametrize(("api", "version"), ALL)
-def test_what_is_served_is_what_api_spec_says(service: Service, api: str, version: str) -> None:
+def test_the_served_documents_are_those_of_api_spec(service: Service, api: str, version: str) -> None:
     served = expect(service.request("GET", path_of(api, version), key=None, headers=PLAIN))
     rendered = json.loads(renderer.plain_json(api, version))
     assert served == rendered, "run: python api_spec/render.py --all"
@@ -71,7 +71,7 @@ def test_compressed_for_who_can_read_it(service: Service) -> None:
         "other/3.3.json",
     ],
 )
-def test_what_is_no_document(service: Service, path: str) -> None:
+def test_unknown_documents_are_not_found(service: Service, path: str) -> None:
     response = service.send_unvalidated("GET", f"/_emulator/openapi/{path}")
     assert response.status_code == 404
     assert response.json()["error"]["code"] == "404"

@@ -29,7 +29,7 @@ def stored(service: Service) -> bytes:
     return service.context.blobs.read(name)
 
 
-def test_the_file_and_what_is_told_of_it(service: Service, uri: str) -> None:
+def test_a_file_and_its_headers(service: Service, uri: str) -> None:
     response = fetch(service, uri)
     name = urlsplit(uri).path.rpartition("/")[2]
     assert (response.status_code, response.content) == (200, stored(service))
@@ -72,7 +72,9 @@ def test_a_link_is_signed_for_a_day(service: Service, uri: str) -> None:
     assert "expired" in refused.text
 
 
-def test_a_link_lives_a_day_whatever_images_do(service: Service, iteration: str) -> None:
+def test_a_link_to_an_export_is_valid_for_a_day_with_any_lifetime_of_images(
+    service: Service, iteration: str
+) -> None:
     service.close()
     service.settings = test_settings(
         service.settings.data, image_uri_hours=1, public_url="https://cv.example"
@@ -101,7 +103,7 @@ def test_a_link_that_was_changed_leads_nowhere(service: Service, uri: str, chang
 
 
 @pytest.mark.parametrize("path", ["/m-x/y", "/m-{0}/{0}", "/m-{0}/{0}.ONNX", "/m-{0}/../link-secret"])
-def test_what_is_no_path_of_a_file(service: Service, path: str) -> None:
+def test_paths_that_are_not_of_a_file(service: Service, path: str) -> None:
     digits = NOWHERE.replace("-", "")
     assert service.request("GET", path.format(digits), key=None).status_code == 404
 

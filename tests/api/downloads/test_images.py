@@ -78,7 +78,7 @@ def test_a_small_jpeg_comes_back_byte_by_byte(service: Service) -> None:
     assert fetch(service, uploaded(service, data)["originalImageUri"]).content == data
 
 
-def test_head_tells_what_get_would(service: Service) -> None:
+def test_head_has_the_headers_of_get(service: Service) -> None:
     image = uploaded(service, picture())
     got, head = (fetch(service, image["originalImageUri"], method) for method in ("GET", "HEAD"))
     assert head.status_code == got.status_code == 200

@@ -179,7 +179,7 @@ def test_an_image_over_4_mb_is_trained_on_but_not_predicted(predicting: tuple[Se
     assert quick.status_code == 200
 
 
-def test_the_model_sees_a_turned_image_upright(predicting: tuple[Service, str]) -> None:
+def test_the_orientation_of_an_image_is_applied_before_the_model(predicting: tuple[Service, str]) -> None:
     service, address = predicting
     upright = Image.open(BytesIO(turned())).transpose(Image.Transpose.ROTATE_270)
     file = BytesIO()

@@ -41,20 +41,20 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    requests, answers = _redirect_standard_streams()
+    requests, responses = _redirect_standard_streams()
     faulthandler.enable()  # a crash in native code leaves its trace in the server's log
     messages: Messages = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests, messages), name="requests", daemon=True).start()
     try:
         set_up = messages.get()
         assert isinstance(set_up, SetUp)
-        if not _set_up(set_up, answers):
+        if not _set_up(set_up, responses):
             return
         while True:
             request = messages.get()
             assert isinstance(request, Run)
-            send(answers, Started())
-            send(answers, _run(request, answers))
+            send(responses, Started())
+            send(responses, _run(request, responses))
             # The next job may come much later, and after many images the freed memory is a gigabyte.
             trim_heap()
     except BrokenPipeError:  # the server is gone
@@ -66,16 +66,16 @@ def _redirect_standard_streams() -> tuple[BinaryIO, BinaryIO]:
 
     Their output then goes to standard error, which the server forwards to its log.
     """
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, responses = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     if hasattr(os, "register_at_fork"):  # a forked grandchild must not keep the stream open after our death
-        os.register_at_fork(after_in_child=lambda: os.close(answers.fileno()))
+        os.register_at_fork(after_in_child=lambda: os.close(responses.fileno()))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    return requests, answers
+    return requests, responses
 
 
 def _read_requests(requests: BinaryIO, messages: Messages) -> None:
@@ -86,7 +86,7 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
         os._exit(1)
 
 
-def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
+def _set_up(set_up: SetUp, responses: BinaryIO) -> bool:
     """Lower the priority, set up logging and run the initializer. False when the initializer failed."""
     _lower_priority(set_up.nice)
     logging.basicConfig(
@@ -97,9 +97,9 @@ def _set_up(set_up: SetUp, answers: BinaryIO) -> bool:
             function, arguments, keywords = unpack_call(set_up.initializer)
             function(*arguments, **keywords)
     except BaseException as error:  # noqa: BLE001  (every failure is reported to the server)
-        send(answers, _raised(error))
+        send(responses, _raised(error))
         return False
-    send(answers, Ready())
+    send(responses, Ready())
     return True
 
 
@@ -113,7 +113,7 @@ def _lower_priority(nice: int) -> None:
         Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
-def _run(request: Run, answers: BinaryIO) -> Returned | Raised:
+def _run(request: Run, responses: BinaryIO) -> Returned | Raised:
     """Run a job; returns its result or its exception."""
     over = False
     sending = threading.Lock()  # a job may report from its own threads, and these may outlive it
@@ -122,18 +122,18 @@ def _run(request: Run, answers: BinaryIO) -> Returned | Raised:
         message = Progress(min(1.0, max(0.0, float(fraction))), str(text))
         with sending:
             if not over:
-                send(answers, message)
+                send(responses, message)
 
-    answer: Returned | Raised
+    outcome: Returned | Raised
     try:
         function, arguments, keywords = unpack_call(request.call)
         result: Any = function(*arguments, **keywords, progress=progress)
-        answer = Returned(_packed(result))
+        outcome = Returned(_packed(result))
     except BaseException as error:  # noqa: BLE001  (SystemExit too: a job does not end its worker)
-        answer = _raised(error)
+        outcome = _raised(error)
     with sending:
         over = True
-    return answer
+    return outcome
 
 
 def _packed(result: object) -> bytes:

@@ -269,8 +269,8 @@ class WorkerExecutor(Executor):
                             started = True
                         case Progress(fraction, text):
                             self._report(future, fraction, text)
-                        case Returned() | Raised() as answer:
-                            return answer
+                        case Returned() | Raised() as outcome:
+                            return outcome
                         case other:
                             raise EOFError(f"unexpected {other}")
             except (EOFError, OSError):
@@ -333,18 +333,18 @@ class WorkerExecutor(Executor):
             child.kill()
         try:
             child.send(SetUp(self._nice, logger.getEffectiveLevel(), self._initializer))
-            answer = child.receive()
+            response = child.receive()
         except (EOFError, OSError):
             died = self._reap(child)
             raise self._start_failure(str(died), died.exit_code, died.last_lines) from None
-        if isinstance(answer, Ready):
+        if isinstance(response, Ready):
             self._start_failed = False
             return child
         child.kill()
         self._reap(child)
-        if isinstance(answer, Raised):
-            raise self._start_failure(answer.summary) from RemoteTraceback(answer.traceback)
-        raise self._start_failure(f"unexpected {answer}")
+        if isinstance(response, Raised):
+            raise self._start_failure(response.summary) from RemoteTraceback(response.traceback)
+        raise self._start_failure(f"unexpected {response}")
 
     def _start_failure(
         self, why: str, exit_code: int | None = None, last_lines: tuple[str, ...] = ()

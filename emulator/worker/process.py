@@ -62,7 +62,7 @@ class WorkerProcess:
             [sys.executable, "-c", _BOOT, *path], stdin=pipe, stdout=pipe, stderr=pipe, **options
         )
         self._requests = cast(BinaryIO, self.process.stdin)
-        self._answers = cast(BinaryIO, self.process.stdout)
+        self._responses = cast(BinaryIO, self.process.stdout)
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._forwarder = threading.Thread(target=self._forward_log, name="worker-log", daemon=True)
         self._forwarder.start()
@@ -74,7 +74,7 @@ class WorkerProcess:
         send(self._requests, message)
 
     def receive(self) -> Message:
-        return receive(self._answers)
+        return receive(self._responses)
 
     def kill(self) -> None:
         """Kill the process and wait for its exit. `send` and `receive` then raise OSError or EOFError."""
@@ -93,7 +93,7 @@ class WorkerProcess:
             self.kill()
             how = "stopped answering and was ended"
         self._forwarder.join(timeout=1)  # a grandchild may hold the pipe open, hence the limit
-        for stream in (self._requests, self._answers):
+        for stream in (self._requests, self._responses):
             with contextlib.suppress(OSError):  # the rest of a message cannot be sent
                 stream.close()
         lines = tuple(self._lines)

@@ -14,7 +14,7 @@ from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
 @pytest.fixture(scope="session")
 def pattern_images(tmp_path_factory: pytest.TempPathFactory) -> tuple[LabelledImage, ...]:
-    """Six pictures of each pattern, labelled by the pattern's number."""
+    """Six images of each pattern, labelled by the pattern's number."""
     folder = tmp_path_factory.mktemp("patterns")
     return tuple(
         kept(folder, encoded(drawn(pattern, number)), (label,))
@@ -30,7 +30,7 @@ def patterns(pattern_images: tuple[LabelledImage, ...]) -> ClassificationDataset
 
 @pytest.fixture(scope="session")
 def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all trainings of the session: what the tests share is fast the second time."""
+    """One cache for all trainings of the session, so that features are computed once."""
     warm_up()
     return tmp_path_factory.mktemp("features")
 

@@ -383,8 +383,8 @@ def test_what_does_not_fit_into_the_budget_is_not_tried(
         return now[0]
 
     train(replace(fine, tags=("a", "b")), registered, budget=60.0, clock=clock)
-    told = [record.getMessage() for record in caplog.records]
-    assert [line for line in told if line.startswith("No time for the network")] == [
+    reported = [record.getMessage() for record in caplog.records]
+    assert [line for line in reported if line.startswith("No time for the network")] == [
         f"No time for the network {name}" for name in sorted(ARCHITECTURES)
     ]
     assert now[0] < 66

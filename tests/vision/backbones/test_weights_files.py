@@ -1,4 +1,4 @@
-"""Weights files: what is read from them, and all reasons for rejecting one. No code in them runs."""
+"""Weights files: the weights read from them, all reasons for rejection, and that no code in them runs."""
 
 import json
 import os

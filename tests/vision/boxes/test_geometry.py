@@ -1,4 +1,4 @@
-"""From a network's numbers to boxes."""
+"""From a network's outputs to boxes."""
 
 import numpy
 import pytest
@@ -19,8 +19,8 @@ SIDE = 64
 POINTS = 64 + 16 + 4
 
 
-def told(distances: dict[int, tuple[int, int, int, int]]) -> numpy.ndarray:
-    """What the network says where it is certain of these distances, in strides, at these points."""
+def certain_of(distances: dict[int, tuple[int, int, int, int]]) -> numpy.ndarray:
+    """Outputs of a network that is certain of these distances, in strides, at these points."""
     exponents = numpy.zeros((POINTS, 4, 11), numpy.float32)
     for point, reach in distances.items():
         for edge, steps in enumerate(reach):
@@ -47,7 +47,7 @@ def test_points_are_the_centres_of_cells_line_by_line() -> None:
 
 def test_a_box_is_where_the_distances_say() -> None:
     # Point 9 lies at (12, 12) with stride 8: 8 to the left, 0 up, 16 to the right, 24 down.
-    (box,) = detected_boxes(scored({(9, 1): 0.75}), told({9: (1, 0, 2, 3)}), SIDE)
+    (box,) = detected_boxes(scored({(9, 1): 0.75}), certain_of({9: (1, 0, 2, 3)}), SIDE)
 
     assert (box.tag_index, box.probability) == (1, 0.75)
     assert (box.left, box.top) == pytest.approx((4 / 64, 12 / 64))
@@ -55,25 +55,25 @@ def test_a_box_is_where_the_distances_say() -> None:
 
 
 def test_boxes_end_at_the_edge_of_the_picture() -> None:
-    (box,) = detected_boxes(scored({(83, 0): 0.5}), told({83: (10, 10, 10, 10)}), SIDE)
+    (box,) = detected_boxes(scored({(83, 0): 0.5}), certain_of({83: (10, 10, 10, 10)}), SIDE)
 
     assert (box.left, box.top, box.width, box.height) == (0, 0, 1, 1)
 
 
 def test_what_has_no_extent_is_not_reported() -> None:
-    assert detected_boxes(scored({(9, 0): 0.9}), told({9: (0, 1, 0, 1)}), SIDE) == []
+    assert detected_boxes(scored({(9, 0): 0.9}), certain_of({9: (0, 1, 0, 1)}), SIDE) == []
 
 
 @pytest.mark.parametrize(("score", "count"), [(SCORE_FLOOR * 1.001, 1), (SCORE_FLOOR * 0.999, 0)])
 def test_the_floor(score: float, count: int) -> None:
-    assert len(detected_boxes(scored({(9, 0): score}), told({9: (1, 1, 1, 1)}), SIDE)) == count
+    assert len(detected_boxes(scored({(9, 0): score}), certain_of({9: (1, 1, 1, 1)}), SIDE)) == count
 
 
 def test_the_most_probable_comes_first_and_doubles_go_within_a_tag_only() -> None:
     same = (1, 1, 1, 1)
     found = detected_boxes(
         scored({(9, 0): 0.5, (9, 1): 0.8, (10, 0): 0.6, (60, 0): 0.1}),
-        told({9: same, 10: (2, 1, 0, 1), 60: same}),
+        certain_of({9: same, 10: (2, 1, 0, 1), 60: same}),
         SIDE,
     )
 

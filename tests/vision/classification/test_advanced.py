@@ -160,7 +160,7 @@ def test_scores_on_unseen_images_are_those_of_the_model_that_is_written(
     prefer: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the model of the first fold stays, what the file says about that fold is what it was judged by."""
+    """If the model of the first fold is written, its scores are those in the evaluation file."""
     prefer("fine-tuned beside")
     monkeypatch.setattr(search_finetune._Attempt, "learn_from_everything", lambda self: None)
     trained = train(hard)
@@ -170,7 +170,7 @@ def test_scores_on_unseen_images_are_those_of_the_model_that_is_written(
     paths = {image.key: Path(image.path) for image in hard.images}
     session = ClassifierSession(trained.model_path)
     written = numpy.array([session.score(paths[key].read_bytes()) for key in evaluation.keys])
-    # The frozen half of the file has seen these images, so the two agree only roughly.
+    # The frozen half of the model was trained on these images, so the two agree only roughly.
     assert numpy.abs(written - evaluation.probabilities_NT).mean() < 0.2
 
 
@@ -214,7 +214,7 @@ def test_the_budget_is_kept(
     seconds: float,
 ) -> None:
     prefer("fine-tuned")
-    clock, told = Ticks(0.3), list[float]()
+    clock, reported = Ticks(0.3), list[float]()
 
     trained = train_advanced_classifier(
         hard,
@@ -224,14 +224,14 @@ def test_the_budget_is_kept(
         seed=0,
         output=tmp_path,
         feature_cache=feature_cache,
-        progress=lambda share, step: told.append(share),
+        progress=lambda share, step: reported.append(share),
         clock=clock,
     )
 
     assert trained.model_path.exists()
     assert clock.now < 1.1 * seconds
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
 
 
 def test_a_loss_that_is_no_number_leaves_the_quick_model(
@@ -268,7 +268,7 @@ def test_many_pictures_lie_on_disk_while_they_are_learned_from(
 
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Only two pictures can be computed at once. The list gets how many were tried."""
+    """Memory for two images at once. The list receives the number of images of each attempt."""
     tried: list[int] = []
     real = finetune.run_operations
 

@@ -25,7 +25,7 @@ def test_one_image_a_tag(pattern_images: tuple[LabelledImage, ...], train: Train
 
 
 def test_images_that_are_all_alike(tmp_path: Path, train: Train) -> None:
-    """The same picture in files that differ: nothing can be learned, and something is predicted."""
+    """Equal pixels in different files: nothing can be learned, and there are predictions."""
     picture = Image.new("RGB", (70, 60), "grey")
     images = tuple(
         kept(tmp_path, encoded(picture, "JPEG", comment=str(number)), (number % 2,)) for number in range(12)

@@ -1,4 +1,4 @@
-"""How an advanced training judges, plans and keeps time: arithmetic, without a network."""
+"""Comparison of candidates, plans and budgets of advanced training: arithmetic, without a network."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ def never_made(calibration: LogitCalibration) -> Network:
 def candidate(
     right: numpy.ndarray, strength: float = 3.0, rows: numpy.ndarray | None = None, name: str = "some"
 ) -> Candidate:
-    """Of images whose tag is their number modulo 2: scores for the right tag where `right`."""
+    """Scores of images whose tag is their number modulo 2: for the true tag where `right`."""
     rows = numpy.arange(len(right)) if rows is None else rows
     labels = numpy.where(right, rows % 2, 1 - rows % 2)
     logits = numpy.eye(2)[labels] * strength
@@ -29,53 +29,53 @@ def candidate(
 
 COUNT = 200
 TARGETS = numpy.eye(2)[numpy.arange(COUNT) % 2]
-JUDGE = CandidateComparison(TARGETS, multilabel=False)
+COMPARISON = CandidateComparison(TARGETS, multilabel=False)
 HALF_RIGHT = numpy.arange(COUNT) % 4 < 3  # three quarters, in fact
 
 
 def test_fewer_mistakes_win() -> None:
     better = candidate(numpy.arange(COUNT) % 8 < 7)
 
-    assert JUDGE.replaces(better, candidate(HALF_RIGHT))
-    assert not JUDGE.replaces(candidate(HALF_RIGHT), better)
+    assert COMPARISON.replaces(better, candidate(HALF_RIGHT))
+    assert not COMPARISON.replaces(candidate(HALF_RIGHT), better)
 
 
 def test_nothing_replaces_itself_or_its_equal() -> None:
     one = candidate(HALF_RIGHT)
 
-    assert not JUDGE.replaces(one, one)
-    assert not JUDGE.replaces(candidate(HALF_RIGHT), one)
+    assert not COMPARISON.replaces(one, one)
+    assert not COMPARISON.replaces(candidate(HALF_RIGHT), one)
 
 
 def test_a_difference_that_may_be_chance_changes_nothing() -> None:
-    """One image fewer is wrong, and others are wrong instead."""
+    """One error fewer, but on other images."""
     other = HALF_RIGHT.copy()
     other[3::4][:20] = True
     other[0::4][:19] = False
 
-    assert not JUDGE.replaces(candidate(other), candidate(HALF_RIGHT))
+    assert not COMPARISON.replaces(candidate(other), candidate(HALF_RIGHT))
 
 
 def test_honest_doubt_without_more_mistakes_wins_on_log_loss() -> None:
-    """As many mistakes, but where it is wrong it had doubts."""
+    """The same number of errors, with lower probabilities for the wrong tags."""
     sure = candidate(HALF_RIGHT)
     doubting = Candidate(
         "doubting", sure.rows, sure.logits_ET * numpy.where(HALF_RIGHT, 1.0, 0.1)[:, None], never_made
     )
 
-    assert JUDGE.replaces(doubting, sure)
+    assert COMPARISON.replaces(doubting, sure)
 
 
 def test_a_model_without_mistakes_and_doubts_stays() -> None:
     perfect = candidate(numpy.ones(COUNT, bool), strength=4.0)
     surer = candidate(numpy.ones(COUNT, bool), strength=40.0)
 
-    assert JUDGE.is_perfect(perfect)
-    assert not JUDGE.replaces(surer, perfect)
+    assert COMPARISON.is_perfect(perfect)
+    assert not COMPARISON.replaces(surer, perfect)
 
 
 def test_candidates_are_compared_on_the_images_that_both_had_not_seen() -> None:
-    """The champion is bad elsewhere only."""
+    """Other errors of the champion are on images without scores of the challenger."""
     rows = numpy.arange(0, COUNT, 5)
     champion_right = numpy.zeros(COUNT, bool)
     champion_right[rows] = numpy.arange(len(rows)) % 10 > 0
@@ -83,12 +83,12 @@ def test_candidates_are_compared_on_the_images_that_both_had_not_seen() -> None:
     worse = candidate(numpy.arange(len(rows)) % 10 > 3, rows=rows)
     better = candidate(numpy.ones(len(rows), bool), rows=rows)
 
-    assert not JUDGE.replaces(worse, champion)
-    assert JUDGE.replaces(better, champion)
+    assert not COMPARISON.replaces(worse, champion)
+    assert COMPARISON.replaces(better, champion)
 
 
 def test_all_tags_have_the_same_say() -> None:
-    """Mistakes on a tag with five images weigh more than as many on one with 195."""
+    """Errors on a tag with 5 images weigh more than the same number on a tag with 195."""
     labels = numpy.zeros(COUNT, int)
     labels[:5] = 1
     comparison = CandidateComparison(numpy.eye(2)[labels], multilabel=False)

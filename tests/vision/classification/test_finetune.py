@@ -1,4 +1,4 @@
-"""Fine-tuning: which layers learn, and the mean of several models."""
+"""Fine-tuning: the trained layers, and the mean of several models."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_where_learning_begins(stride: int, first: str) -> None:
 
 
 def test_a_network_that_scales_pictures_down_looks_as_finely_afterwards() -> None:
-    """Half as large a picture has half as many positions, but they lie as densely in what is looked at."""
+    """Halving the image doubles the stride of each layer, in pixels of the original image."""
     plain, scaled = (backbone_network(f"efficientnet-lite0{name}", 448) for name in ("", "-at-224"))
     assert finer_weights(scaled, 16) < finer_weights(plain, 16)
 

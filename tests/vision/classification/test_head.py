@@ -1,4 +1,4 @@
-"""The head is the logistic regression that it claims to be; its calibration makes probabilities honest."""
+"""The head is a logistic regression, and its calibration gives calibrated probabilities."""
 
 import math
 
@@ -134,15 +134,15 @@ def test_single_precision_gives_nearly_the_same() -> None:
 @pytest.mark.parametrize("true_scale", [0.5, 1.0, 2.5])
 def test_calibration_finds_by_how_much_scores_are_wrong(multilabel: bool, true_scale: float) -> None:
     random = numpy.random.default_rng(1)
-    honest = random.normal(size=(4000, 3)) * 2
-    chances = probabilities(honest, multilabel=multilabel)
+    calibrated = random.normal(size=(4000, 3)) * 2
+    chances = probabilities(calibrated, multilabel=multilabel)
     if multilabel:
         targets = (random.random(chances.shape) < chances) * 1.0
     else:
         drawn = (random.random((4000, 1)) > chances.cumsum(axis=1)).sum(axis=1).clip(max=2)
         targets = numpy.eye(3)[drawn]
 
-    found = calibration_of(honest / true_scale, targets, multilabel=multilabel)
+    found = calibration_of(calibrated / true_scale, targets, multilabel=multilabel)
 
     assert found.scale == pytest.approx(true_scale, rel=0.12)
     assert found.shift_T == pytest.approx(0, abs=0.15)

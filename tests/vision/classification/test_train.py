@@ -1,4 +1,4 @@
-"""Trainings: what they learn, that they repeat exactly, and that bad images spoil no more than they must."""
+"""Training of classifiers: accuracy, repeatability, and damaged images, which are skipped."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_the_evaluation_is_of_all_images_and_by_models_that_had_not_seen_them(
 
 
 def test_random_tags_are_not_learned_by_heart(pattern_images: tuple[LabelledImage, ...], train) -> None:
-    """Evaluated on what it has seen, a model of random tags would look nearly perfect."""
+    """Evaluated on its training images, a model of random tags would be nearly perfect."""
     noise = tuple(replace(image, labels=(index % 2,)) for index, image in enumerate(pattern_images))
 
     trained = train(ClassificationDataset(noise, ("odd", "even"), multilabel=False))
@@ -111,7 +111,7 @@ def test_the_seed_decides_the_folds(
 
 
 def test_multilabel_tags_are_independent(pattern_images: tuple[LabelledImage, ...], train) -> None:
-    """Tag 1 holds of two patterns, tag 0 of one of the two; noise is an example of neither."""
+    """Stripes have both tags, dots only the second one, and noise has none."""
     labels = {(0,): (0, 1), (1,): (1,), (2,): ()}
     images = tuple(replace(image, labels=labels[image.labels]) for image in pattern_images)
 
@@ -171,7 +171,7 @@ def test_one_image_altogether(pattern_images: tuple[LabelledImage, ...], multila
 
 
 def test_images_that_look_the_same_are_undecided(tmp_path: Path, train) -> None:
-    """The pixels are equal, only the files differ: nothing can be learned, and nothing must break."""
+    """Equal pixels in different files: nothing can be learned, and training must not fail."""
     pixels = drawn("dots", 1)
     files = [encoded(pixels, compress_level=level) for level in range(10)]
     images = tuple(kept(tmp_path, data, (number % 2,)) for number, data in enumerate(files))
@@ -327,7 +327,7 @@ def test_known_pictures_are_not_looked_at_again(
 def test_progress_rises_to_the_end(
     patterns: ClassificationDataset, feature_cache: Path, tmp_path: Path
 ) -> None:
-    told: list[tuple[float, str]] = []
+    reported: list[tuple[float, str]] = []
 
     train_classifier(
         patterns,
@@ -335,14 +335,14 @@ def test_progress_rises_to_the_end(
         seed=0,
         output=tmp_path / "model",
         feature_cache=tmp_path / "cache",
-        progress=lambda share, step: told.append((share, step)),
+        progress=lambda share, step: reported.append((share, step)),
     )
 
-    shares = [share for share, _ in told]
+    shares = [share for share, _ in reported]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert len(told) > len(patterns.images)
-    assert all(step for _, step in told)
+    assert len(reported) > len(patterns.images)
+    assert all(step for _, step in reported)
 
 
 def test_large_trainings_do_without_mirror_images(
@@ -362,7 +362,7 @@ def test_large_trainings_do_without_mirror_images(
 
 
 def test_pictures_are_seen_upright(tmp_path: Path, train) -> None:
-    """Upright and lying stripes: with the turn of the EXIF block ignored, the two would be confused."""
+    """Vertical and horizontal stripes: without the EXIF orientation the two would be confused."""
     exif = Image.Exif()
     exif[0x0112] = 6
     upright = [kept(tmp_path, encoded(drawn("stripes", number, (96, 96))), (0,)) for number in range(8)]

@@ -1,4 +1,4 @@
-"""Advanced training of detectors: the scale, the choice, and what goes wrong."""
+"""Advanced training of detectors: choice of the scale, choice of the model, and failures."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,7 +57,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
 
 @pytest.fixture
 def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """Trainings of three steps, that take no time."""
+    """Trainings of three steps, by a clock that stands still."""
 
     def run(
         dataset: DetectionDataset,
@@ -275,7 +275,7 @@ def test_steps_that_are_planned(fitting: float, images: int, steps: int) -> None
 
 
 def evaluation(found_share: float, seed: int = 0, images: int = 30) -> DetectionEvaluation:
-    """Two objects an image, of which a share is found, and as many boxes that are nowhere."""
+    """Two objects per image, a share of them detected, and one false detection per image."""
     random = numpy.random.default_rng(seed)
     truths = [(image, tag, 0.1, 0.1 + 0.4 * tag, 0.3, 0.3) for image in range(images) for tag in (0, 1)]
     detections = [row for row in truths if random.random() < found_share]

@@ -1,4 +1,4 @@
-"""What a detector sees while it learns: boxes stay on their objects, whatever chance does."""
+"""Augmented crops: boxes stay on their objects for all random parameters."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def load(images: list[BoxedImage], pictures: ImageCache | None = None) -> list[E
 
 @pytest.mark.parametrize("seed", range(40))
 def test_boxes_stay_on_their_objects(seed: int) -> None:
-    """A black square on white is found again by its darkness alone."""
+    """A black square on white is located by its dark pixels."""
     picture = Image.new("RGB", (300, 200), "white")
     picture.paste("black", (120, 60, 180, 130))
     shown = example([(120 / 300, 60 / 200, 180 / 300, 130 / 200)])
@@ -42,7 +42,7 @@ def test_boxes_stay_on_their_objects(seed: int) -> None:
 
     assert (pixels.shape, pixels.dtype, boxes.dtype) == ((SIDE, SIDE, 3), numpy.uint8, numpy.float32)
     assert tags.tolist() == [0]
-    # The ground beyond the picture is grey, so the square is what is darker than all else.
+    # The area outside of the image is grey, so the square consists of the darkest pixels.
     dark = pixels.mean(axis=2) < pixels.mean(axis=2).min() + 25
     rows, columns = numpy.flatnonzero(dark.any(axis=1)), numpy.flatnonzero(dark.any(axis=0))
     seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]

@@ -1,4 +1,4 @@
-"""Probabilities of detections that mean what they say."""
+"""Calibrated probabilities of detections are the fractions of correct ones."""
 
 import numpy
 import pytest

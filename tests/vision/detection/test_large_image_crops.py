@@ -1,4 +1,4 @@
-"""Learning from crops of large pictures, and finding in tiles what one look at a picture does not show."""
+"""Training on crops of large images, and detection of small objects in tiles."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ RECIPE = replace(
 
 
 def small_objects(folder: Path, numbers: range) -> DetectionDataset:
-    """Photographs in which each object is a thirtieth of a side."""
+    """Images with objects of a thirtieth of their side."""
     images = []
     for number in numbers:
         small, boxes = scene(number)
@@ -92,7 +92,7 @@ def average_precision(weights: dict, tested: DetectionDataset, tiling: Tiling | 
 
 
 def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_path: Path) -> None:
-    """When a whole picture is looked at, its objects are five pixels large."""
+    """When a whole image is scored, its objects have five pixels."""
     scale = choose_scale(loaded(dataset), RECIPE, image_sizes(dataset.images))
     assert scale.tiling is not None
     crops, of_pictures = cut_up(dataset, scale.tiling)
@@ -118,7 +118,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
 ) -> None:
     monkeypatch.setattr(advanced, "plan_steps", lambda *_: 2)
     monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: True)
-    told: list[float] = []
+    reported: list[float] = []
     first, second = (
         train_advanced_detector(
             dataset,
@@ -127,7 +127,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
             budget_seconds=1000.0,
             seed=0,
             output=tmp_path / name,
-            progress=lambda share, step: told.append(share),
+            progress=lambda share, step: reported.append(share),
             clock=Ticks(0.0),
         )
         for name in ("first", "second")
@@ -139,7 +139,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
     assert session.resolution == TILE
     assert session.tiling == choose_scale(loaded(dataset), RECIPE, image_sizes(dataset.images)).tiling
     assert session.tiling is not None
-    assert told == sorted(told[: len(told) // 2]) + sorted(told[len(told) // 2 :])
+    assert reported == sorted(reported[: len(reported) // 2]) + sorted(reported[len(reported) // 2 :])
 
 
 # --- the scale ----------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_places_of_crops(size: tuple[int, int]) -> None:
 
 
 class Slow:
-    """A session that takes two seconds a picture."""
+    """A session that takes two seconds per image."""
 
     now = 0.0
 
@@ -270,22 +270,22 @@ class Slow:
         self.now += 2.0
 
 
-@pytest.mark.parametrize(("seconds", "judged"), [(100, 10), (20, 10), (19, 5), (10, 5), (8, None)])
-def test_no_more_is_judged_than_there_is_time_for(
-    dataset: DetectionDataset, seconds: float, judged: int | None
+@pytest.mark.parametrize(("seconds", "scored"), [(100, 10), (20, 10), (19, 5), (10, 5), (8, None)])
+def test_no_more_images_are_scored_than_there_is_time_for(
+    dataset: DetectionDataset, seconds: float, scored: int | None
 ) -> None:
     session, examples = Slow(), loaded(dataset)
-    if judged is None:
+    if scored is None:
         with pytest.raises(OutOfTime):
             scorable_in_time(session, examples, seconds - 2, lambda: session.now)  # type: ignore[arg-type]
     else:
         chosen, needed = scorable_in_time(session, examples, seconds, lambda: session.now)  # type: ignore[arg-type]
-        assert chosen == examples[:judged]
-        assert needed == 2 * judged
+        assert chosen == examples[:scored]
+        assert needed == 2 * scored
 
 
 def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> None:
-    """Nothing in them says where the edges of boxes are."""
+    """They contain no information about the edges of boxes."""
     empty = kept(tmp_path, encoded(Image.new("RGB", (160, 120), "grey")), [])
     pictures = ImageCache()
     examples = pictures.load((*scenes(tmp_path, range(2)).images, empty), lambda share: None)

@@ -1,4 +1,4 @@
-"""The loss of detectors: small where they are right, larger the worse they are, and always a number."""
+"""The loss of detectors: small for correct outputs, larger for worse ones, and always finite."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def truth(*rows: tuple[int, float, float, float, float]) -> Truth:
 
 
 def certain(shown: Truth, sureness: float = 8.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and distances of a network that sees the first object exactly, from all points in its middle."""
+    """Logits and distances that predict the first object exactly, at all points in its middle."""
     centres, strides = (torch.from_numpy(each) for each in anchor_points(SIDE))
     (box, *_), (tag, *_) = shown.boxes, shown.tags
     ltrb_distances = torch.cat([centres - box[:2], box[2:] - centres], 1) / strides[:, None]
@@ -99,16 +99,16 @@ def test_the_loss_and_its_slope_are_numbers(shown: Truth) -> None:
 
 
 def test_descending_leads_to_the_object() -> None:
-    """Numbers without any network before them learn to say what is there."""
+    """Logits and distances, optimised without a network, converge to the objects."""
     from emulator.vision.boxes.geometry import detected_boxes
 
     logits = torch.full((1, POINTS, 2), -4.0, requires_grad=True)
     distances = torch.zeros((1, POINTS, 44), requires_grad=True)
-    optimiser, loss = torch.optim.Adam([logits, distances], 0.2), DetectionLoss(SIDE)
+    optimizer, loss = torch.optim.Adam([logits, distances], 0.2), DetectionLoss(SIDE)
     for _ in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(logits, distances, [BOX]).backward()
-        optimiser.step()
+        optimizer.step()
 
     found = detected_boxes(logits[0].sigmoid().detach().numpy(), distances[0].detach().numpy(), SIDE)
 
@@ -119,7 +119,7 @@ def test_descending_leads_to_the_object() -> None:
 
 
 def test_pictures_are_independent_of_each_other() -> None:
-    """Alone or beside a picture without objects, an object pulls on its own picture only."""
+    """Alone or beside an image without objects, an object affects the gradients of its own image only."""
     logits = torch.zeros((2, POINTS, 2), requires_grad=True)
     distances = torch.zeros((2, POINTS, 44), requires_grad=True)
 
@@ -127,7 +127,7 @@ def test_pictures_are_independent_of_each_other() -> None:
 
     assert distances.grad[0].abs().sum() > 0
     assert distances.grad[1].abs().sum() == 0
-    # Where nothing is, every score is pulled down.
+    # Without objects, every score decreases.
     assert (logits.grad[1] > 0).all()
 
 

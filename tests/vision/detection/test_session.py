@@ -1,4 +1,4 @@
-"""Detectors in the server: what they answer, and which files they are not."""
+"""Detectors in the server: their results, and the files that are rejected."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ LABELS = tuple(f"tag {number}" for number in range(80))
 
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published network with its 80 tags: it sees much, if little of it well, in every picture."""
+    """The published network with its 80 tags: many detections in every image, most of low probability."""
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     metadata = ModelMetadata(labels=LABELS, resolution=SIDE).to_properties()
     path.write_bytes(onnx_bytes(detection_network(published_weights(), SIDE), metadata))

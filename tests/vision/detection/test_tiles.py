@@ -1,4 +1,4 @@
-"""Tiles of large pictures: they cover them, and what lies across their edges is found once."""
+"""Tiles cover large images, and objects across their edges are detected once."""
 
 import itertools
 
@@ -21,7 +21,7 @@ COLOURS = ((255, 0, 0), (0, 0, 255))
 
 
 class BrightSpots(DetectorSession):
-    """Stands for a network: it finds, exactly, what is red or blue in a tile, however small its part is."""
+    """A stand-in for a network: it detects every red or blue area of a tile exactly."""
 
     def __init__(self, tiling: Tiling, least: int = 1) -> None:
         self.resolution, self.tiling, self.looks = TILE, tiling, 0
@@ -41,7 +41,7 @@ class BrightSpots(DetectorSession):
 
 
 def islands(spots: numpy.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """First row and the one after the last, and columns, of each group of pixels that touch."""
+    """First row, row after the last, and the same of columns, of each group of connected pixels."""
     left, results = spots.copy(), []
     while left.any():
         group = numpy.zeros_like(left)
@@ -63,7 +63,7 @@ def islands(spots: numpy.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]
 def found_in(
     size: tuple[int, int], objects: list[tuple[int, int, int, int]], session: BrightSpots
 ) -> list[tuple[float, ...]]:
-    """Tags and boxes, in pixels, of what is found in a picture with these objects, left, top, width, height;
+    """Tags and boxes, in pixels, of the detections in an image with these objects (left, top, width, height);
     their tags take turns."""
     picture = Image.new("RGB", size, (200, 200, 200))
     for number, (left, top, width, height) in enumerate(objects):
@@ -111,7 +111,7 @@ def test_long_objects_are_found_in_the_look_at_the_whole_picture() -> None:
 
 
 def test_what_no_tile_sees_whole_is_still_reported() -> None:
-    """Crops stay where the look at the whole picture did not find the object, or is far less sure of it."""
+    """Cut boxes stay if no uncut box covers them, or only one with a much lower probability."""
     tiles = make_tiles(256, 256, TILE, TILING)
     pieces = [[DetectedBox(0, 0.8, 0.0, 0.4, 1.0, 0.2)] for _ in tiles]
     long = DetectedBox(0, 0.7, 0.0, 0.0, 1.0, 1.0)
@@ -156,7 +156,7 @@ def test_tiles_cover_the_picture_and_their_cores_share_it(
         ):
             assert before[1] - after[0] >= overlap - 1e-6
             assert one[1] == other[0]
-            # What is as long as the overlap and has its centre in a core lies inside of that core's tile.
+            # An object no longer than the overlap lies inside of the tile whose core contains its centre.
             assert before[1] - one[1] >= overlap / 2 - 1e-6
             assert other[0] - after[0] >= overlap / 2 - 1e-6
 

@@ -1,4 +1,4 @@
-"""Trainings of detectors: that they repeat exactly, what they learn, and what bad images do to them."""
+"""Training of detectors: repeatability, accuracy, and damaged images."""
 
 import sys
 from dataclasses import replace
@@ -40,23 +40,23 @@ def train(tmp_path: Path):
         seed: int = 0,
         output: str = "model",
         recipe: DetectorRecipe = TINY,
-        told: list[tuple[float, str]] | None = None,
+        reported: list[tuple[float, str]] | None = None,
     ) -> TrainedDetector:
         return train_detector(
             dataset,
             recipe,
             seed=seed,
             output=tmp_path / output,
-            progress=lambda share, step: told.append((share, step)) if told is not None else None,
+            progress=lambda share, step: reported.append((share, step)) if reported is not None else None,
         )
 
     return run
 
 
 def test_what_a_training_says_about_itself(dataset: DetectionDataset, train) -> None:
-    told: list[tuple[float, str]] = []
+    reported: list[tuple[float, str]] = []
 
-    trained = train(dataset, told=told)
+    trained = train(dataset, reported=reported)
 
     assert (trained.image_count, trained.skipped) == (10, ())
     assert list(trained.seconds) == ["images", "training", "evaluation", "writing"]
@@ -64,16 +64,16 @@ def test_what_a_training_says_about_itself(dataset: DetectionDataset, train) -> 
         "evaluation.npz",
         "model.onnx",
     ]
-    shares = [share for share, _ in told]
+    shares = [share for share, _ in reported]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     # Every image, every step, every image that is evaluated.
-    assert len(told) == 1 + 10 + 3 + 6 + 2
+    assert len(reported) == 1 + 10 + 3 + 6 + 2
     assert DetectorSession(trained.model_path).labels == SHAPES
 
 
 def test_the_same_training_gives_the_same_files(dataset: DetectionDataset, train) -> None:
-    """Whatever the order of the images and of the boxes in them."""
+    """In any order of the images and of their boxes."""
     shuffled = replace(
         dataset,
         images=tuple(
@@ -130,7 +130,7 @@ def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
 
 
 def test_a_head_learns_nothing_from_what_is_hidden(dataset: DetectionDataset) -> None:
-    """Other objects on the hidden images change the head that sees them, and no bit of the other one."""
+    """Other objects on the held-out images change the head trained on them, and no bit of the other one."""
     examples = ImageCache().load(dataset.images, lambda share: None)
     hidden = numpy.arange(len(examples)) % 3 == 0
     elsewhere = [
@@ -186,7 +186,7 @@ def test_an_image_that_is_there_twice_counts_once(dataset: DetectionDataset, tra
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_the_smallest_sets_train(tmp_path: Path, train, images: int) -> None:
-    """All of one tag, one image of it: there is nothing to evaluate, and a model all the same."""
+    """One or two images of one tag give a model; a single image cannot be evaluated."""
     picture, boxes = scene(0, 1)
     chosen = [kept(tmp_path, encoded(picture), boxes)]
     if images == 2:
@@ -341,7 +341,7 @@ def test_squares_and_discs_are_told_apart(dataset: DetectionDataset, train, tmp_
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the sets of photographs in ../shared/data")
 def test_forks_and_scissors(train) -> None:
-    """The photographs of the service's own quickstart, a quarter of them left out of the training."""
+    """The images of the service's quickstart, a quarter of them held out."""
     import json
 
     regions = json.loads((DATA / "quickstart" / "regions.json").read_text(encoding="utf-8"))["regions"]

@@ -1,4 +1,4 @@
-"""Copies of pictures are found, also scaled, mirrored, cropped and lighter ones; other pictures are not."""
+"""Copies of images are found, also scaled, mirrored, cropped and brighter ones; other images are not."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def cropped(image: Image.Image, left: float, top: float, right: float, bottom: f
 
 
 def photograph(seed: int, common: int = -1) -> Image.Image:
-    """Soft clouds of colour: rough ones, of `common` if that is given, and fine ones of its own."""
+    """Smooth random colours: coarse structure, from `common` if given, and individual details."""
     random, rough = numpy.random.default_rng(seed), numpy.random.default_rng(seed if common < 0 else common)
     coarse = Image.fromarray(rough.integers(0, 255, (7, 7, 3), numpy.uint8)).resize((180, 180), 3)
     fine = Image.fromarray(random.integers(0, 255, (30, 30, 3), numpy.uint8)).resize((180, 180), 3)
@@ -53,7 +53,7 @@ def nothing(_share: float, _text: str) -> None:
 
 @pytest.mark.parametrize("copy", COPIES)
 def test_copies_are_found_among_others(tmp_path: Path, copy: str) -> None:
-    # All share their light and shade, as photographs of one thing do; what is fine is each one's own.
+    # All have the same coarse structure, as images of the same object do; their details differ.
     originals = [photograph(seed, common=seed % 3) for seed in range(9)]
     pictures = [saved(tmp_path, f"original {seed}", image) for seed, image in enumerate(originals)]
     pictures += [saved(tmp_path, f"copy {seed}", COPIES[copy](originals[seed]), 60) for seed in (2, 7)]
@@ -75,12 +75,12 @@ def test_thumbnails_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_progress_rises_to_the_end(tmp_path: Path) -> None:
-    told: list[float] = []
+    reported: list[float] = []
     pictures = [saved(tmp_path, str(seed), photograph(seed // 2), 60 + seed) for seed in range(80)]
-    find_near_duplicates(pictures, tmp_path / "cache", lambda share, _: told.append(share))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) > 3
+    find_near_duplicates(pictures, tmp_path / "cache", lambda share, _: reported.append(share))
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
+    assert len(reported) > 3
 
 
 def test_what_cannot_be_read_is_like_nothing(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_thumbnail_is_moved_to_where_it_fits() -> None:
 
 @pytest.mark.slow
 def test_photographs(tmp_path: Path) -> None:
-    """Of real photographs of ten kinds of clothes, no two are alike, and copies of them are found."""
+    """Among photographs of ten kinds of clothes no duplicates are reported, and copies of them are found."""
     folder = DATA / "clothing"
     if not folder.is_dir():
         pytest.skip("the photographs are not in ../shared/data/clothing (labels.jsonl, images)")

@@ -1,4 +1,4 @@
-"""What is taken for what, against scikit-learn, against torchmetrics, and against the definition."""
+"""Confusion matrices equal those of scikit-learn and torchmetrics, and of a direct implementation."""
 
 from typing import get_args
 
@@ -33,7 +33,7 @@ def evaluation(probabilities: numpy.ndarray, targets: numpy.ndarray) -> Evaluati
 
 
 def made_up(count: int, tags: int, seed: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Probabilities, some equal, and labels; some tags no image has."""
+    """Probabilities, some equal, and labels; some tags have no images."""
     random = numpy.random.default_rng(seed)
     probabilities = random.dirichlet(numpy.ones(tags), count).round(1).astype(numpy.float32)
     return probabilities, random.integers(0, max(1, tags - 1), count)
@@ -52,13 +52,13 @@ def test_the_matrix_is_that_of_scikit_learn_and_torchmetrics(
     counts = confusion_of_classifier(measured, threshold).counts()
 
     best = probabilities.argmax(axis=1)
-    said = numpy.where(probabilities.max(axis=1, initial=0) >= numpy.float32(threshold), best, tags)
+    predicted = numpy.where(probabilities.max(axis=1, initial=0) >= numpy.float32(threshold), best, tags)
     expected = numpy.zeros((tags + 1, tags + 1), int)
     if count:
-        expected = sklearn_metrics.confusion_matrix(labels, said, labels=range(tags + 1))
+        expected = sklearn_metrics.confusion_matrix(labels, predicted, labels=range(tags + 1))
     assert counts.tolist() == expected.tolist()
     theirs = torchmetrics.multiclass_confusion_matrix(
-        torch.tensor(said), torch.tensor(labels), num_classes=tags + 1
+        torch.tensor(predicted), torch.tensor(labels), num_classes=tags + 1
     )
     assert counts.tolist() == theirs.tolist()
 
@@ -73,7 +73,7 @@ def test_outcomes_are_those_of_scikit_learn_and_torchmetrics(count: int, thresho
     outcomes = [outcome_masks(measured, tag, threshold) for tag in range(3)]
 
     counts = [{name: int(mask.sum()) for name, mask in masks.items()} for masks in outcomes]
-    # Theirs: rows are what is there. torchmetrics wants more than its threshold, we want it or more.
+    # Rows are actual tags. torchmetrics excludes its threshold, ours is inclusive.
     of_scikit = sklearn_metrics.multilabel_confusion_matrix(
         targets, probabilities >= numpy.float32(threshold)
     )
@@ -130,7 +130,7 @@ def overlap(one: Placed, other: Placed) -> float:
 def defined(
     truths: list[Placed], found: list[tuple[Placed, float]], threshold: float, least: float
 ) -> list[tuple[int | None, int | None]]:
-    """Pairs of rows, word for word as the documentation says it."""
+    """Pairs of rows, by a direct implementation of the documentation."""
     free = set(range(len(truths)))
     pairs: dict[int, int] = {}
     ranked = sorted(range(len(found)), key=lambda row: (-found[row][1], row))
@@ -172,19 +172,21 @@ def test_the_matrix_of_a_detector_is_as_defined(
         return None if row < 0 else row
 
     pairs = [
-        (name(there), name(said))
-        for there, said in zip(confusion.objects.tolist(), confusion.detections.tolist(), strict=True)
+        (name(there), name(predicted))
+        for there, predicted in zip(confusion.objects.tolist(), confusion.detections.tolist(), strict=True)
     ]
     key = str
     assert sorted(pairs, key=key) == sorted(defined(truths, found, threshold, least), key=key)
     expected = numpy.zeros((4, 4), int)
-    for there, said in pairs:
-        expected[3 if there is None else truths[there][1], 3 if said is None else found[said][0][1]] += 1
+    for there, predicted in pairs:
+        expected[
+            3 if there is None else truths[there][1], 3 if predicted is None else found[predicted][0][1]
+        ] += 1
     assert confusion.counts().tolist() == expected.tolist()
-    for there, said, image in zip(
+    for there, predicted, image in zip(
         confusion.objects.tolist(), confusion.detections.tolist(), confusion.images.tolist(), strict=True
     ):
-        assert image == (truths[there][0] if there >= 0 else found[said][0][0])
+        assert image == (truths[there][0] if there >= 0 else found[predicted][0][0])
 
 
 @given(

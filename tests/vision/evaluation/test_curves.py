@@ -14,7 +14,7 @@ from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.curves import calibration_curve, precision_recall_curve
 from tests.support.vision.second_opinions import torchmetrics
 
-# Few values, so that there are many equal ones, with both ends; all can be told apart as float32.
+# Few distinct values, so that many are equal, including 0 and 1; all are distinct in float32.
 probability = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 0.75, 0.9, 1.0]) | st.floats(0, 1, width=32)
 predictions = st.lists(st.tuples(probability, st.booleans()), max_size=60)
 
@@ -56,7 +56,7 @@ def test_the_area_is_the_average_precision_of_both(made: list[tuple[float, bool]
     scores, right = arrays(made)
     area = precision_recall_curve(scores, right, int(right.sum())).area()
     if not right.any():
-        # Both have no number for that: scikit-learn warns and says 0, torchmetrics says NaN.
+        # Undefined in both: scikit-learn warns and returns 0, torchmetrics returns NaN.
         assert area == 0
         return
     assert area == pytest.approx(sklearn_metrics.average_precision_score(right, scores))
@@ -69,7 +69,7 @@ def test_the_area_is_the_average_precision_of_both(made: list[tuple[float, bool]
 def test_the_area_under_the_best_precision_from_here_is_not_smaller(
     made: list[tuple[float, bool]], missed: int
 ) -> None:
-    """The two definitions: that of detection benchmarks never lies below the stepwise one."""
+    """The area as in detection benchmarks is never smaller than the area under the step function."""
     scores, right = arrays(made)
     curve = precision_recall_curve(scores, right, int(right.sum()) + missed)
     assert 0 <= curve.area() <= curve.area(best_from_here=True) + 1e-9 <= 1 + 1e-8

@@ -34,7 +34,7 @@ def evaluation(
 
 
 def random_evaluation(seed: int, images: int = 12, tags: int = 3) -> DetectionEvaluation:
-    """Objects, most of them found, some twice, some badly, and some things that are not there."""
+    """Most objects are detected, some twice, some inaccurately; some detections are false."""
     random = numpy.random.default_rng(seed)
     truths: list[Row] = []
     detections: list[Row] = []
@@ -138,7 +138,7 @@ placed = st.tuples(st.integers(0, 1), st.integers(0, 1), grid, grid, st.integers
 def test_against_the_definition(
     truths: list[tuple[int, ...]], found: list[tuple[tuple[int, ...], int]], overlap_threshold: float
 ) -> None:
-    """On a grid overlaps can be counted; no overlap on it equals these thresholds by rounding."""
+    """On a grid, overlaps are ratios of small integers, and none equals these thresholds."""
     overlap_threshold += 0.001
 
     def cells(box: tuple[int, ...]) -> set[tuple[int, int]]:
@@ -235,7 +235,7 @@ def test_nothing_there_or_nothing_found_gives_zeros(truths: int, found: int) -> 
 def test_deviations_are_those_of_the_folds() -> None:
     box = (0.1, 0.1, 0.4, 0.4)
     truths = [(image, 0, *box) for image in range(4)]
-    # Of fold 0 (images 0 and 2) both are found and one thing that is not there, of fold 1 one of two.
+    # Fold 0 (images 0 and 2): both objects detected, and one false detection. Fold 1: one of two objects.
     found = [(0, 0, *box), (2, 0, *box), (2, 0, 0.6, 0.6, 0.2, 0.2), (1, 0, *box)]
 
     figures = evaluation(truths, found, [0.9, 0.9, 0.9, 0.9]).performance()

@@ -23,7 +23,7 @@ OVERLAP = 0.45
 
 
 def made_up(images: int, objects: int, boxes: int, levels: int, seed: int) -> DetectionEvaluation:
-    """Objects; boxes near them or anywhere; probabilities of so many levels, 0 for all different."""
+    """Objects; boxes near them or anywhere; probabilities of `levels` distinct values, 0: all distinct."""
     random = numpy.random.default_rng(seed)
 
     def anywhere(count: int) -> numpy.ndarray:
@@ -50,7 +50,7 @@ def made_up(images: int, objects: int, boxes: int, levels: int, seed: int) -> De
 
 
 def their_precision(ours: DetectionEvaluation) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """By tag, at each of the recalls that they look at: (recalls, tags); and these recalls."""
+    """Precision at each of the recalls that COCO evaluates, (recalls, tags); and these recalls."""
 
     def annotations(boxes: BoxArrays, scores: numpy.ndarray | None) -> list[dict[str, Any]]:
         rows = zip(boxes.images.tolist(), boxes.tags.tolist(), boxes.ltwh.astype(float), strict=True)
@@ -128,7 +128,7 @@ def test_with_equal_probabilities_theirs_is_not_below(
 def test_ours_is_theirs_with_wrong_ones_first_among_equals(
     images: int, objects: int, boxes: int, seed: int, levels: int
 ) -> None:
-    """So ours is the least that any order of equals gives."""
+    """Ours is the minimum over all orders of detections with equal probabilities."""
     ours = made_up(images, objects, boxes, levels, seed)
     hits = ours.hits(OVERLAP)
     # What comes first is found first: the same boxes take the same objects in this order.

@@ -97,7 +97,7 @@ def test_whether_labels_exclude_each_other_is_in_the_metadata_if_anywhere(
 def test_colours_and_range_of_onnx_are_those_of_its_own_metadata(
     inside: Mapping[str, str], red_first: bool, largest: int
 ) -> None:
-    """Not metadata_properties.json, which says RGB from 0 to 1 in every real export."""
+    """Not from metadata_properties.json, which states RGB from 0 to 1 in every real export."""
     planes = ("first", "second", "third")
     data = export_zip(
         colour_classifier(planes, metadata=inside), planes, metadata_properties("ClassificationMultiClass")

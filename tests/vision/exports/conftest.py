@@ -110,7 +110,7 @@ def make_order(stored_models: dict[str, Path]) -> MakeOrder:
 
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, bytes]:
-    """Ten real images, by file name: everyday things, surfaces, grey ones, large ones."""
+    """Ten real images, by file name: objects, surfaces, grey images and large images."""
     return {name: (resources.files("skimage") / "data" / name).read_bytes() for name in _PHOTOGRAPHS}
 
 

@@ -140,12 +140,12 @@ def test_years_that_zip_files_do_not_know(make_order: MakeOrder, tmp_path: Path)
 
 
 def test_progress_never_falls_and_ends(make_order: MakeOrder, tmp_path: Path) -> None:
-    told: list[float] = []
+    reported: list[float] = []
 
-    write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: told.append(share))
+    write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: reported.append(share))
 
-    assert told == sorted(told)
-    assert (told[0], told[-1]) == (0, 1)
+    assert reported == sorted(reported)
+    assert (reported[0], reported[-1]) == (0, 1)
 
 
 def test_what_is_not_installed_is_named(

@@ -1,4 +1,4 @@
-"""Core ML exports: what the files say, and what they compute by a reading of the format's definition.
+"""Core ML exports: the content of the files, and their outputs by an interpreter of the format's definition.
 
 Core ML itself runs on Apple's systems alone, so that whether it agrees with that reading is not tested here.
 """

@@ -72,7 +72,7 @@ def expected(scores_PT: numpy.ndarray, distances_PD: numpy.ndarray) -> list[Foun
 
 
 def raw(seed: int, share: float, tags: int = TAGS) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Distances, and scores of which the given share is above the floor."""
+    """Distances, and scores with the given share above the floor."""
     random = numpy.random.default_rng(seed)
     scores = random.random((POINTS, tags)) * (random.random((POINTS, tags)) < share)
     distances = random.normal(size=(POINTS, 4 * DISTANCE_BINS)) * 3

@@ -160,18 +160,18 @@ def test_a_base_model_makes_a_training_advanced(
 @pytest.mark.parametrize("when", [0, 2])
 def test_cancelling_ends_a_training(folder: Path, tmp_path: Path, when: int) -> None:
     cancel = threading.Event()
-    told: list[float] = []
+    reported: list[float] = []
 
     def progress(share: float, step: str) -> None:
-        told.append(share)
-        if len(told) == when:
+        reported.append(share)
+        if len(reported) == when:
             cancel.set()
 
     if when == 0:
         cancel.set()
     with pytest.raises(vision.TrainingCancelled):
         vision.train(folder, tmp_path / "model", progress=progress, cancel=cancel)
-    assert len(told) == when
+    assert len(reported) == when
     assert not (tmp_path / "model" / "model.onnx").exists()
 
 

@@ -1,4 +1,4 @@
-"""Sets that nobody should train on, disks that are full: a model, or a reason that says what to do.
+"""Unsuitable datasets and full disks: the result is a model, or a failure that tells the user what to do.
 
 What one kind of training alone can be given is tested beside it.
 """
@@ -53,7 +53,7 @@ BOTH = pytest.mark.parametrize("advanced", [False, True], ids=["quick", "advance
 
 @pytest.fixture
 def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
-    """Trains a classifier: quickly, or by trying to fine-tune it for an epoch."""
+    """Train a classifier: quick training, or advanced training with one epoch of fine-tuning."""
     monkeypatch.setattr(search_finetune, "planned", lambda *_: Plan(epochs=1, folds=1))
 
     def run(dataset: ClassificationDataset, *, advanced: bool, cache: str = "features") -> TrainedClassifier:
@@ -73,7 +73,7 @@ def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
 
 @pytest.fixture
 def detect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
-    """Trains a detector: quickly, or by all layers in three steps, whose result is then taken."""
+    """Train a detector: quick training, or all layers in three steps, whose result is always chosen."""
     monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 3)
     monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: True)
 
@@ -105,7 +105,7 @@ def works(trained: TrainedClassifier | TrainedDetector, data: bytes) -> None:
 
 
 def truncated(image: LabelledImage | BoxedImage) -> None:
-    """As a disk may leave a file: its first half."""
+    """Keep the first half of the file only."""
     path = Path(image.path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -133,7 +133,7 @@ def test_all_images_are_damaged_after_their_upload(
 
 @BOTH
 def test_photographs_of_objects_that_are_all_alike(tmp_path: Path, detect: Detect, advanced: bool) -> None:
-    """Grey everywhere, in files that differ, with boxes in other places: nothing can be learned."""
+    """Grey images in different files, with boxes in different places: nothing can be learned."""
     picture = Image.new("RGB", (120, 90), "grey")
     images = tuple(
         kept_boxed(
@@ -163,7 +163,7 @@ def test_the_same_picture_under_several_tags(tmp_path: Path, classify: Classify,
 
 @BOTH
 def test_boxes_of_one_pixel_and_of_none(tmp_path: Path, detect: Detect, advanced: bool) -> None:
-    """The last ones are left with no area by the rounding of single precision, or lie at the very edge."""
+    """The last boxes have no area in single precision, or lie on the edge of the image."""
     width, height = 160, 120
     boxes = [
         TaggedBox(0, 0.5, 0.5, 1 / width, 1 / height),
@@ -212,7 +212,7 @@ def test_one_image_a_tag(
 
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_a_tag_with_three_images_beside_one_with_three_thousand(tmp_path: Path, multilabel: bool) -> None:
-    """The many are never worth as much as to forget the few."""
+    """The large tag does not make the model ignore the small one."""
     many = tuple(
         kept(tmp_path, encoded(drawn("stripes", number, (40, 32)), "BMP"), (0,)) for number in range(3000)
     )
@@ -233,7 +233,7 @@ def test_a_tag_with_three_images_beside_one_with_three_thousand(tmp_path: Path, 
 
 
 def test_objects_on_three_images_beside_those_on_three_thousand() -> None:
-    """They are looked at twenty times as often as their number would have it."""
+    """Its images are sampled twenty times as often as their share of the dataset."""
     place = numpy.array([[0.1, 0.1, 0.4, 0.4]])
     examples = [
         Example(str(number), "", place, numpy.array([1 if number < 3 else 0])) for number in range(3003)

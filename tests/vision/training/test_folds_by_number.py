@@ -1,4 +1,4 @@
-"""Folds whose number is given: tags may have fewer images than there are folds."""
+"""A given number of folds: tags may have fewer images than there are folds."""
 
 import numpy
 import pytest

@@ -1,4 +1,4 @@
-"""The same seed gives the same files, byte by byte: in another process, however the machine is set up."""
+"""The same seed gives the same files, byte by byte, in other processes and with any number of threads."""
 
 import json
 import os
@@ -14,7 +14,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 
 def trained(folder: Path, *, threads: str | None, hash_seed: str, processors: str) -> dict[str, str]:
-    """The SHA-256 of each file that a process of its own wrote."""
+    """The SHA-256 of each file that a separate process wrote."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     environment["PYTHONHASHSEED"] = hash_seed
     if threads:

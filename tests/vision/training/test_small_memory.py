@@ -1,4 +1,4 @@
-"""Learning all weights of a network where memory is too small, that of a GPU above all."""
+"""Training of all weights of a network with too little memory, of the CPU or of a GPU."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ GPU = SimpleNamespace(type="mps")
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor that says it is a GPU."""
+    """The CPU, presented as a GPU."""
     real = trainer._parameter
 
     def parameter(weight: Any, device: Any, *, trainable: bool) -> torch.Tensor:
@@ -34,7 +34,7 @@ def network() -> WholeNetwork:
 
 
 class Loss:
-    """Of a linear layer on 40 inputs, on a device that holds no more than so many at once."""
+    """The loss of a linear layer on 40 inputs, on a device with memory for a limited number of them."""
 
     def __init__(self, fits: int, error: Exception | None = None) -> None:
         random = numpy.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""Checks of the names and descriptions that clients give."""
+"""Checks of names, descriptions and numbers of items in requests."""
 
 from emulator.core.errors import ServiceError
 from emulator.core.limits import DESCRIPTION_LENGTH, NAME_LENGTH
@@ -19,6 +19,17 @@ def checked_name(text: str | None, code: str, what: str) -> str:
 def checked_description(text: str, code: str, what: str) -> str:
     _check(text, DESCRIPTION_LENGTH, code, f"description of the {what}")
     return text
+
+
+def check_batch_size(subject: str, count: int, items: str, limit: int) -> None:
+    """Raises ServiceError when a request has more items than allowed.
+
+    subject, items: for the message, as "The batch has" and "images".
+    """
+    if count > limit:
+        raise ServiceError(
+            "BadRequestExceededBatchSize", f"{subject} {count} {items}; at most {limit} are allowed."
+        )
 
 
 def _check(text: str, longest: int, code: str, what: str) -> None:

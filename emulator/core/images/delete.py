@@ -13,6 +13,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions import revisions
 from emulator.core.scored_rows import suggestion_rows
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Region, Tag
 
 
@@ -32,11 +33,7 @@ def delete(
         raise ServiceError(
             "BadRequestInvalidIds", "Name the images to delete, or set allImages: one of the two, not both."
         )
-    if len(image_ids) > IMAGE_IDS_PER_QUERY:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
-        )
+    check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_QUERY)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Select, String, exists, func, literal_colu
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
-from emulator.core.errors import ServiceError
 from emulator.core.images.filters import Expression
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Tag
 
 # Up to this offset the database skips rows faster than the numbers of all images are read.
@@ -39,11 +39,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         # As with all limits, a repeated id counts each time.
-        if len(self.tag_ids) > TAGS_PER_BATCH:
-            raise ServiceError(
-                "BadRequestExceededBatchSize",
-                f"The request names {len(self.tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
-            )
+        check_batch_size("The request names", len(self.tag_ids), "tags", TAGS_PER_BATCH)
         # Equivalent filters are equal, since they are keys of the image index.
         object.__setattr__(self, "tag_ids", tuple(sorted(set(self.tag_ids))))
 
@@ -108,11 +104,7 @@ def by_ids(
     context: Context, project_id: str, iteration_id: str | None, image_ids: Sequence[str]
 ) -> list[TaggedImage]:
     """The images with these ids, oldest first; ids that are not in the view are ignored."""
-    if len(image_ids) > IMAGE_IDS_PER_QUERY:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(image_ids)} images; at most {IMAGE_IDS_PER_QUERY} are allowed.",
-        )
+    check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_QUERY)
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         statement = (

@@ -15,6 +15,7 @@ from emulator.core.limits import (
     METADATA_VALUE_LENGTH,
 )
 from emulator.core.revisions import revisions
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image
 
 
@@ -53,12 +54,7 @@ def update(
     Images fail one by one: those that do not exist, or would have too many pairs. Metadata are not part of a
     training: no new training is needed, and iterations show the current metadata.
     """
-    if len(image_ids) > IMAGE_IDS_PER_METADATA_UPDATE:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(image_ids)} images; "
-            f"at most {IMAGE_IDS_PER_METADATA_UPDATE} are allowed.",
-        )
+    check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_METADATA_UPDATE)
     check(metadata)
     with context.database.write() as session:
         project = lookup.project(session, project_id)

@@ -26,6 +26,7 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.core.thread_pools import in_parallel, waiting_in_parallel
+from emulator.core.validation import check_batch_size
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, Project, Tag
 
@@ -94,16 +95,8 @@ def create(
         regions.check_project(context, project_id)
     if not images:
         raise ServiceError("BadRequestImageBatch", nothing_valid)
-    if len(images) > IMAGES_PER_BATCH:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The batch has {len(images)} images; at most {IMAGES_PER_BATCH} are allowed.",
-        )
-    if len(tag_ids) > TAGS_PER_BATCH:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The batch has {len(tag_ids)} tags; at most {TAGS_PER_BATCH} are allowed.",
-        )
+    check_batch_size("The batch has", len(images), "images", IMAGES_PER_BATCH)
+    check_batch_size("The batch has", len(tag_ids), "tags", TAGS_PER_BATCH)
     image_metadata.check(metadata or {})
     with context.database.read() as session:
         lookup.project(session, project_id)

@@ -17,6 +17,7 @@ from emulator.core.limits import (
 )
 from emulator.core.revisions import revisions
 from emulator.core.scored_rows import suggestion_rows
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
@@ -93,11 +94,7 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
     """
     if not pairs:
         raise ServiceError("BadRequestImageTags", "No image tags provided")
-    if len(pairs) > IMAGE_TAGS_PER_BATCH:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The batch has {len(pairs)} image tags; at most {IMAGE_TAGS_PER_BATCH} are allowed.",
-        )
+    check_batch_size("The batch has", len(pairs), "image tags", IMAGE_TAGS_PER_BATCH)
     outcome = TaggedPairs()
     with context.database.write() as session:
         project = lookup.project(session, project_id)
@@ -139,15 +136,8 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
 
 def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids: Sequence[str]) -> None:
     """Remove all of `tag_ids`, with their regions, from all of `image_ids`; missing pairs are ignored."""
-    for ids, limit, what in (
-        (image_ids, IMAGE_IDS_PER_UNTAGGING, "images"),
-        (tag_ids, TAGS_PER_BATCH, "tags"),
-    ):
-        if len(ids) > limit:
-            raise ServiceError(
-                "BadRequestExceededBatchSize",
-                f"The request names {len(ids)} {what}; at most {limit} are allowed.",
-            )
+    check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_UNTAGGING)
+    check_batch_size("The request names", len(tag_ids), "tags", TAGS_PER_BATCH)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         images = {image.number: image for image in workspace_images(session, project_id, image_ids).values()}

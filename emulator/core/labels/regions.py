@@ -27,6 +27,7 @@ from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestion_rows
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 from emulator.vision.boxes.box import Box
 
@@ -110,11 +111,7 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
     """
     if not boxes:
         raise ServiceError("BadRequestImageRegions", "No image regions provided")
-    if len(boxes) > REGIONS_PER_BATCH:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The batch has {len(boxes)} regions; at most {REGIONS_PER_BATCH} are allowed.",
-        )
+    check_batch_size("The batch has", len(boxes), "regions", REGIONS_PER_BATCH)
     rounded = []
     for image_id, requested in boxes:
         box = requested.rounded()
@@ -217,11 +214,7 @@ def delete(context: Context, project_id: str, region_ids: Sequence[str]) -> None
 
     An image that loses the last region of a tag loses the tag.
     """
-    if len(region_ids) > REGIONS_PER_BATCH:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(region_ids)} regions; at most {REGIONS_PER_BATCH} are allowed.",
-        )
+    check_batch_size("The request names", len(region_ids), "regions", REGIONS_PER_BATCH)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         found = session.execute(

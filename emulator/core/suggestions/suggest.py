@@ -25,6 +25,7 @@ from emulator.core.scored_rows import expiry, suggestion_rows
 from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
+from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, Iteration, Suggestion
 
 _Result = TypeVar("_Result")
@@ -75,11 +76,7 @@ def suggest(
 
     Images with tags are scored too, but their suggestions are not stored.
     """
-    if len(image_ids) > SUGGESTED_IMAGES_PER_REQUEST:
-        raise ServiceError(
-            "BadRequestExceededBatchSize",
-            f"The request names {len(image_ids)} images; at most {SUGGESTED_IMAGES_PER_REQUEST} are allowed.",
-        )
+    check_batch_size("The request names", len(image_ids), "images", SUGGESTED_IMAGES_PER_REQUEST)
     image_ids = tuple(dict.fromkeys(image_ids))
     iteration = trained_iteration(context, project_id, iteration_id)
     with context.database.read() as session:

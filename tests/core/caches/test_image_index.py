@@ -10,11 +10,11 @@ from emulator.core.caches.image_index import ImageIndex
 numbers = st.integers(0, 30)
 changes = st.lists(
     st.tuples(
-        st.sets(numbers, max_size=5),  # what enters
-        st.sets(numbers, max_size=5),  # what leaves
-        st.booleans(),  # whether the change is told as one to any image
-        st.booleans(),  # whether one that is rolled back goes before
-        st.booleans(),  # whether the list is asked for afterwards
+        st.sets(numbers, max_size=5),  # images that enter the list
+        st.sets(numbers, max_size=5),  # images that leave it
+        st.booleans(),  # whether the change is noted as one to any image
+        st.booleans(),  # whether a change that is rolled back precedes it
+        st.booleans(),  # whether the list is read afterwards
     ),
     max_size=12,
 )

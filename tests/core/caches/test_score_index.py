@@ -114,7 +114,7 @@ def test_a_table_follows_its_changes(
     start: list[ScoredRow], changes: list[ScoredRow | int], asked: list[Question], threshold: float
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        # So few that rows that left are sorted out now and then, and that pages need several looks.
+        # Small, so that removed rows are compacted sometimes, and pages need several steps.
         patch.setattr(score_index, "_MAX_REMOVED", 3)
         patch.setattr(score_index, "_FIRST_STEP", 2)
         table, present = ScoreTable(ORDERS, start), {row.number: row for row in start}

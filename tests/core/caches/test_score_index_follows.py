@@ -31,7 +31,7 @@ class Scored:
         self.service.post(f"{self.project}/tagsandregions/suggestions", params=parameters)
 
     def answers(self) -> list[Any]:
-        """What queries by scores say, without the tokens that continue them."""
+        """The results of queries by scores, without their continuation tokens."""
         said: list[Any] = []
         for order in ("Newest", "Oldest", "Suggested"):
             tags = [{"id": self.red, "minThreshold": 0.0, "maxThreshold": 1.0}]

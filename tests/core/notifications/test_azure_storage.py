@@ -45,7 +45,7 @@ class Storage:
         return f"{self.server.url}/{name}{SIGNED}"
 
     def paths(self) -> list[str]:
-        """What was asked since this was last asked."""
+        """The paths of the requests since the last call."""
         found = [path for _, path, _ in self.sent]
         self.sent.clear()
         return found

@@ -10,6 +10,8 @@ far as there is time:
 
 Candidates are compared on images that they were not trained on (`candidates`), and the evaluation of the
 chosen model is of the same images.
+
+Axes: N images, E images with scores of the chosen candidate, T tags.
 """
 
 from __future__ import annotations

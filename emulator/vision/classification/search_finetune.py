@@ -1,4 +1,7 @@
-"""Fine-tuning as a candidate of an advanced training: plan, comparison and averaging. In the worker only."""
+"""Fine-tuning as a candidate of an advanced training: plan, comparison and averaging. In the worker only.
+
+Axes: N images, E images with scores of the candidate, R rows of images, D features, T tags.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Datasets of detectors: images with boxes; and the files that a training writes."""
+"""Datasets of detectors: images with boxes; and the files that a training writes.
+
+Axes: N images, B boxes, T tags.
+"""
 
 from __future__ import annotations
 

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from emulator.vision.evaluation.common import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
-    TagFigures,
+    performance_figures,
     read_arrays,
-    safe_divide,
-    std_over_folds,
 )
 from emulator.vision.evaluation.curves import (
     CALIBRATION_BINS,
@@ -74,10 +72,8 @@ class Evaluation:
         """Figures at a threshold: a tag counts as predicted where its probability is at least that.
 
         Precision is correct predictions / predictions and recall correct predictions / images that have the
-        tag; either is 0 if the denominator is 0. Over all tags both are computed from the sums of the counts.
-        Average precision is the area under the precision-recall curve, independent of the threshold; over all
-        tags it is the mean over tags with images. Standard deviations are over the folds, without folds whose
-        denominator is 0.
+        tag; see `performance_figures`. Average precision is the area under the precision-recall curve,
+        independent of the threshold.
         """
         import numpy
 
@@ -89,25 +85,11 @@ class Evaluation:
             for hits_NT in (predicted_NT & self.targets_NT, predicted_NT, self.targets_NT)
         ]
         correct_FT, predicted_FT, actual_FT = counts
-        per_tag = [
-            TagFigures(
-                tag_index=tag,
-                precision=safe_divide(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
-                precision_std=std_over_folds(correct_FT[:, tag], predicted_FT[:, tag]),
-                recall=safe_divide(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
-                recall_std=std_over_folds(correct_FT[:, tag], actual_FT[:, tag]),
-                average_precision=average_precision(self.probabilities_NT[:, tag], self.targets_NT[:, tag]),
-            )
-            for tag in range(self.targets_NT.shape[1])
-        ]
-        with_images = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
-        return PerformanceFigures(
-            per_tag=per_tag,
-            precision=safe_divide(correct_FT.sum(), predicted_FT.sum()),
-            precision_std=std_over_folds(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
-            recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
-            recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
-            average_precision=sum(tag.average_precision for tag in with_images) / max(1, len(with_images)),
+        return performance_figures(
+            correct_FT,
+            predicted_FT,
+            actual_FT,
+            lambda tag: average_precision(self.probabilities_NT[:, tag], self.targets_NT[:, tag]),
         )
 
     def scored_predictions(self) -> ScoredPredictions:

@@ -54,6 +54,45 @@ def std_over_folds(parts_F: NDArray[numpy.integer], wholes_F: NDArray[numpy.inte
     return float((parts_F[defined] / wholes_F[defined]).std()) if defined.any() else 0.0
 
 
+def performance_figures(
+    correct_FT: NDArray[numpy.integer],
+    predicted_FT: NDArray[numpy.integer],
+    actual_FT: NDArray[numpy.integer],
+    average_precision: Callable[[int], float],
+) -> PerformanceFigures:
+    """The figures of counts by fold and tag.
+
+    Precision is correct / predicted and recall correct / actual; either is 0 if the denominator is 0. Over
+    all tags both are computed from the sums of the counts, and average precision is the mean over the tags
+    that occur. Standard deviations are over the folds, without folds whose denominator is 0.
+
+    Args:
+        average_precision: that of a tag.
+    """
+    import numpy
+
+    per_tag = [
+        TagFigures(
+            tag_index=tag,
+            precision=safe_divide(correct_FT[:, tag].sum(), predicted_FT[:, tag].sum()),
+            precision_std=std_over_folds(correct_FT[:, tag], predicted_FT[:, tag]),
+            recall=safe_divide(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
+            recall_std=std_over_folds(correct_FT[:, tag], actual_FT[:, tag]),
+            average_precision=average_precision(tag),
+        )
+        for tag in range(actual_FT.shape[1])
+    ]
+    occurring = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
+    return PerformanceFigures(
+        per_tag=per_tag,
+        precision=safe_divide(correct_FT.sum(), predicted_FT.sum()),
+        precision_std=std_over_folds(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
+        recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
+        recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
+        average_precision=sum(tag.average_precision for tag in occurring) / max(1, len(occurring)),
+    )
+
+
 def read_arrays(path: Path, kind: str, build: Callable[[Mapping[str, NDArray[Any]]], T]) -> T:
     """The result of `build` for the arrays of an `evaluation.npz`.
 

@@ -16,10 +16,8 @@ from emulator.vision.boxes.geometry import SCORE_FLOOR, paired_iou
 from emulator.vision.evaluation.common import (
     DEFAULT_THRESHOLD,
     PerformanceFigures,
-    TagFigures,
+    performance_figures,
     read_arrays,
-    safe_divide,
-    std_over_folds,
 )
 from emulator.vision.evaluation.curves import ScoredPredictions, precision_recall_curve
 
@@ -194,11 +192,9 @@ class DetectionEvaluation:
     ) -> PerformanceFigures:
         """Figures at a threshold of probability and one of overlap (see `hits`).
 
-        Precision is hits / detections at the threshold and recall hits / objects; either is 0 if the
-        denominator is 0. Over all tags both are computed from the sums of the counts. Average precision is
-        the area under the precision-recall curve (see `area_under_curve`), independent of the threshold; over
-        all tags it is the mean over tags with objects. Standard deviations are over the folds, without folds
-        whose denominator is 0.
+        Precision is hits / detections at the threshold and recall hits / objects; see `performance_figures`.
+        Average precision is the area under the precision-recall curve (see `area_under_curve`), independent
+        of the threshold.
         """
         import numpy
 
@@ -208,31 +204,13 @@ class DetectionEvaluation:
         correct_FT = self._counts(self.detections, found & shown)
         predicted_FT = self._counts(self.detections, shown)
         actual_FT = self._counts(self.truths, numpy.ones(len(self.truths.tags), bool))
-        per_tag = []
-        for tag in range(self.tag_count):
-            correct, predicted, actual = correct_FT[:, tag], predicted_FT[:, tag], actual_FT[:, tag]
+
+        def average_precision(tag: int) -> float:
             of_tag = self.detections.tags == tag
-            per_tag.append(
-                TagFigures(
-                    tag_index=tag,
-                    precision=safe_divide(correct.sum(), predicted.sum()),
-                    precision_std=std_over_folds(correct, predicted),
-                    recall=safe_divide(correct.sum(), actual.sum()),
-                    recall_std=std_over_folds(correct, actual),
-                    average_precision=area_under_curve(
-                        self.probabilities[of_tag], found[of_tag], int(actual.sum())
-                    ),
-                )
-            )
-        with_objects = [per_tag[tag] for tag in numpy.flatnonzero(actual_FT.sum(axis=0))]
-        return PerformanceFigures(
-            per_tag=per_tag,
-            precision=safe_divide(correct_FT.sum(), predicted_FT.sum()),
-            precision_std=std_over_folds(correct_FT.sum(axis=1), predicted_FT.sum(axis=1)),
-            recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
-            recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
-            average_precision=sum(tag.average_precision for tag in with_objects) / max(1, len(with_objects)),
-        )
+            actual = int(actual_FT[:, tag].sum())
+            return area_under_curve(self.probabilities[of_tag], found[of_tag], actual)
+
+        return performance_figures(correct_FT, predicted_FT, actual_FT, average_precision)
 
     def _counts(self, boxes: BoxArrays, counted: NDArray[numpy.bool_]) -> NDArray[numpy.int64]:
         """Number of the counted boxes of each fold and tag: (F, T)."""

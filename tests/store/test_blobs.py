@@ -55,9 +55,7 @@ def test_names(blobs: FolderBlobStore) -> None:
     assert set(blobs.names()) == names
 
 
-def test_what_a_killed_process_left_half_written_is_removed_when_it_is_old(
-    blobs: FolderBlobStore, tmp_path: Path
-) -> None:
+def test_old_unfinished_files_of_a_killed_process_are_removed(blobs: FolderBlobStore, tmp_path: Path) -> None:
     name = blobs.put(b"x")
     folder = blobs.path(name).parent
     for file, age in ((".new-old", 7200), (".new-young", 10)):
@@ -81,7 +79,7 @@ def test_clearing(blobs: FolderBlobStore, tmp_path: Path) -> None:
     )
 
 
-def test_what_was_cleared_is_removed_at_the_next_start(
+def test_cleared_blobs_are_removed_at_the_next_start(
     blobs: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blobs.put(b"x")
@@ -132,7 +130,7 @@ def test_a_full_disk_leaves_nothing_behind(
     assert blobs.read(blobs.put(b"x")) == b"x"
 
 
-def test_other_errors_are_told_as_they_are(
+def test_other_errors_are_raised_unchanged(
     blobs: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:

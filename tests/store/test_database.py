@@ -83,7 +83,7 @@ def serve(folder: Path) -> subprocess.CompletedProcess[str]:
 # --- migrations ---------------------------------------------------------------------------------------------
 
 
-def test_the_newest_migration_is_the_one_the_program_knows() -> None:
+def test_schema_revision_is_the_newest_migration() -> None:
     assert migrations.head() == SCHEMA_REVISION
 
 
@@ -121,7 +121,7 @@ def test_an_older_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None
     assert migrated == [f"sqlite:///{tmp_path / FILE_NAME}"]
 
 
-def test_what_is_no_database_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused_in_one_line_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database " * 1000)
     ran = serve(tmp_path)
     assert (ran.returncode, ran.stdout) == (1, "")
@@ -139,7 +139,7 @@ def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
     assert database_rows(tmp_path, "SELECT count(*) FROM project") == [(3,)]
 
 
-def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_program_is_refused_and_not_changed(tmp_path: Path) -> None:
     Database(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -183,7 +183,7 @@ def test_nothing_of_a_transaction_that_fails_is_kept(database: Database) -> None
         assert session.get(Project, "a") is None
 
 
-def test_a_reader_sees_one_moment(database: Database) -> None:
+def test_a_reader_reads_one_snapshot(database: Database) -> None:
     with database.read() as reader:
         assert reader.exec(select(Project)).all() == []
         with database.write() as writer:
@@ -215,7 +215,7 @@ def test_writers_queue(database: Database) -> None:
 
 
 @pytest.mark.parametrize("session_of", ["read", "write"])
-def test_a_result_that_nobody_read_to_its_end_locks_nothing(database: Database, session_of: str) -> None:
+def test_a_result_that_was_not_read_to_its_end_locks_nothing(database: Database, session_of: str) -> None:
     with database.write() as session:
         session.add_all(project(str(number)) for number in range(100))
     kept = []
@@ -236,7 +236,7 @@ def test_a_result_that_nobody_read_to_its_end_locks_nothing(database: Database, 
     assert len(kept) == 5
 
 
-def test_a_project_takes_its_rows_along(database: Database) -> None:
+def test_rows_are_deleted_with_their_project(database: Database) -> None:
     with database.write() as session:
         session.add(project("a"))
         session.flush()

@@ -83,7 +83,7 @@ def test_a_project_that_is_forgotten_with_everything(published: Published) -> No
     assert refusal_of(published) == "NotFoundProject"
 
 
-def test_what_is_refused_is_not_remembered(published: Published) -> None:
+def test_refusals_are_not_cached(published: Published) -> None:
     assert refusal_of(published, "another name") == "NotFoundIteration"
     assert refusal_of(published, type="ObjectDetection") == "BadRequestNotSupported"
     published.find()
@@ -91,7 +91,7 @@ def test_what_is_refused_is_not_remembered(published: Published) -> None:
     assert refusal_of(published, type="ObjectDetection") == "BadRequestNotSupported"
 
 
-def test_what_was_read_while_somebody_wrote_is_not_believed(
+def test_data_that_was_read_during_a_write_is_not_cached(
     published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = published.service.context.database

@@ -183,7 +183,7 @@ def test_a_table_is_made_once_and_changed_with_commits(database: Database) -> No
     assert made == [1, 1, 1]
 
 
-def test_the_tables_asked_for_last_are_kept(database: Database) -> None:
+def test_the_tables_that_were_queried_last_are_cached(database: Database) -> None:
     tables, made = ScoreIndex(database), []
 
     def ask(key: str) -> None:
@@ -198,7 +198,7 @@ def test_the_tables_asked_for_last_are_kept(database: Database) -> None:
     assert made == list("abcdefghib")
 
 
-def test_a_table_that_cannot_follow_is_made_anew(
+def test_a_table_that_cannot_be_changed_is_rebuilt(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     tables = ScoreIndex(database)

@@ -129,7 +129,7 @@ def test_tables_follow(scored: Scored, change: Callable[[Scored], None]) -> None
     assert scored.answers() == after
 
 
-def test_what_is_rolled_back_was_not(scored: Scored) -> None:
+def test_a_change_that_is_rolled_back_has_no_effect(scored: Scored) -> None:
     before = scored.answers()
     unknown = {"imageId": NOWHERE, "tagId": scored.red}
     body = {"tags": [{"imageId": scored.untagged[0], "tagId": scored.red}, unknown]}

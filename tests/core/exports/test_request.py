@@ -33,7 +33,7 @@ def iteration(service: Service) -> str:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_export_is_asked_for_polled_and_fetched(service: Service, iteration: str, version: str) -> None:
+def test_an_export_is_requested_polled_and_fetched(service: Service, iteration: str, version: str) -> None:
     asked = expect(ask(service, iteration, "ONNX", "ONNX12", version=version))
     shape = {"platform": "ONNX", "status": "Exporting", "downloadUri": None, "flavor": "ONNX12"}
     assert list(asked.items()) == list({**shape, "newerVersionAvailable": False}.items())
@@ -51,7 +51,7 @@ def test_an_export_is_asked_for_polled_and_fetched(service: Service, iteration: 
     assert service.blobs() == service.referenced_blobs()
 
 
-def test_what_the_writer_is_told(service: Service, iteration: str) -> None:
+def test_the_order_that_the_writer_receives(service: Service, iteration: str) -> None:
     service.export(iteration, "ONNX")
     order = service.exporter.jobs[0]["order"]
     _, _, project, _, iteration_id = iteration.split("/")
@@ -76,7 +76,7 @@ def test_a_detector_has_no_classification_type(service: Service) -> None:
     assert (order.domain_type, order.classification_type) == ("ObjectDetection", None)
 
 
-def test_every_format_can_be_asked_for(service: Service, iteration: str) -> None:
+def test_every_format_can_be_requested(service: Service, iteration: str) -> None:
     for (platform, flavor), chosen in FORMATS.items():
         if chosen.addition:
             continue
@@ -87,7 +87,7 @@ def test_every_format_can_be_asked_for(service: Service, iteration: str) -> None
         fetched(service, done)
 
 
-def test_exports_are_listed_as_they_were_asked_for(service: Service, iteration: str) -> None:
+def test_exports_are_listed_in_the_order_of_requests(service: Service, iteration: str) -> None:
     assert service.get(f"{iteration}/export") == []
     wanted = [("ONNX", None), ("CoreML", None), ("ONNX", "ONNX10"), ("DockerFile", "Linux"), ("VAIDK", None)]
     for platform, flavor in wanted:
@@ -96,7 +96,7 @@ def test_exports_are_listed_as_they_were_asked_for(service: Service, iteration: 
     assert [(one["platform"], one["flavor"]) for one in service.get(f"{iteration}/export")] == wanted
 
 
-def test_names_match_whatever_their_case(service: Service, iteration: str) -> None:
+def test_names_are_not_case_sensitive(service: Service, iteration: str) -> None:
     asked = expect(ask(service, iteration, "tensorflow", "TENSORFLOWlite"))
     assert (asked["platform"], asked["flavor"]) == ("TensorFlow", "TensorFlowLite")
 
@@ -170,7 +170,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_cannot_be_asked_for(service: Service, iteration: str, version: str) -> None:
+def test_requests_that_are_refused(service: Service, iteration: str, version: str) -> None:
     for parameters, code in UNKNOWN:
         refused = service.refused("POST", f"{iteration}/export", params=parameters, version=version)
         assert refused[:2] == (400, code), parameters
@@ -255,7 +255,7 @@ def test_two_clients_at_once_get_one_export(service: Service, iteration: str) ->
     assert service.rows("SELECT count(*) FROM export") == service.rows("SELECT count(*) FROM job") == [(1,)]
 
 
-def test_what_failed_can_be_asked_for_again(service: Service, iteration: str) -> None:
+def test_a_failed_export_can_be_requested_again(service: Service, iteration: str) -> None:
     service.exporter.failures = [ExportFailed("a thing is missing")]
     failed = service.export(iteration, "ONNX")
     assert (failed["status"], failed["downloadUri"]) == ("Failed", None)

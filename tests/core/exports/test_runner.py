@@ -101,7 +101,7 @@ def test_three_interruptions_by_the_end_of_the_emulator_fail_it(service: Service
     assert service.exporter.jobs == []
 
 
-def test_what_is_done_and_its_link_survive_a_restart(service: Service, iteration: str) -> None:
+def test_a_finished_export_and_its_link_survive_a_restart(service: Service, iteration: str) -> None:
     done = service.export(iteration, "ONNX")
     content = fetched(service, done)
     service.restart()
@@ -191,7 +191,9 @@ def test_the_end_of_the_emulator_leaves_the_job(service: Service, held: str) -> 
 
 
 @pytest.mark.parametrize("what", ["iteration", "project"])
-def test_files_go_with_what_they_were_exported_from(service: Service, iteration: str, what: str) -> None:
+def test_files_are_deleted_with_their_iteration_or_project(
+    service: Service, iteration: str, what: str
+) -> None:
     done = [service.export(iteration, platform) for platform in ("ONNX", "CoreML")]
     files = {row[0] for row in service.rows("SELECT blob FROM export")}
     assert len(files) == 2

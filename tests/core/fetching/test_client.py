@@ -74,7 +74,7 @@ def test_fetches_exactly_the_limit(serve: Serve) -> None:
     assert len(fetch(server.url, policy(server.allow))) == LIMIT
 
 
-def test_quotes_what_people_write_in_urls(serve: Serve) -> None:
+def test_quotes_special_characters_of_urls(serve: Serve) -> None:
     server = serve(answer_with(b""))
     fetch(f" {server.url}/my image ü.jpg?q=ä b ", policy(server.allow))
     assert server.requests[0].path == "/my%20image%20%C3%BC.jpg?q=%C3%A4%20b"
@@ -188,7 +188,7 @@ def test_redirect_to_another_port_of_an_allowed_host_is_refused(serve: Serve) ->
     "location",
     ["file:///etc/passwd", "ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "http://[", "\xff"],
 )
-def test_redirect_to_what_is_no_fetchable_url_is_refused(serve: Serve, location: str) -> None:
+def test_redirect_to_an_invalid_url_is_refused(serve: Serve, location: str) -> None:
     head = f"HTTP/1.1 302 Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
     server = serve(lambda visit: visit.connection.sendall(head))
     with pytest.raises(FetchRejected, match=r"Only http|user name|malformed"):
@@ -202,7 +202,7 @@ def test_redirects_end(serve: Serve) -> None:
     assert server.connections == 6
 
 
-def test_refused_connection_is_told(serve: Serve) -> None:
+def test_refused_connection_is_reported(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(FetchRejected, match="No connection"):
@@ -374,7 +374,7 @@ def test_broken_answers_are_refused(serve: Serve, answer: bytes) -> None:
     )
 )  # fmt: skip
 @settings(max_examples=500)
-def test_any_answer_is_taken_or_rejected(parts: list[bytes]) -> None:
+def test_any_response_is_accepted_or_rejected(parts: list[bytes]) -> None:
     def connect(address: str, port: int, timeout: float) -> httpcore.NetworkStream:
         return httpcore.MockStream(list(parts))
 

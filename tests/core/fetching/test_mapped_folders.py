@@ -84,7 +84,7 @@ def test_links_out_of_a_mapped_folder_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes: run it on Linux or macOS")
-def test_what_is_no_file_is_not_read(folder: Path) -> None:
+def test_only_regular_files_are_read(folder: Path) -> None:
     os.mkfifo(folder / "pipe.jpg")
     with pytest.raises(FetchRejected, match="which has no such file"):
         fetch_mapped("https://photos.example/pipe.jpg", ("https://photos.example", folder))

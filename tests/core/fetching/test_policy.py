@@ -136,14 +136,14 @@ def test_bad_urls_are_refused_before_anything_is_done(url: str, reason: str) -> 
         fetch(url, policy(), resolve=must_not_resolve, connect=must_not_connect)
 
 
-def test_unknown_host_is_told() -> None:
+def test_unknown_host_is_reported() -> None:
     with pytest.raises(FetchRejected, match="unknown"):
         fetch("http://photos.example/", policy(), resolve=resolve_nothing)
     with pytest.raises(FetchRejected, match="unknown"):
         fetch("http://photos.example/", policy(), resolve=resolve_to())
 
 
-def test_system_resolver_knows_loopback() -> None:
+def test_system_resolver_resolves_loopback() -> None:
     assert set(fetching.resolve_with_system("localhost", 80)) <= {"127.0.0.1", "::1"}
     with pytest.raises(FetchRejected, match="private or local"):
         fetch("http://localhost/", policy(), connect=must_not_connect)

@@ -26,7 +26,7 @@ def test_deleting_images(service: Service) -> None:
 @pytest.mark.parametrize(
     "parameters", [{}, {"imageIds": NOWHERE, "allImages": "true"}, {"allImages": "false"}]
 )
-def test_what_to_delete_must_be_said_once(service: Service, parameters: dict[str, str]) -> None:
+def test_either_ids_or_all_images_must_be_given(service: Service, parameters: dict[str, str]) -> None:
     project = service.project()
     service.images(project, pictures(1))
     refused = refusal(service.send("DELETE", f"{project}/images", params=parameters))
@@ -48,7 +48,7 @@ def test_images_of_another_project_are_not_deleted(service: Service) -> None:
     assert service.get(f"{other}/images/count") == 1
 
 
-def test_iterations_keep_showing_deleted_images_until_told_otherwise(service: Service) -> None:
+def test_iterations_keep_deleted_images_unless_all_iterations_is_set(service: Service) -> None:
     project, red, _ = service.trainable()
     view = {"iterationId": service.train(project).rpartition("/")[2]}
     ids = [image["id"] for image in service.get(f"{project}/images")]
@@ -65,7 +65,7 @@ def test_iterations_keep_showing_deleted_images_until_told_otherwise(service: Se
     assert red in {tag["id"] for tag in service.get(f"{project}/tags", params=view)}
 
 
-def test_deleting_an_iteration_deletes_what_only_it_showed(service: Service) -> None:
+def test_deleting_an_iteration_deletes_images_that_only_it_contains(service: Service) -> None:
     project, _, blue = service.trainable()
     first = service.train(project)
     newest = [image["id"] for image in service.get(f"{project}/images", params={"take": "2"})]

@@ -85,7 +85,7 @@ expressions: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(expressions)
-def test_what_is_written_is_what_is_read(expression: image_filters.Expression) -> None:
+def test_an_archive_reads_as_it_was_written(expression: image_filters.Expression) -> None:
     assert parse(f"metadata={_written(expression)}") == expression
 
 
@@ -121,7 +121,7 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
         ("metadata=" + "(" * 100_000, 1, ""),
     ],
 )
-def test_what_does_not_parse_says_where(text: str, position: int, expected: str) -> None:
+def test_syntax_errors_have_their_position(text: str, position: int, expected: str) -> None:
     with pytest.raises(ServiceError) as caught:
         parse(text)
     assert caught.value.code == "BadRequest"

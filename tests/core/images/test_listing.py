@@ -27,7 +27,7 @@ def tag_ids(service: Service, project: str) -> dict[str, str]:
     return {tag["name"]: tag["id"] for tag in service.get(f"{project}/tags")}
 
 
-def test_newest_first_unless_asked_otherwise(service: Service, project: str) -> None:
+def test_newest_first_by_default(service: Service, project: str) -> None:
     newest = ids(service, f"{project}/images")
     created = [image["created"] for image in service.get(f"{project}/images", params={"orderBy": "Oldest"})]
     assert created == sorted(created)
@@ -81,7 +81,7 @@ def test_pages_far_down_a_long_list(service: Service) -> None:
     assert service.get(f"{project}/images/tagged/count", params={"tagIds": tag}) == 639
 
 
-def test_a_page_has_50_images_unless_asked_otherwise(service: Service) -> None:
+def test_a_page_has_50_images_by_default(service: Service) -> None:
     project = service.project()
     service.images(project, pictures(60))
     assert [len(ids(service, f"{project}/images", **more)) for more in ({}, {"take": 60}, {"skip": 55})] == [
@@ -146,7 +146,7 @@ def test_counts(service: Service, project: str) -> None:
     assert service.get(f"{project}/images/untagged/count") == 4
 
 
-def test_by_ids_oldest_first_whatever_the_order_asked_for(service: Service, project: str) -> None:
+def test_by_ids_oldest_first_in_any_order_of_ids(service: Service, project: str) -> None:
     oldest = ids(service, f"{project}/images", orderBy="Oldest")
     asked = ",".join([oldest[7], NOWHERE, oldest[2], oldest[5].upper(), oldest[2]])
     assert ids(service, f"{project}/images/id", imageIds=asked) == [oldest[2], oldest[5], oldest[7]]

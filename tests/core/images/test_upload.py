@@ -92,7 +92,7 @@ def test_urls_that_cannot_be_fetched_fail_one_by_one(with_folder: Service) -> No
     ]
 
 
-def test_a_batch_of_urls_none_of_which_is_fetched_is_answered_item_by_item(with_folder: Service) -> None:
+def test_a_batch_without_any_fetched_url_has_a_status_for_each_item(with_folder: Service) -> None:
     project = with_folder.project()
     response = with_folder.send("POST", f"{project}/images/urls", json=urls_body("http://elsewhere.test/"))
     assert (response.status_code, statuses(response.json()["images"])) == (207, ["ErrorSource"])

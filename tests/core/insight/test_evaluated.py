@@ -24,7 +24,7 @@ def test_values_out_of_their_bounds(classified: Insight) -> None:
         assert refusal(classified.send(what, **parameters))[:2] == (400, "BadRequest"), (what, parameters)
 
 
-def test_tags_that_the_iteration_does_not_know(classified: Insight) -> None:
+def test_tags_that_the_iteration_does_not_have(classified: Insight) -> None:
     unknown = [
         ("confusionMatrix/images", {"actual": NOWHERE, "predicted": "none"}),
         ("confusionMatrix/images/count", {"tagId": NOWHERE, "outcome": "TrueNegative"}),
@@ -35,7 +35,7 @@ def test_tags_that_the_iteration_does_not_know(classified: Insight) -> None:
         assert refusal(classified.send(what, **parameters))[:2] == (404, "NotFoundTag"), (what, parameters)
 
 
-def test_ids_that_are_none(classified: Insight) -> None:
+def test_malformed_ids(classified: Insight) -> None:
     refused = refusal(classified.send("confusionMatrix/images", actual="red", predicted="none"))
     assert refused[:2] == (400, "BadRequestInvalidIds")
     path = classified.iteration.rpartition("/")[0]

@@ -8,7 +8,7 @@ from tests.support.importing import imported
 from tests.support.insight import CELL, Insight
 
 
-def test_every_image_is_behind_one_cell(classified: Insight) -> None:
+def test_every_image_is_in_one_cell(classified: Insight) -> None:
     matrix = classified.get("confusionMatrix")
     names = [*(tag["id"] for tag in matrix["tags"]), "none"]
     listed = []
@@ -26,7 +26,7 @@ def test_every_image_is_behind_one_cell(classified: Insight) -> None:
     assert len(listed) == len(set(listed)) == 28
 
 
-def test_images_behind_outcomes(each_kind: Insight) -> None:
+def test_images_of_outcomes(each_kind: Insight) -> None:
     matrix = each_kind.get("confusionMatrix", threshold=0.4)
     for outcome, tag in product(OUTCOMES, matrix["perTag"]):
         field = outcome[0].lower() + outcome[1:] + "s"
@@ -71,7 +71,7 @@ def test_pages_and_orders(classified: Insight) -> None:
     assert {image["fold"] for image in newest} == set(range(5))
 
 
-def test_images_that_leave(classified: Insight) -> None:
+def test_deleted_images(classified: Insight) -> None:
     service, blue = classified.service, classified.tags["blue"]
     cell = {"actual": blue, "predicted": blue}
     before = [image["id"] for image in classified.images(**cell)]
@@ -83,7 +83,7 @@ def test_images_that_leave(classified: Insight) -> None:
     assert classified.get("confusionMatrix")["imageCount"] == 28
 
 
-def test_the_images_can_be_looked_at(detected: Insight) -> None:
+def test_the_images_can_be_fetched(detected: Insight) -> None:
     image = detected.images(tagId=detected.tags["here"], outcome="TruePositive")[0]
     for name in ("imageUri", "thumbnailUri"):
         path = image[name].removeprefix("http://emulator.test")
@@ -106,7 +106,7 @@ def test_a_copy_of_the_project_has_images_of_its_own(classified: Insight) -> Non
     assert classified.images(**ours) == before
 
 
-def test_which_images_has_to_be_said(classified: Insight) -> None:
+def test_either_a_cell_or_an_outcome_must_be_given(classified: Insight) -> None:
     both = {**CELL, "tagId": NOWHERE, "outcome": "TruePositive"}
     for parameters in ({}, {"actual": "none"}, {"tagId": NOWHERE}, both):
         for what in ("confusionMatrix/images", "confusionMatrix/images/count"):

@@ -83,7 +83,7 @@ def test_copies_are_found_and_others_are_not(service: Service, project: str) -> 
         assert {image["fold"] for image in group["images"]} == {None}
 
 
-def test_a_group_is_what_hangs_together(service: Service, project: str) -> None:
+def test_a_group_is_a_connected_component(service: Service, project: str) -> None:
     image = photograph(1)
     ids = service.images(project, [encoded(image, quality) for quality in (95, 80, 60, 40)])
     (group,) = found(service, project)["groups"]

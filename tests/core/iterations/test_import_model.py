@@ -183,7 +183,7 @@ def test_a_name_of_several_projects_is_no_name(service: Service) -> None:
     )
 
 
-def test_an_id_that_nobody_has(service: Service) -> None:
+def test_an_unknown_project_id(service: Service) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
     assert refused(service, classifier_zip(), project=unknown)[:2] == (404, "NotFoundProject")
 
@@ -213,7 +213,7 @@ def test_it_is_unpublished_published_and_deleted(service: Service) -> None:
     assert service.blobs() == set()
 
 
-def test_deleting_the_project_takes_it_along(service: Service) -> None:
+def test_deleting_the_project_deletes_it(service: Service) -> None:
     answer = imported(service, classifier_zip())
     service.delete(f"/projects/{answer['projectId']}")
     assert service.blobs() == set()
@@ -280,7 +280,7 @@ def test_a_model_that_no_longer_runs_is_an_error_of_the_service(
 
 
 @pytest.mark.parametrize("path", ["performance", "performance/images", "performance/images/count"])
-def test_there_is_no_performance_to_be_told(service: Service, path: str) -> None:
+def test_an_imported_iteration_has_no_performance(service: Service, path: str) -> None:
     answer = imported(service, classifier_zip())
     iteration = f"/projects/{answer['projectId']}/iterations/{answer['iterationId']}"
     status, code, message = service.refused("GET", f"{iteration}/{path}")

@@ -148,7 +148,7 @@ def test_an_iteration_that_is_deleted_at_that_very_moment(
     assert service.refused("GET", f"{trained[1]}/{what}")[:2] == (404, "NotFoundIteration")
 
 
-def test_the_images_can_be_looked_at(service: Service, trained: tuple[str, str]) -> None:
+def test_the_images_can_be_fetched(service: Service, trained: tuple[str, str]) -> None:
     image = service.get(f"{trained[1]}/performance/images")[0]
     for name in ("imageUri", "thumbnailUri"):
         path = image[name].removeprefix("http://emulator.test")

@@ -165,7 +165,7 @@ def test_batches_with_nothing_to_do_are_refused(service: Service, body: Any) -> 
     assert service.refused("POST", f"{project}/images/regions", json=body) == NO_REGIONS
 
 
-def test_what_is_no_json_is_refused(service: Service) -> None:
+def test_invalid_json_is_refused(service: Service) -> None:
     project = detection_project(service)
     assert service.refused("POST", f"{project}/images/regions", content=b'{"regions": [') == NO_REGIONS
 

@@ -21,7 +21,7 @@ from tests.support.regions import counts, revision
 # --- how they leave -----------------------------------------------------------------------------------------
 
 
-def test_the_last_region_of_a_tag_takes_the_tag_along(service: Service) -> None:
+def test_deleting_the_last_region_of_a_tag_removes_the_tag(service: Service) -> None:
     project = detection_project(service)
     a, b = (service.tag(project, name) for name in "ab")
     one, two = service.images(project, pictures(2), b)

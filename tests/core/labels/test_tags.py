@@ -18,7 +18,7 @@ def names(service: Service, project: str, **parameters: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["a", "A", " a "])
-def test_names_are_unique_whatever_their_case(service: Service, name: str) -> None:
+def test_unique_names_are_not_case_sensitive(service: Service, name: str) -> None:
     project = service.project()
     service.tag(project, "a")
     refused = service.refused("POST", f"{project}/tags", params={"name": name})
@@ -46,7 +46,7 @@ def test_a_name_is_free_again_when_its_tag_is_deleted_and_in_other_projects(serv
         ({"name": "a", "type": "GeneralProduct"}, "BadRequestTagType"),
     ],
 )
-def test_what_no_tag_can_be_made_of(service: Service, parameters: dict[str, str], code: str) -> None:
+def test_invalid_values_of_a_tag(service: Service, parameters: dict[str, str], code: str) -> None:
     project = service.project()
     assert service.refused("POST", f"{project}/tags", params=parameters)[:2] == (400, code)
     assert names(service, project) == set()
@@ -97,7 +97,7 @@ def test_a_tag_can_become_negative_only_while_it_is_alone_on_its_images(service:
     )
 
 
-def test_deleting_a_tag_takes_it_off_its_images(service: Service) -> None:
+def test_deleting_a_tag_removes_it_from_its_images(service: Service) -> None:
     project = service.project()
     gone, kept = service.tag(project, "gone"), service.tag(project, "kept")
     service.images(project, pictures(2), gone)

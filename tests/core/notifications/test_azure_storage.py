@@ -125,14 +125,14 @@ def test_storage_is_reached_under_the_rules_for_image_urls(
     assert storage.sent == []
 
 
-def test_nobody_listens(service: Service) -> None:
+def test_an_unreachable_storage(service: Service) -> None:
     with Server(lambda visit: None) as server:
         body = {"notificationQueueUri": f"{server.url}/queue{SIGNED}"}
     message = service.refused("POST", "/projects", params={"name": "a"}, json=body)[2]
     assert "No connection" in message
 
 
-def test_a_quota_is_checked_before_storage_is_asked(tmp_path: Path, storage: Storage) -> None:
+def test_a_quota_is_checked_before_the_storage(tmp_path: Path, storage: Storage) -> None:
     for service in running_service(tmp_path, url_allow=("127.0.0.1",), tier="f0"):
         for name in "ab":
             service.project(name)
@@ -201,7 +201,7 @@ def test_after_a_week_it_is_given_up(
     assert service.get(iteration)["status"] == "Completed"
 
 
-def test_storage_that_is_out_of_reach_is_asked_once_a_round_and_others_are_not_kept_waiting(
+def test_unreachable_storage_is_tried_once_a_round_and_does_not_delay_others(
     service: Service, storage: Storage
 ) -> None:
     bad = service.train(project(service, storage, queue="bad"))
@@ -230,7 +230,7 @@ def test_a_copy_that_was_taken_is_not_sent_again(service: Service, storage: Stor
     assert storage.paths() == ["/queue/messages"]
 
 
-def test_what_is_no_longer_wanted_is_not_sent(service: Service, storage: Storage) -> None:
+def test_notifications_that_are_no_longer_wanted_are_not_sent(service: Service, storage: Storage) -> None:
     deleted, ended = (project(service, storage, queue="queue") for _ in range(2))
     storage.status = {"queue": 500}
     for made in (deleted, ended):
@@ -243,7 +243,7 @@ def test_what_is_no_longer_wanted_is_not_sent(service: Service, storage: Storage
     assert (waiting(service), storage.paths()) == (0, [])
 
 
-def test_an_export_that_is_deleted_before_its_copy_is_told_without_one(
+def test_an_export_that_is_deleted_before_its_copy_is_reported_without_one(
     service: Service, storage: Storage
 ) -> None:
     iteration = service.train(project(service, storage, "models", "queue"))
@@ -271,7 +271,7 @@ def test_storage_that_does_not_answer_holds_up_nothing(
     )
 
 
-def test_the_thread_sends_by_itself_and_goes_on_with_what_a_restart_left(
+def test_the_thread_sends_new_notifications_and_those_from_before_a_restart(
     service: Service, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thread, "PAUSE_SECONDS", 0.01)

@@ -134,13 +134,13 @@ def test_urls_that_are_refused(mapped: tuple[Service, str, str], body: Any) -> N
     assert refusal(by_url(service, address, body))[:2] == (400, "BadRequestImageUrl")
 
 
-def test_what_a_url_leads_to_is_judged_like_any_image(mapped: tuple[Service, str, str]) -> None:
+def test_images_from_urls_are_checked_like_others(mapped: tuple[Service, str, str]) -> None:
     service, address, _ = mapped
     assert refusal(by_url(service, address, {"url": "http://p.test/text"}))[1] == "BadRequestImageFormat"
     assert refusal(by_url(service, address, {"url": "http://p.test/large.png"}))[1] == "BadRequestImageUrl"
 
 
-def test_an_unknown_name_is_told_before_anything_is_fetched(mapped: tuple[Service, str, str]) -> None:
+def test_an_unknown_name_is_refused_before_anything_is_fetched(mapped: tuple[Service, str, str]) -> None:
     service, address, _ = mapped
     assert refusal(by_url(service, address + "x", {"url": "http://q.test/"}))[1] == "NotFoundIteration"
 
@@ -159,7 +159,7 @@ def test_quick_tests_need_no_publishing(service: Service) -> None:
     assert answer["predictions"][0]["tagId"] == red
 
 
-def test_quick_tests_are_stored_unless_told_otherwise(service: Service) -> None:
+def test_quick_tests_are_stored_by_default(service: Service) -> None:
     project, _, _ = service.trainable()
     iteration_id = service.train(project).rpartition("/")[2]
     for parameters, stored in (({}, 1), ({"store": "false"}, 1), ({"store": "true"}, 2)):

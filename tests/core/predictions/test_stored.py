@@ -50,7 +50,7 @@ def test_a_query_as_it_was_recorded(predicted: Predicted) -> None:
     assert item["created"] == "2026-03-04T05:06:08.123Z"
 
 
-def test_what_was_answered_is_what_is_stored(predicted: Predicted) -> None:
+def test_stored_predictions_equal_the_responses(predicted: Predicted) -> None:
     answer = expect(predicted.service.predict(predicted.address, picture(70)))
     (item,) = query(predicted.service, predicted.project)["results"]
     assert {key: item[key] for key in answer} == answer

@@ -30,7 +30,7 @@ def test_pages_follow_each_other(predicted: Predicted) -> None:
     assert found(service, project, **(token | {"maxCount": 3})) == newest[1:4]
 
 
-def test_what_comes_and_goes_between_pages(predicted: Predicted) -> None:
+def test_rows_that_are_added_or_deleted_between_pages(predicted: Predicted) -> None:
     service, project = predicted.service, predicted.project
     made = [predicted.predict() for _ in range(6)]
     newest, oldest = (query(service, project, maxCount=2, orderBy=order)["token"] for order in ORDERS[:2])

@@ -67,17 +67,17 @@ def test_detection_projects_carry_a_classification_type_too(service: Service) ->
         ({"name": "a", "notificationQueueUri": "https://x"}, "BadRequestInvalidUri"),
     ],
 )
-def test_what_no_project_can_be_made_of(service: Service, parameters: dict[str, str], code: str) -> None:
+def test_invalid_values_of_a_project(service: Service, parameters: dict[str, str], code: str) -> None:
     assert service.refused("POST", "/projects", params=parameters)[:2] == (400, code)
     assert service.get("/projects") == []
 
 
-def test_the_longest_name_is_taken(service: Service) -> None:
+def test_the_longest_name_is_accepted(service: Service) -> None:
     name = "ü" * 256
     assert service.post("/projects", params={"name": name})["name"] == name
 
 
-def test_changing_what_is_given_and_keeping_the_rest(service: Service) -> None:
+def test_only_given_values_are_changed(service: Service) -> None:
     path = service.project(description="before", domainId=GENERAL)
     before = service.get(path)
     service.clock.advance(minutes=1)
@@ -143,7 +143,7 @@ def test_a_change_needs_a_json_object(service: Service, content: bytes) -> None:
     assert service.refused("PATCH", path, content=content)[:2] == (400, "BadRequest")
 
 
-def test_deleting_takes_everything_along(service: Service) -> None:
+def test_deleting_a_project_deletes_everything_in_it(service: Service) -> None:
     project, _, _ = service.trainable()
     kept = service.project("kept")
     service.images(kept, [picture(0), picture(1000)])

@@ -52,7 +52,7 @@ def counted(service: Service) -> Counted:
     return Counted(service)
 
 
-def test_images_leave_the_counts(counted: Counted) -> None:
+def test_deleted_images_are_subtracted_from_the_counts(counted: Counted) -> None:
     images = list(counted.tags_of)
     for leaving in chain.from_iterable(combinations(images, size) for size in range(len(images) + 1)):
         with pytest.raises(Undone), counted.service.context.database.write() as session:
@@ -68,7 +68,7 @@ def test_images_leave_the_counts(counted: Counted) -> None:
             raise Undone
 
 
-def test_counting_afresh_mends_any_counts(counted: Counted) -> None:
+def test_recounting_repairs_any_counts(counted: Counted) -> None:
     with counted.service.context.database.write() as session:
         project = session.get_one(Project, counted.id)
         project.image_count, project.tagged_count = 77, 0

@@ -19,7 +19,7 @@ def scores(*probabilities: float) -> list[TagProbability]:
 
 
 @pytest.mark.parametrize(("probabilities", "expected"), RECORDED)
-def test_uncertainty_is_what_the_service_says(probabilities: tuple[float, ...], expected: float) -> None:
+def test_uncertainty_equals_that_of_the_service(probabilities: tuple[float, ...], expected: float) -> None:
     exact = [float(numpy.float32(probability)) for probability in probabilities]
     assert uncertainty(scores(*exact)) == pytest.approx(expected, rel=1e-7)
 
@@ -30,7 +30,7 @@ def test_uncertainty_lies_between_0_and_1(probabilities: list[float]) -> None:
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-def test_what_is_nearer_to_a_half_is_less_certain(one: float, other: float) -> None:
+def test_probabilities_nearer_to_a_half_are_less_certain(one: float, other: float) -> None:
     nearer, farther = sorted((one, other), key=lambda probability: abs(probability - 0.5))
     assert uncertainty(scores(nearer)) >= uncertainty(scores(farther)) - 1e-12
 

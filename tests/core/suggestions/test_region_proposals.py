@@ -120,7 +120,7 @@ def test_a_damaged_model_is_made_again(service: Service) -> None:
     assert proposals(service, project, image) == before
 
 
-def test_without_what_it_needs_the_answer_says_so(service: Service) -> None:
+def test_the_response_names_a_missing_package(service: Service) -> None:
     project = service.project()
     (image,) = service.images(project, [plain()])
     service.worker.failures = [TrainingFailed("Region proposals need the package onnx.")]

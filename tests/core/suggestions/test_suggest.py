@@ -92,7 +92,7 @@ def test_requests_that_are_refused(
     assert refused[:2] == (status, code or "BadRequestExceededBatchSize")
 
 
-def test_one_unknown_image_spoils_all(suggesting: Suggesting) -> None:
+def test_one_unknown_image_refuses_the_request(suggesting: Suggesting) -> None:
     refused = refusal(suggesting.send(suggesting.images[0], NOWHERE))
     assert refused == (404, "NotFoundImage", f"Image not found: {NOWHERE}")
     assert suggesting.kept() == 0
@@ -211,7 +211,7 @@ def test_deleting_more_than_images(suggesting: Suggesting, what: str) -> None:
     assert suggesting.kept() == 0
 
 
-def test_what_is_tagged_while_it_is_scored_is_not_kept(
+def test_a_suggestion_for_an_image_that_was_tagged_meanwhile_is_not_stored(
     suggesting: Suggesting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 

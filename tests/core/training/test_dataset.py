@@ -4,7 +4,7 @@ from tests.support.harness import Service
 from tests.support.images import pictures
 
 
-def test_the_dataset_is_that_of_the_moment_of_the_request(service: Service) -> None:
+def test_the_dataset_is_that_at_the_time_of_the_request(service: Service) -> None:
     project, red, _ = service.trainable()
     service.images(project, pictures(3, "grey"))
     service.post(f"{project}/train")
@@ -19,7 +19,7 @@ def test_the_dataset_is_that_of_the_moment_of_the_request(service: Service) -> N
     assert job["seed"] == 0
 
 
-def test_nothing_of_the_dataset_depends_on_random_ids(service: Service) -> None:
+def test_the_dataset_does_not_depend_on_random_ids(service: Service) -> None:
     for _ in range(4):
         service.train(service.trainable()[0])
     for job in service.worker.jobs:

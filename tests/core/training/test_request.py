@@ -72,7 +72,7 @@ def test_parameters_that_are_refused(service: Service, parameters: dict[str, str
     assert service.get(f"{project}/iterations") == []
 
 
-def test_what_clients_always_send(service: Service) -> None:
+def test_parameters_that_clients_always_send(service: Service) -> None:
     project, _, _ = service.trainable()
     parameters = {
         "reservedBudgetInHours": "0",

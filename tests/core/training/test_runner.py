@@ -27,7 +27,7 @@ def test_a_training_that_cannot_give_a_model_fails_with_its_reason(service: Serv
     assert len(service.blobs()) == 10
 
 
-def test_an_error_nobody_thought_of_fails_the_training_too(service: Service, caplog: Any) -> None:
+def test_an_unexpected_error_fails_the_training(service: Service, caplog: Any) -> None:
     project, _, _ = service.trainable()
     service.worker.failures = [ZeroDivisionError("division by zero")]
     assert outcome(service, service.train(project)) == (
@@ -41,7 +41,7 @@ def test_an_error_nobody_thought_of_fails_the_training_too(service: Service, cap
     ("error", "words"),
     [(MemoryError(), "not enough memory to train. Close other programs"), (KeyError(), "KeyError")],
 )
-def test_an_error_without_words_is_told_in_words(service: Service, error: Exception, words: str) -> None:
+def test_an_error_without_a_message_gets_one(service: Service, error: Exception, words: str) -> None:
     project, _, _ = service.trainable()
     service.worker.failures = [error]
     status, reason = outcome(service, service.train(project))

@@ -141,7 +141,7 @@ def test_an_advanced_training_survives_a_restart(service: Service, advanced: Fak
     assert service.worker.jobs[-1]["function"] == "train_advanced_classifier"
 
 
-def test_three_interruptions_fail_an_advanced_training_with_what_to_do(service: Service) -> None:
+def test_three_interruptions_fail_an_advanced_training_with_advice(service: Service) -> None:
     project, _, _ = service.trainable()
     service.post(f"{project}/train", params=ADVANCED)
     for _ in range(3):

@@ -117,7 +117,7 @@ LIES: dict[str, Callable[[Files], bytes]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_an_archive_that_lies_leaves_nothing(lie: str, elsewhere: Elsewhere, target: Service) -> None:
+def test_an_inconsistent_archive_leaves_nothing(lie: str, elsewhere: Elsewhere, target: Service) -> None:
     project, _, _ = elsewhere.service.trainable()
     elsewhere.service.train(project)
     copy = start_import(target, elsewhere.token(project))

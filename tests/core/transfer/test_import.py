@@ -47,7 +47,7 @@ def test_an_export_waits_for_the_training(service: Service) -> None:
     assert service.get(f"{project}/export")["iterationCount"] == 1
 
 
-def test_only_what_is_there_can_be_exported(service: Service) -> None:
+def test_only_existing_projects_can_be_exported(service: Service) -> None:
     assert service.refused("GET", f"/projects/{NOWHERE}/export")[:2] == (404, "NotFoundProject")
     project = service.project()
     assert service.send("GET", f"{project}/export", version="v3.1").status_code == 404
@@ -156,7 +156,7 @@ def test_regions_are_copied(elsewhere: Elsewhere, target: Service) -> None:
     assert len(target.get(f"{copy}/images")[0]["regions"]) == 1
 
 
-def test_what_is_being_imported_cannot_be_changed(service: Service) -> None:
+def test_a_project_that_is_being_imported_cannot_be_changed(service: Service) -> None:
     project, _, _ = service.trainable()
     copy = start_import(service, service.get(f"{project}/export")["token"])
     modified = (400, "BadRequestWorkspaceCannotBeModified")
@@ -193,7 +193,7 @@ def test_two_imports_of_one_token(service: Service) -> None:
         lambda token: f"{token.replace('sig=', 'sig=A')}{'&x=1' * 900}",
     ],
 )
-def test_a_token_that_is_none_of_ours(service: Service, spoil: Callable[[str], str]) -> None:
+def test_a_token_that_was_not_issued_here(service: Service, spoil: Callable[[str], str]) -> None:
     token = spoil(service.get(f"{service.project()}/export")["token"])
     status, code, message = service.refused("POST", "/projects/import", params={"token": token})
     assert (status, code, message[:13]) == INVALID

@@ -102,7 +102,7 @@ def test_a_source_that_is_deleted_before_the_copy_begins(service: Service) -> No
     service.delete(copy)
 
 
-def test_why_an_import_failed_can_be_asked(elsewhere: Elsewhere, target: Service) -> None:
+def test_the_reason_of_a_failed_import(elsewhere: Elsewhere, target: Service) -> None:
     def listed() -> Any:
         return expect(target.request("GET", "/_emulator/imports"))
 

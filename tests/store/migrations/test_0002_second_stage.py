@@ -27,7 +27,7 @@ VALUES (1, 'a', 'p', 'i', 5, 'b', '[]'), (2, 'c', 'p', 'deleted', 6, 'b', '[]')
 """
 
 
-def test_stored_predictions_learn_their_domain(tmp_path: Path) -> None:
+def test_stored_predictions_get_their_domain(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
     migrations.upgrade(engine, "0001")
     engine.dispose()

@@ -82,10 +82,10 @@ class Measured:
     """The result for one split.
 
     Attributes:
-        figure: accuracy of tests, or mean average precision.
-        own: the same as the training itself says it, by cross-validation; None for baselines.
+        figure: accuracy on the test images, or mean average precision.
+        own: the same figure by the cross-validation of the training; None for baselines.
         seconds, processor_seconds: of the training, by the clock and of this process.
-        note: what was chosen, or how far it came.
+        note: the chosen model, or the number of epochs.
     """
 
     figure: float
@@ -326,7 +326,7 @@ def logistic_regression(
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
     tested = training_set(part.tested, scratch, mirror=False)
     scores_NT = numpy.asarray(trained.predict_proba(tested.features_RD))
-    return judged(scores_NT, tested.targets_NT, part, seconds, processor_seconds)
+    return measured_scores(scores_NT, tested.targets_NT, part, seconds, processor_seconds)
 
 
 def fine_tuning(
@@ -352,11 +352,11 @@ def fine_tuning(
     targets_NT = numpy.array(
         [[tag in each.tags for tag in part.learned.tags] for each in part.tested.samples]
     )
-    result = judged(tuned.scores_NT, targets_NT, part, seconds, processor_seconds)
+    result = measured_scores(tuned.scores_NT, targets_NT, part, seconds, processor_seconds)
     return replace(result, note=f"{tuned.epochs:.0f} epochs")
 
 
-def judged(
+def measured_scores(
     scores_NT: numpy.ndarray,
     targets_NT: numpy.ndarray,
     part: Division,
@@ -365,7 +365,13 @@ def judged(
 ) -> Measured:
     truth_NT = targets_NT > 0
     error = calibration_error(scores_NT, truth_NT, part.learned.multilabel)
-    return Measured(figure_of(part.learned)(scores_NT, truth_NT), None, error, seconds, processor_seconds)
+    return Measured(
+        figure=figure_of(part.learned)(scores_NT, truth_NT),
+        own=None,
+        calibration_error=error,
+        seconds=seconds,
+        processor_seconds=processor_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -182,14 +182,14 @@ def detector(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | 
         [session.score(Path(image.path).read_bytes()) for image in loaded.tested]
         for session in (DetectorSession(trained.model_path), DetectorSession(smaller))
     ]
-    judged = [measuring.evaluation(loaded.tested, len(loaded.tags), each) for each in found]
+    evaluations = [measuring.evaluation(loaded.tested, len(loaded.tags), each) for each in found]
     return Result(
         folder.name,
         "boxes",
         "AP50",
-        _pair(each.performance(overlap_threshold=0.5).average_precision for each in judged),
+        _pair(each.performance(overlap_threshold=0.5).average_precision for each in evaluations),
         None,
-        _pair(measuring.error_of_predictions(each.probabilities, each.hits(0.5)) for each in judged),
+        _pair(measuring.error_of_predictions(each.probabilities, each.hits(0.5)) for each in evaluations),
         _same_boxes(*found),
         _milliseconds(trained.model_path, smaller, pixels[:1]),
         _megabytes(trained.model_path, smaller),

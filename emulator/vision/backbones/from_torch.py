@@ -185,7 +185,7 @@ def _compare(network: Network, loaded: LoadedNetwork) -> None:
         session = inference_session(onnx_bytes(network, {}), threads=0)
         single = [session.run(None, {INPUT: pixels[number : number + 1]})[0] for number in range(len(pixels))]
     except Exception as error:
-        # ONNX Runtime has a dozen exception types without a common one of its own.
+        # ONNX Runtime has a dozen exception types without a common base class.
         raise WeightsRejected(
             f"{loaded.architecture} does not run after conversion: {short_reason(error)}"
         ) from error

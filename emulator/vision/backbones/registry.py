@@ -187,7 +187,7 @@ def open_session(data: bytes) -> InferenceSession:
         (described_input,) = session.get_inputs()
         session.run(None, {described_input.name: numpy.zeros((1, *described_input.shape[1:]), numpy.uint8)})
     except Exception as error:
-        # ONNX Runtime has a dozen exception types without a common one of its own.
+        # ONNX Runtime has a dozen exception types without a common base class.
         raise BackboneDamaged(f"its {NETWORK_FILE} cannot be run: {short_reason(error)}") from error
     return session
 

@@ -50,7 +50,7 @@ class ClassifierSession:
             self.labels, self.multilabel = metadata.labels, metadata.multilabel
             self._resolution = metadata.resolution
         except Exception as error:
-            # ONNX Runtime has a dozen exception types without a common one of its own.
+            # ONNX Runtime has a dozen exception types without a common base class.
             raise ModelUnusable(f"{model_path.name} is not a classifier of this program: {error}") from error
 
     def score(self, data: bytes) -> list[float]:

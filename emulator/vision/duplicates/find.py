@@ -38,7 +38,7 @@ _COLOURS = 8
 _VIEW = f"thumbnail@{_SIDE}"
 # Numbers of a thumbnail: its grey pixels, and the mean colours of 8 x 8 fields.
 _WIDTH = _SIDE**2 + 3 * _COLOURS**2
-# Candidates of each image, and as many mirrored ones; their colours have at least this correlation.
+# Number of candidates of each image, and of mirrored ones; their colours have at least this correlation.
 _CANDIDATES = 8
 _MIN_COLOUR_CORRELATION = 0.65
 # A pair is dropped if its correlation is lower, after alignment at a quarter or half of the thumbnail's size.

@@ -64,7 +64,7 @@ class OnnxRuntime:
             inputs = self._session.get_inputs()
             outputs = self._session.get_outputs()
         except Exception as error:  # noqa: BLE001
-            # ONNX Runtime has a dozen exception types without a common one of its own.
+            # ONNX Runtime has a dozen exception types without a common base class.
             raise ExportUnusable(f"The ONNX model does not load: {_reason(error)}") from None
         self.input_name, self.input_shape, element = _only(
             [(one.name, _sides(one.shape), one.type) for one in inputs]

@@ -4,8 +4,8 @@ They compute the same as `boxes.geometry.detected_boxes`, only with plain operat
 shapes, which every format can hold and every runtime can run without synchronisation: the greatest scores,
 the boxes of their points, and non-maximum suppression. Greedy suppression has a fixed point: a box is kept
 exactly if no better kept box of its tag overlaps it. Starting from all boxes, repeating "suppress what a
-better kept box overlaps" reaches it in as many rounds as the longest chain of boxes that each suppress the
-next. The number of rounds is odd: should it ever be too small, a box is missing rather than shown twice.
+better kept box overlaps" reaches it; the number of rounds is that of the longest chain of boxes that each
+suppress the next. `_ROUNDS` is odd: if it is too small, a box is missing rather than shown twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The networks that come with the program; their cards give origin and measurements."""
+"""The networks that come with the program; their cards in `models/cards/` give origin and measurements."""
 
 from __future__ import annotations
 

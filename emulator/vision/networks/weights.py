@@ -1,6 +1,6 @@
 """The pretrained networks that training starts from. Their weights come in packages; nothing is downloaded.
 
-The cards in `models/` give origin, licence and measured accuracy of each.
+The cards in `models/cards/` give origin, licence and measured accuracy of each.
 """
 
 from __future__ import annotations

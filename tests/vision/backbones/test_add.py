@@ -101,7 +101,7 @@ def run(network: Network, image: numpy.ndarray) -> numpy.ndarray:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_what_is_added_computes_what_torchvision_computes(
+def test_added_networks_compute_the_features_of_torchvision(
     name: str, weights: dict[str, Path], registered: Path
 ) -> None:
     known = read_manifest(registered, name)
@@ -262,7 +262,7 @@ def chosen(log: pytest.LogCaptureFixture) -> str:
     return str(name)
 
 
-def test_the_network_that_sees_the_difference_is_chosen(
+def test_the_network_with_informative_features_is_chosen(
     fine: ClassificationDataset, train: Train, registered: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -364,7 +364,7 @@ def test_a_folder_that_cannot_be_read_is_left_out(
     assert "cannot be read" in caplog.text
 
 
-def test_what_does_not_fit_into_the_budget_is_not_tried(
+def test_networks_that_exceed_the_budget_are_not_tried(
     fine: ClassificationDataset,
     train: Train,
     registered: Path,

@@ -130,7 +130,7 @@ def test_when_the_disk_is_full_nothing_is_there(
     assert [each for each in tmp_path.iterdir() if each.is_dir()] == []
 
 
-def test_what_a_killed_process_left_is_neither_shown_nor_kept(folder: Path) -> None:
+def test_unfinished_folders_are_neither_listed_nor_kept(folder: Path) -> None:
     (folder / ".half").mkdir()
     (folder / ".half" / NETWORK_FILE).write_bytes(DATA)
     assert names(folder) == ["mine"]

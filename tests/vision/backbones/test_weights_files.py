@@ -145,7 +145,7 @@ def test_a_file_of_a_few_bytes_that_stands_for_gigabytes(tmp_path: Path) -> None
         read_weights(tmp_path / "a.pth")
 
 
-def test_the_size_is_looked_at_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_is_checked_before_the_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.pth", STATE)
     monkeypatch.setattr(weights_files, "MAX_FILE_BYTES", path.stat().st_size - 1)
     monkeypatch.setattr(torch, "load", None)

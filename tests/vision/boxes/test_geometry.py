@@ -45,7 +45,7 @@ def test_points_are_the_centres_of_cells_line_by_line() -> None:
     assert strides[[0, 63, 64, 79, 80, 83]].tolist() == [8, 8, 16, 16, 32, 32]
 
 
-def test_a_box_is_where_the_distances_say() -> None:
+def test_a_box_is_placed_by_the_distances() -> None:
     # Point 9 lies at (12, 12) with stride 8: 8 to the left, 0 up, 16 to the right, 24 down.
     (box,) = detected_boxes(scored({(9, 1): 0.75}), certain_of({9: (1, 0, 2, 3)}), SIDE)
 
@@ -54,13 +54,13 @@ def test_a_box_is_where_the_distances_say() -> None:
     assert (box.width, box.height) == pytest.approx((24 / 64, 24 / 64))
 
 
-def test_boxes_end_at_the_edge_of_the_picture() -> None:
+def test_boxes_end_at_the_edge_of_the_image() -> None:
     (box,) = detected_boxes(scored({(83, 0): 0.5}), certain_of({83: (10, 10, 10, 10)}), SIDE)
 
     assert (box.left, box.top, box.width, box.height) == (0, 0, 1, 1)
 
 
-def test_what_has_no_extent_is_not_reported() -> None:
+def test_boxes_without_area_are_not_reported() -> None:
     assert detected_boxes(scored({(9, 0): 0.9}), certain_of({9: (0, 1, 0, 1)}), SIDE) == []
 
 

@@ -64,7 +64,7 @@ def test_without_time_it_is_quick_training(
     assert Evaluation.load(trained.evaluation_path).keys == Evaluation.load(quick.evaluation_path).keys
 
 
-def test_known_pictures_are_not_looked_at_again(
+def test_features_of_known_images_are_not_computed_again(
     hard: ClassificationDataset, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
@@ -98,7 +98,7 @@ def test_pictures_that_quick_training_tells_apart_are_left_to_it(
     assert train(patterns).image_count == len(patterns.images)
 
 
-def test_random_tags_are_not_learned_by_heart(
+def test_the_evaluation_of_random_tags_is_not_that_of_the_training_images(
     pattern_images: tuple[LabelledImage, ...], train: Train
 ) -> None:
     noise = tuple(replace(image, labels=(index % 2,)) for index, image in enumerate(pattern_images))
@@ -130,7 +130,7 @@ def test_the_same_training_gives_the_same_files(
         (PAIR, SMALL, True),
     ],
 )
-def test_every_kind_of_model_learns_and_says_what_it_had_not_seen(
+def test_every_kind_of_model_learns_and_is_evaluated_on_held_out_images(
     patterns: ClassificationDataset,
     train: Train,
     prefer: Callable[[str], None],
@@ -175,7 +175,7 @@ def test_scores_on_unseen_images_are_those_of_the_model_that_is_written(
 
 
 @pytest.mark.parametrize("similar", [True, False])
-def test_what_is_written_is_the_mean_of_all_models_if_they_have_one(
+def test_the_mean_of_all_models_is_written_if_they_are_similar(
     hard: ClassificationDataset,
     train: Train,
     prefer: Callable[[str], None],
@@ -234,7 +234,7 @@ def test_the_budget_is_kept(
     assert reported[-1] == 1.0
 
 
-def test_a_loss_that_is_no_number_leaves_the_quick_model(
+def test_a_loss_of_nan_leaves_the_quick_model(
     hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefer("fine-tuned")
@@ -248,7 +248,7 @@ def test_a_loss_that_is_no_number_leaves_the_quick_model(
     assert trained.model_path.read_bytes() == train(hard, seconds=0, output="quick").model_path.read_bytes()
 
 
-def test_many_pictures_lie_on_disk_while_they_are_learned_from(
+def test_many_images_are_kept_on_disk_during_training(
     hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefer("fine-tuned")
@@ -330,7 +330,7 @@ def test_a_training_can_start_from_another(
     assert numpy.abs(moved - published).max() > numpy.abs(moved - start.weights["_conv_head.weight"]).max()
 
 
-def test_what_cannot_be_started_from(
+def test_unusable_base_models(
     hard: ClassificationDataset, train: Train, prefer: Callable[[str], None], tmp_path: Path
 ) -> None:
     prefer(PAIR)

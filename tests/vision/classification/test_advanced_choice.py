@@ -56,7 +56,7 @@ def test_a_difference_that_may_be_chance_changes_nothing() -> None:
     assert not COMPARISON.replaces(candidate(other), candidate(HALF_RIGHT))
 
 
-def test_honest_doubt_without_more_mistakes_wins_on_log_loss() -> None:
+def test_lower_probabilities_for_the_same_errors_win_on_log_loss() -> None:
     """The same number of errors, with lower probabilities for the wrong tags."""
     sure = candidate(HALF_RIGHT)
     doubting = Candidate(
@@ -74,7 +74,7 @@ def test_a_model_without_mistakes_and_doubts_stays() -> None:
     assert not COMPARISON.replaces(surer, perfect)
 
 
-def test_candidates_are_compared_on_the_images_that_both_had_not_seen() -> None:
+def test_candidates_are_compared_on_the_images_that_both_have_scores_for() -> None:
     """Other errors of the champion are on images without scores of the challenger."""
     rows = numpy.arange(0, COUNT, 5)
     champion_right = numpy.zeros(COUNT, bool)
@@ -87,7 +87,7 @@ def test_candidates_are_compared_on_the_images_that_both_had_not_seen() -> None:
     assert COMPARISON.replaces(better, champion)
 
 
-def test_all_tags_have_the_same_say() -> None:
+def test_all_tags_have_the_same_weight() -> None:
     """Errors on a tag with 5 images weigh more than the same number on a tag with 195."""
     labels = numpy.zeros(COUNT, int)
     labels[:5] = 1
@@ -133,7 +133,7 @@ def test_several_tags_an_image() -> None:
         (1000.0, 5000, Plan(19, 5)),
     ],
 )
-def test_what_is_planned(fitting: float, images: int, plan: Plan | None) -> None:
+def test_plans(fitting: float, images: int, plan: Plan | None) -> None:
     assert planned(fitting, images, 5, ADVANCED) == plan
 
 

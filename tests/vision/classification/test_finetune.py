@@ -59,7 +59,7 @@ def test_where_learning_begins(stride: int, first: str) -> None:
     assert len(frozen) == 2 * place
 
 
-def test_a_network_that_scales_pictures_down_looks_as_finely_afterwards() -> None:
+def test_a_network_that_scales_images_down_has_coarser_layers() -> None:
     """Halving the image doubles the stride of each layer, in pixels of the original image."""
     plain, scaled = (backbone_network(f"efficientnet-lite0{name}", 448) for name in ("", "-at-224"))
     assert finer_weights(scaled, 16) < finer_weights(plain, 16)

@@ -109,7 +109,7 @@ def test_equal_features_with_different_tags_are_undecided() -> None:
     numpy.testing.assert_allclose(probabilities(head.logits(features), multilabel=False), 0.5, atol=1e-6)
 
 
-def test_every_tag_has_the_same_say_however_many_images_it_has() -> None:
+def test_every_tag_has_the_same_weight() -> None:
     _, targets = blobs([30, 6, 4])
 
     weights = balancing_weights(targets)
@@ -148,7 +148,7 @@ def test_calibration_finds_by_how_much_scores_are_wrong(multilabel: bool, true_s
     assert found.shift_T == pytest.approx(0, abs=0.15)
 
 
-def test_features_that_say_nothing_leave_each_tag_as_common_as_it_is() -> None:
+def test_features_without_information_give_each_tag_its_frequency() -> None:
     random = numpy.random.default_rng(2)
     common = numpy.array([0.9, 0.5, 0.2])
     targets = (random.random((400, 3)) < common) * 1.0
@@ -179,7 +179,7 @@ def test_calibrations_one_after_another() -> None:
     )
 
 
-def test_a_few_images_told_apart_without_mistake_do_not_give_certainty() -> None:
+def test_a_few_images_without_errors_do_not_give_certainty() -> None:
     logits = numpy.array([[2.0, -2.0], [-2.0, 2.0]] * 10)
 
     found = calibration_of(logits, (logits > 0) * 1.0, multilabel=False)

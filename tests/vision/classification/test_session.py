@@ -30,7 +30,7 @@ def test_many_threads_get_the_scores_of_one(trained: TrainedClassifier, threads:
         assert list(pool.map(session.score, pictures)) == expected
 
 
-def test_pictures_are_scored_together_as_alone(trained: TrainedClassifier) -> None:
+def test_images_are_scored_in_batches_as_alone(trained: TrainedClassifier) -> None:
     from emulator.vision.imaging.decode import resize_to_square
 
     session = ClassifierSession(trained.model_path)
@@ -41,7 +41,7 @@ def test_pictures_are_scored_together_as_alone(trained: TrainedClassifier) -> No
     numpy.testing.assert_allclose(together, [session.score(picture) for picture in pictures], atol=1e-5)
 
 
-def test_what_is_no_picture_is_refused(trained: TrainedClassifier) -> None:
+def test_bytes_that_are_not_an_image_are_rejected(trained: TrainedClassifier) -> None:
     session = ClassifierSession(trained.model_path)
 
     with pytest.raises(ImageRejected):

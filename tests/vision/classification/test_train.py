@@ -52,9 +52,7 @@ def test_unseen_pictures_get_their_tag(trained: TrainedClassifier) -> None:
             assert sum(scores) == pytest.approx(1, abs=1e-5)
 
 
-def test_what_a_training_says_about_itself(
-    trained: TrainedClassifier, patterns: ClassificationDataset
-) -> None:
+def test_the_evaluation_of_a_training(trained: TrainedClassifier, patterns: ClassificationDataset) -> None:
     assert trained.image_count == len(patterns.images)
     assert trained.skipped == ()
     assert list(trained.seconds) == ["features", "heads", "writing"]
@@ -64,7 +62,7 @@ def test_what_a_training_says_about_itself(
     ]
 
 
-def test_the_evaluation_is_of_all_images_and_by_models_that_had_not_seen_them(
+def test_the_evaluation_is_of_all_images_by_models_trained_without_them(
     trained: TrainedClassifier, patterns: ClassificationDataset
 ) -> None:
     evaluation = Evaluation.load(trained.evaluation_path)
@@ -79,7 +77,9 @@ def test_the_evaluation_is_of_all_images_and_by_models_that_had_not_seen_them(
     assert set(evaluation.folds.tolist()) == set(range(5))
 
 
-def test_random_tags_are_not_learned_by_heart(pattern_images: tuple[LabelledImage, ...], train) -> None:
+def test_the_evaluation_of_random_tags_is_not_that_of_the_training_images(
+    pattern_images: tuple[LabelledImage, ...], train
+) -> None:
     """Evaluated on its training images, a model of random tags would be nearly perfect."""
     noise = tuple(replace(image, labels=(index % 2,)) for index, image in enumerate(pattern_images))
 
@@ -313,7 +313,7 @@ def test_a_broken_cache_costs_time_only(
     assert again.model_path.read_bytes() == trained.model_path.read_bytes()
 
 
-def test_known_pictures_are_not_looked_at_again(
+def test_features_of_known_images_are_not_computed_again(
     patterns: ClassificationDataset, trained: TrainedClassifier, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(data: bytes, resolution: int) -> numpy.ndarray:
@@ -361,7 +361,7 @@ def test_large_trainings_do_without_mirror_images(
     assert plain.model_path.read_bytes() != trained.model_path.read_bytes()
 
 
-def test_pictures_are_seen_upright(tmp_path: Path, train) -> None:
+def test_images_are_scored_upright(tmp_path: Path, train) -> None:
     """Vertical and horizontal stripes: without the EXIF orientation the two would be confused."""
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -121,7 +121,7 @@ def test_a_training_of_all_layers_repeats(
     assert (session.resolution, session.labels) == (96, SHAPES)
 
 
-def test_a_loss_that_is_no_number_leaves_the_quick_model(
+def test_a_loss_of_nan_leaves_the_quick_model(
     dataset: DetectionDataset, train: Train, quick: TrainedDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unstable(*_: object, **__: object) -> None:
@@ -257,12 +257,12 @@ def example_of(side: float, count: int = 4) -> Example:
     [(0.5, 4000, 320), (0.09, 4000, 320), (0.07, 4000, 416), (0.05, 640, 640), (0.05, 500, 416),
      (0.03, 4000, 960), (0.01, 1100, 960), (0.01, 700, 640), (0.01, 100, 320)],
 )  # fmt: skip
-def test_small_boxes_are_looked_at_in_large_pictures(side: float, longest: int, resolution: int) -> None:
+def test_small_boxes_are_detected_at_a_large_resolution(side: float, longest: int, resolution: int) -> None:
     scale = choose_scale([example_of(side)], ADVANCED_DETECTOR, [(longest, longest // 2), (longest, 1)])
     assert scale == Scale(resolution, resolution / 320)
 
 
-def test_pictures_without_boxes_have_a_scale_too() -> None:
+def test_images_without_boxes_have_a_scale() -> None:
     assert choose_scale([example_of(0.5, 0)], ADVANCED_DETECTOR, [(4000, 3000)]).resolution == 320
 
 

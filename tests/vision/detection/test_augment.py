@@ -71,7 +71,7 @@ def test_boxes_that_are_mostly_cut_off_are_left_out() -> None:
     assert {1, 2, 3} <= counts
 
 
-def test_pictures_without_objects_have_views_too() -> None:
+def test_images_without_objects_have_crops() -> None:
     pixels, boxes, tags = view(Image.new("RGB", (60, 40), "green"), example([]), 0)
 
     assert pixels.shape == (SIDE, SIDE, 3)
@@ -103,7 +103,7 @@ def test_boxes_are_clipped_to_the_picture_and_empty_ones_left_out(tmp_path: Path
     assert loaded.tags.tolist() == [0]
 
 
-def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+def test_unreadable_images_are_left_out(tmp_path: Path) -> None:
     good = kept(tmp_path, encoded(Image.new("RGB", (60, 40))), [])
     bad = kept(tmp_path, b"not a picture", [])
     gone = BoxedImage(str(tmp_path / "gone"), "gone", ())
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert [each.key for each in load([bad, good, gone])] == [good.key]
 
 
-def test_large_pictures_are_kept_small_and_upright(tmp_path: Path) -> None:
+def test_large_images_are_cached_small_and_upright(tmp_path: Path) -> None:
     picture = Image.new("RGB", (3000, 1500))
     exif = picture.getexif()
     exif[0x0112] = 6

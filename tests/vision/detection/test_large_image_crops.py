@@ -171,7 +171,7 @@ def test_tiles_are_as_large_as_small_objects_need(
     assert scale.magnification == (3.0 if side is None else 2.0)
 
 
-def test_overlaps_follow_the_longest_objects_and_longer_ones_are_looked_for_at_once() -> None:
+def test_overlaps_follow_the_longest_objects_and_longer_ones_are_detected_in_the_whole_image() -> None:
     small, long = (
         boxes_of(0.0065),
         Example("k", "p", numpy.array([[0.1, 0.1, 0.9, 0.2]]), numpy.zeros(1, int)),
@@ -229,7 +229,7 @@ def test_crops_repeat_and_their_number_has_a_limit(
     assert sorted(len(some) for some in cut_up(dataset, tiling)[1]) == [0] * 5 + [1] * 5
 
 
-def test_pictures_that_are_gone_have_no_crops_and_empty_ones_have_some(tmp_path: Path) -> None:
+def test_missing_images_have_no_crops_and_images_without_boxes_have_some(tmp_path: Path) -> None:
     dataset = scenes(tmp_path, range(3))
     empty = kept(tmp_path, encoded(Image.new("RGB", SIZE, "grey")), [])
     examples = loaded(replace(dataset, images=(*dataset.images, empty)))
@@ -284,7 +284,7 @@ def test_no_more_images_are_scored_than_there_is_time_for(
         assert needed == 2 * scored
 
 
-def test_batches_that_show_nothing_teach_what_is_background(tmp_path: Path) -> None:
+def test_batches_without_objects_can_be_trained_on(tmp_path: Path) -> None:
     """They contain no information about the edges of boxes."""
     empty = kept(tmp_path, encoded(Image.new("RGB", (160, 120), "grey")), [])
     pictures = ImageCache()

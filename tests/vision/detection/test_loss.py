@@ -66,7 +66,7 @@ def test_points_that_answer_for_an_object_see_it_well_and_are_not_many() -> None
     assert ((centres > 16) & (centres < 48)).all()
 
 
-def test_nothing_seen_where_nothing_is_costs_nothing() -> None:
+def test_no_objects_and_no_detections_cost_nothing() -> None:
     logits, distances = torch.full((2, POINTS, 3), -20.0), torch.zeros(2, POINTS, 44)
 
     assert DetectionLoss(SIDE)(logits, distances, [truth(), truth()]).item() == pytest.approx(0, abs=1e-6)
@@ -118,7 +118,7 @@ def test_descending_leads_to_the_object() -> None:
     assert (found[0].width, found[0].height) == pytest.approx((0.5, 0.5), abs=0.04)
 
 
-def test_pictures_are_independent_of_each_other() -> None:
+def test_images_are_independent_of_each_other() -> None:
     """Alone or beside an image without objects, an object affects the gradients of its own image only."""
     logits = torch.zeros((2, POINTS, 2), requires_grad=True)
     distances = torch.zeros((2, POINTS, 44), requires_grad=True)
@@ -131,7 +131,7 @@ def test_pictures_are_independent_of_each_other() -> None:
     assert (logits.grad[1] > 0).all()
 
 
-def test_pictures_without_objects_say_nothing_about_edges() -> None:
+def test_images_without_objects_have_no_loss_of_distances() -> None:
     logits, distances = (each.requires_grad_() for each in certain(BOX))
     of_logits, of_distances = torch.autograd.grad(
         DetectionLoss(SIDE)(logits, distances, [truth()]), [logits, distances]

@@ -66,7 +66,7 @@ def test_labels_and_content_instead_of_a_file(model_path: Path) -> None:
     assert (session.labels[3], len(session.labels), session.resolution) == ("tag 3", 80, SIDE)
 
 
-def test_what_is_no_picture_is_refused(model_path: Path) -> None:
+def test_bytes_that_are_not_an_image_are_rejected(model_path: Path) -> None:
     with pytest.raises(ImageRejected):
         DetectorSession(model_path).score(b"not a picture")
 
@@ -80,7 +80,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
         DetectorSession(path)
 
 
-def test_classifiers_and_detectors_are_told_apart(trained: TrainedClassifier, model_path: Path) -> None:
+def test_classifiers_and_detectors_are_distinguished(trained: TrainedClassifier, model_path: Path) -> None:
     with pytest.raises(ModelUnusable, match=r"emulator\.task"):
         DetectorSession(trained.model_path)
     with pytest.raises(ModelUnusable, match="not a classifier"):
@@ -99,7 +99,7 @@ def in_tiles(tiling: str) -> bytes:
     return onnx_bytes(detection_network(published_weights(), SIDE), metadata)
 
 
-def test_pictures_in_tiles_get_the_same_boxes_on_any_number_of_threads() -> None:
+def test_tiled_images_get_the_same_boxes_on_any_number_of_threads() -> None:
     session = DetectorSession(in_tiles(Tiling(160, 16, whole=True).to_json()))
     pictures = [
         encoded(photograph(size, seed)) for seed, size in enumerate([(400, 300), (90, 700), (64, 64)])
@@ -116,7 +116,7 @@ def test_pictures_in_tiles_get_the_same_boxes_on_any_number_of_threads() -> None
         session.score(b"not a picture")
 
 
-def test_a_tiling_that_nobody_wrote_is_refused() -> None:
+def test_an_invalid_tiling_is_rejected() -> None:
     for tiling in ("", "{}", '{"side": 1e6, "overlap": 16, "whole": true}'):
         with pytest.raises(ModelUnusable, match=r"tiling|tiles|Expecting"):
             DetectorSession(in_tiles(tiling))

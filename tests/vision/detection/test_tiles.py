@@ -99,7 +99,7 @@ def test_pictures_of_all_shapes_are_looked_at_in_their_own_shape(size: tuple[int
     assert session.looks == len(make_tiles(*size, TILE, TILING))
 
 
-def test_long_objects_are_found_in_the_look_at_the_whole_picture() -> None:
+def test_long_objects_are_detected_in_the_whole_image() -> None:
     long, small = (20, 20, 200, 60), (40, 200, 16, 16)
     alone = found_in((256, 256), [long, small], BrightSpots(TILING))
     together = found_in((256, 256), [long, small], BrightSpots(Tiling(256, 32, whole=True)))
@@ -110,7 +110,7 @@ def test_long_objects_are_found_in_the_look_at_the_whole_picture() -> None:
     assert together[1][1:] == pytest.approx(small, abs=2)
 
 
-def test_what_no_tile_sees_whole_is_still_reported() -> None:
+def test_objects_cut_by_every_tile_are_still_reported() -> None:
     """Cut boxes stay if no uncut box covers them, or only one with a much lower probability."""
     tiles = make_tiles(256, 256, TILE, TILING)
     pieces = [[DetectedBox(0, 0.8, 0.0, 0.4, 1.0, 0.2)] for _ in tiles]
@@ -174,11 +174,11 @@ def test_a_tiling_survives_in_metadata() -> None:
         '{"side": 256, "overlap": -1, "whole": true}',
     ],
 )  # fmt: skip
-def test_what_is_no_tiling_is_refused(text: str) -> None:
+def test_text_that_is_not_a_tiling_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Tiling.from_json(text, TILE)
 
 
-def test_recipes_stay_within_what_is_scored() -> None:
+def test_recipes_stay_within_the_limits_of_scoring() -> None:
     assert ADVANCED_DETECTOR.largest_side <= MAX_SIDE
     assert ADVANCED_DETECTOR.overlaps[1] <= ADVANCED_DETECTOR.resolutions[-1] // 2

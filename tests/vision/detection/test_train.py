@@ -53,7 +53,7 @@ def train(tmp_path: Path):
     return run
 
 
-def test_what_a_training_says_about_itself(dataset: DetectionDataset, train) -> None:
+def test_the_evaluation_of_a_training(dataset: DetectionDataset, train) -> None:
     reported: list[tuple[float, str]] = []
 
     trained = train(dataset, reported=reported)
@@ -105,7 +105,7 @@ def test_the_seed_makes_a_difference(dataset: DetectionDataset, train) -> None:
     assert first.model_path.read_bytes() != second.model_path.read_bytes()
 
 
-def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
+def test_each_image_is_predicted_by_a_head_trained_without_it(
     dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {}
@@ -129,7 +129,7 @@ def test_each_image_is_predicted_by_a_head_that_has_not_seen_it(
     assert evaluation.count == len(set(evaluation.keys)) == 6
 
 
-def test_a_head_learns_nothing_from_what_is_hidden(dataset: DetectionDataset) -> None:
+def test_a_head_learns_nothing_from_held_out_images(dataset: DetectionDataset) -> None:
     """Other objects on the held-out images change the head trained on them, and no bit of the other one."""
     examples = ImageCache().load(dataset.images, lambda share: None)
     hidden = numpy.arange(len(examples)) % 3 == 0
@@ -242,7 +242,7 @@ def test_a_loss_that_is_no_number_ends_the_training(
         train(dataset)
 
 
-def test_a_full_disk_is_told(dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -253,7 +253,7 @@ def test_a_full_disk_is_told(dataset: DetectionDataset, train, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("missing", ["torch", "onnx"])
-def test_what_is_not_installed_is_named(
+def test_missing_packages_are_named(
     dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
@@ -279,7 +279,7 @@ def examples(*tags: tuple[int, ...]) -> list[Example]:
     ]
 
 
-def test_every_image_is_looked_at_before_any_comes_again() -> None:
+def test_every_image_is_sampled_before_any_is_repeated() -> None:
     batches = sample_batches(examples(*[(0,)] * 10), 1, 5, 4, 0)
 
     assert [len(batch) for batch in batches] == [5] * 4
@@ -321,7 +321,7 @@ def test_how_much_is_evaluated(images: int, folds: tuple[int, int]) -> None:
 
 
 @pytest.mark.slow
-def test_squares_and_discs_are_told_apart(dataset: DetectionDataset, train, tmp_path: Path) -> None:
+def test_squares_and_discs_are_distinguished(dataset: DetectionDataset, train, tmp_path: Path) -> None:
     recipe = replace(QUICK_DETECTOR, resolution=160, min_steps=60, max_steps=60)
 
     trained = train(scenes(tmp_path, range(24)), recipe=recipe)

@@ -187,7 +187,7 @@ def test_against_the_definition(
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 7])
-def test_looked_at_in_parts_they_are_the_same(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matches_do_not_depend_on_the_size_of_batches(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = random_evaluation(3, images=30, tags=2)
     whole = ours.match_detections(0.3)
     monkeypatch.setattr("emulator.vision.evaluation.detection._PAIRS_AT_A_TIME", pairs)
@@ -266,7 +266,7 @@ def test_equal_probabilities_enter_together() -> None:
     assert either_way == [0.5, 0.5]
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_files_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.npz"
     ours = random_evaluation(1)
     path.write_bytes(ours.content())

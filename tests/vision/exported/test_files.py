@@ -31,7 +31,7 @@ def zip_of(content: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
     return buffer.getvalue()
 
 
-def test_what_an_export_holds() -> None:
+def test_files_of_an_export() -> None:
     found = read_export(export_zip(MODEL, COLOURS, {"a": "b"}))
     assert (found.kind, dict(found.model), found.labels) == ("onnx", {"model.onnx": MODEL}, COLOURS)
     assert (dict(found.metadata), found.iteration_id) == ({"a": "b"}, ITERATION)
@@ -106,7 +106,7 @@ def test_a_saved_model_has_its_variables() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_is_one_line(content: dict[str, bytes], message: str) -> None:
+def test_the_reason_is_one_line(content: dict[str, bytes], message: str) -> None:
     with pytest.raises(ExportUnusable, match=message) as caught:
         read_export(zip_of(content))
     assert "\n" not in str(caught.value)

@@ -107,7 +107,7 @@ def test_colours_and_range_of_onnx_are_those_of_its_own_metadata(
     assert classifier(data).score(plain("red")) == pytest.approx(expected)
 
 
-def test_probabilities_are_numbers_from_0_to_1_whatever_the_model_says() -> None:
+def test_probabilities_are_finite_and_from_0_to_1_for_any_output() -> None:
     model = classifier(export_zip(s1_classifier(metadata=RGB), COLOURS))
     assert model.score(plain("white")) == [1, 1, 1]
 
@@ -124,14 +124,14 @@ def bands(size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_whole_image_is_stretched_where_the_metadata_say_so() -> None:
+def test_the_whole_image_is_stretched_by_the_metadata() -> None:
     model = classifier(
         export_zip(colour_classifier(), COLOURS, metadata_properties("ClassificationMultiClass"))
     )
     assert model.score(bands((600, 200))) == pytest.approx([1 / 3] * 3, abs=0.01)
 
 
-def test_the_centre_square_is_taken_where_the_metadata_say_so() -> None:
+def test_the_centre_square_is_cropped_by_the_metadata() -> None:
     assert classifier(classifier_zip()).score(bands((600, 200))) == pytest.approx([0, 1, 0], abs=0.02)
 
 

@@ -131,7 +131,7 @@ def test_dates_in_the_file_are_those_of_the_order(make_order: MakeOrder, tmp_pat
     assert {entry.date_time[:5] for entry in archive.infolist()} == {moment.timetuple()[:5]}
 
 
-def test_years_that_zip_files_do_not_know(make_order: MakeOrder, tmp_path: Path) -> None:
+def test_years_that_zip_files_cannot_store(make_order: MakeOrder, tmp_path: Path) -> None:
     order = replace(make_order(KINDS[0], "ONNX"), created=datetime(1970, 1, 1, tzinfo=UTC))
     archive = exported(order, tmp_path)
 
@@ -148,7 +148,7 @@ def test_progress_never_falls_and_ends(make_order: MakeOrder, tmp_path: Path) ->
     assert (reported[0], reported[-1]) == (0, 1)
 
 
-def test_what_is_not_installed_is_named(
+def test_missing_packages_are_named(
     make_order: MakeOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -166,7 +166,7 @@ def test_what_is_not_installed_is_named(
         ModuleNotFoundError("No module named 'emulator.vision.graphs'", name="emulator.vision.graphs"),
     ],
 )
-def test_what_is_installed_and_broken_is_not_said_to_be_missing(
+def test_a_broken_package_is_not_reported_as_missing(
     make_order: MakeOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ImportError
 ) -> None:
     def broken(*_: object) -> bytes:

@@ -132,7 +132,7 @@ def corners(boxes: numpy.ndarray) -> numpy.ndarray:
 
 
 @pytest.mark.parametrize("case", [case for case in lite_networks.CASES if "classif" not in case])
-def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
+def test_each_operation_equals_onnx_runtime(case: str) -> None:
     from emulator.vision.exports.coreml.writer import coreml_network
 
     network = lite_networks.network(case)

@@ -112,7 +112,7 @@ def test_the_grid_decodes_to_the_boxes_of_the_prediction_api(
         assert found == []
 
 
-def test_nothing_is_seen(outputs: Outputs, grid_outputs: Outputs) -> None:
+def test_no_detections(outputs: Outputs, grid_outputs: Outputs) -> None:
     scores, distances = raw(0, 1.0)
 
     assert outputs.boxes(scores * 0, distances) == []

@@ -22,7 +22,7 @@ _SURE = 0.05
         ("TensorFlow", None, 4),
     ],
 )
-def test_a_loaded_export_says_what_the_prediction_api_says(
+def test_a_loaded_export_gives_the_results_of_the_prediction_api(
     kind: Kind,
     platform: str,
     flavor: str | None,

@@ -107,7 +107,9 @@ def test_tensors_have_the_names_and_shapes_of_the_service(
     assert types.get("detected_classes", "tensor(int64)") == "tensor(int64)"
 
 
-def test_the_model_itself_says_how_to_feed_it(kind: Kind, make_order: MakeOrder, tmp_path: Path) -> None:
+def test_the_metadata_in_the_model_determine_the_preprocessing(
+    kind: Kind, make_order: MakeOrder, tmp_path: Path
+) -> None:
     session = loaded(written(make_order(kind, "ONNX"), tmp_path))
     metadata = session.get_modelmeta().custom_metadata_map
 
@@ -117,7 +119,7 @@ def test_the_model_itself_says_how_to_feed_it(kind: Kind, make_order: MakeOrder,
     assert metadata["Image.NominalPixelRange"] == ("Normalized_0_1" if unit else "NominalRange_0_255")
 
 
-def test_an_unknown_flavor_is_said_to_be_one(make_order: MakeOrder, tmp_path: Path) -> None:
+def test_an_unknown_flavor_is_reported(make_order: MakeOrder, tmp_path: Path) -> None:
     with pytest.raises(ExportFailed, match=r"There is no export to ONNX ONNX99\."):
         write_export(make_order(KINDS[0], "ONNX", "ONNX99"), tmp_path / "x.zip", lambda share, step: None)
     assert list(tmp_path.iterdir()) == []

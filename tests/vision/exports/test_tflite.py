@@ -97,7 +97,7 @@ def test_input_and_outputs_are_those_that_programs_ask_for(
 
 
 @pytest.mark.parametrize("case", [*lite_networks.CASES])
-def test_each_operation_computes_what_onnx_runtime_computes(case: str) -> None:
+def test_each_operation_equals_onnx_runtime(case: str) -> None:
     network = lite_networks.network(case)
     image = lite_networks.image()
 

@@ -275,7 +275,7 @@ def test_scaling_while_decoding_keeps_the_pixels_that_are_needed(image_format: s
     assert open_rgb(data, 64).width < 1000
 
 
-def test_the_network_sees_the_same_image_whether_it_was_scaled_while_decoding_or_not() -> None:
+def test_scaling_during_decoding_gives_the_same_image() -> None:
     image = photograph((1600, 1200))
     whole = numpy.asarray(image.resize((224, 224), Image.Resampling.BILINEAR), numpy.int16)
 

@@ -39,7 +39,7 @@ def heaps(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chosen", [None, "6"])
-def test_threads_of_the_server_share_two_heaps_unless_somebody_knows_better(
+def test_threads_of_the_server_share_two_heaps_unless_the_environment_sets_a_number(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, chosen: str | None
 ) -> None:
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)

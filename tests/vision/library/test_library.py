@@ -175,7 +175,7 @@ def test_cancelling_ends_a_training(folder: Path, tmp_path: Path, when: int) -> 
     assert not (tmp_path / "model" / "model.onnx").exists()
 
 
-def test_what_cannot_be_trained_raises_an_error(folder: Path, tmp_path: Path) -> None:
+def test_unusable_training_data_raise_an_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no classification domain 'Logo'; there are General"):
         vision.train(folder, tmp_path, domain="Logo")
     one_tag = vision.Dataset.of_arrays([encoded(drawn("dots", 1))], ["dots"])
@@ -221,7 +221,7 @@ def test_detectors_predict_boxes(detector: tuple[vision.Trained, vision.Dataset]
     assert vision.predict(made, dataset.samples[0].image, threshold=1.1) == []
 
 
-def test_what_cannot_be_predicted_raises_an_error(trained: vision.Trained, tmp_path: Path) -> None:
+def test_unusable_images_and_models_raise_an_error(trained: vision.Trained, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no model")
     for model, image, error, message in (
         (trained, tmp_path / "missing", ValueError, "cannot read .*missing"),
@@ -237,9 +237,7 @@ def test_what_cannot_be_predicted_raises_an_error(trained: vision.Trained, tmp_p
 # --- evaluating -------------------------------------------------------------------------------------------
 
 
-def test_models_are_evaluated_on_images_that_they_have_not_seen(
-    trained: vision.Trained, unseen: vision.Dataset
-) -> None:
+def test_models_are_evaluated_on_held_out_images(trained: vision.Trained, unseen: vision.Dataset) -> None:
     shares: list[float] = []
     report = vision.evaluate(trained, unseen, progress=lambda share, step: shares.append(share))
     assert report.accuracy == 1
@@ -276,7 +274,7 @@ def test_detectors_are_evaluated_by_boxes(detector: tuple[vision.Trained, vision
     assert [sum(row) for row in report.confusion[:2]] == [objects[tag] for tag in made.tags]
 
 
-def test_what_cannot_be_evaluated_raises_an_error(
+def test_unusable_evaluation_data_raise_an_error(
     trained: vision.Trained, detector: tuple[vision.Trained, vision.Dataset], unseen: vision.Dataset
 ) -> None:
     image = encoded(drawn("dots", 1))
@@ -309,7 +307,7 @@ def test_the_same_export_is_the_same_file(trained: vision.Trained, tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_what_cannot_be_exported_raises_an_error(
+def test_impossible_exports_raise_an_error(
     trained: vision.Trained, detector: tuple[vision.Trained, vision.Dataset], tmp_path: Path
 ) -> None:
     alone = tmp_path / "model.onnx"
@@ -368,7 +366,7 @@ def test_images_that_no_tag_fits_have_a_column_of_their_own() -> None:
     assert classifier_report(evaluation, ("x", "y"), multilabel=True, threshold=0.6).confusion is None
 
 
-def test_boxes_on_the_wrong_tag_missed_objects_and_boxes_on_nothing_are_told_apart() -> None:
+def test_boxes_on_the_wrong_tag_missed_objects_and_false_boxes_are_distinguished() -> None:
     evaluation = DetectionEvaluation(
         ("a", "b"),
         numpy.zeros(2, numpy.int8),

@@ -220,14 +220,14 @@ BAD_LINE = {"file": "1.png", "boxes": [{"tag": "x", "left": 0.5, "top": 0, "widt
         ({"images/1.png": "", "labels/1.txt": "x", "data.yaml": "nothing: 1"}, "does not name the classes"),
     ],
 )
-def test_what_cannot_be_read_is_said(tmp_path: Path, files: dict[str, str], message: str) -> None:
+def test_unreadable_data_are_reported(tmp_path: Path, files: dict[str, str], message: str) -> None:
     for name, text in files.items():
         write(tmp_path / name, text)
     with pytest.raises(ValueError, match=message):
         read_dataset(tmp_path)
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no folder"):
         read_dataset(tmp_path / "missing")
     with (

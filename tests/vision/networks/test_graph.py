@@ -178,7 +178,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         backbone_network("absent", SIDE)
 
 
-def test_a_file_that_is_not_the_known_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_another_checksum_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     known = BASE_WEIGHTS[NAME]
     other = BaseWeights(known.package, known.distribution, "__init__.py", known.sha256)
     monkeypatch.setitem(BASE_WEIGHTS, "changed", other)

@@ -60,7 +60,7 @@ def test_every_domain_has_the_recipes_of_its_type_and_no_others(domain: Domain) 
 
 
 @pytest.mark.parametrize("name", ["General", "Adult", "General [A2]"])
-def test_what_the_measuring_scripts_measure_is_what_domains_train(name: str) -> None:
+def test_the_measuring_scripts_use_the_recipes_of_the_domains(name: str) -> None:
     classifier = domains().named(name, "Classification").id
     assert (
         recipe_for_domain(ClassifierRecipe, classifier),

@@ -284,7 +284,7 @@ def test_weights_that_are_no_numbers_after_the_last_step_leave_the_quick_detecto
 
 
 @BOTH
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     tmp_path: Path,
     pattern_images: tuple[LabelledImage, ...],
     classify: Classify,
@@ -303,7 +303,7 @@ def test_a_full_disk_is_told(
     assert not [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
 
 
-def test_a_disk_that_is_full_of_pictures_leaves_the_quick_model(
+def test_a_disk_full_of_images_leaves_the_quick_model(
     pattern_images: tuple[LabelledImage, ...], classify: Classify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hard = ClassificationDataset(
@@ -329,7 +329,7 @@ def test_a_disk_that_is_full_of_pictures_leaves_the_quick_model(
     ]
 
 
-def test_pictures_that_go_after_quick_training_leave_its_model(
+def test_images_deleted_after_quick_training_leave_its_model(
     tmp_path: Path, detect: Detect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objects = scenes(tmp_path, range(4))

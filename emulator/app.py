@@ -121,7 +121,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         export_worker=export_worker,
     )
     register_runners(context)
-    return Parts(context, worker, advanced_worker, export_worker)
+    return Parts(context=context, worker=worker, advanced_worker=advanced_worker, export_worker=export_worker)
 
 
 def register_runners(context: Context) -> None:

@@ -98,8 +98,8 @@ def image(links: Links, tagged: TaggedImage, *, named_tags: bool = True) -> shap
         resized_image_uri=stored,
         thumbnail_uri=links.image(row, "t"),
         original_image_uri=stored,
-        tags=image_tags(tagged.tags, named_tags),
-        regions=image_regions(tagged.regions, named_tags),
+        tags=image_tags(tagged.tags, named=named_tags),
+        regions=image_regions(tagged.regions, named=named_tags),
         metadata=row.metadata_ or {},
     )
 
@@ -248,19 +248,19 @@ def image_performance(links: Links, item: EvaluatedImage) -> shapes.ImagePerform
         height=row.height,
         image_uri=links.image(row, "i"),
         thumbnail_uri=links.image(row, "t"),
-        tags=image_tags(item.tagged.tags, True),
-        regions=image_regions(item.tagged.regions, True),
+        tags=image_tags(item.tagged.tags, named=True),
+        regions=image_regions(item.tagged.regions, named=True),
     )
 
 
-def image_tags(tags: Sequence[TagOnImage], named: bool) -> list[shapes.ImageTag]:
+def image_tags(tags: Sequence[TagOnImage], *, named: bool) -> list[shapes.ImageTag]:
     return [
         shapes.ImageTag(tag_id=tag.tag_id, tag_name=tag.tag_name if named else None, created=tag.created)
         for tag in tags
     ]
 
 
-def image_regions(regions: Sequence[RegionOnImage], named: bool) -> list[shapes.ImageRegion]:
+def image_regions(regions: Sequence[RegionOnImage], *, named: bool) -> list[shapes.ImageRegion]:
     return [
         shapes.ImageRegion(
             region_id=region.id,

@@ -84,22 +84,22 @@ def run(folder: str, *, domain: str, budget: float | None, test: str | None, see
     if budget is not None and not 0 <= budget < float("inf"):
         raise CommandFailed("--advanced: give a number of minutes")
     try:
-        learned = vision.read_dataset(folder)
-        tested = None if test is None else vision.read_dataset(test)
+        training_set = vision.read_dataset(folder)
+        test_set = None if test is None else vision.read_dataset(test)
         judged_on = test or CROSS_VALIDATION
-        if {"train", "test"} <= learned.splits:
-            if tested is None:
-                tested, judged_on = learned.part("test"), SPLIT
-            learned = learned.part("train")
+        if {"train", "test"} <= training_set.splits:
+            if test_set is None:
+                test_set, judged_on = training_set.part("test"), SPLIT
+            training_set = training_set.part("train")
         with tempfile.TemporaryDirectory(prefix="custom-vision-") as output, shown_progress() as progress:
             started = time.perf_counter()
             trained = vision.train(
-                learned, Path(output), domain=domain, budget=budget, seed=seed, progress=progress
+                training_set, Path(output), domain=domain, budget=budget, seed=seed, progress=progress
             )
             seconds = time.perf_counter() - started
             report = trained.report
-            if tested is not None:
-                report = vision.evaluate(trained, tested, progress=progress)
+            if test_set is not None:
+                report = vision.evaluate(trained, test_set, progress=progress)
     except (ValueError, OSError, vision.TrainingFailed) as error:
         raise CommandFailed(" ".join(str(error).split())) from error
     except ImportError as error:
@@ -107,7 +107,17 @@ def run(folder: str, *, domain: str, budget: float | None, test: str | None, see
             f"training needs packages that are not installed: custom-vision-emulator[train] ({error})"
         ) from error
     skipped = tuple(dict.fromkeys((*trained.skipped, *report.skipped)))
-    return Evaluated(folder, domain, budget, seed, judged_on, trained.images, seconds, skipped, report)
+    return Evaluated(
+        folder=folder,
+        domain=domain,
+        budget=budget,
+        seed=seed,
+        judged_on=judged_on,
+        images=trained.images,
+        seconds=seconds,
+        skipped=skipped,
+        report=report,
+    )
 
 
 def as_json(done: Evaluated) -> str:

@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photographs")
+    root = tmp_path_factory.mktemp("images")
     for pattern in PATTERNS:
         (root / pattern).mkdir()
         for number in range(6):
@@ -79,11 +79,11 @@ def test_a_readable_table(folder: Path) -> None:
 
 
 def test_json_for_programs(done: evaluation.Evaluated, folder: Path) -> None:
-    said = json.loads(evaluation.as_json(done))
-    assert said["folder"] == str(folder)
-    assert said["judged_on"] == "cross-validation"
-    assert [each["tag"] for each in said["report"]["tags"]] == sorted(PATTERNS)
-    assert said["skipped"] == [str(folder / "dots" / "damaged.png")]
+    report = json.loads(evaluation.as_json(done))
+    assert report["folder"] == str(folder)
+    assert report["judged_on"] == "cross-validation"
+    assert [each["tag"] for each in report["report"]["tags"]] == sorted(PATTERNS)
+    assert report["skipped"] == [str(folder / "dots" / "damaged.png")]
 
 
 def test_columns_are_aligned_with_names_of_any_length(done: evaluation.Evaluated) -> None:

@@ -177,7 +177,7 @@ def test_a_file_that_is_not_there(add: Add, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "file.pth: the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied"), "file.pth: Permission denied"),
@@ -194,13 +194,13 @@ def test_a_file_that_is_not_there(add: Add, tmp_path: Path) -> None:
     ],
 )
 def test_lack_of_memory_or_disk_is_one_line(
-    add: Add, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    add: Add, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(add_module, "add_backbone", fail)
-    assert refused(add).startswith(said)
+    assert refused(add).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_nothing(add: Add, tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(registry, "write_atomically", full)
-    said = refused(lambda: add(path.read_bytes(), architecture="squeezenet1_1", resolution=64))
-    assert said == "file.pth: the disk is full"
+    message = refused(lambda: add(path.read_bytes(), architecture="squeezenet1_1", resolution=64))
+    assert message == "file.pth: the disk is full"
     assert registry.names(tmp_path / "backbones") == []
     shutil.rmtree(tmp_path / "backbones")

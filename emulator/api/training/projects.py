@@ -42,12 +42,12 @@ def create_project(
     row = projects.create(
         emulator,
         name,
-        description or "",
-        domain_id,
-        classification_type,
-        target_export_platforms,
-        options.export_model_container_uri or container_uri,
-        options.notification_queue_uri or queue_uri,
+        description=description or "",
+        domain_id=domain_id,
+        classification_type=classification_type,
+        target_export_platforms=target_export_platforms,
+        export_model_container_uri=options.export_model_container_uri or container_uri,
+        notification_queue_uri=options.notification_queue_uri or queue_uri,
     )
     return responses.project(links, row, None)
 

@@ -87,7 +87,7 @@ def test_a_closed_standard_output_does_not_stop_the_emulator(start: Start) -> No
     running = start("--ephemeral")
     assert running.process.stdout is not None
     running.process.stdout.close()
-    assert ask(running, "/_emulator/health/live") == 200
+    assert status_of(running, "/_emulator/health/live") == 200
     running.process.stdout = None
     assert running.stop()[0] == 0
 
@@ -127,13 +127,13 @@ def test_a_second_emulator_on_one_folder_is_refused(start: Start, tmp_path: Path
     assert second.stderr.count("\n") == 1
     assert str(tmp_path) in second.stderr
     assert f"process {first.process.pid}" in second.stderr
-    assert ask(first, "/_emulator/health/ready") == 200
+    assert status_of(first, "/_emulator/health/ready") == 200
 
 
 @posix_only
 def test_a_killed_emulator_does_not_keep_its_folder(start: Start, tmp_path: Path) -> None:
     assert start("--data", str(tmp_path)).stop(signal.SIGKILL)[0] == -signal.SIGKILL
-    assert ask(start("--data", str(tmp_path)), "/_emulator/health/ready") == 200
+    assert status_of(start("--data", str(tmp_path)), "/_emulator/health/ready") == 200
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_an_application_that_refuses_to_start_is_reported_without_a_traceback() 
 # --- on the wire --------------------------------------------------------------------------------------------
 
 
-def ask(running: Running, path: str) -> int:
+def status_of(running: Running, path: str) -> int:
     with urllib.request.urlopen(running.endpoint + path, timeout=PATIENCE_SECONDS) as response:
         return int(response.status)
 
@@ -259,7 +259,7 @@ def test_the_access_log_has_every_request_and_no_key(start: Start) -> None:
 @posix_only
 def test_without_the_option_requests_are_not_logged(start: Start) -> None:
     running = start("--ephemeral", "--quiet")
-    assert ask(running, "/_emulator/health/live") == 200
+    assert status_of(running, "/_emulator/health/live") == 200
     assert running.stop() == (0, "", "")
 
 

@@ -76,7 +76,7 @@ class Player:
         self.server = server
         self.replayed = replayed
 
-    def ask(self, number: int, ids: dict[str, str], query: str | None = None) -> httpx.Response:
+    def send(self, number: int, ids: dict[str, str], query: str | None = None) -> httpx.Response:
         """Send the request of line `number`, with ids of the emulator in place of the recorded `ids`.
 
         `query` replaces a recorded query without a usable value.
@@ -116,7 +116,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Replayed]:
     project = make_detector(with_detector)
     server = LiveServer(with_detector, "--url-map", url_map)
     try:
-        Player(server, replayed).ask(11, {id_in(ROWS[11].path, "prediction"): project})
+        Player(server, replayed).send(11, {id_in(ROWS[11].path, "prediction"): project})
     finally:
         server.kill()
     return replayed
@@ -126,31 +126,31 @@ def play_most(player: Player) -> None:
     """Create all situations but one and send the requests. Numbers are lines of the recording."""
     server = player.server
     for number in (18, 19):
-        player.ask(number, {})
+        player.send(number, {})
 
     # The recorded projects were in the same situation: one project represents all of them.
     name = ROWS[14].response["name"].removesuffix(" (1)")  # the original of the recorded import
     project = make_project(server, name, [tag["name"] for tag in ROWS[16].response])
     path = f"/projects/{project}"
     for number in (0, 2, 3, 9, 16):
-        player.ask(number, {id_in(ROWS[number].path, "projects"): project})
+        player.send(number, {id_in(ROWS[number].path, "projects"): project})
 
     newest = server.get(f"{path}/images", params={"take": 1})[0]["id"]
     # The image that line 0 lists, and the first that line 9 lists.
     for number, listing in ((1, 0), (10, 9)):
         image = {ROWS[listing].response[0]["id"]: newest}
-        player.ask(number, {id_in(ROWS[number].path, "projects"): project, **image})
+        player.send(number, {id_in(ROWS[number].path, "projects"): project, **image})
 
     iteration = server.post(f"{path}/train")["id"]
     server.wait_for_training(path, iteration)
     server.post(f"{path}/iterations/{iteration}/publish?publishName={PUBLISHED}&predictionId={RESOURCE_ID}")
-    player.ask(12, {id_in(ROWS[12].path, "prediction"): project})
+    player.send(12, {id_in(ROWS[12].path, "prediction"): project})
 
-    token = player.ask(13, {id_in(ROWS[13].path, "projects"): project}).json()["token"]
-    copy = player.ask(14, {}, query=f"token={quote(token, safe='')}").json()["id"]
+    token = player.send(13, {id_in(ROWS[13].path, "projects"): project}).json()["token"]
+    copy = player.send(14, {}, query=f"token={quote(token, safe='')}").json()["id"]
     wait_until(lambda: server.get(f"/projects/{copy}")["status"] == "Succeeded", "the end of an import")
     for number in (15, 17):
-        player.ask(number, {ROWS[14].response["id"]: copy})
+        player.send(number, {ROWS[14].response["id"]: copy})
     assert server.client.delete(f"/projects/{copy}").status_code == 204
     make_project(server, ANOTHER, ["a", "b"])
 
@@ -170,9 +170,9 @@ def play_trainings(player: Player) -> None:
         id_in(ROWS[4].path, "projects"): project["id"],
         ROWS[4].body["customBaseModelInfo"]["iterationId"]: base["id"],
     }
-    ids[ROWS[4].response["id"]] = player.ask(4, ids).json()["id"]
+    ids[ROWS[4].response["id"]] = player.send(4, ids).json()["id"]
     for number in (5, 6, 7, 8):
-        player.ask(number, ids)
+        player.send(number, ids)
     waited_for = server.get(f"/projects/{another['id']}/iterations/{blocking}")
     assert waited_for["status"] == "Training", "it ended too soon"
 

@@ -32,14 +32,14 @@ class Detector:
     apple: str
 
     def detect(self, how: str = "/image", version: str = "v3.1", **more: Any) -> dict[str, Any]:
-        response: dict[str, Any] = expect(self.ask(how, version, **more))
+        response: dict[str, Any] = expect(self.request_prediction(how, version, **more))
         return response
 
-    def ask(self, how: str = "/image", version: str = "v3.1", **more: Any) -> httpx.Response:
-        return ask(self.service, self.address.replace("v3.1", version) + how, **more)
+    def request_prediction(self, how: str = "/image", version: str = "v3.1", **more: Any) -> httpx.Response:
+        return request_prediction(self.service, self.address.replace("v3.1", version) + how, **more)
 
 
-def ask(service: Service, address: str, **more: Any) -> httpx.Response:
+def request_prediction(service: Service, address: str, **more: Any) -> httpx.Response:
     """A prediction of an image, by URL if the address ends so."""
     if "/url" in address:
         headers = {"Prediction-Key": PREDICTION_KEY}
@@ -108,12 +108,15 @@ def test_each_kind_of_project_has_its_own_operations(detector: Detector, how: st
         detector.address.replace("/detect/", "/classify/"),
         classifier.replace("/classify/", "/detect/"),
     ):
-        assert refusal(ask(service, address + how)) == WRONG_TYPE
+        assert refusal(request_prediction(service, address + how)) == WRONG_TYPE
         # For any name: the project does not support it.
-        assert refusal(ask(service, f"{address}-other{how}")) == WRONG_TYPE
-    assert refusal(ask(service, f"{detector.address}-other{how}"))[:2] == (404, "NotFoundIteration")
+        assert refusal(request_prediction(service, f"{address}-other{how}")) == WRONG_TYPE
+    assert refusal(request_prediction(service, f"{detector.address}-other{how}"))[:2] == (
+        404,
+        "NotFoundIteration",
+    )
     nowhere = detector.address.replace(detector.project.rpartition("/")[2], NOWHERE)
-    assert refusal(ask(service, nowhere + how))[:2] == (404, "NotFoundProject")
+    assert refusal(request_prediction(service, nowhere + how))[:2] == (404, "NotFoundProject")
 
 
 def test_a_file_that_is_not_an_image(detector: Detector) -> None:
@@ -224,7 +227,7 @@ def test_a_deleted_tag_is_detected_by_the_iterations_that_know_it(detector: Dete
     service.delete(f"{detector.project}/tags/{detector.pear}")
     assert {item["tagName"] for item in detector.detect()["predictions"]} == {"apple", "pear"}
     later = service.publish(service.train(detector.project), "later", kind="detect")
-    found = expect(ask(service, f"{later}/image"))["predictions"]
+    found = expect(request_prediction(service, f"{later}/image"))["predictions"]
     assert {item["tagName"] for item in found} == {"apple"}
 
 
@@ -236,7 +239,9 @@ def test_a_copy_detects_the_same(detector: Detector) -> None:
     assert service.get(copy)["status"] == "Succeeded"
     (twin,) = service.get(f"{copy}/iterations")
     iteration = f"{copy}/iterations/{twin['id']}"
-    there = expect(ask(service, f"{service.publish(iteration, kind='detect')}/image"))["predictions"]
+    there = expect(request_prediction(service, f"{service.publish(iteration, kind='detect')}/image"))[
+        "predictions"
+    ]
     here = detector.detect()["predictions"]
     different = {"tagId"}
     assert [{key: item[key] for key in item.keys() - different} for item in there] == [

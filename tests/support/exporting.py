@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 from tests.support.harness import Service, expect
 
 
-def ask(service: Service, iteration: str, platform: str, flavor: str | None = None, **more: Any) -> Any:
+def request_export(
+    service: Service, iteration: str, platform: str, flavor: str | None = None, **more: Any
+) -> Any:
     parameters = {"platform": platform} | ({"flavor": flavor} if flavor else {})
     return service.send("POST", f"{iteration}/export", params=parameters, **more)
 

@@ -13,7 +13,7 @@ from emulator.core.exports.formats import FORMATS
 from emulator.store.tables import JobKind
 from emulator.vision.exports.formats import ExportFailed
 from tests.support.detection import marked_images
-from tests.support.exporting import ask, details, fetched, own, refusal_of
+from tests.support.exporting import details, fetched, own, refusal_of, request_export
 from tests.support.harness import COMPACT, NOWHERE, Service, expect, running_service, training_path
 from tests.support.images import picture, pictures
 
@@ -34,7 +34,7 @@ def iteration(service: Service) -> str:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_export_is_requested_polled_and_fetched(service: Service, iteration: str, version: str) -> None:
-    asked = expect(ask(service, iteration, "ONNX", "ONNX12", version=version))
+    asked = expect(request_export(service, iteration, "ONNX", "ONNX12", version=version))
     shape = {"platform": "ONNX", "status": "Exporting", "downloadUri": None, "flavor": "ONNX12"}
     assert list(asked.items()) == list({**shape, "newerVersionAvailable": False}.items())
     assert service.get(f"{iteration}/export", version=version) == [asked]
@@ -91,13 +91,13 @@ def test_exports_are_listed_in_the_order_of_requests(service: Service, iteration
     assert service.get(f"{iteration}/export") == []
     wanted = [("ONNX", None), ("CoreML", None), ("ONNX", "ONNX10"), ("DockerFile", "Linux"), ("VAIDK", None)]
     for platform, flavor in wanted:
-        expect(ask(service, iteration, platform, flavor))
+        expect(request_export(service, iteration, platform, flavor))
     service.finish_exports()
     assert [(one["platform"], one["flavor"]) for one in service.get(f"{iteration}/export")] == wanted
 
 
 def test_names_are_not_case_sensitive(service: Service, iteration: str) -> None:
-    asked = expect(ask(service, iteration, "tensorflow", "TENSORFLOWlite"))
+    asked = expect(request_export(service, iteration, "tensorflow", "TENSORFLOWlite"))
     assert (asked["platform"], asked["flavor"]) == ("TensorFlow", "TensorFlowLite")
 
 
@@ -117,12 +117,12 @@ def test_names_are_not_case_sensitive(service: Service, iteration: str) -> None:
 def test_a_flavor_that_was_not_named(
     service: Service, iteration: str, version: str, flavor: str | None
 ) -> None:
-    assert expect(ask(service, iteration, "TensorFlow", version=version))["flavor"] == flavor
-    assert expect(ask(service, iteration, "ONNX", version=version))["flavor"] is None
+    assert expect(request_export(service, iteration, "TensorFlow", version=version))["flavor"] == flavor
+    assert expect(request_export(service, iteration, "ONNX", version=version))["flavor"] is None
     shown = service.get(f"{iteration}/export", version=version)
     assert [one["flavor"] for one in shown] == [flavor, None]
     # An export without a flavor differs from those with one, except where it means a certain flavor.
-    again = ask(service, iteration, "TensorFlow", "TensorFlowNormal", version="v3.1")
+    again = request_export(service, iteration, "TensorFlow", "TensorFlowNormal", version="v3.1")
     assert again.status_code == (400 if flavor else 200)
 
 
@@ -143,9 +143,9 @@ def test_a_version_takes_and_shows_what_it_has(
 ) -> None:
     before = VERSIONS[: VERSIONS.index(since)]
     for version in before:
-        response = ask(service, iteration, platform, flavor, version=version)
+        response = request_export(service, iteration, platform, flavor, version=version)
         assert (response.status_code, response.json()["code"]) == (400, "BadRequest")
-    expect(ask(service, iteration, platform, flavor, version=since))
+    expect(request_export(service, iteration, platform, flavor, version=since))
     service.finish_exports()
     for version in VERSIONS:
         shown = service.get(f"{iteration}/export", version=version)
@@ -234,7 +234,7 @@ def test_projects_and_iterations_that_are_not_there(service: Service, iteration:
 def test_the_same_again_is_refused_also_when_it_is_done(
     service: Service, iteration: str, flavor: str | None
 ) -> None:
-    expect(ask(service, iteration, "ONNX", flavor))
+    expect(request_export(service, iteration, "ONNX", flavor))
     parameters = {"platform": "ONNX"} | ({"flavor": flavor} if flavor else {})
     iteration_id = iteration.split("/")[-1]
     for _ in range(2):
@@ -259,7 +259,7 @@ def test_a_failed_export_can_be_requested_again(service: Service, iteration: str
     service.exporter.failures = [ExportFailed("a thing is missing")]
     failed = service.export(iteration, "ONNX")
     assert (failed["status"], failed["downloadUri"]) == ("Failed", None)
-    again = expect(ask(service, iteration, "ONNX"))
+    again = expect(request_export(service, iteration, "ONNX"))
     assert again["status"] == "Exporting"
     assert [one["failure"] for one in details(service, iteration)] == [None]
     service.finish_exports()

@@ -12,7 +12,7 @@ import pytest
 from emulator.store.tables import JobKind
 from emulator.vision.exports.formats import ExportFailed
 from emulator.worker.executor import WorkerDied
-from tests.support.exporting import ask, details, fetched, left_over, refusal_of
+from tests.support.exporting import details, fetched, left_over, refusal_of, request_export
 from tests.support.harness import Service, expect, wait_until
 
 
@@ -70,7 +70,7 @@ def test_a_worker_that_dies_is_given_another_try(service: Service, iteration: st
 def test_one_failure_holds_up_nothing(service: Service, iteration: str) -> None:
     service.exporter.failures = [ExportFailed("no")]
     for platform in ("ONNX", "CoreML"):
-        expect(ask(service, iteration, platform))
+        expect(request_export(service, iteration, platform))
     service.finish_exports()
     assert [one["status"] for one in service.get(f"{iteration}/export")] == ["Failed", "Done"]
 
@@ -79,7 +79,7 @@ def test_one_failure_holds_up_nothing(service: Service, iteration: str) -> None:
 
 
 def test_an_export_survives_a_restart(service: Service, iteration: str) -> None:
-    expect(ask(service, iteration, "ONNX"))
+    expect(request_export(service, iteration, "ONNX"))
     service.runner(JobKind.EXPORT).claim()
     leftover = service.settings.data / "exports" / "left"
     leftover.mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_an_export_survives_a_restart(service: Service, iteration: str) -> None:
 
 
 def test_three_interruptions_by_the_end_of_the_emulator_fail_it(service: Service, iteration: str) -> None:
-    expect(ask(service, iteration, "ONNX"))
+    expect(request_export(service, iteration, "ONNX"))
     for _ in range(3):
         service.runner(JobKind.EXPORT).claim()  # and then the process dies
         service.restart()
@@ -117,7 +117,7 @@ def held(service: Service, iteration: str) -> Iterator[str]:
     """An iteration whose export runs until the test releases it."""
     service.exporter.held = True
     service.runner(JobKind.EXPORT).start()
-    expect(ask(service, iteration, "ONNX"))
+    expect(request_export(service, iteration, "ONNX"))
     wait_until(lambda: service.exporter.waiting, "the export to begin")
     yield iteration
 
@@ -142,7 +142,7 @@ def test_an_export_does_not_wait_for_a_training(service: Service, iteration: str
     other, _, _ = service.trainable()
     service.post(f"{other}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")
-    expect(ask(service, iteration, "ONNX"))
+    expect(request_export(service, iteration, "ONNX"))
     wait_until(lambda: service.get(f"{iteration}/export")[0]["status"] == "Done", "the export")
     assert service.get(f"{other}/iterations")[0]["status"] == "Training"
     service.worker.release()
@@ -158,7 +158,7 @@ def test_deleting_stops_an_export_and_leaves_nothing(service: Service, held: str
         service.delete(held if what == "iteration" else "/".join(held.split("/")[:3]))
     assert service.exporter.waiting[0].cancelled()
     service.exporter.held = False
-    expect(ask(service, kept, "ONNX"))
+    expect(request_export(service, kept, "ONNX"))
     wait_until(lambda: service.get(f"{kept}/export")[0]["status"] == "Done", "the next export")
     assert service.rows("SELECT count(*) FROM export") == [(1,)]
     assert service.rows("SELECT * FROM job") == []
@@ -169,7 +169,7 @@ def test_deleting_stops_an_export_and_leaves_nothing(service: Service, held: str
 def test_an_export_that_ends_just_when_its_iteration_goes_leaves_nothing(
     service: Service, iteration: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expect(ask(service, iteration, "ONNX"))
+    expect(request_export(service, iteration, "ONNX"))
     write = service.exporter.finish
 
     def write_and_delete(future: Any) -> None:

@@ -156,7 +156,7 @@ def _row(known: Any) -> tuple[str, str, str, str, str, str]:
         known["architecture"],
         str(known["resolution"]),
         known["source_sha256"],
-        known["licence"] or "not said",
+        known["licence"] or "not given",
         note,
     )
 
@@ -168,7 +168,7 @@ def _description(added: Backbone) -> list[str]:
         f"input         {added.resolution} x {added.resolution} pixels",
         f"features      {added.features}",
         f"SHA-256       {added.source_sha256}",
-        f"licence       {_one_line(added.licence) or 'not said; --licence keeps it with the network'}",
+        f"licence       {_one_line(added.licence) or 'not given; --licence stores it'}",
         "Advanced trainings of domains that are not compact try it from now on.",
     ]
 

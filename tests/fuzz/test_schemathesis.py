@@ -13,16 +13,18 @@ from tests.fuzz import running
 from tests.fuzz.documents import CONTROL, RUNS, document, names
 from tests.support.live_server import LiveServer
 
-SEED = 20
 _NEWEST = VERSIONS["training"][-1]
 # The newest version gets more requests; it shares most of its code with the older ones.
 _EXAMPLES = {_NEWEST: 15, CONTROL: 15}
 _EXAMPLES_OF_OTHERS = 4
+# With these seeds, each operation of the two larger documents has at least two successful requests.
+_SEEDS = {_NEWEST: 22, CONTROL: 23}
+_SEED_OF_OTHERS = 20
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    started = running.start(tmp_path / "server", SEED)
+def server(name: str, tmp_path: Path) -> Iterator[LiveServer]:
+    started = running.start(tmp_path / "server", _SEEDS.get(name, _SEED_OF_OTHERS))
     yield started
     started.kill()
 
@@ -32,8 +34,9 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
 def test_responses_to_schemathesis_conform_to_the_documents(
     name: str, server: LiveServer, tmp_path: Path
 ) -> None:
+    seed = _SEEDS.get(name, _SEED_OF_OTHERS)
     examples = _EXAMPLES.get(name, _EXAMPLES_OF_OTHERS)
-    outcome = running.run(server, tmp_path, name, SEED, "--max-examples", str(examples))
+    outcome = running.run(server, tmp_path, name, seed, "--max-examples", str(examples))
     assert outcome.status == 0, outcome.report
     assert not outcome.server_errors, outcome.report
     assert "Traceback" not in server.log()

@@ -1,79 +1,31 @@
-"""ClassifyImage, ClassifyImageUrl, and each of them with NoStore."""
+"""ClassifyImage, ClassifyImageUrl, and each of them with NoStore.
 
-from emulator.api import responses
-from emulator.api.dependencies import (
-    Emulator,
-    ImageUrl,
-    ProjectId,
-    PublishedName,
-    RequestId,
-    UploadedImage,
-)
-from emulator.api.parameters import Application
+The image is the first parameter, since its errors come before those of the other parameters.
+"""
+
+from emulator.api.dependencies import ImageUrl, UploadedImage
+from emulator.api.prediction.published import Published
 from emulator.api.routing import OperationRouter
-from emulator.contract import responses as shapes
-from emulator.core.predictions import predict as predictions
+from emulator.contract.responses import ImagePrediction
 
 router = OperationRouter()
 
-_TYPE = "Classification"
-
 
 @router.operation("ClassifyImage")
-def classify_image(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: UploadedImage,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=True, application=application
-    )
-    return responses.image_prediction(result)
+def classify_image(image: UploadedImage, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "Classification", store=True)
 
 
 @router.operation("ClassifyImageWithNoStore")
-def classify_image_with_no_store(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: UploadedImage,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=False, application=application
-    )
-    return responses.image_prediction(result)
+def classify_image_with_no_store(image: UploadedImage, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "Classification", store=False)
 
 
 @router.operation("ClassifyImageUrl")
-def classify_image_url(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: ImageUrl,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=True, application=application
-    )
-    return responses.image_prediction(result)
+def classify_image_url(image: ImageUrl, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "Classification", store=True)
 
 
 @router.operation("ClassifyImageUrlWithNoStore")
-def classify_image_url_with_no_store(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: ImageUrl,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=False, application=application
-    )
-    return responses.image_prediction(result)
+def classify_image_url_with_no_store(image: ImageUrl, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "Classification", store=False)

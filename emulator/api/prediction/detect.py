@@ -1,79 +1,31 @@
-"""DetectImage, DetectImageUrl, and each of them with NoStore."""
+"""DetectImage, DetectImageUrl, and each of them with NoStore.
 
-from emulator.api import responses
-from emulator.api.dependencies import (
-    Emulator,
-    ImageUrl,
-    ProjectId,
-    PublishedName,
-    RequestId,
-    UploadedImage,
-)
-from emulator.api.parameters import Application
+The image is the first parameter, since its errors come before those of the other parameters.
+"""
+
+from emulator.api.dependencies import ImageUrl, UploadedImage
+from emulator.api.prediction.published import Published
 from emulator.api.routing import OperationRouter
-from emulator.contract import responses as shapes
-from emulator.core.predictions import predict as predictions
+from emulator.contract.responses import ImagePrediction
 
 router = OperationRouter()
 
-_TYPE = "ObjectDetection"
-
 
 @router.operation("DetectImage")
-def detect_image(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: UploadedImage,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=True, application=application
-    )
-    return responses.image_prediction(result)
+def detect_image(image: UploadedImage, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "ObjectDetection", store=True)
 
 
 @router.operation("DetectImageWithNoStore")
-def detect_image_with_no_store(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: UploadedImage,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=False, application=application
-    )
-    return responses.image_prediction(result)
+def detect_image_with_no_store(image: UploadedImage, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "ObjectDetection", store=False)
 
 
 @router.operation("DetectImageUrl")
-def detect_image_url(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: ImageUrl,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=True, application=application
-    )
-    return responses.image_prediction(result)
+def detect_image_url(image: ImageUrl, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "ObjectDetection", store=True)
 
 
 @router.operation("DetectImageUrlWithNoStore")
-def detect_image_url_with_no_store(
-    emulator: Emulator,
-    prediction_id: RequestId,
-    image: ImageUrl,
-    project_id: ProjectId,
-    name: PublishedName,
-    application: Application,
-) -> shapes.ImagePrediction:
-    result = predictions.predict(
-        emulator, prediction_id, project_id, name, image, type=_TYPE, store=False, application=application
-    )
-    return responses.image_prediction(result)
+def detect_image_url_with_no_store(image: ImageUrl, iteration: Published) -> ImagePrediction:
+    return iteration.predict(image, "ObjectDetection", store=False)

@@ -45,8 +45,8 @@ def digests(folder: Path) -> dict[str, str]:
     advanced_finetuning.planned = lambda *_: Plan(epochs=3, folds=1)
     advanced_detection.plan_steps = lambda *_: 4
     advanced_detection.is_significantly_better = lambda *_: True
-    advanced_candidates.Judge.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
-    advanced_candidates.Judge.replaces = (  # type: ignore[method-assign]
+    advanced_candidates.CandidateComparison.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
+    advanced_candidates.CandidateComparison.replaces = (  # type: ignore[method-assign]
         lambda self, challenger, champion: challenger.name.startswith("fine-tuned beside")
     )
     pictures = folder / "pictures"

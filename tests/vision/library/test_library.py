@@ -335,7 +335,7 @@ def test_detectors_are_exported_as_what_they_were_trained_as(
     detector: tuple[vision.Trained, vision.Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = []
-    monkeypatch.setattr(train_export.exports, "write_export", lambda order, *rest: orders.append(order))
+    monkeypatch.setattr(train_export.formats, "write_export", lambda order, *rest: orders.append(order))
     vision.export(detector[0].path, "ONNX", tmp_path)
     (order,) = orders
     assert (order.domain, order.domain_type) == ("General (compact) [S1]", "ObjectDetection")

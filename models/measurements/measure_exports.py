@@ -21,9 +21,11 @@ from pathlib import Path
 import numpy
 
 from emulator.vision.classification import train as classifier
+from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.detection import train as detector
 from emulator.vision.detection.calibration import PlattScaling
+from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network
@@ -93,7 +95,7 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
     random = numpy.random.default_rng(0)
     if task == "Classification":
         head = LinearHead(random.normal(size=(1280, len(tags))) / FEATURE_LENGTH, numpy.zeros(len(tags)))
-        dataset = classifier.ClassificationDataset((), tags, multilabel=False)
+        dataset = ClassificationDataset((), tags, multilabel=False)
         recipe = recipe_for_domain(ClassifierRecipe, domain_id)
         backbone = backbone_network(recipe.backbone, recipe.resolution)
         network = classifier.classifying_network(backbone, head, multilabel=False)
@@ -105,7 +107,7 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
             for name, weight in layers.items()
             if ".classes." in name
         }
-        boxed = detector.DetectionDataset((), tags)
+        boxed = DetectionDataset((), tags)
         recipe = recipe_for_domain(DetectorRecipe, domain_id)
         content = detector.serialize_detector(boxed, recipe, layers, PlattScaling())
     path = folder / f"{domain_id}.onnx"

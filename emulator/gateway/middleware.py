@@ -40,7 +40,7 @@ class ResponseHeaders:
 
 
 class DrainBody:
-    """Reads what is left of a request's body before an error response is sent.
+    """Reads the rest of a request's body before an error response is sent.
 
     A client that is still sending would otherwise find its connection broken instead of the response. If more
     than `limit` bytes are left, the response closes the connection.

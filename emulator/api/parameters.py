@@ -15,6 +15,7 @@ from emulator.contract import version_differences
 from emulator.contract.gateway_responses import guid as parse_guid
 from emulator.core.errors import ServiceError
 from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
+from emulator.core.validation import in_any_case
 
 _INTEGER_LIMIT = 2**31 - 1
 
@@ -123,10 +124,10 @@ def choice_in(request: Request, name: str, choices: Sequence[str], default: str)
     value = text_in(request, name)
     if value is None:
         return default
-    for item in choices:
-        if item.lower() == value.lower():
-            return item
-    raise _invalid(name, value, " or ".join(choices))
+    known = in_any_case(value, choices)
+    if known is None:
+        raise _invalid(name, value, " or ".join(choices))
+    return known
 
 
 def choice(name: str, choices: Sequence[str], default: str) -> Any:

@@ -1,7 +1,13 @@
 """Checks of names, descriptions and numbers of items in requests."""
 
+import unicodedata
+from collections.abc import Iterable
+
 from emulator.core.errors import ServiceError
 from emulator.core.limits import DESCRIPTION_LENGTH, NAME_LENGTH
+
+# Those that are not control characters: Unicode's line and paragraph separators.
+_LINE_BREAKS = "\u2028\u2029"
 
 
 def checked_name(text: str | None, code: str, what: str) -> str:
@@ -13,12 +19,20 @@ def checked_name(text: str | None, code: str, what: str) -> str:
     if not name:
         raise ServiceError(code, f"The name of the {what} must not be empty.")
     _check(name, NAME_LENGTH, code, f"name of the {what}")
+    if any(character in _LINE_BREAKS or unicodedata.category(character) == "Cc" for character in name):
+        raise ServiceError(code, f"The name of the {what} contains line breaks or control characters.")
     return name
 
 
 def checked_description(text: str, code: str, what: str) -> str:
     _check(text, DESCRIPTION_LENGTH, code, f"description of the {what}")
     return text
+
+
+def in_any_case(text: str, names: Iterable[str]) -> str | None:
+    """The name that equals `text` in any case, as the contract spells it; None when there is none."""
+    lowered = text.lower()
+    return next((name for name in names if name.lower() == lowered), None)
 
 
 def check_batch_size(subject: str, count: int, items: str, limit: int) -> None:

@@ -14,6 +14,7 @@ from emulator.contract import responses as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.predictions import stored as stored_predictions
 from emulator.core.predictions.stored import ORDERS, PredictionPage, PredictionQuery, TagThresholds
+from emulator.core.validation import in_any_case
 
 router = OperationRouter()
 
@@ -36,7 +37,7 @@ async def _query(
     """The query in a client's token. Some clients send empty strings, which count as absent."""
     order_by = token.order_by or ORDERS[0]
     return PredictionQuery(
-        order_by=next((name for name in ORDERS if name.lower() == order_by.lower()), order_by),
+        order_by=in_any_case(order_by, ORDERS) or order_by,
         tags=tuple(
             TagThresholds(
                 tag.id,

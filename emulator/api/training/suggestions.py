@@ -11,6 +11,7 @@ from emulator.contract import requests
 from emulator.contract import responses as shapes
 from emulator.core.suggestions import suggest as suggestions
 from emulator.core.suggestions.suggest import ORDERS, SuggestionQuery
+from emulator.core.validation import in_any_case
 
 router = OperationRouter()
 
@@ -42,7 +43,7 @@ def query_suggested_images(
     query = SuggestionQuery(
         tag_ids=tuple(body.tag_ids or ()),
         threshold=body.threshold or 0.0,
-        order_by=next((name for name in ORDERS if name.lower() == order_by.lower()), order_by),
+        order_by=in_any_case(order_by, ORDERS) or order_by,
         maximum=body.max_count or 0,
         session=body.session or None,
         continuation=body.continuation or None,

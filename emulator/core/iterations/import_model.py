@@ -18,7 +18,7 @@ from emulator.core.iterations.manage import free_name
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES, new_project
 from emulator.core.revisions import revisions
-from emulator.core.validation import checked_name
+from emulator.core.validation import checked_name, in_any_case
 from emulator.store.tables import Iteration, IterationStatus, Project, Tag
 
 if TYPE_CHECKING:
@@ -68,10 +68,12 @@ def import_model(
         ServiceError: the export cannot be used; the message says why. Or a rule of projects, tags, iterations
             or publishing.
     """
-    if classification_type is not None and classification_type not in CLASSIFICATION_TYPES:
+    given_type = classification_type
+    classification_type = in_any_case(given_type or "", CLASSIFICATION_TYPES)
+    if given_type is not None and classification_type is None:
         raise ServiceError(
             "BadRequestProjectUnknownClassification",
-            f"Unknown classification type '{classification_type[:100]}'; it is Multiclass or Multilabel.",
+            f"Unknown classification type '{given_type[:100]}'; it is Multiclass or Multilabel.",
         )
     if publication is not None:
         publishing.check_target(publication.name, publication.prediction_id)

@@ -13,7 +13,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
-from emulator.core.validation import checked_description, checked_name
+from emulator.core.validation import checked_description, checked_name, in_any_case
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 TYPES = ("Regular", "Negative", "GeneralProduct")
@@ -91,10 +91,10 @@ def update(
             tag.name = name
         if description is not None:
             tag.description = _description(description)
-        if type is not None and type != tag.type:
+        if type is not None and in_any_case(type, TYPES) != tag.type:
             project = lookup.project(session, project_id)
             tag.type = _checked_type(session, project, type)
-            if type == "Negative":
+            if tag.type == "Negative":
                 _check_no_other_tag(session, tag)
             revisions.next_revision(context, project, touched=())
             session.add(project)
@@ -153,26 +153,27 @@ def _check_unique(session: Session, project_id: str, name: str, but: str | None 
 
 
 def _checked_type(session: Session, project: Project, type: str) -> str:
-    if type not in TYPES:
+    known = in_any_case(type, TYPES)
+    if known is None:
         raise ServiceError(
             "BadRequestTagType", f"Unknown tag type '{type[:100]}'; known are {', '.join(TYPES)}."
         )
-    if type == "Regular":
-        return type
+    if known == "Regular":
+        return known
     domain = domains.get(project.domain_id)
-    if type == "GeneralProduct" and domain.name != "Products on Shelves":
+    if known == "GeneralProduct" and domain.name != "Products on Shelves":
         raise ServiceError(
             "BadRequestTagType", "GeneralProduct tags exist in the domain Products on Shelves only."
         )
-    if type == "Negative" and domain.type != "Classification":
+    if known == "Negative" and domain.type != "Classification":
         raise ServiceError("BadRequestTagType", "Negative tags exist in classification projects only.")
     others = lookup.workspace_tags(session, project.id).values()
-    if any(tag.type == type for tag in others):
+    if any(tag.type == known for tag in others):
         code = (
-            "BadRequestMultipleNegativeTag" if type == "Negative" else "BadRequestMultipleGeneralProductTag"
+            "BadRequestMultipleNegativeTag" if known == "Negative" else "BadRequestMultipleGeneralProductTag"
         )
-        raise ServiceError(code, f"The project already has a {type} tag.")
-    return type
+        raise ServiceError(code, f"The project already has a {known} tag.")
+    return known
 
 
 def _check_no_other_tag(session: Session, tag: Tag) -> None:

@@ -10,7 +10,7 @@ from emulator.core.blob_sweep import export_blobs, sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.notifications import azure_storage
-from emulator.core.validation import checked_description, checked_name
+from emulator.core.validation import checked_description, checked_name, in_any_case
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
@@ -180,22 +180,26 @@ def _known_domain(domain_id: str) -> domains.Domain:
 
 
 def _classification_type(text: str) -> str:
-    if text not in CLASSIFICATION_TYPES:
+    known = in_any_case(text, CLASSIFICATION_TYPES)
+    if known is None:
         raise ServiceError(
             "BadRequestProjectUnknownClassification",
             f"Unknown classification type '{text[:100]}'; it is Multiclass or Multilabel.",
         )
-    return text
+    return known
 
 
 def _platforms(platforms: list[str]) -> list[str]:
+    known_platforms = []
     for platform in platforms:
-        if platform not in EXPORT_PLATFORMS:
+        known = in_any_case(platform, EXPORT_PLATFORMS)
+        if known is None:
             raise ServiceError(
                 "BadRequestProjectUnsupportedExportPlatform",
                 f"Unknown export platform '{platform[:100]}'; known are {', '.join(EXPORT_PLATFORMS)}.",
             )
-    return platforms
+        known_platforms.append(known)
+    return known_platforms
 
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:

@@ -41,6 +41,7 @@ def test_a_name_is_free_again_when_its_tag_is_deleted_and_in_other_projects(serv
         ({"name": " "}, "BadRequestTagName"),
         ({"name": "x" * 10_000}, "BadRequestTagName"),
         ({"name": "a\0"}, "BadRequestTagName"),
+        *(({"name": f"a{mark}b"}, "BadRequestTagName") for mark in "\t\r\n\x7f\x85\u2028\u2029"),
         ({"name": "a", "description": "x" * 10_000}, "BadRequestTagDescription"),
         ({"name": "a", "type": "Odd"}, "BadRequestTagType"),
         ({"name": "a", "type": "GeneralProduct"}, "BadRequestTagType"),
@@ -63,6 +64,15 @@ def test_detection_has_no_negative_tag(service: Service) -> None:
     project = service.project(domainId=DETECTION)
     refused = service.refused("POST", f"{project}/tags", params={"name": "none", "type": "Negative"})
     assert refused[:2] == (400, "BadRequestTagType")
+
+
+def test_types_match_in_any_case_and_are_returned_as_in_the_contract(service: Service) -> None:
+    project = service.project()
+    tag = service.post(f"{project}/tags", params={"name": "a", "type": "REGULAR"})
+    path = f"{project}/tags/{tag['id']}"
+    assert tag["type"] == "Regular"
+    for sent, returned in (("regular", "Regular"), ("negATIVE", "Negative"), ("negative", "Negative")):
+        assert service.send("PATCH", path, json={"type": sent}).json()["type"] == returned
 
 
 def test_changing_a_tag(service: Service) -> None:

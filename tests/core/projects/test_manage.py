@@ -1,5 +1,7 @@
 """Projects: creating, listing, changing, deleting."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.harness import NOWHERE, Service
@@ -32,6 +34,23 @@ def test_everything_given(service: Service) -> None:
     assert made["settings"]["domainId"] == COMPACT
     assert made["settings"]["classificationType"] == "Multiclass"
     assert made["settings"]["targetExportPlatforms"] == ["CoreML", "ONNX"]
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper, str.swapcase])
+def test_enumerations_match_in_any_case_and_are_returned_as_in_the_contract(
+    service: Service, spelled: Callable[[str], str]
+) -> None:
+    parameters = {
+        "classificationType": spelled("Multiclass"),
+        "targetExportPlatforms": spelled("CoreML,OpenVino"),
+    }
+    made = service.post("/projects", params={"name": "a", **parameters})
+    assert made["settings"]["classificationType"] == "Multiclass"
+    assert made["settings"]["targetExportPlatforms"] == ["CoreML", "OpenVino"]
+    settings = {"classificationType": spelled("Multilabel"), "targetExportPlatforms": [spelled("VAIDK")]}
+    changed = service.send("PATCH", f"/projects/{made['id']}", json={"settings": settings}).json()
+    assert changed["settings"]["classificationType"] == "Multilabel"
+    assert changed["settings"]["targetExportPlatforms"] == ["VAIDK"]
 
 
 def test_names_need_not_be_unique_and_the_list_is_newest_first(service: Service) -> None:

@@ -85,6 +85,7 @@ def health_routes(scorer: Scorer) -> list[BaseRoute]:
                 "domainType": "ObjectDetection" if scorer.detects else "Classification",
                 "iteration": scorer.iteration_id,
                 "labels": list(scorer.labels),
+                "preprocessing": scorer.preprocessing,
             }
         )
 

@@ -31,6 +31,7 @@ class Scorer:
         detects: True for a detector, False for a classifier.
         labels: names of the tags, in the order of the scores.
         tags: the tags with ids, as `emulator.core.scored_rows.scores` takes them.
+        preprocessing: the steps from image to tensor in words, with the reason for each.
         iteration_id: that of the export, or one derived from the model's digest.
     """
 
@@ -39,6 +40,7 @@ class Scorer:
 
         self.detects = isinstance(model, ExportedDetector)
         self.labels = model.labels
+        self.preprocessing = model.preprocessing
         self.iteration_id = _iteration_id(model.iteration_id, model.digest)
         self.tags = [
             {"id": str(uuid.uuid5(_TAG_IDS, f"{model.digest} {label}")), "name": label, "type": "Regular"}

@@ -33,6 +33,7 @@ _FILES = (
     "vision/exported/__init__.py",
     "vision/exported/boxes.py",
     "vision/exported/files.py",
+    "vision/exported/input_rules.py",
     "vision/exported/model.py",
     "vision/exported/preprocess.py",
     "vision/exported/runtimes.py",

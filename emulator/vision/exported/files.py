@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import zipfile
 import zlib
@@ -38,9 +39,11 @@ _KINDS: dict[str, Kind] = {
     "saved_model.pb": "saved model",
     "model.tflite": "tflite",
     "model.xml": "openvino",
+    "graph.lite": "tflite",  # 2019
 }
 _UNSUPPORTED = {"model.mlmodel": "CoreML", "model.json": "TensorFlow.js"}
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+_log = logging.getLogger(__name__)
 _END_RECORD = b"PK\x05\x06"
 _END_RECORD_BYTES = 22
 _MAX_COMMENT_BYTES = 0xFFFF
@@ -57,10 +60,13 @@ class ExportedFiles:
     Attributes:
         kind: the model format.
         model: its files by their names: ``model.onnx``, or ``saved_model.pb`` and ``variables/...``.
-        labels: the tags, in the order of the model's outputs.
+        labels: the tags, in the order of the model's outputs; empty if the manifest states that the model
+            contains them.
         metadata: of ``metadata_properties.json``; empty for exports from before the end of 2020.
         iteration_id: of the exported iteration, from the manifest; None if it has none.
         digest: SHA-256 of the model's files, in hexadecimal.
+        domain_type: "Classification" or "ObjectDetection", from the manifest; empty if it has none.
+        exported: the date of the manifest; empty if it has none.
     """
 
     kind: Kind
@@ -69,6 +75,8 @@ class ExportedFiles:
     metadata: Mapping[str, str]
     iteration_id: str | None
     digest: str
+    domain_type: str = ""
+    exported: str = ""
 
 
 def is_zip(start: bytes) -> bool:
@@ -184,9 +192,12 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
     folder = PurePosixPath(model_path).parent
     model = _model_files(files, folder, model_path, kind)
     labels_path = _beside(files.names, folder, LABELS)
-    if labels_path is None:
+    if labels_path is not None:
+        labels = _labels(files.read(labels_path, _TEXT_BYTES))
+    elif "LabelFileName" in manifest and manifest["LabelFileName"] is None and kind == "onnx":
+        labels = ()
+    else:
         raise ExportUnusable("labels.txt is missing, which names the tags.")
-    labels = _labels(files.read(labels_path, _TEXT_BYTES))
     _check_hash(manifest.get("ModelFileSHA1"), model, kind)
     metadata_path = _beside(files.names, folder, METADATA)
     metadata = {} if metadata_path is None else _json_object(files.read, metadata_path)
@@ -198,10 +209,20 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
         kind=kind,
         model=model,
         labels=labels,
-        metadata={name: value for name, value in metadata.items() if isinstance(value, str)},
+        metadata={
+            name: str(value)
+            for name, value in metadata.items()
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+        },
         iteration_id=iteration_id if isinstance(iteration_id, str) else None,
         digest=digest.hexdigest(),
+        domain_type=_text(manifest.get("DomainType")),
+        exported=_text(manifest.get("ExportedDate")),
     )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _shallowest(names: list[str], base: str) -> str | None:
@@ -235,7 +256,8 @@ def _model_path(names: list[str], announced: object) -> str:
 
 
 def _model_files(files: _Zip | _Folder, folder: PurePosixPath, path: str, kind: Kind) -> dict[str, bytes]:
-    base = PurePosixPath(path).name
+    # OpenVINO recognises formats by the names of the files.
+    base = "model.tflite" if kind == "tflite" else PurePosixPath(path).name
     model = {base: files.read(path, MODEL_BYTES)}
     others: list[tuple[str, str]] = []
     if kind == "openvino":
@@ -264,12 +286,15 @@ def _labels(content: bytes) -> tuple[str, ...]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ExportUnusable("labels.txt is not text in UTF-8.") from None
-    labels = [line.strip() for line in text.rstrip().splitlines()]
+    # Some exports of the service have empty lines.
+    numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    numbered = [(number, label) for number, label in numbered if label]
+    labels = [label for _, label in numbered]
     if not labels:
         raise ExportUnusable("labels.txt names no tag.")
     if len(labels) > MAX_LABELS:
         raise ExportUnusable(f"labels.txt names {len(labels)} tags; at most {MAX_LABELS} are taken.")
-    for number, label in enumerate(labels, start=1):
+    for number, label in numbered:
         if not 0 < len(label) <= MAX_LABEL_LENGTH or not label.isprintable():
             raise ExportUnusable(f"Line {number} of labels.txt is no name of a tag: {label[:40]!r}.")
     if len(set(labels)) < len(labels):
@@ -289,13 +314,15 @@ def _json_object(read: Callable[[str, int], bytes], path: str) -> dict[str, obje
 
 
 def _check_hash(announced: object, model: Mapping[str, bytes], kind: Kind) -> None:
-    """Compare the model with the manifest's SHA-1, which detects damage, not attacks."""
+    """Log a warning if the manifest has another SHA-1: samples of Microsoft contain such files."""
     if announced is None or kind == "saved model":  # it is not defined which of the files is meant
         return
     (base, content), *_ = model.items()
     found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     if not isinstance(announced, str) or announced.lower() != found:
-        raise ExportUnusable(
-            f"{base} is not the file that cvexport.manifest describes: its SHA-1 is {found}, "
-            f"announced is {str(announced)[:40]}."
+        _log.warning(
+            "%s is not the file that cvexport.manifest describes: its SHA-1 is %s, announced is %r.",
+            base,
+            found,
+            str(announced)[:40],
         )

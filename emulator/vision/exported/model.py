@@ -6,7 +6,6 @@ They have the interface of the sessions of trained models, `ClassifierSession` a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +13,13 @@ from typing import Any, Literal
 from emulator.vision.boxes.box import DetectedBox
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
-from emulator.vision.exported.preprocess import Preprocessing, announced_size, fit_from, input_size
+from emulator.vision.exported.input_rules import derived, keeps_aspect
+from emulator.vision.exported.preprocess import announced_size
 from emulator.vision.exported.runtimes import Runtime, load
 from emulator.vision.onnx_runtime import processors
 
 _BOXES, _CLASSES, _SCORES = "detected_boxes", "detected_classes", "detected_scores"
 _CLASS_LABEL = "classLabel"
-_DEFAULT_SIDES = {"classification": 224, "detection": 416}
 _S1_SIDE = 300
 _MULTILABEL = {"ClassificationMultiLabel": True, "ClassificationMultiClass": False}
 _log = logging.getLogger(__name__)
@@ -34,6 +33,7 @@ class _Session:
         compact_s1: the domain is General (compact) [S1]; else it is another compact one.
         iteration_id: of the exported iteration, if the export has one.
         digest: SHA-256 of the model's files, in hexadecimal.
+        preprocessing: the steps from image to tensor in words, with the reason for each.
     """
 
     def __init__(self, files: ExportedFiles, runtime: Runtime) -> None:
@@ -47,7 +47,8 @@ class _Session:
         return self._runtime.run(self._rule.tensor(data))
 
     def _prepare(self, files: ExportedFiles, task: Literal["classification", "detection"]) -> None:
-        self._rule = _preprocessing(self._runtime, files, task, self.compact_s1)
+        self._rule = derived(self._runtime, files, task, self.compact_s1)
+        self.preprocessing = self._rule.described()
 
 
 class ExportedClassifier(_Session):
@@ -63,10 +64,12 @@ class ExportedClassifier(_Session):
         method = files.metadata.get("CustomVision.Postprocess.Method")
         self.multilabel = _MULTILABEL.get(method or "")
         self.compact_s1 = output != "loss" and (
-            output.startswith("model_output") or announced_size(files.metadata) == (_S1_SIDE, _S1_SIDE)
+            output == "model_output" or announced_size(files.metadata) == (_S1_SIDE, _S1_SIDE)
         )
         self._output = output
         self._prepare(files, "classification")
+        if not self.labels:
+            self.labels = self._labels_inside()
         self.score(_grey_image())
 
     def score(self, data: bytes) -> list[float]:
@@ -85,6 +88,16 @@ class ExportedClassifier(_Session):
             raise self._other_labels(len(scores))
         result: list[float] = numpy.nan_to_num(scores).clip(0, 1).tolist()
         return result
+
+    def _labels_inside(self) -> tuple[str, ...]:
+        """The labels in the ZipMap of an ONNX model, for exports without labels.txt."""
+        value = self._outputs(_grey_image()).get(self._output)
+        found = value[0] if isinstance(value, list) and len(value) == 1 else None
+        if not isinstance(found, dict) or not found or not all(isinstance(key, str) for key in found):
+            raise ExportUnusable(
+                "labels.txt is missing, and the model does not contain the names of the tags."
+            )
+        return tuple(found)
 
     def _of_mapping(self, value: list[Any]) -> list[float]:
         """From a sequence with one map of labels, or indices, to probabilities."""
@@ -112,6 +125,8 @@ class ExportedDetector(_Session):
 
     def __init__(self, files: ExportedFiles, runtime: Runtime, grid: str | None) -> None:
         super().__init__(files, runtime)
+        if not files.labels:
+            raise ExportUnusable("labels.txt is missing, which names the tags.")
         self.compact_s1 = grid is None
         self._grid = grid
         self._anchors = boxes.anchors_from(files.metadata)
@@ -154,13 +169,13 @@ def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | 
         ExportUnusable: see `read_export`; or the model does not load, or is not an export of Custom Vision.
     """
     files = read_export(source)
-    runtime = load(files, threads)
+    runtime = load(files, threads, open_size=keeps_aspect(files.metadata))
     outputs = set(runtime.output_names)
     try:
         if {_BOXES, _CLASSES, _SCORES} <= outputs:
             return ExportedDetector(files, runtime, None)
         grids = sorted(name for name in outputs if name.startswith("model_outputs"))
-        if grids and _detects(runtime, files.metadata):
+        if grids and _detects(runtime, files, grids[0]):
             return ExportedDetector(files, runtime, grids[0])
         output = _classifier_output(runtime)
         return ExportedClassifier(files, runtime, output)
@@ -172,9 +187,17 @@ def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | 
         raise ExportUnusable(f"The model cannot be run: {reason[0][:300]}") from None
 
 
-def _detects(runtime: Runtime, metadata: Mapping[str, str]) -> bool:
-    method = metadata.get("CustomVision.Postprocess.Method", "Yolo")
-    return not method.startswith("Classification")
+def _detects(runtime: Runtime, files: ExportedFiles, output: str) -> bool:
+    """Whether an output `model_outputs` is a grid of boxes: classifiers have one of the same name."""
+    method = files.metadata.get("CustomVision.Postprocess.Method")
+    if method:
+        return not method.startswith("Classification")
+    rank = runtime.output_ranks[output]
+    if rank is not None:
+        return rank == 4
+    if files.domain_type:
+        return files.domain_type == "ObjectDetection"
+    return 224 not in runtime.input_shape and 227 not in runtime.input_shape
 
 
 def _classifier_output(runtime: Runtime) -> str:
@@ -188,49 +211,6 @@ def _classifier_output(runtime: Runtime) -> str:
             f"{', '.join(runtime.output_names)[:200]}."
         )
     return others[0]
-
-
-def _preprocessing(
-    runtime: Runtime, files: ExportedFiles, task: Literal["classification", "detection"], s1: bool
-) -> Preprocessing:
-    metadata = files.metadata
-    planes, width, height = input_size(runtime.input_shape, runtime.input_name)
-    announced = announced_size(metadata)
-    open_size = width is None or height is None
-    fit = fit_from(metadata, detects=task == "detection" and not s1, open_size=open_size)
-    if width is None or height is None:
-        side = _DEFAULT_SIDES[task]
-        width, height = announced or (side, side)
-    bgr, divisor = _channel_order(runtime, files, s1)
-    pixels = announced[0] * announced[1] if announced else Preprocessing.pixels
-    return Preprocessing(
-        fit=fit,
-        width=width,
-        height=height,
-        bgr=bgr,
-        divisor=divisor,
-        planes=planes,
-        half=runtime.half,
-        pixels=pixels,
-    )
-
-
-def _channel_order(runtime: Runtime, files: ExportedFiles, s1: bool) -> tuple[bool, int]:
-    """Whether blue comes first, and the divisor of the values."""
-    order, values = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
-    whole, blue_first = "NominalRange_0_255", "Bgr8"
-    inside = runtime.metadata
-    if order in inside or values in inside:  # ONNX files have it in their own metadata
-        return inside.get(order) == blue_first, 1 if inside.get(values) == whole else 255
-    if files.kind == "onnx":
-        # Older files are recognised by the names of their inputs, which depend on the domain.
-        return runtime.input_name == "data", 1 if runtime.input_name in ("data", "image_tensor") else 255
-    if order in files.metadata and files.metadata.get(values) == whole:
-        return files.metadata[order] == blue_first, 1
-    if files.kind == "openvino":
-        return False, 255
-    # Graphs of TensorFlow scale the values themselves, even if the metadata says otherwise.
-    return not s1, 1
 
 
 def _grey_image() -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from emulator.vision.exported.files import ExportUnusable
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 MAX_SIDE = 2048
 _MIN_SIDE = 16
-# Exports from before the end of 2020 have no metadata. Their program scales the centre square to 256 pixels
-# and crops the centre of it.
-_SQUARE_OF_OLD_EXPORTS = 256
+# The programs of the exports scale the shorter side to 256 pixels and crop the centre of the result.
+_RESIZE = 256
+# The programs of 2018 to 2020 first scale the longer side down to this.
+_LONGEST_SIDE = 1600
 _ALIGNMENT = 32
 _DEFAULT_PIXELS = 512 * 512
 
-Fit = Literal["stretch", "centre square", "centre of 256", "keep aspect"]
+Fit = Literal["stretch", "centre square", "centre of resized", "keep aspect"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,18 @@ class Preprocessing:
 
     Attributes:
         fit: "stretch": the whole image, ignoring its aspect ratio. "centre square": the largest square in the
-            middle. "centre of 256": as for exports without metadata. "keep aspect": width and height are
+            middle. "centre of resized": the centre of an image whose shorter side was scaled to `resize`.
+            "keep aspect": width and height are
             multiples of 32 with a product of about `pixels` and the aspect ratio of the image.
         width, height: of the tensor; not used for "keep aspect".
         bgr: blue first; else red first.
         divisor: 1 for values 0 to 255, 255 for 0 to 1.
         planes: the shape is (1, 3, height, width); else (1, height, width, 3).
         half: float16; else float32.
+        resize: length in pixels of the shorter side before the crop; only used for "centre of resized".
+        antialias: pixels are averaged when an image is made smaller; else they are sampled.
+        mean: subtracted from the values: red, green, blue, 0 to 255.
+        reasons: of the choices, by name.
     """
 
     fit: Fit
@@ -56,6 +63,27 @@ class Preprocessing:
     planes: bool
     half: bool = False
     pixels: int = _DEFAULT_PIXELS
+    resize: int = _RESIZE
+    antialias: bool = True
+    mean: tuple[float, float, float] | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def described(self) -> dict[str, str]:
+        """The choices in words, with their reasons."""
+        values = {
+            "crop": self.fit,
+            "size": "open" if self.fit == "keep aspect" else f"{self.width} x {self.height}",
+            "channels": "bgr" if self.bgr else "rgb",
+            "range": "0 to 255" if self.divisor == 1 else "0 to 1",
+            "antialias": "",
+            "mean": "",
+        }
+        texts = {}
+        for name, value in values.items():
+            reason = self.reasons.get(name, "")
+            if value or reason:
+                texts[name] = f"{value} ({reason})" if value and reason else value or reason
+        return texts
 
     def tensor(self, data: bytes) -> NDArray[Any]:
         """The input tensor of an image, which is first turned upright by its EXIF orientation.
@@ -72,15 +100,22 @@ class Preprocessing:
             size = aligned_size(image.width, image.height, self.pixels)
         else:
             size = (self.width, self.height)
-            old = self.fit == "centre of 256"
-            image = open_rgb(data, target=max(*size, _SQUARE_OF_OLD_EXPORTS if old else 0))
+            centre = self.fit == "centre of resized"
+            target = max(*size, self.resize if centre else 0)
+            image = open_rgb(data, target=target) if self.antialias else _shrunk(open_rgb(data))
             if self.fit != "stretch":
                 side = float(min(image.size))
-                if old:
-                    side *= min(1.0, max(size) / _SQUARE_OF_OLD_EXPORTS)
+                if centre:
+                    side *= min(1.0, max(size) / self.resize)
                 left, top = (image.width - side) / 2, (image.height - side) / 2
                 box = (left, top, left + side, top + side)
-        pixels = numpy.asarray(image.resize(size, Resampling.BILINEAR, box=box))
+        if self.antialias:
+            image = image.resize(size, Resampling.BILINEAR, box=box)
+        else:
+            image = _sampled(image, size, box)
+        pixels = numpy.asarray(image)
+        if self.mean is not None:
+            pixels = pixels - numpy.asarray(self.mean, numpy.float32)
         if self.bgr:
             pixels = pixels[:, :, ::-1]
         tensor = numpy.ascontiguousarray(pixels.transpose(2, 0, 1) if self.planes else pixels, numpy.float32)
@@ -89,6 +124,22 @@ class Preprocessing:
         if self.half:
             return tensor.astype(numpy.float16)[None]
         return tensor[None]
+
+
+def _sampled(image: Image, size: tuple[int, int], box: tuple[float, ...] | None = None) -> Image:
+    """The image, or a box of it, in another size with bilinear interpolation and without antialiasing."""
+    from PIL.Image import Resampling, Transform
+
+    return image.transform(size, Transform.EXTENT, box or (0, 0, *image.size), Resampling.BILINEAR)
+
+
+def _shrunk(image: Image) -> Image:
+    width, height = image.size
+    longest = max(width, height)
+    if longest < _LONGEST_SIDE:
+        return image
+    factor = _LONGEST_SIDE / longest
+    return _sampled(image, (max(1, int(width * factor)), max(1, int(height * factor))))
 
 
 def aligned_size(width: int, height: int, pixels: int = _DEFAULT_PIXELS) -> tuple[int, int]:
@@ -125,24 +176,19 @@ def _shown(shape: tuple[int | None, ...]) -> str:
     return " x ".join("?" if side is None else str(side) for side in shape) or "a single number"
 
 
-def fit_from(metadata: Mapping[str, str], *, detects: bool, open_size: bool) -> Fit:
-    """The `fit` of the metadata. `open_size`: width and height of the input are variable."""
-    if detects:
-        return "keep aspect" if open_size else "stretch"
-    if not metadata:
-        return "centre of 256"
-    if metadata.get("CustomVision.Preprocess.CropMethod") == "FullImageShorterSide":
-        return "centre square"
-    return "stretch"
+def number(metadata: Mapping[str, str], name: str) -> int:
+    """A number of pixels in the metadata, written as ``256`` or ``256.0``; 0 if it is missing or unusable."""
+    text = metadata.get(name, "").strip()
+    whole, _, rest = text.partition(".")
+    if not whole.isascii() or not whole.isdigit() or len(whole) > 8 or rest.strip("0"):
+        return 0
+    value = int(whole)
+    return value if _MIN_SIDE <= value <= MAX_SIDE else 0
 
 
 def announced_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     """TargetWidth and TargetHeight of the metadata, if they are present and valid."""
-    sides = []
-    for name in ("TargetWidth", "TargetHeight"):
-        text = metadata.get(f"CustomVision.Preprocess.{name}", "")
-        side = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-        if not _MIN_SIDE <= side <= MAX_SIDE:
-            return None
-        sides.append(side)
-    return sides[0], sides[1]
+    width, height = (
+        number(metadata, f"CustomVision.Preprocess.Target{side}") for side in ("Width", "Height")
+    )
+    return (width, height) if width and height else None

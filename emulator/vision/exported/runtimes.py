@@ -6,6 +6,7 @@ large. It is an optional extra, because most exports are ONNX or can be exported
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 import threading
@@ -20,7 +21,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXTRA = "openvino"
+_log = logging.getLogger(__name__)
 _LONGEST_REASON = 300
+# Names of outputs and inputs in exports. A tensor that passes through Identity nodes has all their names.
+_KNOWN_NAMES = (
+    "detected_boxes",
+    "detected_classes",
+    "detected_scores",
+    "model_outputs0",
+    "model_outputs",
+    "model_output",
+    "loss",
+    "data",
+    "image_tensor",
+    "Placeholder",
+)
+# Height and width of the trial of a model whose fixed input size was made variable.
+_TRIAL = (448, 608)
 
 
 class Runtime(Protocol):
@@ -31,6 +48,7 @@ class Runtime(Protocol):
         half: the input is float16; else float32.
         metadata: from the model's own file.
         output_names: without ``:0``.
+        output_ranks: number of dimensions by output; None if it is not known, or the output is no tensor.
     """
 
     input_name: str
@@ -38,20 +56,61 @@ class Runtime(Protocol):
     half: bool
     metadata: Mapping[str, str]
     output_names: tuple[str, ...]
+    output_ranks: Mapping[str, int | None]
 
     def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
         """The outputs by their names: arrays, or lists of mappings from label to probability."""
 
 
-def load(files: ExportedFiles, threads: int = 1) -> Runtime:
+def load(files: ExportedFiles, threads: int = 1, *, open_size: bool = False) -> Runtime:
     """Load a model; `threads` is the number of processors that one run uses.
+
+    open_size: make a fixed width and height variable, if the model can be run with other sizes.
 
     Raises:
         ExportUnusable: it does not load, has unknown operations, or a required package is not installed.
     """
+    if open_size:
+        try:
+            runtime = _opened(files, threads)
+            if runtime.input_shape[-2:] == (None, None) or runtime.input_shape[1:3] == (None, None):
+                planar = runtime.input_shape[1] == 3
+                runtime.run(_zeros((1, 3, *_TRIAL) if planar else (1, *_TRIAL, 3), runtime.half))
+                return runtime
+        except ImportError:
+            _log.warning("The input size stays fixed: the package onnx is not installed.")
+        except Exception as error:  # noqa: BLE001 - runtimes raise errors of many types
+            _log.info("The input size stays fixed: %s", _reason(error))
+    return _fixed(files, threads)
+
+
+def _fixed(files: ExportedFiles, threads: int) -> Runtime:
     if files.kind == "onnx":
         return OnnxRuntime(files.model["model.onnx"], threads)
     return OpenVinoRuntime(files, threads)
+
+
+def _opened(files: ExportedFiles, threads: int) -> Runtime:
+    if files.kind != "onnx":
+        return OpenVinoRuntime(files, threads, open_size=True)
+    runtime = OnnxRuntime(files.model["model.onnx"], threads)
+    if None in runtime.input_shape[2:]:
+        return runtime
+    import onnx
+
+    model = onnx.load_from_string(files.model["model.onnx"])
+    for value in (*model.graph.input, *model.graph.output):
+        sides = value.type.tensor_type.shape.dim[2:]
+        for side, name in zip(sides, ("height", "width"), strict=False):
+            side.dim_param = f"{value.name}_{name}"
+    del model.graph.value_info[:]
+    return OnnxRuntime(model.SerializeToString(), threads)
+
+
+def _zeros(shape: tuple[int, ...], half: bool) -> NDArray[Any]:
+    import numpy
+
+    return numpy.zeros(shape, numpy.float16 if half else numpy.float32)
 
 
 class OnnxRuntime:
@@ -75,6 +134,10 @@ class OnnxRuntime:
         self.metadata: Mapping[str, str] = metadata
         self._outputs = [one.name for one in outputs]
         self.output_names = tuple(self._outputs)
+        # A tensor without a declared shape has the same empty shape as a scalar.
+        self.output_ranks: Mapping[str, int | None] = {
+            one.name: len(one.shape or ()) or None for one in outputs
+        }
 
     def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
         values = self._session.run(self._outputs, {self.input_name: tensor})
@@ -84,7 +147,7 @@ class OnnxRuntime:
 class OpenVinoRuntime:
     """A `Runtime` with OpenVINO."""
 
-    def __init__(self, files: ExportedFiles, threads: int) -> None:
+    def __init__(self, files: ExportedFiles, threads: int, *, open_size: bool = False) -> None:
         try:
             import openvino
         except ImportError:
@@ -101,6 +164,8 @@ class OpenVinoRuntime:
                 model = core.read_model(_written(files, Path(folder)))
                 inputs = [(_name(port), _open_sides(port), str(port.element_type)) for port in model.inputs]
                 self.input_name, self.input_shape, element = _only(inputs)
+                if open_size and len(self.input_shape) == 4:
+                    self.input_shape = tuple(3 if side == 3 else None for side in self.input_shape)
                 if self.input_shape[:1] == (None,):
                     # One image at a time: OpenVINO optimises better with a fixed shape.
                     shape = [1, *(-1 if side is None else side for side in self.input_shape[1:])]
@@ -122,6 +187,11 @@ class OpenVinoRuntime:
         self.half = False
         self.metadata: Mapping[str, str] = {}
         self.output_names = tuple(_name(port) for port in self._compiled.outputs)
+        ranks = (port.partial_shape.rank for port in self._compiled.outputs)
+        self.output_ranks: Mapping[str, int | None] = {
+            name: None if rank.is_dynamic else rank.get_length()
+            for name, rank in zip(self.output_names, ranks, strict=True)
+        }
         self._requests = threading.local()
 
     def run(self, tensor: NDArray[Any]) -> dict[str, Any]:
@@ -165,9 +235,10 @@ def _open_sides(port: Any) -> tuple[int | None, ...]:
 
 
 def _name(port: Any) -> str:
-    """The name in the graph, without TensorFlow's output index."""
-    names = sorted(port.names, key=lambda name: (len(name), name))
-    return re.sub(r":\d+$", "", names[0]) if names else "unnamed"
+    """The name in the graph, without TensorFlow's output index: a known one, or else the shortest."""
+    names = {re.sub(r":\d+$", "", name) for name in port.names}
+    known = [name for name in _KNOWN_NAMES if name in names]
+    return known[0] if known else min(names, key=lambda name: (len(name), name), default="unnamed")
 
 
 def _reason(error: Exception) -> str:

@@ -270,7 +270,7 @@ def test_a_model_that_no_longer_runs_is_an_error_of_the_service(
 ) -> None:
     answer = imported(service, classifier_zip(), **PUBLISHED)
 
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise ExportUnusable("Install something.")
 
     monkeypatch.setattr("emulator.vision.exported.model.load", gone)

@@ -17,7 +17,6 @@ from emulator.vision.exported.preprocess import (
     Preprocessing,
     aligned_size,
     announced_size,
-    fit_from,
 )
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from tests.support.exported_models import (
@@ -176,12 +175,7 @@ def test_sides_are_multiples_of_32_and_about_512_squared_together(
     assert aligned_size(*size) == expected
 
 
-def test_only_detectors_of_open_size_keep_the_aspect() -> None:
-    assert fit_from({}, detects=True, open_size=False) == "stretch"
-    assert fit_from({}, detects=True, open_size=True) == "keep aspect"
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "8", "99999", "00000022499", "9" * 5000, "²²²", "224.0"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "8", "99999", "00000022499", "9" * 5000, "²²²", "224.5"])
 def test_sizes_that_make_no_sense_are_not_announced(text: str) -> None:
     metadata = metadata_properties("Yolo", Preprocess_TargetWidth=text)
     assert announced_size(metadata) is None

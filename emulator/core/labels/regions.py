@@ -4,7 +4,6 @@ An image has the tags of its regions: the first region of a tag adds the tag to 
 one removes it. An image may also have a tag without any region.
 """
 
-import struct
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,16 +23,13 @@ from emulator.core.labels.image_tags import (
     workspace_images,
 )
 from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
+from emulator.core.region_edges import clipped
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestion_rows
 from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 from emulator.vision.boxes.box import Box
-
-# A box that ends at the edge of the image may exceed it, since its values are rounded to single precision.
-_ROUNDING = 1e-6
-_FOUR_SINGLES = struct.Struct("<4f")
 
 
 @dataclass(frozen=True)
@@ -47,20 +43,16 @@ class RegionBox(Box, _Tagged):
     """The tag and the box of a region."""
 
     def rounded(self) -> "RegionBox | None":
-        """The box in single precision, as it is stored; None when it is invalid.
+        """The box as it is stored, in single precision and clipped to the image; None when it is invalid.
 
-        That is when it is empty, exceeds the edges of the image, or has lengths that are not finite.
+        That is when it is empty, exceeds an edge of the image by more than rounding, or has lengths that are
+        not finite.
         """
-        try:
-            packed = _FOUR_SINGLES.pack(self.left, self.top, self.width, self.height)
-        except OverflowError:
+        horizontal = clipped(self.left, self.width)
+        vertical = clipped(self.top, self.height)
+        if horizontal is None or vertical is None:
             return None
-        left, top, width, height = _FOUR_SINGLES.unpack(packed)
-        # Comparisons with NaN are false.
-        inside = left >= 0 and top >= 0 and left + width <= 1 + _ROUNDING and top + height <= 1 + _ROUNDING
-        if not (inside and width > 0 and height > 0):
-            return None
-        return RegionBox(self.tag_id, left + 0.0, top + 0.0, width, height)  # + 0.0: no negative zero
+        return RegionBox(self.tag_id, horizontal[0], vertical[0], horizontal[1], vertical[1])
 
 
 class RegionOnImage(NamedTuple):

@@ -29,6 +29,7 @@ from emulator.core.limits import (
     NAME_LENGTH,
     TRAINING_IMAGE_BYTES,
 )
+from emulator.core.region_edges import clipped
 
 FORMAT = "custom-vision-emulator-project"
 VERSION = 1
@@ -114,6 +115,14 @@ class RegionPart(Versioned):
     width: _Fraction
     height: _Fraction
     created: _Number
+
+    @model_validator(mode="after")
+    def _lies_in_the_image(self) -> Self:
+        horizontal, vertical = clipped(self.left, self.width), clipped(self.top, self.height)
+        if horizontal is None or vertical is None:
+            raise ValueError("a region is empty or outside of its image")
+        (self.left, self.width), (self.top, self.height) = horizontal, vertical
+        return self
 
 
 class ImagePart(Versioned):

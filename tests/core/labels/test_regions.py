@@ -98,6 +98,9 @@ def test_the_same_region_twice_refuses_the_whole_batch(service: Service, more: f
         (0, 0, -0.5, 1),
         (0.5, 0, -0.5, 1),
         (-0.01, 0, 0.5, 0.5),
+        (-0.000002, 0, 0.5, 0.5),
+        (0, 0.5, 0.5, 0.500002),
+        (-0.000001, 0, 0.0000005, 0.5),
         (0, -0.01, 0.5, 0.5),
         (0.5, 0, 0.51, 1),
         (0, 0.5, 1, 0.51),
@@ -137,6 +140,31 @@ def test_boxes_at_the_edge(service: Service, box: Any) -> None:
     (created,) = create(service, project, on(photo, tag, box))["created"]
     assert [created[name] for name in ("left", "top", "width", "height")] == pytest.approx(box)
     assert "-" not in str(created["left"])
+
+
+EDGES = [
+    # sent, stored
+    ((-0.0000005, 0.25, 0.5, 0.5), (0, 0.25, 0.4999995, 0.5)),
+    ((0.25, -0.000001, 0.5, 0.5), (0.25, 0, 0.5, 0.499999)),
+    ((0.5, 0.25, 0.5000001, 0.5), (0.5, 0.25, 0.5, 0.5)),
+    ((0.25, 0.5, 0.5, 0.500001), (0.25, 0.5, 0.5, 0.5)),
+    ((-0.00000075, -0.00000075, 1.0000015, 1.0000015), WHOLE),
+]
+
+
+@pytest.mark.parametrize(("sent", "stored"), EDGES)
+def test_rounding_is_forgiven_at_all_four_edges(service: Service, sent: Any, stored: Any) -> None:
+    project = detection_project(service)
+    tag = service.tag(project, "a")
+    (photo,) = service.images(project, pictures(1))
+    create(service, project, on(photo, tag, sent))
+    assert len(create(service, project, on(photo, tag, sent))["duplicated"]) == 1
+    (item,) = upload(service, project, [picture(7)], [region(tag, sent)]).json()["images"]
+    assert item["status"] == "OK"
+    for image_id in (photo, item["image"]["id"]):
+        ((_, box),) = boxes_of(service, project, image_id)
+        assert box == pytest.approx(stored, abs=1e-7)
+        assert box[0] >= 0 <= box[1] and box[0] + box[2] <= 1 >= box[1] + box[3]
 
 
 NO_REGIONS = (400, "BadRequestImageRegions", "No image regions provided")

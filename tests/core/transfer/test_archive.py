@@ -182,3 +182,16 @@ def test_an_archive_may_arrive_in_any_pieces(sizes: list[int]) -> None:
     reader = archive_format.Reader(pieces)
     assert reader.manifest() == manifest
     assert dict(reader.blobs(manifest)) == contents
+
+
+def region_part(left: float, width: float) -> archive_format.RegionPart:
+    sides = {"left": left, "top": 0.25, "width": width, "height": 0.5}
+    return archive_format.RegionPart.model_validate({"born": 1, "tag": 0, "created": 5, **sides})
+
+
+def test_regions_of_an_archive_are_clipped_to_their_image() -> None:
+    part = region_part(-0.0000005, 1.000001)
+    assert (part.left, part.top, part.width, part.height) == (0, 0.25, 1, 0.5)
+    for left, width in ((-0.0005, 0.5), (0.5, 0.5005), (0.5, 0.0)):
+        with pytest.raises(ValueError, match="a region is empty or outside of its image"):
+            region_part(left, width)

@@ -1,0 +1,31 @@
+"""The edges of regions: rounding is forgiven, and what is stored lies within the image."""
+
+import struct
+
+# A box may exceed the edges of the image by rounding. Values with six decimals, as in YOLO's label files
+# (centre and size), put an edge up to 7.5e-7 outside; sums of values in single precision are off by another
+# 6e-8.
+_ROUNDING = 1e-6 + 1e-7
+# The spacing of numbers in single precision between 0.5 and 1.
+_SPACING = 2.0**-24
+_TWO_SINGLES = struct.Struct("<2f")
+
+
+def clipped(start: float, length: float) -> tuple[float, float] | None:
+    """Start and length of one side of a box as they are stored: start >= 0, length > 0, sum <= 1.
+
+    They are rounded to single precision. None if the side is empty, exceeds the image (0 to 1) by more than
+    rounding, or is not finite.
+    """
+    # Comparisons with NaN are false.
+    if not (start >= -_ROUNDING and start + length <= 1 + _ROUNDING):
+        return None
+    if start < 0:
+        start, length = 0.0, start + length
+    length = min(length, 1 - start)
+    if not length > 0:  # before packing, which raises OverflowError for large negative numbers
+        return None
+    start, length = _TWO_SINGLES.unpack(_TWO_SINGLES.pack(start, length))
+    if start + length > 1:
+        length -= _SPACING
+    return (start + 0.0, length) if length > 0 else None  # + 0.0: no negative zero

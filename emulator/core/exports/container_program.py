@@ -18,6 +18,7 @@ _FILES = (
     "core/fetching/__init__.py",
     "core/fetching/client.py",
     "core/fetching/policy.py",
+    "core/fetching/special_addresses.py",
     "core/limits.py",
     "core/predictions/__init__.py",
     "core/predictions/refusals.py",

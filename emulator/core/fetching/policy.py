@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from emulator.core.fetching.special_addresses import Address, Network, is_public
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 8192
@@ -20,10 +19,6 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _FORBIDDEN_IN_FILE_NAMES = re.compile(r"[\x00-\x1f\x7f\\/:]")
 _HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# In a public range, but the host of an Azure virtual machine responds to it.
-_PLATFORM_ADDRESSES = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
 
 class FetchRejected(Exception):
@@ -188,18 +183,6 @@ def _parse_allowance(entry: str) -> _Allowance:
         return _Allowance(None, ipaddress.ip_network(host), port)
     except ValueError:
         return _Allowance(host, None, port)
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is public. A NAT64 address is as public as the IPv4 address in it."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:  # how IPv6-only networks reach IPv4 addresses (RFC 6052)
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-        if address not in _IPV6_UNICAST or address.sixtofour is not None:
-            return False
-    elif address in _PLATFORM_ADDRESSES:
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
 def check_addresses(url: Url, addresses: list[str], policy: FetchPolicy) -> None:

@@ -7,10 +7,11 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
 from emulator.core.images.from_predictions import read_prediction_image
+from emulator.core.images.own_uris import read_own_image
 
 
 class FromUrl(NamedTuple):
-    """An image to be fetched from a URL."""
+    """An image to be fetched from a URL, or read from the store if the URL is the emulator's own."""
 
     url: str
 
@@ -42,6 +43,9 @@ def read_image(context: Context, project_id: str, source: ImageSource, max_bytes
     """
     match source:
         case FromUrl(url):
+            own = read_own_image(context, url)
+            if own is not None:
+                return own
             try:
                 return fetching.fetch(url, replace(context.fetch_policy, max_bytes=max_bytes))
             except fetching.FetchRejected as rejected:

@@ -1,5 +1,9 @@
 """Errors of the service as values: a code of the REST contract and a message for people."""
 
+import errno
+
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
+
 
 class ServiceError(Exception):
     """A request that is refused by a rule of the service.
@@ -12,3 +16,8 @@ class ServiceError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether the system lacked memory or file descriptors: the same request can succeed later."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)

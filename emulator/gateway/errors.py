@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from emulator.contract.error_codes import code_for, http_status
 from emulator.contract.gateway_responses import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
-from emulator.core.errors import ServiceError
+from emulator.core.errors import ServiceError, is_shortage
 
 JSON = "application/json; charset=utf-8"
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -73,11 +73,25 @@ async def unexpected(_request: Request, error: Exception) -> Response:
     return error_response(500, {"code": "ErrorUnknown", "message": message})
 
 
+async def shortage(request: Request, error: Exception) -> Response:
+    """The system lacks memory or file descriptors; other errors of the system are unexpected."""
+    if not is_shortage(error):
+        return await unexpected(request, error)
+    _log.error("A request was refused: %s", error or type(error).__name__)
+    address = request.scope.get("address")
+    predicts = address is not None and address.api == "prediction"
+    code = "ErrorPredictionServiceUnavailable" if predicts else "ErrorUnknown"
+    message = "The emulator has too little memory or too few file descriptors at the moment. Try again later."
+    return error_response(503, {"code": code, "message": message}, {"retry-after": "1"})
+
+
 HANDLERS: dict[type[Exception], Handler] = {
     ServiceError: service_error,
     AccessDenied: access_denied,
     UnknownResource: unknown_resource,
     HTTPException: http_exception,
     TooLarge: too_large,
+    MemoryError: shortage,
+    OSError: shortage,
     Exception: unexpected,
 }

@@ -17,6 +17,7 @@ _STATUS_BY_FAMILY = {
     "NotFound": 404,
     "Conflict": 409,
     "UnsupportedMediaType": 415,
+    "ErrorPredictionServiceUnavailable": 503,
     "Error": 500,
 }
 
@@ -94,7 +95,6 @@ CANNOT_HAPPEN: dict[str, tuple[str, ...]] = {
         "ErrorExporterInvalidPlatform",
         "ErrorExporterInvalidFeaturizer",
         "ErrorExporterInvalidClassifier",
-        "ErrorPredictionServiceUnavailable",
         "ErrorPredictionModelNotFound",
         "ErrorPredictionModelNotCached",
         "ErrorPredictionStorage",

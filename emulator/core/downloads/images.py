@@ -1,6 +1,7 @@
 """Reading images by the path of their signed URI, whole or as thumbnails."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,13 +85,16 @@ def read_image(context: Context, path: ImagePath) -> StoredImage | None:
             ).first()
     if row is None:
         return None
-    from emulator.vision.imaging.decode import STORED_LONGEST_SIDE, to_jpeg
+    from emulator.vision.imaging.decode import STORED_LONGEST_SIDE, ImageRejected, to_jpeg
 
     longest = THUMBNAIL_LONGEST_SIDE if path.is_thumbnail else STORED_LONGEST_SIDE
     try:
-        data = to_jpeg(context.blobs.read(row.blob), longest)
+        data = context.blobs.read(row.blob)
     except FileNotFoundError:  # deleted between the look-up and now
         return None
+    # Images are accepted only if they can be encoded. An earlier version accepted some that cannot.
+    with suppress(ImageRejected):
+        data = to_jpeg(data, longest)
     return StoredImage(data, _media_type(data), row.created)
 
 

@@ -41,6 +41,10 @@ _FILES = (
     "vision/imaging/__init__.py",
     "vision/imaging/decode.py",
     "vision/imaging/memory.py",
+    "vision/imaging/memory_budget.py",
+    "vision/imaging/opening.py",
+    "vision/imaging/rgb.py",
+    "vision/imaging/work_limits.py",
     "vision/onnx_runtime.py",
 )
 REQUIREMENTS = (

@@ -1,5 +1,6 @@
 """Adding images to a project, in batches."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from emulator.core.validation import check_batch_size
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, Project, Tag
 
+_log = logging.getLogger(__name__)
 _REJECTED = {
     "format": "ErrorImageFormat",
     "dimensions": "ErrorImageDimensions",
@@ -128,12 +130,12 @@ def _prepare(context: Context, prepared: _Prepared) -> _Prepared:
 
     try:
         prepared.width, prepared.height = stored_size(inspect_image(prepared.data))
+        prepared.blob = context.blobs.put(prepared.data)
     except ImageRejected as rejected:
         prepared.status = _REJECTED[rejected.reason]
-        return prepared
-    try:
-        prepared.blob = context.blobs.put(prepared.data)
-    except StorageFull:
+    except (StorageFull, OSError, MemoryError) as error:
+        # Nothing is wrong with the image: the disk is full, or memory or file descriptors are short.
+        _log.error("An image was not stored: %s", error or type(error).__name__)
         prepared.status = "ErrorStorage"
     return prepared
 

@@ -1,59 +1,44 @@
-"""Checking, decoding and scaling of images. The only module that calls Pillow to decode.
+"""Checking, decoding and scaling of images.
 
-All functions take the bytes of a file and raise `ImageRejected`, and nothing else, for bytes that cannot or
-must not be decoded. Pillow releases the GIL while it decodes and scales, so the functions may run in threads.
+All functions take the bytes of a file and raise `ImageRejected` for bytes that cannot or must not be decoded.
+They agree about which files these are: an image that `inspect_image` accepts can be decoded, scaled and
+encoded. A lack of memory or of file descriptors is no property of a file: MemoryError, and OSError with an
+errno, are raised as they are. Pillow releases the GIL while it decodes and scales, so the functions may run
+in threads.
 """
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from emulator.vision.imaging.opening import ImageInfo, ImageRejected, opened, orientation
+from emulator.vision.imaging.rgb import to_rgb
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
     from PIL.Image import Image
-    from PIL.ImageFile import ImageFile
+    from PIL.JpegImagePlugin import JpegImageFile
 
-MAX_SIDE = 10_240
-MAX_ASPECT_RATIO = 25
+__all__ = [
+    "ImageInfo",
+    "ImageRejected",
+    "crop_resize",
+    "inspect_image",
+    "open_rgb",
+    "resize_to_square",
+    "silence_pillow_warnings",
+    "stored_size",
+    "to_jpeg",
+]
+
 STORED_LONGEST_SIDE = 1600
 JPEG_QUALITY = 90
 
 # Padding outside of an image.
 PADDING_GREY = 114
-
-# A decoded image above this size takes hundreds of megabytes, so these are decoded one at a time.
-_LARGE_IMAGE_PIXELS = 40_000_000
-_large_image_lock = threading.Lock()
-
-_EXIF_ORIENTATION = 0x0112
-_ORIENTATIONS_THAT_SWAP_SIDES = frozenset({5, 6, 7, 8})
-
-Format = Literal["JPEG", "PNG", "GIF", "BMP"]
-Reason = Literal["format", "dimensions", "aspect_ratio"]
-
-
-class ImageRejected(ValueError):
-    """The bytes are not an acceptable image. `reason` is the rule that they break; `str()` explains it."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason: Reason = reason
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """The format of an image, and its width and height in pixels after its EXIF orientation is applied."""
-
-    format: Format
-    width: int
-    height: int
 
 
 def inspect_image(data: bytes) -> ImageInfo:
@@ -65,14 +50,14 @@ def inspect_image(data: bytes) -> ImageInfo:
     Raises:
         ImageRejected: not a JPEG, PNG, BMP or GIF, damaged, larger than the limits, or too thin.
     """
-    with _opened(data) as (source, image_format):
-        width, height = source.size
-        if image_format == "JPEG":
-            source.draft("L", (max(1, width // 8), max(1, height // 8)))
-        source.load()
-        if _orientation(source) in _ORIENTATIONS_THAT_SWAP_SIDES:
-            width, height = height, width
-        return ImageInfo(image_format, width, height)
+    with opened(data, _draft_an_eighth) as (source, info):
+        if info.format != "JPEG":
+            to_rgb(source.crop((0, 0, 1, 1)))  # fails for some files whose pixels can be decoded
+        return info
+
+
+def _draft_an_eighth(jpeg: JpegImageFile) -> None:
+    jpeg.draft("L", (max(1, jpeg.width // 8), max(1, jpeg.height // 8)))
 
 
 def stored_size(info: ImageInfo) -> tuple[int, int]:
@@ -96,26 +81,17 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
     """
     from PIL import Image as Pillow
 
-    with _opened(data) as (source, image_format):
-        if target is not None and image_format == "JPEG":
-            source.draft(None, (target, target))
-        source.load()
-        image: Image = source
-        if image.mode.startswith("I"):
-            image = _eight_bits(image)
-        elif image.mode in ("P", "PA", "1"):
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    def draft(jpeg: JpegImageFile) -> None:
+        if target is not None:
+            jpeg.draft(None, (target, target))
+
+    with opened(data, draft) as (source, _):
+        factor = 1
         if target is not None:
             # Averaging first keeps copies of huge images small. A factor of 2 is left to the final bilinear
             # resize.
-            factor = min(image.size) // (2 * target)
-            if factor > 1:
-                image = image.reduce(factor)
-        if image.has_transparency_data:
-            transparent = image.convert("RGBA")
-            image = Pillow.new("RGB", transparent.size, "white")
-            image.paste(transparent, mask=transparent.getchannel("A"))
-        image = image.convert("RGB")
+            factor = max(1, min(source.size) // (2 * target))
+        image = to_rgb(source, factor)
         turn = {
             2: Pillow.Transpose.FLIP_LEFT_RIGHT,
             3: Pillow.Transpose.ROTATE_180,
@@ -124,7 +100,7 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
             6: Pillow.Transpose.ROTATE_270,
             7: Pillow.Transpose.TRANSVERSE,
             8: Pillow.Transpose.ROTATE_90,
-        }.get(_orientation(source))
+        }.get(orientation(source))
         return image if turn is None else image.transpose(turn)
 
 
@@ -187,90 +163,14 @@ def to_jpeg(data: bytes, longest: int) -> bytes:
 
     info = inspect_image(data)
     width, height = _fitted((info.width, info.height), longest)
-    if info.format == "JPEG" and (width, height) == (info.width, info.height):
-        with _opened(data) as (source, _):
-            if source.mode in ("RGB", "L") and _orientation(source) == 1:
-                return data
+    if info.format == "JPEG" and info.is_plain and (width, height) == (info.width, info.height):
+        return data
     image = open_rgb(data, target=min(width, height))
     if image.size != (width, height):
         image = image.resize((width, height), Resampling.LANCZOS)
     encoded = BytesIO()
     image.save(encoded, "JPEG", quality=JPEG_QUALITY)
     return encoded.getvalue()
-
-
-@contextmanager
-def _opened(data: bytes) -> Iterator[tuple[ImageFile, Format]]:
-    """The image with its header read and its size checked; errors of decoding become `ImageRejected`."""
-    try:
-        source, image_format = _parse_header(data)
-        _check_size(*source.size)
-        large = source.width * source.height > _LARGE_IMAGE_PIXELS
-        with source, _large_image_lock if large else nullcontext():
-            yield source, image_format
-    except (ImageRejected, MemoryError):
-        raise
-    except Exception as error:
-        # Pillow's decoders raise almost any error on damaged files: OSError, SyntaxError, struct.error,
-        # IndexError, ...
-        raise ImageRejected("format", f"The image cannot be decoded: {error}") from error
-
-
-def _parse_header(data: bytes) -> tuple[ImageFile, Format]:
-    """Open an image by its content, with the one class of Pillow for its format.
-
-    `PIL.Image.open` would first load every plugin, and then warn about or refuse large images by limits that
-    are global to the process.
-    """
-    if data.startswith(b"\xff\xd8\xff"):
-        from PIL.JpegImagePlugin import JpegImageFile
-
-        return JpegImageFile(BytesIO(data)), "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        from PIL.PngImagePlugin import PngImageFile
-
-        return PngImageFile(BytesIO(data)), "PNG"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        from PIL.GifImagePlugin import GifImageFile
-
-        return GifImageFile(BytesIO(data)), "GIF"
-    if data.startswith(b"BM"):
-        from PIL.BmpImagePlugin import BmpImageFile
-
-        return BmpImageFile(BytesIO(data)), "BMP"
-    raise ImageRejected("format", "The data is not a JPEG, PNG, BMP or GIF image.")
-
-
-def _check_size(width: int, height: int) -> None:
-    longest, shortest = max(width, height), min(width, height)
-    if shortest < 1:
-        raise ImageRejected("dimensions", f"The image has no pixels: {width} x {height}.")
-    if longest > MAX_SIDE:
-        raise ImageRejected(
-            "dimensions", f"The image is {width} x {height} pixels; the longest side may be {MAX_SIDE}."
-        )
-    if longest > shortest * MAX_ASPECT_RATIO:
-        raise ImageRejected(
-            "aspect_ratio",
-            f"The image is {width} x {height} pixels; its sides may be {MAX_ASPECT_RATIO}:1 at most.",
-        )
-
-
-def _orientation(source: Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) if there is none or the EXIF block is damaged."""
-    try:
-        return int(source.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - as above; damaged metadata does not make the image unusable
-        return 1
-
-
-def _eight_bits(image: Image) -> Image:
-    """Convert 16-bit grey (mode I;16, or I in older Pillow) to 8 bits. Pillow may clip instead of scaling."""
-    import numpy
-    from PIL import Image as Pillow
-
-    sixteen_bits = numpy.asarray(image)
-    return Pillow.fromarray((sixteen_bits >> 8).clip(0, 255).astype(numpy.uint8))
 
 
 def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:

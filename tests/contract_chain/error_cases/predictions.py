@@ -1,6 +1,8 @@
 """Errors of predictions, quick tests and stored predictions."""
 
+import errno
 from typing import Any
+from unittest import mock
 
 import httpx
 
@@ -49,6 +51,15 @@ def quick_test_without_iterations(service: Service) -> httpx.Response:
 @raises_code("BadRequestImageFormat", "Bad Request Image Format, Uri: [0-9a-f]{32}")
 def prediction_of_invalid_image(service: Service) -> httpx.Response:
     return predict(service, b"not an image")
+
+
+@raises_code("ErrorPredictionServiceUnavailable")
+def prediction_without_a_free_file_descriptor(service: Service) -> httpx.Response:
+    _, iteration = trained_iteration(service)
+    address = service.publish(iteration)
+    shortage = OSError(errno.EMFILE, "Too many open files")
+    with mock.patch("PIL.PngImagePlugin.PngImageFile", side_effect=shortage):
+        return service.predict(address, picture())
 
 
 @raises_code("BadRequestImageSizeBytes")

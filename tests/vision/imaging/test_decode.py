@@ -1,10 +1,12 @@
 """Images of every accepted kind are decoded correctly, and all others are rejected."""
 
+import errno
 import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from unittest.mock import Mock
 
 import numpy
 import pytest
@@ -153,7 +155,7 @@ def test_a_small_file_with_very_many_pixels_is_scaled_while_it_is_read() -> None
     assert small.getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_large_images_are_decoded_one_at_a_time_and_do_not_block_each_other_forever() -> None:
+def test_large_images_do_not_block_each_other_forever() -> None:
     data = encoded(Image.new("1", (7000, 6000)))
 
     with ThreadPoolExecutor(3) as pool:
@@ -163,7 +165,7 @@ def test_large_images_are_decoded_one_at_a_time_and_do_not_block_each_other_fore
     assert threading.active_count() < 100
 
 
-def test_a_rejected_large_image_releases_the_lock() -> None:
+def test_a_rejected_large_image_releases_its_memory() -> None:
     with pytest.raises(ImageRejected):
         inspect_image(png_declaring(10_000, 10_000))
 
@@ -193,6 +195,14 @@ def test_an_orientation_that_does_not_exist_is_ignored(orientation: int) -> None
     exif[ORIENTATION] = orientation
 
     assert corners(open_rgb(encoded(quarters(), "JPEG", exif=exif))) == "RGBW"
+
+
+def test_errors_of_the_system_do_not_make_a_broken_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOMEM, "no"), MemoryError()):
+        monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", Mock(side_effect=error))
+        with pytest.raises(type(error)) as raised:
+            inspect_image(encoded(quarters()))
+        assert raised.value is error
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

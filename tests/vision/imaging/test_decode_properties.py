@@ -15,6 +15,7 @@ from emulator.vision.imaging.decode import (
     stored_size,
     to_jpeg,
 )
+from tests.support.hostile_images import ODD_BUT_USABLE, UNUSABLE
 from tests.support.vision.images import encoded, photograph
 
 SEEDS = [
@@ -28,6 +29,7 @@ SEEDS = [
     encoded(photograph((48, 40)), "GIF"),
     encoded(photograph((48, 40)), "BMP"),
     encoded(photograph((48, 40)).convert("P"), "BMP"),
+    *(data for data in {**ODD_BUT_USABLE, **UNUSABLE}.values() if len(data) < 3000),
 ]
 # Pillow warns about damage that it can read. As errors, these warnings would hide the results.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -51,18 +53,25 @@ def damaged_files(draw: st.DrawFn) -> bytes:
 
 
 def check(data: bytes) -> None:
-    with suppress(ImageRejected):
+    """The first function that decodes the bytes decides; the others agree."""
+    try:
         info = inspect_image(data)
-        assert 1 <= min(info.width, info.height) <= max(info.width, info.height) <= 10_240
-        assert max(info.width, info.height) <= 25 * min(info.width, info.height)
-        assert 1 <= min(stored_size(info)) <= max(stored_size(info)) <= 1600
-        # The full decode may detect more damage than the quick one; its result has the inspected size.
-        assert open_rgb(data).size == (info.width, info.height)
-        assert resize_to_square(data, 32).shape == (32, 32, 3)
-        small = inspect_image(to_jpeg(data, 30))
+    except ImageRejected as rejected:
+        for decode in (open_rgb, lambda data: resize_to_square(data, 32), lambda data: to_jpeg(data, 30)):
+            with pytest.raises(ImageRejected) as refusal:
+                decode(data)
+            assert refusal.value.reason == rejected.reason
+        return
+    assert 1 <= min(info.width, info.height) <= max(info.width, info.height) <= 10_240
+    assert max(info.width, info.height) <= 25 * min(info.width, info.height)
+    assert 1 <= min(stored_size(info)) <= max(stored_size(info)) <= 1600
+    assert open_rgb(data).size == (info.width, info.height)
+    assert resize_to_square(data, 32).shape == (32, 32, 3)
+    for longest in (30, 1600):
+        small = inspect_image(to_jpeg(data, longest))
         assert (small.format, max(small.width, small.height)) == (
             "JPEG",
-            min(30, max(info.width, info.height)),
+            min(longest, max(info.width, info.height)),
         )
 
 

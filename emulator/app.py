@@ -25,6 +25,7 @@ from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
 from emulator.gateway.middleware import DrainBody, ResponseHeaders
+from emulator.gateway.origins import Origins, Preflights
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     """
     parts = make_parts(settings, clock or Clock(), ids or Ids())
     max_body_bytes = settings.max_body_mb * MEGABYTE
+    origins = Origins(settings.cors_origins)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -88,9 +90,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         exception_handlers=HANDLERS,
         # A request passes these from first to last, its response from last to first.
         middleware=[
-            Middleware(ResponseHeaders, new_id=parts.context.ids.new),
+            Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
             Middleware(DrainBody, limit=2 * max_body_bytes),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
+            Middleware(Preflights, origins=origins),
             Middleware(Addressing),
             Middleware(Keys, training_keys=settings.training_keys, prediction_keys=settings.prediction_keys),
         ],

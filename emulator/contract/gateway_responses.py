@@ -33,7 +33,6 @@ def response_headers(
     """
     headers = [
         (b"apim-request-id", request_id.encode()),
-        (b"strict-transport-security", b"max-age=31536000; includeSubDomains; preload"),
         (b"x-content-type-options", b"nosniff"),
     ]
     if version is not None:

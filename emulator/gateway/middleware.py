@@ -11,16 +11,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.contract.gateway_responses import response_headers
 from emulator.gateway.address import Address
 from emulator.gateway.errors import AccessDenied
+from emulator.gateway.origins import Origins
 
 _FIRST_ERROR = 400
 
 
 class ResponseHeaders:
-    """Gives each request an id (``request_id`` in the scope), and each response the service's headers."""
+    """Gives each request an id (``request_id`` in the scope), and each response its headers.
 
-    def __init__(self, app: ASGIApp, new_id: Callable[[], str]) -> None:
+    These are the service's, and those that let pages of allowed origins read the response.
+    """
+
+    def __init__(self, app: ASGIApp, new_id: Callable[[], str], origins: Origins) -> None:
         self._app = app
         self._new_id = new_id
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,7 +38,8 @@ class ResponseHeaders:
                 address: Address | None = scope.get("address")
                 version, exact = address or (None, True)
                 headers = response_headers(request_id, version, exact=exact)
-                message["headers"] = [*message.get("headers", ()), *headers]
+                cross_origin = self._origins.response_headers(scope)
+                message["headers"] = [*message.get("headers", ()), *headers, *cross_origin]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -11,16 +11,28 @@ from emulator.settings import Settings
 
 
 def warn_about_exposure(settings: Settings) -> None:
-    """Warn on standard error when other machines can use the emulator with well-known keys."""
-    if not settings.uses_default_keys or is_loopback(settings.host):
+    """Warn on standard error when other machines or all web pages can use the well-known keys."""
+    if not settings.uses_default_keys:
         return
-    lines = (
-        "WARNING: THIS EMULATOR IS OPEN TO OTHERS",
-        f"It listens on {settings.host}, which other machines can reach, with keys that",
-        "are public. Everyone who reaches it can read, change and delete everything.",
-        "Set your own keys (--training-key, --prediction-key or --keys-file), or",
-        "listen on this machine only (--host 127.0.0.1).",
-    )
+    if not is_loopback(settings.host):
+        _print_box(
+            "WARNING: THIS EMULATOR IS OPEN TO OTHERS",
+            f"It listens on {settings.host}, which other machines can reach, with keys that",
+            "are public. Everyone who reaches it can read, change and delete everything.",
+            "Set your own keys (--training-key, --prediction-key or --keys-file), or",
+            "listen on this machine only (--host 127.0.0.1).",
+        )
+    # Any page can obtain the origin "null": in a frame with the attribute `sandbox`.
+    if {"*", "null"} & {*settings.cors_origins}:
+        _print_box(
+            "WARNING: THIS EMULATOR IS OPEN TO EVERY WEB PAGE",
+            "Pages of all origins may use it (--cors-origin), and its keys are public. Every",
+            "page that a browser here shows can read, change and delete everything. Set your",
+            "own keys (--training-key, --prediction-key or --keys-file), or name the origins.",
+        )
+
+
+def _print_box(*lines: str) -> None:
     width = max(len(line) for line in lines)
     box = ["!" * (width + 6), *(f"!! {line:<{width}} !!" for line in lines), "!" * (width + 6)]
     for line in box:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.errors import HANDLERS
 from emulator.gateway.middleware import DrainBody, ResponseHeaders, check_key
+from emulator.gateway.origins import Origins, Preflights
 from emulator.serving.bodies import MAX_BODY_BYTES
 from emulator.serving.container_routes import container_routes
 from emulator.serving.prediction_routes import prediction_routes
@@ -31,6 +32,7 @@ def serving_app(
     keys: tuple[str, ...] = (),
     model_name: str | None = None,
     *,
+    cors_origins: tuple[str, ...] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> ASGIApp:
@@ -39,9 +41,11 @@ def serving_app(
     Args:
         keys: every request except ``/`` and health needs one of them; empty: no key is needed.
         model_name: the published name that the prediction API accepts; None: any name.
+        cors_origins: origins of pages that may use the server, besides those of this machine.
         now: the current time (UTC).
         new_id: the id of a request.
     """
+    origins = Origins(cors_origins)
     application = Starlette(
         routes=[
             *health_routes(scorer),
@@ -51,9 +55,10 @@ def serving_app(
         exception_handlers=HANDLERS,
         # A request passes these from first to last, its response from last to first.
         middleware=[
-            Middleware(ResponseHeaders, new_id=new_id),
+            Middleware(ResponseHeaders, new_id=new_id, origins=origins),
             Middleware(DrainBody, limit=MAX_BODY_BYTES),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
+            Middleware(Preflights, origins=origins),
             Middleware(Keys, keys=keys),
         ],
     )

@@ -61,7 +61,12 @@ def run(settings: ServingSettings) -> int:
             print(
                 f"Other machines can reach {settings.host}, and no key is required (--key).", file=sys.stderr
             )
-        application = serving_app(scorer, keys, settings.model_name)
+        if not keys and {"*", "null"} & {*settings.cors_origins}:
+            print(
+                "Every web page that a browser on this machine shows can use the model (--cors-origin).",
+                file=sys.stderr,
+            )
+        application = serving_app(scorer, keys, settings.model_name, cors_origins=settings.cors_origins)
         return serve_until_stopped(
             application,
             listener,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emulator.settings.option_fields import (
     UrlFetchMode,
+    cors_origin_option,
     log_level_option,
     option,
     url_allow_option,
@@ -43,5 +44,6 @@ class ServingSettings:
         read_model_name, default_text="any name")
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
+    cors_origins: tuple[str, ...] = cors_origin_option()
     log_level: str = log_level_option()
     # fmt: on

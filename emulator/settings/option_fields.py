@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from emulator.settings.errors import SettingError
-from emulator.settings.readers import one_of, read_allowed_host, read_keys
+from emulator.settings.readers import one_of, read_allowed_host, read_keys, read_origin
 
 ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -74,6 +74,19 @@ def url_allow_option() -> Any:
         "HOST",
         "Private host, host:port or network that may be fetched from; repeatable.",
         read_allowed_host,
+        separator=",",
+        default_text="none",
+    )
+
+
+def cors_origin_option() -> Any:
+    """The option of all servers for the web pages that may use them."""
+    return option(
+        (),
+        "--cors-origin",
+        "ORIGIN",
+        "Origin of web pages that may use the emulator, besides this machine's; * for all; repeatable.",
+        read_origin,
         separator=",",
         default_text="none",
     )

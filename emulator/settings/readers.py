@@ -138,6 +138,25 @@ def read_allowed_host(text: str) -> str:
     return text.lower()
 
 
+def read_origin(text: str) -> str:
+    """A web origin as browsers send it, ``null``, or ``*``."""
+    problem = "is not an origin (https://app.example, http://10.0.0.7:3000, null, or * for all)"
+    if text in ("*", "null"):
+        return text
+    try:
+        parts = urlsplit(text.lower())
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    is_plain = text.isascii() and text.isprintable() and not {" ", "@", "?", "#", "*", ","} & set(text)
+    if not (is_plain and parts.scheme and parts.hostname and parts.path in ("", "/") and port != 0):
+        raise ValueError(problem)
+    # Browsers leave out the default port.
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if port in (None, default) else f":{port}")
+
+
 def read_url_mapping(text: str) -> tuple[str, Path]:
     """``https://host/path=FOLDER``: a URL prefix and the folder that such URLs are read from."""
     prefix, equals, folder = text.partition("=")

@@ -13,6 +13,7 @@ from typing import Literal
 
 from emulator.settings.option_fields import (
     UrlFetchMode,
+    cors_origin_option,
     load_options,
     log_level_option,
     option,
@@ -91,6 +92,7 @@ class Settings:
         (), "--url-map", "URL=FOLDER",
         "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
+    cors_origins: tuple[str, ...] = cors_origin_option()
     tier: Literal["unlimited", "s0", "f0"] = option(
         "unlimited", "--tier", "TIER",
         f"Pricing tier whose quotas and call rates apply: {', '.join(TIERS)}.", one_of(*TIERS))

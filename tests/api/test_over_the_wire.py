@@ -59,8 +59,8 @@ def test_the_headers_of_a_response(server: LiveServer) -> None:
             "date",
             "apim-request-id",
             "request-id",
-            "strict-transport-security",
             "x-content-type-options",
+            "vary",
             "connection",
         ]
     )

@@ -15,7 +15,6 @@ TRAINING = f"/customvision/v3.3/training/projects/{PROJECT}"
 HEADERS = {
     "apim-request-id": REQUEST,
     "Request-Id": REQUEST,
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "x-content-type-options": "nosniff",
     "Content-Type": "application/json; charset=utf-8",
 }
@@ -126,8 +125,8 @@ def test_blanks_inside_texts_do_not_count() -> None:
         ({"Request_Id": TAG, "without": ("Request-Id",)}, "header request-id differs from apim-request-id"),
         ({"without": ("x-content-type-options",)}, "header x-content-type-options is missing"),
         (
-            {"Strict_Transport_Security": "no", "without": ("Strict-Transport-Security",)},
-            "header strict-trans",
+            {"x_content_type_options": "no", "without": ("x-content-type-options",)},
+            "header x-content-type-options: ",
         ),
         (
             {"Content_Type": "application/json", "without": ("Content-Type",)},

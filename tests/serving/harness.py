@@ -31,6 +31,7 @@ class Serving:
         keys: tuple[str, ...] = (),
         model_name: str | None = None,
         url_allow: tuple[str, ...] = (),
+        cors_origins: tuple[str, ...] = (),
     ) -> None:
         model = load_export(export) if isinstance(export, bytes) else export
         policy = FetchPolicy(PREDICTION_IMAGE_BYTES, allow=url_allow)
@@ -40,6 +41,7 @@ class Serving:
             self.scorer,
             keys,
             model_name,
+            cors_origins=cors_origins,
             now=lambda: NOW,
             new_id=lambda: str(UUID(int=next(numbers), version=4)),
         )

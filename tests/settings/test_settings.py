@@ -38,6 +38,7 @@ REFUSED = {
     "prediction_resource_id": ["", "prediction", "/subscriptions/1/resourceGroups/2", "/a/b/c/d/e/f/g/h"],
     "url_fetch": ["", "private"],
     "tier": ["", "f1", "S 0"],
+    "cors_origins": ["", "app.example", "https://host/path", "https://*.host"],
     "url_allow": ["", "http://host", "10.0.0.0/33", "a b", "host:0", "host:x", "user@host"],
     "url_map": ["", "https://host", "host=.", "https://host=does-not-exist", "=."],
     "max_body_mb": ["0", "4097", "ten"],
@@ -207,3 +208,27 @@ def test_the_endpoint_is_one_that_can_be_connected_to(
     settings: Settings, port: int | None, endpoint: str
 ) -> None:
     assert settings.training_endpoint(port) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://App.example", "https://app.example"),
+        ("https://app.example:443/", "https://app.example"),
+        ("http://10.0.0.7:3000", "http://10.0.0.7:3000"),
+        ("http://[fe80::1]:80", "http://[fe80::1]"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("null", "null"),
+        ("*", "*"),
+    ],
+)
+def test_origins_of_web_pages(text: str, origin: str) -> None:
+    assert load_settings({"cors_origins": [text]}).cors_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "text", ["app.example", "https://", "https://a/b", "https://u@a", "https://*.a", "http://a:x"]
+)
+def test_texts_that_are_no_origins(text: str) -> None:
+    with pytest.raises(SettingError, match="--cors-origin"):
+        load_settings({"cors_origins": [text]})

@@ -100,9 +100,11 @@ class Service:
 
     # Requests
 
-    def send_unvalidated(self, method: str, path: str) -> httpx.Response:
-        """A request to a path outside the contract; the response is not validated."""
-        return self._loop.run(self._send(method, path, TRAINING_KEY, {}))
+    def send_unvalidated(
+        self, method: str, path: str, *, key: str | None = TRAINING_KEY, **more: Any
+    ) -> httpx.Response:
+        """A request that is outside the contract; the response is not validated."""
+        return self._loop.run(self._send(method, path, key, more))
 
     def request(
         self, method: str, path: str, *, key: str | None = TRAINING_KEY, **more: Any

@@ -24,7 +24,7 @@ from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
-from emulator.gateway.middleware import DrainBody, ResponseHeaders
+from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
 from emulator.settings import Settings, StartRefused
 from emulator.store.blobs import FolderBlobStore
@@ -91,6 +91,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         # A request passes these from first to last, its response from last to first.
         middleware=[
             Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
+            Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),

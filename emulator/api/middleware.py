@@ -1,8 +1,7 @@
 """Middleware of the emulator's server. `emulator.gateway.middleware` has that of both servers.
 
-Like the service, it accepts repeated leading slashes and any case:
-``//customvision/v3.3/Training/projects`` is ``/customvision/v3.3/training/projects``. The nearest known
-version serves an unknown one.
+Like the service, it accepts paths in any case: ``/customvision/v3.3/Training/projects`` is
+``/customvision/v3.3/training/projects``. The nearest known version serves an unknown one.
 """
 
 import re
@@ -19,6 +18,8 @@ from emulator.gateway.middleware import check_key
 _API_PATH = re.compile(
     r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
 )
+# The form of the routes, which only `Addressing` may produce.
+_ROUTE_PATH = re.compile(r"/+(training|prediction)(/|$)", re.IGNORECASE)
 _RETIRED_PATH = re.compile(r"/*customvision/+(v[12][^/]{0,40})(/|$)", re.IGNORECASE)
 # A path of the prediction API. The published name keeps its case and may contain slashes.
 _PREDICTION_PATH = re.compile(
@@ -54,7 +55,7 @@ class Addressing:
             scope["path"] = f"/{api}{_canonical(api, match[3].rstrip('/'))}"
         elif _RETIRED_PATH.match(path):
             raise retired(path.strip("/").split("/")[1], _SUPPORTED)
-        elif path.startswith(("/training", "/prediction/")):
+        elif _ROUTE_PATH.match(path):
             raise UnknownResource
 
 

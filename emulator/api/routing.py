@@ -100,6 +100,8 @@ class OperationRoute(APIRoute):
         self._slashes = None if ":path}" in path else path.count("/")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if self._admission and "address" not in scope:  # then no key was checked
+            return Match.NONE, {}
         if self._slashes is not None and scope["path"].count("/") != self._slashes:
             return Match.NONE, {}
         return super().matches(scope)

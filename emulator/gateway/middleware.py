@@ -1,10 +1,12 @@
-"""ASGI middleware of both servers: headers and id of each response, unread bodies, and the check of keys.
+"""ASGI middleware of both servers: headers and id of each response, paths, unread bodies, the check of keys.
 
 Error responses are Starlette's `ExceptionMiddleware` with a table of handlers (`errors.HANDLERS`).
 """
 
 import hmac
+import re
 from collections.abc import Callable, Container, Sequence
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +16,7 @@ from emulator.gateway.errors import AccessDenied
 from emulator.gateway.origins import Origins
 
 _FIRST_ERROR = 400
+_SLASHES = re.compile(rb"/{2,}")
 
 
 class ResponseHeaders:
@@ -43,6 +46,22 @@ class ResponseHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class MergeSlashes:
+    """Replaces repeated slashes in the path by one: clients append paths to an endpoint that ends in a slash.
+
+    A slash that is percent-encoded is part of a name and stays.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "//" in scope["path"] and b"//" in scope["raw_path"]:
+            # `raw_path` remains the path as the client sent it, for the access log.
+            scope["path"] = unquote(_SLASHES.sub(b"/", scope["raw_path"]).decode("latin-1"))
+        await self._app(scope, receive, send)
 
 
 class DrainBody:

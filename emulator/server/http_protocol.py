@@ -62,6 +62,10 @@ class Protocol(HttpToolsProtocol):
             # An exception from a callback makes uvicorn respond as to a request that does not parse.
             raise ValueError("the URL is too long")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Whitespace around a value is no part of it (RFC 9110, section 5.5).
+        super().on_header(name, value.strip(b" \t"))
+
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":

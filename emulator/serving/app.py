@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.errors import HANDLERS
-from emulator.gateway.middleware import DrainBody, ResponseHeaders, check_key
+from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders, check_key
 from emulator.gateway.origins import Origins, Preflights
 from emulator.serving.bodies import MAX_BODY_BYTES
 from emulator.serving.container_routes import container_routes
@@ -56,6 +56,7 @@ def serving_app(
         # A request passes these from first to last, its response from last to first.
         middleware=[
             Middleware(ResponseHeaders, new_id=new_id, origins=origins),
+            Middleware(MergeSlashes),
             Middleware(DrainBody, limit=MAX_BODY_BYTES),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),

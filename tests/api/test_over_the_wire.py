@@ -77,6 +77,18 @@ def test_two_slashes_at_the_front(server: LiveServer) -> None:
     assert status_and_body(exchange(server, request("GET", f"/{PROJECTS}"))) == (200, b"[]")
 
 
+@pytest.mark.parametrize(
+    "key", [f"{TRAINING_KEY} ", f"{TRAINING_KEY}\t \t", f"\t{TRAINING_KEY}", f"   {TRAINING_KEY} "]
+)
+def test_whitespace_around_a_key_is_no_part_of_it(server: LiveServer, key: str) -> None:
+    assert status_and_body(exchange(server, request("GET", PROJECTS, key=key)))[0] == 200
+
+
+def test_whitespace_in_a_key_is_part_of_it(server: LiveServer) -> None:
+    for key in (TRAINING_KEY[:5] + " " + TRAINING_KEY[5:], f"{TRAINING_KEY} x", f"{TRAINING_KEY}\xa0"):
+        assert status_and_body(exchange(server, request("GET", PROJECTS, key=key)))[0] == 401
+
+
 def test_a_chunked_body(server: LiveServer) -> None:
     project = server.project()
     body = json.dumps(files_body([picture()])).encode()

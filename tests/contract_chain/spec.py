@@ -130,9 +130,8 @@ class ContractValidator:
 
 
 def _path_of(url: str) -> str:
-    if "://" in url:
-        return urlsplit(url).path
-    return url.partition("?")[0].partition("#")[0]
+    path = urlsplit(url).path if "://" in url else url.partition("?")[0].partition("#")[0]
+    return re.sub("/{2,}", "/", path)  # repeated slashes count once
 
 
 _OLDEST_MAJOR = 3

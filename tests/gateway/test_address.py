@@ -1,7 +1,11 @@
 """Paths, versions and keys: the operation that a request reaches, and the gateway's errors."""
 
-import pytest
+from urllib.parse import unquote
 
+import pytest
+from starlette.routing import Match
+
+from emulator.contract.operations import BY_NAME
 from tests.support.harness import (
     NOWHERE,
     PREDICTION_KEY,
@@ -34,9 +38,11 @@ ACCESS_DENIED = {
         "/CustomVision/V3.3/TRAINING/Projects",
         "/customvision/v3.3/training/projects/",
         "/customvision//v3.3//training/projects",
+        "/customvision/v3.3/training//projects",
+        "/customvision/v3.3/training///projects//",
     ],
 )
-def test_paths_match_in_any_case_and_with_repeated_leading_slashes(service: Service, path: str) -> None:
+def test_paths_match_in_any_case_and_with_repeated_slashes(service: Service, path: str) -> None:
     response = service.request("GET", path)
     assert expect(response) == []
     assert "x-emulator-served-version" not in response.headers
@@ -84,6 +90,33 @@ def test_retired_versions_are_refused_by_name_with_the_way_out(service: Service,
     assert "/customvision/v3.1/prediction" in message
 
 
+def test_repeated_slashes_deep_in_a_path_count_as_one(service: Service) -> None:
+    project, _, _ = service.trainable()
+    iteration = service.train(project)
+    assert expect(service.send("GET", f"/{project}//images///count")) == 10
+    for name in ("a", "b%2F%2Fc", "%2Fd"):
+        address = service.publish(iteration, unquote(name)).rpartition("/iterations/")[0]
+        for path in (f"{address}/iterations/{name}", f"{address}//iterations//{name}/"):
+            assert service.predict(path, picture()).status_code == 200
+        service.delete(f"{iteration}/publish")
+    wrong = service.predict(f"{address}/iterations/b%2Fc", picture())
+    assert refusal(wrong)[:2] == (404, "NotFoundIteration")
+
+
+def test_repeated_slashes_do_not_bypass_keys(service: Service) -> None:
+    for path in ("//_emulator/reset", "/_emulator//reset", "/customvision/v3.3//training//projects"):
+        assert service.request("POST", path, key=None).status_code == 401
+
+
+def test_operations_without_an_address_have_no_route(service: Service) -> None:
+    """Such a request would have passed the middleware without the check of its key."""
+    for path in ("/training/projects", "/prediction/x/classify/iterations/y/image"):
+        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+        operations = [route for route in service.app.routes if getattr(route, "name", "") in BY_NAME]
+        assert operations
+        assert all(route.matches(scope)[0] == Match.NONE for route in operations)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -118,7 +151,11 @@ def test_unknown_paths_methods_and_ids_get_the_gateways_404(service: Service, me
         "/customvision/latest/training/projects",
         "/customvision/vx/training/projects",
         "/training/projects",
+        "/Training/projects",
+        "//TRAINING/domains",
+        "/training",
         "/prediction/x",
+        f"/Prediction/{NOWHERE}/classify/iterations/x/image",
         "/v3.3/training/projects",
         "/_emulator/nothing",
     ],

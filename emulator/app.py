@@ -1,7 +1,6 @@
 """The FastAPI application, assembled from store, workers, rules and routes."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +20,7 @@ from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
 from emulator.core.signed_uris import read_or_create_secret
+from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
@@ -33,7 +33,6 @@ from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
-_THREADS = 16
 # An export is often followed by one to another platform, an advanced training by one with another budget.
 _IDLE_SECONDS = 30
 # Quick trainings and exports have precedence over advanced trainings.
@@ -105,8 +104,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.quotas = CallQuotas(parts.context)
     app.state.public_url = settings.public_url
     app.state.max_body_bytes = max_body_bytes
-    # Requests processed at a time: enough that downloads and disks do not block other requests.
-    app.state.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="requests")
+    app.state.threads = RequestThreads()
     add_routes(app)
     return app
 

@@ -19,8 +19,10 @@ from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import FromUrl, NoImage
+from emulator.core.thread_pools import Work
 from emulator.gateway.bodies import form_parts, media_type, no_image, read_body
 from emulator.gateway.errors import UnknownResource
+from emulator.vision.imaging.work_limits import is_costly
 
 _Result = TypeVar("_Result")
 # A body up to this size is parsed without a thread, which would take longer than the parsing.
@@ -48,13 +50,15 @@ async def admit(request: Request) -> None:
         await in_thread(request, quotas.check_month)
 
 
-async def in_thread(request: Request, function: Callable[..., _Result], *arguments: Any) -> _Result:
-    """The result of a function that runs in a thread of the server.
+async def in_thread(
+    request: Request, function: Callable[..., _Result], *arguments: Any, work: Work = "quick"
+) -> _Result:
+    """The result of a function that runs in a thread of the server. work: selects the threads.
 
     anyio's threads, which Starlette uses by default, take 9 ms to load and longer for each call.
     """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(request.app.state.threads, function, *arguments)
+    return await loop.run_in_executor(request.app.state.threads.of(work), function, *arguments)
 
 
 async def _context(request: Request) -> Context:
@@ -196,7 +200,10 @@ async def _uploaded_image(request: Request) -> bytes:
     uploads = await _uploads(request)
     if not uploads:
         raise no_image()
-    return uploads[0].data
+    data = uploads[0].data
+    if is_costly(data):
+        request.scope["work"] = "large image"
+    return data
 
 
 async def _image_url(request: Request) -> FromUrl | NoImage:

@@ -15,6 +15,7 @@ from emulator.api.dependencies import admit, in_thread, version_of
 from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
+from emulator.core.thread_pools import Work
 from emulator.gateway.errors import JSON
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -51,23 +52,28 @@ class OperationRouter(APIRouter):
     def __init__(self) -> None:
         super().__init__(redirect_slashes=False)
 
-    def operation(self, name: str) -> Callable[[_Endpoint], _Endpoint]:
-        """Decorates the endpoint of an operation of the service; the contract has path and method."""
+    def operation(self, name: str, work: Work = "quick") -> Callable[[_Endpoint], _Endpoint]:
+        """Decorates the endpoint of an operation of the service; the contract has path and method.
+
+        work: selects the threads, unless a dependency has set ``work`` in the scope.
+        """
         row = BY_NAME[name]
 
         def register(endpoint: _Endpoint) -> _Endpoint:
             path = f"/{row.api}{row.path}"
-            self.routes.append(OperationRoute(path, endpoint, [row.method], name=name, admission=True))
+            self.routes.append(
+                OperationRoute(path, endpoint, [row.method], name=name, admission=True, work=work)
+            )
             return endpoint
 
         return register
 
-    def own(self, method: str, path: str) -> Callable[[_Endpoint], _Endpoint]:
+    def own(self, method: str, path: str, work: Work = "quick") -> Callable[[_Endpoint], _Endpoint]:
         """Decorates an endpoint of the emulator's own API; a GET serves HEAD too."""
         methods = ["GET", "HEAD"] if method == "GET" else [method]
 
         def register(endpoint: _Endpoint) -> _Endpoint:
-            self.routes.append(OperationRoute(path, endpoint, methods))
+            self.routes.append(OperationRoute(path, endpoint, methods, work=work))
             return endpoint
 
         return register
@@ -80,6 +86,7 @@ class OperationRoute(APIRoute):
 
     Args:
         admission: whether `dependencies.admit` precedes all other dependencies.
+        work: selects the threads.
     """
 
     def __init__(
@@ -90,12 +97,14 @@ class OperationRoute(APIRoute):
         *,
         name: str | None = None,
         admission: bool = False,
+        work: Work = "quick",
     ) -> None:
         self.path = path
         self.endpoint = endpoint
         self.methods = set(methods)
         self.name = endpoint.__name__ if name is None else name
         self._admission = admission
+        self._work = work
         self._is_analysed = False
         self._slashes = None if ":path}" in path else path.count("/")
 
@@ -116,13 +125,13 @@ class OperationRoute(APIRoute):
             if inspect.iscoroutinefunction(self.endpoint):
                 respond = self.endpoint
             else:
-                respond = _responding(self.endpoint, admission=self._admission)
+                respond = _responding(self.endpoint, self._work, admission=self._admission)
             super().__init__(self.path, respond, methods=self.methods, name=self.name, response_model=None)
             self._is_analysed = True
         await super().handle(scope, receive, send)
 
 
-def _responding(endpoint: Callable[..., Any], *, admission: bool) -> Callable[..., Any]:
+def _responding(endpoint: Callable[..., Any], work: Work, *, admission: bool) -> Callable[..., Any]:
     """A coroutine for FastAPI that runs `endpoint` in a thread of the server and returns its response."""
     parameters = list(inspect.signature(endpoint).parameters.values())
     own_request = next((item.name for item in parameters if item.annotation is Request), None)
@@ -131,7 +140,8 @@ def _responding(endpoint: Callable[..., Any], *, admission: bool) -> Callable[..
     async def respond(**arguments: Any) -> Response:
         request: Request = arguments[request_name] if own_request else arguments.pop(request_name)
         arguments.pop("admission", None)
-        return await in_thread(request, _respond, endpoint, arguments, version_of(request))
+        chosen = request.scope.get("work", work)
+        return await in_thread(request, _respond, endpoint, arguments, version_of(request), work=chosen)
 
     first = [] if own_request else [_parameter(request_name, Request)]
     if admission:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -45,15 +44,14 @@ def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRo
     async def image(request: Request) -> Response:
         try:
             data = bodies.image(request, await bodies.read_body(request))
-            return await asyncio.get_running_loop().run_in_executor(scorer.threads, predict, data)
+            return await scorer.run(predict, data)
         except Exception as error:  # noqa: BLE001  (the container has one response for all errors)
             return _failed(error, 500)
 
     async def url(request: Request) -> Response:
         try:
             address = bodies.url(await bodies.read_body(request))
-            run = asyncio.get_running_loop().run_in_executor
-            return await run(scorer.threads, predict, await run(scorer.threads, scorer.fetch, address))
+            return await scorer.run(predict, await scorer.fetched(address))
         except Exception as error:  # noqa: BLE001  (the same, with this status)
             return _failed(error, 200)
 

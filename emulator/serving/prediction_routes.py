@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -88,13 +88,12 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
             raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
         if model_name is not None and unquote(match["name"]) != model_name:
             raise ServiceError("NotFoundIteration", "Invalid iteration")
-        run = asyncio.get_running_loop().run_in_executor
         if match["source"].lower() == "url":
-            data = await run(scorer.threads, scorer.fetch, bodies.url(body))
+            data = await scorer.fetched(bodies.url(body))
         else:
             data = bodies.image(request, body)
         prediction_id = request.scope["request_id"]
-        content = await run(scorer.threads, predict, address.version, project_id, prediction_id, data)
+        content = await scorer.run(partial(predict, address.version, project_id, prediction_id), data)
         return Response(content, headers={"content-type": JSON})
 
     return [_PredictionRoute("/customvision", endpoint, methods=["POST"])]

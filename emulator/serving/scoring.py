@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
@@ -12,13 +13,14 @@ from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import PREDICTION_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.scored_rows import scores
+from emulator.core.thread_pools import RequestThreads
+from emulator.vision.imaging.work_limits import is_costly
 
 if TYPE_CHECKING:
     from emulator.vision.boxes.box import DetectedBox
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 
-# Requests processed at a time: enough that downloads do not block other requests.
-_THREADS = 16
+_Result = TypeVar("_Result")
 # An export has no ids of tags. They are derived from the model's digest, so that they are the same at every
 # start and different for every model.
 _TAG_IDS = uuid.UUID("6f4f5f0e-9a0f-5d0b-8a55-3b8c0a3f3e61")
@@ -46,7 +48,7 @@ class Scorer:
             {"id": str(uuid.uuid5(_TAG_IDS, f"{model.digest} {label}")), "name": label, "type": "Regular"}
             for label in model.labels
         ]
-        self.threads: Executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="requests")
+        self.threads = RequestThreads()
         self._model = model
         self._fetch_policy = fetch_policy
 
@@ -70,6 +72,16 @@ class Scorer:
         if self.detects:
             return scores.of_detector(self.tags, cast("list[DetectedBox]", found))
         return scores.of_classifier(self.tags, cast("list[float]", found))
+
+    async def run(self, work: Callable[[bytes], _Result], data: bytes) -> _Result:
+        """The result of `work` for an image, in a thread."""
+        threads = self.threads.of("large image" if is_costly(data) else "quick")
+        return await asyncio.get_running_loop().run_in_executor(threads, work, data)
+
+    async def fetched(self, url: str) -> bytes:
+        """The bytes at a URL, fetched in a thread. Raises ServiceError BadRequestImageUrl."""
+        threads = self.threads.of("url")
+        return await asyncio.get_running_loop().run_in_executor(threads, self.fetch, url)
 
     def fetch(self, url: str) -> bytes:
         """The bytes at a URL. Raises ServiceError BadRequestImageUrl."""

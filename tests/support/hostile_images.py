@@ -82,6 +82,8 @@ TOO_MUCH_WORK = {
     "empty IDAT chunks": png(data=chunk(b"IDAT", b"") * 100_000),
     "IDAT chunks of a byte": png(data=chunk(b"IDAT", b"x") * 100_000),
     "text chunks": png(before=chunk(b"tEXt", b"a\0b") * 100_000),
+    "a comment of short blocks": gif_with_extension(b"\x21\xfe" + b"\x01x" * 1_000_000 + b"\0"),
+    "extensions": gif_with_extension(b"\x21\xff\x01x\0" * 500_000),
     "run lengths": run_length_bmp(10_000, 10_000),
 }
 ODD_BUT_USABLE = {

@@ -14,7 +14,7 @@ from emulator.core.iterations.import_model import Publication, import_model
 router = OperationRouter()
 
 
-@router.own("POST", "/_emulator/models")
+@router.own("POST", "/_emulator/models", work="images")
 def import_exported_model(
     emulator: Emulator,
     export: Body,

@@ -36,7 +36,7 @@ def archive(request: Request, emulator: Emulator, link: SignatureOfLink) -> Resp
         return not_found()
     if request.method == "HEAD":
         return Response(media_type="application/x-tar")
-    threads = request.app.state.threads
+    threads = request.app.state.threads.of("images")
     return StreamingResponse(_in_threads(chunks, threads), media_type="application/x-tar")
 
 

@@ -11,8 +11,8 @@ from emulator.gateway.errors import UnknownResource
 router = OperationRouter()
 
 
-@router.own("GET", "/predictionimages/{project}/{blob}")
-@router.own("GET", "/{container}/{blob}")
+@router.own("GET", "/predictionimages/{project}/{blob}", work="images")
+@router.own("GET", "/{container}/{blob}", work="images")
 def image(emulator: Emulator, path: SignedPath, link: SignatureOfLink) -> Response:
     if images.parse_path(path) is None:
         raise UnknownResource

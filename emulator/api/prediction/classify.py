@@ -21,11 +21,11 @@ def classify_image_with_no_store(image: UploadedImage, iteration: Published) -> 
     return iteration.predict(image, "Classification", store=False)
 
 
-@router.operation("ClassifyImageUrl")
+@router.operation("ClassifyImageUrl", work="url")
 def classify_image_url(image: ImageUrl, iteration: Published) -> ImagePrediction:
     return iteration.predict(image, "Classification", store=True)
 
 
-@router.operation("ClassifyImageUrlWithNoStore")
+@router.operation("ClassifyImageUrlWithNoStore", work="url")
 def classify_image_url_with_no_store(image: ImageUrl, iteration: Published) -> ImagePrediction:
     return iteration.predict(image, "Classification", store=False)

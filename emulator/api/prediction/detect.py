@@ -21,11 +21,11 @@ def detect_image_with_no_store(image: UploadedImage, iteration: Published) -> Im
     return iteration.predict(image, "ObjectDetection", store=False)
 
 
-@router.operation("DetectImageUrl")
+@router.operation("DetectImageUrl", work="url")
 def detect_image_url(image: ImageUrl, iteration: Published) -> ImagePrediction:
     return iteration.predict(image, "ObjectDetection", store=True)
 
 
-@router.operation("DetectImageUrlWithNoStore")
+@router.operation("DetectImageUrlWithNoStore", work="url")
 def detect_image_url_with_no_store(image: ImageUrl, iteration: Published) -> ImagePrediction:
     return iteration.predict(image, "ObjectDetection", store=False)

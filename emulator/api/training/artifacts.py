@@ -10,7 +10,7 @@ from emulator.core.downloads import artifacts
 router = OperationRouter()
 
 
-@router.operation("GetArtifact")
+@router.operation("GetArtifact", work="images")
 def get_artifact(
     emulator: Emulator, project_id: ProjectId, path: Annotated[str, required_text("path")]
 ) -> Binary:

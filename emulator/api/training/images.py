@@ -62,7 +62,7 @@ def _empty_batch(message: str) -> Callable[[requests.Malformed], ServiceError]:
 # --- adding -------------------------------------------------------------------------------------------------
 
 
-@router.operation("CreateImagesFromData")
+@router.operation("CreateImagesFromData", work="images")
 def create_images_from_data(
     emulator: Emulator,
     links: ImageLinks,
@@ -76,7 +76,7 @@ def create_images_from_data(
     return _created(links, version, results)
 
 
-@router.operation("CreateImagesFromFiles")
+@router.operation("CreateImagesFromFiles", work="images")
 def create_images_from_files(
     emulator: Emulator,
     links: ImageLinks,
@@ -99,7 +99,7 @@ def create_images_from_files(
     return _create_batch(emulator, links, version, project_id, batch, new, _NO_FILES)
 
 
-@router.operation("CreateImagesFromUrls")
+@router.operation("CreateImagesFromUrls", work="url batch")
 def create_images_from_urls(
     emulator: Emulator,
     links: ImageLinks,
@@ -121,7 +121,7 @@ def create_images_from_urls(
     return _create_batch(emulator, links, version, project_id, batch, new, _NO_URLS)
 
 
-@router.operation("CreateImagesFromPredictions")
+@router.operation("CreateImagesFromPredictions", work="images")
 def create_images_from_predictions(
     emulator: Emulator,
     links: ImageLinks,

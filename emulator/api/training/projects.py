@@ -97,7 +97,7 @@ def export_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId)
     )
 
 
-@router.operation("ImportProject")
+@router.operation("ImportProject", work="url")
 def import_project(
     emulator: Emulator,
     links: ImageLinks,

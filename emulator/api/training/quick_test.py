@@ -41,7 +41,7 @@ def quick_test_image(
     return responses.image_prediction(result)
 
 
-@router.operation("QuickTestImageUrl")
+@router.operation("QuickTestImageUrl", work="url")
 def quick_test_image_url(
     emulator: Emulator,
     prediction_id: RequestId,

@@ -62,7 +62,7 @@ def delete_image_regions(
     regions.delete(emulator, project_id, region_ids)
 
 
-@router.operation("GetImageRegionProposals")
+@router.operation("GetImageRegionProposals", work="images")
 def get_image_region_proposals(
     emulator: Emulator, project_id: ProjectId, image_id: ImageId
 ) -> shapes.ImageRegionProposal:

@@ -18,7 +18,7 @@ router = OperationRouter()
 _RequiredIterationId = Annotated[str, required_guid("iterationId")]
 
 
-@router.operation("SuggestTagsAndRegions")
+@router.operation("SuggestTagsAndRegions", work="images")
 def suggest_tags_and_regions(
     emulator: Emulator,
     project_id: ProjectId,

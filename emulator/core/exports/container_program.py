@@ -24,6 +24,7 @@ _FILES = (
     "core/predictions/refusals.py",
     "core/scored_rows/__init__.py",
     "core/scored_rows/scores.py",
+    "core/thread_pools.py",
     "server/__init__.py",
     "server/http_protocol.py",
     "server/uvicorn_server.py",

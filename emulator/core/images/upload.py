@@ -12,7 +12,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import metadata as image_metadata
-from emulator.core.images.sources import FromPrediction, ImageSource, read_image
+from emulator.core.images.sources import FromPrediction, FromUrl, ImageSource, read_image
 from emulator.core.images.tagged import TaggedImage, TagOnImage, with_tags
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import attach, tagging_problem
@@ -26,7 +26,7 @@ from emulator.core.limits import (
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
-from emulator.core.thread_pools import in_parallel, waiting_in_parallel
+from emulator.core.thread_pools import downloading_in_parallel, in_parallel
 from emulator.core.validation import check_batch_size
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, Project, Tag
@@ -103,7 +103,7 @@ def create(
     with context.database.read() as session:
         lookup.project(session, project_id)
 
-    read = waiting_in_parallel(lambda new: _read(context, project_id, new), images)
+    read = _read_all(context, project_id, images)
     prepared = in_parallel(lambda item: _prepare(context, item), read)
     if all(isinstance(item.new.source, bytes) and item.status == "ErrorImageFormat" for item in prepared):
         raise ServiceError("BadRequestImageBatch", nothing_valid)
@@ -111,6 +111,15 @@ def create(
     if any(result.image is not None for result in results):
         context.worker.warm_up()
     return results
+
+
+def _read_all(context: Context, project_id: str, images: Sequence[NewImage]) -> list[_Prepared]:
+    def read(new: NewImage) -> _Prepared:
+        return _read(context, project_id, new)
+
+    if any(isinstance(new.source, FromUrl) for new in images):
+        return downloading_in_parallel(read, images)
+    return [read(new) for new in images]
 
 
 def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:

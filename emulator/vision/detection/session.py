@@ -60,10 +60,12 @@ class DetectorSession:
         Raises:
             ImageRejected: the image cannot be decoded, or is too large.
         """
-        with processors:
-            if self.tiling is not None:
+        if self.tiling is not None:
+            with processors:
                 return self._score_tiles(data, self.tiling)
-            return self.score_pixels(resize_to_square(data, self.resolution))
+        pixels = resize_to_square(data, self.resolution)
+        with processors:
+            return self.score_pixels(pixels)
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
         """The same for pixels (side, side, 3) of `resize_to_square`."""

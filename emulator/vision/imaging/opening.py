@@ -125,6 +125,7 @@ def _parse_header(data: bytes) -> tuple[ImageFile, Format, JpegStructure | None]
     if data.startswith((b"GIF87a", b"GIF89a")):
         from PIL.GifImagePlugin import GifImageFile
 
+        work_limits.check_gif(data)
         return GifImageFile(BytesIO(data)), "GIF", None
     if data.startswith(b"BM"):
         from PIL.BmpImagePlugin import BmpImageFile

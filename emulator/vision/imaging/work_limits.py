@@ -22,8 +22,16 @@ MAX_JPEG_FILL_BYTES = 65_536
 MAX_JPEG_COEFFICIENT_BYTES = 640_000_000
 # Some encoders write one IDAT chunk for each row.
 MAX_PNG_CHUNKS = 20_000
+# XMP of a megabyte takes about 10,000 blocks.
+MAX_GIF_BLOCKS = 20_000
 # Pillow expands run lengths in Python, 0.1 µs for each pixel.
 MAX_RUN_LENGTH_PIXELS = 16_000_000
+
+# Above these, decoding takes more than some 50 ms.
+_COSTLY_PIXELS = 2_000_000
+_COSTLY_JPEG_PIXELS = 16_000_000
+_COSTLY_SCANS = 20
+_COSTLY_GIF_BYTES = 2_000
 
 _SOI = b"\xff\xd8"
 _SOS = b"\xff\xda"
@@ -34,6 +42,8 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_MANY_BLOCKS = f"It has more than {MAX_GIF_BLOCKS} blocks before its first frame."
+_GIF_EXTENSION = b"\x21"
 _BMP_RUN_LENGTHS = (1, 2)
 
 
@@ -54,6 +64,38 @@ class JpegStructure:
     has_end: bool
 
 
+def is_costly(data: bytes) -> bool:
+    """Whether decoding may take more than some 50 ms or 20 MB; looks at the header only."""
+    if data.startswith(b"\x89PNG"):
+        return _area(data, ">II", 16) > _COSTLY_PIXELS
+    if data.startswith(b"GIF8"):
+        return len(data) > _COSTLY_GIF_BYTES  # frames may be larger than the size in the header
+    if data.startswith(b"BM"):
+        return data[30:31] in (b"\1", b"\2") or _area(data, "<ii", 18) > _COSTLY_PIXELS
+    if not data.startswith(_SOI):
+        return False
+    try:
+        frame, position = _first_scan(data)
+    except TooMuchWork:
+        return False  # refused at once
+    if frame is None:
+        return False
+    several_scans = data[position + 2 : position + 3] != bytes((frame.components,)) or frame.progressive
+    limit = _COSTLY_PIXELS if several_scans else _COSTLY_JPEG_PIXELS
+    return (
+        frame.pixels > limit
+        or (several_scans and data.count(_SOS) > _COSTLY_SCANS)
+        or not data.endswith(_EOI)
+    )
+
+
+def _area(data: bytes, layout: str, position: int) -> int:
+    if len(data) < position + 8:
+        return 0
+    sides: tuple[int, int] = struct.unpack_from(layout, data, position)
+    return abs(sides[0] * sides[1])
+
+
 def check_png(data: bytes) -> None:
     """Raises TooMuchWork."""
     position, chunks = 8, 0
@@ -62,6 +104,23 @@ def check_png(data: bytes) -> None:
         chunks += 1
         if chunks > MAX_PNG_CHUNKS:
             raise TooMuchWork(f"It has more than {MAX_PNG_CHUNKS} chunks.")
+
+
+def check_gif(data: bytes) -> None:
+    """Raises TooMuchWork."""
+    position = 13 + (3 << (data[10] % 8 + 1) if len(data) > 10 and data[10] & 0x80 else 0)
+    blocks = 0
+    while data[position : position + 1] == _GIF_EXTENSION:
+        position += 2
+        while size := int.from_bytes(data[position : position + 1], "big"):
+            position += 1 + size
+            blocks += 1
+            if blocks > MAX_GIF_BLOCKS:
+                raise TooMuchWork(_MANY_BLOCKS)
+        position += 1
+        blocks += 1
+        if blocks > MAX_GIF_BLOCKS:
+            raise TooMuchWork(_MANY_BLOCKS)
 
 
 def check_bmp(data: bytes) -> None:
@@ -77,12 +136,26 @@ def check_bmp(data: bytes) -> None:
 
 def check_jpeg(data: bytes) -> JpegStructure:
     """Raises TooMuchWork."""
+    frame, position = _first_scan(data)
+    if frame is None:
+        return JpegStructure(0, has_end=data.endswith(_EOI))
+    has_end = data.endswith(_EOI) or data.find(_EOI, position) >= 0
+    if not frame.progressive and data[position + 2 : position + 3] == bytes((frame.components,)):
+        return JpegStructure(0, has_end)  # decoders stop after a scan that is complete
+    _check_scans(data, position, frame.pixels)
+    if frame.coefficient_bytes > MAX_JPEG_COEFFICIENT_BYTES:
+        raise TooMuchWork(f"Its coefficients take {frame.coefficient_bytes} bytes.")
+    return JpegStructure(frame.coefficient_bytes, has_end)
+
+
+def _first_scan(data: bytes) -> tuple[_Frame | None, int]:
+    """The frame, and the position after the marker of the first scan; None when there is no scan."""
     position, segments, fill_bytes = len(_SOI), 0, 0
     frame = _Frame(0, 0, 0, progressive=False)
     while True:
         match = _MARKER.search(data, position)
-        if match is None:
-            return JpegStructure(0, has_end=False)
+        if match is None or match[1] == _EOI[1:]:
+            return None, position
         fill_bytes += match.end() - match.start() - 2
         segments += 1
         if segments > MAX_JPEG_SEGMENTS:
@@ -91,20 +164,11 @@ def check_jpeg(data: bytes) -> JpegStructure:
             raise TooMuchWork(f"It has more than {MAX_JPEG_FILL_BYTES} fill bytes.")
         code, position = match[1][0], match.end()
         if code == _SOS[1]:
-            break
-        if code == _EOI[1]:
-            return JpegStructure(0, has_end=True)
+            return frame, position
         if code in _START_OF_FRAME:
             frame = _frame(data, position, progressive=code in _PROGRESSIVE)
         if code not in _STANDALONE:
             position += int.from_bytes(data[position : position + 2], "big")
-    has_end = data.endswith(_EOI) or data.find(_EOI, position) >= 0
-    if not frame.progressive and data[position + 2 : position + 3] == bytes((frame.components,)):
-        return JpegStructure(0, has_end)  # decoders stop after a scan that is complete
-    _check_scans(data, position, frame.pixels)
-    if frame.coefficient_bytes > MAX_JPEG_COEFFICIENT_BYTES:
-        raise TooMuchWork(f"Its coefficients take {frame.coefficient_bytes} bytes.")
-    return JpegStructure(frame.coefficient_bytes, has_end)
 
 
 def _check_scans(data: bytes, position: int, pixels: int) -> None:

@@ -5,6 +5,9 @@ from starlette.types import Receive, Scope
 from emulator.contract.form_data import FormDataUnreadable, Part, parts
 from emulator.core.errors import ServiceError
 from emulator.gateway.errors import TooLarge
+from emulator.vision.imaging.work_limits import has_image_signature
+
+_FIELD = "imageData"
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -37,11 +40,27 @@ def media_type(content_type: str) -> str:
 
 
 def form_parts(content_type: str, body: bytes) -> list[Part]:
-    """The parts of a multipart form with images. Raises ServiceError BadRequestImageStream."""
+    """The images in a multipart form. Raises ServiceError BadRequestImageStream.
+
+    Beside a part with an image, text fields and file inputs without a file are passed over.
+    """
     try:
-        return parts(content_type, body)
+        found = parts(content_type, body)
     except FormDataUnreadable as error:
         raise ServiceError("BadRequestImageStream", f"The multipart body {error}") from None
+    if not any(has_image_signature(part.data) for part in found):
+        return found
+    return [part for part in found if has_image_signature(part.data) or not _is_other_field(part)]
+
+
+def _is_other_field(part: Part) -> bool:
+    """Whether a part without an image is a text field, or a file input without a file.
+
+    Clients give images no file name either, but then the name of the service's field, or a number.
+    """
+    if part.file_name is None:
+        return part.name != _FIELD and not part.name.isdecimal()
+    return part.file_name.strip('"') == "" and part.data == b""
 
 
 def no_image() -> ServiceError:

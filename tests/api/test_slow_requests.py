@@ -6,18 +6,13 @@ from unittest import mock
 
 import pytest
 
-from tests.support.harness import PREDICTION_KEY, TRAINING_KEY, Service, expect, training_path
+from tests.support.harness import PREDICTION_KEY, TRAINING_KEY, expect, training_path
 from tests.support.hostile_images import jpeg
 from tests.support.images import picture
 from tests.support.predicting import Predicted
 
 PATIENCE_SECONDS = 60
 MANY = 40
-
-
-@pytest.fixture
-def predicted(service: Service) -> Predicted:
-    return Predicted(service)
 
 
 class Gate:

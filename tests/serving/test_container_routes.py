@@ -125,6 +125,12 @@ def test_every_kind_of_body(server: Serving, request_of: dict[str, Any]) -> None
     assert scores["red"] > 0.99
 
 
+def test_text_fields_of_a_form_are_passed_over(server: Serving) -> None:
+    files = [("note", (None, "a note")), ("other", ("", b"")), ("picture", ("a.png", plain("red")))]
+    response = server.post("/image", files=files)
+    assert response.json()["predictions"][0]["tagName"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -64,6 +64,13 @@ class JpegStructure:
     has_end: bool
 
 
+def has_image_signature(data: bytes) -> bool:
+    """Whether the first bytes are those of a JPEG, PNG, GIF or BMP."""
+    if data.startswith(b"BM"):  # letters, so the size of the second header decides too
+        return 12 <= int.from_bytes(data[14:18], "little") <= 124
+    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
+
+
 def is_costly(data: bytes) -> bool:
     """Whether decoding may take more than some 50 ms or 20 MB; looks at the header only."""
     if data.startswith(b"\x89PNG"):

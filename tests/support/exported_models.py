@@ -15,6 +15,8 @@ import numpy
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
+from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+
 ITERATION = "0a1b2c3d-0000-4000-8000-00000000abcd"
 BGR = {"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": "NominalRange_0_255"}
 RGB_TO_ONE = {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "Normalized_0_1"}
@@ -266,3 +268,15 @@ def _encoded(image: Image.Image, kind: str) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind)
     return buffer.getvalue()
+
+
+def classifier(data: bytes) -> ExportedClassifier:
+    model = load_export(data)
+    assert isinstance(model, ExportedClassifier)
+    return model
+
+
+def detector(data: bytes) -> ExportedDetector:
+    model = load_export(data)
+    assert isinstance(model, ExportedDetector)
+    return model

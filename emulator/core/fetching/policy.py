@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from emulator.core.fetching.special_addresses import Address, Network, is_public
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LONGEST_URL = 8192
+LONGEST_URL = 8192
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _FORBIDDEN_IN_FILE_NAMES = re.compile(r"[\x00-\x1f\x7f\\/:]")
 _HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -83,8 +83,8 @@ class Url(NamedTuple):
 
 def parse_url(text: str) -> Url:
     """Parse a URL. Raises FetchRejected when it is malformed or not of a form that is fetched."""
-    if len(text) > _LONGEST_URL:
-        raise FetchRejected(f"The URL is longer than {_LONGEST_URL} characters.")
+    if len(text) > LONGEST_URL:
+        raise FetchRejected(f"The URL is longer than {LONGEST_URL} characters.")
     if _FORBIDDEN.search(text):
         raise FetchRejected("The URL holds control characters or backslashes.")
     try:

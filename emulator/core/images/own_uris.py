@@ -1,15 +1,12 @@
 """Signed image URIs of this emulator as sources of images: read from the store, without a network."""
 
-import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from emulator.core import signed_uris
 from emulator.core.context import Context
 from emulator.core.downloads import images
 from emulator.core.errors import ServiceError
-
-# A base address can have a path of its own (`--public-url http://host/custom-vision`).
-_PATH_AT_END = re.compile(r"/+(?:i-[^/]+|predictionimages/+[^/]+)/+[^/]+\Z", re.IGNORECASE)
+from emulator.core.fetching.policy import LONGEST_URL
 
 
 def read_own_image(context: Context, url: str) -> bytes | None:
@@ -21,15 +18,14 @@ def read_own_image(context: Context, url: str) -> bytes | None:
     Raises:
         ServiceError: BadRequestImageUrl, when the URI has expired or the image was deleted.
     """
+    if len(url) > LONGEST_URL:
+        return None
     try:
         parts = urlsplit(url.strip(" "))
-        match = _PATH_AT_END.search(unquote(parts.path))
     except ValueError:
         return None
-    if match is None or parts.scheme.lower() not in ("http", "https"):
-        return None
-    path = re.sub("/+", "/", match[0])
-    if images.parse_path(path) is None:
+    path = _image_path(unquote(parts.path))
+    if path is None or parts.scheme.lower() not in ("http", "https"):
         return None
     parameters = parse_qs(parts.query)
     signature, expires = (parameters.get(name, [""])[0] for name in ("sig", "se"))
@@ -42,3 +38,16 @@ def read_own_image(context: Context, url: str) -> bytes | None:
     if found is None:
         raise ServiceError("BadRequestImageUrl", "The image behind the URL was deleted.")
     return found.data
+
+
+def _image_path(path: str) -> str | None:
+    """The path of an image at the end of a URL's path; None if there is none.
+
+    A base address can have a path of its own (`--public-url http://host/custom-vision`).
+    """
+    segments = [segment for segment in path.split("/") if segment]
+    for count in (3, 2):
+        candidate = "/" + "/".join(segments[-count:])
+        if images.parse_path(candidate) is not None:
+            return candidate
+    return None

@@ -2,7 +2,7 @@
 
 A file of a few hundred kilobytes can occupy a decoder for minutes: scans of a JPEG are repeated over all
 pixels, and Pillow parses chunks, segments and run lengths in Python. The limits are far above those of any
-real image; The worst files that they permit take up to 6 s, for the largest image with 16 bits a channel.
+real image; the worst files that they permit take up to 6 s, for the largest image with 16 bits a channel.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ _COSTLY_GIF_BYTES = 2_000
 _SOI = b"\xff\xd8"
 _SOS = b"\xff\xda"
 _EOI = b"\xff\xd9"
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+# Without `\xff+`, which would search a long run of 0xFF again from each of its bytes.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
 # In the data of a scan, 0xFF is followed by 0, or is part of a restart marker.
-_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
-_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _MANY_BLOCKS = f"It has more than {MAX_GIF_BLOCKS} blocks before its first frame."
@@ -161,14 +162,15 @@ def _first_scan(data: bytes) -> tuple[_Frame | None, int]:
     frame = _Frame(0, 0, 0, progressive=False)
     while True:
         match = _MARKER.search(data, position)
-        if match is None or match[1] == _EOI[1:]:
+        # Pillow reads bytes between segments one by one, also those after an end-of-image marker.
+        fill_bytes += (len(data) if match is None else match.start()) - position
+        if fill_bytes > MAX_JPEG_FILL_BYTES:
+            raise TooMuchWork(f"It has more than {MAX_JPEG_FILL_BYTES} fill bytes.")
+        if match is None:
             return None, position
-        fill_bytes += match.end() - match.start() - 2
         segments += 1
         if segments > MAX_JPEG_SEGMENTS:
             raise TooMuchWork(f"It has more than {MAX_JPEG_SEGMENTS} segments before its first scan.")
-        if fill_bytes > MAX_JPEG_FILL_BYTES:
-            raise TooMuchWork(f"It has more than {MAX_JPEG_FILL_BYTES} fill bytes.")
         code, position = match[1][0], match.end()
         if code == _SOS[1]:
             return frame, position

@@ -12,7 +12,7 @@ from PIL import Image
 
 from emulator.vision.exported import boxes
 from emulator.vision.exported.files import ExportUnusable
-from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+from emulator.vision.exported.model import ExportedClassifier, load_export
 from emulator.vision.exported.preprocess import (
     Preprocessing,
     aligned_size,
@@ -25,8 +25,10 @@ from tests.support.exported_models import (
     ITERATION,
     RGB,
     RGB_TO_ONE,
+    classifier,
     classifier_zip,
     colour_classifier,
+    detector,
     detector_zip,
     export_zip,
     finished_detector,
@@ -36,19 +38,6 @@ from tests.support.exported_models import (
     spot,
     yolo_detector,
 )
-
-
-def classifier(data: bytes) -> ExportedClassifier:
-    model = load_export(data)
-    assert isinstance(model, ExportedClassifier)
-    return model
-
-
-def detector(data: bytes) -> ExportedDetector:
-    model = load_export(data)
-    assert isinstance(model, ExportedDetector)
-    return model
-
 
 # --- classifiers --------------------------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ import numpy
 import pytest
 from PIL import Image
 
-from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
 from emulator.vision.exported.preprocess import Preprocessing
 from emulator.vision.exports.tensorflow.messages import messages
 from tests.support.exported_models import (
     COLOURS,
+    classifier,
     colour_classifier,
+    detector,
     export_zip,
     metadata_properties,
     plain,
@@ -78,18 +79,6 @@ def means_graph(output: str, *, side: int = 224, normalised: bool = True, diviso
     graph.node("RealDiv", "data_bn/scores" if normalised else "scores", ("means", "whole"))
     graph.node("Identity", output, ("data_bn/scores" if normalised else "scores",))
     return graph.content()
-
-
-def classifier(data: bytes) -> ExportedClassifier:
-    model = load_export(data)
-    assert isinstance(model, ExportedClassifier)
-    return model
-
-
-def detector(data: bytes) -> ExportedDetector:
-    model = load_export(data)
-    assert isinstance(model, ExportedDetector)
-    return model
 
 
 # --- channels and range -------------------------------------------------------------------------------------

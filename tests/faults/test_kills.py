@@ -253,8 +253,11 @@ def test_the_server_responds_while_it_trains(live: LiveServer) -> None:
     assert live.get(f"{project}/iterations")[0]["status"] == "Training"
 
 
-def test_two_programs_on_one_data_folder(live: LiveServer) -> None:
+@pytest.mark.parametrize("deleted", [[], pytest.param(["emulator.lock"], marks=posix_only)], ids=str)
+def test_two_programs_on_one_data_folder(live: LiveServer, deleted: list[str]) -> None:
     project = live.project()
+    for name in deleted:
+        (live.data / name).unlink()
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(live.data)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1

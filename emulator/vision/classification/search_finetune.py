@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.candidates import Candidate
-from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.finetune import (
     FineTuned,
     TrainingImages,
@@ -43,6 +42,7 @@ from emulator.vision.training.errors import LossNotFinite
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
 
     Array = NDArray[numpy.floating]
     Rows = NDArray[numpy.integer]
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 _IMAGES_FILE = "images"
 # Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
-# Fraction of the remaining budget for training; scoring and writing need the rest.
+# Fraction of the remaining budget, without the time for scoring, that is for training.
 _USABLE = 0.93
 # A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
 # the models without a fold is better.
@@ -70,18 +70,26 @@ class Plan:
     folds: int
 
 
-def planned(epochs_that_fit: float, image_count: int, fold_count: int, recipe: AdvancedRecipe) -> Plan | None:
+def planned(
+    epochs_that_fit: float,
+    image_count: int,
+    fold_count: int,
+    recipe: AdvancedRecipe,
+    *,
+    scoring_epochs: float = 0.0,
+) -> Plan | None:
     """The plan that fits into the budget; None if not even the smallest does.
 
     More folds mean more held-out images for the comparison, but sufficient epochs have priority.
 
     Args:
         epochs_that_fit: number of epochs over all images for which there is time.
+        scoring_epochs: time for scoring all images, in epochs; each fold needs its part of it.
     """
     share = 1 - 1 / fold_count
 
     def epochs(folds: int) -> float:
-        return epochs_that_fit / (1 + folds * share)
+        return (epochs_that_fit - scoring_epochs * folds / fold_count) / (1 + folds * share)
 
     folds = max(recipe.min_folds, -(-recipe.min_eval_images * fold_count // image_count))
     folds = min(fold_count, folds)
@@ -134,9 +142,15 @@ class _Attempt:
         self._search, self._backbone, self._images = search, backbone, images_at_size
         self._recipe = search.advanced.fine_tuning
         self._budget = search.reporter.budget
+        self._budget.check()
+        together = search.advanced.backbones is not None
+        larger = max(backbone.resolution, search.best.make(LogitCalibration()).resolution)
+        # Input size of scoring for blends with the best so far.
+        self._beside_resolution = larger if together else backbone.resolution
         self._step_seconds = measure_step(
             backbone, len(search.dataset.tags), images_at_size, self._recipe, self._budget.clock
         )
+        self._score_seconds = self._measured_scoring()
         self._fold_count = int(search.folds_N.max()) + 1
         epoch_seconds = max(self._step_seconds, 1e-6) * steps_per_epoch(len(search.images), self._recipe)
         plan = planned(
@@ -144,6 +158,7 @@ class _Attempt:
             len(search.images),
             self._fold_count,
             search.advanced,
+            scoring_epochs=self._score_seconds * len(search.images) / epoch_seconds,
         )
         if plan is None:
             raise OutOfTime
@@ -158,8 +173,6 @@ class _Attempt:
         import numpy
 
         search = self._search
-        together = search.advanced.backbones is not None
-        larger = max(self._backbone.resolution, search.best.make(LogitCalibration()).resolution)
         alone_NT = numpy.zeros_like(search.targets_NT)
         beside_NT = numpy.zeros_like(search.targets_NT)
         for fold in range(self._plan.folds):
@@ -167,19 +180,20 @@ class _Attempt:
             model = self._train(numpy.flatnonzero(~hidden_N), fold)
             self._models.append(model)
             hidden = numpy.flatnonzero(hidden_N)
-            alone_NT[hidden] = _scores(model, self._backbone.resolution, search.images, hidden)
+            alone_NT[hidden] = self._scores(model, self._backbone.resolution, hidden)
             beside_NT[hidden] = alone_NT[hidden]
-            if together and larger != self._backbone.resolution:
-                beside_NT[hidden] = _scores(model, larger, search.images, hidden)
+            if self._beside_resolution != self._backbone.resolution:
+                beside_NT[hidden] = self._scores(model, self._beside_resolution, hidden)
         self._alone = Candidate("fine-tuned", self._rows, alone_NT[self._rows], self._make)
-        if not together:
+        if search.advanced.backbones is None:
             return [self._alone]
         beside = replace(self._alone, logits_ET=beside_NT[self._rows])
         return [self._alone, *(self._with_best(beside, weight) for weight in search.advanced.blend_weights)]
 
     def learn_from_everything(self) -> None:
         """Train one more model on all images, if there is time for most of the plan, and average the weights
-        of all models: together they were trained on all images, and their errors differ."""
+        of all models: together they were trained on all images, and their errors differ. Without time to
+        score the mean, the last model stays."""
         import numpy
 
         everything = numpy.arange(len(self._search.images))
@@ -188,7 +202,11 @@ class _Attempt:
             self._models.append(self._train(everything, self._plan.folds))
         assert self._alone is not None
         mean = averaged(self._models)
-        scores_ET = _scores(mean, self._backbone.resolution, self._search.images, self._rows)
+        try:
+            scores_ET = self._scores(mean, self._backbone.resolution, self._rows)
+        except OutOfTime:
+            _log.info("No time to score the mean of %d models", len(self._models))
+            return
         comparison, together = self._search.comparison, replace(self._alone, logits_ET=scores_ET)
         # The mean was trained on these images, so its loss on them must be lower. If it is not, the weights
         # of the members are too different to be averaged.
@@ -200,6 +218,9 @@ class _Attempt:
     def _train(self, used: Rows, number: int) -> FineTuned:
         """Train the next of all models, within its part of the remaining time."""
         shares = [1 - 1 / self._fold_count] * self._plan.folds + [1.0]
+        scoring = self._score_seconds * len(self._search.images) * self._plan.folds / self._fold_count
+        # Half of it is for the mean of all models; each fold before has had its part of the other half.
+        reserved = scoring * (1 - number / (2 * self._plan.folds))
         self._search.reporter.step = f"Fine-tuning ({number + 1} of {len(shares)})"
         return fine_tune(
             self._backbone,
@@ -208,9 +229,56 @@ class _Attempt:
             self._recipe,
             epochs=self._plan.epochs,
             seed=self._search.seed + number,
-            budget=self._budget.part(_USABLE * shares[number] / sum(shares[number:])),
+            budget=self._budget.part(_USABLE * shares[number] / sum(shares[number:]), reserved=reserved),
             progress=self._search.reporter,
         )
+
+    def _measured_scoring(self) -> float:
+        """Seconds for all scores of an image at present, from as many images as there are processors."""
+        clock, rows = self._budget.clock, range(min(processor_count(), len(self._search.images)))
+        sizes = {self._backbone.resolution, self._beside_resolution}
+        total = 0.0
+        for resolution in sizes:
+            session = _session(self._backbone, resolution)
+            for _ in range(2):  # the first run allocates memory
+                started = clock()
+                self._features(session, resolution, rows)
+                elapsed = (clock() - started) / len(rows)
+            # At the size of fine-tuning, the mean of all models is scored, too.
+            total += elapsed * (2 if resolution == self._backbone.resolution else 1)
+        return total
+
+    def _scores(self, model: FineTuned, resolution: int, rows: Rows) -> NDArray[numpy.float64]:
+        """Logits (R, T) of these images at this input size, by the network in ONNX Runtime as in scoring.
+
+        Raises:
+            OutOfTime: the budget is used up.
+        """
+        import numpy
+
+        features_RD = self._features(_session(model.backbone, resolution), resolution, rows.tolist())
+        lengths = numpy.linalg.norm(features_RD, axis=1, keepdims=True)
+        return model.head.logits(features_RD * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12)))
+
+    def _features(
+        self, session: InferenceSession, resolution: int, rows: Sequence[int]
+    ) -> NDArray[numpy.float64]:
+        import numpy
+
+        report_progress = self._search.reporter.until(self._budget)
+
+        def features(row: int) -> NDArray[numpy.float32]:
+            pixels = resize_to_square(Path(self._search.images[row].path).read_bytes(), resolution)
+            (result,) = session.run(None, {INPUT: pixels[None]})
+            vector: NDArray[numpy.float32] = result[0]
+            return vector
+
+        features_RD = []
+        with ThreadPoolExecutor(processor_count(), thread_name_prefix="evaluation") as pool:
+            for vector in pool.map(features, rows):
+                features_RD.append(vector)
+                report_progress(0.0)
+        return numpy.stack(features_RD).astype(numpy.float64)
 
     def _make(self, calibration: LogitCalibration) -> Network:
         chosen = self._models[-1]
@@ -285,21 +353,5 @@ def _resolution(search: Search) -> int:
     return advanced.tiny_resolution if tiny else advanced.resolution
 
 
-def _scores(
-    model: FineTuned, resolution: int, images: Sequence[LabelledImage], rows: Rows
-) -> NDArray[numpy.float64]:
-    """Logits (R, T) of these images at this input size, by the network in ONNX Runtime as in scoring."""
-    import numpy
-
-    session = inference_session(onnx_bytes(with_input_resolution(model.backbone, resolution), {}), threads=1)
-
-    def features(row: int) -> NDArray[numpy.float32]:
-        pixels = resize_to_square(Path(images[row].path).read_bytes(), resolution)
-        (result,) = session.run(None, {INPUT: pixels[None]})
-        vector: NDArray[numpy.float32] = result[0]
-        return vector
-
-    with ThreadPoolExecutor(processor_count(), thread_name_prefix="evaluation") as pool:
-        features_RD = numpy.stack(list(pool.map(features, rows.tolist()))).astype(numpy.float64)
-    lengths = numpy.linalg.norm(features_RD, axis=1, keepdims=True)
-    return model.head.logits(features_RD * (FEATURE_LENGTH / numpy.maximum(lengths, 1e-12)))
+def _session(backbone: Network, resolution: int) -> InferenceSession:
+    return inference_session(onnx_bytes(with_input_resolution(backbone, resolution), {}), threads=1)

@@ -59,15 +59,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Share of the remaining budget that training may use; the rest is for scoring and writing.
+# Share of the remaining budget, without the time for scoring, that training may use.
 _USABLE = 0.9
 _IOU_THRESHOLDS = (0.5, 0.75)
 # Bootstrap samples, and the share of them that the new model has to win: its gain then exceeds its standard
 # error.
 _SAMPLES, _WINS = 200, 0.84
 _MIN_PLANNED_SHARE = 0.6
-# Largest share of the budget for cutting crops out of large images.
-_CUTTING_SHARE = 0.3
+# Largest shares of the remaining budget for decoding images and for cutting crops out of large ones.
+_DECODING_SHARE, _CUTTING_SHARE = 0.5, 0.3
 # Fewer held-out images are not enough for a comparison.
 _MIN_SCORED = 4
 
@@ -266,12 +266,10 @@ def _fine_tuned(
         return None
     scored = replace(recipe, resolution=scale.resolution)
     tag_count = len(dataset.tags)
-    scoring = 0.0
-    if scale.tiling is not None:
-        untrained = {**start, **new_class_layers(tag_count, seed)}
-        content = serialize_detector(dataset, scored, untrained, PlattScaling(), scale.tiling)
-        most = budget.left * advanced.share_of_scoring
-        hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
+    untrained = {**start, **new_class_layers(tag_count, seed)}
+    content = serialize_detector(dataset, scored, untrained, PlattScaling(), scale.tiling)
+    most = budget.left * advanced.share_of_scoring
+    hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
     step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
     share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
     steps = plan_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
@@ -296,7 +294,7 @@ def _fine_tuned(
 
     weights = train(material.shown, 0, share)
     session = DetectorSession(serialize_detector(dataset, scored, weights, PlattScaling(), scale.tiling))
-    detected = detect_all([(session, example) for example in hidden], lambda share: reporter())
+    detected = detect_all([(session, example) for example in hidden], reporter.until(budget))
     none_N = numpy.zeros(len(hidden), numpy.int8)
     evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)
     compared = select_images(quick, [example.key for example in hidden])
@@ -344,7 +342,7 @@ def _material(
     sizes = image_sizes(images)
     side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
     cache = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = cache.load(images, lambda share: reporter())
+    examples = cache.load(images, reporter.until(reporter.budget.part(_DECODING_SHARE)))
     has_NT = tag_presence(dataset, examples)
     scale = choose_scale(examples, advanced, sizes)
     fold_count, _ = recipe.folds(len(examples))

@@ -40,9 +40,9 @@ class Budget:
         """Remaining seconds; negative when the budget is exceeded."""
         return self.seconds - (self.clock() - self._started)
 
-    def part(self, fraction: float) -> Budget:
-        """A budget of a fraction of the remaining time."""
-        return Budget(max(0.0, self.left * fraction), self.clock)
+    def part(self, fraction: float, *, reserved: float = 0.0) -> Budget:
+        """A budget of a fraction of the remaining time without `reserved` seconds."""
+        return Budget(max(0.0, (self.left - reserved) * fraction), self.clock)
 
     def check(self) -> None:
         """Raises OutOfTime when the budget is used up."""

@@ -238,7 +238,7 @@ def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) 
         clock: Callable[[], float] = lambda: 0.0,
         plan: Plan | None = None,
     ) -> TrainedClassifier:
-        monkeypatch.setattr(search_finetune, "planned", lambda *_: plan)
+        monkeypatch.setattr(search_finetune, "planned", lambda *_, **__: plan)
         return train_advanced_classifier(
             dataset,
             replace(QUICK, resolution=32),

@@ -34,7 +34,7 @@ def train(tmp_path: Path, feature_cache: Path, monkeypatch: pytest.MonkeyPatch) 
         plan: Plan | None = SHORT,
         base_model: Path | None = None,
     ) -> TrainedClassifier:
-        monkeypatch.setattr(search_finetune, "planned", lambda *_: plan if seconds else None)
+        monkeypatch.setattr(search_finetune, "planned", lambda *_, **__: plan if seconds else None)
         return train_advanced_classifier(
             dataset,
             SMALL_QUICK,

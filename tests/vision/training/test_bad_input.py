@@ -54,7 +54,7 @@ BOTH = pytest.mark.parametrize("advanced", [False, True], ids=["quick", "advance
 @pytest.fixture
 def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
     """Train a classifier: quick training, or advanced training with one epoch of fine-tuning."""
-    monkeypatch.setattr(search_finetune, "planned", lambda *_: Plan(epochs=1, folds=1))
+    monkeypatch.setattr(search_finetune, "planned", lambda *_, **__: Plan(epochs=1, folds=1))
 
     def run(dataset: ClassificationDataset, *, advanced: bool, cache: str = "features") -> TrainedClassifier:
         common: dict[str, Any] = {

@@ -67,7 +67,7 @@ def train_advanced_classifier(
 
     Args:
         recipe: the recipe of quick training, whose model is a candidate with any budget.
-        budget_seconds: exceeded by at most a tenth, unless quick training alone, with the features of the base
+        budget_seconds: exceeded by at most a tenth, unless quick training alone, with features of the base
             model, takes longer. Less is used if more time would not improve the model.
         seed: determines the folds, the order of training and the augmentation.
         output: created if missing. Files are written atomically.

@@ -252,6 +252,11 @@ class Iteration(SQLModel, table=True):
     evaluation_blob: str | None = None
 
     @property
+    def has_begun(self) -> bool:
+        """False while its training waits in the queue."""
+        return self.status != IterationStatus.TRAINING or self.training_time_in_minutes > 0
+
+    @property
     def is_imported(self) -> bool:
         """Whether its model was imported ready-made; it has no evaluation on images of the project."""
         return self.status == IterationStatus.COMPLETED and self.evaluation_blob is None

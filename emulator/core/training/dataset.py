@@ -8,7 +8,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
-from emulator.core.revisions.views import open_view
+from emulator.core.revisions.views import View, open_view
 from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
 
 if TYPE_CHECKING:
@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
     """The tags that the iteration is trained on, in the order of the model's outputs.
 
+    These are all tags, or the selected ones, without a Negative tag that has no images.
     They are sorted by name, not by id, since the model may depend on the order, but must not depend on ids,
     which are random.
     """
     view = open_view(session, iteration.project_id, iteration.id)
     tags = session.exec(select(Tag).where(Tag.project_id == iteration.project_id, view.holds(Tag)))
     selected = iteration.selected_tags
-    return sorted((tag for tag in tags if not selected or tag.id in selected), key=lambda tag: tag.name)
+    chosen = (tag for tag in tags if not selected or tag.id in selected)
+    trained = (tag for tag in chosen if tag.type != "Negative" or _has_images(session, view, tag))
+    return sorted(trained, key=lambda tag: tag.name)
+
+
+def _has_images(session: Session, view: View, tag: Tag) -> bool:
+    tagged = (
+        select(ImageTag.image_number)
+        .join(Image, col(Image.number) == ImageTag.image_number)
+        .where(ImageTag.tag_id == tag.id, view.holds(ImageTag), view.holds(Image))
+    )
+    return session.exec(tagged).first() is not None
 
 
 def classification_dataset(

@@ -4,21 +4,15 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from emulator.core import domains, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
-from emulator.core.labels.regions import holds_regions
-from emulator.core.limits import (
-    ADVANCED_HOURS_MINIMUM,
-    BOXED_IMAGES_PER_TAG_MINIMUM,
-    IMAGES_PER_TAG_MINIMUM,
-    TAGS_MINIMUM,
-)
-from emulator.store.tables import Iteration, IterationStatus, Job, JobKind, Project, Region, Tag
+from emulator.core.limits import ADVANCED_HOURS_MINIMUM
+from emulator.core.training import preconditions
+from emulator.store.tables import Iteration, IterationStatus, Job, JobKind, Project, Tag
 
 TRAINING_TYPES = ("Regular", "Advanced")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -47,10 +41,7 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         project = lookup.project(session, project_id)
         _check_supported(project, request)
         tags = _chosen_tags(session, project_id, request.selected_tags)
-        if holds_regions(project):
-            _check_enough_regions(session, tags)
-        else:
-            _check_enough_images(project, tags)
+        preconditions.check(session, project, tags)
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
         _check_needed(session, project, request)
@@ -65,6 +56,9 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
             created=project.new_iteration_created,
             last_modified=now,
             revision=project.revision,
+            # The ones that were checked; `begin` of the runner makes them visible.
+            domain_id=project.domain_id,
+            classification_type=project.classification_type,
             training_type=request.training_type,
             reserved_budget_in_hours=request.reserved_budget_in_hours,
             selected_tags=sorted(request.selected_tags) or None,
@@ -112,40 +106,8 @@ def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> 
     for tag_id in selected:
         if tag_id not in known:
             raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
-    return [tag for tag_id, tag in known.items() if not selected or tag_id in selected]
-
-
-def _check_enough_images(project: Project, tags: list[Tag]) -> None:
-    kind = "MultiClass" if project.classification_type == "Multiclass" else "MultiLabel"
-    code = f"BadRequest{kind}ClassificationTrainingValidationFailed"
-    if len(tags) < TAGS_MINIMUM or all(tag.type == "Negative" for tag in tags):
-        raise ServiceError(code, f"Not enough tags for training: at least {TAGS_MINIMUM} are needed.")
-    for tag in tags:
-        if tag.image_count < IMAGES_PER_TAG_MINIMUM:
-            raise ServiceError(
-                code,
-                "Not enough images per tag for training: "
-                f"at least {IMAGES_PER_TAG_MINIMUM} images for every tag are needed, "
-                f"'{tag.name}' has {tag.image_count}.",
-            )
-
-
-def _check_enough_regions(session: Session, tags: list[Tag]) -> None:
-    """Each tag needs images with regions of it; images with the tag alone do not count."""
-    if any(tag.type == "Negative" for tag in tags):
-        raise ServiceError(
-            "BadRequestDetectionTrainingNotAllowNegativeTag",
-            "Object detection projects are not trained with a Negative tag.",
-        )
-    chosen = (col(Region.tag_id).in_([tag.id for tag in tags]), col(Region.removed).is_(None))
-    images = func.count(func.distinct(Region.image_number))
-    code = "BadRequestDetectionTrainingValidationFailed"
-    if (session.scalar(select(images).where(*chosen)) or 0) < BOXED_IMAGES_PER_TAG_MINIMUM:
-        raise ServiceError(code, "Not enough images for training")
-    counted = session.execute(select(Region.tag_id, images).where(*chosen).group_by(col(Region.tag_id)))
-    by_tag = dict(counted.all())
-    if any(by_tag.get(tag.id, 0) < BOXED_IMAGES_PER_TAG_MINIMUM for tag in tags):
-        raise ServiceError(code, "Not enough images per tag for training")
+    chosen = [tag for tag_id, tag in known.items() if not selected or tag_id in selected]
+    return sorted(chosen, key=lambda tag: tag.name)
 
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
@@ -154,6 +116,12 @@ def _check_base_model(session: Session, project: Project, project_id: str, itera
         raise ServiceError(
             "BadRequestCustomBaseModelIterationStatusNotCompleted",
             f"The iteration of the custom base model is not Completed but {base.status}.",
+        )
+    if base.is_imported:
+        raise ServiceError(
+            "BadRequestCustomBaseModelDomainNotCompatible",
+            "The custom base model was imported as a file; only models that were trained here can be trained "
+            "further.",
         )
     if base.domain_id != project.domain_id:
         raise ServiceError(

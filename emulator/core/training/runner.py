@@ -89,9 +89,10 @@ class TrainingWork:
         return self._context.advanced_worker if is_advanced else self._context.worker
 
     def begin(self, session: Session, job: Job) -> None:
-        """Store the domain and classification type of the iteration, as the service does now."""
+        """Note that the training has begun: responses have its domain and classification type from now on."""
         iteration = session.get_one(Iteration, job.iteration_id)
         project = lookup.project(session, iteration.project_id)
+        # Iterations that earlier versions of the emulator stored have neither before they begin.
         iteration.domain_id = iteration.domain_id or project.domain_id
         iteration.classification_type = iteration.classification_type or project.classification_type
         iteration.training_time_in_minutes = 1

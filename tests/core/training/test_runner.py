@@ -7,7 +7,6 @@ import pytest
 from emulator.vision.training.errors import TrainingFailed
 from emulator.worker.executor import WorkerDied
 from tests.support.harness import Service
-from tests.support.images import pictures
 
 
 def outcome(service: Service, iteration: str) -> tuple[str, str | None]:
@@ -64,25 +63,3 @@ def test_a_worker_that_dies_three_times_fails_the_training(service: Service) -> 
     assert reason.startswith("The training process ended 3 times: The worker process was killed by SIGKILL.")
     assert "more memory, and train again" in reason
     assert service.get(service.train(project))["status"] == "Completed"
-
-
-def test_a_change_to_multiclass_with_images_of_two_tags_fails_with_a_reason(service: Service) -> None:
-    from emulator.vision.classification import train as classifier
-
-    project, red, blue = service.trainable(classificationType="Multilabel")
-    service.images(project, pictures(1, "green"), red, blue)
-    service.send("PATCH", project, json={"settings": {"classificationType": "Multiclass"}})
-    service.post(f"{project}/train")
-
-    def really_train(future: Any) -> None:
-        job = service.worker.jobs[-1]
-        try:
-            classifier.distinct_images(job["dataset"])
-        except TrainingFailed as failure:
-            future.set_exception(failure)
-
-    service.worker.finish = really_train  # type: ignore[method-assign]
-    service.finish_trainings()
-    (iteration,) = service.get(f"{project}/iterations")
-    assert iteration["status"] == "Failed"
-    assert "2 tags" in iteration["trainingErrorDetails"]

@@ -27,7 +27,11 @@ from tests.support.images import pictures
 
 INVALID = "BadRequestDetectionTrainingValidationFailed"
 TOO_FEW = (INVALID, "Not enough images for training")
-TOO_FEW_OF_A_TAG = (INVALID, "Not enough images per tag for training")
+TOO_FEW_OF_BLUE = (
+    "Not enough images per tag for training: at least 15 images with regions of every tag are needed, "
+    "'blue' has 14."
+)
+TOO_FEW_OF_A_TAG = (INVALID, TOO_FEW_OF_BLUE)
 
 
 def refused(service: Service, project: str, **more: Any) -> tuple[str, str]:

@@ -1,0 +1,121 @@
+"""What a training needs: packages, tags and images.
+
+A training that cannot succeed is refused when it is requested, not failed later.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from emulator.core.errors import ServiceError
+from emulator.core.labels.regions import holds_regions
+from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
+from emulator.vision.training.packages import missing_packages
+
+
+def check(session: Session, project: Project, tags: Sequence[Tag]) -> None:
+    """Raises ServiceError if a training of the project's workspace on `tags` cannot succeed."""
+    if holds_regions(project):
+        _check_regions(session, tags)
+    else:
+        _check_images(session, project, tags)
+    missing = missing_packages(project.domain_id)
+    if missing:
+        raise ServiceError("BadRequestNotSupported", missing)
+
+
+def _check_images(session: Session, project: Project, tags: Sequence[Tag]) -> None:
+    is_multiclass = project.classification_type == "Multiclass"
+    kind = "MultiClass" if is_multiclass else "MultiLabel"
+    code = f"BadRequest{kind}ClassificationTrainingValidationFailed"
+    # A Negative tag without images teaches nothing; `dataset.trained_tags` leaves it out too.
+    tags = [tag for tag in tags if tag.type != "Negative" or tag.image_count > 0]
+    if len(tags) < TAGS_MINIMUM or all(tag.type == "Negative" for tag in tags):
+        raise ServiceError(code, f"Not enough tags for training: at least {TAGS_MINIMUM} are needed.")
+    for tag in tags:
+        if tag.image_count < IMAGES_PER_TAG_MINIMUM:
+            raise ServiceError(
+                code,
+                "Not enough images per tag for training: "
+                f"at least {IMAGES_PER_TAG_MINIMUM} images for every tag are needed, "
+                f"'{tag.name}' has {tag.image_count}.",
+            )
+    if is_multiclass:
+        _check_one_tag_per_image(session, project, tags, code)
+    for negative in (tag for tag in tags if tag.type == "Negative"):
+        _check_negative_is_alone(session, project, tags, negative)
+
+
+def _check_one_tag_per_image(session: Session, project: Project, tags: Sequence[Tag], code: str) -> None:
+    found = _images_with_two(session, project, tags)
+    if found:
+        raise ServiceError(
+            code,
+            f"{_images(len(found))} more than one of the tags, but each image of a Multiclass project has "
+            f"exactly one; for example the image {found[0]}.",
+        )
+
+
+def _check_negative_is_alone(session: Session, project: Project, tags: Sequence[Tag], negative: Tag) -> None:
+    """The requests that tag images and change tags refuse this; archives of projects can contain it."""
+    found = _images_with_two(session, project, tags, and_tag=negative)
+    if found:
+        raise ServiceError(
+            "BadRequestNegativeAndRegularTagOnSameImage",
+            f"{_images(len(found))} the Negative tag '{negative.name}' beside another tag; "
+            f"for example the image {found[0]}.",
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image has" if count == 1 else f"{count} images have"
+
+
+def _images_with_two(
+    session: Session, project: Project, tags: Sequence[Tag], and_tag: Tag | None = None
+) -> Sequence[str]:
+    """Images of the workspace that have at least two of `tags`, one of them `and_tag`: ids, oldest first."""
+    query = (
+        select(Image.id)
+        .join(ImageTag, col(ImageTag.image_number) == Image.number)
+        .where(
+            Image.project_id == project.id,
+            col(Image.removed).is_(None),
+            # Those with one tag, usually all, are not counted one by one.
+            Image.tag_count > 1,
+            col(ImageTag.removed).is_(None),
+            col(ImageTag.tag_id).in_([tag.id for tag in tags]),
+        )
+        .group_by(col(Image.number))
+        .having(func.count() > 1)
+        .order_by(col(Image.number))
+    )
+    if and_tag is not None:
+        query = query.having(func.max(col(ImageTag.tag_id) == and_tag.id) == 1)
+    return session.exec(query).all()
+
+
+def _check_regions(session: Session, tags: Sequence[Tag]) -> None:
+    """Each tag needs images with regions of it; images with the tag alone do not count."""
+    if any(tag.type == "Negative" for tag in tags):
+        raise ServiceError(
+            "BadRequestDetectionTrainingNotAllowNegativeTag",
+            "Object detection projects are not trained with a Negative tag.",
+        )
+    chosen = (col(Region.tag_id).in_([tag.id for tag in tags]), col(Region.removed).is_(None))
+    images = func.count(func.distinct(Region.image_number))
+    code = "BadRequestDetectionTrainingValidationFailed"
+    if (session.scalar(select(images).where(*chosen)) or 0) < BOXED_IMAGES_PER_TAG_MINIMUM:
+        raise ServiceError(code, "Not enough images for training")
+    counted = session.execute(select(Region.tag_id, images).where(*chosen).group_by(col(Region.tag_id)))
+    by_tag = dict(counted.all())
+    for tag in tags:
+        if by_tag.get(tag.id, 0) < BOXED_IMAGES_PER_TAG_MINIMUM:
+            raise ServiceError(
+                code,
+                "Not enough images per tag for training: "
+                f"at least {BOXED_IMAGES_PER_TAG_MINIMUM} images with regions of every tag are needed, "
+                f"'{tag.name}' has {by_tag.get(tag.id, 0)}.",
+            )

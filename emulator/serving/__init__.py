@@ -9,4 +9,5 @@ It needs no store, no worker and no database package, so that it also runs alone
 * `container_routes`, `prediction_routes`: the endpoints of one API each
 * `bodies`: images and URLs in bodies of requests
 * `scoring`: images to scores
+* `in_process`: predictions without a server, for programs that import the files of a container
 """

@@ -47,9 +47,56 @@ if __name__ == "__main__":
     sys.argv[1:] = [str(Path(__file__).resolve().parent), "--host", "0.0.0.0", "--port", "80", *sys.argv[1:]]
     runpy.run_module("emulator.serving", run_name="__main__")
 '''
+_PREDICT = '''\
+"""Predictions by the model in this folder, for programs that import them instead of calling the server:
+
+    from predict import initialize, predict_image, predict_url
+
+Needs the packages in requirements.txt.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+if str(FOLDER) not in sys.path:
+    sys.path.insert(0, str(FOLDER))
+
+_model = None
+
+
+def initialize():
+    """Load the model; without this call, the first prediction loads it."""
+    global _model
+    from emulator.serving.in_process import InProcessModel
+
+    _model = InProcessModel(FOLDER)
+
+
+def predict_image(image):
+    """The predictions for an image of Pillow: a dictionary, as the response of the server."""
+    return _loaded().predict_image(image)
+
+
+def predict_url(image_url):
+    """The predictions for the image at a URL. Private addresses need CUSTOM_VISION_EMULATOR_URL_ALLOW."""
+    return _loaded().predict_url(image_url)
+
+
+def predict_bytes(data):
+    """The predictions for the content of an image file."""
+    return _loaded().predict_bytes(data)
+
+
+def _loaded():
+    if _model is None:
+        initialize()
+    return _model
+'''
 _SCORE = '''\
-"""Azure Machine Learning's entry script: init() once, run() for each picture, given as base64 in JSON:
-{"data": "..."}"""
+"""Azure Machine Learning's entry script: init() once, then run() for each request, with the JSON
+{"image": "<base64>"} or {"url": "<address>"}. The result has the form of the container's response; it is a
+text if there was an error."""
 
 import base64
 import json
@@ -59,31 +106,26 @@ from pathlib import Path
 APP = Path(__file__).resolve().parent.parent / "app"
 sys.path.insert(0, str(APP))
 
-model = None
+from predict import initialize, predict_bytes, predict_url
 
 
 def init():
-    global model
-    from emulator.vision.exported.model import load_export
-
-    model = load_export(APP)
+    initialize()
 
 
-def run(raw_data):
-    found = model.score(base64.b64decode(json.loads(raw_data)["data"]))
-    if not found or isinstance(found[0], float):
-        return [
-            {"tagName": name, "probability": probability, "boundingBox": None}
-            for name, probability in zip(model.labels, found)
-        ]
-    return [
-        {
-            "tagName": model.labels[box.tag_index],
-            "probability": box.probability,
-            "boundingBox": {"left": box.left, "top": box.top, "width": box.width, "height": box.height},
-        }
-        for box in found
-    ]
+def run(json_input):
+    try:
+        given = json.loads(json_input)
+        if given.get("url"):
+            return predict_url(given["url"])
+        encoded = given.get("image") or given.get("data")
+        if not encoded:
+            raise ValueError("Invalid input. Expected url or image")
+        if encoded.startswith("b'"):
+            encoded = encoded[2:-1]
+        return predict_bytes(base64.b64decode(encoded))
+    except Exception as error:
+        return str(error)
 '''
 _READ_ME = """\
 {task} in a container
@@ -109,7 +151,11 @@ name:
 
     docker run --publish 127.0.0.1:8080:80 model python app.py --help
 
-{note}The folder azureml holds an entry script for Azure Machine Learning.
+Programs in Python can do without the server: app/predict.py has initialize(), predict_image(image) and
+predict_url(url).
+
+{note}The folder azureml holds an entry script for Azure Machine Learning, for requests of the form
+{{"image": "<base64>"}} or {{"url": "https://example.com/picture.jpg"}}.
 """
 _NOTES = {
     "ARM": "A Raspberry Pi needs a system of 64 bits: ONNX Runtime has no packages for 32.\n\n",
@@ -129,6 +175,7 @@ def container_zip(order: ExportOrder, progress: Progress) -> bytes:
         "Dockerfile": _dockerfile(system).encode(),
         "README.txt": _READ_ME.format(task=task, note=_NOTES.get(system, "")).encode(),
         "app/app.py": _APP.encode(),
+        "app/predict.py": _PREDICT.encode(),
         "app/requirements.txt": "".join(f"{line}\n" for line in REQUIREMENTS).encode(),
         "azureml/score.py": _SCORE.encode(),
         "azureml/README.txt": b"score.py expects the folder app beside its own, with app/requirements.txt.\n",

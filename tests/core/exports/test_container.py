@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +47,14 @@ def test_the_dockerfile_names_what_is_there(flavor: str, make_order: MakeOrder, 
     assert ("windowsservercore" in base, "arm64" in base) == (flavor == "Windows", flavor == "ARM")
     assert "FROM ${BASE_IMAGE}" in lines
     assert lines[-1] == 'CMD ["python", "app.py"]'
-    for name in ("README.txt", "azureml/score.py", "azureml/README.txt", "app/app.py", "app/labels.txt"):
+    for name in (
+        "README.txt",
+        "azureml/score.py",
+        "azureml/README.txt",
+        "app/app.py",
+        "app/predict.py",
+        "app/labels.txt",
+    ):
         assert (folder / name).is_file()
     assert "http://127.0.0.1" in (folder / "README.txt").read_text()
 
@@ -100,40 +111,151 @@ def test_the_server_in_it_predicts(
     assert predictions[0]["boundingBox"]["left"] == pytest.approx(best[2], abs=1 / 416)
 
 
+def run(code: str, folder: Path, **environment: str) -> str:
+    """Run a program in a folder, without access to the rest of the package."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    finished = subprocess.run(
+        # -P: only the folders that the exported files add, not the working directory.
+        [sys.executable, "-P", "-c", code],
+        cwd=folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def assert_predicted(kind: Kind, export: ExportOrder, response: dict[str, Any], data: bytes) -> None:
+    """The response is one of the service's containers, with the predictions of the Prediction API."""
+    assert list(response) == ["id", "project", "iteration", "created", "predictions"]
+    best = answers(kind, Path(export.model), {"": data}).by_name[""][0]
+    found = response["predictions"][0]
+    if not kind.detection:
+        assert found == {
+            "tagName": LABELS[0],
+            "probability": pytest.approx(best, abs=0.005),
+            "tagId": "",
+            "boundingBox": None,
+        }
+        return
+    assert (found["tagName"], found["tagId"]) == (LABELS[best[0]], best[0])
+    assert found["probability"] == pytest.approx(best[1], abs=0.005)
+    assert found["boundingBox"]["top"] == pytest.approx(best[3], abs=1 / 416)
+
+
+@pytest.mark.parametrize("field", ["image", "data"])
 @pytest.mark.parametrize("kind", [CLASSIFIER, DETECTOR], ids=lambda kind: kind.name)
 def test_the_script_for_azure_machine_learning_scores(
     kind: Kind,
+    field: str,
     make_order: MakeOrder,  # noqa: F811
     photographs: dict[str, bytes],  # noqa: F811
     tmp_path: Path,
 ) -> None:
     export = order(make_order, kind)
     folder = written(export, tmp_path)
-    (tmp_path / "picture").write_bytes(photographs["chelsea.png"])
-    code = """
+    data = photographs["chelsea.png"]
+    (tmp_path / "image.png").write_bytes(data)
+    code = f"""
 import base64, json, sys
 sys.path.insert(0, "azureml")
 import score
 score.init()
-data = base64.b64encode(open("picture", "rb").read()).decode()
-print(json.dumps(score.run(json.dumps({"data": data}))[0]))
+data = base64.b64encode(open("image.png", "rb").read())
+print(json.dumps(score.run(json.dumps({{"{field}": data.decode()}}))))
+print(json.dumps(score.run(json.dumps({{"{field}": str(data)}}))))  # b'...', as some clients send it
 """
-    finished = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert finished.returncode == 0, finished.stderr
+    for line in run(code, folder).splitlines():
+        assert_predicted(kind, export, json.loads(line), data)
 
-    first = answers(kind, Path(export.model), {"": photographs["chelsea.png"]}).by_name[""][0]
-    found = json.loads(finished.stdout)
-    if kind.detection:
-        assert (found["tagName"], found["probability"]) == (
-            LABELS[first[0]],
-            pytest.approx(first[1], abs=0.005),
-        )
-        assert found["boundingBox"]["top"] == pytest.approx(first[3], abs=1 / 416)
-    else:
-        assert found == {
-            "tagName": LABELS[0],
-            "probability": pytest.approx(first, abs=0.005),
-            "boundingBox": None,
-        }
+
+def test_the_script_fetches_urls_and_returns_errors_as_texts(
+    make_order: MakeOrder,  # noqa: F811
+    image_server: tuple[str, bytes],
+    tmp_path: Path,
+) -> None:
+    url, data = image_server
+    export = order(make_order)
+    folder = written(export, tmp_path)
+    inputs = [
+        {"url": url},
+        {"url": "http://169.254.169.254/latest"},
+        {},
+        {"image": "AAAA"},
+        [1],
+        {"image": 5},
+    ]
+    code = f"""
+import json, sys
+sys.path.insert(0, "azureml")
+import score
+score.init()
+for given in {inputs!r}:
+    print(json.dumps(score.run(json.dumps(given))))
+print(json.dumps(score.run("no JSON")))
+"""
+    lines = run(code, folder, CUSTOM_VISION_EMULATOR_URL_ALLOW="127.0.0.1").splitlines()
+    first, *errors = map(json.loads, lines)
+
+    assert_predicted(CLASSIFIER, export, first, data)
+    assert len(errors) == len(inputs)
+    assert all(isinstance(error, str) and error for error in errors)
+    assert errors[1] == "Invalid input. Expected url or image"
+
+
+@pytest.mark.parametrize("kind", [CLASSIFIER, DETECTOR], ids=lambda kind: kind.name)
+def test_programs_import_the_functions_that_predict(
+    kind: Kind,
+    make_order: MakeOrder,  # noqa: F811
+    image_server: tuple[str, bytes],
+    tmp_path: Path,
+) -> None:
+    """From another folder, with the files of the container alone."""
+    url, data = image_server
+    export = order(make_order, kind)
+    folder = written(export, tmp_path / "export")
+    (tmp_path / "image.png").write_bytes(data)
+    code = f"""
+import json, sys
+sys.path.insert(0, {str(folder / "app")!r})
+from PIL import Image
+from predict import initialize, predict_image, predict_url
+initialize()
+import emulator
+assert emulator.__file__.startswith({str(folder)!r}), emulator.__file__
+image = Image.open("image.png")
+before = image.info.copy(), image.mode
+print(json.dumps(predict_image(image)))
+assert (image.info, image.mode) == before
+print(json.dumps(predict_image(image.convert("RGBA"))))
+print(json.dumps(predict_url({url!r})))
+"""
+    lines = run(code, tmp_path, CUSTOM_VISION_EMULATOR_URL_ALLOW="127.0.0.1").splitlines()
+
+    assert len(lines) == 3
+    for line in lines:
+        assert_predicted(kind, export, json.loads(line), data)
+
+
+@pytest.fixture
+def image_server(photographs: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:  # noqa: F811
+    """The URL of an image on this machine, and its content."""
+    data = photographs["chelsea.png"]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/image.png", data
+        server.shutdown()

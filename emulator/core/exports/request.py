@@ -17,7 +17,7 @@ from emulator.core.errors import ServiceError
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
 # Incremented when files are written differently, so that older exports can be requested again.
-EXPORTER = 1
+EXPORTER = 2
 LINK_LIFETIME = timedelta(hours=24)
 _PATH = re.compile(
     r"/m-(?P<project>[0-9a-f]{32})/(?P<iteration>[0-9a-f]{32})"

@@ -11,6 +11,10 @@ from emulator.vision.networks.graph import Network
 
 Family = Literal["onnx", "tensorflow"]
 
+# Programs for frozen graphs, such as Microsoft's Android sample, subtract a mean from the pixels unless the
+# name of a node contains this text.
+NORMALISATION_NODE = "data_bn"
+
 
 @dataclass(frozen=True)
 class PixelFormat:
@@ -51,10 +55,16 @@ def export_network(stored: StoredModel, domain: str, family: Family) -> Network:
     """
     pixels = pixel_format(domain, detection=stored.detection, family=family)
     network = with_pixel_format(stored.network, pixels)
+    if family == "tensorflow":
+        network = with_tensor_names(network, {network.operations[0].output: NORMALISATION_NODE})
     first_input = {"onnx": "data", "tensorflow": "Placeholder"}[family]
     if not stored.detection:
-        output = "model_output" if domain.endswith("[S1]") else "loss"
-        return with_tensor_names(network, {network.input: first_input, network.output: output})
+        s1 = domain.endswith("[S1]")
+        names = {
+            network.input: "data" if s1 else first_input,
+            network.output: "model_output" if s1 else "loss",
+        }
+        return with_tensor_names(network, names)
     if has_postprocessed_boxes(domain):
         network = with_tensor_names(network, {network.input: "image_tensor"})
         return postprocessed(network, batch_axis=family == "onnx")

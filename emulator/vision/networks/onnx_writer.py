@@ -258,26 +258,73 @@ class _Writer:
     def _resize(self, operation: Operation) -> None:
         (tensor,) = operation.inputs
         side = self._sides[tensor]
-        self._sides[operation.output] = round(side * operation.factor)
+        resized = self._sides[operation.output] = round(side * operation.factor)
+        # Programs make the input of exported detectors variable and feed images of other sizes, which the
+        # network then resizes to its own size.
+        any_size = self._network.float_input and side == self._network.resolution
         if self._opset < 11:
             # Half-pixel resizing exists since opset 11. Before, it is two matrix products.
-            resized = self._sides[operation.output]
-            rows = self._constant(f"rows.{side}.{resized}", bilinear_matrix(side, resized))
+            if any_size:
+                rows, across = (self._bilinear_weights(tensor, axis, resized) for axis in (2, 3))
+            else:
+                rows = across = self._constant(f"rows.{side}.{resized}", bilinear_matrix(side, resized))
             columns, tall = f"{operation.output}.columns", f"{operation.output}.tall"
-            self._node("Transpose", (rows,), columns, perm=[1, 0])
+            self._node("Transpose", (across,), columns, perm=[1, 0])
             self._node("MatMul", (rows, tensor), tall)
             self._node("MatMul", (tall, columns), operation.output)
             return
-        scales = self._constant(f"scales.{operation.factor}", [1, 1, operation.factor, operation.factor])
         # The region of interest is not used, but required before opset 13.
         region = "" if self._opset >= 13 else self._constant("region", [])
+        if any_size:
+            unused = "" if self._opset >= 13 else region
+            inputs = (tensor, region, unused, self._resized_shape(operation, resized))
+        else:
+            scales = [1, 1, operation.factor, operation.factor]
+            inputs = (tensor, region, self._constant(f"scales.{operation.factor}", scales))
         self._node(
             "Resize",
-            (tensor, region, scales),
+            inputs,
             operation.output,
             mode="linear",
             coordinate_transformation_mode="half_pixel",
         )
+
+    def _resized_shape(self, operation: Operation, resized: int) -> str:
+        """The shape of a resized image: batch size and channels of the input, new height and width."""
+        (tensor,), prefix = operation.inputs, operation.output
+        shape, leading, sizes = f"{prefix}.input_shape", f"{prefix}.leading", f"{prefix}.shape"
+        begin, end, axis = (self._initializer(f"column.{at}", [at], "int64") for at in (0, 2, 0))
+        self._node("Shape", (tensor,), shape)
+        self._node("Slice", (shape, begin, end, axis), leading)
+        sides = self._initializer(f"{prefix}.sides", [resized, resized], "int64")
+        self._node("Concat", (leading, sides), sizes, axis=0)
+        return sizes
+
+    def _bilinear_weights(self, tensor: str, axis: int, resized: int) -> str:
+        """`bilinear_matrix` for the size that the image has along an axis when the model runs."""
+        import numpy
+        from onnx import TensorProto, numpy_helper
+
+        prefix = f"{tensor}.{axis}"
+
+        def step(operator: str, *inputs: str, **attributes: Any) -> str:
+            output = f"{prefix}.{len(self.nodes)}"
+            self._node(operator, inputs, output, **attributes)
+            return output
+
+        one = numpy_helper.from_array(numpy.ones(1, numpy.int64))
+        begin, end, first = (self._initializer(f"column.{at}", [at], "int64") for at in (axis, axis + 1, 0))
+        side = step("Slice", step("Shape", tensor), begin, end, first)
+        # The indices of all ones are 0, 1, 2, ...
+        indices = step("NonZero", step("ConstantOfShape", side, value=one))
+        positions = step("Cast", indices, to=TensorProto.FLOAT)
+        length = step("Cast", side, to=TensorProto.FLOAT)
+        centres = self._constant(f"centres.{resized}", (numpy.arange(resized)[:, None] + 0.5) / resized)
+        half, unit, zero = (self._constant(f"number.{value}", value) for value in (0.5, 1.0, 0.0))
+        centres = step("Sub", step("Mul", centres, length), half)
+        centres = step("Min", step("Max", centres, zero), step("Sub", length, unit))
+        distances = step("Abs", step("Sub", centres, positions))
+        return step("Max", step("Sub", unit, distances), zero)
 
     def _points(self, operation: Operation) -> None:
         prefix = operation.output

@@ -10,8 +10,9 @@ from typing import Any
 import numpy
 import pytest
 
+from emulator.vision.exported.model import ExportedClassifier, load_export
 from emulator.vision.exports.tensorflow.messages import messages
-from tests.vision.exports.conftest import Expected, Kind, MakeOrder
+from tests.vision.exports.conftest import KINDS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import Run, assert_same_answers, written
 
 openvino = pytest.importorskip(
@@ -22,7 +23,7 @@ NORMAL, SAVED_MODEL = "TensorFlowNormal", "TensorFlowSavedModel"
 INPUTS = {
     "classifier": ("Placeholder", 224),
     "multilabel-classifier": ("Placeholder", 224),
-    "classifier-s1": ("Placeholder", 300),
+    "classifier-s1": ("data", 300),
     "detector": ("Placeholder", 416),
     "detector-s1": ("image_tensor", 320),
 }
@@ -88,6 +89,45 @@ def test_sample_programs_of_the_service_find_inputs_and_outputs(
     images = 1 if kind.detection else -1
     assert [size.size for size in placeholder.attr["shape"].shape.dim] == [images, side, side, 3]
     assert {node.name for node in graph.node} - read == set(OUTPUTS[kind.name])
+
+
+def test_programs_that_look_for_a_normalization_in_the_graph_find_it(
+    kind: Kind, make_order: MakeOrder, tmp_path: Path
+) -> None:
+    """Microsoft's Android sample subtracts a mean unless the name of an operation contains `data_bn`."""
+    graph = _definition((written(make_order(kind, "TensorFlow"), tmp_path) / "model.pb").read_bytes())
+
+    named = [node for node in graph.node if "data_bn" in node.name]
+    read = {source.split(":")[0] for node in graph.node for source in node.input}
+    assert {"Sub", "Mul"} <= {node.op for node in named}
+    assert {node.name for node in named} <= read
+
+
+def test_exports_of_earlier_versions_have_other_names_and_are_still_read_the_same(
+    make_order: MakeOrder, photographs: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Until this name followed the service's files, the input of [S1] classifiers was `Placeholder`."""
+    (kind,) = (each for each in KINDS if each.name == "classifier-s1")
+    folder = written(make_order(kind, "TensorFlow"), tmp_path)
+    session = load_export(folder)
+    graph = _definition((folder / "model.pb").read_bytes())
+    for node in graph.node:
+        node.name = _earlier_name(node.name)
+        node.input[:] = [_earlier_name(name) for name in node.input]
+    (folder / "model.pb").write_bytes(graph.SerializeToString())
+
+    earlier = load_export(folder)
+
+    assert isinstance(earlier, ExportedClassifier)
+    assert isinstance(session, ExportedClassifier)
+    assert earlier.compact_s1
+    assert earlier.preprocessing == session.preprocessing
+    data = photographs["coffee.png"]
+    assert earlier.score(data) == pytest.approx(session.score(data), abs=1e-6)
+
+
+def _earlier_name(name: str) -> str:
+    return "Placeholder" if name == "data" else name.replace("data_bn", "normalised")
 
 
 def test_every_node_is_known_to_tensorflow_and_comes_after_what_it_reads(

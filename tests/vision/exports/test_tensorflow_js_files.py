@@ -119,4 +119,5 @@ def test_the_package_feeds_channels_in_the_right_order(
 def test_the_input_is_named_as_the_service_names_it(kind: Kind, answered: dict[str, Any]) -> None:
     (source,) = answered[f"{kind.name} prepared"]["inputs"]
 
-    assert source["name"] == ("image_tensor" if kind.name == "detector-s1" else "Placeholder")
+    names = {"detector-s1": "image_tensor", "classifier-s1": "data"}
+    assert source["name"] == names.get(kind.name, "Placeholder")

@@ -74,11 +74,11 @@ def test_input_and_outputs_are_those_that_programs_ask_for(
 ) -> None:
     model = interpreted(written(make_order(kind, "TensorFlow", "TensorFlowLite"), tmp_path))
 
-    s1_detector = kind.detection and kind.domain == S1
     side = {(False, False): 224, (False, True): 300, (True, False): 416, (True, True): 320}[
         kind.detection, kind.domain == S1
     ]
-    assert model.input["name"] == ("image_tensor" if s1_detector else "Placeholder")
+    names = {"detector-s1": "image_tensor", "classifier-s1": "data"}
+    assert model.input["name"] == names.get(kind.name, "Placeholder")
     assert model.input["shape"].tolist() == [1, side, side, 3]
     assert model.input["dtype"] == numpy.float32
     outputs = {name: (detail["shape"].tolist(), detail["dtype"]) for name, detail in model.outputs.items()}

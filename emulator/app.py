@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -24,9 +25,12 @@ from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
+from emulator.gateway.hosts import AllowedHosts, HostCheck
 from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
+from emulator.gateway.proxies import TrustedProxies
 from emulator.settings import Settings, StartRefused
+from emulator.settings.addresses import is_loopback
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import Database, SchemaTooNew
 from emulator.store.tables import JobKind
@@ -73,6 +77,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     parts = make_parts(settings, clock or Clock(), ids or Ids())
     max_body_bytes = settings.max_body_mb * MEGABYTE
     origins = Origins(settings.cors_origins)
+    proxies = TrustedProxies(settings.trusted_proxies)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -92,6 +97,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
             Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
+            *_host_check(settings, proxies),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
@@ -103,10 +109,20 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.context = parts.context
     app.state.quotas = CallQuotas(parts.context)
     app.state.public_url = settings.public_url
+    app.state.proxies = proxies
     app.state.max_body_bytes = max_body_bytes
     app.state.threads = RequestThreads()
     add_routes(app)
     return app
+
+
+def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]:
+    """The check of the Host header, where nothing else keeps web pages away: see `emulator.gateway.hosts`."""
+    if not (settings.uses_default_keys and is_loopback(settings.host)):
+        return []
+    public = [] if settings.public_url is None else [str(urlsplit(settings.public_url).hostname)]
+    hosts = AllowedHosts([*settings.allowed_hosts, *public])
+    return [Middleware(HostCheck, hosts=hosts, proxies=proxies)]
 
 
 def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:

@@ -71,8 +71,10 @@ async def _version(request: Request) -> Version:
 
 
 async def _base_url(request: Request) -> str:
-    headers, scheme = request.headers, request.scope["scheme"]
-    return request.app.state.public_url or f"{scheme}://{headers.get('host', 'localhost')}"
+    """Scheme and host of the server as the client knows it: all links in responses begin with it."""
+    state = request.app.state
+    base_url: str = state.public_url or state.proxies.base_url(request.scope)
+    return base_url
 
 
 async def _links(request: Request) -> Links:

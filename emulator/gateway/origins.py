@@ -47,7 +47,7 @@ class Origins:
     def response_headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """The headers that each response to the request carries."""
         origin = header(scope, b"origin")
-        if origin is None or not self.allows(origin):
+        if origin is None or "misdirected" in scope or not self.allows(origin):
             return [_VARY]
         return [_VARY, (b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 

@@ -6,8 +6,8 @@ import contextlib
 import sys
 
 from emulator import __version__
-from emulator.server.uvicorn_server import is_loopback
 from emulator.settings import Settings
+from emulator.settings.addresses import is_loopback
 
 
 def warn_about_exposure(settings: Settings) -> None:

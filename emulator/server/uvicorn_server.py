@@ -72,17 +72,6 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
         yield opened
 
 
-def is_loopback(host: str) -> bool:
-    """True when only programs on this machine can reach the host."""
-    import ipaddress
-
-    try:
-        addresses = [information[4][0] for information in socket.getaddrinfo(host, None)]
-    except OSError:
-        return False
-    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
-
-
 def serve_until_stopped(
     application: ASGIApp,
     listener: socket.socket,

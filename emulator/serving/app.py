@@ -15,8 +15,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.errors import HANDLERS
+from emulator.gateway.hosts import AllowedHosts, HostCheck
 from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders, check_key
 from emulator.gateway.origins import Origins, Preflights
+from emulator.gateway.proxies import TrustedProxies
 from emulator.serving.bodies import MAX_BODY_BYTES
 from emulator.serving.container_routes import container_routes
 from emulator.serving.prediction_routes import prediction_routes
@@ -33,6 +35,8 @@ def serving_app(
     model_name: str | None = None,
     *,
     cors_origins: tuple[str, ...] = (),
+    allowed_hosts: tuple[str, ...] | None = None,
+    trusted_proxies: tuple[str, ...] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> ASGIApp:
@@ -42,10 +46,16 @@ def serving_app(
         keys: every request except ``/`` and health needs one of them; empty: no key is needed.
         model_name: the published name that the prediction API accepts; None: any name.
         cors_origins: origins of pages that may use the server, besides those of this machine.
+        allowed_hosts: names in Host headers that are accepted, besides those of this machine; None: all.
+        trusted_proxies: addresses and networks of reverse proxies, besides this machine.
         now: the current time (UTC).
         new_id: the id of a request.
     """
     origins = Origins(cors_origins)
+    host_check = []
+    if allowed_hosts is not None:
+        proxies = TrustedProxies(trusted_proxies)
+        host_check.append(Middleware(HostCheck, hosts=AllowedHosts(allowed_hosts), proxies=proxies))
     application = Starlette(
         routes=[
             *health_routes(scorer),
@@ -58,6 +68,7 @@ def serving_app(
             Middleware(ResponseHeaders, new_id=new_id, origins=origins),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=MAX_BODY_BYTES),
+            *host_check,
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Keys, keys=keys),

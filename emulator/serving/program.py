@@ -9,13 +9,13 @@ import sys
 
 from emulator import __version__
 from emulator.server.uvicorn_server import (
-    is_loopback,
     line_buffer_output,
     listening_socket,
     serve_until_stopped,
 )
 from emulator.serving.settings import ServingSettings
 from emulator.settings import StartRefused
+from emulator.settings.addresses import is_loopback
 from emulator.vision.imaging.memory import limit_malloc_arenas, trim_heap
 
 
@@ -66,7 +66,15 @@ def run(settings: ServingSettings) -> int:
                 "Every web page that a browser on this machine shows can use the model (--cors-origin).",
                 file=sys.stderr,
             )
-        application = serving_app(scorer, keys, settings.model_name, cors_origins=settings.cors_origins)
+        application = serving_app(
+            scorer,
+            keys,
+            settings.model_name,
+            cors_origins=settings.cors_origins,
+            # Without a key, and only reachable from this machine: see `emulator.gateway.hosts`.
+            allowed_hosts=None if keys or not is_loopback(settings.host) else settings.allowed_hosts,
+            trusted_proxies=settings.trusted_proxies,
+        )
         return serve_until_stopped(
             application,
             listener,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from emulator.settings.option_fields import (
     UrlFetchMode,
+    allowed_host_option,
     cors_origin_option,
     log_level_option,
     option,
+    trusted_proxy_option,
     url_allow_option,
     url_fetch_option,
 )
@@ -45,5 +47,7 @@ class ServingSettings:
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
     cors_origins: tuple[str, ...] = cors_origin_option()
+    trusted_proxies: tuple[str, ...] = trusted_proxy_option()
+    allowed_hosts: tuple[str, ...] = allowed_host_option()
     log_level: str = log_level_option()
     # fmt: on

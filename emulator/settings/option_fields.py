@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from emulator.settings.errors import SettingError
-from emulator.settings.readers import one_of, read_allowed_host, read_keys, read_origin
+from emulator.settings.readers import (
+    one_of,
+    read_allowed_host,
+    read_host_name,
+    read_keys,
+    read_network,
+    read_origin,
+)
 
 ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -87,6 +94,32 @@ def cors_origin_option() -> Any:
         "ORIGIN",
         "Origin of web pages that may use the emulator, besides this machine's; * for all; repeatable.",
         read_origin,
+        separator=",",
+        default_text="none",
+    )
+
+
+def trusted_proxy_option() -> Any:
+    """The option of all servers for the reverse proxies in front of them."""
+    return option(
+        (),
+        "--trusted-proxy",
+        "ADDRESS",
+        "Proxy (address or network) whose X-Forwarded headers count, besides this machine; repeatable.",
+        read_network,
+        separator=",",
+        default_text="none",
+    )
+
+
+def allowed_host_option() -> Any:
+    """The option of all servers for the names that web pages and other programs may reach them by."""
+    return option(
+        (),
+        "--allowed-host",
+        "NAME",
+        "Host name that requests may be for, besides this machine's; *.NAME, or * for all; repeatable.",
+        read_host_name,
         separator=",",
         default_text="none",
     )

@@ -5,6 +5,7 @@ Each raises `ValueError` with the end of a sentence that starts with the text ("
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -135,6 +136,24 @@ def read_allowed_host(text: str) -> str:
                 raise ValueError(problem)
     except ValueError:
         raise ValueError(problem) from None
+    return text.lower()
+
+
+def read_network(text: str) -> str:
+    """An IP address or a network in CIDR notation."""
+    import ipaddress  # here, for a fast start: few users give this option
+
+    try:
+        return str(ipaddress.ip_network(text.strip("[]")))
+    except ValueError:
+        raise ValueError("is not an IP address or a network (10.0.0.7, 172.16.0.0/12, ::1)") from None
+
+
+def read_host_name(text: str) -> str:
+    """A host name without a port, ``*.`` and a name, or ``*``."""
+    name = text.lower().removeprefix("*.").removesuffix(".")
+    if text != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+        raise ValueError("is not a host name (vision.example, *.vision.example, or * for all)")
     return text.lower()
 
 

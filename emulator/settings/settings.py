@@ -13,12 +13,14 @@ from typing import Literal
 
 from emulator.settings.option_fields import (
     UrlFetchMode,
+    allowed_host_option,
     cors_origin_option,
     load_options,
     log_level_option,
     option,
     options,
     read_keys_file,
+    trusted_proxy_option,
     url_allow_option,
     url_fetch_option,
 )
@@ -93,6 +95,8 @@ class Settings:
         "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
     cors_origins: tuple[str, ...] = cors_origin_option()
+    trusted_proxies: tuple[str, ...] = trusted_proxy_option()
+    allowed_hosts: tuple[str, ...] = allowed_host_option()
     tier: Literal["unlimited", "s0", "f0"] = option(
         "unlimited", "--tier", "TIER",
         f"Pricing tier whose quotas and call rates apply: {', '.join(TIERS)}.", one_of(*TIERS))

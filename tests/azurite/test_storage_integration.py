@@ -230,7 +230,7 @@ def test_the_notification_of_an_export_without_a_container_has_its_own_link(
     service.export(iteration, "ONNX")
     _, message = told(service, storage)
     parts = urlsplit(message["Content"]["modelUri"])
-    assert parts.netloc == "emulator.test"
+    assert parts.netloc == "emulator.localhost"
     assert service.request("GET", f"{parts.path}?{parts.query}", key=None).status_code == 200
 
 

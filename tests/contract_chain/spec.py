@@ -24,6 +24,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 Schema = dict[str, Any]
 
 _JSON = "application/json"
+_MISDIRECTED = 421
 
 
 def _load_renderer() -> Any:
@@ -119,7 +120,8 @@ class ContractValidator:
         else:
             return []
         operation = next((item for item in operations if item.is_for(method, path)), None)
-        if operation is None:
+        # The check of the Host header precedes every operation, and the service has none.
+        if operation is None or status == _MISDIRECTED:
             problems = list(_unrouted(status, lower, body, is_retired=not operations))
         else:
             label = f"{operation.name}: {label}"
@@ -254,7 +256,7 @@ def _unrouted(status: int, headers: dict[str, str], body: bytes, *, is_retired: 
     """
     if is_retired and status == 400:
         shape = "CustomVisionError"
-    elif status in (401, 404, 413, 429):
+    elif status in (401, 404, 413, _MISDIRECTED, 429):
         shape = "GatewayError"
     else:
         yield f"no operation of this version; expected the gateway's 404 instead of {status}"

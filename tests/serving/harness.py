@@ -32,6 +32,7 @@ class Serving:
         model_name: str | None = None,
         url_allow: tuple[str, ...] = (),
         cors_origins: tuple[str, ...] = (),
+        allowed_hosts: tuple[str, ...] | None = None,
     ) -> None:
         model = load_export(export) if isinstance(export, bytes) else export
         policy = FetchPolicy(PREDICTION_IMAGE_BYTES, allow=url_allow)
@@ -42,6 +43,7 @@ class Serving:
             keys,
             model_name,
             cors_origins=cors_origins,
+            allowed_hosts=allowed_hosts,
             now=lambda: NOW,
             new_id=lambda: str(UUID(int=next(numbers), version=4)),
         )
@@ -49,7 +51,7 @@ class Serving:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://model.test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://model.localhost") as client:
                 return await client.request(method, path, **more)
 
         response = asyncio.run(send())

@@ -86,7 +86,7 @@ def test_an_export_without_a_manifest_has_an_iteration_all_the_same() -> None:
     ],
 )
 def test_paths_in_any_case_and_with_more_slashes(server: Serving, path: str) -> None:
-    response = server.post(f"http://model.test{path}", content=plain("red"), headers=RAW)
+    response = server.post(f"http://model.localhost{path}", content=plain("red"), headers=RAW)
     assert response.json()["project"] == PROJECT
 
 
@@ -149,12 +149,12 @@ def test_bodies_without_a_valid_url(server: Serving, body: bytes) -> None:
     ],
 )
 def test_what_is_not_there(server: Serving, method: str, path: str) -> None:
-    response = server.request(method, f"http://model.test{path}", content=plain("red"))
+    response = server.request(method, f"http://model.localhost{path}", content=plain("red"))
     assert (response.status_code, response.json()["error"]["message"]) == (404, "Resource not found")
 
 
 def test_a_retired_version_says_which_to_use(server: Serving) -> None:
-    path = f"http://model.test/customvision/v2.0/prediction/{PROJECT}/classify/iterations/live/image"
+    path = f"http://model.localhost/customvision/v2.0/prediction/{PROJECT}/classify/iterations/live/image"
     response = server.post(path, content=plain("red"))
     assert (response.status_code, response.json()["code"]) == (400, "BadRequestNotSupported")
 

@@ -39,6 +39,8 @@ REFUSED = {
     "url_fetch": ["", "private"],
     "tier": ["", "f1", "S 0"],
     "cors_origins": ["", "app.example", "https://host/path", "https://*.host"],
+    "trusted_proxies": ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "*"],
+    "allowed_hosts": ["", "host:80", "https://host", "a..b", "*.*.host", "*.", "h\u00f6st"],
     "url_allow": ["", "http://host", "10.0.0.0/33", "a b", "host:0", "host:x", "user@host"],
     "url_map": ["", "https://host", "host=.", "https://host=does-not-exist", "=."],
     "max_body_mb": ["0", "4097", "ten"],
@@ -56,6 +58,8 @@ ACCEPTED = {
     "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
     "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
     "url_fetch": [("OFF", "off")],
+    "trusted_proxies": [("10.0.0.7, 172.16.0.0/12,[::1]", ("10.0.0.7/32", "172.16.0.0/12", "::1/128"))],
+    "allowed_hosts": [("Vision.example,*.tunnel.example,*", ("vision.example", "*.tunnel.example", "*"))],
     "tier": [("unlimited", "unlimited"), ("F0", "f0"), ("s0", "s0")],
     "url_allow": [
         ("Host", ("host",)),

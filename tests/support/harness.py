@@ -132,7 +132,7 @@ class Service:
         if key is not None:
             headers["Training-Key"] = key
         # Absolute, or a path that begins with two slashes would be read as a host.
-        return await self.client.request(method, f"http://emulator.test{path}", headers=headers, **more)
+        return await self.client.request(method, f"http://emulator.localhost{path}", headers=headers, **more)
 
     def send(self, method: str, path: str, version: str = NEWEST, **more: Any) -> httpx.Response:
         """A request to the training API; `path` is below ``/training``."""

@@ -62,7 +62,7 @@ def content(service: Service, project: str, view: str = "") -> dict[str, Any]:
         f"{project}/images", params={"take": "256", **({"iterationId": view} if view else {})}
     ):
         data = service.send_unvalidated(
-            "GET", image["originalImageUri"].removeprefix("http://emulator.test")
+            "GET", image["originalImageUri"].removeprefix("http://emulator.localhost")
         ).content
         images.append(
             {

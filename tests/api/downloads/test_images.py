@@ -36,7 +36,7 @@ def test_the_form_of_a_uri_is_the_services(service: Service) -> None:
     image = uploaded(service, picture())
     parts = urlsplit(image["originalImageUri"])
     project_digits = image["project"].rpartition("/")[2].replace("-", "")
-    assert f"{parts.scheme}://{parts.netloc}" == "http://emulator.test"
+    assert f"{parts.scheme}://{parts.netloc}" == "http://emulator.localhost"
     assert parts.path == f"/i-{project_digits}/i-{image['id'].replace('-', '')}"
     query = dict(parse_qsl(parts.query))
     assert list(query) == ["sv", "sr", "sig", "se", "sp"]
@@ -47,8 +47,8 @@ def test_the_form_of_a_uri_is_the_services(service: Service) -> None:
 def test_the_host_of_a_uri_is_the_one_the_client_used_or_the_public_one(service: Service) -> None:
     project = service.project()
     service.images(project, [picture()])
-    response = service.get(f"{project}/images", headers={"Host": "elsewhere.example:81"})
-    assert response[0]["originalImageUri"].startswith("http://elsewhere.example:81/i-")
+    response = service.get(f"{project}/images", headers={"Host": "elsewhere.localhost:81"})
+    assert response[0]["originalImageUri"].startswith("http://elsewhere.localhost:81/i-")
     service.close()
     service.settings = test_settings(service.settings.data, public_url="https://cv.example")
     service.open()

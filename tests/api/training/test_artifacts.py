@@ -71,7 +71,7 @@ def test_the_image_of_a_stored_prediction(service: Service) -> None:
         "/{container}/i-{image}/",
         "/{container}/i-{image}\n",
         "/{container}/i-{image}?sv=1",
-        "http://emulator.test/{container}/i-{image}",
+        "http://emulator.localhost/{container}/i-{image}",
         "/{container}/i-{image}" + "x" * 10_000,
         "/i-00000000000040008000000000000000/i-{image}",
         "/m-{container}/{image}.ONNX.zip",

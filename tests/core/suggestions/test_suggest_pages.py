@@ -59,7 +59,7 @@ def test_a_query_as_it_was_recorded(suggesting: Suggesting) -> None:
     (listed,) = suggesting.service.get(f"{suggesting.project}/images/id", params={"imageIds": item["id"]})
     for name in ("originalImageUri", "resizedImageUri", "thumbnailUri"):
         ours, theirs = (
-            suggesting.service.send_unvalidated("GET", uri.partition("emulator.test")[2])
+            suggesting.service.send_unvalidated("GET", uri.partition("emulator.localhost")[2])
             for uri in (item[name], listed[name])
         )
         assert ours.status_code == 200

@@ -31,7 +31,7 @@ def test_an_export_counts_and_signs(service: Service, version: str) -> None:
     digits = project.split("/")[2].replace("-", "")
     token = exported.pop("token")
     assert token.startswith(
-        f"http://emulator.test/prjexp-{digits}/project-export-info?sv=2017-04-17&sr=b&sig="
+        f"http://emulator.localhost/prjexp-{digits}/project-export-info?sv=2017-04-17&sr=b&sig="
     )
     assert token.endswith("&se=2026-03-05T05%3A06%3A07Z&sp=r")
     assert exported.pop("estimatedImportTimeInMS") > 0
@@ -235,7 +235,7 @@ def test_only_where_fetching_is_allowed(elsewhere: Elsewhere, service: Service) 
 
 def test_the_archive_needs_the_signature(service: Service) -> None:
     project, _, _ = service.trainable()
-    path = service.get(f"{project}/export")["token"].removeprefix("http://emulator.test")
+    path = service.get(f"{project}/export")["token"].removeprefix("http://emulator.localhost")
     archive = path.replace("project-export-info", "project-export-data")
     assert expect(service.request("GET", path, key=None))["image_count"] == 10
     response = service.request("GET", archive, key=None)

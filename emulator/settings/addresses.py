@@ -1,0 +1,14 @@
+"""Addresses to listen on."""
+
+import socket
+
+
+def is_loopback(host: str) -> bool:
+    """True when only programs on this machine can reach the host."""
+    import ipaddress
+
+    try:
+        addresses = [information[4][0] for information in socket.getaddrinfo(host, None)]
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)

@@ -39,6 +39,8 @@ _IMAGE_STATUSES: dict[str, tuple[_Number, str]] = {
     "ErrorInvalidTag": ((3, 4), "ErrorUnknown"),
     "ErrorImageDimensions": ((3, 4), "ErrorImageSize"),
 }
+# Limits of metadata from a version on: pairs of an image, characters of a key, of a value (documented).
+_METADATA_LIMITS: dict[_Number, tuple[int, int, int]] = {(3, 3): (50, 256, 512), (3, 4): (10, 128, 256)}
 # Domains that older versions do not list (recorded).
 _LISTED_DOMAINS: dict[str, _Number] = {
     "3780a898-81c3-4516-81ae-3a139614e1f3": (3, 3),
@@ -71,6 +73,15 @@ def image_status(status: str, version: Version) -> str:
     """The status of an image in a batch, as `version` sends it."""
     since, older = _IMAGE_STATUSES.get(status, ((0, 0), status))
     return status if version.number >= since else older
+
+
+def metadata_limits(version: Version) -> tuple[int, int, int]:
+    """The limits of metadata: pairs of an image, characters of a key, characters of a value.
+
+    Versions before 3.3 have no metadata; theirs are those of 3.3.
+    """
+    since = max((number for number in _METADATA_LIMITS if number <= version.number), default=(3, 3))
+    return _METADATA_LIMITS[since]
 
 
 def lists_domain(domain_id: str, version: Version) -> bool:

@@ -1,5 +1,7 @@
 """The limits and page sizes that the service documents."""
 
+from typing import NamedTuple
+
 MEGABYTE = 1024 * 1024
 
 TRAINING_IMAGE_BYTES = 6 * MEGABYTE
@@ -19,14 +21,23 @@ PREDICTION_IDS_PER_REQUEST = 64
 TAGS_PER_PREDICTION_QUERY = 2
 SUGGESTED_IMAGES_PER_REQUEST = 64
 TAGS_PER_SUGGESTION_QUERY = 500
-METADATA_PAIRS = 10
-METADATA_KEY_LENGTH = 128
-METADATA_VALUE_LENGTH = 256
 IMAGE_IDS_PER_METADATA_UPDATE = 64
 IMAGES_PER_TAG_MINIMUM = 5
 TAGS_MINIMUM = 2
 BOXED_IMAGES_PER_TAG_MINIMUM = 15
 ADVANCED_HOURS_MINIMUM = 1
+
+
+class MetadataLimits(NamedTuple):
+    """Limits of an image's metadata, which differ between versions."""
+
+    pairs: int
+    key_length: int
+    value_length: int
+
+
+# The largest of all versions: what the emulator stores.
+METADATA_LIMITS = MetadataLimits(pairs=50, key_length=256, value_length=512)
 
 # Not documented; what the web pages of the service accept, rounded up.
 NAME_LENGTH = 256

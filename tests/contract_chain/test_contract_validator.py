@@ -188,7 +188,7 @@ def test_nulls_of_images_depend_on_the_response() -> None:
         ({"tags": None}, "$[0].tags: None is not of type 'array'"),
         ({"created": "2020-11-06T18:23:45.5635527Z"}, "$[0].created: "),
         ({"created": "2020-11-06T18:23:45.560"}, "$[0].created: "),
-        ({"metadata": {"a": "b" * 257}}, "$[0].metadata.a: "),
+        ({"metadata": {"a": "b" * 513}}, "$[0].metadata.a: "),
     ],
 )
 def test_wrong_images(change: dict[str, Any], line: str) -> None:

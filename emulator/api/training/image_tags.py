@@ -9,9 +9,11 @@ from emulator.api.parameters import guids
 from emulator.api.routing import OperationRouter, Result, batch_result
 from emulator.contract import requests
 from emulator.contract import responses as shapes
+from emulator.contract.version_differences import metadata_limits
 from emulator.core.errors import ServiceError
 from emulator.core.images import metadata
 from emulator.core.labels import image_tags
+from emulator.core.limits import MetadataLimits
 
 router = OperationRouter()
 
@@ -58,7 +60,9 @@ def update_image_metadata(
     pairs: Annotated[dict[str, str], Depends(_metadata_pairs)],
     project_id: ProjectId,
 ) -> Result:
-    updated = metadata.update(emulator, project_id, image_ids, pairs)
+    updated = metadata.update(
+        emulator, project_id, image_ids, pairs, MetadataLimits(*metadata_limits(version))
+    )
     successful = all(item.status == "OK" for item in updated)
     entries = [
         shapes.ImageMetadataUpdateEntry(image_id=item.image_id, status=item.status, metadata=item.metadata)

@@ -32,6 +32,7 @@ from emulator.api.routing import OperationRouter, Result, batch_result
 from emulator.api.training.regions import box_of
 from emulator.contract import requests
 from emulator.contract import responses as shapes
+from emulator.contract.version_differences import metadata_limits
 from emulator.contract.versions import Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -43,6 +44,7 @@ from emulator.core.images.listing import Filter
 from emulator.core.images.sources import FromPrediction, FromUrl
 from emulator.core.images.upload import NewImage
 from emulator.core.labels.regions import RegionBox
+from emulator.core.limits import MetadataLimits
 
 router = OperationRouter()
 
@@ -154,7 +156,13 @@ def _create_batch(
     nothing_valid: str,
 ) -> Result:
     results = images.create(
-        context, project_id, new, batch.tag_ids or (), batch.metadata, nothing_valid=nothing_valid
+        context,
+        project_id,
+        new,
+        batch.tag_ids or (),
+        batch.metadata,
+        metadata_limits=MetadataLimits(*metadata_limits(version)),
+        nothing_valid=nothing_valid,
     )
     return _created(links, version, results)
 

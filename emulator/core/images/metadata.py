@@ -8,12 +8,7 @@ from sqlmodel import col, select
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import (
-    IMAGE_IDS_PER_METADATA_UPDATE,
-    METADATA_KEY_LENGTH,
-    METADATA_PAIRS,
-    METADATA_VALUE_LENGTH,
-)
+from emulator.core.limits import IMAGE_IDS_PER_METADATA_UPDATE, METADATA_LIMITS, MetadataLimits
 from emulator.core.revisions import revisions
 from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image
@@ -27,35 +22,40 @@ class UpdatedImage(NamedTuple):
     metadata: dict[str, str] | None = None
 
 
-def check(metadata: dict[str, str]) -> None:
+def check(metadata: dict[str, str], limits: MetadataLimits = METADATA_LIMITS) -> None:
     """Raises ServiceError when the pairs by themselves exceed a limit."""
-    if len(metadata) > METADATA_PAIRS:
+    if len(metadata) > limits.pairs:
         raise ServiceError(
             "BadRequestImageMetadataKey",
-            f"There are {len(metadata)} metadata pairs; at most {METADATA_PAIRS} are allowed.",
+            f"There are {len(metadata)} metadata pairs; at most {limits.pairs} are allowed.",
         )
     for key, value in metadata.items():
-        if not 0 < len(key) <= METADATA_KEY_LENGTH:
+        if not 0 < len(key) <= limits.key_length:
             raise ServiceError(
-                "BadRequestImageMetadataKey", f"A metadata key has 1 to {METADATA_KEY_LENGTH} characters."
+                "BadRequestImageMetadataKey", f"A metadata key has 1 to {limits.key_length} characters."
             )
-        if len(value) > METADATA_VALUE_LENGTH:
+        if len(value) > limits.value_length:
             raise ServiceError(
                 "BadRequestImageMetadataValue",
-                f"A metadata value has at most {METADATA_VALUE_LENGTH} characters.",
+                f"A metadata value has at most {limits.value_length} characters.",
             )
 
 
 def update(
-    context: Context, project_id: str, image_ids: Sequence[str], metadata: dict[str, str]
+    context: Context,
+    project_id: str,
+    image_ids: Sequence[str],
+    metadata: dict[str, str],
+    limits: MetadataLimits = METADATA_LIMITS,
 ) -> list[UpdatedImage]:
     """Set the pairs on images of the workspace; other pairs of an image stay.
 
-    Images fail one by one: those that do not exist, or would have too many pairs. Metadata are not part of a
+    Images fail one by one: those that do not exist, or would get too many pairs. An image that has more pairs
+    from a version with larger limits keeps them, and they can be changed. Metadata are not part of a
     training: no new training is needed, and iterations show the current metadata.
     """
     check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_METADATA_UPDATE)
-    check(metadata)
+    check(metadata, limits)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
         statement = select(Image).where(
@@ -69,8 +69,9 @@ def update(
             if image is None:
                 results.append(UpdatedImage(image_id, "ErrorImageNotFound"))
                 continue
-            merged = (image.metadata_ or {}) | metadata
-            if len(merged) > METADATA_PAIRS:
+            present = image.metadata_ or {}
+            merged = present | metadata
+            if len(merged) > max(limits.pairs, len(present)):
                 results.append(UpdatedImage(image_id, "ErrorLimitExceed"))
                 continue
             if merged != image.metadata_:

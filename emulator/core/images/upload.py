@@ -19,9 +19,11 @@ from emulator.core.labels.image_tags import attach, tagging_problem
 from emulator.core.labels.regions import RegionBox
 from emulator.core.limits import (
     IMAGES_PER_BATCH,
+    METADATA_LIMITS,
     REGIONS_PER_IMAGE,
     TAGS_PER_BATCH,
     TRAINING_IMAGE_BYTES,
+    MetadataLimits,
 )
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
@@ -83,6 +85,7 @@ def create(
     tag_ids: Sequence[str] = (),
     metadata: dict[str, str] | None = None,
     *,
+    metadata_limits: MetadataLimits = METADATA_LIMITS,
     nothing_valid: str,
 ) -> list[CreatedImage]:
     """Add a batch of images, each with `tag_ids` and its own.
@@ -99,7 +102,7 @@ def create(
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     check_batch_size("The batch has", len(images), "images", IMAGES_PER_BATCH)
     check_batch_size("The batch has", len(tag_ids), "tags", TAGS_PER_BATCH)
-    image_metadata.check(metadata or {})
+    image_metadata.check(metadata or {}, metadata_limits)
     with context.database.read() as session:
         lookup.project(session, project_id)
 

@@ -23,9 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from emulator.core.limits import (
     DESCRIPTION_LENGTH,
-    METADATA_KEY_LENGTH,
-    METADATA_PAIRS,
-    METADATA_VALUE_LENGTH,
+    METADATA_LIMITS,
     NAME_LENGTH,
     TRAINING_IMAGE_BYTES,
 )
@@ -45,8 +43,8 @@ _Number = Annotated[int, Field(ge=0, lt=2**53)]
 _Fraction = Annotated[float, Field(ge=-0.001, le=1.001, allow_inf_nan=False)]
 _Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Key = Annotated[str, Field(min_length=1, max_length=METADATA_KEY_LENGTH)]
-_Value = Annotated[str, Field(max_length=METADATA_VALUE_LENGTH)]
+_Key = Annotated[str, Field(min_length=1, max_length=METADATA_LIMITS.key_length)]
+_Value = Annotated[str, Field(max_length=METADATA_LIMITS.value_length)]
 _ShortText = Annotated[str, Field(max_length=100)]
 
 
@@ -130,7 +128,7 @@ class ImagePart(Versioned):
     width: Annotated[int, Field(ge=1, lt=2**20)]
     height: Annotated[int, Field(ge=1, lt=2**20)]
     created: _Number
-    metadata: Annotated[dict[_Key, _Value], Field(max_length=METADATA_PAIRS)] | None
+    metadata: Annotated[dict[_Key, _Value], Field(max_length=METADATA_LIMITS.pairs)] | None
     tags: Annotated[list[ImageTagPart], Field(max_length=10_000)]
     regions: Annotated[list[RegionPart], Field(max_length=100_000)]
 

@@ -50,7 +50,7 @@ def duplicate_region(service: Service) -> httpx.Response:
 def metadata_key_too_long(service: Service) -> httpx.Response:
     project = service.project()
     (image,) = service.images(project, pictures(1))
-    pairs = {"x" * (limits.METADATA_KEY_LENGTH + 1): "y"}
+    pairs = {"x" * (limits.METADATA_LIMITS.key_length + 1): "y"}
     return service.send("POST", f"{project}/images/metadata", params={"imageIds": image}, json=pairs)
 
 
@@ -58,7 +58,7 @@ def metadata_key_too_long(service: Service) -> httpx.Response:
 def metadata_value_too_long(service: Service) -> httpx.Response:
     project = service.project()
     (image,) = service.images(project, pictures(1))
-    pairs = {"x": "y" * (limits.METADATA_VALUE_LENGTH + 1)}
+    pairs = {"x": "y" * (limits.METADATA_LIMITS.value_length + 1)}
     return service.send("POST", f"{project}/images/metadata", params={"imageIds": image}, json=pairs)
 
 

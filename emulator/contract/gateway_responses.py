@@ -9,6 +9,11 @@ ACCESS_DENIED = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
     "for an active subscription and use a correct regional API endpoint for your resource."
 )
+TOKEN_REFUSED = {
+    "statusCode": 401,
+    "message": "Unauthorized. Access token is missing, invalid, audience is incorrect "
+    "(https://cognitiveservices.azure.com), or have expired.",
+}
 RESOURCE_NOT_FOUND = "Resource not found"
 _REQUEST_ID_SINCE = {"training": (3, 2), "prediction": (3, 1)}
 _GUID = re.compile(

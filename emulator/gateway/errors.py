@@ -14,7 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from emulator.contract.error_codes import code_for, http_status
-from emulator.contract.gateway_responses import ACCESS_DENIED, RESOURCE_NOT_FOUND, gateway_error
+from emulator.contract.gateway_responses import (
+    ACCESS_DENIED,
+    RESOURCE_NOT_FOUND,
+    TOKEN_REFUSED,
+    gateway_error,
+)
 from emulator.core.errors import ServiceError, is_shortage
 
 JSON = "application/json; charset=utf-8"
@@ -28,6 +33,10 @@ class UnknownResource(Exception):
 
 class AccessDenied(Exception):
     """The request has no key, or a wrong one: the gateway's 401."""
+
+
+class TokenRefused(Exception):
+    """The request has an access token of Microsoft Entra and no key: another 401 of the gateway."""
 
 
 class TooLarge(Exception):
@@ -50,6 +59,10 @@ async def service_error(request: Request, error: ServiceError) -> Response:
 
 async def access_denied(_request: Request, _error: AccessDenied) -> Response:
     return gateway_response(401, ACCESS_DENIED)
+
+
+async def token_refused(_request: Request, _error: TokenRefused) -> Response:
+    return error_response(401, TOKEN_REFUSED)
 
 
 async def unknown_resource(_request: Request, _error: Exception) -> Response:
@@ -88,6 +101,7 @@ async def shortage(request: Request, error: Exception) -> Response:
 HANDLERS: dict[type[Exception], Handler] = {
     ServiceError: service_error,
     AccessDenied: access_denied,
+    TokenRefused: token_refused,
     UnknownResource: unknown_resource,
     HTTPException: http_exception,
     TooLarge: too_large,

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.contract.gateway_responses import response_headers
 from emulator.gateway.address import Address
-from emulator.gateway.errors import AccessDenied
-from emulator.gateway.origins import Origins
+from emulator.gateway.errors import AccessDenied, TokenRefused
+from emulator.gateway.origins import Origins, header
 
 _FIRST_ERROR = 400
 _SLASHES = re.compile(rb"/{2,}")
@@ -100,8 +100,15 @@ class DrainBody:
 
 
 def check_key(scope: Scope, header_names: Container[bytes], keys: Sequence[bytes]) -> None:
-    """Raise AccessDenied unless one of the headers carries one of the keys."""
+    """Raise an exception unless one of the headers carries one of the keys.
+
+    Raises:
+        TokenRefused: there is no key, but an access token. Tokens of Microsoft Entra are not accepted.
+        AccessDenied: there is no valid key.
+    """
     given = [value for name, value in scope["headers"] if name in header_names]
     # All values are compared with all keys, so that the duration does not depend on the keys.
     if not sum(hmac.compare_digest(value, key) for value in given for key in keys):
+        if not given and (header(scope, b"authorization") or b"").lower().startswith(b"bearer"):
+            raise TokenRefused
         raise AccessDenied

@@ -197,7 +197,6 @@ def test_operations_exist_from_their_version_on(
         {"Prediction-Key": PREDICTION_KEY},
         {"Prediction-Key": TRAINING_KEY},
         {"Ocp-Apim-Subscription-Key": PREDICTION_KEY},
-        {"Authorization": f"Bearer {TRAINING_KEY}"},
     ],
 )
 def test_training_needs_a_training_key(service: Service, headers: dict[str, str]) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
 from azure.cognitiveservices.vision.customvision.prediction.models import (
     CustomVisionErrorException as PredictionError,
 )
+from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
 from azure.cognitiveservices.vision.customvision.training.models import (
     CustomVisionErrorException,
     ImageFileCreateBatch,
@@ -18,9 +20,11 @@ from azure.cognitiveservices.vision.customvision.training.models import (
     ImageUrlCreateBatch,
     ImageUrlCreateEntry,
 )
+from msrest.authentication import BasicTokenAuthentication
 
 from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS
 from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
+from tests.sdk.validating import validated
 from tests.support.harness import RESOURCE_ID
 
 NO_IMAGE = b"this is text, whatever its name says"
@@ -77,6 +81,21 @@ def test_a_key_that_does_not_open_prediction(job: Job, emulator: Emulator) -> No
     with pytest.raises(PredictionError) as raised:
         emulator.predictor("wrong").classify_image(job.project_id, "first", picture("Dusk", 9))
     assert raised.value.message == "Operation returned an invalid status code 'Access Denied'"
+
+
+def test_an_access_token_is_refused_with_a_message(job: Job, emulator: Emulator) -> None:
+    credentials = BasicTokenAuthentication({"access_token": "eyJhbGciOiJub25lIn0.e30.c2ln"})
+    message = (
+        "Unauthorized. Access token is missing, invalid, audience is incorrect "
+        "(https://cognitiveservices.azure.com), or have expired."
+    )
+    with pytest.raises(CustomVisionErrorException) as raised:
+        validated(CustomVisionTrainingClient(emulator.endpoint, credentials)).get_projects()
+    assert (raised.value.message, raised.value.response.status_code) == (message, 401)
+    predictor = validated(CustomVisionPredictionClient(emulator.endpoint, credentials))
+    with pytest.raises(PredictionError) as refused:
+        predictor.classify_image(job.project_id, "first", picture("Dusk", 9))
+    assert (refused.value.message, refused.value.response.status_code) == (message, 401)
 
 
 def test_both_keys_of_a_resource_are_as_good(job: Job, emulator: Emulator) -> None:

@@ -24,6 +24,20 @@ def checked_name(text: str | None, code: str, what: str) -> str:
     return name
 
 
+def checked_path_name(text: str | None, code: str, what: str) -> str:
+    """`checked_name` for names that are segments of paths.
+
+    Clients remove the segments "." and ".." from paths (RFC 3986, section 5.2.4), also percent-encoded ones,
+    so such a name could not be addressed. All other names can, percent-encoded.
+    """
+    name = checked_name(text, code, what)
+    if name in (".", ".."):
+        raise ServiceError(
+            code, f"The name of the {what} must not be '.' or '..', which paths cannot contain."
+        )
+    return name
+
+
 def checked_description(text: str, code: str, what: str) -> str:
     _check(text, DESCRIPTION_LENGTH, code, f"description of the {what}")
     return text

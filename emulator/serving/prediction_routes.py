@@ -86,7 +86,7 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         body = await bodies.read_body(request)
         if match["kind"].lower() != ("detect" if scorer.detects else "classify"):
             raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
-        if model_name is not None and unquote(match["name"]) != model_name:
+        if model_name is not None and unquote(match["name"]).strip() != model_name:
             raise ServiceError("NotFoundIteration", "Invalid iteration")
         if match["source"].lower() == "url":
             data = await scorer.fetched(bodies.url(body))

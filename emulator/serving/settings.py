@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.core.errors import ServiceError
+from emulator.core.validation import checked_path_name
 from emulator.settings.option_fields import (
     UrlFetchMode,
     allowed_host_option,
@@ -18,14 +20,14 @@ from emulator.settings.option_fields import (
 from emulator.settings.readers import read_host, read_keys, read_path, whole_number
 
 DEFAULT_PORT = 10020
-_MAX_NAME_LENGTH = 256
 
 
 def read_model_name(text: str) -> str:
-    """A published name."""
-    if not 0 < len(text) <= _MAX_NAME_LENGTH or not text.isprintable():
-        raise ValueError(f"is no name of 1 to {_MAX_NAME_LENGTH} characters")
-    return text
+    """A published name, without surrounding blanks."""
+    try:
+        return checked_path_name(text, "BadRequestInvalidPublishName", "model")
+    except ServiceError as error:
+        raise ValueError(f"is no name of a published model. {error.message}") from None
 
 
 @dataclass(frozen=True)

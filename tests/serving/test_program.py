@@ -224,6 +224,7 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, how: str) -> None:
         (["--url-fetch", "some"], "--url-fetch: 'some' is not one of: public, any, off"),
         (["--url-allow", "a/b/c"], "--url-allow: 'a/b/c' is not a host"),
         (["--model-name", "a\nb"], "--model-name: 'a\\nb' is no name"),
+        (["--model-name", ".."], "--model-name: '..' is no name"),
     ],
 )
 @pytest.mark.parametrize("how", COMMANDS)

@@ -25,6 +25,7 @@ _FILES = (
     "core/scored_rows/__init__.py",
     "core/scored_rows/scores.py",
     "core/thread_pools.py",
+    "core/validation.py",
     "server/__init__.py",
     "server/http_protocol.py",
     "server/uvicorn_server.py",

@@ -7,7 +7,7 @@ from sqlmodel import Session, select
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.validation import checked_name
+from emulator.core.validation import checked_path_name
 from emulator.store.tables import Iteration, IterationStatus
 
 _RESOURCE = re.compile(
@@ -37,7 +37,7 @@ def publish(
 
 def check_target(publish_name: str, prediction_id: str) -> str:
     """The name without surrounding blanks. Raises ServiceError unless name and resource are valid."""
-    name = checked_name(publish_name, "BadRequestInvalidPublishName", "published iteration")
+    name = checked_path_name(publish_name, "BadRequestInvalidPublishName", "published iteration")
     if not _RESOURCE.fullmatch(prediction_id):
         raise ServiceError(
             "BadRequestInvalidPublishTarget",

@@ -75,13 +75,14 @@ def published(context: Context, project_id: str, published_name: str, type: str)
 
     The result is cached until the next commit, since every prediction looks it up.
     """
-    key, commits = (project_id, published_name, type), context.database.commits
+    name = published_name.strip()  # as `publishing` stored it
+    key, commits = (project_id, name, type), context.database.commits
     kept = context.published.get(key)
     if kept is not None:
         return kept
     with context.database.read() as session:
         statement = select(Iteration).where(
-            Iteration.project_id == project_id, Iteration.publish_name == published_name
+            Iteration.project_id == project_id, Iteration.publish_name == name
         )
         iteration = session.exec(statement).first()
         if iteration is None:

@@ -1,10 +1,14 @@
 """Publishing iterations, and withdrawing them."""
 
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
+import requests
+from urllib3.util import parse_url
 
-from tests.support.harness import NOWHERE, RESOURCE_ID, Service, refusal
+from tests.support.harness import NOWHERE, PREDICTION_KEY, RESOURCE_ID, Service, refusal
 
 
 def publish(
@@ -108,3 +112,67 @@ def test_a_published_iteration_cannot_be_deleted(service: Service) -> None:
     assert service.refused("DELETE", iteration)[:2] == (400, "BadRequestIterationIsPublished")
     service.delete(f"{iteration}/publish")
     service.delete(iteration)
+
+
+# Names whose characters mean something in a path, a query or an escape; names that look like other paths.
+REACHABLE = [
+    *("...", "a.", ".a", "v1.0", "%2e%2e", ".%2e", "a/b", "/", "/a", "a/", "a//b", "a/../b", "../a", "a/.."),
+    *("\\", "a\\b", "..\\a", "50%", "%", "%2F", "a%2Fb", "a b", "a+b", "a?b", "a#b", "a;b=c", "a,b", "a&b=c"),
+    *(
+        "image",
+        "x/image",
+        "x/url/nostore",
+        "nostore",
+        "ä",
+        "日本",
+        "e\u0301",
+        "😀",
+        "@",
+        "*",
+        "{x}",
+        "|",
+        "a" * 256,
+    ),
+]
+
+
+def address(iteration: str, name: str, source: str = "image") -> str:
+    project_id = iteration.split("/")[2]
+    path = f"{project_id}/classify/iterations/{quote(name, safe='')}/{source}"
+    return f"/customvision/v3.1/prediction/{path}"
+
+
+@pytest.mark.parametrize("name", REACHABLE)
+def test_a_published_name_can_be_addressed(service: Service, name: str) -> None:
+    iteration = service.train(service.trainable()[0])
+    assert publish(service, iteration, name) == (200, "")
+    headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
+    for source in ("image", "image/nostore"):
+        path = address(iteration, name, source)
+        # What clients send is this path; see the next test for names of which that is not true.
+        for sent in (
+            requests.Request("POST", f"http://h{path}").prepare().url,
+            str(httpx.URL(f"http://h{path}")),
+        ):
+            assert sent == f"http://h{path}"
+        response = service.request("POST", path, key=None, content=b"no image", headers=headers)
+        assert refusal(response)[1] == "BadRequestImageFormat"
+
+
+@pytest.mark.parametrize("name", [".", "..", " .. "])
+def test_published_names_that_clients_remove_from_paths_are_refused(service: Service, name: str) -> None:
+    iteration = service.train(service.trainable()[0])
+    assert publish(service, iteration, name) == (400, "BadRequestInvalidPublishName")
+    sent = parse_url(f"http://h{address(iteration, name.strip())}").request_uri
+    assert sent != address(iteration, name.strip())
+
+
+def test_blanks_around_a_name_are_no_part_of_it(service: Service) -> None:
+    iteration = service.train(service.trainable()[0])
+    assert publish(service, iteration, " my name ") == (200, "")
+    headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
+    for name in ("my name", " my name", "my name "):
+        response = service.request(
+            "POST", address(iteration, name), key=None, content=b"no image", headers=headers
+        )
+        assert refusal(response)[1] == "BadRequestImageFormat"

@@ -78,6 +78,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         AccessLog(application) if settings.access_log else application,
         listener,
         when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
+        cors_origins=settings.cors_origins,
         exit_at_once=lambda status: _exit_at_once(settings, status),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -10,9 +11,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from emulator.settings import StartRefused
 
@@ -27,6 +29,8 @@ STOP_DEADLINE_SECONDS = 0.8
 # Clients keep connections for minutes, as the service allows. If the server closes one earlier, their next
 # POST fails, and clients do not repeat a POST.
 KEEP_ALIVE_SECONDS = 240
+# The speed of clients is checked once a second; uvicorn's server has ten ticks in it.
+_TICKS_PER_CHECK = 10
 # SIGBREAK (Ctrl-Break) exists on Windows only.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
@@ -77,6 +81,7 @@ def serve_until_stopped(
     listener: socket.socket,
     *,
     when_ready: Callable[[], None],
+    cors_origins: Collection[str] = (),
     exit_at_once: Callable[[int], NoReturn] = os._exit,
 ) -> int:
     """Serve an application until a signal; returns the exit status of the process.
@@ -85,6 +90,7 @@ def serve_until_stopped(
 
     Args:
         when_ready: called when the server accepts requests.
+        cors_origins: origins of pages that may read error responses to requests that are not valid HTTP.
         exit_at_once: ends the process with a status when it does not end by itself in time.
 
     Raises:
@@ -93,7 +99,11 @@ def serve_until_stopped(
     import uvicorn
     from uvicorn.protocols.http import httptools_impl
 
-    from emulator.server.http_protocol import Protocol
+    from emulator.gateway.origins import Origins
+    from emulator.server.http_protocol import Protocol, Shared
+    from emulator.server.speed_check import SpeedCheck
+
+    speed_check = SpeedCheck()
 
     class Server(uvicorn.Server):
         """uvicorn's server with a hook for readiness, a deadline for its end, and exit status 0."""
@@ -104,6 +114,11 @@ def serve_until_stopped(
             # The objects of the start stay alive: frozen, they are not traversed by each collection.
             gc.freeze()
             gc.enable()
+
+        async def on_tick(self, counter: int) -> bool:
+            if counter % _TICKS_PER_CHECK == 0:
+                speed_check.run(self.server_state.connections, time.monotonic())
+            return await super().on_tick(counter)
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -134,7 +149,7 @@ def serve_until_stopped(
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
-        http=Protocol,
+        http=cast("type[Protocol]", functools.partial(Protocol, shared=Shared(Origins(cors_origins)))),
         ws="none",
         loop="asyncio",
         lifespan="on",

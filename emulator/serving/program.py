@@ -79,6 +79,7 @@ def run(settings: ServingSettings) -> int:
             application,
             listener,
             when_ready=lambda: _print_start(settings, scorer, listener.getsockname()[1]),
+            cors_origins=settings.cors_origins,
         )
 
 

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from emulator.server.http_protocol import Protocol
+from emulator.server.http_protocol import Protocol, Shared
 
 
 class Transport(asyncio.Transport):
@@ -81,13 +81,15 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 class Connection:
     """A connection to a server of `echo` or another application. Needs a running event loop."""
 
-    def __init__(self, application: Any = echo, protocol: type[Protocol] = Protocol) -> None:
+    def __init__(
+        self, application: Any = echo, protocol: type[Protocol] = Protocol, shared: Shared | None = None
+    ) -> None:
         config = uvicorn.Config(
             application, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False
         )
         self.state = ServerState()
         self.transport = Transport()
-        self.protocol = protocol(config=config, server_state=self.state, app_state={})
+        self.protocol = protocol(config=config, server_state=self.state, app_state={}, shared=shared)
         self.transport.protocol = self.protocol
         self.protocol.connection_made(self.transport)
 
@@ -104,14 +106,14 @@ class Connection:
 
 
 def exchange(pieces: Iterable[bytes], application: Any = echo) -> tuple[bytes, bool]:
-    """What the server writes on a connection on which the pieces arrive, and whether it closes it."""
+    """What the server writes on a connection on which the pieces arrive, and whether it ends it."""
 
     async def run() -> tuple[bytes, bool]:
         connection = Connection(application)
         for piece in pieces:
             connection.receive(piece)
         written = await connection.respond()
-        is_closed = connection.transport.is_closing()
+        is_closed = connection.transport.ended.is_set()
         connection.transport.close()
         await asyncio.sleep(0)
         return written, is_closed

@@ -39,6 +39,8 @@ from emulator.worker.executor import WorkerExecutor
 
 # An export is often followed by one to another platform, an advanced training by one with another budget.
 _IDLE_SECONDS = 30
+# The model of region proposals is written once for each data folder.
+_PROPOSAL_IDLE_SECONDS = 5
 # Quick trainings and exports have precedence over advanced trainings.
 _ADVANCED_NICE = 10
 
@@ -51,6 +53,7 @@ class Parts:
     worker: WorkerExecutor
     advanced_worker: WorkerExecutor
     export_worker: WorkerExecutor
+    proposal_worker: WorkerExecutor
 
     def start(self) -> None:
         blob_sweep.mark_in_use(self.context)
@@ -61,7 +64,7 @@ class Parts:
         """End the workers and close the store. A running job is carried out again after the next start."""
         for runner in self.context.jobs.runners:
             runner.stop()
-        for worker in (self.worker, self.advanced_worker, self.export_worker):
+        for worker in (self.worker, self.advanced_worker, self.export_worker, self.proposal_worker):
             worker.shutdown(wait=True, cancel_futures=True)
         self.context.database.close()
         if not self.context.jobs.health()[JobKind.IMPORT]:  # otherwise it may leave blobs without a row
@@ -130,6 +133,8 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
     worker = WorkerExecutor(initializer=warm_up)
     advanced_worker = WorkerExecutor(initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS)
     export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
+    # A request waits for it, so that trainings have no precedence.
+    proposal_worker = WorkerExecutor(nice=0, idle_seconds=_PROPOSAL_IDLE_SECONDS)
     context = make_context(
         settings,
         clock,
@@ -137,9 +142,16 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         worker=worker,
         advanced_worker=advanced_worker,
         export_worker=export_worker,
+        proposal_worker=proposal_worker,
     )
     register_runners(context)
-    return Parts(context=context, worker=worker, advanced_worker=advanced_worker, export_worker=export_worker)
+    return Parts(
+        context=context,
+        worker=worker,
+        advanced_worker=advanced_worker,
+        export_worker=export_worker,
+        proposal_worker=proposal_worker,
+    )
 
 
 def register_runners(context: Context) -> None:
@@ -159,6 +171,7 @@ def make_context(
     worker: WorkerExecutor,
     advanced_worker: WorkerExecutor,
     export_worker: WorkerExecutor,
+    proposal_worker: WorkerExecutor,
 ) -> Context:
     folder = settings.data
     try:
@@ -184,6 +197,7 @@ def make_context(
         worker=worker,
         advanced_worker=advanced_worker,
         export_worker=export_worker,
+        proposal_worker=proposal_worker,
         fetch_policy=fetch_policy,
         clock=clock,
         ids=ids,

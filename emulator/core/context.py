@@ -54,9 +54,9 @@ class Context:
     """The store, workers, caches and settings that rules use.
 
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
-    writes exports and compares images. seed: of every training. training_hour_seconds: the duration of an
-    hour of a training's budget. image_uri_lifetime: how long a signed image URI is valid. jobs: the board,
-    on which `emulator.app` registers the runners.
+    writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
+    training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
+    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
     """
 
     database: Database
@@ -65,6 +65,7 @@ class Context:
     worker: Worker
     advanced_worker: Worker
     export_worker: Worker
+    proposal_worker: Worker
     fetch_policy: FetchPolicy
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)

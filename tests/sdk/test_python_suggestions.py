@@ -95,7 +95,7 @@ def test_region_proposals(emulator: Emulator) -> None:
     response = trainer.get_image_region_proposals(project.id, image_id)
     assert (response.project_id, response.image_id) == (project.id, image_id)
     confidences = [item.confidence for item in response.proposals]
-    assert confidences == sorted(confidences)
+    assert confidences == sorted(confidences, reverse=True)
     entries = [
         ImageRegionCreateEntry(
             image_id=image_id,

@@ -73,6 +73,7 @@ class Service:
         self.clock = TestClock()
         self.worker = FakeWorker()
         self.exporter = FakeExporter()
+        self.proposal_worker = FakeWorker()
         self._loop = asyncio.Runner()
         self.open()
 
@@ -83,6 +84,7 @@ class Service:
         self.context = self.parts.context
         self.context.worker = self.context.advanced_worker = self.worker
         self.context.export_worker = self.exporter
+        self.context.proposal_worker = self.proposal_worker
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app))
 
     def close(self) -> None:

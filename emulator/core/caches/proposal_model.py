@@ -11,12 +11,16 @@ from emulator.core.jobs.worker_protocol import Worker
 if TYPE_CHECKING:
     from emulator.vision.detection.proposals import ProposalSession
 
-# Writing the model takes a second, but waits for a running training.
-_MAX_WAIT_SECONDS = 20.0
+# Starting the worker and writing the model take two seconds, more on a busy machine.
+_MAX_WAIT_SECONDS = 60.0
 
 
 class ProposalModel:
-    """The model of region proposals: written by the worker when it is first needed, kept in a folder."""
+    """The model of region proposals: written when it is first needed, kept in a folder.
+
+    A worker writes it, so that the server needs no onnx. This worker runs no trainings, so requests do not
+    wait for their end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,7 +70,8 @@ class ProposalModel:
         except TimeoutError:
             raise ServiceError(
                 "ErrorRegionProposal",
-                "The model of region proposals is made when the running training has ended; try again then.",
+                "The model of region proposals was not written within "
+                f"{_MAX_WAIT_SECONDS:g} seconds; try again.",
             ) from None
         # A job can raise any exception; CancelledError is one too.
         except Exception as error:  # noqa: BLE001

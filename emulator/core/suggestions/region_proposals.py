@@ -8,7 +8,7 @@ from emulator.vision.boxes.box import Box
 
 
 def propose(context: Context, project_id: str, image_id: str) -> list[tuple[float, Box]]:
-    """Boxes with their confidence (0 to 1), the highest last. Works for any project, trained or not."""
+    """Boxes with their confidence (0 to 1), the highest first. Works for any project, trained or not."""
     from emulator.vision.imaging.decode import ImageRejected
 
     with context.database.read() as session:
@@ -22,7 +22,7 @@ def propose(context: Context, project_id: str, image_id: str) -> list[tuple[floa
     except FileNotFoundError:  # deleted between the look-up and now
         raise no_image from None
     try:
-        boxes = context.proposal_model.session(context.worker).score(data)
+        boxes = context.proposal_model.session(context.proposal_worker).score(data)
     except ImageRejected as rejected:
         raise ServiceError("BadRequestImageFormat", f"Image {image_id} can't be read: {rejected}") from None
-    return [(box.probability, Box(box.left, box.top, box.width, box.height)) for box in reversed(boxes)]
+    return [(box.probability, Box(box.left, box.top, box.width, box.height)) for box in boxes]

@@ -71,5 +71,5 @@ def proposals_for_a_missing_image(service: Service) -> httpx.Response:
 def proposals_without_a_model(service: Service) -> httpx.Response:
     project = service.project()
     (image,) = service.images(project, pictures(1))
-    service.worker.failures.append(RuntimeError("no model"))
+    service.proposal_worker.failures.append(RuntimeError("no model"))
     return service.send("POST", f"{project}/images/{image}/regionproposals")

@@ -62,8 +62,9 @@ def test_things_are_found_without_any_training(service: Service) -> None:
     (image,) = service.images(project, [scene()])
     first = proposals(service, project, image)
     confidences = [item["confidence"] for item in first]
-    assert confidences == sorted(confidences)
-    assert MIN_CONFIDENCE <= confidences[0] <= confidences[-1] <= 1
+    assert confidences == sorted(confidences, reverse=True)
+    assert 1 >= confidences[0] >= confidences[-1] >= MIN_CONFIDENCE
+    assert confidences[0] > confidences[-1]
     assert len(first) <= MAX_PROPOSALS
     for thing in ((40 / 320, 80 / 240, 80 / 320, 80 / 240), (190 / 320, 60 / 240, 90 / 320, 120 / 240)):
         assert max(overlap(item["boundingBox"], *thing) for item in first) > 0.6
@@ -106,7 +107,7 @@ def test_the_model_is_made_once(service: Service) -> None:
     proposals(service, project, image)
     made = model_file(service).stat().st_mtime_ns
     service.restart()
-    service.worker.failures = [AssertionError("the worker is not needed")]
+    service.proposal_worker.failures = [AssertionError("the worker is not needed")]
     proposals(service, project, image)
     assert model_file(service).stat().st_mtime_ns == made
 
@@ -123,7 +124,7 @@ def test_a_damaged_model_is_made_again(service: Service) -> None:
 def test_the_response_names_a_missing_package(service: Service) -> None:
     project = service.project()
     (image,) = service.images(project, [plain()])
-    service.worker.failures = [TrainingFailed("Region proposals need the package onnx.")]
+    service.proposal_worker.failures = [TrainingFailed("Region proposals need the package onnx.")]
     assert refusal(ask(service, project, image)) == (
         500,
         "ErrorRegionProposal",
@@ -132,14 +133,28 @@ def test_the_response_names_a_missing_package(service: Service) -> None:
     assert proposals(service, project, image) == []  # installed since
 
 
-def test_a_training_goes_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_and_exports_do_not_delay_proposals(service: Service) -> None:
+    project = service.project()
+    (image,) = service.images(project, [plain()])
+    # Their workers never end a job; the one of proposals is the process that the server starts.
+    service.worker.held = service.exporter.held = True
+    service.context.proposal_worker = service.parts.proposal_worker
+    busy = {service.parts.worker, service.parts.advanced_worker, service.parts.export_worker}
+    assert service.parts.proposal_worker not in busy
+    assert proposals(service, project, image) == []
+    assert model_file(service).exists()
+
+
+def test_the_message_of_a_delay_names_no_cause(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     project = service.project()
     (image,) = service.images(project, [plain()])
     monkeypatch.setattr(proposal_model, "_MAX_WAIT_SECONDS", 0.01)
-    service.worker.held = True
-    status, code, message = refusal(ask(service, project, image))
-    assert (status, code) == (500, "ErrorRegionProposal")
-    assert "training" in message
+    service.proposal_worker.held = True
+    assert refusal(ask(service, project, image)) == (
+        500,
+        "ErrorRegionProposal",
+        "The model of region proposals was not written within 0.01 seconds; try again.",
+    )
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,24 @@
 """The table of exception handlers: those of `emulator.gateway.errors`, core, store and downloads."""
 
+import logging
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from emulator.api.downloads.links import link_rejected
+from emulator.api.downloads.links import internal_error, is_link, link_rejected
 from emulator.contract.requests import Malformed
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
 from emulator.core.signed_uris import LinkRejected
 from emulator.gateway import errors
 from emulator.gateway.errors import error_response, gateway_response
+from emulator.store.blobs import BlobDamaged
+from emulator.store.damage import describe
 from emulator.store.database import StorageFull
 
 _DISK_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _SECONDS_PER_DAY = 86400
+_log = logging.getLogger(__name__)
 
 
 async def _malformed(_request: Request, error: Malformed) -> Response:
@@ -56,6 +60,16 @@ async def _storage_full(_request: Request, _error: StorageFull) -> Response:
     return error_response(507, {"code": "ErrorUnknown", "message": _DISK_FULL})
 
 
+async def _blob_damaged(request: Request, error: BlobDamaged) -> Response:
+    with request.app.state.context.database.read() as session:
+        damage = describe(session, error.names)
+    _log.error("A request failed. %s", damage.message)
+    if is_link(request):
+        return internal_error(damage.message)
+    code = "ErrorPrediction" if damage.is_model else "ErrorUnknown"
+    return error_response(500, {"code": code, "message": damage.message})
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     await errors.unexpected(request, error)  # logs it
     message = "An unknown error occurred. The emulator's log tells more."
@@ -68,6 +82,7 @@ HANDLERS: dict[Any, Any] = {
     TooManyCalls: _too_many_calls,
     MonthIsUsedUp: _month_is_used_up,
     StorageFull: _storage_full,
+    BlobDamaged: _blob_damaged,
     LinkRejected: link_rejected,
     Exception: _unexpected,
 }

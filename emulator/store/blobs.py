@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,16 @@ from emulator.store.database import StorageFull
 _TRASH = "trash-"
 _UNFINISHED_SECONDS = 3600
 _ATTEMPTS = 5
+# Files whose verification is remembered.
+_VERIFIED_KEPT = 1024
+
+
+class BlobDamaged(Exception):
+    """The bytes of the blobs `names` do not match their names."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(f"the SHA-256 of the bytes of {', '.join(names)} is another one")
+        self.names = names
 
 
 class BlobStore(Protocol):
@@ -29,10 +40,19 @@ class BlobStore(Protocol):
         """Store the content of the file at `path`, which may be moved. Raises StorageFull."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of a blob. Raises FileNotFoundError."""
+        """The bytes of a blob, verified. Raises FileNotFoundError, BlobDamaged."""
 
     def path(self, name: str) -> Path:
-        """The file that contains the blob; only to be read."""
+        """The file that contains the blob, not verified; only to be read."""
+
+    def verified_path(self, name: str) -> Path:
+        """The file that contains the blob, verified unless it is unchanged since the last time.
+
+        Raises FileNotFoundError, BlobDamaged.
+        """
+
+    def is_intact(self, name: str) -> bool:
+        """Whether the blob exists and its bytes match its name."""
 
     def exists(self, name: str) -> bool: ...
 
@@ -52,6 +72,9 @@ class FolderBlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "blobs"
         self._folder.mkdir(parents=True, exist_ok=True)
+        # Size, time of modification and inode of files by blob.
+        self._verified: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self._lock = threading.Lock()
         for trash in folder.glob(f"{_TRASH}*"):
             _delete_in_thread(trash)
 
@@ -59,7 +82,7 @@ class FolderBlobStore:
         name = hashlib.sha256(data).hexdigest()
         target = self.path(name)
         for attempt in range(1, _ATTEMPTS + 1):
-            if target.exists():
+            if self.is_intact(name):
                 return name
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,10 +101,38 @@ class FolderBlobStore:
         return self.put(path.read_bytes())
 
     def read(self, name: str) -> bytes:
-        return self.path(name).read_bytes()
+        data = self.path(name).read_bytes()
+        if hashlib.sha256(data).hexdigest() != name:
+            raise BlobDamaged(name)
+        return data
 
     def path(self, name: str) -> Path:
         return self._folder / name[:2] / name
+
+    def verified_path(self, name: str) -> Path:
+        path = self.path(name)
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            state = (status.st_size, status.st_mtime_ns, status.st_ino)
+            with self._lock:
+                if self._verified.get(name) == state:
+                    self._verified.move_to_end(name)
+                    return path
+            if hashlib.file_digest(file, "sha256").hexdigest() != name:
+                raise BlobDamaged(name)
+        with self._lock:
+            self._verified[name] = state
+            self._verified.move_to_end(name)
+            while len(self._verified) > _VERIFIED_KEPT:
+                self._verified.popitem(last=False)
+        return path
+
+    def is_intact(self, name: str) -> bool:
+        try:
+            self.verified_path(name)
+        except (FileNotFoundError, BlobDamaged):
+            return False
+        return True
 
     def exists(self, name: str) -> bool:
         return self.path(name).exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.harness import Service
-from tests.support.images import pictures
+from tests.support.images import picture, pictures
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
@@ -38,15 +38,57 @@ def with_regions(service: Service) -> str:
     return project
 
 
+def files(service: Service) -> list[Path]:
+    return sorted(path for path in Path(service.settings.data, "blobs").rglob("*") if path.is_file())
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def show_something_else(path: Path) -> None:
+    path.write_bytes(picture(99, "green"))
+
+
+@pytest.mark.parametrize("damage", [cut_off, flip_a_bit, show_something_else])
+@pytest.mark.parametrize("detects", [False, True], ids=["classifier", "detector"])
+def test_a_training_names_the_damaged_images(
+    service: Service, caplog: pytest.LogCaptureFixture, detects: bool, damage: Callable[[Path], None]
+) -> None:
+    project = with_regions(service) if detects else service.trainable()[0]
+    damaged = files(service)[3:5]
+    marks = ",".join(f"'{path.name}'" for path in damaged)
+    ids = sorted(row[0] for row in service.rows(f"SELECT id FROM image WHERE blob IN ({marks})"))
+    originals = [path.read_bytes() for path in damaged]
+    for path in damaged:
+        damage(path)
+    service.context.worker = HereAndNow()
+    iteration = service.get(service.train(project))
+    assert iteration["status"] == "Failed"
+    reason = iteration["trainingErrorDetails"]
+    assert reason.startswith(f"The stored bytes of images {ids[0]}, {ids[1]} are damaged")
+    errors = [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    # As the reason says, uploading the originals again repairs them.
+    assert {item["status"] for item in service.upload(project, originals)} == {"OKDuplicate"}
+    assert [path.read_bytes() for path in damaged] == originals
+
+
 @pytest.mark.parametrize("detects", [False, True], ids=["classifier", "detector"])
 @pytest.mark.parametrize("parameters", [{}, ADVANCED], ids=["quick", "advanced"])
-def test_a_set_of_which_every_file_is_cut_off(
+def test_a_set_of_which_every_file_is_gone(
     service: Service, parameters: dict[str, str], detects: bool
 ) -> None:
     project = with_regions(service) if detects else service.trainable()[0]
-    for path in Path(service.settings.data, "blobs").rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for path in files(service):
+        path.unlink()
     service.context.worker = service.context.advanced_worker = HereAndNow()
     iteration = service.get(service.train(project, params=parameters))
     assert iteration["status"] == "Failed"
@@ -54,4 +96,4 @@ def test_a_set_of_which_every_file_is_cut_off(
         "None of the images could be read: their files are damaged or gone. Delete the images, upload "
         "them again and train again."
     )
-    assert service.blobs() == service.referenced_blobs()
+    assert service.blobs() == set()

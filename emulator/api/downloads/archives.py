@@ -1,12 +1,14 @@
 """Archives of exported projects by signed URI: fetched without a key, by the emulator that imports them."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from emulator.api.dependencies import Emulator
 from emulator.api.downloads.links import SignatureOfLink, not_found
@@ -14,6 +16,7 @@ from emulator.api.routing import OperationRouter
 from emulator.core import signed_uris
 from emulator.core.transfer import export as project_exports
 from emulator.gateway.errors import UnknownResource
+from emulator.store.blobs import BlobDamaged
 
 router = OperationRouter()
 
@@ -37,7 +40,16 @@ def archive(request: Request, emulator: Emulator, link: SignatureOfLink) -> Resp
     if request.method == "HEAD":
         return Response(media_type="application/x-tar")
     threads = request.app.state.threads.of("images")
-    return StreamingResponse(_in_threads(chunks, threads), media_type="application/x-tar")
+    return _Archive(_in_threads(chunks, threads), media_type="application/x-tar")
+
+
+class _Archive(StreamingResponse):
+    """Ends before its end when a blob is damaged: the server closes the connection, so that no client takes
+    the archive for complete."""
+
+    async def stream_response(self, send: Send) -> None:
+        with contextlib.suppress(BlobDamaged):
+            await super().stream_response(send)
 
 
 async def _in_threads(chunks: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:

@@ -37,5 +37,14 @@ async def link_rejected(_request: Request, error: LinkRejected) -> Response:
     return _storage_error(403, "AuthenticationFailed", str(error))
 
 
+def is_link(request: Request) -> bool:
+    """Whether a request has a signed URI."""
+    return "sig" in request.query_params
+
+
+def internal_error(message: str) -> Response:
+    return _storage_error(500, "InternalError", message)
+
+
 def not_found() -> Response:
     return _storage_error(404, "BlobNotFound", "The specified blob does not exist.")

@@ -95,7 +95,7 @@ class EvaluationCache:
     def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> CachedEvaluation:
         """The evaluation of an iteration. Copies of a project share the blob, but have images of their own.
 
-        Raises FileNotFoundError when the blob is gone.
+        Raises FileNotFoundError when the blob is gone, and BlobDamaged.
         """
         with self._lock:
             if (blob, iteration_id) in self._kept:
@@ -105,7 +105,7 @@ class EvaluationCache:
         from emulator.vision.evaluation.detection import DetectionEvaluation
 
         kind = DetectionEvaluation if of_detector else Evaluation
-        made = CachedEvaluation(kind.load(self._blobs.path(blob)))
+        made = CachedEvaluation(kind.load(self._blobs.verified_path(blob)))
         with self._lock:
             self._kept[blob, iteration_id] = made
             while len(self._kept) > _KEPT:

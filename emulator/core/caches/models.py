@@ -16,7 +16,10 @@ _KEPT = 8
 
 
 class ModelCache:
-    """Sessions by the blob of their model. While one is loading, others can be used."""
+    """Sessions by the blob of their model. While one is loading, others can be used.
+
+    The methods that load raise FileNotFoundError when the blob is gone, and BlobDamaged.
+    """
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -25,12 +28,12 @@ class ModelCache:
         self._lock = threading.Lock()
 
     def classifier(self, blob: str) -> "Classifier":
-        """The session of a trained or imported classifier. Raises FileNotFoundError when its blob is gone."""
+        """The session of a trained or imported classifier."""
         session: Classifier = self._get(blob, _classifier)
         return session
 
     def detector(self, blob: str) -> "Detector":
-        """The session of a trained or imported detector. Raises FileNotFoundError when its blob is gone."""
+        """The session of a trained or imported detector."""
         session: Detector = self._get(blob, _detector)
         return session
 
@@ -46,7 +49,7 @@ class ModelCache:
                     return self._sessions[blob]
             try:
                 set_mmap_threshold()
-                session = load(self._blobs.path(blob))
+                session = load(self._blobs.verified_path(blob))
                 with self._lock:
                     self._sessions[blob] = session
                     while len(self._sessions) > _KEPT:

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 from emulator.core import domains, lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.store.blobs import BlobDamaged
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
 # Incremented when files are written differently, so that older exports can be requested again.
@@ -39,7 +40,8 @@ def request_export(
     """Request an export of the iteration, which a job writes. `base` is scheme and host of the emulator.
 
     An export without a flavor is distinct from those with one. An export that is running or done is not
-    requested again (BadRequestExportAlreadyInProgress), unless this program would write it differently.
+    requested again (BadRequestExportAlreadyInProgress), unless this program would write it differently or
+    its file is damaged.
     """
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
@@ -55,7 +57,7 @@ def request_export(
                 status=ExportStatus.EXPORTING,
                 exporter=EXPORTER,
             )
-        elif export.status != ExportStatus.FAILED and not newer_version_available(export):
+        elif export.status != ExportStatus.FAILED and not _needs_another(context, export):
             raise ServiceError(
                 "BadRequestExportAlreadyInProgress", f"{iteration_id} is already queued for export"
             )
@@ -110,7 +112,7 @@ def open_signed(context: Context, path: str, signature: str, expires: str) -> Ex
 
 
 def open_file(context: Context, path: str, project_id: str | None = None) -> ExportFile | None:
-    """The file at a path; None when there is none, or not in the project `project_id`."""
+    """The file at a path; None when there is none, or not in the project `project_id`. Raises BlobDamaged."""
     match = _PATH.fullmatch(path)
     if match is None or project_id not in (None, signed_uris.format_guid(match["project"])):
         return None
@@ -125,8 +127,10 @@ def open_file(context: Context, path: str, project_id: str | None = None) -> Exp
         file_name(export)
     ):
         return None
-    file = context.blobs.path(export.blob)
-    return ExportFile(file, file_name(export)) if file.exists() else None
+    try:
+        return ExportFile(context.blobs.verified_path(export.blob), file_name(export))
+    except FileNotFoundError:
+        return None
 
 
 def is_path(path: str) -> bool:
@@ -140,6 +144,17 @@ def _find(session: Session, iteration_id: str, platform: str, flavor: str) -> Ex
             Export.iteration_id == iteration_id, Export.platform == platform, Export.flavor == flavor
         )
     ).first()
+
+
+def _needs_another(context: Context, export: Export) -> bool:
+    """Whether the file of a finished export is to be written again."""
+    if export.status != ExportStatus.DONE or export.blob is None:
+        return False
+    try:
+        context.blobs.verified_path(export.blob)
+    except (FileNotFoundError, BlobDamaged):
+        return True
+    return newer_version_available(export)
 
 
 def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:

@@ -24,6 +24,8 @@ from emulator.store.tables import Export, ExportStatus, Iteration, Job, JobKind
 if TYPE_CHECKING:
     from emulator.vision.exports.formats import ExportOrder
 
+# Not the name of a blob.
+_DELETED = "deleted"
 _FULL = "The disk is full: the export could not be stored."
 _log = logging.getLogger(__name__)
 
@@ -72,10 +74,14 @@ class ExportWork:
         iteration = session.get(Iteration, job.iteration_id)
         if export is None or iteration is None:
             return None
+        try:
+            model = self._context.blobs.verified_path(iteration.model_blob or _DELETED)
+        except FileNotFoundError:
+            raise JobFailed("The model of the iteration is gone.") from None
         flavor = export.flavor or None
         domain = domains.get(iteration.domain_id or "")
         order = ExportOrder(
-            model=str(self._context.blobs.path(iteration.model_blob or "")),
+            model=str(model),
             platform=export.platform,
             flavor=flavor,
             domain=domain.name,

@@ -30,6 +30,8 @@ from emulator.core.revisions.views import View
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.core.thread_pools import downloading_in_parallel, in_parallel
 from emulator.core.validation import check_batch_size
+from emulator.store.blobs import BlobDamaged
+from emulator.store.damage import describe
 from emulator.store.database import StorageFull
 from emulator.store.tables import Image, Project, Tag
 
@@ -130,6 +132,10 @@ def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:
         return _Prepared(new, read_image(context, project_id, new.source, TRAINING_IMAGE_BYTES))
     except ServiceError:
         return _Prepared(new, status="ErrorSource")
+    except BlobDamaged as damaged:
+        with context.database.read() as session:
+            _log.error("An image was not added. %s", describe(session, damaged.names).message)
+        return _Prepared(new, status="ErrorStorage")
 
 
 def _prepare(context: Context, prepared: _Prepared) -> _Prepared:

@@ -18,6 +18,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.iterations.evaluation import evaluation_of
 from emulator.core.revisions.views import View
+from emulator.store.blobs import BlobDamaged
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus
 
 # Numbers in one query.
@@ -140,8 +141,12 @@ def group_page(
 
     contradictory: only groups with contradictory tags. across_folds: only groups across folds.
     """
+    from emulator.vision.imaging.image_file import ImageFileDamaged
+
     try:
         pairs = search.future.result(0)
+    except ImageFileDamaged as damaged:
+        raise BlobDamaged(damaged.key) from None
     except Exception as error:  # noqa: BLE001  (a job can raise any exception)
         raise ServiceError("ErrorUnknown", f"The images could not be compared: {error}") from None
     groups = _groups(search, pairs, threshold)

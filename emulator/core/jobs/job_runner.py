@@ -13,6 +13,8 @@ from sqlmodel import Session, col, select
 
 from emulator.core.jobs.board import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
+from emulator.store.blobs import BlobDamaged
+from emulator.store.damage import describe
 from emulator.store.database import Database, StorageFull
 from emulator.store.tables import Job, JobKind
 
@@ -45,12 +47,12 @@ class Work(Protocol[_Task]):
         """Record that the job begins, in the transaction that counts the attempt."""
 
     def prepare(self, session: Session, job: Job) -> _Task | None:
-        """Read the inputs of the job; None when its iteration was deleted. Raises JobFailed."""
+        """Read the inputs of the job; None when its iteration was deleted. Raises JobFailed, BlobDamaged."""
 
     def execute(self, task: _Task, folder: Path) -> None:
         """Do the work and record its result. folder: does not exist yet, and is removed afterwards.
 
-        Raises JobFailed, JobStopped, TryAgain, or any other exception, which `explain` describes.
+        Raises JobFailed, JobStopped, TryAgain, BlobDamaged, or another exception, which `explain` describes.
         """
 
     def explain(self, error: Exception) -> str:
@@ -158,6 +160,9 @@ class JobRunner(Generic[_Task]):
             except JobFailed as failed:
                 self._fail(job, str(failed))
                 continue
+            except BlobDamaged as damaged:
+                self._fail_of_damage(job, damaged)
+                continue
             if task is not None:
                 return job, task
 
@@ -187,6 +192,8 @@ class JobRunner(Generic[_Task]):
             _log.info("%s", stopped)
         except JobFailed as failed:
             self._fail(job, str(failed))
+        except BlobDamaged as damaged:
+            self._fail_of_damage(job, damaged)
         except TryAgain as reason:
             if self._thread.stopping:
                 return
@@ -202,6 +209,12 @@ class JobRunner(Generic[_Task]):
                 self._fail(job, self._work.explain(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _fail_of_damage(self, job: Job, damaged: BlobDamaged) -> None:
+        with self._database.read() as session:
+            reason = describe(session, damaged.names).message
+        _log.error("One of the %s failed. %s", self._thread.name, reason)
+        self._fail(job, reason)
 
     def _fail(self, job: Job, reason: str) -> None:
         """Record a failure, unless the job was deleted meanwhile, with its iteration or project."""

@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from emulator.core.context import Context
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.core.notifications.azure_storage import StorageRefused, post_message, put_blob
+from emulator.store.blobs import BlobDamaged
 from emulator.store.tables import Export, Job, JobKind, Project, microseconds
 
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
@@ -104,7 +105,7 @@ class NotificationSender:
             if project.notification_queue_uri is not None:
                 target = project.notification_queue_uri
                 post_message(self._context, target, job.details["type"], content)
-        except (StorageRefused, FileNotFoundError) as reason:
+        except (StorageRefused, FileNotFoundError, BlobDamaged) as reason:
             if not self._thread.stopping:
                 self._unreachable |= _targets(project)
                 self._try_again(job_id, str(reason), {"modelUri": copied, "copy": ""} if copied else {})
@@ -121,7 +122,7 @@ class NotificationSender:
             return None
         kind = ".".join(part for part in (export.platform, export.flavor) if part)
         name = f"{project.id} - {export.iteration_id}.{kind}"
-        file = self._context.blobs.path(export.blob)
+        file = self._context.blobs.verified_path(export.blob)
         return put_blob(self._context, project.export_model_container_uri, name, file)
 
     def _try_again(self, job_id: str, reason: str, done: dict[str, str]) -> None:

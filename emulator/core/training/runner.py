@@ -19,6 +19,7 @@ from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.labels.regions import holds_regions
 from emulator.core.notifications import outbox
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
+from emulator.store.blobs import BlobDamaged
 from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
 
@@ -128,9 +129,12 @@ class TrainingWork:
         if base is None:
             return None
         row = session.get(Iteration, base["iterationId"])
-        return self._context.blobs.path(row.model_blob if row and row.model_blob else _DELETED)
+        if row is None or row.model_blob is None or not self._context.blobs.exists(row.model_blob):
+            return self._context.blobs.path(_DELETED)
+        return self._context.blobs.verified_path(row.model_blob)
 
     def execute(self, task: Training, folder: Path) -> None:
+        from emulator.vision.imaging.image_file import ImageFileDamaged
         from emulator.vision.training.errors import TrainingFailed
         from emulator.worker.executor import WorkerDied
 
@@ -140,9 +144,17 @@ class TrainingWork:
             trained = self._worker_job.result(future, task.iteration_id, task.iteration_id)
         except TrainingFailed as failure:
             raise JobFailed(str(failure)) from None
+        except ImageFileDamaged as damaged:
+            raise BlobDamaged(*self._damaged_images(task, damaged.key)) from None
         except WorkerDied as death:
             raise TryAgain(f"The training process ended {task.attempt} times: {death}. {_TRY}") from None
         self._complete(task, trained)
+
+    def _damaged_images(self, task: Training, first: str) -> list[str]:
+        """The blobs of all damaged images of a dataset, of which the training met the first."""
+        blobs = self._context.blobs
+        others = (image.key for image in task.dataset.images if image.key != first)
+        return [first, *(key for key in others if blobs.exists(key) and not blobs.is_intact(key))]
 
     def _submit(self, task: Training, output: Path) -> "Future[Any]":
         from emulator.vision.domain_training import training_for_domain

@@ -5,6 +5,7 @@ A token is a signed URI, ``/prjexp-<project>/project-export-info?...``, valid fo
 the project as it is when the token is used, not when it was issued.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,6 +19,8 @@ from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.revisions.views import View
+from emulator.store.blobs import BlobDamaged
+from emulator.store.damage import describe as describe_damage
 from emulator.store.tables import (
     Image,
     ImageTag,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from emulator.core.transfer.archive import Info, IterationPart, Manifest, ProjectPart
 
 _Shape = TypeVar("_Shape", bound="BaseModel")
+_log = logging.getLogger(__name__)
 TOKEN_LIFETIME = timedelta(hours=24)
 INFO, DATA = "project-export-info", "project-export-data"
 _PATH = re.compile(rf"(?P<base>.*)(?P<path>/prjexp-(?P<digits>[0-9a-f]{{32}})/{INFO})")
@@ -163,7 +167,10 @@ def open_info(context: Context, project_id: str) -> bytes | None:
 
 
 def open_archive(context: Context, project_id: str) -> Iterator[bytes] | None:
-    """The archive of a project, in pieces; None when there is no such project."""
+    """The archive of a project, in pieces; None when there is no such project.
+
+    The pieces end with BlobDamaged, whose reason is logged, when a blob is damaged.
+    """
     from emulator.core.transfer import archive as archive_format
 
     with context.database.read() as session:
@@ -171,7 +178,17 @@ def open_archive(context: Context, project_id: str) -> Iterator[bytes] | None:
         if project is None:
             return None
         manifest = describe(context, session, project)
-    return archive_format.write(manifest, context.blobs.read)
+
+    def read(blob: str) -> bytes:
+        try:
+            return context.blobs.read(blob)
+        except BlobDamaged as damaged:
+            with context.database.read() as session:
+                message = describe_damage(session, damaged.names).message
+            _log.error("The archive of project %s was not completed. %s", project_id, message)
+            raise
+
+    return archive_format.write(manifest, read)
 
 
 def describe(context: Context, session: Session, project: Project) -> "Manifest":

@@ -210,7 +210,7 @@ class ImportWork:
                 labels = session.labels
                 if iteration.evaluation is not None:
                     evaluation = DetectionEvaluation if detects else Evaluation
-                    evaluation.load(self._context.blobs.path(iteration.evaluation))
+                    evaluation.load(self._context.blobs.verified_path(iteration.evaluation))
             except Exception as error:
                 # An invalid file can cause any exception.
                 raise JobFailed(f"The model of '{iteration.name}' does not load: {error}") from error

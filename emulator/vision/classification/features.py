@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.image_file import ImageFile, read_image_file
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
 
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _ROWS_PER_SAVE = 64
-
-
-class ImageFile(Protocol):
-    """A file and the SHA-256 of its bytes in hexadecimal."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def key(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ def compute_features(
 
     def compute(image: ImageFile) -> dict[bool, NDArray[numpy.float16]]:
         try:
-            pixels = resize_to_square(Path(image.path).read_bytes(), resolution)
+            pixels = resize_to_square(read_image_file(image), resolution)
         except (ImageRejected, OSError):
             return {}
         shown = {False: pixels, True: pixels[:, ::-1]}

@@ -33,6 +33,7 @@ from emulator.vision.classification.features import Features, compute_features, 
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
+from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.networks.ensembles import concatenate_backbones, concatenate_features
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -237,7 +238,7 @@ class Search:
 
         sides = []
         for image in self.images[:: max(1, len(self.images) // _MEASURED_IMAGES)]:
-            shown = inspect_image(Path(image.path).read_bytes())
+            shown = inspect_image(read_image_file(image))
             sides.append(max(shown.width, shown.height))
         return float(numpy.median(sides))
 

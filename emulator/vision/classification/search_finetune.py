@@ -30,6 +30,7 @@ from emulator.vision.classification.train import classifying_network
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
+from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.networks.ensembles import sum_classifiers, with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -268,7 +269,7 @@ class _Attempt:
         report_progress = self._search.reporter.until(self._budget)
 
         def features(row: int) -> NDArray[numpy.float32]:
-            pixels = resize_to_square(Path(self._search.images[row].path).read_bytes(), resolution)
+            pixels = resize_to_square(read_image_file(self._search.images[row]), resolution)
             (result,) = session.run(None, {INPUT: pixels[None]})
             vector: NDArray[numpy.float32] = result[0]
             return vector
@@ -331,7 +332,7 @@ def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, T
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
             images_at_size = ordered(
-                pool, lambda image: resize_to_square(Path(image.path).read_bytes(), side), search.images
+                pool, lambda image: resize_to_square(read_image_file(image), side), search.images
             )
             for number, (_, resized) in enumerate(images_at_size):
                 pixels[number] = resized

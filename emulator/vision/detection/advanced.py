@@ -42,6 +42,7 @@ from emulator.vision.detection.train import (
 )
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
@@ -371,7 +372,7 @@ def scorable_in_time(
         OutOfTime: there would be fewer than `_MIN_SCORED`.
     """
     started = clock()
-    session.score(Path(examples[0].path).read_bytes())
+    session.score(read_image_file(examples[0]))
     each = clock() - started
     count = len(examples)
     while count * each > seconds:

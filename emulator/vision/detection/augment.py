@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision import _torchvision
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.detection.dataset import BoxedImage, Example
 from emulator.vision.imaging.decode import PADDING_GREY, ImageRejected, open_rgb
+from emulator.vision.imaging.image_file import ImageFile, read_image_file
 
 if TYPE_CHECKING:
     import numpy
@@ -62,7 +62,7 @@ class ImageCache:
         """
         examples = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
-            decoded = ordered(pool, lambda image: _decode_or_none(image.path, self._side), images)
+            decoded = ordered(pool, lambda image: _decode_or_none(image, self._side), images)
             for done, (boxed, image) in enumerate(decoded, 1):
                 if image is not None:
                     examples.append(Example.of(boxed))
@@ -77,7 +77,7 @@ class ImageCache:
             ImageRejected, OSError: it was not cached, and its file cannot be read any more.
         """
         cached = self._cached.get(example.key)
-        return cached if cached is not None else _decode(example.path, self._side)
+        return cached if cached is not None else _decode(example, self._side)
 
     def _keep(self, key: str, image: Image) -> None:
         size = _BYTES_PER_PIXEL * image.width * image.height
@@ -186,17 +186,17 @@ def _crop(image: Image, window: tuple[int, int, int, int], resolution: int) -> t
     return result
 
 
-def _decode_or_none(path: str, side: int) -> Image | None:
+def _decode_or_none(file: ImageFile, side: int) -> Image | None:
     try:
-        return _decode(path, side)
+        return _decode(file, side)
     except (ImageRejected, OSError):
         return None
 
 
-def _decode(path: str, side: int) -> Image:
+def _decode(file: ImageFile, side: int) -> Image:
     from PIL.Image import Resampling
 
-    image = open_rgb(Path(path).read_bytes(), target=side)
+    image = open_rgb(read_image_file(file), target=side)
     scale = side / max(image.size)
     if scale >= 1:
         return image

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.concurrency import processor_count
@@ -18,6 +17,7 @@ from emulator.vision.detection.augment import MIN_VISIBLE_SHARE
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.tiles import Tiling, whole_image_window
 from emulator.vision.imaging.decode import ImageRejected, crop_resize, open_rgb
+from emulator.vision.imaging.image_file import read_image_file
 
 if TYPE_CHECKING:
     import numpy
@@ -89,7 +89,7 @@ class Crops:
         from PIL import Image as Pillow
 
         try:
-            image = open_rgb(Path(example.path).read_bytes(), target=self._tiling.side)
+            image = open_rgb(read_image_file(example), target=self._tiling.side)
         except (ImageRejected, OSError):
             return []
         random = numpy.random.default_rng([self._seed, _WINDOWS, number])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
+from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def image_sizes(images: Sequence[BoxedImage]) -> list[tuple[int, int]]:
     results = []
     for image in images[:: max(1, len(images) // _SIZE_SAMPLES)]:
         try:
-            shown = inspect_image(Path(image.path).read_bytes())
+            shown = inspect_image(read_image_file(image))
         except (ImageRejected, OSError):
             continue
         results.append((shown.width, shown.height))

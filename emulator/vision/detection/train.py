@@ -27,6 +27,7 @@ from emulator.vision.detection.quick import Head, train_heads
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.evaluation.detection import CALIBRATION_IOU, DetectionEvaluation
+from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import detection_network, published_weights
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -158,7 +159,7 @@ def detect_all(
 
     def detect(pair: tuple[DetectorSession, Example]) -> list[DetectedBox]:
         session, example = pair
-        return session.score(Path(example.path).read_bytes())
+        return session.score(read_image_file(example))
 
     results = []
     with ThreadPoolExecutor(processor_count(), thread_name_prefix="evaluation") as pool:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.feature_cache import FeatureCache
-from emulator.vision.classification.features import ImageFile
 from emulator.vision.concurrency import processor_count
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.image_file import ImageFile, read_image_file
 
 if TYPE_CHECKING:
     import numpy
@@ -150,7 +150,7 @@ def _thumbnail(image: ImageFile) -> NDArray[numpy.float16] | None:
     import numpy
 
     try:
-        pixels = resize_to_square(Path(image.path).read_bytes(), _SIDE)
+        pixels = resize_to_square(read_image_file(image), _SIDE)
     except (ImageRejected, OSError):
         return None
     exact = pixels.astype(numpy.float32)

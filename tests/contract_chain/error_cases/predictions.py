@@ -119,7 +119,7 @@ def query_with_negative_count(service: Service) -> httpx.Response:
     return query_predictions(service, maxCount=-1)
 
 
-@raises_code("ErrorPrediction", r"The model cannot be run\. .*")
+@raises_code("ErrorPrediction", r"The stored bytes of the model of iteration [-0-9a-f]+ are damaged: .*")
 def prediction_with_a_replaced_model_file(service: Service) -> httpx.Response:
     path = service.publish(imported_iteration(service))
     (blob,) = service.blobs()

@@ -37,6 +37,7 @@ from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.image_array_file import ImageArrayFile
+from emulator.vision.imaging.image_file import ImageFileDamaged
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import WholeNetwork
@@ -114,18 +115,24 @@ def truncated(image: LabelledImage | BoxedImage) -> None:
 
 
 @BOTH
-def test_all_images_are_damaged_after_their_upload(
+def test_all_images_are_deleted_or_damaged_after_their_upload(
     tmp_path: Path, classify: Classify, detect: Detect, advanced: bool
 ) -> None:
     images = tuple(kept(tmp_path, encoded(drawn("dots", n), "JPEG"), (n % 2,)) for n in range(10))
     objects = scenes(tmp_path, range(4))
-    for image in (*images, *objects.images):
-        truncated(image)
-    for train in (
+    trainings = (
         lambda: classify(ClassificationDataset(images, ("a", "b"), multilabel=False), advanced=advanced),
         lambda: classify(ClassificationDataset(images, ("a", "b"), multilabel=True), advanced=advanced),
         lambda: detect(objects, advanced=advanced),
-    ):
+    )
+    for image in (*images, *objects.images):
+        truncated(image)
+    for train in trainings:
+        with pytest.raises(ImageFileDamaged, match="has changed"):
+            train()
+    for image in (*images, *objects.images):
+        Path(image.path).unlink()
+    for train in trainings:
         with pytest.raises(TrainingFailed, match=r"None of the images could be read: .* upload them again"):
             train()
     assert not list((tmp_path / "model").glob("*.onnx"))

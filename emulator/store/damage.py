@@ -1,0 +1,47 @@
+"""What damaged blobs belong to: messages for people."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlmodel import Session, col, select
+
+from emulator.store.tables import Export, Image, Iteration, StoredPrediction
+
+# Ids in a message.
+_MOST_IDS = 5
+_TRAIN = "Train again, or restore the data folder from a backup."
+_OWNERS = (
+    (
+        "image",
+        Image.id,
+        Image.blob,
+        "Upload the original again, which replaces the stored bytes, or delete the image.",
+    ),
+    ("the model of iteration", Iteration.id, Iteration.model_blob, _TRAIN),
+    ("the evaluation of iteration", Iteration.id, Iteration.evaluation_blob, _TRAIN),
+    ("the image of prediction", StoredPrediction.id, StoredPrediction.blob, "Delete the prediction."),
+    ("the export of iteration", Export.iteration_id, Export.blob, "Request the export again."),
+)
+
+
+class Damage(NamedTuple):
+    """message: with the ids of what is damaged, and a remedy. is_model: whether it is a model."""
+
+    message: str
+    is_model: bool
+
+
+def describe(session: Session, blobs: Collection[str]) -> Damage:
+    """What these damaged blobs belong to; the first of those that differ in kind."""
+    for kind, key, blob, remedy in _OWNERS:
+        statement = select(key).where(col(blob).in_(list(blobs)[: _MOST_IDS + 1])).limit(_MOST_IDS + 1)
+        ids = sorted(session.exec(statement))
+        if ids:
+            plural = "s" if len(ids) > 1 else ""
+            shown = ", ".join(ids[:_MOST_IDS]) + (" and others" if len(ids) > _MOST_IDS else "")
+            return Damage(_message(f"{kind}{plural} {shown}", remedy), blob is Iteration.model_blob)
+    return Damage(_message(f"blob {next(iter(blobs), '')}", "Restore it from a backup."), is_model=False)
+
+
+def _message(owner: str, remedy: str) -> str:
+    return f"The stored bytes of {owner} are damaged: their SHA-256 is not that of the original. {remedy}"

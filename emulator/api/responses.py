@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from emulator.contract import exports as names
 from emulator.contract import responses as shapes
 from emulator.contract import version_differences
 from emulator.contract.versions import Version
@@ -119,7 +120,7 @@ def created_images(
     return shapes.ImageCreateSummary(is_batch_successful=successful, images=images)
 
 
-def iteration(row: tables.Iteration) -> shapes.Iteration:
+def iteration(version: Version, row: tables.Iteration) -> shapes.Iteration:
     base = row.custom_base_model_info
     return shapes.Iteration(
         id=row.id,
@@ -130,7 +131,7 @@ def iteration(row: tables.Iteration) -> shapes.Iteration:
         trained_at=row.trained_at,
         project_id=row.project_id,
         exportable=row.exportable,
-        exportable_to=_exportable_to(row) if row.has_begun else None,
+        exportable_to=_exportable_to(version, row) if row.has_begun else None,
         domain_id=row.domain_id if row.has_begun else None,
         classification_type=row.classification_type if row.has_begun else None,
         training_type=row.training_type,
@@ -145,12 +146,12 @@ def iteration(row: tables.Iteration) -> shapes.Iteration:
     )
 
 
-def export(links: Links, project_id: str, row: tables.Export) -> shapes.Export:
+def export(links: Links, version: Version, project_id: str, row: tables.Export) -> shapes.Export:
     return shapes.Export(
         platform=row.platform,
         status=row.status,
         download_uri=exports.download_uri(links.context, links.base_url, project_id, row),
-        flavor=row.flavor or None,
+        flavor=row.flavor or names.default_flavor(version, row.platform),
         newer_version_available=exports.newer_version_available(row),
     )
 
@@ -276,7 +277,6 @@ def image_regions(regions: Sequence[RegionOnImage], *, named: bool) -> list[shap
     ]
 
 
-def _exportable_to(row: tables.Iteration) -> list[str]:
-    # Recorded for 3.0 to 3.2: exactly these four for every compact domain; 3.4-preview always sends null.
-    exportable = domains.get(row.domain_id or "").exportable and not row.is_imported
-    return ["CoreML", "DockerFile", "ONNX", "TensorFlow"] if exportable else []
+def _exportable_to(version: Version, row: tables.Iteration) -> list[str]:
+    domain = domains.get(row.domain_id or "")
+    return names.exportable_to(version, domain.platforms) if domain.exportable and not row.is_imported else []

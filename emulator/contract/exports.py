@@ -1,5 +1,7 @@
 """Platforms and flavors of exports in each version, and the flavor of a request without one."""
 
+from collections.abc import Collection
+
 from emulator.contract.versions import Version
 
 _Since = dict[str, tuple[int, int]]
@@ -10,7 +12,15 @@ PLATFORMS: _Since = {
     "DockerFile": (3, 0),
     "ONNX": (3, 0),
     "VAIDK": (3, 0),
-    "OpenVino": (3, 4),
+    "OpenVino": (3, 3),
+}
+# The platforms that `exportableTo` of an iteration names, in its order; 3.4-preview has null there.
+_EXPORTABLE_TO: _Since = {
+    "CoreML": (3, 0),
+    "DockerFile": (3, 0),
+    "ONNX": (3, 0),
+    "OpenVino": (3, 3),
+    "TensorFlow": (3, 0),
 }
 FLAVORS: _Since = {
     "Linux": (3, 0),
@@ -28,9 +38,9 @@ UNLISTED_FLAVORS: _Since = {
     "TensorFlowJs": (3, 1),
     "TensorFlowSavedModel": (3, 1),
     "TensorFlowLiteFloat16": (3, 1),
-    "NoPostProcess": (3, 4),
+    "NoPostProcess": (3, 3),
 }
-# The flavor of a request without one, where it is not null; by version and platform.
+# The flavor in responses of an export without one, where it is not null; by version and platform.
 _DEFAULT_FLAVORS = {(3, 1): {"TensorFlow": "TensorFlowNormal"}, (3, 2): {"TensorFlow": "TensorFlowNormal"}}
 
 
@@ -44,8 +54,13 @@ def flavors(version: Version) -> tuple[str, ...]:
     return _known(FLAVORS | UNLISTED_FLAVORS, version)
 
 
+def exportable_to(version: Version, platforms: Collection[str]) -> list[str]:
+    """`exportableTo` of an iteration that can be exported to `platforms`."""
+    return [platform for platform in _known(_EXPORTABLE_TO, version) if platform in platforms]
+
+
 def default_flavor(version: Version, platform: str) -> str | None:
-    """The flavor of an export to `platform` that was requested without a flavor."""
+    """The flavor in responses of an export to `platform` that was requested without a flavor."""
     return _DEFAULT_FLAVORS.get(version.number, {}).get(platform)
 
 

@@ -41,6 +41,8 @@ _IMAGE_STATUSES: dict[str, tuple[_Number, str]] = {
 }
 # Limits of metadata from a version on: pairs of an image, characters of a key, of a value (documented).
 _METADATA_LIMITS: dict[_Number, tuple[int, int, int]] = {(3, 3): (50, 256, 512), (3, 4): (10, 128, 256)}
+# Versions up to this one count the workspace of an exported project as an iteration (recorded).
+_WORKSPACE_COUNTED_UNTIL: _Number = (3, 3)
 # Domains that older versions do not list (recorded).
 _LISTED_DOMAINS: dict[str, _Number] = {
     "3780a898-81c3-4516-81ae-3a139614e1f3": (3, 3),
@@ -82,6 +84,11 @@ def metadata_limits(version: Version) -> tuple[int, int, int]:
     """
     since = max((number for number in _METADATA_LIMITS if number <= version.number), default=(3, 3))
     return _METADATA_LIMITS[since]
+
+
+def exported_iteration_count(count: int, version: Version) -> int:
+    """`iterationCount` of an exported project that has `count` iterations."""
+    return count + 1 if version.number <= _WORKSPACE_COUNTED_UNTIL else count
 
 
 def lists_domain(domain_id: str, version: Version) -> bool:

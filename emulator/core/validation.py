@@ -44,8 +44,11 @@ def checked_description(text: str, code: str, what: str) -> str:
 
 
 def in_any_case(text: str, names: Iterable[str]) -> str | None:
-    """The name that equals `text` in any case, as the contract spells it; None when there is none."""
-    lowered = text.lower()
+    """The name that equals `text` in any case, as the contract spells it; None when there is none.
+
+    Surrounding blanks do not count, as in .NET's `Enum.Parse`.
+    """
+    lowered = text.strip().lower()
     return next((name for name in names if name.lower() == lowered), None)
 
 

@@ -230,7 +230,8 @@ def test_properties_of_an_iteration(service: Service, version: str, compact: boo
         "Multiclass",
         compact,
     )
-    platforms = ["CoreML", "DockerFile", "ONNX", "TensorFlow"] if compact else []
+    openvino = ["OpenVino"] if version >= "v3.3" else []
+    platforms = ["CoreML", "DockerFile", "ONNX", *openvino, "TensorFlow"] if compact else []
     assert done["exportableTo"] == (None if version == "v3.4-preview" else platforms)
     assert done["trainedAt"] == done["lastModified"]
     assert done.get("trainingTimeInMinutes", 1) == 1

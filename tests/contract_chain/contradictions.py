@@ -9,6 +9,7 @@ _READ_ONLY = (
     "SDKs, for the same operation, send them"
 )
 _UNKNOWN_SETTING = "recorded responses of 3.0 have it, the SDKs of 3.0 lack it"
+_OPENVINO = "recorded responses of 3.3 name OpenVino in exportableTo; the SDK of 3.3 lacks it"
 _STORAGE = "documented for 3.3, whose SDK lacks it"
 
 CONTRADICTIONS: dict[tuple[str, str], dict[str, str]] = {
@@ -21,6 +22,8 @@ CONTRADICTIONS: dict[tuple[str, str], dict[str, str]] = {
     ("training", "3.3"): {
         "CreateProject query exportModelContainerUri": _STORAGE,
         "CreateProject query notificationQueueUri": _STORAGE,
+        "ExportIteration query platform values: ": _OPENVINO,
+        "ExportPlatform values: ": _OPENVINO,
         "ProjectSettings as sent: ": "what is documented for 3.3 can be changed too",
         "ProjectSettings.exportModelContainerUri": _STORAGE,
         "ProjectSettings.notificationQueueUri": _STORAGE,

@@ -167,7 +167,7 @@ SINCE = {
     "operations/CreateImageRegions/responses/207": "3.3",
     "operations/GetTag/responses/200/headers/Request-Id": "3.2",
     "values/TagType/GeneralProduct": "3.3",
-    "values/ExportPlatform/OpenVino": "3.4-preview",
+    "values/ExportPlatform/OpenVino": "3.3",
     "values/ExportFlavor/TensorFlowNormal": "3.1",
     "values/ExportFlavor/TensorFlowLite": "3.1",
     "values/ImageCreateStatus/ErrorInvalidTag": "3.4-preview",

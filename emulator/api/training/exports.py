@@ -40,9 +40,8 @@ def export_iteration(
     platform: Annotated[str, Depends(_platform)],
     flavor: Annotated[str, Depends(_flavor)],
 ) -> shapes.Export:
-    flavor = flavor or names.default_flavor(version, platform) or ""
     row = exports.request_export(emulator, links.base_url, project_id, iteration_id, platform, flavor or None)
-    return responses.export(links, project_id, row)
+    return responses.export(links, version, project_id, row)
 
 
 @router.operation("GetExports")
@@ -55,7 +54,7 @@ def get_exports(
 ) -> list[shapes.Export]:
     platforms, flavors = names.platforms(version), ("", *names.flavors(version))
     return [
-        responses.export(links, project_id, row)
+        responses.export(links, version, project_id, row)
         for row in exports.list_all(emulator, project_id, iteration_id)
         # A version lists only what its clients can request.
         if row.platform in platforms and row.flavor in flavors

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, IterationId, ProjectId, json_body
+from emulator.api.dependencies import ApiVersion, Emulator, IterationId, ProjectId, json_body
 from emulator.api.parameters import flag, required_text
 from emulator.api.routing import OperationRouter
 from emulator.contract import requests
@@ -15,23 +15,26 @@ router = OperationRouter()
 
 
 @router.operation("GetIterations")
-def get_iterations(emulator: Emulator, project_id: ProjectId) -> list[shapes.Iteration]:
-    return [responses.iteration(row) for row in iterations.list_all(emulator, project_id)]
+def get_iterations(emulator: Emulator, version: ApiVersion, project_id: ProjectId) -> list[shapes.Iteration]:
+    return [responses.iteration(version, row) for row in iterations.list_all(emulator, project_id)]
 
 
 @router.operation("GetIteration")
-def get_iteration(emulator: Emulator, project_id: ProjectId, iteration_id: IterationId) -> shapes.Iteration:
-    return responses.iteration(iterations.get(emulator, project_id, iteration_id))
+def get_iteration(
+    emulator: Emulator, version: ApiVersion, project_id: ProjectId, iteration_id: IterationId
+) -> shapes.Iteration:
+    return responses.iteration(version, iterations.get(emulator, project_id, iteration_id))
 
 
 @router.operation("UpdateIteration")
 def update_iteration(
     emulator: Emulator,
+    version: ApiVersion,
     changes: Annotated[requests.Iteration, json_body(requests.Iteration)],
     project_id: ProjectId,
     iteration_id: IterationId,
 ) -> shapes.Iteration:
-    return responses.iteration(iterations.rename(emulator, project_id, iteration_id, changes.name))
+    return responses.iteration(version, iterations.rename(emulator, project_id, iteration_id, changes.name))
 
 
 @router.operation("DeleteIteration")

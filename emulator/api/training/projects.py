@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, json_body
+from emulator.api.dependencies import ApiVersion, Emulator, ImageLinks, ProjectId, json_body
 from emulator.api.parameters import guid, required_text, text, texts
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
-from emulator.contract import requests
+from emulator.contract import requests, version_differences
 from emulator.contract import responses as shapes
 from emulator.core.projects import manage as projects
 from emulator.core.transfer import export as project_exports
@@ -85,10 +85,12 @@ def delete_project(emulator: Emulator, project_id: ProjectId) -> None:
 
 
 @router.operation("ExportProject")
-def export_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId) -> shapes.ProjectExport:
+def export_project(
+    emulator: Emulator, links: ImageLinks, version: ApiVersion, project_id: ProjectId
+) -> shapes.ProjectExport:
     export = project_exports.export(emulator, links.base_url, project_id)
     return shapes.ProjectExport(
-        iteration_count=export.iteration_count,
+        iteration_count=version_differences.exported_iteration_count(export.iteration_count, version),
         image_count=export.image_count,
         tag_count=export.tag_count,
         region_count=export.region_count,

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ProjectId, json_body
+from emulator.api.dependencies import ApiVersion, Emulator, ProjectId, json_body
 from emulator.api.parameters import choice, flag, integer, text
 from emulator.api.routing import OperationRouter
 from emulator.contract import requests
@@ -17,6 +17,7 @@ router = OperationRouter()
 @router.operation("TrainProject")
 def train_project(
     emulator: Emulator,
+    version: ApiVersion,
     body: Annotated[requests.TrainingParameters, json_body(requests.TrainingParameters, optional=True)],
     training_type: Annotated[str, choice("trainingType", TRAINING_TYPES, "Regular")],
     reserved_budget_in_hours: Annotated[int, integer("reservedBudgetInHours", 0)],
@@ -33,4 +34,4 @@ def train_project(
         selected_tags=tuple(dict.fromkeys(body.selected_tags or ())),
         custom_base_model=(base.project_id, base.iteration_id) if base else None,
     )
-    return responses.iteration(training.request_training(emulator, project_id, request))
+    return responses.iteration(version, training.request_training(emulator, project_id, request))

@@ -14,11 +14,12 @@ from sqlmodel import Session, col, select
 from emulator.core import domains, lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.validation import in_any_case
 from emulator.store.blobs import BlobDamaged
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
 # Incremented when files are written differently, so that older exports can be requested again.
-EXPORTER = 2
+EXPORTER = 3
 LINK_LIFETIME = timedelta(hours=24)
 _PATH = re.compile(
     r"/m-(?P<project>[0-9a-f]{32})/(?P<iteration>[0-9a-f]{32})"
@@ -39,10 +40,11 @@ def request_export(
 ) -> Export:
     """Request an export of the iteration, which a job writes. `base` is scheme and host of the emulator.
 
-    An export without a flavor is distinct from those with one. An export that is running or done is not
-    requested again (BadRequestExportAlreadyInProgress), unless this program would write it differently or
-    its file is damaged.
+    Platform and flavor match in any case. An export without a flavor is distinct from those with one. An
+    export that is running or done is not requested again (BadRequestExportAlreadyInProgress), unless this
+    program would write it differently or its file is damaged.
     """
+    platform, flavor = _as_in_formats(platform, flavor)
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
         _check_exportable(iteration, platform, flavor)
@@ -155,6 +157,15 @@ def _needs_another(context: Context, export: Export) -> bool:
     except (FileNotFoundError, BlobDamaged):
         return True
     return newer_version_available(export)
+
+
+def _as_in_formats(platform: str, flavor: str | None) -> tuple[str, str | None]:
+    """Platform and flavor in the contract's spelling; unknown ones as they are."""
+    from emulator.core.exports.formats import FORMATS
+
+    known = {name for name, _ in FORMATS}
+    flavors = {name for _, name in FORMATS if name is not None}
+    return in_any_case(platform, known) or platform, flavor and (in_any_case(flavor, flavors) or flavor)
 
 
 def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -> None:

@@ -122,13 +122,8 @@ def update(context: Context, project_id: str, changes: dict[str, Any]) -> Projec
         if "target_export_platforms" in changes:
             project.target_export_platforms = _platforms(changes["target_export_platforms"])
         if "augmentation_methods" in changes:
-            unknown = set(changes["augmentation_methods"]) - set(AUGMENTATION_METHODS)
-            if unknown:
-                raise ServiceError(
-                    "BadRequestProjectImagePreprocessingSettings",
-                    f"Unknown augmentation method '{min(unknown)[:100]}'.",
-                )
-            project.augmentation_methods = project.augmentation_methods | changes["augmentation_methods"]
+            methods = _augmentation_methods(changes["augmentation_methods"])
+            project.augmentation_methods = project.augmentation_methods | methods
         for name in _STORAGE_URIS:
             if name in changes:
                 setattr(project, name, changes[name] or None)
@@ -200,6 +195,19 @@ def _platforms(platforms: list[str]) -> list[str]:
             )
         known_platforms.append(known)
     return known_platforms
+
+
+def _augmentation_methods(methods: dict[str, bool]) -> dict[str, bool]:
+    known_methods = {}
+    for method, enabled in methods.items():
+        known = in_any_case(method, AUGMENTATION_METHODS)
+        if known is None:
+            raise ServiceError(
+                "BadRequestProjectImagePreprocessingSettings",
+                f"Unknown augmentation method '{method[:100]}'.",
+            )
+        known_methods[known] = enabled
+    return known_methods
 
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:

@@ -19,8 +19,9 @@ LABELS_FILE = "labels.txt"
 MANIFEST_FILE = "cvexport.manifest"
 METADATA_FILE = "metadata_properties.json"
 
-# The version of the service's exporter that our files imitate.
-_EXPORTER_VERSION = "2.2"
+# The versions of the service's exporter in its own files, by platform; those of other platforms have "2.1".
+_EXPORTER_VERSIONS = {"ONNX": "2.0", "DockerFile": "2.2"}
+_TENSORFLOW_FLAVOR_VERSION = "2.0"
 _METADATA_VERSION = "1.2"
 _DETECTOR_LICENCE = "nanodet-g-coco.LICENSE-Apache-2.0.txt"
 _CLASSIFIER_NOTICE = """\
@@ -79,16 +80,18 @@ def bundle(
     extras: Mapping[str, bytes] | None = None,
     *,
     folder: str = "",
+    manifest_file: tuple[str, bytes] | None = None,
 ) -> bytes:
     """The zip file of an export.
 
     Args:
-        model_files: by name; the manifest names the first.
+        model_files: by name.
         metadata: from `metadata_properties`.
         extras: further files, by path in the zip.
         folder: in the zip, for the model and its descriptions; with a trailing slash.
+        manifest_file: name and content of the file that the manifest names; None for the first model file.
     """
-    files = {**model_files, **description_files(order, model_files, metadata)}
+    files = {**model_files, **description_files(order, model_files, metadata, manifest_file)}
     in_folder = {folder + name: content for name, content in files.items()}
     return zipped({**in_folder, **(extras or {}), LICENCE_FILE: licence(order)}, order.created)
 
@@ -103,15 +106,18 @@ def licence(order: ExportOrder) -> bytes:
 
 
 def description_files(
-    order: ExportOrder, model_files: Mapping[str, bytes], metadata: Mapping[str, str]
+    order: ExportOrder,
+    model_files: Mapping[str, bytes],
+    metadata: Mapping[str, str],
+    manifest_file: tuple[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Labels, metadata and manifest of a model."""
-    model_name, content = next(iter(model_files.items()))
+    model_name, content = manifest_file or next(iter(model_files.items()))
     manifest = {
         "DomainType": order.domain_type,
         "Platform": order.platform,
         "Flavor": order.flavor,
-        "ExporterVersion": _EXPORTER_VERSION,
+        "ExporterVersion": _exporter_version(order),
         "ExportedDate": exported_date(order.created),
         "IterationId": order.iteration_id,
         "ModelFileName": model_name,
@@ -126,6 +132,12 @@ def description_files(
         METADATA_FILE: json.dumps(metadata, indent=4).encode(),
         MANIFEST_FILE: json.dumps(manifest, indent=2).encode(),
     }
+
+
+def _exporter_version(order: ExportOrder) -> str:
+    if order.platform == "TensorFlow" and order.flavor is not None:
+        return _TENSORFLOW_FLAVOR_VERSION
+    return _EXPORTER_VERSIONS.get(order.platform, "2.1")
 
 
 def exported_date(moment: datetime) -> str:

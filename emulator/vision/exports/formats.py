@@ -60,20 +60,22 @@ class Format:
             bytes. Modules are of this package, or named in full.
         suffix: of the file's name.
         extra: the extra of this project that has to be installed for it; "train" for most.
+        packages: the imported packages that it needs.
         addition: the service has no such format; it is requested through the emulator's own API.
     """
 
     writer: str
     suffix: str = ".zip"
     extra: str = "train"
+    packages: tuple[str, ...] = ("onnx",)
     addition: bool = False
 
 
 _ONNX = Format("onnx:onnx_zip")
 _GRAPH = Format("tensorflow.zip_files:frozen_graph_zip")
-_TFLITE = Format("tflite.zip_file:tflite_zip")
-_COREML = Format("coreml.zip_file:coreml_zip", extra="coreml")
-_OPENVINO = Format("openvino:openvino_zip", extra="openvino")
+_TFLITE = Format("tflite.zip_file:tflite_zip", packages=("onnx", "flatbuffers", "tflite"))
+_COREML = Format("coreml.zip_file:coreml_zip", extra="coreml", packages=("onnx", "coremltools"))
+_OPENVINO = Format("openvino:openvino_zip", extra="openvino", packages=("onnx", "openvino"))
 
 Formats = Mapping[tuple[str, str | None], Format]
 FORMATS: Formats = {
@@ -93,12 +95,14 @@ FORMATS: Formats = {
     ("OpenVino", None): _OPENVINO,
     ("OpenVino", "NoPostProcess"): _OPENVINO,
     ("VAIDK", None): Format("vaidk:vaidk_zip"),
-    ("Torch", "TorchStateDict"): Format("additions:state_dict_zip", addition=True),
+    ("Torch", "TorchStateDict"): Format(
+        "additions:state_dict_zip", packages=("onnx", "torch"), addition=True
+    ),
 }
 
 
 def refusal(domain: Domain, platform: str, flavor: str | None, formats: Formats = FORMATS) -> str | None:
-    """The reason why models of a domain cannot be exported to a platform and flavor; None if they can."""
+    """Why models of a domain cannot be exported to a platform and flavor here; None if they can."""
     if not domain.exportable:
         return f"Models of the domain {domain.name} are not exported; those of compact domains are."
     chosen = formats.get((platform, flavor))
@@ -111,7 +115,13 @@ def refusal(domain: Domain, platform: str, flavor: str | None, formats: Formats 
         return f"'{flavor[:100]}' is no flavor of {platform}, which has {_listed(flavors) or 'none'}."
     if not chosen.addition and platform not in domain.platforms:
         return f"Iterations of the domain {domain.name} cannot be exported to {platform}."
-    return None
+    return missing_packages(platform, chosen)
+
+
+def missing_packages(platform: str, chosen: Format) -> str | None:
+    """Why a format cannot be written here, with what to install; None if its packages are installed."""
+    missing = [package for package in chosen.packages if _is_missing(package)]
+    return _needs_packages(platform, chosen, ", ".join(missing)) if missing else None
 
 
 def write_export(order: ExportOrder, output: Path, progress: Progress, formats: Formats = FORMATS) -> Path:
@@ -142,10 +152,7 @@ def write_export(order: ExportOrder, output: Path, progress: Progress, formats: 
     except ModuleNotFoundError as error:
         if not _is_missing(error.name):
             raise
-        raise ExportFailed(
-            f"Exporting to {order.platform} needs packages that are not installed; install "
-            f"custom-vision-emulator[{chosen.extra}] ({error})."
-        ) from error
+        raise ExportFailed(_needs_packages(order.platform, chosen, str(error))) from error
     progress(0.95, "Writing the file")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +161,13 @@ def write_export(order: ExportOrder, output: Path, progress: Progress, formats: 
         raise ExportFailed(f"The export cannot be stored: {error}.") from error
     progress(1.0, "Done")
     return output
+
+
+def _needs_packages(platform: str, chosen: Format, missing: str) -> str:
+    return (
+        f"Exporting to {platform} needs packages that are not installed; install "
+        f"custom-vision-emulator[{chosen.extra}] ({missing})."
+    )
 
 
 def _is_missing(module: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Requests for exports of iterations: valid and invalid ones, and their states."""
 
+import importlib.util
 import json
 import zipfile
 from io import BytesIO
@@ -121,9 +122,19 @@ def test_a_flavor_that_was_not_named(
     assert expect(request_export(service, iteration, "ONNX", version=version))["flavor"] is None
     shown = service.get(f"{iteration}/export", version=version)
     assert [one["flavor"] for one in shown] == [flavor, None]
-    # An export without a flavor differs from those with one, except where it means a certain flavor.
-    again = request_export(service, iteration, "TensorFlow", "TensorFlowNormal", version="v3.1")
-    assert again.status_code == (400 if flavor else 200)
+    # An export without a flavor differs from those with one, also where responses show one.
+    expect(request_export(service, iteration, "TensorFlow", "TensorFlowNormal", version="v3.1"))
+    service.finish_exports()
+    names = [
+        file_in(one["downloadUri"]).partition(".")[2]
+        for one in service.get(f"{iteration}/export", version=version)
+    ]
+    with_flavor = ["TensorFlow.TensorFlowNormal.zip"] if version != "v3.0" else []
+    assert names == ["TensorFlow.zip", "ONNX.zip", *with_flavor]
+
+
+def file_in(uri: str) -> str:
+    return uri.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +145,8 @@ def test_a_flavor_that_was_not_named(
         ("TensorFlow", "TensorFlowNormal", "v3.1"),
         ("TensorFlow", "TensorFlowLite", "v3.1"),
         ("TensorFlow", "TensorFlowJs", "v3.1"),
-        ("OpenVino", "", "v3.4-preview"),
-        ("OpenVino", "NoPostProcess", "v3.4-preview"),
+        ("OpenVino", "", "v3.3"),
+        ("OpenVino", "NoPostProcess", "v3.3"),
     ],
 )
 def test_a_version_takes_and_shows_what_it_has(
@@ -198,6 +209,84 @@ def test_domains_that_are_not_compact(service: Service) -> None:
     status, code, message = refusal_of(service, service.train(project), platform="ONNX")
     assert (status, code) == (400, REFUSED)
     assert "compact" in message
+
+
+@pytest.mark.parametrize(
+    ("package", "platform", "flavor", "extra"),
+    [
+        ("coremltools", "CoreML", None, "coreml"),
+        ("coremltools", "CoreML", "CoreMLFloat16", "coreml"),
+        ("openvino", "OpenVino", None, "openvino"),
+        ("tflite", "TensorFlow", "TensorFlowLite", "train"),
+        ("onnx", "ONNX", None, "train"),
+        ("onnx", "DockerFile", "Linux", "train"),
+    ],
+)
+def test_formats_whose_packages_are_not_installed(
+    service: Service,
+    iteration: str,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    platform: str,
+    flavor: str | None,
+    extra: str,
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == package else find(name, *more)
+    )
+    parameters = {"platform": platform} | ({"flavor": flavor} if flavor else {})
+    reason = (
+        f"Exporting to {platform} needs packages that are not installed; install "
+        f"custom-vision-emulator[{extra}] ({package})."
+    )
+    assert refusal_of(service, iteration, **parameters) == (400, REFUSED, reason)
+    # The emulator's own API says the same, and nothing waits to be exported.
+    response = service.request("POST", own(iteration), params=parameters)
+    assert response.json()["message"] == reason
+    assert service.rows("SELECT * FROM export") == service.rows("SELECT * FROM job") == []
+    monkeypatch.undo()
+    assert service.export(iteration, platform, flavor)["status"] == "Done"
+
+
+@pytest.mark.parametrize(("platform", "flavor"), [("tensorflow", "TENSORFLOWLITE"), ("ONNX", "onnxint8")])
+def test_the_own_api_takes_platforms_and_flavors_in_any_case(
+    service: Service, iteration: str, platform: str, flavor: str
+) -> None:
+    shown = expect(service.request("POST", own(iteration), params={"platform": platform, "flavor": flavor}))
+    wanted = {"TENSORFLOWLITE": ("TensorFlow", "TensorFlowLite"), "onnxint8": ("ONNX", "OnnxInt8")}[flavor]
+    assert (shown["platform"], shown["flavor"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("version", "platforms"),
+    [
+        ("v3.0", ["CoreML", "DockerFile", "ONNX", "TensorFlow"]),
+        ("v3.2", ["CoreML", "DockerFile", "ONNX", "TensorFlow"]),
+        ("v3.3", ["CoreML", "DockerFile", "ONNX", "OpenVino", "TensorFlow"]),
+        ("v3.4-preview", None),
+    ],
+)
+def test_the_platforms_of_an_iteration(
+    service: Service, iteration: str, version: str, platforms: list[str] | None
+) -> None:
+    project = "/".join(iteration.split("/")[:3])
+    for shown in (
+        service.get(iteration, version=version),
+        service.get(f"{project}/iterations", version=version)[0],
+        expect(service.send("PATCH", iteration, version, json={"name": version})),
+    ):
+        assert shown["exportableTo"] == platforms
+    for platform in platforms or ():
+        expect(request_export(service, iteration, platform, version=version))
+
+
+@pytest.mark.parametrize("version", ["v3.2", "v3.3"])
+def test_platforms_that_a_domain_lacks_are_not_listed(service: Service, version: str) -> None:
+    project = service.project("boxes", domainId=COMPACT_DETECTOR)
+    marked_images(service, project, pictures(15), service.tag(project, "red"))
+    shown = service.get(service.train(project), version=version)
+    assert shown["exportableTo"] == ["CoreML", "DockerFile", "ONNX", "TensorFlow"]
 
 
 @pytest.mark.parametrize("platform", ["VAIDK", "OpenVino"])

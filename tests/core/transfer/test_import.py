@@ -35,7 +35,9 @@ def test_an_export_counts_and_signs(service: Service, version: str) -> None:
     )
     assert token.endswith("&se=2026-03-05T05%3A06%3A07Z&sp=r")
     assert exported.pop("estimatedImportTimeInMS") > 0
-    assert exported == {"iterationCount": 1, "imageCount": 10, "tagCount": 4, "regionCount": 0}
+    # Up to 3.3, the workspace counts as an iteration.
+    count = 1 if version == "v3.4-preview" else 2
+    assert exported == {"iterationCount": count, "imageCount": 10, "tagCount": 4, "regionCount": 0}
 
 
 def test_an_export_waits_for_the_training(service: Service) -> None:

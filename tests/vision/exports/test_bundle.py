@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from emulator.core.exports.formats import FORMATS
+from emulator.vision.exports.bundle import zipped
 from emulator.vision.exports.formats import ExportFailed, ExportOrder, write_export
 from tests.vision.exports.conftest import CREATED, KINDS, LABELS, Kind, MakeOrder, exported_date
 
@@ -31,6 +32,11 @@ MODEL_FILES = {
     ("TensorFlow", "TensorFlowSavedModel"): "saved_model.pb",
     ("DockerFile", "Linux"): "app/model.onnx",
     ("Torch", "TorchStateDict"): "model.pth",
+}
+# Others have 2.1.
+EXPORTER_VERSIONS = {
+    **{form: "2.0" for form in MODEL_FILES if form[0] == "ONNX" or (form[0] == "TensorFlow" and form[1])},
+    ("DockerFile", "Linux"): "2.2",
 }
 # Maximum sizes in bytes, for classifiers and for detectors.
 LIMITS = {False: 20_000_000, True: 16_000_000}
@@ -50,17 +56,22 @@ def test_manifest_labels_metadata_and_size(
     folder = path[: path.rfind("/") + 1]
 
     manifest = json.loads(archive.read(f"{folder}cvexport.manifest"))
+    # TensorFlow.js: a zip of the model's files, which is not in the export; so in the service's exports.
+    named, content = path.removeprefix(folder), archive.read(path)
+    if path == "model.json":
+        files = {name: archive.read(name) for name in ("model.json", "weights.bin")}
+        named, content = "model.zip", zipped(files, CREATED)
     assert manifest == {
         "DomainType": "ObjectDetection" if kind.detection else "Classification",
         "Platform": form[0],
         "Flavor": form[1],
-        "ExporterVersion": "2.2",
+        "ExporterVersion": EXPORTER_VERSIONS.get(form, "2.1"),
         "ExportedDate": exported_date(),
         "IterationId": "c7f0e2ad-6a3c-4a3f-9c5f-0c8f0b1f5f2d",
-        "ModelFileName": path.removeprefix(folder),
+        "ModelFileName": named,
         "LabelFileName": "labels.txt",
         "MetadataPropsFileName": "metadata_properties.json",
-        "ModelFileSHA1": hashlib.sha1(archive.read(path)).hexdigest(),
+        "ModelFileSHA1": hashlib.sha1(content).hexdigest(),
         "SchemaVersion": "1.0",
     }
     assert archive.read(f"{folder}labels.txt").decode().split("\n") == list(LABELS)

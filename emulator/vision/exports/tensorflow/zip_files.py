@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from emulator.vision.exports.bundle import bundle, metadata_properties
+from emulator.vision.exports.bundle import bundle, metadata_properties, zipped
 from emulator.vision.exports.formats import ExportOrder, Progress
 from emulator.vision.exports.graph import export_network, pixel_format
 from emulator.vision.exports.samples import sample_files
@@ -77,7 +77,9 @@ def tensorflow_js_zip(order: ExportOrder, progress: Progress) -> bytes:
         value.astype(value.dtype.newbyteorder("<")).tobytes() for value in graph.constants.values()
     )
     files = {TENSORFLOW_JS_FILE: json.dumps(model).encode(), WEIGHTS_FILE: content}
-    return _zip(order, stored, files, "tensorflow_js")
+    # The manifest of the service's exports names a zip of these files, which is not in the export.
+    archive = ("model.zip", zipped(files, order.created))
+    return _zip(order, stored, files, "tensorflow_js", archive)
 
 
 def _read(order: ExportOrder, progress: Progress, **options: str) -> tuple[StoredModel, TensorFlowGraph]:
@@ -86,8 +88,20 @@ def _read(order: ExportOrder, progress: Progress, **options: str) -> tuple[Store
     return stored, TensorFlowGraph(export_network(stored, order.domain, "tensorflow"), **options)
 
 
-def _zip(order: ExportOrder, stored: StoredModel, files: dict[str, bytes], samples: str) -> bytes:
-    return bundle(order, files, _metadata(order, stored), sample_files(samples, detection=stored.detection))
+def _zip(
+    order: ExportOrder,
+    stored: StoredModel,
+    files: dict[str, bytes],
+    samples: str,
+    manifest_file: tuple[str, bytes] | None = None,
+) -> bytes:
+    return bundle(
+        order,
+        files,
+        _metadata(order, stored),
+        sample_files(samples, detection=stored.detection),
+        manifest_file=manifest_file,
+    )
 
 
 def _metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:

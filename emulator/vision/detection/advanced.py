@@ -147,11 +147,13 @@ class _Result:
     evaluation: bytes
 
 
-def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation, seed: int) -> bool:
+def is_significantly_better(
+    old: DetectionEvaluation, new: DetectionEvaluation, seed: int, check: Callable[[], None] = lambda: None
+) -> bool:
     """Whether the new detections in the same images are better by more than chance.
 
     The measure is mean average precision, averaged over IoU thresholds of 0.5 and 0.75. Chance is estimated
-    by the bootstrap (Efron, 1979) over images.
+    by the bootstrap (Efron, 1979) over images. `check` is called before each sample, and may raise OutOfTime.
     """
     import numpy
 
@@ -163,6 +165,7 @@ def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation, 
         return False
     wins = 0
     for _ in range(_SAMPLES):
+        check()
         weights = numpy.bincount(random.integers(count, size=count), minlength=count).astype(float)
         wins += after(weights) > before(weights)
     return wins >= _WINS * _SAMPLES
@@ -304,7 +307,7 @@ def _fine_tuned(
         compared.performance(overlap_threshold=0.5).average_precision,
         evaluation.performance(overlap_threshold=0.5).average_precision,
     )
-    if not is_significantly_better(compared, evaluation, seed):
+    if not is_significantly_better(compared, evaluation, seed, budget.check):
         return None
     if budget.part(_USABLE).left > _MIN_PLANNED_SHARE * steps * step_seconds:
         weights = train(everything, 1, _USABLE)

@@ -33,7 +33,7 @@ from emulator.vision.detection.train import (
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
-from emulator.vision.training.budget import Budget
+from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import (
     LossNotFinite,
@@ -290,6 +290,18 @@ def evaluation(found_share: float, seed: int = 0, images: int = 30) -> Detection
             [random.uniform(0.3, 1, len(detections)), random.uniform(0, 0.7, len(wrong))]
         ).astype(numpy.float32),
     )
+
+
+def test_the_comparison_ends_with_the_budget() -> None:
+    """With 50 tags and 1,000 held-out images it takes 5 s."""
+    remaining = iter(range(10))
+
+    def check() -> None:
+        if next(remaining, None) is None:
+            raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        is_significantly_better(evaluation(0.5), evaluation(0.9, seed=1), 0, check)
 
 
 def test_a_gain_that_is_larger_than_chance_is_real() -> None:

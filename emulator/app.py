@@ -31,8 +31,8 @@ from emulator.gateway.origins import Origins, Preflights
 from emulator.gateway.proxies import TrustedProxies
 from emulator.settings import Settings, StartRefused
 from emulator.settings.addresses import is_loopback
-from emulator.store.blobs import FolderBlobStore
-from emulator.store.database import Database, SchemaTooNew
+from emulator.store.database import DatabaseRefused
+from emulator.store.opening import open_store
 from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
@@ -185,14 +185,15 @@ def make_context(
         raise StartRefused(f"--url-allow or --url-map: {error}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        database = Database(folder)
-        blobs = FolderBlobStore(folder)
+        store = open_store(folder, accept_data_loss=settings.accept_data_loss)
+        if store.loss is not None:
+            blob_sweep.mark_unclean(folder)
         link_secret = read_or_create_secret(folder)
-    except SchemaTooNew as error:
-        raise StartRefused(str(error)) from None
+    except DatabaseRefused as error:
+        raise StartRefused(f"--data: {error}") from None
     return Context(
-        database=database,
-        blobs=blobs,
+        database=store.database,
+        blobs=store.blobs,
         folder=folder,
         worker=worker,
         advanced_worker=advanced_worker,

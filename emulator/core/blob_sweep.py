@@ -1,33 +1,47 @@
-"""Deleting blobs to which no row of the database refers."""
+"""Removing blobs to which no row of the database refers.
 
+Requests that delete rows also delete the blobs of these rows. Blobs that are found without a row, as after a
+process was killed or rows were lost, are moved to the trash and deleted after a day.
+"""
+
+import logging
 import threading
 from collections.abc import Collection, Iterable
-from itertools import islice
+from pathlib import Path
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from emulator.core.context import Context
-from emulator.store.tables import Export, Image, Iteration, StoredPrediction
+from emulator.store.database import DatabaseDamaged
+from emulator.store.references import batches, referenced
+from emulator.store.tables import Export
 from emulator.vision.classification.feature_cache import forget
 
-# Names that are looked up in one write transaction.
-_BATCH_SIZE = 200
 _MARK = "unclean"
+_log = logging.getLogger(__name__)
 
 
 def mark_in_use(context: Context) -> None:
-    """Record that a process uses the store. If the previous one did not `mark_clean`, start a sweep."""
+    """Record that a process uses the store, and start to remove what earlier processes left.
+
+    Blobs in the trash that have rows again are moved back before this returns.
+    """
+    bring_back(context)
     mark = context.folder / _MARK
-    if mark.exists():
-        threading.Thread(target=sweep_all, args=(context,), name="blob sweep", daemon=True).start()
-    else:
-        mark.touch()
+    is_unclean = mark.exists()
+    mark.touch()
+    threading.Thread(target=_clean_up, args=(context, is_unclean), name="blob sweep", daemon=True).start()
 
 
 def mark_clean(context: Context) -> None:
     """Record that the process ends normally."""
     (context.folder / _MARK).unlink(missing_ok=True)
+
+
+def mark_unclean(folder: Path) -> None:
+    """Record that there may be blobs without a row; the next `mark_in_use` starts to look for them."""
+    (folder / _MARK).touch()
 
 
 def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
@@ -36,15 +50,56 @@ def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
     return {blob for blob in session.scalars(statement) if blob}
 
 
+def bring_back(context: Context) -> None:
+    """Move blobs back from the trash to which rows refer, as after a lost database was put back."""
+    moved = 0
+    for batch in batches([file.name for file in context.blobs.trash.files()]):
+        with context.database.write() as session:
+            moved += sum(context.blobs.bring_back(name) for name in referenced(session, batch))
+    if moved:
+        folder = context.blobs.trash.folder
+        _log.warning("%d files were moved back from %s, since rows refer to them", moved, folder)
+
+
+def _clean_up(context: Context, is_unclean: bool) -> None:
+    context.blobs.delete_unfinished()
+    try:
+        if is_unclean:
+            sweep_all(context)
+    except DatabaseDamaged:
+        return  # which the database has logged; blobs that seem to have no row may have one
+    context.blobs.trash.delete_old(context.clock.now())
+
+
 def sweep_all(context: Context) -> None:
-    """Delete every blob to which no row refers, as processes leave that are killed before writing the row."""
-    names = iter(context.blobs.names())
-    while batch := list(islice(names, _BATCH_SIZE)):
-        sweep_blobs(context, batch)
+    """Move every blob to which no row refers to the trash, and log how much.
+
+    Processes leave such blobs that are killed before writing the row. Raises DatabaseDamaged.
+    """
+    now = context.clock.now()
+    count = size = 0
+    for batch in batches(context.blobs.names()):
+        unused: set[str] = set()
+        with context.database.write() as session:
+            if context.database.damage is not None:
+                raise DatabaseDamaged(context.database.damage)
+            for name in set(batch) - referenced(session, batch):
+                size += context.blobs.move_to_trash(name, now)
+                unused.add(name)
+        count += len(unused)
+        _forget(context, unused)
+    if count:
+        _log.warning(
+            "%d files (%d bytes) to which no row of the database refers were moved to %s, where they are "
+            "deleted at the first start after one day",
+            count,
+            size,
+            context.blobs.trash.batch(now),
+        )
 
 
 def sweep_blobs(context: Context, names: Iterable[str]) -> None:
-    """Delete those of `names` to which no row refers.
+    """Delete those of `names` to which no row refers, after their rows were deleted or not written.
 
     This is a write transaction. An upload of the same bytes checks that the blob exists within its own write
     transaction, so it cannot refer to a blob that is deleted here.
@@ -52,18 +107,15 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
     names = set(names)
     if not names:
         return
-    references = (
-        Image.blob,
-        StoredPrediction.blob,
-        Iteration.model_blob,
-        Iteration.evaluation_blob,
-        Export.blob,
-    )
-    unused = []
     with context.database.write() as session:
-        for name in names:
-            if not any(session.scalar(select(exists().where(col(column) == name))) for column in references):
-                context.blobs.delete(name)
-                unused.append(name)
-    forget(context.feature_cache, unused)
-    context.models.forget(unused)
+        unused = names - referenced(session, names)
+        if context.database.damage is not None:
+            return  # rows may exist that were not found
+        for name in unused:
+            context.blobs.delete(name)
+    _forget(context, unused)
+
+
+def _forget(context: Context, names: set[str]) -> None:
+    forget(context.feature_cache, sorted(names))
+    context.models.forget(names)

@@ -71,6 +71,10 @@ class Settings:
     ephemeral: bool = option(
         False, "--ephemeral", "", "Keep the state in a temporary folder, which is removed at the end.",
         read_boolean, switch=True)
+    accept_data_loss: bool = option(
+        False, "--accept-data-loss", "",
+        "Start although the database is damaged or rows are missing; for one start, without what is lost.",
+        read_boolean, switch=True)
     public_url: str | None = option(
         None, "--public-url", "URL", "Base of image URIs in responses, behind a proxy or in a container.",
         read_public_url, default_text="the address that a request was sent to")

@@ -9,13 +9,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
+from emulator.store.blob_trash import BlobTrash
 from emulator.store.database import StorageFull
 
-_TRASH = "trash-"
+_NAME = "blobs"
+# Beginning of the names of folders of cleared blobs.
+_CLEARED = "trash-"
 _UNFINISHED_SECONDS = 3600
 _ATTEMPTS = 5
 # Files whose verification is remembered.
@@ -57,26 +62,45 @@ class BlobStore(Protocol):
     def exists(self, name: str) -> bool: ...
 
     def names(self) -> Iterator[str]:
-        """The names of all blobs. Unfinished files of earlier processes are deleted."""
+        """The names of all blobs."""
+
+    def delete_unfinished(self) -> None:
+        """Delete files that earlier processes did not finish writing, by their age."""
 
     def delete(self, name: str) -> None:
         """Delete a blob, if it exists."""
 
+    def move_to_trash(self, name: str, now: datetime) -> int:
+        """Move a blob to the trash; returns its size in bytes, 0 when there is no such blob."""
+
+    def bring_back(self, name: str) -> bool:
+        """Move a blob back from the trash, unless it exists; returns whether it was moved."""
+
     def clear(self) -> None:
-        """Delete all blobs."""
+        """Delete all blobs, those in the trash, too."""
+
+    @property
+    def trash(self) -> BlobTrash: ...
+
+
+def has_blobs(folder: Path) -> bool:
+    """Whether a data folder has blobs, also in the trash."""
+    files = chain((folder / _NAME).glob("*/*"), BlobTrash(folder).files())
+    return any(not file.name.startswith(UNFINISHED_PREFIX) for file in files)
 
 
 class FolderBlobStore:
     """Blobs as files, ``ab/abcdef...``, written atomically."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "blobs"
+        self._folder = folder / _NAME
         self._folder.mkdir(parents=True, exist_ok=True)
         # Size, time of modification and inode of files by blob.
         self._verified: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
         self._lock = threading.Lock()
-        for trash in folder.glob(f"{_TRASH}*"):
-            _delete_in_thread(trash)
+        self.trash = BlobTrash(folder)
+        for cleared in folder.glob(f"{_CLEARED}*"):
+            _delete_in_thread(cleared)
 
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
@@ -138,13 +162,19 @@ class FolderBlobStore:
         return self.path(name).exists()
 
     def names(self) -> Iterator[str]:
-        for file in sorted(self._folder.glob("*/*")):
+        for file in sorted(self._files()):
+            if not file.name.startswith(UNFINISHED_PREFIX):
+                yield file.name
+
+    def delete_unfinished(self) -> None:
+        for file in self._files():
             if file.name.startswith(UNFINISHED_PREFIX):
                 with suppress(FileNotFoundError):
                     if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:
                         file.unlink()
-            else:
-                yield file.name
+
+    def _files(self) -> Iterator[Path]:
+        return self._folder.glob("*/*")
 
     def delete(self, name: str) -> None:
         try:
@@ -154,12 +184,20 @@ class FolderBlobStore:
             if os.name != "nt":
                 raise
 
+    def move_to_trash(self, name: str, now: datetime) -> int:
+        return self.trash.add(self.path(name), now)
+
+    def bring_back(self, name: str) -> bool:
+        return self.trash.take(name, self.path(name))
+
     def clear(self) -> None:
         # A rename takes no time, whatever the number of blobs, which are deleted in a thread.
-        trash = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_TRASH))
-        self._folder.replace(trash / "blobs")
+        cleared = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_CLEARED))
+        with suppress(FileNotFoundError):
+            self.trash.folder.replace(cleared / "trash")
+        self._folder.replace(cleared / "blobs")
         self._folder.mkdir(exist_ok=True)  # an upload may have created it
-        _delete_in_thread(trash)
+        _delete_in_thread(cleared)
 
 
 def _delete_in_thread(folder: Path) -> None:

@@ -1,5 +1,8 @@
 """SQLite through SQLModel: one writer at a time, many readers, durable commits."""
 
+import json
+import logging
+import re
 import sqlite3
 import threading
 import weakref
@@ -8,24 +11,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
 from emulator.store import tables  # noqa: F401  (declares the tables)
+from emulator.store.commit_counter import CommitCounter, following
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
 SCHEMA_REVISION = "0005"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"
+_DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_log = logging.getLogger(__name__)
 
 
 class StorageFull(Exception):
     """The disk of the data folder is full; nothing of the transaction or blob is stored."""
 
 
-class SchemaTooNew(Exception):
+class DatabaseDamaged(Exception):
+    """A page or a value of the database cannot be read because it is damaged."""
+
+
+class DatabaseRefused(Exception):
+    """The database cannot be used as it is. str() is one line with the reason and what to do."""
+
+
+class SchemaTooNew(DatabaseRefused):
     """The data folder was written by a newer version of the program."""
 
 
@@ -34,23 +49,42 @@ class Database:
 
     Writers wait for a lock of this process (only one process uses a data folder), so SQLite never reports
     "database is locked". WAL with ``synchronous=FULL``: a commit survives a power cut.
+
+    Raises:
+        DatabaseRefused: the file is not a database of this program, or one of a newer version.
+        DatabaseDamaged: the file cannot be read as a database.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
+        # The first damage that was found; None when there is none, as far as is known.
+        self.damage: str | None = None
         # Number of commits. Data is current as long as this has the same value as before the data was read.
         self.commits = 0
         self._write_lock = threading.RLock()
+        self._damage_lock = threading.Lock()
         self._engine = create_engine(
             f"sqlite:///{self.path}",
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             connect_args={"check_same_thread": False, "timeout": 30, "factory": _Connection},
+            json_deserializer=self._from_json,
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
         event.listen(self._engine, "reset", _close_cursors)
-        _prepare(self._engine, self.path)
+        try:
+            _prepare(self._engine, self.path)
+            with self._engine.connect() as connection:
+                self._number = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        except BaseException as error:
+            self._engine.dispose()
+            if isinstance(error, DatabaseError) and is_damage(error.orig):
+                raise DatabaseDamaged(str(error.orig)) from error
+            raise
+        event.listen(self._engine, "handle_error", self._check_for_damage, retval=True)
+        self._counter = CommitCounter(folder)
+        self._file = _file_id(self.path)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -66,9 +100,18 @@ class Database:
         """
         with self._write_lock, Session(self._engine, expire_on_commit=False) as session:
             try:
-                session.connection(execution_options={"immediate": True})
+                connection = session.connection(execution_options={"immediate": True})
+                changes = _changes(connection)
                 yield session
-                session.commit()
+                session.flush()
+                if _changes(connection) == changes:
+                    session.commit()
+                else:
+                    number = following(self._number)
+                    connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+                    session.commit()
+                    self._number = number
+                    self._counter.write(number)
                 self.commits += 1
                 for function in session.info.get(_COMMITTED, ()):
                     function()
@@ -85,9 +128,25 @@ class Database:
             yield
 
     def check(self) -> None:
-        """Raises when the database cannot be read."""
+        """Raises when the database cannot be read, is damaged, or is no longer in the data folder."""
+        if self.damage is not None:
+            raise DatabaseDamaged(self.damage)
+        if _file_id(self.path) != self._file:
+            raise FileNotFoundError(f"{self.path} was deleted or replaced while the emulator runs")
         with self._engine.connect() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM project").scalar()
+
+    def note_damage(self, damage: str) -> None:
+        """Record that the database is damaged; the first time also in the log."""
+        with self._damage_lock:
+            is_new, self.damage = self.damage is None, self.damage or damage
+        if is_new:
+            _log.error("%s is damaged: %s; stop the emulator and restore a copy of it", self.path, damage)
+
+    def count_commits(self) -> None:
+        """Store the number of the newest commit beside the database, as each commit does."""
+        with self._write_lock:
+            self._counter.write(self._number)
 
     def clear(self) -> None:
         """Delete every row of every table, in one transaction."""
@@ -98,6 +157,29 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _check_for_damage(self, context: ExceptionContext) -> DatabaseDamaged | None:
+        """The exception for an error of the driver that shows damage."""
+        error = context.original_exception
+        if not is_damage(error):
+            return None
+        self.note_damage(str(error))
+        return DatabaseDamaged(str(error))
+
+    def _from_json(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, TypeError) as error:
+            self.note_damage(f"a value is not JSON ({error})")
+            raise DatabaseDamaged(str(error)) from error
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an exception of SQLite's driver shows that the database is damaged."""
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    # The low byte is the kind of the error. Text that is not UTF-8 has no code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES or "decode to UTF-8" in str(error)
 
 
 def when_committed(session: Session, function: Callable[[], None]) -> None:
@@ -148,19 +230,45 @@ def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _changes(connection: Connection) -> int:
+    """The number of rows that a connection has changed since it was opened."""
+    return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Identifies a file as long as it exists, whatever its content; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _schema_mark(engine: Engine, path: Path) -> str | None:
+    """The number of the schema in a database; None in a new one. Raises DatabaseRefused."""
+    with engine.connect() as connection:
+        names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+        if not names:
+            return None
+        marks = []
+        if "alembic_version" in names:
+            marks = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+    if len(marks) == 1 and re.fullmatch("[0-9]{4}", str(marks[0])) and str(marks[0]) > "0000":
+        return str(marks[0])
+    found = ", ".join(repr(mark)[:40] for mark in marks[:3]) or "missing"
+    raise DatabaseRefused(
+        f"{path} is not a database of this program (the number of its schema is {found}); restore a copy of "
+        "it, or give another data folder"
+    )
+
+
 def _prepare(engine: Engine, path: Path) -> None:
     """Bring the schema up to SCHEMA_REVISION.
 
     A new database gets all tables and the number of the newest migration without loading Alembic, which takes
     milliseconds. A test verifies that both ways result in the same schema.
     """
-    with engine.connect() as connection:
-        row = connection.exec_driver_sql(
-            "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
-        ).first()
-        current = (
-            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if row else None
-        )
+    current = _schema_mark(engine, path)
     if current == SCHEMA_REVISION:
         return
     if current is None:

@@ -24,6 +24,7 @@ REFUSED = {
     "port": ["", "-1", "65536", "80.0", "1e3", " 80", "٣", "8" * 5000],
     "data": ["", "a\0b", "~nobody-has-this-name/x"],
     "ephemeral": ["maybe", "2"],
+    "accept_data_loss": ["maybe", "2"],
     "public_url": [
         "localhost:80",
         "ftp://host",
@@ -55,6 +56,7 @@ ACCEPTED = {
     "host": [("localhost", "localhost"), ("[::1]", "::1"), ("0.0.0.0", "0.0.0.0")],
     "port": [("0", 0), ("65535", 65535)],
     "ephemeral": [("1", True), ("TRUE", True), ("off", False), ("no", False)],
+    "accept_data_loss": [("yes", True), ("0", False)],
     "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
     "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
     "url_fetch": [("OFF", "off")],

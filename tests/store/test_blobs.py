@@ -63,6 +63,7 @@ def test_old_unfinished_files_of_a_killed_process_are_removed(blobs: FolderBlobS
         then = (folder / file).stat().st_mtime - age
         os.utime(folder / file, (then, then))
     assert list(blobs.names()) == [name]
+    blobs.delete_unfinished()
     assert blobs_in(tmp_path) == {name, ".new-young"}
 
 

@@ -15,7 +15,14 @@ from emulator.app import create_app
 from emulator.settings import StartRefused
 from emulator.store import database as database_module
 from emulator.store import migrations
-from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, SchemaTooNew, StorageFull
+from emulator.store.database import (
+    FILE_NAME,
+    SCHEMA_REVISION,
+    Database,
+    DatabaseRefused,
+    SchemaTooNew,
+    StorageFull,
+)
 from emulator.store.tables import Project, StoredPrediction, Tag
 from tests.support.fakes import TestClock
 from tests.support.harness import database_rows, test_settings
@@ -109,14 +116,14 @@ def test_migrations_from_nothing_end_in_the_schema_of_a_new_database(tmp_path: P
 def test_an_older_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
     Database(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.commit()
     connection.close()
     migrated = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "upgrade", lambda engine: migrated.append(str(engine.url)))
         Database(tmp_path).close()
-        patch.setattr(database_module, "SCHEMA_REVISION", "0000")
+        patch.setattr(database_module, "SCHEMA_REVISION", "0001")
         Database(tmp_path).close()
     assert migrated == [f"sqlite:///{tmp_path / FILE_NAME}"]
 
@@ -154,6 +161,33 @@ def test_a_database_of_a_newer_program_is_refused_and_not_changed(tmp_path: Path
     assert len(ran.stderr.strip().splitlines()) == 1
     assert "newer version" in ran.stderr
     assert database_rows(tmp_path, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+@pytest.mark.parametrize("mark", ["", "0000", "abc", "1", "00005", 5, b"\xff", None])
+def test_an_unknown_schema_mark_is_refused(tmp_path: Path, mark: Any) -> None:
+    Database(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("DROP TABLE alembic_version")
+    connection.execute("CREATE TABLE alembic_version (version_num)")
+    connection.execute("INSERT INTO alembic_version VALUES (?)", (mark,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(DatabaseRefused, match="not a database of this program") as refused:
+        Database(tmp_path)
+    assert f"({'the number of its schema is ' + repr(mark)})" in str(refused.value)
+    with pytest.raises(StartRefused):
+        create_app(test_settings(tmp_path))
+    assert database_rows(tmp_path, "SELECT version_num FROM alembic_version") == [(mark,)]
+
+
+def test_a_database_without_a_schema_mark_is_refused_in_one_line(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("CREATE TABLE of_another_program (a)")
+    connection.close()
+    ran = serve(tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    (line,) = ran.stderr.strip().splitlines()
+    assert "not a database of this program (the number of its schema is missing)" in line
 
 
 # --- reading and writing ------------------------------------------------------------------------------------

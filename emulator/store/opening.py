@@ -1,0 +1,165 @@
+"""Opening the store of a data folder, unless rows that were committed are missing or damaged."""
+
+import logging
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from sqlmodel import Session, select
+
+from emulator.store.blobs import FolderBlobStore, has_blobs
+from emulator.store.commit_counter import CommitCounter, missing_commits
+from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused, is_damage
+from emulator.store.references import batches, referenced
+from emulator.store.tables import Job, JobKind
+
+# Databases up to this size are checked before they are used. A megabyte takes about 2 ms.
+_CHECKED_AT_ONCE_BYTES = 4 * 2**20
+# In a folder without a count of commits, rows are missing when there are more than this number of blobs, and
+# more than half of them have no row.
+_BLOBS_WITHOUT_DOUBT = 10
+_REMEDY = (
+    f"put a copy of {FILE_NAME} back, together with its {FILE_NAME}-wal if there is one, or start once with "
+    "--accept-data-loss to go on without what is lost"
+)
+_log = logging.getLogger(__name__)
+
+
+class DataLost(DatabaseRefused):
+    """The database is damaged, or lacks rows that were committed."""
+
+
+class Store(NamedTuple):
+    """The open store of a data folder.
+
+    loss: what was found to be lost and was accepted; None when all is there, as far as is known.
+    """
+
+    database: Database
+    blobs: FolderBlobStore
+    loss: str | None
+
+
+def open_store(folder: Path, *, accept_data_loss: bool = False) -> Store:
+    """Open the database and the blobs of a data folder, creating what a new folder lacks.
+
+    A database that is missing, damaged or incomplete is not changed before it is refused.
+
+    Args:
+        accept_data_loss: log the loss and go on. A file that cannot be read as a database is renamed.
+
+    Raises:
+        DataLost: the database is damaged, or lacks rows that were committed.
+        DatabaseRefused: the database is not one of this program, or of a newer version.
+    """
+    counted = CommitCounter(folder).read()
+    loss = _loss_in_file(folder, counted)
+    if loss is not None:
+        _accept(loss, accept_data_loss)
+    database, unreadable = _open_database(folder, accept_data_loss)
+    loss = loss or unreadable
+    try:
+        blobs = FolderBlobStore(folder)
+        if counted is None and loss is None:
+            loss = _loss_of_rows(database, blobs)
+            if loss is not None:
+                _accept(loss, accept_data_loss)
+    except BaseException:
+        database.close()
+        raise
+    database.count_commits()
+    return Store(database=database, blobs=blobs, loss=loss)
+
+
+def _accept(loss: str, is_accepted: bool) -> None:
+    if not is_accepted:
+        raise DataLost(f"{loss}; {_REMEDY}")
+    _log.error("%s; going on without what is lost (--accept-data-loss)", loss)
+
+
+def _loss_in_file(folder: Path, counted: int | None) -> str | None:
+    """What the files of the database show to be lost. They are not changed, and a missing one not created."""
+    path = folder / FILE_NAME
+    is_missing = not path.exists()
+    if is_missing or path.stat().st_size == 0:
+        # SQLite would delete the log without its database.
+        return _loss_without_rows(folder, counted, "is missing" if is_missing else "is empty")
+    try:
+        # The last connection that may write would delete a damaged log.
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as connection:
+            (number,) = connection.execute("PRAGMA user_version").fetchone()
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+                return _loss_without_rows(folder, counted, "is empty")
+            if counted is not None and (missing := missing_commits(number, counted)):
+                return f"{path} lacks the last {missing} of {counted} changes that were stored"
+            if path.stat().st_size <= _CHECKED_AT_ONCE_BYTES:
+                (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if result != "ok":
+                    return f"{path} is damaged ({' '.join(result.split())})"
+    except sqlite3.Error as error:
+        if is_damage(error):
+            return f"{path} is damaged ({error})"
+        # Opening it below fails for the same reason.
+    return None
+
+
+def _loss_without_rows(folder: Path, counted: int | None, state: str) -> str | None:
+    path = folder / FILE_NAME
+    if has_blobs(folder):
+        return f"{path} {state}, but the folder has images or models"
+    log = path.with_name(f"{FILE_NAME}-wal")
+    if counted or (log.exists() and log.stat().st_size):
+        return f"{path} {state}, but projects were stored in it"
+    return None
+
+
+def _open_database(folder: Path, accept_data_loss: bool) -> tuple[Database, str | None]:
+    """The database, and the accepted loss when it is a new one in place of one that cannot be read."""
+    try:
+        database = Database(folder)
+        try:
+            database.check()
+        except BaseException:
+            database.close()
+            raise
+        return database, None
+    except DatabaseDamaged as damaged:
+        loss = f"{folder / FILE_NAME} is damaged ({damaged})"
+        if not accept_data_loss:
+            raise DataLost(f"{loss}; {_REMEDY}") from damaged
+    kept = _set_aside(folder)
+    _log.error("%s; it is now %s, and the new database is empty", loss, kept)
+    return Database(folder), loss
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename the files of the database; returns the new name."""
+    number = 1
+    while (kept := folder / f"{FILE_NAME}.damaged-{number}").exists():
+        number += 1
+    (folder / FILE_NAME).rename(kept)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            (folder / f"{FILE_NAME}{suffix}").rename(f"{kept}{suffix}")
+    return kept
+
+
+def _loss_of_rows(database: Database, blobs: FolderBlobStore) -> str | None:
+    """The loss in a folder whose commits were not counted, written by an older version."""
+    names = list(blobs.names())
+    if len(names) <= _BLOBS_WITHOUT_DOUBT:
+        return None
+    with database.read() as session:
+        if _waits_for_import(session):  # it stores blobs before their rows
+            return None
+        unused = len(names) - sum(len(referenced(session, batch)) for batch in batches(names))
+    if 2 * unused <= len(names):
+        return None
+    return f"{database.path} has no row for {unused} of {len(names)} images and models in the folder"
+
+
+def _waits_for_import(session: Session) -> bool:
+    return session.exec(select(Job.id).where(Job.kind == JobKind.IMPORT)).first() is not None

@@ -29,6 +29,7 @@ from emulator.gateway.hosts import AllowedHosts, HostCheck
 from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
 from emulator.gateway.proxies import TrustedProxies
+from emulator.gateway.refusal_log import RefusalLog
 from emulator.settings import Settings, StartRefused
 from emulator.settings.addresses import is_loopback
 from emulator.store.database import DatabaseRefused
@@ -98,13 +99,19 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         # A request passes these from first to last, its response from last to first.
         middleware=[
             Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
+            Middleware(RefusalLog, secrets=(*settings.training_keys, *settings.prediction_keys)),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
             *_host_check(settings, proxies),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
-            Middleware(Keys, training_keys=settings.training_keys, prediction_keys=settings.prediction_keys),
+            Middleware(
+                Keys,
+                training_keys=settings.training_keys,
+                prediction_keys=settings.prediction_keys,
+                multi_service=settings.multi_service,
+            ),
         ],
     )
     app.router.redirect_slashes = False

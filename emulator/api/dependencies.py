@@ -42,7 +42,7 @@ async def admit(request: Request) -> None:
     """
     operation = BY_NAME[request.scope["route"].name]
     if not operation.exists_in(version_of(request)):
-        raise UnknownResource
+        raise UnknownResource(f"version {version_of(request)} has no operation {operation.name}")
     quotas = request.app.state.quotas
     quotas.admit(operation.call_kind)
     await _body(request)
@@ -101,7 +101,7 @@ def _path_id(name: str) -> Any:
         try:
             return guid(request.path_params[name])
         except ValueError:  # no route of the service matches such a path
-            raise UnknownResource from None
+            raise UnknownResource(f"{name} in the path is not a GUID") from None
 
     return Depends(read)
 
@@ -159,7 +159,9 @@ def json_body(
             else:
                 value = await in_thread(request, requests.parse, shape, body)
         except requests.Malformed as malformed:
-            raise (malformed if error is None else error(malformed)) from None
+            if error is None:
+                raise
+            raise error(malformed) from malformed
         for path in version_differences.ignored_properties(operation, version):
             _clear(value, path)
         return value
@@ -216,7 +218,7 @@ async def _image_url(request: Request) -> FromUrl | NoImage:
     try:
         return FromUrl(requests.parse(requests.ImageUrl, await _body(request)).url)
     except requests.Malformed as malformed:
-        return NoImage(ServiceError("BadRequestImageUrl", str(malformed)))
+        return NoImage(ServiceError("BadRequestImageUrl", str(malformed), malformed.detail))
 
 
 UploadedImages = Annotated[list[Part], Depends(_uploads)]

@@ -76,8 +76,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return error_response(500, {"code": "ErrorUnknown", "message": message})
 
 
-HANDLERS: dict[Any, Any] = {
-    **errors.HANDLERS,
+_OWN: dict[Any, errors.Handler] = {
     Malformed: _malformed,
     TooManyCalls: _too_many_calls,
     MonthIsUsedUp: _month_is_used_up,
@@ -86,3 +85,4 @@ HANDLERS: dict[Any, Any] = {
     LinkRejected: link_rejected,
     Exception: _unexpected,
 }
+HANDLERS: dict[Any, Any] = {**errors.HANDLERS, **errors.noted(_OWN)}

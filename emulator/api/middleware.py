@@ -6,14 +6,14 @@ Like the service, it accepts paths in any case: ``/customvision/v3.3/Training/pr
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract.versions import VERSIONS, Api
 from emulator.gateway.address import Address, address_of, retired
 from emulator.gateway.errors import UnknownResource
-from emulator.gateway.middleware import check_key
+from emulator.gateway.keys import KeyRule
 
 _API_PATH = re.compile(
     r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
@@ -56,7 +56,9 @@ class Addressing:
         elif _RETIRED_PATH.match(path):
             raise retired(path.strip("/").split("/")[1], _SUPPORTED)
         elif _ROUTE_PATH.match(path):
-            raise UnknownResource
+            raise UnknownResource(
+                "the path lacks /customvision/ and a version, as /customvision/v3.3/training/..."
+            )
 
 
 def _canonical(api: Api, path: str) -> str:
@@ -67,30 +69,46 @@ def _canonical(api: Api, path: str) -> str:
 
 
 class Keys:
-    """Requires a key: training keys for training and the control API, prediction keys for prediction.
+    """Requires a key: a training key for training and the control API, a prediction key for prediction.
 
-    As with a multi-service resource, a training key is accepted by the prediction API too; a prediction key
-    is not accepted by the training API.
+    multi_service: whether the keys are those of a multi-service resource, where each key is valid for both
+    APIs. The prediction API then accepts the header of the training API too.
     """
 
-    _HEADERS: ClassVar = {
-        "training": (b"training-key", b"ocp-apim-subscription-key"),
-        "prediction": (b"prediction-key", b"training-key", b"ocp-apim-subscription-key"),
-    }
-
-    def __init__(self, app: ASGIApp, training_keys: Sequence[str], prediction_keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        training_keys: Sequence[str],
+        prediction_keys: Sequence[str],
+        *,
+        multi_service: bool = False,
+    ) -> None:
         self._app = app
-        training = [key.encode() for key in training_keys]
-        self._keys: dict[Any, list[bytes]] = {
-            "training": training,
-            "prediction": [*training, *(key.encode() for key in prediction_keys)],
-        }
+        training, prediction = (
+            tuple(key.encode() for key in keys) for keys in (training_keys, prediction_keys)
+        )
+        training_headers = (b"training-key", b"ocp-apim-subscription-key")
+        prediction_headers = (b"prediction-key", b"ocp-apim-subscription-key")
+        self._rules: dict[Api, KeyRule]
+        if multi_service:
+            both = (*training, *prediction)
+            self._rules = {
+                "training": KeyRule(training_headers, both),
+                "prediction": KeyRule((*prediction_headers, b"training-key"), both),
+            }
+        else:
+            self._rules = {
+                "training": KeyRule(training_headers, training, "training key", prediction, "prediction key"),
+                "prediction": KeyRule(
+                    prediction_headers, prediction, "prediction key", training, "training key"
+                ),
+            }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address: Address | None = scope.get("address")
         path: str = scope.get("path", "")
         if address is not None:
-            check_key(scope, self._HEADERS[address.api], self._keys[address.api])
+            self._rules[address.api].check(scope)
         elif path.startswith("/_emulator/") and not path.startswith(_KEYLESS):
-            check_key(scope, self._HEADERS["training"], self._keys["training"])
+            self._rules["training"].check(scope)
         await self._app(scope, receive, send)

@@ -15,6 +15,7 @@ from emulator.api.dependencies import admit, in_thread, version_of
 from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
+from emulator.core import refused_items
 from emulator.core.thread_pools import Work
 from emulator.gateway.errors import JSON
 
@@ -141,7 +142,8 @@ def _responding(endpoint: Callable[..., Any], work: Work, *, admission: bool) ->
         request: Request = arguments[request_name] if own_request else arguments.pop(request_name)
         arguments.pop("admission", None)
         chosen = request.scope.get("work", work)
-        return await in_thread(request, _respond, endpoint, arguments, version_of(request), work=chosen)
+        version = version_of(request)
+        return await in_thread(request, _respond, endpoint, arguments, version, request.scope, work=chosen)
 
     first = [] if own_request else [_parameter(request_name, Request)]
     if admission:
@@ -156,8 +158,15 @@ def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
-def _respond(endpoint: Callable[..., Any], arguments: dict[str, Any], version: Version) -> Response:
-    return response_of(endpoint(**arguments), version)
+def _respond(
+    endpoint: Callable[..., Any], arguments: dict[str, Any], version: Version, scope: Scope
+) -> Response:
+    items = refused_items.collect()
+    try:
+        return response_of(endpoint(**arguments), version)
+    finally:
+        if items.count:
+            scope["refused_items"] = items  # for the log
 
 
 def response_of(result: Any, version: Version) -> Response:

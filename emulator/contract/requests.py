@@ -1,5 +1,6 @@
 """Bodies of requests. Property names match in any case; unknown properties are ignored."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -23,9 +24,16 @@ Count = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class Malformed(ValueError):
-    """A body that is not JSON or does not have the operation's shape. str() is the place and the reason."""
+    """A body that is not JSON or does not have the operation's shape. str() is the place and the reason.
+
+    detail: all places and reasons, with the values, for the log.
+    """
 
     code = "BadRequest"
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class InvalidId(Malformed):
@@ -197,6 +205,8 @@ class CreateProjectOptions(Body):
 
 
 _Shape = TypeVar("_Shape", bound=Body)
+_PLACES_IN_LOG = 10
+_VALUE_IN_LOG = 100
 
 
 def parse_texts(data: bytes) -> dict[str, str]:
@@ -214,11 +224,33 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        errors = error.errors(include_url=False)
+        first = errors[0]
         place = ".".join(str(part) for part in first["loc"])
         # Only `guid` raises ValueError; all other errors are errors of types.
         kind = InvalidId if first["type"] == "value_error" else Malformed
-        raise kind(f"The request body is invalid at '{place}': {first['msg']}") from None
+        message = f"The request body is invalid at '{place}': {first['msg']}"
+        raise kind(message, _all_places(errors)) from None
+
+
+def _all_places(errors: Sequence[Any]) -> str:
+    """For the log: ``tagIds[0] 'tag1': is not a GUID; ...``"""
+    texts = []
+    for error in errors[:_PLACES_IN_LOG]:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+        texts.append(
+            f"{place.removeprefix('.')}{_shown(error['input'])}: {error['msg'].removeprefix('Value error, ')}"
+        )
+    if len(errors) > _PLACES_IN_LOG:
+        texts.append(f"and {len(errors) - _PLACES_IN_LOG} more")
+    return "; ".join(texts)
+
+
+def _shown(value: object) -> str:
+    """A value of a body for the log. A long one is left out: a key that was cut could not be recognized."""
+    if isinstance(value, str) and len(value) > _VALUE_IN_LOG:
+        return f" (text of {len(value)} characters)"
+    return "" if isinstance(value, dict | list) else f" {value!r}"
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -9,13 +9,26 @@ class ServiceError(Exception):
     """A request that is refused by a rule of the service.
 
     `code` is one of the contract's error codes (``BadRequestTagNameNotUnique``, ``NotFoundProject``, ...);
-    the HTTP status follows from the code, in the layers above.
+    the HTTP status follows from the code, in the layers above. `detail` is what the service's message leaves
+    out; only the log has it.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.detail = detail
+
+
+def reasons(error: BaseException | None) -> list[str]:
+    """For the log: the messages of an error and its causes (``raise ... from``), each with its `detail`."""
+    found: list[str] = []
+    while error is not None:
+        for text in (str(error), getattr(error, "detail", "")):
+            if text and not any(text in known for known in found):
+                found.append(text)
+        error = error.__cause__
+    return found
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -50,6 +50,11 @@ def has_room_for_image(context: Context, project: Project) -> bool:
     return most is None or project.image_count < most
 
 
+def image_limit(context: Context) -> str:
+    """The limit that `has_room_for_image` checks, for the log."""
+    return _all_there_is(context, "images in a project", context.tier.images_per_project or 0)
+
+
 def check_import(context: Context, image_count: int, tag_count: int) -> None:
     """Raises ServiceError when a project with these numbers of images and tags would exceed the limits."""
     tier = context.tier
@@ -106,7 +111,7 @@ class TooManyCalls(Exception):
     """The calls per second of the tier are exceeded. seconds: until the next call may follow, at least 1."""
 
     def __init__(self, tier: Tier, seconds: int) -> None:
-        super().__init__(f"{tier.name}: again in {seconds} s")
+        super().__init__(f"the call rate of the tier {tier.name} is exceeded; try again in {seconds} s")
         self.tier = tier
         self.seconds = seconds
 

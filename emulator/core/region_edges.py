@@ -1,5 +1,6 @@
 """The edges of regions: rounding is forgiven, and what is stored lies within the image."""
 
+import math
 import struct
 
 # A box may exceed the edges of the image by rounding. Values with six decimals, as in YOLO's label files
@@ -29,3 +30,16 @@ def clipped(start: float, length: float) -> tuple[float, float] | None:
     if start + length > 1:
         length -= _SPACING
     return (start + 0.0, length) if length > 0 else None  # + 0.0: no negative zero
+
+
+def edge_problem(start_name: str, start: float, length_name: str, length: float) -> str:
+    """Why `clipped` returns None for one side, in words; empty if it does not."""
+    if clipped(start, length) is not None:
+        return ""
+    if not (math.isfinite(start) and math.isfinite(length)):
+        return f"{start_name} and {length_name} must be finite"
+    if start < -_ROUNDING:
+        return f"{start_name} is {start:g}, less than 0"
+    if start + length > 1 + _ROUNDING:
+        return f"{start_name} + {length_name} is {start + length:.9g}, more than 1 (the size of the image)"
+    return f"{length_name} is {length:g}, which leaves nothing within the image"

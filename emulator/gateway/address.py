@@ -36,7 +36,7 @@ def address_of(api: Api, version: str, supported: str) -> Address:
     except RetiredVersion:
         raise retired(version, supported) from None
     except ValueError:
-        raise UnknownResource from None
+        raise UnknownResource(f"'{version[:40]}' is no version, such as v3.3") from None
 
 
 def retired(version: str, supported: str) -> ServiceError:

@@ -28,15 +28,19 @@ _log = logging.getLogger(__name__)
 
 
 class UnknownResource(Exception):
-    """No route matches the path: the gateway's 404."""
+    """No route matches the path: the gateway's 404. str() is the reason, for the log."""
 
 
 class AccessDenied(Exception):
-    """The request has no key, or a wrong one: the gateway's 401."""
+    """The request has no key, or a wrong one: the gateway's 401. str() is the reason, for the log."""
 
 
 class TokenRefused(Exception):
     """The request has an access token of Microsoft Entra and no key: another 401 of the gateway."""
+
+
+class OriginRefused(Exception):
+    """A preflight request is from a page whose origin is not allowed. str() is the reason, for the log."""
 
 
 class TooLarge(Exception):
@@ -65,6 +69,10 @@ async def token_refused(_request: Request, _error: TokenRefused) -> Response:
     return error_response(401, TOKEN_REFUSED)
 
 
+async def origin_refused(_request: Request, _error: OriginRefused) -> Response:
+    return gateway_response(403, "The origin of the page is not allowed (--cors-origin).")
+
+
 async def unknown_resource(_request: Request, _error: Exception) -> Response:
     return gateway_response(404, RESOURCE_NOT_FOUND)
 
@@ -72,6 +80,9 @@ async def unknown_resource(_request: Request, _error: Exception) -> Response:
 async def http_exception(request: Request, error: HTTPException) -> Response:
     """The router's exceptions: no route matches the path (404) or the method (405)."""
     if error.status_code in (404, 405):
+        known = error.status_code == 405
+        reason = f"the path has no method {request.method}" if known else "no operation has this path"
+        request.scope["refusal"] = UnknownResource(reason)
         return await unknown_resource(request, error)
     return await unexpected(request, error)
 
@@ -98,10 +109,24 @@ async def shortage(request: Request, error: Exception) -> Response:
     return error_response(503, {"code": code, "message": message}, {"retry-after": "1"})
 
 
-HANDLERS: dict[type[Exception], Handler] = {
+def noted(handlers: dict[Any, Handler]) -> dict[Any, Handler]:
+    """The handlers; they also put the exception into the scope, as ``refusal``, for the log."""
+    return {kind: _noting(handler) for kind, handler in handlers.items()}
+
+
+def _noting(handler: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        request.scope["refusal"] = error
+        return await handler(request, error)
+
+    return handle
+
+
+_HANDLERS: dict[Any, Handler] = {
     ServiceError: service_error,
     AccessDenied: access_denied,
     TokenRefused: token_refused,
+    OriginRefused: origin_refused,
     UnknownResource: unknown_resource,
     HTTPException: http_exception,
     TooLarge: too_large,
@@ -109,3 +134,4 @@ HANDLERS: dict[type[Exception], Handler] = {
     OSError: shortage,
     Exception: unexpected,
 }
+HANDLERS = noted(_HANDLERS)

@@ -5,7 +5,6 @@ the server then has the origin of the page: CORS does not apply, and well-known 
 in the Host header remains that of the page, and neither the page nor a script in it can change it.
 """
 
-import logging
 import re
 from collections.abc import Collection
 
@@ -21,7 +20,6 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]*)?", re.IGNORECASE)
 _NOT_PUBLIC = re.compile(r"\[.*|[^.]*|(?:.*\.)?(?:localhost|internal|[0-9]+)")
 _LONGEST_SHOWN = 200
 _MOST_REMEMBERED = 1000
-_log = logging.getLogger(__name__)
 
 
 class AllowedHosts:
@@ -98,7 +96,6 @@ def _is_http_page(scope: Scope, host: bytes) -> bool:
 def _misdirected(host: bytes) -> ASGIApp:
     shown = ascii(host[:_LONGEST_SHOWN].decode("latin-1"))[1:-1]
     name = shown.rpartition(":")[0] or shown
-    _log.info("A request for the host %s was refused; --allowed-host %s would allow it", shown, name)
     return gateway_response(
         421,
         f"The host name '{shown}' is not allowed, since a web page could use it to reach this server by DNS "

@@ -1,19 +1,17 @@
-"""ASGI middleware of both servers: headers and id of each response, paths, unread bodies, the check of keys.
+"""ASGI middleware of both servers: headers and id of each response, paths, unread bodies.
 
 Error responses are Starlette's `ExceptionMiddleware` with a table of handlers (`errors.HANDLERS`).
 """
 
-import hmac
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.contract.gateway_responses import response_headers
 from emulator.gateway.address import Address
-from emulator.gateway.errors import AccessDenied, TokenRefused
-from emulator.gateway.origins import Origins, header
+from emulator.gateway.origins import Origins
 
 _FIRST_ERROR = 400
 _SLASHES = re.compile(rb"/{2,}")
@@ -97,18 +95,3 @@ class DrainBody:
             await send(message)
 
         await self._app(scope, receive_and_note, send_after_body)
-
-
-def check_key(scope: Scope, header_names: Container[bytes], keys: Sequence[bytes]) -> None:
-    """Raise an exception unless one of the headers carries one of the keys.
-
-    Raises:
-        TokenRefused: there is no key, but an access token. Tokens of Microsoft Entra are not accepted.
-        AccessDenied: there is no valid key.
-    """
-    given = [value for name, value in scope["headers"] if name in header_names]
-    # All values are compared with all keys, so that the duration does not depend on the keys.
-    if not sum(hmac.compare_digest(value, key) for value in given for key in keys):
-        if not given and (header(scope, b"authorization") or b"").lower().startswith(b"bearer"):
-            raise TokenRefused
-        raise AccessDenied

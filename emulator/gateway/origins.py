@@ -5,14 +5,13 @@ origin, so that a browser could use its cached copy of an image without the head
 refuses preflight requests in plain text.
 """
 
-import logging
 import re
 from collections.abc import Collection
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.gateway.errors import gateway_response
+from emulator.gateway.errors import OriginRefused
 
 _LOOPBACK = re.compile(
     rb"https?://(?:localhost|(?:[a-z0-9_-]+\.)+localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?",
@@ -27,7 +26,6 @@ _EXPOSED = (
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # Seconds for which a browser reuses a preflight response.
 _MAX_AGE = "600"
-_log = logging.getLogger(__name__)
 
 
 class Origins:
@@ -69,9 +67,7 @@ class Preflights:
 
     def _response(self, scope: Scope, origin: bytes) -> Response:
         if not self._origins.allows(origin):
-            shown = ascii(origin[:200].decode("latin-1"))[1:-1]
-            _log.info("A page of the origin %s was refused; --cors-origin %s would allow it", shown, shown)
-            return gateway_response(403, "The origin of the page is not allowed (--cors-origin).")
+            raise OriginRefused(f"--cors-origin {origin.decode('latin-1')} would allow the page")
         headers = {"access-control-allow-methods": _METHODS, "access-control-max-age": _MAX_AGE}
         requested = header(scope, b"access-control-request-headers")
         if requested is not None:

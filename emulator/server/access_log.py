@@ -12,18 +12,17 @@ Headers, query and body are left out, because keys, tokens and signatures of URI
 from __future__ import annotations
 
 import logging
-import re
 import time
 from typing import TYPE_CHECKING
+
+from emulator.gateway.printable import printable_path
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("emulator.access")
 
-LONGEST_PATH = 2000
 _REQUEST_ID_HEADER = b"apim-request-id"
-_NOT_PRINTABLE_ASCII = re.compile(rb"[^!-~]")
 
 
 class AccessLog:
@@ -60,10 +59,3 @@ class AccessLog:
             logger.info(
                 "%s %s %s %.1f ms %d bytes %s", scope["method"], path, status, milliseconds, size, request_id
             )
-
-
-def printable_path(scope: Scope) -> str:
-    """The path as the client sent it, without the query; percent-encoded, so that it cannot forge lines."""
-    sent: bytes = scope.get("raw_path") or scope["path"].encode()
-    path = sent.partition(b"?")[0][:LONGEST_PATH]
-    return _NOT_PRINTABLE_ASCII.sub(lambda found: b"%%%02X" % found[0][0], path).decode("ascii")

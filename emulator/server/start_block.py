@@ -56,6 +56,9 @@ def print_start_block(settings: Settings, port: int) -> None:
             second_training_key=settings.training_keys[1],
             prediction_key=settings.prediction_keys[0],
             second_prediction_key=settings.prediction_keys[1],
+            both="\n                          Every key is valid for both APIs."
+            if settings.multi_service
+            else "",
             resource_id=settings.prediction_resource_id,
             data="a temporary folder, removed at the end" if settings.ephemeral else settings.data,
         )
@@ -70,7 +73,7 @@ START_BLOCK = """
   Training keys           {training_key}
                           {second_training_key}
   Prediction keys         {prediction_key}
-                          {second_prediction_key}
+                          {second_prediction_key}{both}
   Prediction resource id
     {resource_id}
   State is kept in        {data}
@@ -106,5 +109,6 @@ curl
     {endpoint}/customvision/v3.3/training/projects
 
 The variables of Microsoft's quickstarts:  eval "$(custom-vision-emulator env)"
+The reason of a refused request is in the log:  --log-level info
 Stop with Ctrl-C.
 """

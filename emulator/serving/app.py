@@ -16,9 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.gateway.errors import HANDLERS
 from emulator.gateway.hosts import AllowedHosts, HostCheck
-from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders, check_key
+from emulator.gateway.keys import KEY_HEADERS, KeyRule
+from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
 from emulator.gateway.proxies import TrustedProxies
+from emulator.gateway.refusal_log import RefusalLog
 from emulator.serving.bodies import MAX_BODY_BYTES
 from emulator.serving.container_routes import container_routes
 from emulator.serving.prediction_routes import prediction_routes
@@ -26,7 +28,6 @@ from emulator.serving.scoring import Scorer
 
 _HEALTH = ("/health", "/_emulator/health/ready", "/_emulator/health/live")
 _KEYLESS = frozenset({"/", *_HEALTH})
-_KEY_HEADERS = (b"prediction-key", b"training-key", b"ocp-apim-subscription-key")
 
 
 def serving_app(
@@ -66,6 +67,7 @@ def serving_app(
         # A request passes these from first to last, its response from last to first.
         middleware=[
             Middleware(ResponseHeaders, new_id=new_id, origins=origins),
+            Middleware(RefusalLog, secrets=keys),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=MAX_BODY_BYTES),
             *host_check,
@@ -83,11 +85,11 @@ class Keys:
 
     def __init__(self, app: ASGIApp, keys: tuple[str, ...]) -> None:
         self._app = app
-        self._keys = [key.encode() for key in keys]
+        self._rule = KeyRule(tuple(KEY_HEADERS), tuple(key.encode() for key in keys))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._keys and scope["path"] not in _KEYLESS:
-            check_key(scope, _KEY_HEADERS, self._keys)
+        if scope["type"] == "http" and self._rule.keys and scope["path"] not in _KEYLESS:
+            self._rule.check(scope)
         await self._app(scope, receive, send)
 
 

@@ -46,14 +46,14 @@ def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRo
             data = bodies.image(request, await bodies.read_body(request))
             return await scorer.run(predict, data)
         except Exception as error:  # noqa: BLE001  (the container has one response for all errors)
-            return _failed(error, 500)
+            return _failed(request, error, 500)
 
     async def url(request: Request) -> Response:
         try:
             address = bodies.url(await bodies.read_body(request))
             return await scorer.run(predict, await scorer.fetched(address))
         except Exception as error:  # noqa: BLE001  (the same, with this status)
-            return _failed(error, 200)
+            return _failed(request, error, 200)
 
     routes: list[BaseRoute] = [Route("/", welcome)]
     for prefix in _PREFIXES:
@@ -63,10 +63,9 @@ def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRo
     return routes
 
 
-def _failed(error: Exception, status: int) -> Response:
-    if isinstance(error, ServiceError):
-        _log.info("%s", error.message)
-    else:
+def _failed(request: Request, error: Exception, status: int) -> Response:
+    request.scope["refusal"] = error  # for the log
+    if not isinstance(error, ServiceError):
         _log.error("An image could not be scored", exc_info=error)
     return PlainTextResponse(_FAILED, status)
 

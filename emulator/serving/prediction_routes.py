@@ -76,18 +76,21 @@ def prediction_routes(scorer: Scorer, model_name: str | None, now: Callable[[], 
         # The path as it was sent: a slash in a published name is percent-encoded there.
         match = _PATH.fullmatch(request.scope["raw_path"].decode("latin-1"))
         if match is None or request.method != "POST":
-            raise UnknownResource
+            raise UnknownResource("only the operations of the prediction API, with POST, are served here")
         address = address_of("prediction", match["version"], _SUPPORTED)
         request.scope["address"] = address
         try:
             project_id = guid(unquote(match["project"]))
         except ValueError:
-            raise UnknownResource from None
+            raise UnknownResource("the project in the path is not a GUID") from None
         body = await bodies.read_body(request)
         if match["kind"].lower() != ("detect" if scorer.detects else "classify"):
-            raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+            known = "a detector: its paths have 'detect'" if scorer.detects else "a classifier: 'classify'"
+            raise ServiceError(
+                "BadRequestNotSupported", "Invalid project type for operation.", f"The model is {known}."
+            )
         if model_name is not None and unquote(match["name"]).strip() != model_name:
-            raise ServiceError("NotFoundIteration", "Invalid iteration")
+            raise ServiceError("NotFoundIteration", "Invalid iteration", f"--model-name is '{model_name}'.")
         if match["source"].lower() == "url":
             data = await scorer.fetched(bodies.url(body))
         else:

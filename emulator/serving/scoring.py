@@ -64,7 +64,7 @@ class Scorer:
         try:
             return self._model.score(data)
         except ImageRejected as rejected:
-            raise refusal(rejected, prediction_id) from None
+            raise refusal(rejected, prediction_id) from rejected
 
     def predict(self, data: bytes, prediction_id: str) -> list[scores.TagProbability]:
         """Scores with their tags, in the order of the prediction API. Raises ServiceError like `score`."""
@@ -88,7 +88,7 @@ class Scorer:
         try:
             return fetching.fetch(url, self._fetch_policy)
         except fetching.FetchRejected as rejected:
-            raise ServiceError("BadRequestImageUrl", str(rejected)) from None
+            raise ServiceError("BadRequestImageUrl", str(rejected)) from rejected
 
 
 def _iteration_id(exported: str | None, digest: str) -> str:

@@ -88,6 +88,10 @@ class Settings:
     keys_file: Path | None = option(
         None, "--keys-file", "FILE", "File with lines training-key=KEY[,KEY] and prediction-key=KEY[,KEY].",
         read_path, default_text="none")
+    multi_service: bool = option(
+        False, "--multi-service", "",
+        "Accept every key for both APIs, like a multi-service resource in Azure.",
+        read_boolean, switch=True)
     prediction_resource_id: str = option(
         DEFAULT_PREDICTION_RESOURCE_ID, "--prediction-resource-id", "ID",
         "Id of the prediction resource, as given when publishing.",

@@ -257,6 +257,20 @@ def test_the_access_log_has_every_request_and_no_key(start: Start) -> None:
 
 
 @posix_only
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_refused_requests_are_logged_at_the_level_info(start: Start, level: str) -> None:
+    running = start("--ephemeral", "--log-level", level)
+    request = urllib.request.Request(running.endpoint + "/customvision/v3.3/training/projects")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(request, timeout=PATIENCE_SECONDS)
+    status, _, errors = running.stop()
+    assert status == 0
+    what = r"GET /customvision/v3\.3/training/projects 401 \([0-9a-f-]{36}\): no key.*"
+    found = re.findall(rf"^\S+ \S+ INFO emulator\.refusals: {what}$", errors, re.MULTILINE)
+    assert len(found) == (1 if level == "info" else 0)
+
+
+@posix_only
 def test_without_the_option_requests_are_not_logged(start: Start) -> None:
     running = start("--ephemeral", "--quiet")
     assert status_of(running, "/_emulator/health/live") == 200

@@ -8,8 +8,6 @@ from starlette.routing import Match
 from emulator.contract.operations import BY_NAME
 from tests.support.harness import (
     NOWHERE,
-    PREDICTION_KEY,
-    TRAINING_KEY,
     Service,
     expect,
     refusal,
@@ -19,14 +17,6 @@ from tests.support.harness import (
 from tests.support.images import picture
 
 NOT_FOUND = {"error": {"code": "404", "message": "Resource not found"}}
-ACCESS_DENIED = {
-    "error": {
-        "code": "401",
-        "message": "Access denied due to invalid subscription key or wrong API endpoint. Make sure to "
-        "provide a valid key for an active subscription and use a correct regional API endpoint for your "
-        "resource.",
-    }
-}
 
 
 @pytest.mark.parametrize(
@@ -182,70 +172,8 @@ def test_operations_exist_from_their_version_on(
     assert response.status_code == (200 if exists else 404)
 
 
-# --- keys ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Training-Key": ""},
-        {"Training-Key": "wrong"},
-        {"Training-Key": TRAINING_KEY + " x"},
-        {"Training-Key": TRAINING_KEY[:-1]},
-        {"Training-Key": PREDICTION_KEY},
-        {"Prediction-Key": PREDICTION_KEY},
-        {"Prediction-Key": TRAINING_KEY},
-        {"Ocp-Apim-Subscription-Key": PREDICTION_KEY},
-    ],
-)
-def test_training_needs_a_training_key(service: Service, headers: dict[str, str]) -> None:
-    response = service.send("GET", "/projects", key=None, headers=headers)
-    assert (response.status_code, response.json()) == (401, ACCESS_DENIED)
-
-
-@pytest.mark.parametrize(
-    "name", ["Training-Key", "Training-key", "training-key", "Ocp-Apim-Subscription-Key"]
-)
-@pytest.mark.parametrize("number", [0, 1])
-def test_both_training_keys_open_training_in_either_header(service: Service, name: str, number: int) -> None:
-    key = service.settings.training_keys[number]
-    assert expect(service.send("GET", "/projects", key=None, headers={name: key})) == []
-
-
-@pytest.mark.parametrize("name", ["Prediction-Key", "Ocp-Apim-Subscription-Key", "prediction-key"])
-@pytest.mark.parametrize("kind", ["training_keys", "prediction_keys"])
-def test_prediction_takes_the_keys_of_both_resources(service: Service, name: str, kind: str) -> None:
-    for key in getattr(service.settings, kind):
-        path = f"/customvision/v3.1/prediction/{NOWHERE}/classify/iterations/x/image"
-        response = service.request("POST", path, key=None, headers={name: key}, content=b"x")
-        assert refusal(response)[:2] == (404, "NotFoundProject")
-
-
-@pytest.mark.parametrize("headers", [{}, {"Prediction-Key": "wrong"}])
-def test_prediction_needs_a_key(service: Service, headers: dict[str, str]) -> None:
-    path = f"/customvision/v3.0/prediction/{NOWHERE}/classify/iterations/x/image"
-    response = service.request("POST", path, key=None, headers=headers, content=b"x")
-    assert (response.status_code, response.json()) == (401, ACCESS_DENIED)
-
-
 def test_head_is_not_a_method_of_the_service(service: Service) -> None:
     assert service.send("HEAD", "/projects").status_code == 404
-
-
-def test_without_a_key_the_response_does_not_show_what_exists(service: Service) -> None:
-    project = service.project()
-    for path in (project, "/nothing", "/projects/x"):
-        assert service.send("GET", path, key=None).json() == ACCESS_DENIED
-
-
-def test_own_keys_replace_the_well_known_ones(service: Service) -> None:
-    own = ("own-key-one", "own-key-two")
-    service.close()
-    service.settings = test_settings(service.settings.data, training_keys=own)
-    service.open()
-    assert service.send("GET", "/projects", key=TRAINING_KEY).status_code == 401
-    assert [service.send("GET", "/projects", key=key).status_code for key in own] == [200, 200]
 
 
 # --- sizes and media types ----------------------------------------------------------------------------------

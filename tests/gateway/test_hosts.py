@@ -85,9 +85,9 @@ def test_a_foreign_name_is_refused(service: Service, caplog: pytest.LogCaptureFi
     assert response.json()["error"]["code"] == "421"
     assert f"--allowed-host {EVIL}," in response.json()["error"]["message"]
     assert response.headers["apim-request-id"]
-    assert [record.message for record in caplog.records if "evil" in record.message] == [
-        f"A request for the host {EVIL}:10010 was refused; --allowed-host {EVIL} would allow it"
-    ]
+    (line,) = (record.message for record in caplog.records if "evil" in record.message)
+    assert " 421 (" in line
+    assert f"--allowed-host {EVIL}," in line
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.server.access_log import LONGEST_PATH, AccessLog, printable_path
+from emulator.server.access_log import AccessLog
 
 
 async def _respond(scope: Any, receive: Any, send: Any) -> None:
@@ -63,16 +63,3 @@ def test_the_events_of_the_process_are_passed_on(caplog: pytest.LogCaptureFixtur
 
     assert log_of(app, caplog, type="lifespan") == []
     assert seen == ["lifespan"]
-
-
-@pytest.mark.parametrize(
-    ("sent", "logged"),
-    [
-        (b"/a b\n200 forged", "/a%20b%0A200%20forged"),
-        (b"/\xc3\xa9\x1b[31m", "/%C3%A9%1B[31m"),
-        (b"/already%20encoded", "/already%20encoded"),
-        (b"/" + b"a" * 5000, "/" + "a" * (LONGEST_PATH - 1)),
-    ],
-)
-def test_a_path_is_one_printable_word(sent: bytes, logged: str) -> None:
-    assert printable_path({"raw_path": sent, "path": "/"}) == logged

@@ -111,7 +111,10 @@ class Service:
     def request(
         self, method: str, path: str, *, key: str | None = TRAINING_KEY, **more: Any
     ) -> httpx.Response:
-        """Any request; `path` is absolute. The response is validated."""
+        """Any request; `path` is absolute. The response is validated.
+
+        key: in the header of the path's API; by default a valid one.
+        """
         response = self._loop.run(self._send(method, path, key, more))
         validate_response(response)
         return response
@@ -132,7 +135,9 @@ class Service:
     async def _send(self, method: str, path: str, key: str | None, more: dict[str, Any]) -> httpx.Response:
         headers = httpx.Headers(more.pop("headers", None))
         if key is not None:
-            headers["Training-Key"] = key
+            predicts = "/prediction/" in path.lower()
+            header, own = ("Prediction-Key", PREDICTION_KEY) if predicts else ("Training-Key", TRAINING_KEY)
+            headers[header] = own if key == TRAINING_KEY else key
         # Absolute, or a path that begins with two slashes would be read as a host.
         return await self.client.request(method, f"http://emulator.localhost{path}", headers=headers, **more)
 

@@ -41,7 +41,7 @@ from emulator.core.images import filters, listing
 from emulator.core.images import upload as images
 from emulator.core.images.filters import Expression
 from emulator.core.images.listing import Filter
-from emulator.core.images.sources import FromPrediction, FromUrl
+from emulator.core.images.sources import FromPrediction, FromUrl, NoImage
 from emulator.core.images.upload import NewImage
 from emulator.core.labels.regions import RegionBox
 from emulator.core.limits import MetadataLimits
@@ -172,16 +172,16 @@ def _created(links: Links, version: Version, results: Sequence[images.CreatedIma
     return batch_result(version, summary, complete=summary.is_batch_successful)
 
 
-def _decoded(contents: str | None) -> bytes:
-    """The bytes of a base64 string; empty, which is not an image, if it is not base64."""
+def _decoded(contents: str | None) -> bytes | NoImage:
+    """The bytes of a base64 string."""
     try:
         return base64.b64decode(contents or "", validate=True)
     except (binascii.Error, ValueError):
         pass
     try:  # some clients insert line breaks
         return base64.b64decode("".join((contents or "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
+    except (binascii.Error, ValueError) as error:
+        return NoImage(ServiceError("BadRequestImageFormat", f"The contents are not base64: {error}."))
 
 
 def _boxes(regions: Sequence[requests.Region] | None) -> tuple[RegionBox, ...]:

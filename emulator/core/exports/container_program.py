@@ -48,6 +48,7 @@ _FILES = (
     "vision/imaging/memory.py",
     "vision/imaging/memory_budget.py",
     "vision/imaging/opening.py",
+    "vision/imaging/other_formats.py",
     "vision/imaging/rgb.py",
     "vision/imaging/work_limits.py",
     "vision/onnx_runtime.py",

@@ -188,7 +188,7 @@ def _resolve_in_time(url: Url, resolve: Resolve, deadline: "_Deadline") -> list[
     if not answers:
         raise deadline.rejection()
     if not answers[0]:
-        raise FetchRejected("The host of the URL is unknown.")
+        raise FetchRejected("The host of the URL is unknown.", detail=f"{url.host} has no address.")
     return answers[0]
 
 
@@ -331,7 +331,8 @@ def _request(
         raise deadline.rejection() from None
     except httpcore.ConnectError as error:
         kind = "secure connection" if isinstance(error.__cause__, ssl.SSLError) else "connection"
-        raise FetchRejected(f"No {kind} to the URL's host could be made.") from None
+        place = f"{url.authority}: {error}"
+        raise FetchRejected(f"No {kind} to the URL's host could be made.", detail=place) from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise FetchRejected(_CONNECTION_LOST) from error
 

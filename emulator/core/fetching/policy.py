@@ -24,12 +24,13 @@ _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 class FetchRejected(Exception):
     """A URL was not fetched. str() is the reason, for the client.
 
-    status: of the response, if its status was the reason.
+    status: of the response, if its status was the reason. detail: more about the reason, for the log.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,11 @@ def check_addresses(url: Url, addresses: list[str], policy: FetchPolicy) -> None
         if not is_public(address) and not any(
             allowance.covers(url.host, address, url.port) for allowance in _allowances(policy.allow)
         ):
-            raise FetchRejected("The URL points to a private or local address (see --url-allow).")
+            named = "" if url.host == str(address) else f"{url.host} is "
+            raise FetchRejected(
+                "The URL points to a private or local address (see --url-allow).",
+                detail=f"{named}{address} is private or local; --url-allow {url.host} would allow it.",
+            )
 
 
 # Folders that URLs are mapped to

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlmodel import col, select
 
-from emulator.core import lookup
+from emulator.core import lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import IMAGE_IDS_PER_METADATA_UPDATE, METADATA_LIMITS, MetadataLimits
@@ -68,11 +68,14 @@ def update(
             image = images.get(image_id)
             if image is None:
                 results.append(UpdatedImage(image_id, "ErrorImageNotFound"))
+                refused_items.note("imageIds", image_id, "ErrorImageNotFound, the project has no such image")
                 continue
             present = image.metadata_ or {}
             merged = present | metadata
             if len(merged) > max(limits.pairs, len(present)):
                 results.append(UpdatedImage(image_id, "ErrorLimitExceed"))
+                reason = f"it would have {len(merged)} pairs; at most {limits.pairs} are allowed"
+                refused_items.note("imageIds", image_id, f"ErrorLimitExceed, {reason}")
                 continue
             if merged != image.metadata_:
                 image.metadata_ = merged

@@ -49,7 +49,7 @@ def read_image(context: Context, project_id: str, source: ImageSource, max_bytes
             try:
                 return fetching.fetch(url, replace(context.fetch_policy, max_bytes=max_bytes))
             except fetching.FetchRejected as rejected:
-                raise ServiceError("BadRequestImageUrl", str(rejected)) from None
+                raise ServiceError("BadRequestImageUrl", str(rejected)) from rejected
         case FromPrediction(prediction_id):
             data = read_prediction_image(context, project_id, prediction_id)
             if data is None:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup, quotas
+from emulator.core import lookup, quotas, refused_items
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
-from emulator.core.errors import ServiceError
+from emulator.core.errors import ServiceError, reasons
 from emulator.core.images import metadata as image_metadata
 from emulator.core.images.sources import FromPrediction, FromUrl, ImageSource, read_image
 from emulator.core.images.tagged import TaggedImage, TagOnImage, with_tags
@@ -59,11 +59,15 @@ class NewImage(NamedTuple):
 
 
 class CreatedImage(NamedTuple):
-    """The result for one image of a batch. status: one of the contract's ImageCreateStatus."""
+    """The result for one image of a batch.
+
+    status: one of the contract's ImageCreateStatus. reason: of a status other than OK, for the log.
+    """
 
     source_url: str | None
     status: str
     image: TaggedImage | None = None
+    reason: str = ""
 
 
 @dataclass
@@ -76,6 +80,7 @@ class _Prepared:
     width: int = 0
     height: int = 0
     status: str = "OK"
+    reason: str = ""
     tags: list[Tag] = field(default_factory=list)
     changed: bool = False
 
@@ -110,12 +115,25 @@ def create(
 
     read = _read_all(context, project_id, images)
     prepared = in_parallel(lambda item: _prepare(context, item), read)
-    if all(isinstance(item.new.source, bytes) and item.status == "ErrorImageFormat" for item in prepared):
+    if all(_is_file(item.new.source) and item.status == "ErrorImageFormat" for item in prepared):
+        _note_refused([CreatedImage(item.new.name, item.status, reason=item.reason) for item in prepared])
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
+    _note_refused(results)
     if any(result.image is not None for result in results):
         context.worker.warm_up()
     return results
+
+
+def _is_file(source: ImageSource) -> bool:
+    return not isinstance(source, FromUrl | FromPrediction)
+
+
+def _note_refused(results: Sequence[CreatedImage]) -> None:
+    for index, result in enumerate(results):
+        if result.status != "OK":
+            reason = f"{result.status}, {result.reason}"
+            refused_items.note(f"images[{index}]", result.source_url, reason)
 
 
 def _read_all(context: Context, project_id: str, images: Sequence[NewImage]) -> list[_Prepared]:
@@ -130,12 +148,14 @@ def _read_all(context: Context, project_id: str, images: Sequence[NewImage]) -> 
 def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:
     try:
         return _Prepared(new, read_image(context, project_id, new.source, TRAINING_IMAGE_BYTES))
-    except ServiceError:
-        return _Prepared(new, status="ErrorSource")
+    except ServiceError as error:
+        status = "ErrorImageFormat" if _is_file(new.source) else "ErrorSource"
+        return _Prepared(new, status=status, reason=" ".join(reasons(error)))
     except BlobDamaged as damaged:
         with context.database.read() as session:
-            _log.error("An image was not added. %s", describe(session, damaged.names).message)
-        return _Prepared(new, status="ErrorStorage")
+            reason = describe(session, damaged.names).message
+        _log.error("An image was not added. %s", reason)
+        return _Prepared(new, status="ErrorStorage", reason=reason)
 
 
 def _prepare(context: Context, prepared: _Prepared) -> _Prepared:
@@ -143,6 +163,7 @@ def _prepare(context: Context, prepared: _Prepared) -> _Prepared:
         return prepared
     if len(prepared.data) > TRAINING_IMAGE_BYTES:
         prepared.status = "ErrorImageSize"
+        prepared.reason = f"it has {len(prepared.data)} bytes; at most {TRAINING_IMAGE_BYTES} are allowed"
         return prepared
     from emulator.vision.imaging.decode import ImageRejected, inspect_image, stored_size
 
@@ -151,10 +172,12 @@ def _prepare(context: Context, prepared: _Prepared) -> _Prepared:
         prepared.blob = context.blobs.put(prepared.data)
     except ImageRejected as rejected:
         prepared.status = _REJECTED[rejected.reason]
+        prepared.reason = " ".join(reasons(rejected))
     except (StorageFull, OSError, MemoryError) as error:
         # Nothing is wrong with the image: the disk is full, or memory or file descriptors are short.
         _log.error("An image was not stored: %s", error or type(error).__name__)
         prepared.status = "ErrorStorage"
+        prepared.reason = f"it could not be stored: {error or type(error).__name__}"
     return prepared
 
 
@@ -223,14 +246,18 @@ def _insert_one(
     metadata: dict[str, str] | None,
     revision: int,
 ) -> CreatedImage:
-    failed = CreatedImage(item.new.name, item.status)
+    def failed(status: str, reason: str) -> CreatedImage:
+        return CreatedImage(item.new.name, status, reason=reason)
+
     if item.status != "OK":
-        return failed
-    if any(tag_id not in known for tag_id in wanted):
-        return failed._replace(status="ErrorInvalidTag")
+        return failed(item.status, item.reason)
+    unknown = [tag_id for tag_id in wanted if tag_id not in known]
+    if unknown:
+        return failed("ErrorInvalidTag", f"the project has no tag {' '.join(unknown)}")
     boxes = regions.distinct(item.new.boxes)
     if boxes is None:
-        return failed._replace(status="ErrorInvalidRegion")
+        faults = [f"regions[{index}]: {reason}" for index, reason in regions.faults(item.new.boxes)]
+        return failed("ErrorInvalidRegion", "; ".join(faults))
     here = (Image.project_id == project.id, Image.blob == item.blob, col(Image.removed).is_(None))
     image = session.exec(select(Image).where(*here)).first()
     status = "OK" if image is None else "OKDuplicate"
@@ -241,13 +268,16 @@ def _insert_one(
     added = [known[tag_id] for tag_id in wanted if tag_id not in present_ids]
     problem = tagging_problem(project, [known[tag.tag_id] for tag in present], added)
     if problem is not None:
-        return failed._replace(status=problem.status)
+        return failed(problem.status, problem.reason)
     drawn_boxes = {region.box for region in drawn}
     new_boxes = [box for box in boxes if box not in drawn_boxes]
     if len(drawn) + len(new_boxes) > REGIONS_PER_IMAGE:
-        return failed._replace(status="ErrorRegionLimitExceed")
+        return failed(
+            "ErrorRegionLimitExceed",
+            f"it would have {len(drawn) + len(new_boxes)} regions; at most {REGIONS_PER_IMAGE} are allowed",
+        )
     if image is None and not quotas.has_room_for_image(context, project):
-        return failed._replace(status="ErrorLimitExceed")
+        return failed("ErrorLimitExceed", quotas.image_limit(context))
     item.changed = image is None or bool(added or new_boxes)
     if image is None:
         if not context.blobs.exists(item.blob):  # swept meanwhile, since no row referred to it
@@ -271,4 +301,5 @@ def _insert_one(
         TagOnImage(tag.id, tag.name, row.created) for tag, row in zip(added, new_rows, strict=True)
     ]
     drawn += [regions.draw(context, session, image, known[box.tag_id], box, revision) for box in new_boxes]
-    return CreatedImage(item.new.name, status, TaggedImage(image, tags, drawn))
+    reason = "" if status == "OK" else f"the project has these bytes already, as image {image.id}"
+    return CreatedImage(item.new.name, status, TaggedImage(image, tags, drawn), reason)

@@ -1,12 +1,12 @@
 """Tags on images: which combinations are allowed, adding and removing them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup
+from emulator.core import domains, lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import (
@@ -22,9 +22,13 @@ from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
 class TaggingProblem(NamedTuple):
-    """Why an image cannot have certain tags together. status: of an item of an upload."""
+    """Why an image cannot have certain tags together.
+
+    status: of an item of an upload. reason: for the log.
+    """
 
     status: str
+    reason: str
 
     @property
     def is_negative_beside_regular(self) -> bool:
@@ -41,13 +45,18 @@ def tagging_problem(project: Project, present: Sequence[Tag], added: Sequence[Ta
         return None
     tags = [*present, *added]
     if len(tags) > 1 and any(tag.type == "Negative" for tag in tags):
-        return TaggingProblem("ErrorNegativeAndRegularTagOnSameImage")
+        return TaggingProblem(
+            "ErrorNegativeAndRegularTagOnSameImage", "a Negative tag must be the only tag of its image"
+        )
     single = (
         project.classification_type == "Multiclass"
         and domains.get(project.domain_id).type == "Classification"
     )
     if len(tags) > (1 if single else TAGS_PER_IMAGE):
-        return TaggingProblem("ErrorTagLimitExceed")
+        most = "one tag, since the project is Multiclass" if single else f"{TAGS_PER_IMAGE} tags"
+        return TaggingProblem(
+            "ErrorTagLimitExceed", f"it would have {len(tags)} tags; an image has at most {most}"
+        )
     return None
 
 
@@ -100,19 +109,16 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
         project = lookup.project(session, project_id)
         images = workspace_images(session, project_id, [image_id for image_id, _ in pairs])
         known = lookup.workspace_tags(session, project_id)
-        for image_id, tag_id in pairs:
-            if image_id not in images:
-                raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
-            if tag_id not in known:
-                raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+        check_ids("tags", pairs, images, known)
         present = present_tags(session, images.values())
         revision = project.revision + 1
-        for image_id, tag_id in pairs:
+        for index, (image_id, tag_id) in enumerate(pairs):
             image, tag = images[image_id], known[tag_id]
             assert image.number is not None
             of_image = present.setdefault(image.number, [])
             if tag_id in of_image:
                 outcome.duplicated.append((image_id, tag_id))
+                refused_items.note(f"tags[{index}]", image_id, f"duplicated: it has the tag {tag_id} already")
                 continue
             problem = tagging_problem(project, [known[other] for other in of_image], [tag])
             if problem is None:
@@ -126,12 +132,34 @@ def create(context: Context, project_id: str, pairs: Sequence[tuple[str, str]]) 
                 )
             else:
                 outcome.exceeded.append((image_id, tag_id))
+                refused_items.note(f"tags[{index}]", image_id, f"exceeded: {problem.reason}")
         if outcome.created:
             touched = {images[image_id].number or 0 for image_id, _ in outcome.created}
             revisions.next_revision(context, project, touched)
             suggestion_rows.remove_of_images(context, session, touched)
             session.add(project)
     return outcome
+
+
+def check_ids(
+    place: str, pairs: Iterable[tuple[str, str]], images: Container[str], tags: Container[str]
+) -> None:
+    """Raises ServiceError for the first pair (image id, tag id) with an id that is not in the workspace.
+
+    place: of the pairs in the request, for the log.
+    """
+    problem = None
+    for index, (image_id, tag_id) in enumerate(pairs):
+        if image_id not in images:
+            error = ServiceError("NotFoundImage", f"Image not found: {image_id}")
+        elif tag_id not in tags:
+            error = ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+        else:
+            continue
+        refused_items.note(f"{place}[{index}]", None, error.message)
+        problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def delete(context: Context, project_id: str, image_ids: Sequence[str], tag_ids: Sequence[str]) -> None:

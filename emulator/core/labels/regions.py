@@ -4,7 +4,7 @@ An image has the tags of its regions: the first region of a tag adds the tag to 
 one removes it. An image may also have a tag without any region.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup
+from emulator.core import domains, lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import (
     attach,
+    check_ids,
     detach,
     present_tags,
     tagging_problem,
     workspace_images,
 )
 from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
-from emulator.core.region_edges import clipped
+from emulator.core.region_edges import clipped, edge_problem
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestion_rows
@@ -92,7 +93,11 @@ def check_project(context: Context, project_id: str) -> None:
 
 def _check(project: Project) -> None:
     if not holds_regions(project):
-        raise ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+        raise ServiceError(
+            "BadRequestNotSupported",
+            "Invalid project type for operation.",
+            "Only images of object detection projects have regions.",
+        )
 
 
 def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionBox]]) -> CreatedRegions:
@@ -108,9 +113,11 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
     for image_id, requested in boxes:
         box = requested.rounded()
         if box is None:
+            _note(faults([box for _, box in boxes]))
             raise ServiceError("BadRequestImageRegions", "Illegal region")
         rounded.append((image_id, box))
     if len(set(rounded)) < len(rounded):
+        _note(_repeated(rounded))
         raise ServiceError("BadRequestImageRegions", "Duplicate image regions")
     outcome = CreatedRegions()
     with context.database.write() as session:
@@ -126,7 +133,7 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
             for number, found in on_images(session, View(project), numbers).items()
         }
         revision = project.revision + 1
-        for image_id, box in rounded:
+        for index, (image_id, box) in enumerate(rounded):
             image, tag = images[image_id], known[box.tag_id]
             assert image.number is not None
             present_boxes = boxes_here.setdefault(image.number, set())
@@ -134,11 +141,17 @@ def create(context: Context, project_id: str, boxes: Sequence[tuple[str, RegionB
             is_new_tag = tag.id not in present
             if box in present_boxes:
                 outcome.duplicated.append((image_id, box))
+                refused_items.note(f"regions[{index}]", image_id, "duplicated: it has this region already")
                 continue
-            if len(present_boxes) >= REGIONS_PER_IMAGE or (
-                is_new_tag and tagging_problem(project, [known[other] for other in present], [tag])
-            ):
+            reason = ""
+            if len(present_boxes) >= REGIONS_PER_IMAGE:
+                reason = f"it has {REGIONS_PER_IMAGE} regions, which is the most"
+            elif is_new_tag:
+                problem = tagging_problem(project, [known[other] for other in present], [tag])
+                reason = "" if problem is None else problem.reason
+            if reason:
                 outcome.exceeded.append((image_id, box))
+                refused_items.note(f"regions[{index}]", image_id, f"exceeded: {reason}")
                 continue
             if is_new_tag:
                 attach(context, session, project, image, tag, revision)
@@ -157,12 +170,37 @@ def _check_ids(
     boxes: Sequence[tuple[str, RegionBox]], images: dict[str, Image], known: dict[str, Tag]
 ) -> None:
     if not images:
-        raise ServiceError("BadRequestImageRegions", "No image regions provided")
-    for image_id, box in boxes:
-        if image_id not in images:
-            raise ServiceError("NotFoundImage", f"Image not found: {image_id}")
-        if box.tag_id not in known:
-            raise ServiceError("NotFoundTag", f"Tag not found: {box.tag_id}")
+        raise ServiceError(
+            "BadRequestImageRegions", "No image regions provided", "None of the images is in the project."
+        )
+    check_ids("regions", [(image_id, box.tag_id) for image_id, box in boxes], images, known)
+
+
+def faults(boxes: Sequence[RegionBox]) -> list[tuple[int, str]]:
+    """For the log: invalid boxes, as index and reason; if there are none, boxes that repeat others."""
+    found = []
+    for index, box in enumerate(boxes):
+        if box.rounded() is None:
+            problems = (
+                edge_problem("left", box.left, "width", box.width),
+                edge_problem("top", box.top, "height", box.height),
+            )
+            found.append((index, ", ".join(filter(None, problems))))
+    return found or _repeated([box.rounded() for box in boxes])
+
+
+def _repeated(rounded: Sequence[Hashable]) -> list[tuple[int, str]]:
+    first: dict[Hashable, int] = {}
+    found = []
+    for index, box in enumerate(rounded):
+        if first.setdefault(box, index) != index:
+            found.append((index, f"it repeats regions[{first[box]}]"))
+    return found
+
+
+def _note(found: Sequence[tuple[int, str]]) -> None:
+    for index, reason in found:
+        refused_items.note(f"regions[{index}]", None, reason)
 
 
 def distinct(boxes: Sequence[RegionBox]) -> list[RegionBox] | None:

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from emulator.core import domains, lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
@@ -20,6 +20,7 @@ from emulator.store.database import StorageFull
 from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
 _log = logging.getLogger(__name__)
+_NAMES_IN_LOG = 10
 
 
 class Predicted(NamedTuple):
@@ -87,9 +88,11 @@ def published(context: Context, project_id: str, published_name: str, type: str)
         iteration = session.exec(statement).first()
         if iteration is None:
             _check_type(session, project_id, type)
-            raise ServiceError("NotFoundIteration", "Invalid iteration")
+            raise ServiceError(
+                "NotFoundIteration", "Invalid iteration", _not_published(session, project_id, published_name)
+            )
         if domains.get(iteration.domain_id or "").type != type:
-            raise _wrong_type()
+            raise _wrong_type(type)
     context.published.put(key, iteration, commits)
     return iteration
 
@@ -134,11 +137,26 @@ def trained_iteration(context: Context, project_id: str, iteration_id: str | Non
 def _check_type(session: Session, project_id: str, type: str) -> None:
     project = lookup.project(session, project_id)
     if domains.get(project.domain_id).type != type:
-        raise _wrong_type()
+        raise _wrong_type(type)
 
 
-def _wrong_type() -> ServiceError:
-    return ServiceError("BadRequestNotSupported", "Invalid project type for operation.")
+def _wrong_type(type: str) -> ServiceError:
+    other = "detect" if type == "Classification" else "classify"
+    return ServiceError(
+        "BadRequestNotSupported",
+        "Invalid project type for operation.",
+        f"The domain of the project is not of the type {type}: its paths have '{other}'.",
+    )
+
+
+def _not_published(session: Session, project_id: str, name: str) -> str:
+    names = session.exec(
+        select(Iteration.publish_name)
+        .where(Iteration.project_id == project_id, col(Iteration.publish_name).is_not(None))
+        .limit(_NAMES_IN_LOG)
+    ).all()
+    published = ", ".join(f"'{known}'" for known in names) or "none"
+    return f"No iteration is published as '{name}'; published are: {published}."
 
 
 def _score(
@@ -160,7 +178,7 @@ def _score(
         # Unpublished and deleted after the look-up.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
-        raise refusal(rejected, prediction_id) from None
+        raise refusal(rejected, prediction_id) from rejected
     predicted = Predicted(
         id=prediction_id,
         project_id=iteration.project_id,

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from emulator.core import refused_items
 from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange, ScoreTable
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -81,9 +82,11 @@ def suggest(
     iteration = trained_iteration(context, project_id, iteration_id)
     with context.database.read() as session:
         images = workspace_images(session, project_id, image_ids)
-    for image_id in image_ids:
-        if image_id not in images:
-            raise _no_image(image_id)
+    unknown = [image_id for image_id in image_ids if image_id not in images]
+    for image_id in unknown:
+        refused_items.note("imageIds", image_id, "the project has no such image")
+    if unknown:
+        raise _no_image(unknown[0])
     chosen = [images[image_id] for image_id in image_ids]
     suggested = in_parallel(partial(_scored, context, iteration), chosen)
     _store(context, project_id, suggested)

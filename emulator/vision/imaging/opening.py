@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
-from emulator.vision.imaging import work_limits
+from emulator.vision.imaging import other_formats, work_limits
 from emulator.vision.imaging.memory_budget import MemoryBudget
 from emulator.vision.imaging.work_limits import JpegStructure
 
@@ -36,11 +36,15 @@ Draft = Callable[["JpegImageFile"], object]
 
 
 class ImageRejected(ValueError):
-    """The bytes are not an acceptable image. `reason` is the rule that they break; `str()` explains it."""
+    """The bytes are not an acceptable image. `reason` is the rule that they break; `str()` explains it.
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    detail: what the bytes are instead, for the log.
+    """
+
+    def __init__(self, reason: Reason, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.reason: Reason = reason
+        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _parse_header(data: bytes) -> tuple[ImageFile, Format, JpegStructure | None]
 
         work_limits.check_bmp(data)
         return BmpImageFile(BytesIO(data)), "BMP", None
-    raise ImageRejected("format", "The data is not a JPEG, PNG, BMP or GIF image.")
+    raise ImageRejected("format", "The data is not a JPEG, PNG, BMP or GIF image.", other_formats.named(data))
 
 
 def _with_end(source: ImageFile, data: bytes) -> ImageFile:

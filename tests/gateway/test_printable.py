@@ -1,0 +1,77 @@
+"""Parts of requests in the log: one printable line, without keys and signatures."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.gateway.printable import (
+    LONGEST_PATH,
+    printable,
+    printable_path,
+    without_query,
+    without_secrets,
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        (b"/a b\n200 forged", "/a%20b%0A200%20forged"),
+        (b"/\xc3\xa9\x1b[31m", "/%C3%A9%1B[31m"),
+        (b"/already%20encoded", "/already%20encoded"),
+        (b"/" + b"a" * 5000, "/" + "a" * (LONGEST_PATH - 1)),
+    ],
+)
+def test_a_path_is_one_printable_word(sent: bytes, logged: str) -> None:
+    assert printable_path({"raw_path": sent, "path": "/"}) == logged
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ("Äpfel 苹果.jpg", "Äpfel 苹果.jpg"),
+        ("a\r\nINFO forged", "a\\r\\nINFO forged"),
+        ("a\x1b[31m\x00\x7f\x85", "a\\x1b[31m\\x00\\x7f\\x85"),
+        ("a\u2028b\u202ec\ud800", "a\\u2028b\\u202ec\\ud800"),
+        ("a" * 50 + "b" * 100 + "c" * 50, "a" * 48 + "..." + "c" * 48),
+    ],
+)
+def test_a_text_is_printable_on_one_line_and_short(sent: str, logged: str) -> None:
+    assert printable(sent, 100) == logged
+    assert printable(sent, 100).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ("http://h/a.jpg?sv=1&sig=hidden%3D", "http://h/a.jpg?***"),
+        ("http://h/a.jpg#sig=hidden", "http://h/a.jpg?***"),
+        ("//h/a?sig=hid den&b='x'", "//h/a?***"),
+        ("what? no.jpg", "what? no.jpg"),
+        ("a.jpg", "a.jpg"),
+    ],
+)
+def test_a_name_is_logged_without_its_query(sent: str, logged: str) -> None:
+    assert without_query(sent) == logged
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the tag hidden-key is unknown",
+        "the URL http://host/a?code=hidden leads nowhere",
+        "the URL https://user:hidden@host/a",
+        "the URL https://hidden@host/a",
+        "it was sent with sig=hidden&se=1",
+        "AccountKey=hidden;",
+        "?subscription-key=hidden",
+        "password='hidden'",
+    ],
+)
+def test_secrets_are_left_out(text: str) -> None:
+    assert "hidden" not in without_secrets(text, ["hidden-key"])
+
+
+def test_other_texts_stay_as_they_are() -> None:
+    text = "wrong key: it differs; http://host/a.jpg is no image; user@host"
+    assert without_secrets(text, ["abc", ""]) == text

@@ -292,7 +292,7 @@ def _suggestions() -> list[Step]:
 def _copies() -> list[Step]:
     of_copy = {"with": {"projectId": "$copy.id"}, "needs": "ImportProject"}
     return [
-        {"call": "ExportProject", "with": P, "as": "exported", "expect": {"iterationCount": 1}},
+        {"call": "ExportProject", "with": P, "as": "exported", "expect": {"regionCount": 0}},
         {
             "call": "ImportProject",
             "with": {"token": "$exported.token"},

@@ -17,6 +17,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -38,6 +40,7 @@ from emulator.server.throttle import Throttle
 _LONGEST_PARSED_URL = 32 * 1024
 # Time in which a client that is still sending can read the response to its refused request.
 _LINGER_SECONDS = 5
+_NEW_SECONDS = 1.0
 # The first byte of a connection that begins with TLS: the type of a handshake record.
 _TLS_HANDSHAKE = 0x16
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
@@ -47,13 +50,14 @@ _log = logging.getLogger("emulator.http")
 class Shared:
     """What the connections of a server share.
 
-    origins: the origins whose pages may read responses.
+    origins: the origins whose pages may read responses. clock: seconds of a steady clock.
     """
 
-    def __init__(self, origins: Origins | None = None) -> None:
+    def __init__(self, origins: Origins | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.origins = origins or Origins()
         self.header_budget = HeaderBudget()
         self.tls_hint = Throttle()
+        self.clock = clock
 
 
 class Protocol(HttpToolsProtocol):
@@ -72,6 +76,8 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **more)
         self._shared = shared or Shared()
         self.incoming = IncomingRequest(self._shared.header_budget)
+        self._opened = self._shared.clock()
+        self._last_used = 0
 
     # Bytes of the client
 
@@ -182,6 +188,7 @@ class Protocol(HttpToolsProtocol):
     # Responses
 
     def on_response_complete(self) -> None:
+        self._last_used = self.server_state.total_requests
         has_next = bool(self.pipeline)
         super().on_response_complete()
         if has_next or self.transport.is_closing():
@@ -195,6 +202,30 @@ class Protocol(HttpToolsProtocol):
         """Whether a response is pending."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def usefulness(self) -> tuple[int, float] | None:
+        """The rank among the connections that can be closed in favor of others, the least useful first.
+
+        None: the server works on a response.
+        """
+        incoming = self.incoming
+        if self._is_refused:
+            return (0, 0)
+        if incoming.stage == NONE:
+            if self._is_busy():
+                return None
+            if self.cycle is not None:
+                return (2, self._last_used)
+            # The first request of a new connection may have arrived, but not been read.
+            is_new = self._shared.clock() - self._opened < _NEW_SECONDS
+            return (4 if is_new else 1, self._opened)
+        return (3, incoming.seconds_left) if self._is_waiting() else None
+
+    def _is_waiting(self) -> bool:
+        """Whether the server reads, and the client is to send the rest of a request."""
+        if self.incoming.stage == HEAD:
+            return not (self.flow.read_paused or self._is_busy())
+        return not (self.flow.read_paused or self.pipeline or self.cycle.waiting_for_100_continue)
+
     def check_speed(self, seconds: float) -> None:
         """Refuse the request that is arriving if the client sends it too slowly.
 
@@ -202,10 +233,8 @@ class Protocol(HttpToolsProtocol):
         """
         if self._is_refused or self.incoming.stage == NONE:
             return
-        cycle = self.cycle if self.incoming.stage == BODY else None
-        is_waiting = not self.flow.read_paused and not (cycle is not None and cycle.waiting_for_100_continue)
         try:
-            self.incoming.check_speed(seconds, is_waiting=is_waiting)
+            self.incoming.check_speed(seconds, is_waiting=self._is_waiting())
         except RequestRefused as refused:
             self._refuse(refused)
 
@@ -272,7 +301,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _hint_at_tls(self) -> None:
-        if self._shared.tls_hint.allows(self.loop.time()):
+        if self._shared.tls_hint.allows(self._shared.clock()):
             _log.warning(
                 "A client tried to speak TLS to this port, which speaks plain HTTP. Use http:// in its"
                 " endpoint, or a reverse proxy that speaks https."

@@ -49,6 +49,7 @@ class IncomingRequest:
         arrived: bytes on the connection so far.
         body_bytes: bytes of the body so far, without the framing of chunks.
         held_bytes: bytes of an incomplete header section that count in the budget.
+        seconds_left: the time that the client has for the rest if it sends nothing.
     """
 
     __slots__ = (
@@ -58,12 +59,12 @@ class IncomingRequest:
         "_is_new",
         "_last_arrived",
         "_request_bytes",
-        "_seconds_left",
         "_url",
         "_url_bytes",
         "arrived",
         "body_bytes",
         "held_bytes",
+        "seconds_left",
         "stage",
     )
 
@@ -83,7 +84,7 @@ class IncomingRequest:
         self._is_new = True
         self._url: list[bytes] = []
         self._url_bytes = self._headers = self._header_bytes = self._request_bytes = self.body_bytes = 0
-        self._seconds_left = HEAD_SECONDS
+        self.seconds_left = HEAD_SECONDS
 
     def add_url(self, piece: bytes) -> None:
         """Raises RequestRefused."""
@@ -107,7 +108,7 @@ class IncomingRequest:
         self._release()
         self._url = []
         self.stage = BODY
-        self._seconds_left = BODY_SECONDS
+        self.seconds_left = BODY_SECONDS
 
     def end(self) -> None:
         """The request is complete, or the connection has ended."""
@@ -160,8 +161,8 @@ class IncomingRequest:
         if not is_waiting:
             return
         most = HEAD_SECONDS if self.stage == HEAD else BODY_SECONDS
-        self._seconds_left = min(most, self._seconds_left - seconds + arrived / BYTES_PER_SECOND)
-        if self._seconds_left <= 0:
+        self.seconds_left = min(most, self.seconds_left - seconds + arrived / BYTES_PER_SECOND)
+        if self.seconds_left <= 0:
             raise RequestRefused(408, "The request did not arrive in time.")
 
 

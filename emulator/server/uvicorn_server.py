@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from emulator.settings import StartRefused
 
 if TYPE_CHECKING:
+    import asyncio
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # After the first signal, requests in progress have the grace period, and the process ends at the deadline
@@ -100,20 +101,34 @@ def serve_until_stopped(
     from uvicorn.protocols.http import httptools_impl
 
     from emulator.gateway.origins import Origins
+    from emulator.server.acceptor import Acceptor, most_connections, raise_descriptor_limit
     from emulator.server.http_protocol import Protocol, Shared
     from emulator.server.speed_check import SpeedCheck
 
+    limit = most_connections(raise_descriptor_limit())
+    shared = Shared(Origins(cors_origins))
     speed_check = SpeedCheck()
 
     class Server(uvicorn.Server):
         """uvicorn's server with a hook for readiness, a deadline for its end, and exit status 0."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
+            await super().startup(sockets=[])  # which would accept connections without a limit
+            for one in sockets or ():
+                acceptor = Acceptor(one, self._connection, self.server_state.connections, limit)
+                self.servers.append(cast("asyncio.Server", acceptor))
             when_ready()
             # The objects of the start stay alive: frozen, they are not traversed by each collection.
             gc.freeze()
             gc.enable()
+
+        def _connection(self) -> Protocol:
+            return Protocol(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                shared=shared,
+            )
 
         async def on_tick(self, counter: int) -> bool:
             if counter % _TICKS_PER_CHECK == 0:
@@ -149,7 +164,7 @@ def serve_until_stopped(
     guarded = GuardedLifespan(application)
     config = uvicorn.Config(
         guarded,
-        http=cast("type[Protocol]", functools.partial(Protocol, shared=Shared(Origins(cors_origins)))),
+        http=Protocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

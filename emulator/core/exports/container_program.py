@@ -27,6 +27,7 @@ _FILES = (
     "core/thread_pools.py",
     "core/validation.py",
     "server/__init__.py",
+    "server/acceptor.py",
     "server/http_protocol.py",
     "server/incoming_request.py",
     "server/speed_check.py",

@@ -3,9 +3,9 @@
     git worktree add ../earlier COMMIT
     python tests/upgrades/make_archive.py ../earlier tests/upgrades/archives/SCHEMA.tar.xz
 
-The test helpers of that version run its server in this process, and replace training by writing small models
-in milliseconds: models of the bundled networks are larger than an archive may be. This is not part of the
-test suite. `README.md` has the commits of the archives.
+The test helpers of that version run its server in this process. Classifiers are trained by its own code, on
+the first layers of its network (`short_training`); detectors are replaced by small models, since a real one
+is larger than an archive may be. This is not part of the test suite. `README.md` has the commits.
 """
 
 import base64
@@ -162,14 +162,23 @@ class Writer:
         self.post(f"{project}/train")
 
 
-def _service(data: Path) -> Any:
-    moved = (_CHECKOUT / "tests" / "support" / "harness.py").exists()
-    harness = importlib.import_module("tests.support.harness" if moved else "tests.harness")
+def _service(data: Path, train_classifier: Any) -> Any:
+    if (_CHECKOUT / "tests" / "support" / "harness.py").exists():
+        harness = importlib.import_module("tests.support.harness")
+        fakes = importlib.import_module("tests.support.fakes")
+        fakes._STUBS[fakes.train_classifier] = train_classifier
+    else:
+        harness = importlib.import_module("tests.harness")
+        stubs = importlib.import_module("tests.standin")
+        setattr(
+            stubs, "train_classifier" if hasattr(stubs, "train_classifier") else "train", train_classifier
+        )
     return harness.Service(importlib.import_module("emulator.settings").Settings(data=data))
 
 
-def _contents() -> Any:
-    spec = importlib.util.spec_from_file_location("contents", _HERE / "contents.py")
+def _beside(name: str) -> Any:
+    """A module beside this script."""
+    spec = importlib.util.spec_from_file_location(name, _HERE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -178,10 +187,10 @@ def _contents() -> Any:
 
 
 def main() -> None:
-    contents = _contents()
+    contents, short_training = _beside("contents"), _beside("short_training")
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data"
-        service = _service(data)
+        service = _service(data, short_training.trainer(Path(temporary) / "features"))
         writer = Writer(service, contents)
         writer.write()
         probes = [image(30, "red"), image(31, "blue"), image(32, "grey", (60, 90))]

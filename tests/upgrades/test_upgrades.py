@@ -15,8 +15,8 @@ from tests.upgrades import contents
 _FOLDER = Path(__file__).parent / "archives"
 ARCHIVES = sorted(path.name for path in _FOLDER.glob("*.tar.xz"))
 _LARGEST_ARCHIVE = 200_000
-# Probabilities are stored as float32, and network libraries may add in another order.
-_TOLERANCE = 1e-5
+# Of numbers. Other versions of the runtime add in another order.
+_TOLERANCE = 1e-4
 
 
 class Opened:

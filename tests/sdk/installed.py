@@ -83,15 +83,20 @@ def javascript_packages(version: str) -> tuple[str, str]:
 
 
 def node() -> str:
-    """The path of Node; skips the test where it or one of the SDKs is missing."""
+    """The path of Node; skips the test where it or a JavaScript SDK is missing."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("Node is not installed (get Node 20 or newer from nodejs.org)")
+    javascript_sdk()
+    return program
+
+
+def javascript_sdk() -> None:
+    """Skips the test where a JavaScript SDK is missing."""
     for version in (sdk.version for sdk in SDKS if sdk.language == "JavaScript"):
         for name in javascript_packages(version):
             if not (JAVASCRIPT_FOLDER / "node_modules" / name).is_dir():
                 pytest.skip(f"{name} is not installed (run make test, or npm ci in tests/sdk/javascript)")
-    return program
 
 
 def command(sdk: Sdk, program: str, *arguments: str) -> tuple[list[str], dict[str, str]]:

@@ -39,6 +39,11 @@ NO_PORT = "--port: 0 does not say where the emulator is; give the port that it p
     metavar="TYPE",
     help="Multiclass (default) or Multilabel, for exports too old to state it.",
 )
+@click.option(
+    "--preprocessing",
+    metavar="NAME=VALUE[,...]",
+    help="Preprocessing instead of what the export says, such as channels=bgr,range=0-1.",
+)
 def import_model(
     settings: Settings,
     export: str,
@@ -46,6 +51,7 @@ def import_model(
     publish_name: str | None,
     overwrite: bool,
     classification_type: str | None,
+    preprocessing: str | None,
 ) -> None:
     """Import an exported model into a running emulator, as a trained iteration ready for predictions."""
     try:
@@ -58,6 +64,7 @@ def import_model(
         "predictionId": settings.prediction_resource_id if publish_name else None,
         "overwrite": "true" if overwrite else None,
         "classificationType": classification_type,
+        "preprocessing": preprocessing,
     }
     query = urlencode({name: value for name, value in given.items() if value is not None})
     status, body = call_emulator(settings, "POST", f"/_emulator/models?{query}", content)

@@ -41,7 +41,7 @@ class InProcessModel:
         policy = FetchPolicy(
             max_bytes=PREDICTION_IMAGE_BYTES, mode=settings.url_fetch, allow=settings.url_allow
         )
-        self._model = load_export(folder)
+        self._model = load_export(folder, choices=settings.preprocessing)
         self._scorer = Scorer(self._model, policy)
 
     def predict_image(self, image: Image) -> dict[str, Any]:

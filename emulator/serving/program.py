@@ -50,7 +50,7 @@ def run(settings: ServingSettings) -> int:
         except ValueError as error:
             raise StartRefused(f"--url-allow: {error}") from None
         try:
-            scorer = Scorer(load_export(settings.model), policy)
+            scorer = Scorer(load_export(settings.model, choices=settings.preprocessing), policy)
         except OSError as error:
             raise StartRefused(f"cannot read {str(settings.model)!r}: {error.strerror or error}") from None
         except ModelUnusable as error:

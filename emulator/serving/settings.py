@@ -18,6 +18,7 @@ from emulator.settings.option_fields import (
     url_fetch_option,
 )
 from emulator.settings.readers import read_host, read_keys, read_path, whole_number
+from emulator.vision.exported.input_choices import NO_CHOICES, InputChoices, read_choices
 
 DEFAULT_PORT = 10020
 
@@ -46,6 +47,10 @@ class ServingSettings:
     model_name: str | None = option(
         None, "--model-name", "NAME", "The one published name that the prediction API accepts.",
         read_model_name, default_text="any name")
+    preprocessing: InputChoices = option(
+        NO_CHOICES, "--preprocessing", "NAME=VALUE[,...]",
+        "Preprocessing instead of what the export says, such as channels=bgr,range=0-1.",
+        read_choices, default_text="as the export says")
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
     cors_origins: tuple[str, ...] = cors_origin_option()

@@ -42,13 +42,13 @@ Run = Callable[..., "Running"]
 class Running:
     """A server of an export in a process of its own."""
 
-    def __init__(self, *command: str, cwd: Path | None = None) -> None:
+    def __init__(self, *command: str, cwd: Path | None = None, **variables: str) -> None:
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env=environment(**variables),
             cwd=cwd,
         )
         assert self.process.stdout is not None
@@ -79,8 +79,8 @@ def environment(**more: str) -> dict[str, str]:
 def run() -> Iterator[Run]:
     running: list[Running] = []
 
-    def start(*command: str, cwd: Path | None = None) -> Running:
-        running.append(Running(*command, cwd=cwd))
+    def start(*command: str, cwd: Path | None = None, **variables: str) -> Running:
+        running.append(Running(*command, cwd=cwd, **variables))
         return running[-1]
 
     yield start
@@ -225,6 +225,10 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, how: str) -> None:
         (["--url-allow", "a/b/c"], "--url-allow: 'a/b/c' is not a host"),
         (["--model-name", "a\nb"], "--model-name: 'a\\nb' is no name"),
         (["--model-name", ".."], "--model-name: '..' is no name"),
+        (
+            ["--preprocessing", "channels=x"],
+            "--preprocessing: 'channels=x' channels: 'x' is not one of",
+        ),
     ],
 )
 @pytest.mark.parametrize("how", COMMANDS)
@@ -234,6 +238,23 @@ def test_a_value_that_is_not_allowed_is_one_line(
     status, error = refused(str(export), *arguments, how=how)
     assert (status, error.count("\n")) == (2, 1)
     assert message in error
+
+
+def test_the_preprocessing_can_be_chosen(run: Run, tmp_path: Path) -> None:
+    planes = ("first", "second", "third")
+    path = tmp_path / "planes.zip"
+    path.write_bytes(export_zip(colour_classifier(planes), planes))
+    for arguments, variables in (
+        (["--preprocessing", "channels=rgb,crop=stretch"], {}),
+        ([], {"CUSTOM_VISION_EMULATOR_PREPROCESSING": "channels=rgb, crop=stretch"}),
+    ):
+        server = run(*COMMANDS["module"], str(path), "--port", "0", *arguments, **variables)
+        response = httpx.post(f"{server.endpoint}/image", content=plain("red"), trust_env=False)
+        scores = {one["tagName"]: one["probability"] for one in response.json()["predictions"]}
+        assert scores == {"first": 1, "second": 0, "third": 0}
+        described = httpx.get(f"{server.endpoint}/health", trust_env=False).json()["preprocessing"]
+        assert described["channels"] == "rgb (chosen)"
+        assert described["crop"] == "stretch (chosen)"
 
 
 def test_a_variable_that_is_not_allowed_is_named(export: Path) -> None:
@@ -287,6 +308,10 @@ def test_import_model_makes_a_published_iteration_of_a_running_emulator(
     again = emulator("import-model", str(export), *there, "--publish-name", "live 1")
     assert (again.returncode, again.stdout) == (1, "")
     assert "colours.zip: Another iteration is already published as: live 1" in again.stderr
+    reversed_planes = emulator("import-model", str(export), *there, "--preprocessing", "channels=rgb")
+    assert (reversed_planes.returncode, reversed_planes.stderr) == (0, "")
+    odd = emulator("import-model", str(export), *there, "--preprocessing", "channels")
+    assert "colours.zip: The value of 'preprocessing' is not valid." in odd.stderr
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no zip")
     refused = emulator("import-model", str(broken), *there)

@@ -23,6 +23,7 @@ def import_exported_model(
     overwrite: Annotated[bool, flag("overwrite")],
     publish_name: Annotated[str | None, text("publishName")],
     prediction_id: Annotated[str | None, text("predictionId")],
+    preprocessing: Annotated[str | None, text("preprocessing")],
 ) -> Response:
     try:
         target: dict[str, str] = {"project_id": guid(project)}
@@ -32,7 +33,12 @@ def import_exported_model(
     if publish_name is not None:
         publication = Publication(publish_name, prediction_id or "", overwrite)
     imported = import_model(
-        emulator, export, **target, classification_type=classification_type, publication=publication
+        emulator,
+        export,
+        **target,
+        classification_type=classification_type,
+        preprocessing=preprocessing,
+        publication=publication,
     )
     iteration = imported.iteration
     return JSONResponse(

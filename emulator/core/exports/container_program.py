@@ -40,6 +40,7 @@ _FILES = (
     "vision/exported/__init__.py",
     "vision/exported/boxes.py",
     "vision/exported/files.py",
+    "vision/exported/input_choices.py",
     "vision/exported/input_rules.py",
     "vision/exported/model.py",
     "vision/exported/preprocess.py",

@@ -53,6 +53,7 @@ def import_model(
     project_id: str | None = None,
     project_name: str | None = None,
     classification_type: str | None = None,
+    preprocessing: str | None = None,
     publication: Publication | None = None,
 ) -> ImportedModel:
     """Store an export as a trained iteration of a project, in one transaction.
@@ -62,6 +63,7 @@ def import_model(
         project_id: of the project that takes it.
         project_name: of the project, if no id is given: the only one with this name, or else a new one.
         classification_type: Multiclass or Multilabel, for exports that do not state it; Multiclass if None.
+        preprocessing: ``NAME=VALUE[,...]``, as in `vision.exported.input_choices`; stored in the zip.
         publication: None leaves the iteration unpublished.
 
     Raises:
@@ -82,7 +84,7 @@ def import_model(
     else:
         with context.database.read() as session:
             lookup.project(session, project_id)
-    model = _loaded(export)
+    model, export = _loaded(export, preprocessing)
     blob = context.blobs.put(export)
     try:
         with context.database.write() as session:
@@ -103,16 +105,37 @@ def import_model(
     return ImportedModel(row, created, iteration)
 
 
-def _loaded(export: bytes) -> "ExportedClassifier | ExportedDetector":
-    from emulator.vision.exported.files import ExportUnusable
+def _loaded(
+    export: bytes, preprocessing: str | None
+) -> tuple["ExportedClassifier | ExportedDetector", bytes]:
+    """The model, and the zip to store: the export with the choices of its preprocessing."""
+    from emulator.vision.exported.files import ExportUnusable, read_export
+    from emulator.vision.exported.input_choices import (
+        CHOICES_FILE,
+        NO_CHOICES,
+        InputChoices,
+        texts_of,
+        with_choices,
+    )
     from emulator.vision.exported.model import load_export
 
     if len(export) > EXPORT_BYTES:
         raise ServiceError("BadRequest", f"The export is larger than {EXPORT_BYTES // MEGABYTE} MB.")
     try:
-        return load_export(export)
+        texts = {} if preprocessing is None else texts_of(preprocessing)
+        choices = InputChoices.from_texts(texts)
+    except ValueError as error:
+        raise ServiceError("BadRequest", f"The value of 'preprocessing' is not valid. {error}.") from None
+    try:
+        model = load_export(export, choices=choices)
+        if texts:
+            if read_export(export).choices != NO_CHOICES:
+                raise ExportUnusable(f"{CHOICES_FILE} in it has choices already; change that file.")
+            export = with_choices(export, texts)
+            read_export(export)  # it is not larger than exports may be
     except ExportUnusable as unusable:
         raise ServiceError("BadRequest", f"The export cannot be used. {unusable}") from None
+    return model, export
 
 
 def _detects(model: "ExportedClassifier | ExportedDetector") -> bool:

@@ -37,7 +37,7 @@ def anchors_from(metadata: Mapping[str, str]) -> tuple[float, ...]:
     try:
         named = json.loads(text)
         anchors = tuple(float(side) for side in named)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return ANCHORS
     if not anchors or len(anchors) % 2 or not all(0 < side < 1000 for side in anchors):
         return ANCHORS

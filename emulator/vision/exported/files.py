@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
+from emulator.vision.exported.input_choices import CHOICES_FILE, NO_CHOICES, InputChoices, choices_in
 from emulator.vision.onnx_runtime import ModelUnusable
 
 Kind = Literal["onnx", "frozen graph", "saved model", "tflite", "openvino"]
@@ -67,6 +68,7 @@ class ExportedFiles:
         digest: SHA-256 of the model's files, in hexadecimal.
         domain_type: "Classification" or "ObjectDetection", from the manifest; empty if it has none.
         exported: the date of the manifest; empty if it has none.
+        choices: the preprocessing that the file `input_choices.CHOICES_FILE` has.
     """
 
     kind: Kind
@@ -77,6 +79,7 @@ class ExportedFiles:
     digest: str
     domain_type: str = ""
     exported: str = ""
+    choices: InputChoices = NO_CHOICES
 
 
 def is_zip(start: bytes) -> bool:
@@ -104,10 +107,17 @@ def _from_zip(file: IO[bytes]) -> ExportedFiles:
     try:
         with zipfile.ZipFile(file) as archive:
             return _found(_Zip(archive))
+    except ExportUnusable:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise ExportUnusable(f"The zip is damaged: {error}") from None
     except RuntimeError:
         raise ExportUnusable("The zip is encrypted.") from None
+    except Exception as error:
+        # The decompressors of bzip2 and LZMA have errors of their own.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ExportUnusable(f"The zip is damaged: {error}") from None
 
 
 def _check_directory(file: IO[bytes]) -> None:
@@ -191,15 +201,15 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
     kind = _KINDS[PurePosixPath(model_path).name]
     folder = PurePosixPath(model_path).parent
     model = _model_files(files, folder, model_path, kind)
-    labels_path = _beside(files.names, folder, LABELS)
+    labels_path = _announced_or(files.names, folder, manifest.get("LabelFileName"), LABELS)
     if labels_path is not None:
         labels = _labels(files.read(labels_path, _TEXT_BYTES))
-    elif "LabelFileName" in manifest and manifest["LabelFileName"] is None and kind == "onnx":
+    elif "LabelFileName" in manifest and not manifest["LabelFileName"] and kind == "onnx":
         labels = ()
     else:
         raise ExportUnusable("labels.txt is missing, which names the tags.")
     _check_hash(manifest.get("ModelFileSHA1"), model, kind)
-    metadata_path = _beside(files.names, folder, METADATA)
+    metadata_path = _announced_or(files.names, folder, manifest.get("MetadataPropsFileName"), METADATA)
     metadata = {} if metadata_path is None else _json_object(files.read, metadata_path)
     digest = hashlib.sha256()
     for name in sorted(model):
@@ -218,7 +228,18 @@ def _found(files: _Zip | _Folder) -> ExportedFiles:
         digest=digest.hexdigest(),
         domain_type=_text(manifest.get("DomainType")),
         exported=_text(manifest.get("ExportedDate")),
+        choices=_choices(files, folder),
     )
+
+
+def _choices(files: _Zip | _Folder, folder: PurePosixPath) -> InputChoices:
+    path = _beside(files.names, folder, CHOICES_FILE)
+    if path is None:
+        return NO_CHOICES
+    try:
+        return choices_in(_json_object(files.read, path))
+    except ValueError as error:
+        raise ExportUnusable(f"{CHOICES_FILE}: {error}.") from None
 
 
 def _text(value: object) -> str:
@@ -234,6 +255,15 @@ def _shallowest(names: list[str], base: str) -> str | None:
 def _beside(names: list[str], folder: PurePosixPath, base: str) -> str | None:
     path = str(folder / base)
     return path if path in names else _shallowest(names, base)
+
+
+def _announced_or(names: list[str], folder: PurePosixPath, announced: object, usual: str) -> str | None:
+    """The path of a file with the name in the manifest, if there is one, or else with the usual name."""
+    if isinstance(announced, str) and announced:
+        path = _beside(names, folder, PurePosixPath(announced).name)
+        if path is not None:
+            return path
+    return _beside(names, folder, usual)
 
 
 def _model_path(names: list[str], announced: object) -> str:
@@ -295,12 +325,17 @@ def _labels(content: bytes) -> tuple[str, ...]:
     if len(labels) > MAX_LABELS:
         raise ExportUnusable(f"labels.txt names {len(labels)} tags; at most {MAX_LABELS} are taken.")
     for number, label in numbered:
-        if not 0 < len(label) <= MAX_LABEL_LENGTH or not label.isprintable():
+        if not is_label(label):
             raise ExportUnusable(f"Line {number} of labels.txt is no name of a tag: {label[:40]!r}.")
     if len(set(labels)) < len(labels):
         twice = next(label for number, label in enumerate(labels) if label in labels[:number])
         raise ExportUnusable(f"labels.txt names a tag twice: {twice[:40]!r}.")
     return tuple(labels)
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be the name of a tag."""
+    return 0 < len(text) <= MAX_LABEL_LENGTH and text.isprintable()
 
 
 def _json_object(read: Callable[[str, int], bytes], path: str) -> dict[str, object]:

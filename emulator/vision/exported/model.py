@@ -6,14 +6,22 @@ They have the interface of the sessions of trained models, `ClassifierSession` a
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 from emulator.vision.boxes.box import DetectedBox
 from emulator.vision.exported import boxes
-from emulator.vision.exported.files import ExportedFiles, ExportUnusable, read_export
-from emulator.vision.exported.input_rules import derived, keeps_aspect
+from emulator.vision.exported.files import (
+    MAX_LABELS,
+    ExportedFiles,
+    ExportUnusable,
+    is_label,
+    read_export,
+)
+from emulator.vision.exported.input_choices import NO_CHOICES, InputChoices
+from emulator.vision.exported.input_rules import derived, wants_variable_size
 from emulator.vision.exported.preprocess import announced_size
 from emulator.vision.exported.runtimes import Runtime, load
 from emulator.vision.onnx_runtime import processors
@@ -97,6 +105,8 @@ class ExportedClassifier(_Session):
             raise ExportUnusable(
                 "labels.txt is missing, and the model does not contain the names of the tags."
             )
+        if len(found) > MAX_LABELS or not all(is_label(label) for label in found):
+            raise ExportUnusable(f"The model's own labels are not the names of 1 to {MAX_LABELS} tags.")
         return tuple(found)
 
     def _of_mapping(self, value: list[Any]) -> list[float]:
@@ -157,19 +167,23 @@ class ExportedDetector(_Session):
         return boxes.yolo_boxes(grid, self._anchors, self._overlap)
 
 
-def load_export(source: Path | bytes, threads: int = 1) -> ExportedClassifier | ExportedDetector:
+def load_export(
+    source: Path | bytes, threads: int = 1, *, choices: InputChoices = NO_CHOICES
+) -> ExportedClassifier | ExportedDetector:
     """Load an exported model from its zip (path or content) or a folder, and run it once.
 
     Args:
         source: is read once and may be deleted afterwards.
         threads: the number of processors that one run uses.
+        choices: of the preprocessing; they precede those in the export.
 
     Raises:
         OSError: it cannot be read.
         ExportUnusable: see `read_export`; or the model does not load, or is not an export of Custom Vision.
     """
     files = read_export(source)
-    runtime = load(files, threads, open_size=keeps_aspect(files.metadata))
+    files = replace(files, choices=choices.over(files.choices))
+    runtime = load(files, threads, open_size=wants_variable_size(files))
     outputs = set(runtime.output_names)
     try:
         if {_BOXES, _CLASSES, _SCORES} <= outputs:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from emulator.vision.exported.files import ExportUnusable
+from emulator.vision.exported.input_choices import SIDES, Fit
 from emulator.vision.imaging.decode import open_rgb
 
 if TYPE_CHECKING:
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-MAX_SIDE = 2048
-_MIN_SIDE = 16
+_MIN_SIDE, MAX_SIDE = SIDES
 # The programs of the exports scale the shorter side to 256 pixels and crop the centre of the result.
 _RESIZE = 256
 # The programs of 2018 to 2020 first scale the longer side down to this.
 _LONGEST_SIDE = 1600
 _ALIGNMENT = 32
 _DEFAULT_PIXELS = 512 * 512
-
-Fit = Literal["stretch", "centre square", "centre of resized", "keep aspect"]
 
 
 @dataclass(frozen=True)

@@ -275,6 +275,7 @@ class _Writer:
             return
         # The region of interest is not used, but required before opset 13.
         region = "" if self._opset >= 13 else self._constant("region", [])
+        inputs: tuple[str, ...]
         if any_size:
             unused = "" if self._opset >= 13 else region
             inputs = (tensor, region, unused, self._resized_shape(operation, resized))

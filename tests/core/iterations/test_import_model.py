@@ -6,6 +6,7 @@ import pytest
 
 from emulator.store.tables import JobKind
 from emulator.vision.exported.files import ExportUnusable
+from emulator.vision.exported.input_choices import with_choices
 from tests.support.exported_models import (
     COLOURS,
     classifier_zip,
@@ -196,6 +197,48 @@ def test_it_survives_a_restart(service: Service) -> None:
     service.restart()
     predicted = expect(service.predict(prediction_path(answer), plain("blue")))
     assert predicted["predictions"][0]["tagName"] == "blue"
+
+
+def test_a_chosen_preprocessing_is_kept(service: Service) -> None:
+    """Also after a restart, and in a copy of the project."""
+    planes = ("first", "second", "third")
+    export = export_zip(colour_classifier(planes), planes)
+    answer = imported(service, export, **PUBLISHED, preprocessing="channels=rgb,range=0-255")
+    names = {"project": "as the export says", "publishName": "other", "predictionId": RESOURCE_ID}
+    other = imported(service, export, **names)
+
+    def best(path: str) -> str:
+        tag: str = expect(service.predict(path, plain("red")))["predictions"][0]["tagName"]
+        return tag
+
+    assert (best(prediction_path(answer)), best(prediction_path(other))) == ("first", "third")
+    service.restart()
+    assert (best(prediction_path(answer)), best(prediction_path(other))) == ("first", "third")
+    token = service.get(f"/projects/{answer['projectId']}/export")["token"]
+    copy = service.post("/projects/import", params={"token": token})
+    service.runner(JobKind.IMPORT).run_waiting()
+    (iteration,) = service.get(f"/projects/{copy['id']}/iterations")
+    assert best(service.publish(f"/projects/{copy['id']}/iterations/{iteration['id']}")) == "first"
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "message"),
+    [
+        ("bgr", "The value of 'preprocessing' is not valid. 'bgr' is not of the form NAME=VALUE."),
+        ("range=2", "The value of 'preprocessing' is not valid. range: '2' is not one of: 0-255, 0-1."),
+        ("resize=300,crop=stretch", "The export cannot be used. resize needs crop=center-of-resized."),
+    ],
+)
+def test_a_preprocessing_that_cannot_be_used(service: Service, preprocessing: str, message: str) -> None:
+    said = refused(service, classifier_zip(), preprocessing=preprocessing)
+    assert said == (400, "BadRequest", message)
+    assert (service.get("/projects"), service.blobs()) == ([], set())
+
+
+def test_an_export_that_has_choices_takes_no_others(service: Service) -> None:
+    export = with_choices(classifier_zip(), {"channels": "bgr"})
+    assert "has choices already" in refused(service, export, preprocessing="channels=rgb")[2]
+    assert imported(service, export)["projectCreated"]
 
 
 def test_it_is_unpublished_published_and_deleted(service: Service) -> None:

@@ -1,5 +1,6 @@
 """Files with the structure of the service's exports of 2018 to 2025: colours, range, crop, size, names."""
 
+import json
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -9,8 +10,12 @@ import numpy
 import pytest
 from PIL import Image
 
+from emulator.vision.exported.files import ExportUnusable
+from emulator.vision.exported.model import load_export
 from emulator.vision.exported.preprocess import Preprocessing
 from emulator.vision.exports.tensorflow.messages import messages
+from emulator.vision.exports.tflite.writer import tflite_bytes
+from emulator.vision.networks.graph import Network, Operation
 from tests.support.exported_models import (
     COLOURS,
     classifier,
@@ -19,6 +24,7 @@ from tests.support.exported_models import (
     export_zip,
     metadata_properties,
     plain,
+    s1_classifier,
     spot,
     yolo_detector,
 )
@@ -174,6 +180,85 @@ def test_labels_inside_the_model() -> None:
         "green": 0,
         "blue": 0,
     }
+
+
+def test_core_ml_without_a_label_file_is_refused_for_its_format() -> None:
+    """Core ML exports of 2019 have labels inside too; the reason is the format, not the labels."""
+    manifest = {"ModelFileName": "model.mlmodel", "LabelFileName": None}
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model.mlmodel", b"...")
+        archive.writestr("cvexport.manifest", json.dumps(manifest))
+    with pytest.raises(ExportUnusable, match="It holds a CoreML model"):
+        load_export(buffer.getvalue())
+
+
+@pytest.mark.parametrize("announced", [None, ""])
+def test_a_model_without_labels_inside_needs_labels(announced: str | None) -> None:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model.onnx", s1_classifier().SerializeToString())
+        archive.writestr("cvexport.manifest", json.dumps({"LabelFileName": announced}))
+    with pytest.raises(ExportUnusable, match=r"labels\.txt is missing, and the model does not contain"):
+        load_export(buffer.getvalue())
+
+
+def test_labels_and_metadata_can_have_the_names_in_the_manifest() -> None:
+    planes = ("first", "second", "third")
+    manifest = {"LabelFileName": "names.txt", "MetadataPropsFileName": "properties.json"}
+    more = {"names.txt": "\n".join(planes).encode(), "properties.json": json.dumps(METADATA_1_1).encode()}
+    model = classifier(export_zip(colour_classifier(planes), None, manifest=manifest, more=more))
+    assert model.labels == planes
+    assert model.preprocessing["crop"] == "centre of resized (CropMethod OneCropCenter)"
+
+
+# --- TensorFlow Lite ----------------------------------------------------------------------------------------
+
+
+def lite_means(output: str, side: int, **options: bool) -> bytes:
+    """A TensorFlow Lite file: the mean of each plane over 255, from an input named `Placeholder`."""
+    steps = (
+        Operation("normalise", ("Placeholder",), "scaled", scale=1 / 255),
+        Operation("global_average", ("scaled",), "means"),
+        Operation("dense", ("means",), output, weight="weight", bias="bias"),
+    )
+    weights = {"weight": numpy.eye(3, dtype=numpy.float32), "bias": numpy.zeros(3, numpy.float32)}
+    network = Network(side, steps, weights, {output: (3,)}, input="Placeholder", float_input=True)
+    return tflite_bytes(network, **options)
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    ("output", "side", "s1"),
+    [
+        ("model_outputs", 224, False),
+        ("model_output_1", 224, False),
+        ("loss", 227, False),
+        ("model_output", 300, True),
+    ],
+)
+@pytest.mark.parametrize("name", ["model.tflite", "graph.lite"])
+@pytest.mark.parametrize("metadata", [METADATA_1_1, None], ids=["metadata", "none"])
+def test_only_model_output_of_tensorflow_lite_is_s1(
+    output: str, side: int, s1: bool, name: str, metadata: Mapping[str, str] | None
+) -> None:
+    model = classifier(export_zip(lite_means(output, side), COLOURS, metadata, name=name))
+    assert model.compact_s1 is s1
+    assert model.score(plain("red")) == pytest.approx([1, 0, 0] if s1 else [0, 0, 1], abs=1e-6)
+
+
+@needs_openvino
+def test_half_precision_weights_of_tensorflow_lite_are_read() -> None:
+    model = classifier(export_zip(lite_means("loss", 224, half=True), COLOURS, name="model.tflite"))
+    assert model.score(plain("red")) == pytest.approx([0, 0, 1], abs=1e-3)
+
+
+@needs_openvino
+def test_tensorflow_lite_with_integer_input_is_refused() -> None:
+    """The service's exports have float input; quantized models of other tools have other ranges."""
+    export = export_zip(lite_means("loss", 224, bytes_in=True), COLOURS, name="model.tflite")
+    with pytest.raises(ExportUnusable, match=r"input 'Placeholder' is .*, not float\."):
+        load_export(export)
 
 
 # --- crop and size ------------------------------------------------------------------------------------------

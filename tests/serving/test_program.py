@@ -1,5 +1,6 @@
 """The program: started from the command line, called by the official client, stopped, refused to start."""
 
+import http.client
 import os
 import re
 import signal
@@ -322,3 +323,50 @@ def test_import_model_makes_a_published_iteration_of_a_running_emulator(
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
     wrong = emulator("import-model", str(export), *there, "--training-key", "wrong")
     assert "does not know this training key" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "UPGRADE: TLS/1.0\r\nCONNECTION: keep-alive, UPGRADE\r\n",
+    ],
+)
+def test_requests_that_offer_an_upgrade(run: Run, export: Path, offer: str) -> None:
+    """Java's HttpClient and ``curl --http2`` offer one with every request."""
+    server = run(*COMMANDS["module"], str(export), "--port", "0")
+    image = plain("red")
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(image), image)
+    framings = ((f"Content-Length: {len(image)}", image), ("Transfer-Encoding: chunked", chunked))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as connection:
+        for path in ("/image", f"/customvision/v3.0/Prediction/{PROJECT}/classify/iterations/m/image"):
+            for framing, body in framings:
+                head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{offer}{framing}\r\n"
+                connection.sendall(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode() + body)
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                assert response.status == 200
+                assert b"red" in response.read()
+
+
+def test_limits_of_connections(run: Run, export: Path) -> None:
+    """They are those of the emulator: the same protocol, with the origins of the option."""
+    origin = "https://app.example"
+    server = run(*COMMANDS["command"], str(export), "--port", "0", "--cors-origin", origin)
+    head = f"GET / HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(head + b"X: y\r\n" * 1001)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 431
+        assert response.getheader("access-control-allow-origin") == origin
+
+
+def test_host_names_without_a_key(run: Run, export: Path) -> None:
+    options = ("--port", "0", "--allowed-host", "vision.example")
+    open_server = run(*COMMANDS["command"], str(export), *options)
+    with_key = run(*COMMANDS["command"], str(export), *options, "--key", "secret")
+    for host, status in (("evil.example", 421), ("vision.example", 200), ("localhost:1", 200)):
+        assert httpx.get(f"{open_server.endpoint}/health", headers={"Host": host}).status_code == status
+        assert httpx.get(f"{with_key.endpoint}/health", headers={"Host": host}).status_code == 200

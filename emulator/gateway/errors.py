@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 class UnknownResource(Exception):
     """No route matches the path: the gateway's 404. str() is the reason, for the log."""
 
+    def __init__(self, reason: str = "no operation has this path") -> None:
+        super().__init__(reason)
+
 
 class AccessDenied(Exception):
     """The request has no key, or a wrong one: the gateway's 401. str() is the reason, for the log."""
@@ -80,9 +83,10 @@ async def unknown_resource(_request: Request, _error: Exception) -> Response:
 async def http_exception(request: Request, error: HTTPException) -> Response:
     """The router's exceptions: no route matches the path (404) or the method (405)."""
     if error.status_code in (404, 405):
-        known = error.status_code == 405
-        reason = f"the path has no method {request.method}" if known else "no operation has this path"
-        request.scope["refusal"] = UnknownResource(reason)
+        if error.status_code == 405:
+            request.scope["refusal"] = UnknownResource(f"the path has no method {request.method}")
+        else:
+            request.scope["refusal"] = UnknownResource()
         return await unknown_resource(request, error)
     return await unexpected(request, error)
 

@@ -76,6 +76,8 @@ def test_the_path_is_logged_as_it_was_sent_without_the_query(service: Service, l
     ("method", "path", "reason"),
     [
         ("GET", "/nothing", "no operation has this path"),
+        ("GET", training_path("/nothing"), "no operation has this path"),
+        ("GET", training_path(f"/projects/{NOWHERE}/nothing"), "no operation has this path"),
         ("GET", "/training/projects", "the path lacks /customvision/ and a version"),
         ("PUT", training_path("/projects"), "the path has no method PUT"),
         ("GET", "/customvision/vx/training/projects", "'vx' is no version"),
@@ -358,6 +360,43 @@ def test_predictions(service: Service, lines: Lines) -> None:
         assert reason in the_line(lines)
     service.request("POST", f"{address}/url", json={"url": "http://192.168.0.9/a.jpg"})
     assert "--url-allow 192.168.0.9 would allow it" in the_line(lines)
+
+
+def test_tokens_of_projects(service: Service, lines: Lines) -> None:
+    project = service.project()
+    token = service.get(f"{project}/export")["token"]
+    forged = token.replace("sig=", "sig=hidden")
+    for text, reason in (
+        ("x", "The token is not one of ExportProject"),
+        (forged, "This emulator did not sign the token"),
+        (
+            "http://10.0.0.5/" + forged.partition("//")[2].partition("/")[2],
+            "--url-allow 10.0.0.5 would allow it",
+        ),
+    ):
+        service.refused("POST", "/projects/import", params={"token": text})
+        assert reason in (line := the_line(lines))
+        assert "hidden" not in line
+    service.delete(project)
+    service.refused("POST", "/projects/import", params={"token": token})
+    assert "The exported project was deleted." in the_line(lines)
+
+
+def test_a_training_with_unknown_tags(service: Service, lines: Lines) -> None:
+    project, red, _ = service.trainable()
+    lines()
+    other = NOWHERE.replace("0000-4", "0001-4")
+    service.refused("POST", f"{project}/train", json={"selectedTags": [NOWHERE, red, other]})
+    line = the_line(lines)
+    assert f"selectedTags '{NOWHERE}': the project has no such tag; selectedTags '{other}'" in line
+
+
+def test_storage_that_cannot_be_used(service: Service, lines: Lines) -> None:
+    uri = "http://10.0.0.5/account/queue?sv=1&sig=hidden"
+    service.refused("POST", "/projects", params={"name": "x"}, json={"notificationQueueUri": uri})
+    line = the_line(lines)
+    assert "--url-allow 10.0.0.5 would allow it" in line
+    assert "hidden" not in line
 
 
 def test_suggestions_for_unknown_images(service: Service, lines: Lines) -> None:

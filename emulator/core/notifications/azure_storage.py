@@ -43,12 +43,12 @@ def connect(context: Context, project_id: str, container: str | None, queue: str
         try:
             _test_container(context, container, project_id)
         except StorageRefused as refused:
-            raise _unusable(CONTAINER, str(refused)) from None
+            raise _unusable(CONTAINER, str(refused)) from refused
     if queue is not None:
         try:
             post_message(context, queue, "ConnectionTest", {"projectId": project_id})
         except StorageRefused as refused:
-            raise _unusable(QUEUE, str(refused)) from None
+            raise _unusable(QUEUE, str(refused)) from refused
 
 
 def put_blob(context: Context, container: str, name: str, content: Path | bytes) -> str:
@@ -86,7 +86,7 @@ def _check_form(name: str, uri: str) -> None:
         parse_url(uri)
         parts = urlsplit(uri)
     except (fetching.FetchRejected, ValueError) as rejected:
-        raise _unusable(name, str(rejected)) from None
+        raise _unusable(name, str(rejected)) from rejected
     if not parts.path.strip("/"):
         what = "container" if name == CONTAINER else "queue"
         raise _unusable(name, f"It names no {what}.")
@@ -115,7 +115,7 @@ def _send(
             method, uri, policy, headers, content, longest_silence=silence
         )
     except fetching.FetchRejected as rejected:
-        raise StorageRefused(str(rejected)) from None
+        raise StorageRefused(str(rejected)) from rejected
     if status not in expected:
         code = response_headers.get("x-ms-error-code", "")
         raise StorageRefused(f"Storage answered with status {status}{f' ({code[:100]})' if code else ''}.")

@@ -24,5 +24,7 @@ def propose(context: Context, project_id: str, image_id: str) -> list[tuple[floa
     try:
         boxes = context.proposal_model.session(context.proposal_worker).score(data)
     except ImageRejected as rejected:
-        raise ServiceError("BadRequestImageFormat", f"Image {image_id} can't be read: {rejected}") from None
+        raise ServiceError(
+            "BadRequestImageFormat", f"Image {image_id} can't be read: {rejected}"
+        ) from rejected
     return [(box.probability, Box(box.left, box.top, box.width, box.height)) for box in boxes]

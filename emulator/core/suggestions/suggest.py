@@ -105,7 +105,9 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
     except FileNotFoundError:  # likewise
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
-        raise ServiceError("BadRequestImageFormat", f"Image {image.id} can't be read: {rejected}") from None
+        raise ServiceError(
+            "BadRequestImageFormat", f"Image {image.id} can't be read: {rejected}"
+        ) from rejected
     return SuggestedImage(
         image=image,
         iteration_id=iteration.id,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, quotas
+from emulator.core import domains, lookup, quotas, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
@@ -103,9 +103,11 @@ def _base_model_info(request: TrainingRequest) -> dict[str, str] | None:
 
 def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> list[Tag]:
     known = lookup.workspace_tags(session, project_id)
-    for tag_id in selected:
-        if tag_id not in known:
-            raise ServiceError("NotFoundTag", f"Tag not found: {tag_id}")
+    unknown = [tag_id for tag_id in selected if tag_id not in known]
+    for tag_id in unknown:
+        refused_items.note("selectedTags", tag_id, "the project has no such tag")
+    if unknown:
+        raise ServiceError("NotFoundTag", f"Tag not found: {unknown[0]}")
     chosen = [tag for tag_id, tag in known.items() if not selected or tag_id in selected]
     return sorted(chosen, key=lambda tag: tag.name)
 

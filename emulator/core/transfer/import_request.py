@@ -32,7 +32,9 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
         name = checked_name(name, "BadRequestProjectName", "project")
     parsed = parse_token(token)
     if parsed is None:
-        raise _invalid()
+        raise _invalid(
+            detail="The token is not one of ExportProject: it is cut off, or decoded once too often."
+        )
     info = _info(context, base, parsed)
     if domains.find(info.project.domain_id) is None:
         raise _invalid(f"Its domain {info.project.domain_id[:40]} is not known here.")
@@ -85,23 +87,22 @@ def _info(context: Context, base: str, token: Token) -> "Info":
         with context.database.read() as session:
             project = session.get(Project, token.project_id)
             if project is None:
-                raise _invalid()
+                raise _invalid(detail="The exported project was deleted.")
             return info_of(session, project)
     if token.base == base:
-        raise _invalid()
+        raise _invalid(detail="This emulator did not sign the token, or it has expired.")
     try:
         text = fetching.fetch(token.info_url, replace(context.fetch_policy, max_bytes=INFO_BYTES))
         return parse_info(text)
     except fetching.FetchRejected as rejected:
-        raise _invalid("" if rejected.status in (403, 404) else str(rejected)) from None
+        raise _invalid("" if rejected.status in (403, 404) else str(rejected)) from rejected
     except ArchiveRejected as rejected:
-        raise _invalid(str(rejected)) from None
+        raise _invalid(str(rejected)) from rejected
 
 
-def _invalid(reason: str = "") -> ServiceError:
-    return ServiceError(
-        "BadRequestInvalidImportToken", f"Invalid Token. {reason}" if reason else "Invalid Token"
-    )
+def _invalid(reason: str = "", detail: str = "") -> ServiceError:
+    message = f"Invalid Token. {reason}" if reason else "Invalid Token"
+    return ServiceError("BadRequestInvalidImportToken", message, detail)
 
 
 class ImportState(NamedTuple):

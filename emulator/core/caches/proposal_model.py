@@ -54,7 +54,7 @@ class ProposalModel:
 
         with self._lock:
             if self._session is None:
-                self._session = ProposalSession(path)
+                self._session = ProposalSession.load(path)
             return self._session
 
     def _write(self, path: Path, worker: Worker) -> None:

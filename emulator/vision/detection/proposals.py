@@ -6,14 +6,16 @@ is the probability of its most probable class. No training is needed.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from emulator.vision.boxes.box import DetectedBox
 from emulator.vision.boxes.geometry import detected_boxes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
+from emulator.vision.onnx_runtime import ModelUnusable
 
 if TYPE_CHECKING:
     import numpy
@@ -29,6 +31,19 @@ _RESOLUTION = 320
 class ProposalSession(DetectorSession):
     """A loaded model of `write_proposal_model`. May be used by several threads."""
 
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The model in a file.
+
+        Raises:
+            OSError: the file, or that of its SHA-256, cannot be read.
+            ModelUnusable: its bytes do not match the SHA-256, or it is not a detector.
+        """
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != _digest_file(path).read_text("ascii", "replace"):
+            raise ModelUnusable(f"{path.name} is damaged")
+        return cls(content)
+
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> list[DetectedBox]:
         """At most `MAX_PROPOSALS` boxes of tag 0, the most probable first, after non-maximum suppression."""
         scores_NPC, distances_NPD = self._session.run([SCORES, DISTANCES], {"image": pixels[None]})
@@ -38,7 +53,9 @@ class ProposalSession(DetectorSession):
 
 
 def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> None:
-    """Write the ONNX file of a `ProposalSession`. Runs in the worker process, which may load onnx.
+    """Write the ONNX file of a `ProposalSession` and a file with its SHA-256.
+
+    This runs in a worker process, which may load onnx.
 
     Raises:
         TrainingFailed: what is needed to make it is not installed.
@@ -60,4 +77,9 @@ def write_proposal_model(path: Path, progress: Callable[[float, str], None]) -> 
         raise TrainingFailed(
             f"Region proposals need what training needs; install the package onnx ({error})."
         ) from error
+    write_atomically(_digest_file(path), hashlib.sha256(content).hexdigest().encode())
     write_atomically(path, content)
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")

@@ -1,5 +1,6 @@
 """Region proposals with the real model, which the worker writes for the first request."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,30 @@ def test_the_model_is_made_once(service: Service) -> None:
     assert model_file(service).stat().st_mtime_ns == made
 
 
-def test_a_damaged_model_is_made_again(service: Service) -> None:
+def emptied(path: Path) -> None:
+    path.write_bytes(b"damaged")
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40  # in the weights: it still loads
+    path.write_bytes(data)
+
+
+def without_its_digest(path: Path) -> None:
+    path.with_suffix(".sha256").unlink()
+
+
+@pytest.mark.parametrize("damage", [emptied, flipped, without_its_digest])
+def test_a_damaged_model_is_made_again(service: Service, damage: Callable[[Path], None]) -> None:
     project = service.project()
     (image,) = service.images(project, [scene()])
     before = proposals(service, project, image)
-    model_file(service).write_bytes(b"damaged")
+    content = model_file(service).read_bytes()
+    damage(model_file(service))
     service.restart()
     assert proposals(service, project, image) == before
+    assert model_file(service).read_bytes() == content
 
 
 def test_the_response_names_a_missing_package(service: Service) -> None:

@@ -195,7 +195,7 @@ def make_context(
         store = open_store(folder, accept_data_loss=settings.accept_data_loss)
         if store.loss is not None:
             blob_sweep.mark_unclean(folder)
-        link_secret = read_or_create_secret(folder)
+        link_secret = read_or_create_secret(folder, store.database)
     except DatabaseRefused as error:
         raise StartRefused(f"--data: {error}") from None
     return Context(

@@ -14,9 +14,13 @@ from emulator.gateway import errors
 from emulator.gateway.errors import error_response, gateway_response
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
-from emulator.store.database import StorageFull
+from emulator.store.database import DatabaseDamaged, StorageFull
 
 _DISK_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
+_DAMAGED = (
+    "The database of the emulator is damaged: see /_emulator/health/ready. "
+    "Stop the emulator and put a copy of the database back."
+)
 _SECONDS_PER_DAY = 86400
 _log = logging.getLogger(__name__)
 
@@ -70,8 +74,14 @@ async def _blob_damaged(request: Request, error: BlobDamaged) -> Response:
     return error_response(500, {"code": code, "message": damage.message})
 
 
+async def _database_damaged(_request: Request, _error: Exception) -> Response:
+    return error_response(500, {"code": "ErrorUnknown", "message": _DAMAGED})  # the database has logged it
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     await errors.unexpected(request, error)  # logs it
+    if request.app.state.context.database.damage is not None:
+        return await _database_damaged(request, error)  # a damaged value can cause any error
     message = "An unknown error occurred. The emulator's log tells more."
     return error_response(500, {"code": "ErrorUnknown", "message": message})
 
@@ -81,6 +91,7 @@ _OWN: dict[Any, errors.Handler] = {
     TooManyCalls: _too_many_calls,
     MonthIsUsedUp: _month_is_used_up,
     StorageFull: _storage_full,
+    DatabaseDamaged: _database_damaged,
     BlobDamaged: _blob_damaged,
     LinkRejected: link_rejected,
     Exception: _unexpected,

@@ -62,13 +62,15 @@ def bring_back(context: Context) -> None:
 
 
 def _clean_up(context: Context, is_unclean: bool) -> None:
+    context.database.look_for_damage()
     context.blobs.delete_unfinished()
     try:
         if is_unclean:
             sweep_all(context)
+        if context.database.damage is None:
+            context.blobs.trash.delete_old(context.clock.now())
     except DatabaseDamaged:
-        return  # which the database has logged; blobs that seem to have no row may have one
-    context.blobs.trash.delete_old(context.clock.now())
+        pass  # which the database has logged; blobs that seem to have no row may have one
 
 
 def sweep_all(context: Context) -> None:

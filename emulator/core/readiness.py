@@ -4,6 +4,7 @@ import shutil
 
 from emulator.core.context import Context
 from emulator.core.limits import MEGABYTE
+from emulator.store.database import DatabaseDamaged
 from emulator.store.tables import JobKind
 
 # With less than this, the next upload may not fit.
@@ -24,6 +25,8 @@ def problems(context: Context) -> dict[str, str]:
     found = {}
     try:
         context.database.check()
+    except DatabaseDamaged as damaged:
+        found["database"] = f"cannot be read completely, because it is damaged: {damaged}"
     except Exception as error:  # noqa: BLE001  (any error is the result of the check)
         found["database"] = f"cannot be read: {error}"
     try:

@@ -9,19 +9,25 @@ the image as stored (longest side at most 1600 pixels), ``t`` its thumbnail. `do
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from sqlmodel import select
+
 from emulator.core.context import Context
 from emulator.durable_files import write_atomically
+from emulator.store.database import Database
+from emulator.store.tables import Project
 
 Size = Literal["i", "t"]
 PredictionSize = Literal["o", "t"]
 _SIGNED_VERSION = "2017-04-17"
 _SECRET_BYTES = 32
+_log = logging.getLogger(__name__)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -29,11 +35,25 @@ class LinkRejected(Exception):
     """The signature of a URI is wrong or expired. str() is the reason."""
 
 
-def read_or_create_secret(folder: Path) -> bytes:
-    """The secret for signatures, created at the first start so that URIs stay valid after a restart."""
+def read_or_create_secret(folder: Path, database: Database) -> bytes:
+    """The secret for signatures, created at the first start so that URIs stay valid after a restart.
+
+    A secret that is missing beside projects, or damaged, is replaced, which is logged.
+    """
     path = folder / "link-secret"
-    if path.exists() and len(secret := path.read_bytes()) == _SECRET_BYTES:
+    secret = path.read_bytes() if path.exists() else b""
+    if len(secret) == _SECRET_BYTES:
         return secret
+    with database.read() as session:
+        is_in_use = session.exec(select(Project.id)).first() is not None
+    if secret or is_in_use:
+        _log.warning(
+            "%s has %d bytes instead of %d, so it was replaced: URIs and tokens that were issued before are "
+            "no longer valid",
+            path,
+            len(secret),
+            _SECRET_BYTES,
+        )
     secret = secrets.token_bytes(_SECRET_BYTES)
     write_atomically(path, secret)
     return secret

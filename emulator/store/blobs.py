@@ -167,7 +167,7 @@ class FolderBlobStore:
                 yield file.name
 
     def delete_unfinished(self) -> None:
-        for file in self._files():
+        for file in chain(self._files(), self._folder.parent.iterdir()):
             if file.name.startswith(UNFINISHED_PREFIX):
                 with suppress(FileNotFoundError):
                     if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:

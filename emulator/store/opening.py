@@ -1,18 +1,17 @@
 """Opening the store of a data folder, unless rows that were committed are missing or damaged."""
 
 import logging
-import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from sqlmodel import Session, select
 
 from emulator.store.blobs import FolderBlobStore, has_blobs
 from emulator.store.commit_counter import CommitCounter, missing_commits
-from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused, is_damage
+from emulator.store.damage_check import is_damage, reading, structural_damage
+from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused
 from emulator.store.references import batches, referenced
 from emulator.store.tables import Job, JobKind
 
@@ -88,17 +87,16 @@ def _loss_in_file(folder: Path, counted: int | None) -> str | None:
         # SQLite would delete the log without its database.
         return _loss_without_rows(folder, counted, "is missing" if is_missing else "is empty")
     try:
-        # The last connection that may write would delete a damaged log.
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as connection:
+        with reading(path) as connection:
             (number,) = connection.execute("PRAGMA user_version").fetchone()
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
                 return _loss_without_rows(folder, counted, "is empty")
             if counted is not None and (missing := missing_commits(number, counted)):
                 return f"{path} lacks the last {missing} of {counted} changes that were stored"
             if path.stat().st_size <= _CHECKED_AT_ONCE_BYTES:
-                (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                if result != "ok":
-                    return f"{path} is damaged ({' '.join(result.split())})"
+                damage = structural_damage(connection)
+                if damage is not None:
+                    return f"{path} is damaged ({damage})"
     except sqlite3.Error as error:
         if is_damage(error):
             return f"{path} is damaged ({error})"

@@ -221,14 +221,31 @@ def test_there_is_room_again_after_a_reset(service: Service) -> None:
         assert service.get(f"{project}/images/count") == 10
 
 
-def test_a_link_secret_cut_off_by_a_full_disk_is_made_anew_and_a_good_one_is_kept(service: Service) -> None:
+def test_a_link_secret_cut_off_by_a_full_disk_is_made_anew_and_a_good_one_is_kept(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
     path = service.settings.data / "link-secret"
     good = path.read_bytes()
     service.restart()
     assert path.read_bytes() == good
+    assert caplog.text == ""
     path.write_bytes(good[:7])
     service.restart()
     assert len(path.read_bytes()) == len(good)
+    assert f"{path} has 7 bytes instead of 32" in caplog.text
+
+
+def test_a_link_secret_that_is_lost_beside_projects_is_logged(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = service.settings.data / "link-secret"
+    path.unlink()
+    service.restart()
+    assert caplog.text == ""
+    service.project()
+    path.write_bytes(b"")
+    service.restart()
+    assert "no longer valid" in caplog.text
 
 
 def test_an_imported_model_that_finds_no_room_leaves_nothing(service: Service) -> None:

@@ -18,7 +18,7 @@ from measuring import accuracy, log_loss, mean_average_precision
 
 from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.dataset import distinct_images, targets_of
-from emulator.vision.classification.features import compute_features
+from emulator.vision.classification.features import PLAIN, compute_features, training_views
 from emulator.vision.classification.head import probabilities
 from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.library.datasets import Dataset, as_files
@@ -100,7 +100,7 @@ def training_set(dataset: Dataset, scratch: Path, *, mirror: bool) -> TrainingSe
             images,
             backbone=QUICK.backbone,
             resolution=QUICK.resolution,
-            mirror=mirror and len(images) <= QUICK.mirror_up_to,
+            views=training_views(QUICK, len(images)) if mirror else (PLAIN,),
             cache_folder=scratch / "features",
             progress=lambda share: None,
         )

@@ -99,7 +99,7 @@ def stored_model(folder: Path, task: str, domain_id: str, tags: tuple[str, ...])
         recipe = recipe_for_domain(ClassifierRecipe, domain_id)
         backbone = backbone_network(recipe.backbone, recipe.resolution)
         network = classifier.classifying_network(backbone, head, multilabel=False)
-        content = classifier.model_bytes(dataset, network)
+        content = classifier.model_bytes(dataset, network, recipe.fit)
     else:
         layers = {name: weight for name, weight in published_weights().items() if name.startswith("head.")}
         layers |= {

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy
 from PIL import Image, ImageOps
 
-from emulator.vision.classification.features import compute_features
+from emulator.vision.classification.features import MIRRORED, PLAIN, compute_features
 from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
 from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import QUICK
@@ -74,13 +74,13 @@ def features(pictures: list[StoredImage], cache: Path) -> numpy.ndarray:
         pictures,
         backbone=QUICK.backbone,
         resolution=QUICK.resolution,
-        mirror=True,
+        views=(PLAIN, MIRRORED),
         cache_folder=cache,
         progress=lambda _share: None,
     )
     plain, mirrored = (
         numpy.array([view[picture.key] for picture in pictures], numpy.float32)
-        for view in (found.plain, found.mirrored)
+        for view in (found.plain, found.augmented)
     )
     plain /= numpy.linalg.norm(plain, axis=1, keepdims=True)
     mirrored /= numpy.linalg.norm(mirrored, axis=1, keepdims=True)

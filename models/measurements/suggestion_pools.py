@@ -20,7 +20,7 @@ from emulator.vision.boxes.box import DetectedBox, to_xyxy
 from emulator.vision.boxes.geometry import pairwise_iou
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import LabelledImage
-from emulator.vision.classification.features import compute_features
+from emulator.vision.classification.features import MIRRORED, PLAIN, compute_features
 from emulator.vision.classification.head import calibration_of, probabilities
 from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
@@ -115,7 +115,7 @@ class _ClassifierPool:
             images,
             backbone=QUICK.backbone,
             resolution=QUICK.resolution,
-            mirror=True,
+            views=(PLAIN, MIRRORED),
             cache_folder=cache,
             progress=lambda share: None,
         )

@@ -102,12 +102,11 @@ def test_onnx_predicts_as_the_prediction_api_does(job: Job, tmp_path: Path) -> N
     predictor = job.emulator.predictor()
     for data in job.unseen:
         image = Image.open(io.BytesIO(data)).convert("RGB")
-        if image.size != (width, height):
-            from emulator.vision.imaging.decode import resize_to_square  # the resizing that all of them use
-
-            pixels = resize_to_square(data, width)
-        else:
-            pixels = np.asarray(image)
+        # As the metadata says: the shorter side is scaled to 256, and the centre is cropped to 224.
+        side = min(image.size) * width / 256
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
         blue_first = np.ascontiguousarray(np.moveaxis(pixels[..., ::-1], 2, 0)[None], np.float32)
         label, loss = session.run(["classLabel", "loss"], {wanted.name: blue_first})
         response = predictor.classify_image(job.project.id, "published", data)

@@ -45,6 +45,7 @@ _FILES = (
     "vision/exported/model.py",
     "vision/exported/preprocess.py",
     "vision/exported/runtimes.py",
+    "vision/fit.py",
     "vision/imaging/__init__.py",
     "vision/imaging/decode.py",
     "vision/imaging/memory.py",

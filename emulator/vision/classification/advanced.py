@@ -117,7 +117,7 @@ def train_advanced_classifier(
                 [search.images[row] for row in chosen.rows],
             )
             write_atomically(output / EVALUATION_FILE, evaluation)
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(calibration)))
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(calibration), recipe.fit))
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

@@ -38,14 +38,16 @@ class TrainingSet:
     """Images as arrays.
 
     Attributes:
-        features_RD: features of length `FEATURE_LENGTH`, a row for each view of each image: first the plain
-            views, then, where they are used, the mirrored ones in the same order.
+        features_RD: features of length `FEATURE_LENGTH`: first the plain views of all images in their order,
+            then the augmented views.
+        images_R: the index of the image of each row.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
         inverse_regularisation: see `head.fit_linear_head`.
     """
 
     features_RD: Array  # noqa: N815 - the suffix names the axes
+    images_R: NDArray[numpy.integer]  # noqa: N815
     targets_NT: Array  # noqa: N815
     multilabel: bool
     inverse_regularisation: float
@@ -64,14 +66,19 @@ class TrainingSet:
         import numpy
         import torch
 
-        views = [view for view in (features.plain, features.mirrored) if view]
-        precision = torch.float64 if len(views) * len(keys) <= _MOST_ROWS_IN_DOUBLE else torch.float32
-        vectors = [view[key] for view in views for key in keys]
+        rows_of_views = [
+            (image, view[key])
+            for view in (features.plain, features.augmented)
+            for image, key in enumerate(keys)
+            if key in view
+        ]
+        precision = torch.float64 if len(rows_of_views) <= _MOST_ROWS_IN_DOUBLE else torch.float32
+        images, vectors = zip(*rows_of_views, strict=True)
         # In memory of PyTorch, which is aligned: heads are fitted without another copy (see `aligned`).
         rows: Array = torch.empty(len(vectors), len(vectors[0]), dtype=precision).numpy()
         numpy.stack(vectors, out=rows)
         rows *= FEATURE_LENGTH / numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        return cls(rows, targets_NT, multilabel, inverse_regularisation)
+        return cls(rows, numpy.array(images), targets_NT, multilabel, inverse_regularisation)
 
     def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
         """A head trained on the images marked, in all their views."""
@@ -80,11 +87,10 @@ class TrainingSet:
         weights_N = used_N.astype(numpy.float64)
         if not self.multilabel and used_N.any():
             weights_N[used_N] = balancing_weights(self.targets_NT[used_N])
-        views = len(self.features_RD) // len(self.targets_NT)
         return fit_linear_head(
             self.features_RD,
-            numpy.tile(self.targets_NT, (views, 1)),
-            numpy.tile(weights_N, views),
+            self.targets_NT[self.images_R],
+            weights_N[self.images_R],
             multilabel=self.multilabel,
             inverse_regularisation=self.inverse_regularisation,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.concurrency import ordered, processor_count
+from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_file import ImageFile, read_image_file
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.recipes.recipes import ClassifierRecipe
 
 if TYPE_CHECKING:
     import numpy
@@ -22,14 +25,53 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _ROWS_PER_SAVE = 64
+# Large trainings of models that crop images use the stretched view of one image in this many, to save time.
+# `models/defaults.md` has the cost in accuracy.
+_STRETCHED_ONE_IN = 3
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features by key: `plain` of each image, `mirrored` of its mirror image if requested."""
+    """Features by key: `plain` of each image as in scoring, `augmented` of images that have a second view."""
 
     plain: Mapping[str, NDArray[numpy.floating]]
-    mirrored: Mapping[str, NDArray[numpy.floating]] = field(default_factory=dict)
+    augmented: Mapping[str, NDArray[numpy.floating]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class View:
+    """How images are presented to a network.
+
+    Attributes:
+        one_in: the view is used for one in this many images, chosen by their keys.
+    """
+
+    fit: Fit = "stretch"
+    mirrored: bool = False
+    one_in: int = 1
+
+    def includes(self, key: str) -> bool:
+        return zlib.crc32(key.encode()) % self.one_in == 0
+
+    def name(self, backbone: str, resolution: int) -> str:
+        """The name in the cache of features."""
+        fit = "" if self.fit == "stretch" else f" {self.fit}"
+        return f"{backbone}@{resolution}{fit}{' mirrored' if self.mirrored else ''}"
+
+
+PLAIN, MIRRORED = View(), View(mirrored=True)
+
+
+def training_views(recipe: ClassifierRecipe, image_count: int) -> tuple[View, ...]:
+    """The views that a training of this many images uses; the first is that of scoring.
+
+    The second view of cropped images is also mirrored: it replaces the mirror image of the crop, so that a
+    small training takes no longer. Large trainings use it for some images only.
+    """
+    small = image_count <= recipe.mirror_up_to
+    if recipe.fit != "stretch":
+        return (View(recipe.fit), MIRRORED if small else View(mirrored=True, one_in=_STRETCHED_ONE_IN))
+    return (PLAIN, MIRRORED) if small else (PLAIN,)
 
 
 def compute_features(
@@ -37,7 +79,7 @@ def compute_features(
     *,
     backbone: str,
     resolution: int,
-    mirror: bool,
+    views: tuple[View, ...],
     cache_folder: Path,
     progress: Callable[[float], None],
     session: InferenceSession | None = None,
@@ -48,6 +90,7 @@ def compute_features(
     little memory, and gives the same results as scoring. Images that cannot be read or decoded are skipped.
 
     Args:
+        views: one or two; the first includes all images.
         progress: called with the fraction that is done, 0..1. Its exceptions end the work.
         session: a network that is not bundled; `backbone` is then its unique name in the cache.
 
@@ -56,45 +99,51 @@ def compute_features(
     """
     session = session or backbone_session(backbone, resolution)
     width = session.get_outputs()[0].shape[1]
-    views = _views(backbone, resolution)
-    wanted = (False, True) if mirror else (False,)
-
+    names = {view: view.name(backbone, resolution) for view in views}
+    keys = [image.key for image in images]
+    views_of = {key: [view for view in views if view.includes(key)] for key in keys}
     runner = session
 
-    def compute(image: ImageFile) -> dict[bool, NDArray[numpy.float16]]:
+    def compute(image: ImageFile) -> dict[View, NDArray[numpy.float16]]:
+        # Each fit is decoded separately: its features do not depend on the other views that are wanted.
+        pixels: dict[Fit, NDArray[numpy.uint8]] = {}
         try:
-            pixels = resize_to_square(read_image_file(image), resolution)
+            data = read_image_file(image)
+            for view in views_of[image.key]:
+                if view.fit not in pixels:
+                    pixels[view.fit] = resize_to_square(data, resolution, view.fit)
         except (ImageRejected, OSError):
             return {}
-        shown = {False: pixels, True: pixels[:, ::-1]}
-        return {flipped: _features_of(runner, shown[flipped]) for flipped in wanted}
+        return {
+            view: _features_of(runner, pixels[view.fit][:, ::-1] if view.mirrored else pixels[view.fit])
+            for view in views_of[image.key]
+        }
 
     with FeatureCache(cache_folder) as cache:
-        keys = [image.key for image in images]
-        found = {flipped: cache.get(views[flipped], keys, width) for flipped in wanted}
-        missing = [each for each in images if any(each.key not in found[flipped] for flipped in wanted)]
+        found = {view: cache.get(names[view], keys, width) for view in views}
+        missing = [each for each in images if any(each.key not in found[view] for view in views_of[each.key])]
         done = len(images) - len(missing)
         unsaved: list[tuple[str, str, NDArray[numpy.float16]]] = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="features") as pool:
             for image, result in ordered(pool, compute, missing):
-                for flipped, vector in result.items():
-                    found[flipped][image.key] = vector
-                    unsaved.append((views[flipped], image.key, vector))
+                for view, vector in result.items():
+                    found[view][image.key] = vector
+                    unsaved.append((names[view], image.key, vector))
                 if len(unsaved) >= _ROWS_PER_SAVE:
                     cache.put(unsaved)
                     unsaved.clear()
                 done += 1
                 progress(done / len(images))
         cache.put(unsaved)
-    complete = [key for key in keys if all(key in found[flipped] for flipped in wanted)]
-    return Features(*({key: found[flipped][key] for key in complete} for flipped in wanted))
+    complete = [key for key in keys if all(key in found[view] for view in views_of[key])]
+    return Features(*({key: found[view][key] for key in complete if view.includes(key)} for view in views))
 
 
 def seconds_for_features(
     images: Sequence[ImageFile],
     *,
     backbone: str,
-    mirror: bool,
+    views: tuple[View, ...],
     cache_folder: Path,
     session: InferenceSession,
     clock: Callable[[], float],
@@ -109,12 +158,9 @@ def seconds_for_features(
     _, resolution, _, _ = session.get_inputs()[0].shape
     width = session.get_outputs()[0].shape[1]
     keys = [image.key for image in images]
-    views = _views(backbone, resolution)
     with FeatureCache(cache_folder) as cache:
-        known = [
-            set(cache.get(views[flipped], keys, width)) for flipped in ((False, True) if mirror else (False,))
-        ]
-    runs = sum(len(keys) - len(of_view) for of_view in known)
+        known = {view: cache.get(view.name(backbone, resolution), keys, width) for view in views}
+    runs = sum(view.includes(key) and key not in known[view] for view in views for key in keys)
     if not runs:
         return 0.0
     image = numpy.zeros((resolution, resolution, 3), numpy.uint8)
@@ -134,11 +180,6 @@ def backbone_session(backbone: str, resolution: int) -> InferenceSession:
     from emulator.vision.onnx_runtime import inference_session
 
     return inference_session(onnx_bytes(backbone_network(backbone, resolution), {}), threads=1)
-
-
-def _views(backbone: str, resolution: int) -> dict[bool, str]:
-    """Names of the views in the cache: plain, and mirrored."""
-    return {False: f"{backbone}@{resolution}", True: f"{backbone}@{resolution} mirrored"}
 
 
 def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float16]:

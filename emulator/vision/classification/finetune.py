@@ -3,7 +3,8 @@ only in the worker.
 
 Batch norms were folded into the convolutions before, so their statistics do not change.
 
-Axes: N images of the set, U used ones, B images of a batch, S side in pixels, 3 colour channels, T tags.
+Axes: N images of the set, P their views, U used ones, B images of a batch, S side in pixels, 3 colour
+channels, T tags.
 """
 
 from __future__ import annotations
@@ -43,14 +44,17 @@ class TrainingImages:
     """Resized images and their targets.
 
     Attributes:
-        pixels_NSS3: RGB, 0..255, of `imaging.decode.resize_to_square`; accessed one image at a time.
+        pixels_PSS3: RGB, 0..255, of `imaging.decode.resize_to_square`; accessed one at a time. P is views x
+            N: all images in the first view, then all in the next. A step takes a random view of each image.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
+        views: number of views of each image.
     """
 
-    pixels_NSS3: Pixels | ImageArrayFile  # noqa: N815 - the suffix names the axes
+    pixels_PSS3: Pixels | ImageArrayFile  # noqa: N815 - the suffix names the axes
     targets_NT: Array  # noqa: N815
     multilabel: bool
+    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,10 @@ def _mixed(
     import numpy
     import torch
 
-    augmented = torch.stack([_augmented(images.pixels_NSS3[number], recipe, random) for number in chosen])
+    shown = chosen
+    if images.views > 1:
+        shown = chosen + len(images.targets_NT) * random.integers(0, images.views, len(chosen))
+    augmented = torch.stack([_augmented(images.pixels_PSS3[number], recipe, random) for number in shown])
     targets = images.targets_NT[chosen]
     floor = 0.5 if images.multilabel else 1 / targets.shape[1]
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing * floor

@@ -29,7 +29,12 @@ from emulator.vision.classification.dataset import (
     check_every_tag_has_images,
     targets_of,
 )
-from emulator.vision.classification.features import Features, compute_features, seconds_for_features
+from emulator.vision.classification.features import (
+    Features,
+    compute_features,
+    seconds_for_features,
+    training_views,
+)
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
@@ -114,7 +119,7 @@ class Search:
             images,
             backbone=recipe.backbone,
             resolution=recipe.resolution,
-            mirror=len(images) <= recipe.mirror_up_to,
+            views=training_views(recipe, len(images)),
             cache_folder=cache,
             progress=reporter,
         )
@@ -228,7 +233,7 @@ class Search:
         both = concatenate_backbones([backbone_network(self.recipe.backbone, side), network], side)
         both_features = Features(
             concatenate_features(pretrained.plain, features.plain),
-            concatenate_features(pretrained.mirrored, features.mirrored),
+            concatenate_features(pretrained.augmented, features.augmented),
         )
         yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
 
@@ -254,12 +259,12 @@ class Search:
             OutOfTime: it would exceed the budget, or did.
         """
         budget.check()
-        mirror = len(self.images) <= self.recipe.mirror_up_to
+        views = training_views(self.recipe, len(self.images))
         if session is not None and math.isfinite(budget.seconds):
             seconds = seconds_for_features(
                 self.images,
                 backbone=backbone,
-                mirror=mirror,
+                views=views,
                 cache_folder=self.cache,
                 session=session,
                 clock=budget.clock,
@@ -271,7 +276,7 @@ class Search:
             self.images,
             backbone=backbone,
             resolution=resolution,
-            mirror=mirror,
+            views=views,
             cache_folder=self.cache,
             progress=self.reporter.until(budget),
             session=session,

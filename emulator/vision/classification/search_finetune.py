@@ -28,6 +28,7 @@ from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.concurrency import ordered, processor_count
+from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
@@ -268,8 +269,10 @@ class _Attempt:
 
         report_progress = self._search.reporter.until(self._budget)
 
+        images, fit = self._search.images, self._search.recipe.fit
+
         def features(row: int) -> NDArray[numpy.float32]:
-            pixels = resize_to_square(read_image_file(self._search.images[row]), resolution)
+            pixels = resize_to_square(read_image_file(images[row]), resolution, fit)
             (result,) = session.run(None, {INPUT: pixels[None]})
             vector: NDArray[numpy.float32] = result[0]
             return vector
@@ -312,14 +315,20 @@ class _Attempt:
 
 @contextmanager
 def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, TrainingImages]]:
-    """The network to fine-tune, and all images at its input size: in memory, or on disk if they are many."""
+    """The network to fine-tune, and all images at its input size: in memory, or on disk if they are many.
+
+    Where scoring crops images, the stretched ones are used too, as in `features.training_views`.
+    """
     import numpy
 
     # The user's own networks can be a base model, but are not fine-tuned.
     start = None if search.start is None or search.start.has_nodes else search.start
     backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _IMAGES_FILE
-    shape = (len(search.images), side, side, 3)
+    fits: tuple[Fit, ...] = ("stretch",)
+    if search.recipe.fit != "stretch":
+        fits = (search.recipe.fit, "stretch")
+    shape = (len(fits) * len(search.images), side, side, 3)
     size = math.prod(shape)
     pixels: NDArray[numpy.uint8] | ImageArrayFile
     if size <= _MOST_IN_MEMORY:
@@ -332,12 +341,17 @@ def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, T
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
             images_at_size = ordered(
-                pool, lambda image: resize_to_square(read_image_file(image), side), search.images
+                pool,
+                lambda shown: resize_to_square(read_image_file(shown[1]), side, shown[0]),
+                [(fit, image) for fit in fits for image in search.images],
             )
             for number, (_, resized) in enumerate(images_at_size):
                 pixels[number] = resized
                 report_progress(0.0)
-        yield backbone, TrainingImages(pixels, search.targets_NT, search.dataset.multilabel)
+        yield (
+            backbone,
+            TrainingImages(pixels, search.targets_NT, search.dataset.multilabel, views=len(fits)),
+        )
     finally:
         if isinstance(pixels, ImageArrayFile):
             pixels.remove()

@@ -48,7 +48,7 @@ class ClassifierSession:
             if metadata.multilabel is None:
                 raise ValueError("it is a detector")
             self.labels, self.multilabel = metadata.labels, metadata.multilabel
-            self._resolution = metadata.resolution
+            self._resolution, self._fit = metadata.resolution, metadata.fit
         except Exception as error:
             # ONNX Runtime has a dozen exception types without a common base class.
             raise ModelUnusable(f"{model_path.name} is not a classifier of this program: {error}") from error
@@ -59,7 +59,8 @@ class ClassifierSession:
         Raises:
             ImageRejected: the bytes are not an acceptable image.
         """
-        scores: list[float] = self.score_pixels(resize_to_square(data, self._resolution)[None])[0].tolist()
+        pixels = resize_to_square(data, self._resolution, self._fit)
+        scores: list[float] = self.score_pixels(pixels[None])[0].tolist()
         return scores
 
     def score_pixels(self, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float32]:

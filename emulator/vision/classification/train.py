@@ -20,7 +20,7 @@ from emulator.vision.classification.dataset import (
     distinct_images,
     targets_of,
 )
-from emulator.vision.classification.features import backbone_session, compute_features
+from emulator.vision.classification.features import backbone_session, compute_features, training_views
 from emulator.vision.classification.head import (
     FEATURE_LENGTH,
     LinearHead,
@@ -28,6 +28,7 @@ from emulator.vision.classification.head import (
     fit_linear_head,
     probabilities,
 )
+from emulator.vision.fit import Fit
 from emulator.vision.networks.graph import Network, with_classifier
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -81,7 +82,7 @@ def train_classifier(
                 images,
                 backbone=recipe.backbone,
                 resolution=recipe.resolution,
-                mirror=len(images) <= recipe.mirror_up_to,
+                views=training_views(recipe, len(images)),
                 cache_folder=feature_cache,
                 progress=lambda done: progress(_FEATURES_DONE * done, "Looking at the images"),
             )
@@ -117,7 +118,7 @@ def train_classifier(
                 head.calibrated(calibration),
                 multilabel=dataset.multilabel,
             )
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, network))
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, network, recipe.fit))
     progress(1.0, "Done")
     return TrainedClassifier(
         model_path=output / MODEL_FILE,
@@ -157,13 +158,15 @@ def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool
     )
 
 
-def model_bytes(dataset: ClassificationDataset, network: Network) -> bytes:
-    """The model file of a network of `classifying_network`, or of an ensemble of such networks."""
+def model_bytes(dataset: ClassificationDataset, network: Network, fit: Fit) -> bytes:
+    """The model file of a network of `classifying_network`, or of an ensemble of such networks, for images of
+    this fit."""
     metadata = ModelMetadata(
         labels=dataset.tags,
         resolution=network.resolution,
         multilabel=dataset.multilabel,
         network=serialize(network),
+        fit=fit,
     )
     return onnx_bytes(network, metadata.to_properties())
 

@@ -53,7 +53,7 @@ def state_dict_zip(order: ExportOrder, progress: Progress) -> bytes:
     buffer = BytesIO()
     torch.save({name: torch.tensor(value) for name, value in network.weights.items()}, buffer)
     metadata = metadata_properties(
-        order, resolution=network.resolution, multilabel=stored.multilabel, pixels=pixels
+        order, resolution=network.resolution, multilabel=stored.multilabel, fit=stored.fit, pixels=pixels
     )
     files = {STATE_FILE: buffer.getvalue(), NETWORK_FILE: serialize(network).encode()}
     return bundle(order, files, metadata, sample_files("torch", detection=stored.detection))

@@ -13,6 +13,7 @@ from io import BytesIO
 from emulator.vision.exports.detection_outputs import ANCHORS, NMS_IOU_THRESHOLD
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.exports.graph import PixelFormat, has_postprocessed_boxes
+from emulator.vision.fit import Fit, resized_side
 
 LICENCE_FILE = "LICENSE"
 LABELS_FILE = "labels.txt"
@@ -34,12 +35,13 @@ _COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Docke
 
 
 def metadata_properties(
-    order: ExportOrder, *, resolution: int, multilabel: bool, pixels: PixelFormat
+    order: ExportOrder, *, resolution: int, multilabel: bool, fit: Fit, pixels: PixelFormat
 ) -> dict[str, str]:
     """How to prepare the input and read the outputs, with the service's names. All values are text.
 
     Args:
-        resolution: side in pixels of the square that the whole image is stretched to.
+        resolution: side in pixels of the square input.
+        fit: how images become square.
     """
     yolo = order.domain_type == "ObjectDetection" and not has_postprocessed_boxes(order.domain)
     if yolo:
@@ -48,6 +50,9 @@ def metadata_properties(
         method = "SSD"
     else:
         method = "ClassificationMultiLabel" if multilabel else "ClassificationMultiClass"
+    cropped = fit == "centre crop"
+    crop = str(resolution if cropped else 0)
+    target = str(resized_side(resolution) if cropped else resolution)
     biases = [value for anchor in ANCHORS for value in anchor]
     return {
         "CustomVision.Metadata.AdditionalModelInfo": "",
@@ -55,18 +60,18 @@ def metadata_properties(
         "CustomVision.Postprocess.Method": method,
         "CustomVision.Postprocess.Yolo.Biases": json.dumps(biases if yolo else []),
         "CustomVision.Postprocess.Yolo.NmsThreshold": str(NMS_IOU_THRESHOLD if yolo else 0.0),
-        "CustomVision.Preprocess.CropHeight": "0",
-        "CustomVision.Preprocess.CropMethod": "NoCrop",
-        "CustomVision.Preprocess.CropWidth": "0",
+        "CustomVision.Preprocess.CropHeight": crop,
+        "CustomVision.Preprocess.CropMethod": "OneCropCenter" if cropped else "NoCrop",
+        "CustomVision.Preprocess.CropWidth": crop,
         "CustomVision.Preprocess.MaxDimension": "0",
         "CustomVision.Preprocess.MaxScale": "0.0",
         "CustomVision.Preprocess.MinDimension": "0",
         "CustomVision.Preprocess.MinScale": "0.0",
         "CustomVision.Preprocess.NormalizeMean": "[0.0, 0.0, 0.0]",
         "CustomVision.Preprocess.NormalizeStd": "[1.0, 1.0, 1.0]",
-        "CustomVision.Preprocess.ResizeMethod": "Stretch",
-        "CustomVision.Preprocess.TargetHeight": str(resolution),
-        "CustomVision.Preprocess.TargetWidth": str(resolution),
+        "CustomVision.Preprocess.ResizeMethod": "ByShorterSide" if cropped else "Stretch",
+        "CustomVision.Preprocess.TargetHeight": target,
+        "CustomVision.Preprocess.TargetWidth": target,
         "Image.BitmapPixelFormat": pixels.order,
         "Image.ColorSpaceGamma": "SRGB",
         "Image.NominalPixelRange": pixels.range,

@@ -44,6 +44,7 @@ def onnx_metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
+        fit=stored.fit,
         pixels=pixel_format(order.domain, detection=stored.detection, family="onnx"),
     )
 

@@ -62,7 +62,7 @@ def openvino_zip(order: ExportOrder, progress: Progress) -> bytes:
             WEIGHTS_FILE: path.with_suffix(".bin").read_bytes(),
         }
     metadata = metadata_properties(
-        order, resolution=network.resolution, multilabel=stored.multilabel, pixels=PIXELS
+        order, resolution=network.resolution, multilabel=stored.multilabel, fit=stored.fit, pixels=PIXELS
     )
     if stored.detection and not raw:
         # The model postprocesses its boxes in every domain.

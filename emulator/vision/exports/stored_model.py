@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.vision.exports.formats import ExportFailed, ExportOrder
+from emulator.vision.fit import Fit
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.model_file import NETWORK, ModelMetadata, read_model
 from emulator.vision.networks.serialization import deserialize
@@ -21,11 +22,13 @@ class StoredModel:
         network: takes RGB images, uint8; returns "probabilities", or the raw outputs of a detector.
         detection: whether it is a detector.
         multilabel: whether the probabilities of a classifier are independent of each other.
+        fit: how images become square.
     """
 
     network: Network
     detection: bool
     multilabel: bool
+    fit: Fit = "stretch"
 
 
 def read_stored_model(order: ExportOrder) -> StoredModel:
@@ -58,4 +61,4 @@ def read_stored_model(order: ExportOrder) -> StoredModel:
         raise ExportFailed(
             f"The stored model has {len(metadata.labels)} outputs for {len(order.labels)} tags."
         )
-    return StoredModel(network, metadata.detection, bool(metadata.multilabel))
+    return StoredModel(network, metadata.detection, bool(metadata.multilabel), metadata.fit)

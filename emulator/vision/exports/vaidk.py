@@ -42,6 +42,7 @@ def vaidk_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=network.resolution,
         multilabel=stored.multilabel,
+        fit=stored.fit,
         pixels=PixelFormat("Rgb8"),
     )
     return bundle(order, {MODEL_FILE: content}, metadata, extras)

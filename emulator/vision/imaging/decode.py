@@ -13,6 +13,7 @@ import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from emulator.vision.fit import Fit, resized_side
 from emulator.vision.imaging.opening import ImageInfo, ImageRejected, opened, orientation
 from emulator.vision.imaging.rgb import to_rgb
 
@@ -104,10 +105,11 @@ def open_rgb(data: bytes, target: int | None = None) -> Image:
         return image if turn is None else image.transpose(turn)
 
 
-def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
+def resize_to_square(data: bytes, resolution: int, fit: Fit = "stretch") -> NDArray[numpy.uint8]:
     """The image as the networks take it, in training and in scoring.
 
-    The whole image is stretched to a square; its aspect ratio is not kept.
+    Args:
+        fit: whether the image is stretched or cropped, see `fit`.
 
     Returns:
         RGB, shape (resolution, resolution, 3), 0..255.
@@ -118,8 +120,16 @@ def resize_to_square(data: bytes, resolution: int) -> NDArray[numpy.uint8]:
     import numpy
     from PIL.Image import Resampling
 
-    image = open_rgb(data, target=resolution)
-    return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR))
+    size = (resolution, resolution)
+    if fit == "stretch":
+        image = open_rgb(data, target=resolution)
+        return numpy.asarray(image.resize(size, Resampling.BILINEAR))
+    shorter = resized_side(resolution)
+    image = open_rgb(data, target=shorter)
+    side = min(image.size) * resolution / shorter
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return numpy.asarray(image.resize(size, Resampling.BILINEAR, box=box))
 
 
 def crop_resize(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from emulator.vision.fit import Fit
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -24,6 +26,8 @@ LABELS = "emulator.labels"
 MULTILABEL = "emulator.multilabel"
 # Side in pixels of the square input.
 RESOLUTION = "emulator.resolution"
+# How images become square: "centre crop". Files without the entry are of models for stretched images.
+FIT = "emulator.fit"
 # How images become the input, for people.
 PREPROCESSING = "emulator.preprocessing"
 # The operations of the network, as `serialization.serialize` writes them. Exports start from these.
@@ -32,6 +36,10 @@ NETWORK = "emulator.network"
 TILING = "emulator.tiling"
 
 _DETECTION = "detection"
+_RESIZES: Mapping[Fit, str] = {
+    "stretch": "stretched to a square",
+    "centre crop": "centre of the image whose shorter side is 8/7 of the resolution",
+}
 # What programs that consume the service's models read to prepare images.
 _PIXEL_FORMAT = {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "NominalRange_0_255"}
 
@@ -46,6 +54,7 @@ class ModelMetadata:
         multilabel: for classifiers, whether an image may have several tags; None for detectors.
         network: its operations, from `serialization.serialize`; None if the model is never exported.
         tiling: for detectors that run on tiles, `detection.tiles.Tiling` as JSON; else None.
+        fit: how images become square, see `fit`.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +62,7 @@ class ModelMetadata:
     multilabel: bool | None = None
     network: str | None = None
     tiling: str | None = None
+    fit: Fit = "stretch"
 
     @property
     def detection(self) -> bool:
@@ -61,13 +71,14 @@ class ModelMetadata:
 
     def to_properties(self) -> dict[str, str]:
         """The entries of `metadata_props`, always in the same order."""
-        resize = "stretched to a square" if self.tiling is None else "cut into tiles"
+        resize = _RESIZES[self.fit] if self.tiling is None else "cut into tiles"
         entries = {
             TASK: _DETECTION if self.detection else None,
             LABELS: json.dumps(self.labels),
             NETWORK: self.network,
             MULTILABEL: None if self.multilabel is None else json.dumps(self.multilabel),
             RESOLUTION: json.dumps(self.resolution),
+            FIT: None if self.fit == "stretch" else self.fit,
             PREPROCESSING: f"EXIF orientation applied, RGB, {resize}",
             TILING: self.tiling,
             **_PIXEL_FORMAT,
@@ -80,18 +91,22 @@ class ModelMetadata:
 
         Raises:
             KeyError: an entry is missing.
-            ValueError: an entry is not JSON, or the task is another one.
+            ValueError: an entry is not JSON, or the task or the fit is unknown.
             TypeError: the labels are not a list.
         """
         task = properties.get(TASK)
         if task not in (None, _DETECTION):
             raise ValueError(f"it has another task: {task!r}")
+        fit = next((known for known in _RESIZES if known == properties.get(FIT, "stretch")), None)
+        if fit is None:
+            raise ValueError(f"its images have an unknown fit: {properties[FIT]!r}")
         return cls(
             labels=tuple(json.loads(properties[LABELS])),
             resolution=json.loads(properties[RESOLUTION]),
             multilabel=None if task else bool(json.loads(properties[MULTILABEL])),
             network=properties.get(NETWORK),
             tiling=properties.get(TILING),
+            fit=fit,
         )
 
 

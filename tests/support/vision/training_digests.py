@@ -91,7 +91,8 @@ def _large_heads() -> dict[str, str]:
 
 
 def _head(features: numpy.ndarray, targets: numpy.ndarray, multilabel: bool) -> str:
-    training_set = TrainingSet(features, targets, multilabel, inverse_regularisation=0.01)
+    rows = numpy.arange(len(features))
+    training_set = TrainingSet(features, rows, targets, multilabel, inverse_regularisation=0.01)
     folds = (numpy.arange(len(features)) % 2).astype(numpy.int8)
     head, logits = fit_heads(training_set, folds, lambda share: None)
     return hashlib.sha256(head.weight.tobytes() + head.bias.tobytes() + logits.tobytes()).hexdigest()

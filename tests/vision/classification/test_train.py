@@ -316,7 +316,7 @@ def test_a_broken_cache_costs_time_only(
 def test_features_of_known_images_are_not_computed_again(
     patterns: ClassificationDataset, trained: TrainedClassifier, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(data: bytes, resolution: int) -> numpy.ndarray:
+    def never(data: bytes, resolution: int, fit: str) -> numpy.ndarray:
         raise AssertionError("a picture was decoded whose features are cached")
 
     monkeypatch.setattr(features, "resize_to_square", never)

@@ -4,7 +4,7 @@ images."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import resources
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import onnx
 import pytest
 
 from emulator.vision.classification import train as classifier
@@ -122,6 +123,15 @@ def expected(stored_models: dict[str, Path], photographs: dict[str, bytes]) -> E
     return lru_cache(lambda kind: answers(kind, stored_models[kind.name], photographs))
 
 
+def without(order: ExportOrder, folder: Path, *keys: str, **others: str) -> ExportOrder:
+    """The order for a model with some metadata removed or replaced."""
+    model = onnx.load(order.model)
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in keys}
+    onnx.helper.set_model_props(model, {**kept, **others})
+    (folder / "changed.onnx").write_bytes(model.SerializeToString())
+    return replace(order, model=str(folder / "changed.onnx"))
+
+
 def exported_date() -> str:
     """`CREATED` in the format of manifests."""
     return CREATED.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
@@ -136,7 +146,7 @@ def _classifier(kind: Kind) -> bytes:
     recipe = recipe_for_domain(ClassifierRecipe, kind.domain_id)
     backbone = backbone_network(recipe.backbone, recipe.resolution)
     network = classifier.classifying_network(backbone, head, multilabel=kind.multilabel)
-    return classifier.model_bytes(dataset, network)
+    return classifier.model_bytes(dataset, network, recipe.fit)
 
 
 def _detector(kind: Kind) -> bytes:

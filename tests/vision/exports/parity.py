@@ -17,7 +17,8 @@ from emulator.core.exports.formats import FORMATS
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.exports.formats import ExportOrder, write_export
-from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.exports.samples.image import resized
+from emulator.vision.imaging.decode import open_rgb, resize_to_square
 from tests.vision.exports.conftest import Kind
 
 PROBABILITY = 0.005
@@ -40,11 +41,21 @@ def written(order: ExportOrder, folder: Path) -> Path:
 def fed(data: bytes, folder: Path) -> numpy.ndarray:
     """The input of the model by the export's metadata: float32 (1, side, side, 3)."""
     properties = json.loads((folder / "metadata_properties.json").read_text(encoding="utf-8"))
-    assert properties["CustomVision.Preprocess.CropMethod"] == "NoCrop"
-    assert properties["CustomVision.Preprocess.ResizeMethod"] == "Stretch"
-    side = int(properties["CustomVision.Preprocess.TargetWidth"])
-    assert properties["CustomVision.Preprocess.TargetHeight"] == str(side)
-    pixels = resize_to_square(data, side).astype(numpy.float32)
+    steps = {
+        name: properties[f"CustomVision.Preprocess.{name}"]
+        for name in ("CropMethod", "ResizeMethod", "CropHeight", "CropWidth", "TargetHeight", "TargetWidth")
+    }
+    assert steps["TargetHeight"] == steps["TargetWidth"]
+    target = int(steps["TargetWidth"])
+    if steps["CropMethod"] == "OneCropCenter":
+        assert steps["ResizeMethod"] == "ByShorterSide"
+        assert (steps["CropWidth"], steps["CropHeight"], target) == ("224", "224", 256)
+        # The crop is that of the sample program in the zip. Images are decoded as in the Prediction API,
+        # which decodes large JPEG files at a fraction of their size.
+        pixels = numpy.asarray(resized(open_rgb(data, target=target), properties), numpy.float32)
+    else:
+        assert (steps["CropMethod"], steps["ResizeMethod"]) == ("NoCrop", "Stretch")
+        pixels = resize_to_square(data, target).astype(numpy.float32)
     if properties["Image.BitmapPixelFormat"] == "Bgr8":
         pixels = pixels[:, :, ::-1]
     if properties["Image.NominalPixelRange"] == "Normalized_0_1":

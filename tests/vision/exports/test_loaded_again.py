@@ -8,8 +8,9 @@ import pytest
 from emulator.core.exports.formats import FORMATS
 from emulator.vision.exported.model import ExportedDetector, load_export
 from emulator.vision.exports.formats import ExportOrder, write_export
-from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder
-from tests.vision.exports.parity import PIXELS, PROBABILITY
+from emulator.vision.networks.model_file import FIT
+from tests.vision.exports.conftest import KINDS, LABELS, S1, Expected, Kind, MakeOrder, without
+from tests.vision.exports.parity import PIXELS, PROBABILITY, answers
 
 _SURE = 0.05
 
@@ -45,6 +46,40 @@ def test_a_loaded_saved_model_does_too(
     pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
     few = dict(list(photographs.items())[:2])
     check(kind, make_order(kind, "TensorFlow", "TensorFlowSavedModel"), few, expected, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "before_the_crop", "fit"),
+    [
+        (0, False, "centre of resized"),
+        (0, True, "stretch"),
+        (1, False, "centre of resized"),
+        (2, False, "stretch"),
+    ],
+)
+@pytest.mark.parametrize(("platform", "flavor"), [("ONNX", None), ("DockerFile", "Linux")])
+def test_classifiers_are_served_for_the_images_that_they_were_trained_for(
+    number: int,
+    before_the_crop: bool,
+    fit: str,
+    platform: str,
+    flavor: str | None,
+    make_order: MakeOrder,
+    photographs: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    """Cropped, stretched, or stretched because the model was stored before models were trained for the crop.
+    The resizing is the same as in the Prediction API, so the limit is closer than for other programs."""
+    order = make_order(KINDS[number], platform, flavor)
+    if before_the_crop:
+        order = without(order, tmp_path, FIT)
+    wide = {name: photographs[name] for name in ("rocket.jpg", "coffee.png", "chelsea.png")}
+    model = load_export(write_export(order, tmp_path / "export.zip", lambda share, step: None, FORMATS))
+
+    assert model.preprocessing["crop"].startswith(f"{fit} (")
+    api = answers(KINDS[number], Path(order.model), wide)
+    for name, data in wide.items():
+        assert model.score(data) == pytest.approx(api.by_name[name], abs=0.001), name
 
 
 def check(

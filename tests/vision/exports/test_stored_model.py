@@ -10,21 +10,14 @@ import pytest
 
 from emulator.vision.detection.tiles import Tiling
 from emulator.vision.exports.formats import ExportFailed, ExportOrder
+from emulator.vision.exports.onnx import onnx_metadata
 from emulator.vision.exports.stored_model import read_stored_model
-from emulator.vision.networks.model_file import NETWORK, TILING
+from emulator.vision.networks.model_file import FIT, NETWORK, TILING
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
+from tests.vision.exports.conftest import KINDS, Kind, MakeOrder, without
 
-CLASSIFIER, MULTILABEL, _, DETECTOR, DETECTOR_S1 = KINDS
-
-
-def without(order: ExportOrder, folder: Path, *keys: str, **others: str) -> ExportOrder:
-    """The order for a model with some metadata removed or replaced."""
-    model = onnx.load(order.model)
-    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in keys}
-    onnx.helper.set_model_props(model, {**kept, **others})
-    (folder / "changed.onnx").write_bytes(model.SerializeToString())
-    return replace(order, model=str(folder / "changed.onnx"))
+CLASSIFIER, MULTILABEL, S1_CLASSIFIER, DETECTOR, DETECTOR_S1 = KINDS
+_CROP_AND_SIZE = ("CropMethod", "CropHeight", "CropWidth", "ResizeMethod", "TargetHeight", "TargetWidth")
 
 
 def test_it_is_the_network_that_was_stored(kind: Kind, make_order: MakeOrder) -> None:
@@ -82,3 +75,20 @@ def test_a_model_that_looks_at_tiles(make_order: MakeOrder, tmp_path: Path) -> N
     tiling = Tiling(2560, 96, whole=True).to_json()
     with pytest.raises(ExportFailed, match="compact"):
         read_stored_model(without(make_order(DETECTOR, "ONNX"), tmp_path, **{TILING: tiling}))
+
+
+def test_models_from_before_the_crop_are_exported_for_stretched_images(
+    make_order: MakeOrder, tmp_path: Path
+) -> None:
+    """Their files do not say how images become square."""
+    names = [f"CustomVision.Preprocess.{name}" for name in _CROP_AND_SIZE]
+
+    def exported(order: ExportOrder) -> list[str]:
+        metadata = onnx_metadata(order, read_stored_model(order))
+        return [metadata[name] for name in names]
+
+    new = make_order(CLASSIFIER, "ONNX")
+    assert exported(new) == ["OneCropCenter", "224", "224", "ByShorterSide", "256", "256"]
+    assert exported(make_order(S1_CLASSIFIER, "ONNX")) == ["NoCrop", "0", "0", "Stretch", "300", "300"]
+    old = without(new, tmp_path, FIT)
+    assert exported(old) == ["NoCrop", "0", "0", "Stretch", "224", "224"]

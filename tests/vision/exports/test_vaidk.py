@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from emulator.vision.exports.stored_model import read_stored_model
+from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import resize_to_square
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import PROBABILITY, written
@@ -39,11 +41,11 @@ class Camera:
         )
         self._interpreter.allocate_tensors()
 
-    def outputs(self, data: bytes) -> list[numpy.ndarray]:
+    def outputs(self, data: bytes, fit: Fit = "stretch") -> list[numpy.ndarray]:
         (given,) = self._interpreter.get_input_details()
         side = self.configuration["ScaleWidth"]
         assert (given["dtype"], given["shape"].tolist()) == (numpy.uint8, [1, side, side, 3])
-        self._interpreter.set_tensor(given["index"], resize_to_square(data, side)[None])
+        self._interpreter.set_tensor(given["index"], resize_to_square(data, side, fit)[None])
         self._interpreter.invoke()
         details = self._interpreter.get_output_details()
         assert {detail["dtype"] for detail in details} == {numpy.float32}
@@ -54,13 +56,14 @@ class Camera:
 def test_classifiers_answer_what_the_prediction_api_answers(
     kind: Kind, make_order: MakeOrder, photographs: dict[str, bytes], expected: Expected, tmp_path: Path
 ) -> None:
-    camera = Camera(written(make_order(kind, "VAIDK"), tmp_path))
+    order = make_order(kind, "VAIDK")
+    camera = Camera(written(order, tmp_path))
 
     assert camera.configuration["Engine"] == 0
     # The camera rejects models whose number of outputs differs from the number of labels.
     assert camera.labels == list(LABELS)
     for name, data in photographs.items():
-        (probabilities,) = camera.outputs(data)
+        (probabilities,) = camera.outputs(data, read_stored_model(order).fit)
         assert numpy.abs(probabilities[0] - expected(kind).by_name[name]).max() <= PROBABILITY, name
 
 

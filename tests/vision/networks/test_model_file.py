@@ -1,9 +1,11 @@
 """The metadata of model files: written and read in one place."""
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.vision.networks.graph import INPUT, Network, Operation
-from emulator.vision.networks.model_file import MULTILABEL, TASK, TILING, ModelMetadata
+from emulator.vision.networks.model_file import FIT, MULTILABEL, TASK, TILING, ModelMetadata
 from emulator.vision.networks.serialization import deserialize, serialize
 
 CLASSIFIER = ModelMetadata(labels=("a", "ü"), resolution=224, multilabel=False, network="{}")
@@ -21,6 +23,20 @@ def test_only_detectors_have_a_task() -> None:
     assert DETECTOR.to_properties()[TASK] == "detection"
     assert MULTILABEL not in DETECTOR.to_properties()
     assert (CLASSIFIER.detection, DETECTOR.detection) == (False, True)
+
+
+def test_files_without_a_fit_are_of_models_for_stretched_images() -> None:
+    """Files of earlier versions have no such entry, and files for stretched images are the same as before."""
+    cropped = replace(CLASSIFIER, fit="centre crop")
+    assert FIT not in CLASSIFIER.to_properties()
+    assert "stretched" in CLASSIFIER.to_properties()["emulator.preprocessing"]
+    assert ModelMetadata.from_properties(CLASSIFIER.to_properties()).fit == "stretch"
+    assert ModelMetadata.from_properties(cropped.to_properties()) == cropped
+
+
+def test_an_unknown_fit_is_an_error() -> None:
+    with pytest.raises(ValueError, match="fit: 'mosaic'"):
+        ModelMetadata.from_properties({**CLASSIFIER.to_properties(), FIT: "mosaic"})
 
 
 def test_every_entry_of_a_classifier_is_required() -> None:

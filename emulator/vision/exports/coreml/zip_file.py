@@ -34,6 +34,7 @@ def coreml_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
+        fit=stored.fit,
         # Core ML converts the channels of an image itself.
         pixels=PixelFormat("Rgb8"),
     )

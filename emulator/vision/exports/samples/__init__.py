@@ -34,9 +34,9 @@ _JAVASCRIPT = """\
     await model.loadModelAsync('model.json');
     const result = await model.executeAsync(document.getElementById('image'));
 
-For classifiers the package crops images to their centre, which training does not do. To get the results of
-the Prediction API, pass a tensor of the stretched image instead of the element: float32,
-[1, side, side, 3], 0 to 255, with the channel order in `metadata_properties.json`.
+For classifiers the package crops images in its own way. To get exactly the results of the Prediction API,
+pass a tensor of the image as described above instead of the element: float32, [1, side, side, 3], 0 to 255,
+with the channel order in `metadata_properties.json`.
 """
 
 
@@ -71,7 +71,12 @@ def _read_me(kind: str, detection: bool) -> str:
 | `metadata_properties.json` | how to prepare images and read the outputs |
 | `cvexport.manifest` | the origin of the model, and the SHA-1 of its file |
 
-The whole image, upright and in RGB, is stretched to the size of the model's input (bilinear).
+The image, upright and in RGB, becomes a square as `CropMethod` in `metadata_properties.json` says (bilinear):
+
+* `NoCrop`: the whole image is stretched to `TargetWidth` x `TargetHeight`.
+* `OneCropCenter`: the shorter side is scaled to `TargetWidth`, and the centre of `CropWidth` x `CropHeight`
+  pixels is cropped.
+
 `Image.BitmapPixelFormat` and `Image.NominalPixelRange` in `metadata_properties.json` are the order and
 range of the channels.
 """

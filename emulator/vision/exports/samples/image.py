@@ -1,6 +1,7 @@
 """Read an image as the input of the exported model."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy
@@ -23,12 +24,28 @@ def labels() -> list[str]:
 def load_image(path: str) -> numpy.ndarray:
     """The input tensor of an image file: float32, (1, height, width, 3)."""
     properties = metadata()
-    size = tuple(int(properties[f"CustomVision.Preprocess.Target{side}"]) for side in ("Width", "Height"))
     with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB").resize(size, Image.Resampling.BILINEAR)
-    pixels = numpy.asarray(image, dtype=numpy.float32)
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    pixels = numpy.asarray(resized(image, properties), dtype=numpy.float32)
     if properties["Image.BitmapPixelFormat"] == "Bgr8":
         pixels = pixels[:, :, ::-1]
     if properties["Image.NominalPixelRange"] == "Normalized_0_1":
         pixels = pixels / 255
     return numpy.ascontiguousarray(pixels[numpy.newaxis])
+
+
+def resized(image: Image.Image, properties: Mapping[str, str]) -> Image.Image:
+    """The image as the input of the model, which is a square: stretched, or the centre of the image."""
+
+    def side(name: str) -> int:
+        return int(properties[f"CustomVision.Preprocess.{name}"])
+
+    target = side("TargetWidth")
+    if properties["CustomVision.Preprocess.CropMethod"] != "OneCropCenter":
+        return image.resize((target, side("TargetHeight")), Image.Resampling.BILINEAR)
+    # The same as scaling the shorter side to the target and cropping the centre, in one step.
+    crop = side("CropWidth")
+    length = min(image.size) * crop / target
+    left, top = (image.width - length) / 2, (image.height - length) / 2
+    box = (left, top, left + length, top + length)
+    return image.resize((crop, crop), Image.Resampling.BILINEAR, box=box)

@@ -109,6 +109,7 @@ def _metadata(order: ExportOrder, stored: StoredModel) -> dict[str, str]:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
+        fit=stored.fit,
         pixels=pixel_format(order.domain, detection=stored.detection, family="tensorflow"),
     )
 

@@ -29,6 +29,7 @@ def tflite_zip(order: ExportOrder, progress: Progress) -> bytes:
         order,
         resolution=stored.network.resolution,
         multilabel=stored.multilabel,
+        fit=stored.fit,
         pixels=pixel_format(order.domain, detection=stored.detection, family="tensorflow"),
     )
     return bundle(

@@ -42,7 +42,7 @@ SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), window_size=64
 
 def digests(folder: Path) -> dict[str, str]:
     # Planning and selection depend on the clock and on few images; only the learned weights are tested.
-    advanced_finetuning.planned = lambda *_: Plan(epochs=3, folds=1)
+    advanced_finetuning.planned = lambda *_, **__: Plan(epochs=3, folds=1)
     advanced_detection.plan_steps = lambda *_: 4
     advanced_detection.is_significantly_better = lambda *_: True
     advanced_candidates.CandidateComparison.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]

@@ -94,7 +94,7 @@ def test_a_classifier(
         monkeypatch.setattr(
             search_finetune,
             "resize_to_square",
-            clock.taking(score_seconds, lambda data, side: numpy.zeros((side, side, 3), numpy.uint8)),
+            clock.taking(score_seconds, lambda data, side, fit: numpy.zeros((side, side, 3), numpy.uint8)),
         )
         return real(attempt, session, resolution, rows)
 

@@ -81,6 +81,19 @@ def test_a_training_names_the_damaged_images(
     assert [path.read_bytes() for path in damaged] == originals
 
 
+def test_a_training_without_images_whose_files_are_gone_is_logged(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    project, red, _ = service.trainable()
+    (image,) = service.images(project, [picture(50)], red)
+    ((blob,),) = service.rows(f"SELECT blob FROM image WHERE id = '{image}'")
+    service.context.blobs.path(blob).unlink()
+    service.context.worker = HereAndNow()
+    assert service.get(service.train(project))["status"] == "Completed"
+    (message,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"]
+    assert message.endswith(f"without images whose files are gone or cannot be decoded: {image}")
+
+
 @pytest.mark.parametrize("detects", [False, True], ids=["classifier", "detector"])
 @pytest.mark.parametrize("parameters", [{}, ADVANCED], ids=["quick", "advanced"])
 def test_a_set_of_which_every_file_is_gone(

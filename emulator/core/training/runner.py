@@ -5,11 +5,13 @@ model and its evaluation become blobs of the iteration, whose status becomes ``C
 the reason.
 """
 
+import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from emulator.core import domains, lookup
 from emulator.core.context import Context
@@ -21,12 +23,14 @@ from emulator.core.notifications import outbox
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
 from emulator.store.blobs import BlobDamaged
 from emulator.store.database import StorageFull
-from emulator.store.tables import Iteration, IterationStatus, Job, JobKind
+from emulator.store.tables import Image, Iteration, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
     from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
     from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 
+_MOST_LOGGED = 10
+_log = logging.getLogger(__name__)
 # Not the name of a blob.
 _DELETED = "deleted"
 
@@ -193,6 +197,8 @@ class TrainingWork:
             session.add(iteration)
             session.delete(job)
             outbox.note_training(self._context, session, iteration)
+            if trained.skipped:
+                _log.error("Iteration %s was trained %s", iteration.id, _without(session, trained.skipped))
 
     def explain(self, error: Exception) -> str:
         if isinstance(error, Interrupted):
@@ -212,3 +218,10 @@ class TrainingWork:
         session.add(iteration)
         session.delete(job)
         outbox.note_training(self._context, session, iteration)
+
+
+def _without(session: Session, blobs: Sequence[str]) -> str:
+    """The end of a log message: images that a training left out."""
+    ids = session.exec(select(Image.id).where(col(Image.blob).in_(blobs[:_MOST_LOGGED]))).all()
+    more = f" and {len(blobs) - _MOST_LOGGED} more" if len(blobs) > _MOST_LOGGED else ""
+    return f"without images whose files are gone or cannot be decoded: {', '.join(sorted(ids))}{more}"

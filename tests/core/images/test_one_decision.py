@@ -1,12 +1,13 @@
 """Whether a file is an image is decided alike by all routes, and what is stored is what is served."""
 
 import errno
+from pathlib import Path
 from unittest import mock
 
 import pytest
 from sqlalchemy import text
 
-from tests.support.harness import Service, refusal
+from tests.support.harness import Service, refusal, test_settings
 from tests.support.hostile_images import ODD_BUT_USABLE, TOO_MUCH_WORK, UNUSABLE
 from tests.support.images import picture
 from tests.support.predicting import Predicted, fetch, query
@@ -50,6 +51,30 @@ def test_all_routes_refuse_what_one_refuses(predicted: Predicted, files: dict[st
         assert quick_test(predicted, data)[0] == 400, name
         status, code, _ = refusal(service.predict(predicted.address, data))
         assert (status, code[:15]) == (400, "BadRequestImage"), name
+
+
+def test_routes_that_fetch_decide_as_those_that_receive(predicted: Predicted, tmp_path: Path) -> None:
+    service, project = predicted.service, predicted.project
+    served = tmp_path / "served"
+    served.mkdir()
+    files = ODD_BUT_USABLE | TOO_MUCH_WORK | UNUSABLE
+    for number, data in enumerate(files.values()):
+        (served / str(number)).write_bytes(data)
+    service.close()
+    mapping = (("http://p.test/", served),)
+    service.settings = test_settings(service.settings.data, url_fetch="off", url_map=mapping)
+    service.clock.advance(microseconds=999)  # for other ids
+    service.open()
+    iteration = {"iterationId": predicted.iteration.rpartition("/")[2]}
+    for number, name in enumerate(files):
+        url = {"url": f"http://p.test/{number}"}
+        is_usable = name in ODD_BUT_USABLE
+        created = service.send("POST", f"{project}/images/urls", json={"images": [url]}).json()
+        assert (created["images"][0]["status"] == "OK") is is_usable, name
+        tested = service.send("POST", f"{project}/quicktest/url", params=iteration, json=url)
+        assert tested.status_code == (200 if is_usable else 400), name
+        scored = service.request("POST", f"{predicted.address}/url/nostore", json=url)
+        assert scored.status_code == (200 if is_usable else 400), name
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "no"), OSError(errno.ENOMEM, "no"), MemoryError()])

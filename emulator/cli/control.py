@@ -201,9 +201,12 @@ def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"")
     """
     if settings.port == 0:
         raise SettingError(NO_PORT)
-    address = _local(settings).training_endpoint().removeprefix("http://")
+    address = _local(settings).training_endpoint().partition("://")[2]
     timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
-    connection = http.client.HTTPConnection(address, timeout=timeout)
+    try:
+        connection = _connection(settings, address, timeout)
+    except OSError as error:
+        raise CommandFailed(f"cannot use the certificate of --tls-cert: {error.strerror or error}") from None
     try:
         connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
         response = connection.getresponse()
@@ -213,6 +216,18 @@ def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"")
         raise CommandFailed(f"no emulator answers at {address}: {reason}") from None
     finally:
         connection.close()
+
+
+def _connection(settings: Settings, address: str, timeout: float) -> http.client.HTTPConnection:
+    if settings.tls_certificate is None:
+        return http.client.HTTPConnection(address, timeout=timeout)
+    import ssl
+
+    # The emulator must have this certificate; its issuer and its name do not matter.
+    context = ssl.create_default_context(cafile=settings.tls_certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False
+    return http.client.HTTPSConnection(address, timeout=timeout, context=context)
 
 
 def _local(settings: Settings) -> Settings:

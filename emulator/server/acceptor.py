@@ -11,10 +11,13 @@ import heapq
 import logging
 import socket
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.server.http_protocol import Protocol
 from emulator.server.throttle import Throttle
+
+if TYPE_CHECKING:
+    import ssl
 
 # Each connection takes memory, too.
 MOST_CONNECTIONS = 2048
@@ -24,6 +27,7 @@ _MOST_DESCRIPTORS = 16_384
 _OTHER_DESCRIPTORS = 256
 _RETRY_SECONDS = 1.0
 _WAIT_SECONDS = 0.05
+_HANDSHAKE_SECONDS = 15
 # Connections that are closed at once when there is no room: finding them takes a millisecond.
 _SHARE_CLOSED = 1 / 128
 _log = logging.getLogger("emulator.http")
@@ -65,7 +69,9 @@ class Acceptor:
         make_protocol: Callable[[], asyncio.Protocol],
         connections: Collection[Any],
         limit: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._listener = listener
         self._make_protocol = make_protocol
         self._connections = connections
@@ -108,7 +114,12 @@ class Acceptor:
 
     async def _open(self, accepted: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, accepted)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._make_protocol,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_SECONDS,
+            )
         except OSError as error:
             accepted.close()
             _log.info("A connection was not opened: %s", error)

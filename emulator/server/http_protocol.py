@@ -188,9 +188,9 @@ class Protocol(HttpToolsProtocol):
     # Responses
 
     def on_response_complete(self) -> None:
-        self._last_used = self.server_state.total_requests
         has_next = bool(self.pipeline)
         super().on_response_complete()
+        self._last_used = self.server_state.total_requests  # at least 1
         if has_next or self.transport.is_closing():
             return
         if self._refusal is not None:
@@ -213,7 +213,7 @@ class Protocol(HttpToolsProtocol):
         if incoming.stage == NONE:
             if self._is_busy():
                 return None
-            if self.cycle is not None:
+            if self._last_used > 0:
                 return (2, self._last_used)
             # The first request of a new connection may have arrived, but not been read.
             is_new = self._shared.clock() - self._opened < _NEW_SECONDS
@@ -304,7 +304,7 @@ class Protocol(HttpToolsProtocol):
         if self._shared.tls_hint.allows(self._shared.clock()):
             _log.warning(
                 "A client tried to speak TLS to this port, which speaks plain HTTP. Use http:// in its"
-                " endpoint, or a reverse proxy that speaks https."
+                " endpoint, --tls-cert, or a reverse proxy that speaks https."
             )
 
 

@@ -10,14 +10,18 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from emulator.server.access_log import AccessLog
 from emulator.server.data_folder import exclusive_data_folder
 from emulator.server.start_block import print_start_block, warn_about_exposure
+from emulator.server.tls import server_context
 from emulator.server.uvicorn_server import line_buffer_output, listening_socket, serve_until_stopped
 from emulator.settings import Settings, StartRefused
 from emulator.vision.imaging.memory import limit_malloc_arenas
+
+if TYPE_CHECKING:
+    import ssl
 
 
 def run(settings: Settings) -> int:
@@ -36,12 +40,13 @@ def run(settings: Settings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    tls = server_context(settings.tls_certificate, settings.tls_key)
     with (
         exclusive_data_folder(settings) as settings_in_use,
         listening_socket(settings_in_use.host, settings_in_use.port) as listener,
     ):
         warn_about_exposure(settings_in_use)
-        return _serve(settings_in_use, listener)
+        return _serve(settings_in_use, listener, tls)
 
 
 @contextlib.contextmanager
@@ -61,7 +66,7 @@ def _deferred_validators() -> Iterator[None]:
         BaseModel.model_config = previous
 
 
-def _serve(settings: Settings, listener: socket.socket) -> int:
+def _serve(settings: Settings, listener: socket.socket, tls: ssl.SSLContext | None) -> int:
     with _deferred_validators():
         from emulator.app import create_app
     from sqlalchemy.exc import DBAPIError
@@ -79,6 +84,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         listener,
         when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
         cors_origins=settings.cors_origins,
+        tls=tls,
         exit_at_once=lambda status: _exit_at_once(settings, status),
     )
 

@@ -19,6 +19,7 @@ from emulator.settings import StartRefused
 
 if TYPE_CHECKING:
     import asyncio
+    import ssl
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -83,6 +84,7 @@ def serve_until_stopped(
     *,
     when_ready: Callable[[], None],
     cors_origins: Collection[str] = (),
+    tls: ssl.SSLContext | None = None,
     exit_at_once: Callable[[int], NoReturn] = os._exit,
 ) -> int:
     """Serve an application until a signal; returns the exit status of the process.
@@ -92,6 +94,7 @@ def serve_until_stopped(
     Args:
         when_ready: called when the server accepts requests.
         cors_origins: origins of pages that may read error responses to requests that are not valid HTTP.
+        tls: certificate and key, if the server speaks https.
         exit_at_once: ends the process with a status when it does not end by itself in time.
 
     Raises:
@@ -115,7 +118,7 @@ def serve_until_stopped(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=[])  # which would accept connections without a limit
             for one in sockets or ():
-                acceptor = Acceptor(one, self._connection, self.server_state.connections, limit)
+                acceptor = Acceptor(one, self._connection, self.server_state.connections, limit, tls)
                 self.servers.append(cast("asyncio.Server", acceptor))
             when_ready()
             # The objects of the start stay alive: frozen, they are not traversed by each collection.

@@ -8,6 +8,7 @@ import logging
 import sys
 
 from emulator import __version__
+from emulator.server.tls import server_context
 from emulator.server.uvicorn_server import (
     line_buffer_output,
     listening_socket,
@@ -33,6 +34,7 @@ def run(settings: ServingSettings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    tls = server_context(settings.tls_certificate, settings.tls_key)
     with listening_socket(settings.host, settings.port) as listener:
         from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
@@ -80,13 +82,15 @@ def run(settings: ServingSettings) -> int:
             listener,
             when_ready=lambda: _print_start(settings, scorer, listener.getsockname()[1]),
             cors_origins=settings.cors_origins,
+            tls=tls,
         )
 
 
 def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:
     # The first line has the same form as the emulator's, so that scripts can wait for it.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    place = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):
         print(f"custom-vision-emulator {__version__} ready at {place}", flush=True)

@@ -41,6 +41,8 @@ REFUSED = {
     "url_fetch": ["", "private"],
     "tier": ["", "f1", "S 0"],
     "cors_origins": ["", "app.example", "https://host/path", "https://*.host"],
+    "tls_certificate": ["", "a\0b"],
+    "tls_key": ["", "a\0b"],
     "trusted_proxies": ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "*"],
     "allowed_hosts": ["", "host:80", "https://host", "a..b", "*.*.host", "*.", "h\u00f6st"],
     "url_allow": ["", "http://host", "10.0.0.0/33", "a b", "host:0", "host:x", "user@host"],

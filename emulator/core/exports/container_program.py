@@ -32,6 +32,7 @@ _FILES = (
     "server/incoming_request.py",
     "server/speed_check.py",
     "server/throttle.py",
+    "server/tls.py",
     "server/uvicorn_server.py",
     "vision/__init__.py",
     "vision/boxes/__init__.py",

@@ -134,7 +134,7 @@ def check_readable(response: httpx.Response) -> None:
 
 
 def test_a_failure_can_be_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.app.state, "context", None)
+    monkeypatch.setattr(service.context.database, "read", None)
     response = get(service, training_path("/projects"))
     assert response.status_code == 500
     check_readable(response)

@@ -19,14 +19,18 @@ from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import FromUrl, NoImage
+from emulator.core.limits import IMAGE_BODY_BYTES, MEGABYTE, TEXT_BODY_BYTES
 from emulator.core.thread_pools import Work
 from emulator.gateway.bodies import form_parts, media_type, no_image, read_body
 from emulator.gateway.errors import UnknownResource
 from emulator.vision.imaging.work_limits import is_costly
 
 _Result = TypeVar("_Result")
-# A body up to this size is parsed without a thread, which would take longer than the parsing.
-_SMALL_BODY_BYTES = 65536
+# A body up to this size is parsed without a thread, which would take longer than the parsing of most.
+_SMALL_BODY_BYTES = 16384
+# The parsing of a body above this size takes as long as the work on images.
+_LARGE_BODY_BYTES = MEGABYTE
+_BODY_BYTES = {"text": TEXT_BODY_BYTES, "image": IMAGE_BODY_BYTES}
 
 
 def version_of(request: Request) -> Version:
@@ -125,9 +129,27 @@ PublishedName = Annotated[str, Depends(_published_name)]
 async def _body(request: Request) -> bytes:
     scope = request.scope
     if "body" not in scope:
-        scope["body"] = await read_body(scope, request.receive, request.app.state.max_body_bytes)
+        scope["body"] = await read_body(scope, request.receive, _max_body_bytes(request))
     body: bytes = scope["body"]
     return body
+
+
+def _max_body_bytes(request: Request) -> int:
+    limit: int = request.app.state.max_body_bytes
+    operation = BY_NAME.get(request.scope["route"].name)
+    if operation is None:  # of the control API
+        return limit
+    return min(limit, _BODY_BYTES.get(operation.body_kind, limit))
+
+
+async def parsed(request: Request, parse: Callable[..., _Result], *arguments: Any) -> _Result:
+    """The result of `parse`, whose last argument is the body; in a thread unless that is small."""
+    size = len(arguments[-1])
+    if size <= _SMALL_BODY_BYTES:
+        return parse(*arguments)
+    return await in_thread(
+        request, parse, *arguments, work="quick" if size <= _LARGE_BODY_BYTES else "images"
+    )
 
 
 Body = Annotated[bytes, Depends(_body)]
@@ -154,10 +176,9 @@ def json_body(
         if optional and body.strip() in (b"", b"null"):
             return shape()
         try:
-            if len(body) <= _SMALL_BODY_BYTES:
-                value = requests.parse(shape, body)
-            else:
-                value = await in_thread(request, requests.parse, shape, body)
+            value = await parsed(request, requests.parse, shape, body)
+        except requests.TooManyItems:
+            raise
         except requests.Malformed as malformed:
             if error is None:
                 raise
@@ -188,9 +209,7 @@ async def _uploads(request: Request) -> list[Part]:
     content_type = request.headers.get("content-type", "")
     kind = media_type(content_type)
     if kind == "multipart/form-data":
-        if len(body) <= _SMALL_BODY_BYTES:
-            return form_parts(content_type, body)
-        return await in_thread(request, form_parts, content_type, body)
+        return await parsed(request, form_parts, content_type, body)
     if kind in ("application/octet-stream", "") or kind.startswith("image/"):
         return [Part("", None, body)] if body else []
     raise ServiceError(
@@ -216,7 +235,8 @@ async def _image_url(request: Request) -> FromUrl | NoImage:
     An invalid body is an error only when the image is needed: other errors of the request precede it.
     """
     try:
-        return FromUrl(requests.parse(requests.ImageUrl, await _body(request)).url)
+        body = await _body(request)
+        return FromUrl((await parsed(request, requests.parse, requests.ImageUrl, body)).url)
     except requests.Malformed as malformed:
         return NoImage(ServiceError("BadRequestImageUrl", str(malformed), malformed.detail))
 

@@ -1,4 +1,4 @@
-"""Every operation of the service: name, method, path, first version, and kind for rate limits.
+"""Every operation of the service: name, method, path, first version, kind for rate limits, kind of body.
 
 One table for all versions. The routers of `emulator.api` look up path and method by name. Paths are relative
 to ``/customvision/v{version}/{training|prediction}``.
@@ -16,6 +16,17 @@ _PUBLISHED = "/{projectId}/%s/iterations/{publishedName:path}"
 
 # Pricing tiers limit the rate of each kind of call separately.
 CallKind = Literal["training", "prediction, stored", "prediction, not stored", "other"]
+# What the largest bodies consist of: text alone, or one image, or a batch of images.
+BodyKind = Literal["text", "image", "images"]
+_BODY_KINDS: dict[str, BodyKind] = {
+    "CreateImagesFromData": "images",
+    "CreateImagesFromFiles": "images",
+    "QuickTestImage": "image",
+    "ClassifyImage": "image",
+    "ClassifyImageWithNoStore": "image",
+    "DetectImage": "image",
+    "DetectImageWithNoStore": "image",
+}
 
 
 class Operation(NamedTuple):
@@ -25,6 +36,10 @@ class Operation(NamedTuple):
     path: str
     since: tuple[int, int] = (3, 0)
     call_kind: CallKind = "other"
+
+    @property
+    def body_kind(self) -> BodyKind:
+        return _BODY_KINDS.get(self.name, "text")
 
     def exists_in(self, version: Version) -> bool:
         return version.number >= self.since

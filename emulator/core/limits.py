@@ -42,3 +42,7 @@ METADATA_LIMITS = MetadataLimits(pairs=50, key_length=256, value_length=512)
 # Not documented; what the web pages of the service accept, rounded up.
 NAME_LENGTH = 256
 DESCRIPTION_LENGTH = 2048
+
+# Not documented: the largest bodies of requests. The largest batch of URLs, with 300 regions each, has 5 MB.
+TEXT_BODY_BYTES = 16 * MEGABYTE
+IMAGE_BODY_BYTES = 64 * MEGABYTE

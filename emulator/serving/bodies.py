@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-import orjson
 from starlette.requests import Request
 
+from emulator.contract.json_text import InvalidJson, TooManyValues, read_json
 from emulator.core.errors import ServiceError
 from emulator.core.limits import MEGABYTE, PREDICTION_IMAGE_BYTES
 from emulator.gateway.bodies import form_parts, media_type, no_image
@@ -15,6 +15,8 @@ from emulator.gateway.bodies import form_parts, media_type, no_image
 MAX_BODY_BYTES = PREDICTION_IMAGE_BYTES + MEGABYTE
 # Larger bodies are read and dropped up to this size before the error response.
 _MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
+# No URL is this long, and bodies with one are parsed on the event loop.
+_MAX_URL_BODY_BYTES = 65536
 _FIELD = "imageData"
 
 
@@ -67,9 +69,11 @@ def url(body: bytes) -> str:
 
     Raises ServiceError BadRequestImageUrl.
     """
+    if len(body) > _MAX_URL_BODY_BYTES:
+        raise ServiceError("BadRequestImageUrl", "The body is too large for a URL.")
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = read_json(body)
+    except (InvalidJson, TooManyValues):
         raise ServiceError("BadRequestImageUrl", "The body is not JSON.") from None
     if isinstance(value, dict):
         for name, item in value.items():

@@ -129,7 +129,8 @@ def _lenient(made: Document) -> Document:
     """Correct the document where the service accepts more or less than it states.
 
     An optional property, parameter or body may be null or empty, which is equal to its absence. A required
-    parameter may not be empty. Responses are checked against the original documents: see `hooks.contract`.
+    parameter may not be empty. Bodies may have a number or boolean where a text is expected. Responses are
+    checked against the original documents: see `hooks.contract`.
     """
     schemas = made["components"]["schemas"]
     for schema_name, names in _REQUIRED.items():
@@ -139,8 +140,10 @@ def _lenient(made: Document) -> Document:
                 value["minItems"] = 1
     # Clients send back the entire project; properties that cannot be changed are ignored.
     schemas["ProjectUpdate"]["properties"].pop("status", None)
-    for schema in schemas.values():
+    for schema_name, schema in schemas.items():
         for name, value in schema.get("properties", {}).items():
+            if not schema_name.endswith("ImageUrl"):  # a number as the only URL of a request is refused
+                schema["properties"][name] = value = _read_leniently(value)
             if name not in schema.get("required", ()):
                 marks = {"readOnly": True} if value.get("readOnly") else {}
                 empty = _EMPTY if _is_text_of_a_form(value, schemas) else ()
@@ -171,6 +174,28 @@ def _is_text_of_a_form(schema: Document, schemas: Document) -> bool:
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     return "string" in schema.get("type", ()) and ("enum" in schema or "format" in schema)
+
+
+# What the service's reader converts to a type, if it has the right form.
+_CONVERTED = {
+    "string": {"number", "boolean"},
+    "number": {"string"},
+    "integer": {"string"},
+    "boolean": {"string", "number"},
+}
+
+
+def _read_leniently(schema: Document) -> Document:
+    """The schema of a property of a body, with the types that are converted to its own."""
+    if isinstance(schema.get("additionalProperties"), dict):
+        return {**schema, "additionalProperties": _read_leniently(schema["additionalProperties"])}
+    if "type" not in schema or schema.keys() & {"enum", "pattern"}:
+        return schema
+    types = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+    if "string" in types and "format" in schema:
+        return schema
+    more = set().union(*(_CONVERTED.get(one, set()) for one in types)) - types
+    return {"anyOf": [schema, {"type": sorted(more)}]} if more else schema
 
 
 def _operations(made: Document) -> list[dict[str, Any]]:

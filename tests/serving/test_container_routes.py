@@ -167,6 +167,21 @@ def test_the_name_of_the_url_in_any_case(body: dict[str, Any], picture_url: str)
     assert server.post("/url", json=named).json()["predictions"] == RED
 
 
+@pytest.mark.parametrize(
+    "body", ["{'url' : 'PICTURE'}", '{Url: "PICTURE",} // it', "\ufeff{/**/'URL':'PICTURE'}"]
+)
+def test_json_as_the_reader_of_the_service_accepts_it(body: str, picture_url: str) -> None:
+    server = classifier_server(url_allow=("127.0.0.1",))
+    response = server.post("/url", content=body.replace("PICTURE", picture_url).encode())
+    assert response.json()["predictions"] == RED
+
+
+@pytest.mark.parametrize("body", [b"[" * 70_000, b'{"url":' * 10_000, b"{" + b"/**/" * 16_384, b"{'url':'x"])
+def test_the_work_for_reading_a_url_is_limited(server: Serving, body: bytes) -> None:
+    response = server.post("/url", content=body)
+    assert (response.status_code, response.text) == (200, "Error processing image")
+
+
 def test_private_addresses_are_not_fetched_unless_allowed(server: Serving, picture_url: str) -> None:
     response = server.post("/url", json={"url": picture_url})
     assert (response.status_code, response.text) == (200, FAILED)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
-from emulator.api.dependencies import ApiVersion, Body, Emulator, ProjectId, json_body
+from emulator.api.dependencies import ApiVersion, Body, Emulator, ProjectId, json_body, parsed
 from emulator.api.parameters import guids
 from emulator.api.routing import OperationRouter, Result, batch_result
 from emulator.contract import requests
@@ -20,8 +20,8 @@ router = OperationRouter()
 _RequiredImageIds = Annotated[tuple[str, ...], guids("imageIds", required=True)]
 
 
-async def _metadata_pairs(body: Body) -> dict[str, str]:
-    pairs = {} if body.strip() in (b"", b"null") else requests.parse_texts(body)
+async def _metadata_pairs(request: Request, body: Body) -> dict[str, str]:
+    pairs = {} if body.strip() in (b"", b"null") else await parsed(request, requests.parse_texts, body)
     if not pairs:
         raise ServiceError("BadRequestRequiredParamIsNull", "The request holds no metadata.")
     return pairs

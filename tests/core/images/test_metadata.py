@@ -166,7 +166,7 @@ def test_no_version_allows_more_than_is_stored() -> None:
         ({}, "BadRequestRequiredParamIsNull"),
         (None, "BadRequestRequiredParamIsNull"),
         ({"k": None}, "BadRequest"),
-        ({"k": 5}, "BadRequest"),
+        ({"k": [5]}, "BadRequest"),
         ({"k": {"a": "b"}}, "BadRequest"),
         ([], "BadRequest"),
         ("x", "BadRequest"),

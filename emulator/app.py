@@ -26,6 +26,7 @@ from emulator.core.tiers import TIERS
 from emulator.core.training.runner import advanced_training_runner, training_runner
 from emulator.core.transfer.import_runner import import_runner
 from emulator.gateway.hosts import AllowedHosts, HostCheck
+from emulator.gateway.memory import ReturnMemory
 from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
 from emulator.gateway.proxies import TrustedProxies
@@ -100,6 +101,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         middleware=[
             Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
             Middleware(RefusalLog, secrets=(*settings.training_keys, *settings.prediction_keys)),
+            Middleware(ReturnMemory),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
             *_host_check(settings, proxies),

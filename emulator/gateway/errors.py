@@ -20,7 +20,7 @@ from emulator.contract.gateway_responses import (
     TOKEN_REFUSED,
     gateway_error,
 )
-from emulator.core.errors import ServiceError, is_shortage
+from emulator.core.errors import ServiceError, is_shortage, reasons
 
 JSON = "application/json; charset=utf-8"
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -84,9 +84,9 @@ async def http_exception(request: Request, error: HTTPException) -> Response:
     """The router's exceptions: no route matches the path (404) or the method (405)."""
     if error.status_code in (404, 405):
         if error.status_code == 405:
-            request.scope["refusal"] = UnknownResource(f"the path has no method {request.method}")
+            note_refusal(request, UnknownResource(f"the path has no method {request.method}"))
         else:
-            request.scope["refusal"] = UnknownResource()
+            note_refusal(request, UnknownResource())
         return await unknown_resource(request, error)
     return await unexpected(request, error)
 
@@ -113,14 +113,23 @@ async def shortage(request: Request, error: Exception) -> Response:
     return error_response(503, {"code": code, "message": message}, {"retry-after": "1"})
 
 
+def note_refusal(request: Request, error: Exception) -> None:
+    """Put the reasons of the exception into the scope, as ``refusal``, for the log of refused requests.
+
+    The scope lives until the connection's next request, and the exception refers to all variables of the
+    request, so the scope must not refer to the exception.
+    """
+    request.scope["refusal"] = reasons(error)
+
+
 def noted(handlers: dict[Any, Handler]) -> dict[Any, Handler]:
-    """The handlers; they also put the exception into the scope, as ``refusal``, for the log."""
+    """The handlers; they also note the exception for the log."""
     return {kind: _noting(handler) for kind, handler in handlers.items()}
 
 
 def _noting(handler: Handler) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
-        request.scope["refusal"] = error
+        note_refusal(request, error)
         return await handler(request, error)
 
     return handle

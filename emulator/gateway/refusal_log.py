@@ -4,7 +4,7 @@
     images[0] 'http://10.0.0.5/a.jpg': ErrorSource, 10.0.0.5 is a private or local address; ...
 
 Items of a batch that were refused are logged whatever the status. Keys, queries and signatures are left out.
-Exception handlers put the exception into the scope as ``refusal``, and routes the items as ``refused_items``.
+Exception handlers put the reasons into the scope as ``refusal``, and routes the items as ``refused_items``.
 """
 
 import logging
@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator.core.errors import reasons
 from emulator.gateway.keys import KEY_HEADERS
 from emulator.gateway.printable import printable, printable_path, without_query, without_secrets
 
@@ -63,7 +62,7 @@ class RefusalLog:
         def shown_text(text: str, longest: int = _LONGEST_REASON) -> str:
             return printable(without_secrets(text, secrets), longest)
 
-        shown = [shown_text(text) for text in reasons(scope.get("refusal")) or [message] if text]
+        shown = [shown_text(text) for text in scope.get("refusal") or [message] if text]
         items = scope.get("refused_items")
         for place, name, reason in () if items is None else items.first:
             named = f"{place} '{shown_text(without_query(name), _LONGEST_NAME)}'" if name else place

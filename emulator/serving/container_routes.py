@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emulator.core.errors import ServiceError
+from emulator.gateway.errors import note_refusal
 from emulator.serving import bodies
 from emulator.serving.scoring import Scorer
 
@@ -64,7 +65,7 @@ def container_routes(scorer: Scorer, now: Callable[[], datetime]) -> list[BaseRo
 
 
 def _failed(request: Request, error: Exception, status: int) -> Response:
-    request.scope["refusal"] = error  # for the log
+    note_refusal(request, error)
     if not isinstance(error, ServiceError):
         _log.error("An image could not be scored", exc_info=error)
     return PlainTextResponse(_FAILED, status)

@@ -9,12 +9,15 @@ LONGEST_PATH = 2000
 # Shorter keys would be found in ordinary words.
 _SHORTEST_SECRET = 4
 _NOT_PRINTABLE_ASCII = re.compile(rb"[^!-~]")
+# Longer texts are cut, so that a log line costs little, whatever a client sends. For the same reason, no
+# pattern may search the rest of the text again from each place where it could begin.
+_LONGEST_SEARCHED = 16_384
 _USER_IN_URL = re.compile(r"(://)[^/\s?#'\"@]*@")
-_QUERY_OF_URL = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\"]*")
+_WORD = re.compile(r"[^\s'\"]+")
 _SECRET_PARAMETER = re.compile(
     r"((?:sig|signature|token|key|secret|password|pwd)=['\"]?)[^&\s,;'\"]+", re.IGNORECASE
 )
-_QUERY = re.compile(r"[?#].*=.*", re.DOTALL)
+_QUERY_BEGIN = re.compile(r"[?#]")
 
 
 def printable_path(scope: Scope) -> str:
@@ -29,6 +32,8 @@ def printable(text: str, longest: int) -> str:
 
     Names that clients send can be in any language, so other characters stay.
     """
+    if len(text) > 2 * longest:
+        text = text[:longest] + text[-longest:]
     if not text.isprintable():
         text = "".join(
             character if character.isprintable() else character.encode("unicode_escape").decode()
@@ -42,14 +47,31 @@ def printable(text: str, longest: int) -> str:
 
 def without_query(name: str) -> str:
     """A name that may be a URL, without its query, in which signatures are."""
-    return _QUERY.sub("?***", name)
+    query = _QUERY_BEGIN.search(name)
+    if query is None or "=" not in name[query.end() :]:
+        return name
+    return f"{name[: query.start()]}?***"
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """The text without `secrets`, queries of URLs (where signatures are) and values of other secrets."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
+    """The text without `secrets`, queries of URLs (where signatures are) and values of other secrets.
+
+    Of a long text, only the beginning is returned.
+    """
+    hidden = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    is_cut = len(text) > _LONGEST_SEARCHED
+    text = text[:_LONGEST_SEARCHED]
+    for secret in hidden:
+        text = text.replace(secret, "***")
+    if is_cut:  # the end may be a part of a secret
+        text = text[: len(text) - max(map(len, hidden), default=0)] + "..."
     text = _USER_IN_URL.sub(r"\1***@", text)
-    text = _QUERY_OF_URL.sub(r"\1?***", text)
+    text = _WORD.sub(_without_query_of_url, text)
     return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def _without_query_of_url(word: re.Match[str]) -> str:
+    text = word[0]
+    scheme_end = text.find("://")
+    query = _QUERY_BEGIN.search(text, scheme_end) if scheme_end >= 0 else None
+    return text if query is None else f"{text[: query.start()]}?***"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from emulator.gateway.printable import (
@@ -75,3 +77,25 @@ def test_secrets_are_left_out(text: str) -> None:
 def test_other_texts_stay_as_they_are() -> None:
     text = "wrong key: it differs; http://host/a.jpg is no image; user@host"
     assert without_secrets(text, ["abc", ""]) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["://", "://a", "://@", "?", "#", "://?", "sig=", "token='", "@", " ", "\n"]
+)
+def test_long_texts_cost_little(piece: str) -> None:
+    """Whatever a client sends: before, a megabyte took hours."""
+    text = piece * (4_000_000 // len(piece))
+    start = time.process_time()
+    printable(without_secrets(without_query(text), ["hidden-key"]), 120)
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("length", [16_370, 16_380, 16_384])
+def test_secrets_at_the_end_of_what_is_searched(length: int) -> None:
+    text = without_secrets("a" * length + "hidden-key" * 10, ["hidden-key"])
+    assert "hid" not in text
+    assert text.endswith("...")
+
+
+def test_long_names_are_shortened_as_short_ones_are() -> None:
+    assert printable("a\n" * 50_000 + "end", 21) == "a\\na\\na\\n" + "..." + "a\\na\\nend"

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from emulator.core.context import Context
+from emulator.store.blobs import BlobMissing
+from emulator.store.damage import describe
 from emulator.store.database import DatabaseDamaged
-from emulator.store.references import batches, referenced
+from emulator.store.references import batches, missing_blobs, referenced
 from emulator.store.tables import Export
 from emulator.vision.classification.feature_cache import forget
 
@@ -64,6 +66,7 @@ def bring_back(context: Context) -> None:
 def _clean_up(context: Context, is_unclean: bool) -> None:
     context.database.look_for_damage()
     context.blobs.delete_unfinished()
+    report_missing(context)
     try:
         if is_unclean:
             sweep_all(context)
@@ -71,6 +74,27 @@ def _clean_up(context: Context, is_unclean: bool) -> None:
             context.blobs.trash.delete_old(context.clock.now())
     except DatabaseDamaged:
         pass  # which the database has logged; blobs that seem to have no row may have one
+
+
+def report_missing(context: Context) -> None:
+    """Log how many blobs have no file though rows refer to them, and what the first one belongs to."""
+    try:
+        with context.database.read() as session:
+            missing = set(missing_blobs(session, context.blobs))
+        with context.database.read() as session:
+            missing = referenced(session, missing)  # without those that clients have deleted meanwhile
+            if not missing:
+                return
+            first = describe(session, BlobMissing(min(missing))).message
+    except DatabaseDamaged:
+        return  # which the database has logged
+    _log.error(
+        "%d files to which rows of the database refer are missing in %s; restore them from a backup. For "
+        "example: %s",
+        len(missing),
+        context.folder / "blobs",
+        first,
+    )
 
 
 def sweep_all(context: Context) -> None:

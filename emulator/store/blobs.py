@@ -35,6 +35,14 @@ class BlobDamaged(Exception):
         self.names = names
 
 
+class BlobMissing(BlobDamaged):
+    """A row refers to the blob `name`, which has no file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.args = (f"there is no file of the blob {name}",)
+
+
 class BlobStore(Protocol):
     """Stores blobs."""
 

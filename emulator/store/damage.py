@@ -1,10 +1,10 @@
 """What damaged blobs belong to: messages for people."""
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
+from emulator.store.blobs import BlobDamaged, BlobMissing
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 
 # Ids in a message.
@@ -31,17 +31,22 @@ class Damage(NamedTuple):
     is_model: bool
 
 
-def describe(session: Session, blobs: Collection[str]) -> Damage:
-    """What these damaged blobs belong to; the first of those that differ in kind."""
+def describe(session: Session, damaged: BlobDamaged) -> Damage:
+    """What damaged or missing blobs belong to; the first of those that differ in kind."""
+    state = (
+        "missing"
+        if isinstance(damaged, BlobMissing)
+        else "damaged: their SHA-256 is not that of the original"
+    )
     for kind, key, blob, remedy in _OWNERS:
-        statement = select(key).where(col(blob).in_(list(blobs)[: _MOST_IDS + 1])).limit(_MOST_IDS + 1)
+        statement = select(key).where(col(blob).in_(damaged.names[: _MOST_IDS + 1])).limit(_MOST_IDS + 1)
         ids = sorted(session.exec(statement))
         if ids:
             plural = "s" if len(ids) > 1 else ""
             shown = ", ".join(ids[:_MOST_IDS]) + (" and others" if len(ids) > _MOST_IDS else "")
-            return Damage(_message(f"{kind}{plural} {shown}", remedy), blob is Iteration.model_blob)
-    return Damage(_message(f"blob {next(iter(blobs), '')}", "Restore it from a backup."), is_model=False)
+            return Damage(_message(f"{kind}{plural} {shown}", state, remedy), blob is Iteration.model_blob)
+    return Damage(_message(f"blob {damaged.names[0]}", state, "Restore it from a backup."), is_model=False)
 
 
-def _message(owner: str, remedy: str) -> str:
-    return f"The stored bytes of {owner} are damaged: their SHA-256 is not that of the original. {remedy}"
+def _message(owner: str, state: str, remedy: str) -> str:
+    return f"The stored bytes of {owner} are {state}. {remedy}"

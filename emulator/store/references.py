@@ -6,6 +6,8 @@ from itertools import islice
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from emulator.store.blobs import BlobMissing, BlobStore
+from emulator.store.database import Database
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 
 # Names that are looked up by one statement.
@@ -26,6 +28,28 @@ def referenced(session: Session, names: Collection[str]) -> set[str]:
         for column in _COLUMNS:
             found.update(session.scalars(select(col(column)).where(col(column).in_(batch))))
     return found
+
+
+def raise_if_missing(database: Database, name: str) -> None:
+    """Raise BlobMissing if a row refers to the blob `name`, whose file was not found.
+
+    Without a row, a client has deleted it since its row was read.
+    """
+    with database.read() as session:
+        if referenced(session, [name]):
+            raise BlobMissing(name)
+
+
+def missing_blobs(session: Session, blobs: BlobStore) -> Iterator[str]:
+    """The blobs to which rows refer and which have no file."""
+    for column in _COLUMNS:
+        last = ""
+        while names := session.scalars(
+            select(col(column)).where(col(column) > last).distinct().order_by(col(column)).limit(_BATCH_SIZE)
+        ).all():
+            present = [name for name in names if name is not None]
+            yield from (name for name in present if not blobs.exists(name))
+            last = present[-1]
 
 
 def batches(names: Iterable[str]) -> Iterator[list[str]]:

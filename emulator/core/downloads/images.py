@@ -10,6 +10,7 @@ from sqlmodel import select
 from emulator.core.context import Context
 from emulator.core.scored_rows import expiry
 from emulator.core.signed_uris import check, format_guid
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image, StoredPrediction
 
 THUMBNAIL_LONGEST_SIDE = 256
@@ -90,8 +91,9 @@ def read_image(context: Context, path: ImagePath) -> StoredImage | None:
     longest = THUMBNAIL_LONGEST_SIDE if path.is_thumbnail else STORED_LONGEST_SIDE
     try:
         data = context.blobs.read(row.blob)
-    except FileNotFoundError:  # deleted between the look-up and now
-        return None
+    except FileNotFoundError:
+        raise_if_missing(context.database, row.blob)
+        return None  # deleted between the look-up and now
     # Images are accepted only if they can be encoded. An earlier version accepted some that cannot.
     with suppress(ImageRejected):
         data = to_jpeg(data, longest)

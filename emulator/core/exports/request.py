@@ -16,6 +16,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.validation import in_any_case
 from emulator.store.blobs import BlobDamaged
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
 # Incremented when files are written differently, so that older exports can be requested again.
@@ -132,7 +133,8 @@ def open_file(context: Context, path: str, project_id: str | None = None) -> Exp
     try:
         return ExportFile(context.blobs.verified_path(export.blob), file_name(export))
     except FileNotFoundError:
-        return None
+        raise_if_missing(context.database, export.blob)
+        return None  # deleted between the look-up and now
 
 
 def is_path(path: str) -> bool:

@@ -19,6 +19,7 @@ from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.notifications import outbox
 from emulator.durable_files import is_disk_full
 from emulator.store.database import StorageFull
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Export, ExportStatus, Iteration, Job, JobKind
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class ExportWork:
         try:
             model = self._context.blobs.verified_path(iteration.model_blob or _DELETED)
         except FileNotFoundError:
+            raise_if_missing(self._context.database, iteration.model_blob or "")
             raise JobFailed("The model of the iteration is gone.") from None
         flavor = export.flavor or None
         domain = domains.get(iteration.domain_id or "")

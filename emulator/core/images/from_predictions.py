@@ -4,6 +4,7 @@ from sqlmodel import col, select
 
 from emulator.core.context import Context
 from emulator.core.scored_rows import expiry
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import StoredPrediction
 
 
@@ -19,5 +20,6 @@ def read_prediction_image(context: Context, project_id: str, prediction_id: str)
         ).first()
     try:
         return None if blob is None else context.blobs.read(blob)
-    except FileNotFoundError:  # deleted between the look-up and now
-        return None
+    except FileNotFoundError:
+        raise_if_missing(context.database, blob or "")
+        return None  # deleted between the look-up and now

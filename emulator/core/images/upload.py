@@ -153,7 +153,7 @@ def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:
         return _Prepared(new, status=status, reason=" ".join(reasons(error)))
     except BlobDamaged as damaged:
         with context.database.read() as session:
-            reason = describe(session, damaged.names).message
+            reason = describe(session, damaged).message
         _log.error("An image was not added. %s", reason)
         return _Prepared(new, status="ErrorStorage", reason=reason)
 

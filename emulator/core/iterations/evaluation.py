@@ -4,6 +4,7 @@ from emulator.core import domains, lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Iteration, IterationStatus
 
 DEFAULT_THRESHOLD = 0.5
@@ -31,7 +32,9 @@ def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple
         kept = context.evaluations.get(
             iteration.evaluation_blob, iteration.id, of_detector=is_detector(iteration)
         )
-    except FileNotFoundError:  # deleted between the look-up and now
+    except FileNotFoundError:
+        raise_if_missing(context.database, iteration.evaluation_blob)
+        # Deleted between the look-up and now.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     return iteration, kept
 

@@ -212,7 +212,7 @@ class JobRunner(Generic[_Task]):
 
     def _fail_of_damage(self, job: Job, damaged: BlobDamaged) -> None:
         with self._database.read() as session:
-            reason = describe(session, damaged.names).message
+            reason = describe(session, damaged).message
         _log.error("One of the %s failed. %s", self._thread.name, reason)
         self._fail(job, reason)
 

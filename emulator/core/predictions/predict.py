@@ -17,6 +17,7 @@ from emulator.core.predictions.stored import checked_application
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
 _log = logging.getLogger(__name__)
@@ -175,6 +176,7 @@ def _score(
     try:
         probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
+        raise_if_missing(context.database, iteration.model_blob or "")
         # Unpublished and deleted after the look-up.
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:

@@ -4,6 +4,7 @@ from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
+from emulator.store.references import raise_if_missing
 from emulator.vision.boxes.box import Box
 
 
@@ -19,7 +20,9 @@ def propose(context: Context, project_id: str, image_id: str) -> list[tuple[floa
         raise no_image
     try:
         data = context.blobs.read(image.blob)
-    except FileNotFoundError:  # deleted between the look-up and now
+    except FileNotFoundError:
+        raise_if_missing(context.database, image.blob)
+        # Deleted between the look-up and now.
         raise no_image from None
     try:
         boxes = context.proposal_model.session(context.proposal_worker).score(data)

@@ -27,6 +27,7 @@ from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
 from emulator.core.validation import check_batch_size
+from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image, Iteration, Suggestion
 
 _Result = TypeVar("_Result")
@@ -98,11 +99,14 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
 
     try:
         data = context.blobs.read(image.blob)
-    except FileNotFoundError:  # deleted between the look-up and now
+    except FileNotFoundError:
+        raise_if_missing(context.database, image.blob)
+        # Deleted between the look-up and now.
         raise _no_image(image.id) from None
     try:
         probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:  # likewise
+        raise_if_missing(context.database, iteration.model_blob or "")
         raise ServiceError("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
         raise ServiceError(

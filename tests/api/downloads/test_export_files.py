@@ -4,7 +4,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
+from sqlmodel import delete
 
+from emulator.store.tables import Export
 from tests.support.harness import NOWHERE, Service, test_settings
 
 
@@ -116,8 +118,8 @@ def test_no_file_no_link_works(service: Service, iteration: str, uri: str) -> No
         path = urlsplit(name).path
         gone = fetch(service, signed_uris.signed(service.context, "", path))
         assert (gone.status_code, gone.headers["x-ms-error-code"]) == (404, "BlobNotFound")
-    [(name,)] = service.rows("SELECT blob FROM export")
-    service.context.blobs.delete(name)
+    with service.context.database.write() as session:
+        session.exec(delete(Export))
     assert fetch(service, uri).status_code == 404
 
 

@@ -15,7 +15,9 @@ _LONGEST_SEARCHED = 16_384
 _USER_IN_URL = re.compile(r"(://)[^/\s?#'\"@]*@")
 _WORD = re.compile(r"[^\s'\"]+")
 _SECRET_PARAMETER = re.compile(
-    r"((?:sig|signature|token|key|secret|password|pwd)=['\"]?)[^&\s,;'\"]+", re.IGNORECASE
+    # Also percent-encoded, once or more often.
+    r"((?:sig|signature|token|key|secret|password|pwd)(?:=|%(?:25)*3D)['\"]?)[^&\s,;'\"]+",
+    re.IGNORECASE,
 )
 _QUERY_BEGIN = re.compile(r"[?#]")
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from emulator.gateway.printable import printable_path
+from emulator.gateway.printable import printable_path, without_secrets
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,8 +29,10 @@ _REQUEST_ID_HEADER = b"apim-request-id"
 class AccessLog:
     """ASGI middleware that logs every request when its response has ended, at the level INFO."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, secrets: Collection[str] = ()) -> None:
+        """secrets: texts that no line may contain, such as the keys of the server."""
         self._app = app
+        self._secrets = secrets
         # Independent of the level of the root logger, which `--log-level` sets.
         logger.setLevel(logging.INFO)
 
@@ -55,7 +58,7 @@ class AccessLog:
             await self._app(scope, receive, send_and_note)
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
-            path = printable_path(scope)
+            path = without_secrets(printable_path(scope), self._secrets)
             logger.info(
                 "%s %s %s %.1f ms %d bytes %s", scope["method"], path, status, milliseconds, size, request_id
             )

@@ -103,9 +103,10 @@ class Protocol(HttpToolsProtocol):
             if isinstance(cause, RequestRefused):
                 self._refuse(cause)
             else:
-                message = "Invalid HTTP request received."
-                self.logger.warning(message)
-                self.send_400_response(message)
+                # The parser's texts are constant: nothing of the request is in them.
+                reason = cause if isinstance(cause, ValueError) else error
+                self.logger.warning("Invalid HTTP request received: %s", reason)
+                self.send_400_response("Invalid HTTP request received.")
         except RequestRefused as refused:
             self._refuse(refused)
 

@@ -79,8 +79,9 @@ def _serve(settings: Settings, listener: socket.socket, tls: ssl.SSLContext | No
     except (OSError, DBAPIError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise StartRefused(f"--data: cannot use what is in {str(settings.data)!r}: {reason}") from None
+    secrets = (*settings.training_keys, *settings.prediction_keys)
     return serve_until_stopped(
-        AccessLog(application) if settings.access_log else application,
+        AccessLog(application, secrets) if settings.access_log else application,
         listener,
         when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
         cors_origins=settings.cors_origins,

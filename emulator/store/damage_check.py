@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from sqlmodel import SQLModel
 from emulator.store import tables  # noqa: F401  (declares the tables)
 
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGE_TEXT = re.compile("decode to UTF-8|^no such (?:table|column): ")
 # A pattern of GLOB: any character that is not ASCII, such as those in bytes that are not UTF-8.
 _NOT_ASCII = "*[^\x01-\x7f]*"
 
@@ -23,8 +25,11 @@ def is_damage(error: BaseException | None) -> bool:
     """Whether an exception of SQLite's driver shows that the database is damaged."""
     if not isinstance(error, sqlite3.DatabaseError):
         return False
-    # The low byte is the kind of the error. Text that is not UTF-8 has no code.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES or "decode to UTF-8" in str(error)
+    # The low byte is the kind of the error. Text that is not UTF-8 has no code, and missing tables and
+    # columns have that of a wrong statement.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES or bool(
+        _DAMAGE_TEXT.search(str(error))
+    )
 
 
 @contextmanager
@@ -108,4 +113,6 @@ def _is_valid_json(value: Any) -> bool:
 
 
 def _name(item: Column[Any] | Table) -> str:
+    if isinstance(item, Column):  # SQLite takes the name of a missing column in quotes for a text
+        return f'"{item.table.name}"."{item.name}"'
     return f'"{item.name}"'

@@ -68,6 +68,8 @@ def test_a_name_is_logged_without_its_query(sent: str, logged: str) -> None:
         "AccountKey=hidden;",
         "?subscription-key=hidden",
         "password='hidden'",
+        "https%3A%2F%2Fhost%2Fa.jpg%3Fsv%3D1%26sig%3Dhidden%26se%3D2",
+        "https%253A%252F%252Fhost%253Fsig%253Dhidden",
     ],
 )
 def test_secrets_are_left_out(text: str) -> None:

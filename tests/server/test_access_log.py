@@ -19,7 +19,9 @@ async def _respond(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"45"})
 
 
-def log_of(app: Any, caplog: pytest.LogCaptureFixture, **scope: Any) -> list[str]:
+def log_of(
+    app: Any, caplog: pytest.LogCaptureFixture, secrets: tuple[str, ...] = (), **scope: Any
+) -> list[str]:
     """The lines that requests of this scope log."""
 
     async def send(message: Any) -> None:
@@ -27,7 +29,7 @@ def log_of(app: Any, caplog: pytest.LogCaptureFixture, **scope: Any) -> list[str
 
     request = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], **scope}
     with caplog.at_level(logging.INFO, logger="emulator.access"):
-        asyncio.run(AccessLog(app)(request, None, send))  # type: ignore[arg-type]
+        asyncio.run(AccessLog(app, secrets)(request, None, send))  # type: ignore[arg-type]
     return [record.getMessage() for record in caplog.records]
 
 
@@ -44,6 +46,11 @@ def test_query_and_headers_are_left_out(caplog: pytest.LogCaptureFixture) -> Non
         "headers": [(b"training-key", b"secret"), (b"authorization", b"secret")],
     }
     assert "secret" not in "".join(log_of(_respond, caplog, **scope))
+
+
+def test_a_key_in_the_path_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    (line,) = log_of(_respond, caplog, ("the-key", "other-key"), path="/projects/the-key/tags")
+    assert line.startswith("GET /projects/***/tags 200")
 
 
 def test_a_request_that_fails_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -227,3 +227,22 @@ def test_tls_to_a_plain_port_is_logged_once(caplog: pytest.LogCaptureFixture) ->
     hints = [record.message for record in caplog.records if "TLS" in record.message]
     assert len(hints) == 1
     assert "http://" in hints[0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"FOO / HTTP/1.1\r\n\r\n", "Invalid method encountered"),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", "Invalid header token"),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "Invalid character in Content-Length"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "this server is no proxy"),
+    ],
+)
+def test_reasons_of_invalid_requests_are_logged(
+    sent: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        written, _ = exchange([sent])
+    assert [status for status, _ in responses(written)] == [400]
+    (line,) = caplog.messages
+    assert line == f"Invalid HTTP request received: {reason}"

@@ -56,6 +56,8 @@ def test_a_good_database(path: Path) -> None:
         ("UPDATE tag SET name = CAST(x'c3' AS TEXT) WHERE id = 't199'", "Could not decode"),
         ("UPDATE project SET augmentation_methods = '{\"a\": tru'", "is not JSON"),
         ("UPDATE image SET metadata = '{'", "is not JSON"),
+        ("DROP TABLE image_tag", "no such table: image_tag"),
+        ("ALTER TABLE iteration DROP COLUMN reserved_budget_in_hours", "no such column: iteration"),
     ],
 )
 def test_values_that_a_column_cannot_have(path: Path, statement: str, found: str) -> None:
@@ -94,6 +96,8 @@ def test_an_index_that_contradicts_its_table(path: Path) -> None:
     [
         (sqlite3.OperationalError("database is locked"), False),
         (sqlite3.OperationalError("Could not decode to UTF-8 column 'a' with text 'b'"), True),
+        (sqlite3.OperationalError("no such table: image"), True),
+        (sqlite3.OperationalError("no such column: image.blob"), True),
         (ValueError("malformed"), False),
         (None, False),
     ],

@@ -1,6 +1,7 @@
 """The trash of a data folder: blobs without a row, kept for a time before they are deleted."""
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,9 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _NAME = "trash"
+_BLOB_NAME = re.compile("[0-9a-f]{64}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _KEPT = timedelta(days=1)
 _log = logging.getLogger(__name__)
+
+
+def is_blob(file: Path) -> bool:
+    """Whether a file has the name of a blob. Other programs leave files, too, such as ``.DS_Store``."""
+    return _BLOB_NAME.fullmatch(file.name) is not None and file.is_file()
 
 
 class BlobTrash:
@@ -38,8 +45,8 @@ class BlobTrash:
         return self.folder / now.astimezone(UTC).strftime(_TIME)
 
     def files(self) -> Iterator[Path]:
-        """All files here; the name of each is that of its blob."""
-        return self.folder.glob("*/*/*")
+        """All blobs here; the name of each file is that of its blob."""
+        return filter(is_blob, self.folder.glob("*/*/*"))
 
     def take(self, name: str, target: Path) -> bool:
         """Move a blob back to `target`, unless it is there; returns whether it was moved."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
-from emulator.store.blob_trash import BlobTrash
+from emulator.store.blob_trash import BlobTrash, is_blob
 from emulator.store.database import StorageFull
 
 _NAME = "blobs"
@@ -94,7 +94,7 @@ class BlobStore(Protocol):
 def has_blobs(folder: Path) -> bool:
     """Whether a data folder has blobs, also in the trash."""
     files = chain((folder / _NAME).glob("*/*"), BlobTrash(folder).files())
-    return any(not file.name.startswith(UNFINISHED_PREFIX) for file in files)
+    return any(is_blob(file) for file in files)
 
 
 class FolderBlobStore:
@@ -171,13 +171,13 @@ class FolderBlobStore:
 
     def names(self) -> Iterator[str]:
         for file in sorted(self._files()):
-            if not file.name.startswith(UNFINISHED_PREFIX):
+            if is_blob(file):
                 yield file.name
 
     def delete_unfinished(self) -> None:
         for file in chain(self._files(), self._folder.parent.iterdir()):
             if file.name.startswith(UNFINISHED_PREFIX):
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # deleted meanwhile, or a folder
                     if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:
                         file.unlink()
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.store.blobs import FolderBlobStore
+from emulator.store.blobs import FolderBlobStore, has_blobs
 from emulator.store.database import StorageFull
 from tests.support.harness import blobs_in, wait_until
 
@@ -53,6 +53,22 @@ def test_deleting(blobs: FolderBlobStore) -> None:
 def test_names(blobs: FolderBlobStore) -> None:
     names = {blobs.put(bytes([number])) for number in range(20)}
     assert set(blobs.names()) == names
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "A" * 64, "a" * 63, os.fsdecode(b"\xff")])
+def test_files_of_other_programs_are_no_blobs(blobs: FolderBlobStore, tmp_path: Path, name: str) -> None:
+    folders = [tmp_path / "blobs" / "aa", tmp_path / "trash" / "20260101T000000Z" / "aa"]
+    for folder in folders:
+        (folder / ("a" * 64)).mkdir(parents=True)
+        (folder / ".new-folder").mkdir()
+        os.utime(folder / ".new-folder", (0, 0))
+        try:
+            (folder / name).touch()
+        except OSError:
+            pytest.skip("the file system does not allow the name")
+    blobs.delete_unfinished()
+    assert list(blobs.names()) == list(blobs.trash.files()) == []
+    assert not has_blobs(tmp_path)
 
 
 def test_old_unfinished_files_of_a_killed_process_are_removed(blobs: FolderBlobStore, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ _KINDS: dict[str, Kind] = {
     "graph.lite": "tflite",  # 2019
 }
 _UNSUPPORTED = {"model.mlmodel": "CoreML", "model.json": "TensorFlow.js"}
+# Control characters, line and paragraph separators, surrogates.
+_NOT_IN_LABELS = frozenset({"Cc", "Zl", "Zp", "Cs"})
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
 _log = logging.getLogger(__name__)
 _END_RECORD = b"PK\x05\x06"
@@ -334,8 +337,13 @@ def _labels(content: bytes) -> tuple[str, ...]:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can be the name of a tag."""
-    return 0 < len(text) <= MAX_LABEL_LENGTH and text.isprintable()
+    """Whether a text can be the name of a tag.
+
+    Format characters (of joined emoji, Indic scripts) and all blanks are valid, as in `core.validation`.
+    """
+    return 0 < len(text) <= MAX_LABEL_LENGTH and not any(
+        unicodedata.category(character) in _NOT_IN_LABELS for character in text
+    )
 
 
 def _json_object(read: Callable[[str, int], bytes], path: str) -> dict[str, object]:

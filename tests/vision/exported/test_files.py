@@ -118,6 +118,22 @@ def test_a_tensorflow_lite_file_of_2019_is_named_graph_lite() -> None:
     assert (found.kind, dict(found.model)) == ("tflite", {"model.tflite": b"lite"})
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Caf\u00e9\u00a0cr\u00e8me",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\u0915\u094d\u200d\u0937",
+        "soft\u00adhyphen",
+        "wide\u3000blank",
+        "\ue000",
+    ],
+)
+def test_labels_contain_any_character_that_names_of_tags_can(label: str) -> None:
+    content = {"model.onnx": MODEL, "labels.txt": f"a\n{label}".encode()}
+    assert read_export(zip_of(content)).labels == ("a", label)
+
+
 def test_labels_may_be_missing_when_the_manifest_has_none() -> None:
     content = {"model.onnx": MODEL, "cvexport.manifest": b'{"LabelFileName": null}'}
     assert read_export(zip_of(content)).labels == ()

@@ -10,7 +10,9 @@ import onnxruntime
 import pytest
 from PIL import Image, ImageOps
 
+from emulator.vision.exports.samples import image as sample_image
 from emulator.vision.exports.samples.image import resized
+from emulator.vision.imaging.decode import open_rgb
 from tests.support.vision.images import photograph
 from tests.vision.exports.conftest import KINDS, LABELS, Expected, Kind, MakeOrder
 from tests.vision.exports.parity import written
@@ -70,6 +72,28 @@ def test_the_sample_program_resizes_by_the_documented_rule(size: tuple[int, int]
 
     assert numpy.abs(pixels - by_matrices(image)).max() <= 1.5  # both axes are rounded
     assert numpy.abs(pixels - in_two_steps(image)).mean() <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_the_sample_program_blends_transparent_pixels_with_white(
+    mode: str, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample_image, "FOLDER", export)
+    image = photograph((64, 64)).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    if mode == "PA":
+        image = image.quantize(32)
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / "image.png")
+
+    pixels = sample_image.load_image(str(tmp_path / "image.png"))
+
+    properties = sample_image.metadata()
+    as_in_the_api = numpy.asarray(
+        resized(open_rgb((tmp_path / "image.png").read_bytes()), properties), numpy.float32
+    )
+    assert numpy.abs(pixels[0, :, :, ::-1] - as_in_the_api).max() <= 2
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

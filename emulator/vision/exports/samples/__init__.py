@@ -71,7 +71,8 @@ def _read_me(kind: str, detection: bool) -> str:
 | `metadata_properties.json` | how to prepare images and read the outputs |
 | `cvexport.manifest` | the origin of the model, and the SHA-1 of its file |
 
-The image, upright and in RGB, becomes a square as `CropMethod` in `metadata_properties.json` says (bilinear):
+The image, upright and in RGB, with transparent pixels blended with white, becomes a square as `CropMethod` in
+`metadata_properties.json` says (bilinear):
 
 * `NoCrop`: the whole image is stretched to `TargetWidth` x `TargetHeight`.
 * `OneCropCenter`: the shorter side is scaled to `TargetWidth`, and the centre of `CropWidth` x `CropHeight`

@@ -25,7 +25,12 @@ def load_image(path: str) -> numpy.ndarray:
     """The input tensor of an image file: float32, (1, height, width, 3)."""
     properties = metadata()
     with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+        image = ImageOps.exif_transpose(opened)
+    if image.has_transparency_data:
+        # Transparent pixels are blended with white, as in the Prediction API.
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
     pixels = numpy.asarray(resized(image, properties), dtype=numpy.float32)
     if properties["Image.BitmapPixelFormat"] == "Bgr8":
         pixels = pixels[:, :, ::-1]

@@ -163,8 +163,8 @@ def crop_resize(
 def to_jpeg(data: bytes, longest: int) -> bytes:
     """A JPEG of the image, upright, with its longest side at most `longest` pixels. It is never scaled up.
 
-    A JPEG in RGB or grey that is small enough and upright is returned unchanged, byte for byte. Any other
-    image is encoded again at quality 90, without the metadata of the original.
+    A JPEG in RGB or grey that is small enough, upright and complete is returned unchanged, byte for byte. Any
+    other image is encoded again at quality 90, without the metadata of the original.
 
     Raises:
         ImageRejected: as for `inspect_image`.

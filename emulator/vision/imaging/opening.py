@@ -51,7 +51,7 @@ class ImageRejected(ValueError):
 class ImageInfo:
     """The format of an image, and its width and height in pixels after its EXIF orientation is applied.
 
-    is_plain: whether the image is stored upright, in RGB or grey.
+    is_plain: whether the image is stored upright, in RGB or grey, and a JPEG has its end marker.
     """
 
     format: Format
@@ -90,7 +90,8 @@ def opened(data: bytes, draft: Draft | None = None) -> Iterator[tuple[ImageFile,
             turned = orientation(source)
             if turned in _ORIENTATIONS_THAT_SWAP_SIDES:
                 width, height = height, width
-            yield source, ImageInfo(image_format, width, height, mode in ("RGB", "L") and turned == 1)
+            is_plain = mode in ("RGB", "L") and turned == 1 and (structure is None or structure.has_end)
+            yield source, ImageInfo(image_format, width, height, is_plain)
     except (ImageRejected, MemoryError, ImportError):
         raise
     except Exception as error:

@@ -330,6 +330,14 @@ def test_a_jpeg_that_is_small_enough_is_returned_as_it_is() -> None:
     assert to_jpeg(data, 299) is not data
 
 
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_copy_has_the_end_marker_that_the_image_lacks(missing: int) -> None:
+    data = encoded(photograph((64, 48)), "JPEG")[:-missing]
+    with Image.open(BytesIO(to_jpeg(data, 100))) as copy:
+        copy.load()  # Pillow refuses a JPEG without its end
+        assert copy.size == (64, 48)
+
+
 def test_jpeg_copies_of_cmyk_are_rgb() -> None:
     data = encoded(quarters().convert("CMYK"), "JPEG")
 

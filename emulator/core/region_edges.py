@@ -13,7 +13,7 @@ _TWO_SINGLES = struct.Struct("<2f")
 
 
 def clipped(start: float, length: float) -> tuple[float, float] | None:
-    """Start and length of one side of a box as they are stored: start >= 0, length > 0, sum <= 1.
+    """Start and length of one side of a box as they are stored: start >= 0, start < sum <= 1.
 
     They are rounded to single precision. None if the side is empty, exceeds the image (0 to 1) by more than
     rounding, or is not finite.
@@ -29,7 +29,8 @@ def clipped(start: float, length: float) -> tuple[float, float] | None:
     start, length = _TWO_SINGLES.unpack(_TWO_SINGLES.pack(start, length))
     if start + length > 1:
         length -= _SPACING
-    return (start + 0.0, length) if length > 0 else None  # + 0.0: no negative zero
+    # A length that a sum does not show has no area in trainings. + 0.0: no negative zero.
+    return (start + 0.0, length) if start + length > start else None
 
 
 def edge_problem(start_name: str, start: float, length_name: str, length: float) -> str:

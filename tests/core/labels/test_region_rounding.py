@@ -51,5 +51,12 @@ def test_corners_with_six_decimals(interval: tuple[float, float]) -> None:
 
 @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32, exclude_min=True))
 def test_single_precision_stays_as_it_is(start: float, length: float) -> None:
-    if start + length <= 1:
+    if start < start + length <= 1:
         assert stored(start, length) == (start, length)
+
+
+@given(st.floats(1e-3, 0.5), st.floats(1e-320, 1e-20))
+def test_lengths_that_leave_no_area_are_refused(start: float, length: float) -> None:
+    # With such regions alone, a training would have no box of the tag.
+    assert RegionBox("tag", start, 0.25, length, 0.5).rounded() is None
+    assert RegionBox("tag", 0.25, start, 0.5, length).rounded() is None

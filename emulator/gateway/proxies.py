@@ -42,7 +42,7 @@ class TrustedProxies:
     def base_url(self, scope: Scope) -> str:
         """Scheme and host (``https://vision.example``) as the client used them, without a path."""
         forwarded = self._forwarded(scope)
-        host = forwarded.host or header(scope, b"host") or b"localhost"
+        host = forwarded.host or _valid_host(header(scope, b"host")) or _server(scope)
         return f"{forwarded.scheme or scope['scheme']}://{host.decode('latin-1')}"
 
     def is_https(self, scope: Scope) -> bool:
@@ -98,6 +98,13 @@ def _first(value: bytes | None) -> bytes:
 def _valid_host(value: bytes | None) -> bytes:
     host = _first(value)
     return host if _HOST.fullmatch(host) else b""
+
+
+def _server(scope: Scope) -> bytes:
+    """The address that the client connected to, for a request without a valid Host, as in HTTP/1.0."""
+    address, port = scope.get("server") or ("localhost", None)
+    name = f"[{address}]" if ":" in address else address
+    return (f"{name}:{port}" if port else name).encode()
 
 
 def _port_of(host: bytes) -> bytes:

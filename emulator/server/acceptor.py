@@ -78,6 +78,7 @@ class Acceptor:
         self._limit = limit
         self._opening: set[asyncio.Task[None]] = set()
         self._full = Throttle()
+        self._plain_hint = Throttle()
         self._task = asyncio.get_running_loop().create_task(self._accept())
 
     def close(self) -> None:
@@ -122,7 +123,14 @@ class Acceptor:
             )
         except OSError as error:
             accepted.close()
-            _log.info("A connection was not opened: %s", error)
+            _log.info("A connection was not opened: %s", error or "the client closed it")
+            if getattr(error, "reason", None) == "HTTP_REQUEST" and self._plain_hint.allows(
+                asyncio.get_running_loop().time()
+            ):
+                _log.warning(
+                    "A client spoke plain HTTP to this port, which speaks TLS (--tls-cert)."
+                    " Use https:// in its endpoint."
+                )
 
     def _has_room(self) -> bool:
         return len(self._connections) + len(self._opening) < self._limit

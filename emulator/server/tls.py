@@ -28,10 +28,27 @@ def server_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext
     import ssl  # here, for a fast start: few users give these options
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    is_encrypted = False
+
+    def password() -> str:
+        nonlocal is_encrypted
+        is_encrypted = True
+        return ""
+
     try:
-        context.load_cert_chain(certificate, key, password=lambda: "")
+        context.load_cert_chain(certificate, key, password=password)
     except OSError as error:
         files = repr(str(certificate)) + ("" if key is None else f" and {str(key)!r}")
-        reason = (error.reason or "not in PEM format") if isinstance(error, ssl.SSLError) else error.strerror
+        reason = "the key has a password" if is_encrypted else _reason(error)
         raise StartRefused(f"--tls-cert, --tls-key: cannot use {files}: {reason}") from None
     return context
+
+
+def _reason(error: OSError) -> str | None:
+    import ssl
+
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate"
+    return error.reason or "not in PEM format"

@@ -81,6 +81,23 @@ def test_peers_that_are_trusted(address: str, trusted: tuple[str, ...], counts: 
     assert base(HTTPS, *trusted, client=(address, 5)) == expected
 
 
+@pytest.mark.parametrize("host", ["", " ", "a b", 'a"b', "a/b?c#d", "user@v.example"])
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [(("127.0.0.1", 10010), "127.0.0.1:10010"), (("::1", 10010), "[::1]:10010"), (None, "localhost")],
+)
+def test_requests_without_a_valid_host(host: str, server: tuple[str, int] | None, expected: str) -> None:
+    headers = [(b"host", host.encode())] if host else []
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "client": ("10.0.0.9", 5),
+        "server": server,
+        "headers": headers,
+    }
+    assert TrustedProxies().base_url(scope) == f"http://{expected}"
+
+
 def test_a_peer_without_an_address_is_not_trusted() -> None:
     assert base(HTTPS, client=None) == "http://h.example"
 

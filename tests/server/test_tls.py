@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator.server.acceptor import Acceptor
 from emulator.server.tls import server_context
 from emulator.settings import StartRefused
 from tests.support.exported_models import classifier_zip
@@ -111,6 +114,37 @@ def test_files_that_cannot_be_used(certificate: tuple[Path, Path], tmp_path: Pat
     for arguments in ((tmp_path / "missing", None), (other, key), (cert, other), (cert, None)):
         with pytest.raises(StartRefused, match=r"^--tls-cert, --tls-key: cannot use .*: ."):
             server_context(*arguments)
+    encrypted = tmp_path / "encrypted.pem"
+    command = f"openssl pkey -aes128 -passout pass:word -in {key} -out {encrypted}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    with pytest.raises(StartRefused, match="the key has a password"):
+        server_context(cert, encrypted)
+    foreign = tmp_path / "foreign.pem"
+    command = f"openssl genpkey -algorithm ec -pkeyopt ec_paramgen_curve:prime256v1 -out {foreign}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    with pytest.raises(StartRefused, match="the key is not that of the certificate"):
+        server_context(cert, foreign)
     with pytest.raises(StartRefused, match="--tls-key: needs --tls-cert"):
         server_context(None, key)
     assert server_context(None, None) is None
+
+
+def test_plain_http_to_the_port_is_logged_once(
+    certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    context = server_context(*certificate)
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            acceptor = Acceptor(listener, asyncio.Protocol, (), 9, context)
+            for _ in range(3):
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await reader.read() == b""
+                writer.close()
+            acceptor.close()
+            await acceptor.wait_closed()
+
+    asyncio.run(run())
+    (hint,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "Use https:// in its endpoint" in hint

@@ -50,8 +50,8 @@ def imported_by_the_package() -> set[str]:
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"emulator"}
 
 
-# Modules whose distribution has another name.
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "yaml": "pyyaml"}
+# Modules whose distribution has another name, or is a part of another one with the same release.
+DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "pydantic_core": "pydantic", "yaml": "pyyaml"}
 
 
 def test_the_requirements_are_the_packages_that_are_imported() -> None:

@@ -65,15 +65,17 @@ def bring_back(context: Context) -> None:
 
 def _clean_up(context: Context, is_unclean: bool) -> None:
     context.database.look_for_damage()
-    context.blobs.delete_unfinished()
-    report_missing(context)
     try:
+        context.blobs.delete_unfinished()
+        report_missing(context)
         if is_unclean:
             sweep_all(context)
         if context.database.damage is None:
             context.blobs.trash.delete_old(context.clock.now())
     except DatabaseDamaged:
         pass  # which the database has logged; blobs that seem to have no row may have one
+    except OSError as error:
+        _log.error("The files of the data folder cannot be cleaned up: %s", error)
 
 
 def report_missing(context: Context) -> None:

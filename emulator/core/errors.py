@@ -2,6 +2,7 @@
 
 import errno
 
+_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 
 
@@ -34,3 +35,8 @@ def reasons(error: BaseException | None) -> list[str]:
 def is_shortage(error: BaseException) -> bool:
     """Whether the system lacked memory or file descriptors: the same request can succeed later."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
+
+
+def is_file_unusable(error: BaseException) -> bool:
+    """Whether the system does not let the program read or write a file: permissions, or a defective disk."""
+    return isinstance(error, OSError) and error.errno in _UNUSABLE

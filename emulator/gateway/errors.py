@@ -20,7 +20,7 @@ from emulator.contract.gateway_responses import (
     TOKEN_REFUSED,
     gateway_error,
 )
-from emulator.core.errors import ServiceError, is_shortage, reasons
+from emulator.core.errors import ServiceError, is_file_unusable, is_shortage, reasons
 
 JSON = "application/json; charset=utf-8"
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -103,6 +103,8 @@ async def unexpected(_request: Request, error: Exception) -> Response:
 
 async def shortage(request: Request, error: Exception) -> Response:
     """The system lacks memory or file descriptors; other errors of the system are unexpected."""
+    if is_file_unusable(error):
+        return _file_unusable(error)
     if not is_shortage(error):
         return await unexpected(request, error)
     _log.error("A request was refused: %s", error or type(error).__name__)
@@ -111,6 +113,13 @@ async def shortage(request: Request, error: Exception) -> Response:
     code = "ErrorPredictionServiceUnavailable" if predicts else "ErrorUnknown"
     message = "The emulator has too little memory or too few file descriptors at the moment. Try again later."
     return error_response(503, {"code": code, "message": message}, {"retry-after": "1"})
+
+
+def _file_unusable(error: Exception) -> Response:
+    _log.error("A request failed: %s", error)
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    message = f"The emulator cannot use a file of its data folder: {reason}. The log has its name."
+    return error_response(500, {"code": "ErrorUnknown", "message": message})
 
 
 def note_refusal(request: Request, error: Exception) -> None:

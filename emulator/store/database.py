@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import sqlite3
 import threading
@@ -75,7 +76,11 @@ class Database:
         event.listen(self._engine, "reset", _close_cursors)
         try:
             _prepare(self._engine, self.path)
+            if not os.access(self.path, os.W_OK):
+                raise DatabaseRefused(f"{self.path} cannot be written; change its permissions")
             with self._engine.connect() as connection:
+                # A transaction that may write, so that files that cannot be written are noticed at the start.
+                connection = connection.execution_options(immediate=True)
                 self._number = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
         except BaseException as error:
             self._engine.dispose()

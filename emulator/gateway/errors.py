@@ -118,7 +118,7 @@ async def shortage(request: Request, error: Exception) -> Response:
 def _file_unusable(error: Exception) -> Response:
     _log.error("A request failed: %s", error)
     reason = getattr(error, "strerror", None) or type(error).__name__
-    message = f"The emulator cannot use a file of its data folder: {reason}. The log has its name."
+    message = f"The emulator cannot use one of its files: {reason}. The log has its name."
     return error_response(500, {"code": "ErrorUnknown", "message": message})
 
 

@@ -1,5 +1,6 @@
 """Content-addressed bytes: the name of a blob is the SHA-256 of its content."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -117,11 +118,15 @@ class FolderBlobStore:
             if self.is_intact(name):
                 return name
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                # Not the data folder: if it was moved while the emulator runs, the file would be lost.
+                self._folder.mkdir(exist_ok=True)
+                target.parent.mkdir(exist_ok=True)
                 write_atomically(target, data)
                 break
             except (FileNotFoundError, FileExistsError):  # `clear` is removing the folder
                 if attempt == _ATTEMPTS:
+                    if not self._folder.parent.exists():
+                        raise OSError(errno.EIO, "the data folder is gone", str(target)) from None
                     raise
             except OSError as error:
                 if is_disk_full(error):

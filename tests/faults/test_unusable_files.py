@@ -59,3 +59,20 @@ def test_a_database_that_cannot_be_written_is_refused_at_the_start(
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     with pytest.raises(StartRefused, match=r"emulator\.sqlite cannot be written; change its permissions$"):
         create_app(test_settings(tmp_path))
+
+
+def test_an_upload_after_the_data_folder_was_moved(
+    service: Service, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Before, the image was stored in a new folder, and its row in the one that was moved."""
+    project = service.project()
+    folder = service.settings.data
+    folder.rename(tmp_path / "moved")
+    (item,) = service.upload(project, [picture()])
+    assert item["status"] == "ErrorStorage"
+    assert not folder.exists()
+    assert "the data folder is gone" in caplog.text
+    assert "Traceback" not in caplog.text
+    (tmp_path / "moved").rename(folder)
+    (item,) = service.upload(project, [picture()])
+    assert item["status"] == "OK"

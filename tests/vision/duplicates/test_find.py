@@ -88,7 +88,11 @@ def test_what_cannot_be_read_is_like_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(Path(whole.path).read_bytes()[:300])
     blank = [saved(tmp_path, f"blank {grey}", Image.new("RGB", (50, 50), (grey,) * 3)) for grey in (9, 10)]
-    pictures = [whole, StoredImage(str(broken), "b" * 64), StoredImage(str(tmp_path / "gone"), "c" * 64)]
+    pictures = [
+        whole,
+        StoredImage(str(broken), hashlib.sha256(broken.read_bytes()).hexdigest()),
+        StoredImage(str(tmp_path / "gone"), "c" * 64),
+    ]
     assert find_near_duplicates([*pictures, *blank], tmp_path / "cache", nothing) == []
     assert find_near_duplicates([], tmp_path / "cache", nothing) == []
 

@@ -171,10 +171,13 @@ class _Zip:
 
 
 class _Folder:
-    """Names and contents of a folder, without subfolders except `variables`."""
+    """Names and contents of a folder, without subfolders except `variables`.
+
+    Without a model in it, the only subfolder that has one is read, such as `app` of an unpacked container.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder = _folder_of_model(folder)
         self.names = [path.name for path in sorted(folder.iterdir()) if path.is_file()]
         variables = folder / "variables"
         if variables.is_dir():
@@ -186,6 +189,16 @@ class _Folder:
         if len(content) > limit:
             raise _too_large(name, limit)
         return content
+
+
+def _folder_of_model(folder: Path) -> Path:
+    def has_model(path: Path) -> bool:
+        return any((path / base).is_file() for base in (*_KINDS, *_UNSUPPORTED))
+
+    if has_model(folder):
+        return folder
+    found = [path for path in folder.iterdir() if path.is_dir() and has_model(path)]
+    return found[0] if len(found) == 1 else folder
 
 
 def _is_outside(name: str) -> bool:

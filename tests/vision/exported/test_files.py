@@ -42,6 +42,18 @@ def test_from_a_file_and_in_a_folder_of_the_zip(tmp_path: Path) -> None:
     assert read_export(path).labels == COLOURS
 
 
+def test_an_unpacked_container_export_is_read_from_its_only_folder_with_a_model(tmp_path: Path) -> None:
+    for name in ("app", "azureml"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "app" / "model.onnx").write_bytes(MODEL)
+    (tmp_path / "app" / "labels.txt").write_text("a\nb")
+    assert read_export(tmp_path).labels == ("a", "b")
+
+    (tmp_path / "azureml" / "model.onnx").write_bytes(MODEL)
+    with pytest.raises(ExportUnusable, match="It holds no model"):
+        read_export(tmp_path)
+
+
 def test_an_old_export_has_a_model_and_labels_alone() -> None:
     found = read_export(zip_of({"model.onnx": MODEL, "labels.txt": b"\xef\xbb\xbfa\r\nb\r\n"}))
     assert (found.labels, dict(found.metadata), found.iteration_id) == (("a", "b"), {}, None)

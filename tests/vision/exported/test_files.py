@@ -133,7 +133,7 @@ def test_a_tensorflow_lite_file_of_2019_is_named_graph_lite() -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        "Caf\u00e9\u00a0cr\u00e8me",
+        "\u00c9t\u00e9\u00a0cr\u00e8me",
         "\U0001f468\u200d\U0001f469\u200d\U0001f467",
         "\u0915\u094d\u200d\u0937",
         "soft\u00adhyphen",

@@ -162,7 +162,10 @@ class OpenVinoRuntime:
         with tempfile.TemporaryDirectory(prefix="custom-vision-model-") as folder:
             try:
                 model = core.read_model(_written(files, Path(folder)))
-                inputs = [(_name(port), _open_sides(port), port.element_type.get_type_name()) for port in model.inputs]
+                inputs = [
+                    (_name(port), _open_sides(port), port.element_type.get_type_name())
+                    for port in model.inputs
+                ]
                 self.input_name, self.input_shape, element = _only(inputs)
                 if open_size and len(self.input_shape) == 4:
                     self.input_shape = tuple(3 if side == 3 else None for side in self.input_shape)

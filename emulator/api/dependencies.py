@@ -182,7 +182,8 @@ def json_body(
         except requests.Malformed as malformed:
             if error is None:
                 raise
-            raise error(malformed) from malformed
+            refusal = error(malformed)
+            raise refusal from (None if refusal is malformed else malformed)
         for path in version_differences.ignored_properties(operation, version):
             _clear(value, path)
         return value

@@ -24,7 +24,10 @@ class ServiceError(Exception):
 def reasons(error: BaseException | None) -> list[str]:
     """For the log: the messages of an error and its causes (``raise ... from``), each with its `detail`."""
     found: list[str] = []
-    while error is not None:
+    seen: list[BaseException] = []
+    # An error can be its own cause.
+    while error is not None and error not in seen:
+        seen.append(error)
         for text in (str(error), getattr(error, "detail", "")):
             if text and not any(text in known for known in found):
                 found.append(text)

@@ -145,7 +145,7 @@ def test_augmentation_methods_are_switched_one_by_one(service: Service) -> None:
             "BadRequestProjectImagePreprocessingSettings",
         ),
         ({"settings": []}, "BadRequest"),
-        ({"name": 5}, "BadRequest"),
+        ({"name": [5]}, "BadRequest"),
     ],
 )
 def test_a_refused_change_changes_nothing(service: Service, body: dict[str, object], code: str) -> None:

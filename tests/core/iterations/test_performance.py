@@ -1,8 +1,12 @@
 """Performance of an iteration: figures at any threshold, and images of the evaluation set."""
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy import update
 
 from emulator.core.labels.tags import guid_order
+from emulator.store.tables import Iteration
 from tests.support.harness import NOWHERE, Service
 from tests.support.images import pictures
 
@@ -141,10 +145,17 @@ def test_iterations_without_figures(service: Service, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["performance", "performance/images", "performance/images/count"])
 def test_an_iteration_that_is_deleted_at_that_very_moment(
-    service: Service, trained: tuple[str, str], what: str
+    service: Service, trained: tuple[str, str], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ((blob,),) = service.rows("SELECT evaluation_blob FROM iteration")
-    service.context.blobs.delete(blob)
+    blobs, verified_path = service.context.blobs, service.context.blobs.verified_path
+
+    def path_after_deletion(name: str) -> Path:
+        with service.context.database.write() as session:
+            session.exec(update(Iteration).values(evaluation_blob=None))
+        blobs.delete(name)
+        return verified_path(name)
+
+    monkeypatch.setattr(blobs, "verified_path", path_after_deletion)
     assert service.refused("GET", f"{trained[1]}/{what}")[:2] == (404, "NotFoundIteration")
 
 

@@ -65,8 +65,7 @@ async def _storage_full(_request: Request, _error: StorageFull) -> Response:
 
 
 async def _blob_damaged(request: Request, error: BlobDamaged) -> Response:
-    with request.app.state.context.database.read() as session:
-        damage = describe(session, error)
+    damage = describe(request.app.state.context.database, error)
     _log.error("A request failed. %s", damage.message)
     if is_link(request):
         return internal_error(damage.message)

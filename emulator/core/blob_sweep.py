@@ -79,23 +79,22 @@ def _clean_up(context: Context, is_unclean: bool) -> None:
 
 
 def report_missing(context: Context) -> None:
-    """Log how many blobs have no file though rows refer to them, and what the first one belongs to."""
-    try:
-        with context.database.read() as session:
-            missing = set(missing_blobs(session, context.blobs))
-        with context.database.read() as session:
-            missing = referenced(session, missing)  # without those that clients have deleted meanwhile
-            if not missing:
-                return
-            first = describe(session, BlobMissing(min(missing))).message
-    except DatabaseDamaged:
-        return  # which the database has logged
+    """Log how many blobs have no file though rows refer to them, and what the first one belongs to.
+
+    Raises DatabaseDamaged.
+    """
+    with context.database.read() as session:
+        missing = set(missing_blobs(session, context.blobs))
+    with context.database.read() as session:
+        missing = referenced(session, missing)  # without those that clients have deleted meanwhile
+    if not missing:
+        return
     _log.error(
         "%d files to which rows of the database refer are missing in %s; restore them from a backup. For "
         "example: %s",
         len(missing),
         context.folder / "blobs",
-        first,
+        describe(context.database, BlobMissing(min(missing))).message,
     )
 
 

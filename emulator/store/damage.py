@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from emulator.store.blobs import BlobDamaged, BlobMissing
+from emulator.store.database import Database
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 
 # Ids in a message.
@@ -31,20 +32,22 @@ class Damage(NamedTuple):
     is_model: bool
 
 
-def describe(session: Session, damaged: BlobDamaged) -> Damage:
+def describe(database: Database, damaged: BlobDamaged) -> Damage:
     """What damaged or missing blobs belong to; the first of those that differ in kind."""
     state = (
         "missing"
         if isinstance(damaged, BlobMissing)
         else "damaged: their SHA-256 is not that of the original"
     )
-    for kind, key, blob, remedy in _OWNERS:
-        statement = select(key).where(col(blob).in_(damaged.names[: _MOST_IDS + 1])).limit(_MOST_IDS + 1)
-        ids = sorted(session.exec(statement))
-        if ids:
-            plural = "s" if len(ids) > 1 else ""
-            shown = ", ".join(ids[:_MOST_IDS]) + (" and others" if len(ids) > _MOST_IDS else "")
-            return Damage(_message(f"{kind}{plural} {shown}", state, remedy), blob is Iteration.model_blob)
+    with database.read() as session:
+        for kind, key, blob, remedy in _OWNERS:
+            statement = select(key).where(col(blob).in_(damaged.names[: _MOST_IDS + 1])).limit(_MOST_IDS + 1)
+            ids = sorted(session.exec(statement))
+            if ids:
+                plural = "s" if len(ids) > 1 else ""
+                shown = ", ".join(ids[:_MOST_IDS]) + (" and others" if len(ids) > _MOST_IDS else "")
+                message = _message(f"{kind}{plural} {shown}", state, remedy)
+                return Damage(message, is_model=blob is Iteration.model_blob)
     return Damage(_message(f"blob {damaged.names[0]}", state, "Restore it from a backup."), is_model=False)
 
 

@@ -152,8 +152,7 @@ def _read(context: Context, project_id: str, new: NewImage) -> _Prepared:
         status = "ErrorImageFormat" if _is_file(new.source) else "ErrorSource"
         return _Prepared(new, status=status, reason=" ".join(reasons(error)))
     except BlobDamaged as damaged:
-        with context.database.read() as session:
-            reason = describe(session, damaged).message
+        reason = describe(context.database, damaged).message
         _log.error("An image was not added. %s", reason)
         return _Prepared(new, status="ErrorStorage", reason=reason)
 

@@ -211,8 +211,7 @@ class JobRunner(Generic[_Task]):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fail_of_damage(self, job: Job, damaged: BlobDamaged) -> None:
-        with self._database.read() as session:
-            reason = describe(session, damaged).message
+        reason = describe(self._database, damaged).message
         _log.error("One of the %s failed. %s", self._thread.name, reason)
         self._fail(job, reason)
 

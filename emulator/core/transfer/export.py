@@ -183,8 +183,7 @@ def open_archive(context: Context, project_id: str) -> Iterator[bytes] | None:
         try:
             return context.blobs.read(blob)
         except BlobDamaged as damaged:
-            with context.database.read() as session:
-                message = describe_damage(session, damaged).message
+            message = describe_damage(context.database, damaged).message
             _log.error("The archive of project %s was not completed. %s", project_id, message)
             raise
 

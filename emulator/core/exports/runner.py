@@ -75,10 +75,11 @@ class ExportWork:
         iteration = session.get(Iteration, job.iteration_id)
         if export is None or iteration is None:
             return None
+        blob = iteration.model_blob or _DELETED
         try:
-            model = self._context.blobs.verified_path(iteration.model_blob or _DELETED)
+            model = self._context.blobs.verified_path(blob)
         except FileNotFoundError:
-            raise_if_missing(self._context.database, iteration.model_blob or "")
+            raise_if_missing(self._context.database, blob)
             raise JobFailed("The model of the iteration is gone.") from None
         flavor = export.flavor or None
         domain = domains.get(iteration.domain_id or "")

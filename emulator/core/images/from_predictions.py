@@ -18,8 +18,10 @@ def read_prediction_image(context: Context, project_id: str, prediction_id: str)
                 col(StoredPrediction.created) >= expiry.oldest_kept(context),
             )
         ).first()
+    if blob is None:
+        return None
     try:
-        return None if blob is None else context.blobs.read(blob)
+        return context.blobs.read(blob)
     except FileNotFoundError:
-        raise_if_missing(context.database, blob or "")
+        raise_if_missing(context.database, blob)
         return None  # deleted between the look-up and now

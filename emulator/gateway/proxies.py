@@ -7,6 +7,7 @@ them too. Each proxy of a chain appends its value, so that the first one is what
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection
 from typing import NamedTuple
@@ -78,8 +79,6 @@ class TrustedProxies:
         return self._trusted[address]
 
     def _is_listed(self, address: str) -> bool:
-        import ipaddress  # here, for a fast start: most servers are behind no proxy
-
         try:
             peer = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:

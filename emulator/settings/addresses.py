@@ -1,12 +1,11 @@
 """Addresses to listen on."""
 
+import ipaddress
 import socket
 
 
 def is_loopback(host: str) -> bool:
     """True when only programs on this machine can reach the host."""
-    import ipaddress
-
     try:
         addresses = [information[4][0] for information in socket.getaddrinfo(host, None)]
     except OSError:

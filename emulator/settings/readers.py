@@ -5,6 +5,7 @@ Each raises `ValueError` with the end of a sentence that starts with the text ("
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -121,8 +122,6 @@ def read_resource_id(text: str) -> str:
 
 def read_allowed_host(text: str) -> str:
     """A host, ``host:port`` or a network in CIDR notation."""
-    import ipaddress  # here, for a fast start: few users give this option
-
     problem = "is not a host, host:port or network (files.example, 10.0.0.7:8080, 192.168.0.0/16)"
     try:
         if "/" in text:
@@ -141,8 +140,6 @@ def read_allowed_host(text: str) -> str:
 
 def read_network(text: str) -> str:
     """An IP address or a network in CIDR notation."""
-    import ipaddress  # here, for a fast start: few users give this option
-
     try:
         return str(ipaddress.ip_network(text.strip("[]")))
     except ValueError:

@@ -45,11 +45,6 @@ def assert_logged(caplog: pytest.LogCaptureFixture, id: str) -> None:
     assert entry.exc_info is None
 
 
-def link(service: Service, uri: str) -> httpx.Response:
-    parts = urlsplit(uri)
-    return service.request("GET", f"{parts.path}?{parts.query}", key=None)
-
-
 def assert_link_reports(response: httpx.Response, id: str) -> None:
     """The error of Azure's blob storage."""
     assert response.status_code == 500
@@ -61,9 +56,9 @@ def assert_link_reports(response: httpx.Response, id: str) -> None:
 def test_uris_of_images(service: Service, caplog: pytest.LogCaptureFixture, uri: str) -> None:
     project = service.project()
     (image,) = (item["image"] for item in service.upload(project, [picture()]))
-    assert link(service, image[uri]).status_code == 200
+    assert service.follow(image[uri]).status_code == 200
     damage(service, "image")
-    assert_link_reports(link(service, image[uri]), image["id"])
+    assert_link_reports(service.follow(image[uri]), image["id"])
     assert_logged(caplog, image["id"])
 
 
@@ -142,7 +137,7 @@ def test_stored_predictions(service: Service, caplog: pytest.LogCaptureFixture) 
     damaged = predicted.predict()
     damage(service, "stored_prediction")
     (found,) = query(service, predicted.project)["results"]
-    assert_link_reports(link(service, found["originalImageUri"]), damaged)
+    assert_link_reports(service.follow(found["originalImageUri"]), damaged)
     caplog.clear()
     body = {"images": [{"id": damaged}]}
     created = service.send("POST", f"{predicted.project}/images/predictions", json=body).json()
@@ -158,7 +153,7 @@ def test_files_of_exports(service: Service, caplog: pytest.LogCaptureFixture) ->
     whole = fetched(service, export)
     damage(service, "export")
     damaged = iteration.rpartition("/")[2]
-    assert_link_reports(link(service, export["downloadUri"]), damaged)
+    assert_link_reports(service.follow(export["downloadUri"]), damaged)
     assert_logged(caplog, damaged)
     # As the message says, it can be requested again.
     assert len(fetched(service, service.export(iteration, "ONNX"))) == len(whole)

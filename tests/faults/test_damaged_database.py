@@ -9,20 +9,19 @@ import pytest
 from emulator.app import create_app
 from emulator.settings import StartRefused
 from emulator.store import opening
-from tests.support.harness import Service, expect, refusal, running_service, test_settings, wait_until
+from tests.support.harness import (
+    Service,
+    checkpoint,
+    expect,
+    refusal,
+    running_service,
+    test_settings,
+    wait_until,
+)
 from tests.support.images import pictures
 
 READY = "/_emulator/health/ready"
 DAMAGED = "The database of the emulator is damaged: see /_emulator/health/ready."
-
-
-def checkpoint(folder: Path) -> Path:
-    """Move all rows into the database itself; returns its path."""
-    path = folder / "emulator.sqlite"
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    connection.close()
-    return path
 
 
 def damage_pages(folder: Path, table: str) -> None:

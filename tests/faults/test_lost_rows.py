@@ -17,6 +17,7 @@ from emulator.settings import StartRefused
 from tests.conftest import Serve
 from tests.support.harness import (
     blobs_in,
+    checkpoint,
     database_rows,
     files_body,
     running_service,
@@ -150,8 +151,7 @@ def test_the_start_is_refused_and_nothing_is_changed(loss: str, killed: Path, da
         images = service.get(f"/projects/{project['id']}/images")
         assert len(images) == 12
         for image in images:
-            path = image["originalImageUri"].removeprefix("http://emulator.localhost")
-            assert service.request("GET", path, key=None).status_code == 200
+            assert service.follow(image["originalImageUri"]).status_code == 200
     assert not (data / "trash").exists()
 
 
@@ -205,13 +205,6 @@ def test_a_kill_alone_is_no_reason_to_refuse(data: Path, serve: Serve) -> None:
         server = serve(data=data)
         expect_all_images(server)
         server.kill()
-
-
-def checkpoint(folder: Path) -> None:
-    """Move all rows from the log into the database, as at the end of a server."""
-    connection = sqlite3.connect(folder / DATABASE)
-    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    connection.close()
 
 
 def as_an_older_version_left_it(folder: Path, *statements: str) -> None:

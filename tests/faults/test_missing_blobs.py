@@ -1,7 +1,6 @@
 """Files of the data folder that are gone though rows refer to them, as after an incomplete restore."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -30,21 +29,16 @@ def assert_reported(response: httpx.Response, id: str, caplog: pytest.LogCapture
     assert entry.exc_info is None
 
 
-def link(service: Service, uri: str) -> httpx.Response:
-    parts = urlsplit(uri)
-    return service.request("GET", f"{parts.path}?{parts.query}", key=None)
-
-
 def test_uris_of_images(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     project = service.project()
     (image,) = (item["image"] for item in service.upload(project, [picture()]))
     lose(service, "image")
-    response = link(service, image["originalImageUri"])
+    response = service.follow(image["originalImageUri"])
     assert response.headers["x-ms-error-code"] == "InternalError"
     assert_reported(response, image["id"], caplog)
     # As the message says, the same file can be uploaded again.
     service.upload(project, [picture()])
-    assert link(service, image["originalImageUri"]).status_code == 200
+    assert service.follow(image["originalImageUri"]).status_code == 200
 
 
 def test_suggestions(service: Service, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,14 +79,14 @@ def test_stored_predictions(service: Service, caplog: pytest.LogCaptureFixture) 
     lost = predicted.predict()
     lose(service, "stored_prediction")
     (found,) = query(service, predicted.project)["results"]
-    assert_reported(link(service, found["originalImageUri"]), lost, caplog)
+    assert_reported(service.follow(found["originalImageUri"]), lost, caplog)
 
 
 def test_files_of_exports(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     iteration = service.exportable()
     export = service.export(iteration, "ONNX")
     lose(service, "export")
-    assert_reported(link(service, export["downloadUri"]), iteration.rpartition("/")[2], caplog)
+    assert_reported(service.follow(export["downloadUri"]), iteration.rpartition("/")[2], caplog)
 
 
 def test_a_start_counts_them(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -119,6 +119,10 @@ class Service:
         validate_response(response)
         return response
 
+    def follow(self, uri: str) -> httpx.Response:
+        """GET of an absolute URI from a response, without a key."""
+        return self.request("GET", uri.removeprefix("http://emulator.localhost"), key=None)
+
     def together(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
         """Send requests (method, path, more) concurrently; responses in the same order."""
 
@@ -286,6 +290,15 @@ def database_rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+def checkpoint(folder: Path) -> Path:
+    """Move all rows from the log into the database, as at the end of a server; returns its path."""
+    path = folder / "emulator.sqlite"
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    connection.close()
+    return path
 
 
 def blobs_in(folder: Path) -> set[str]:

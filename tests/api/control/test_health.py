@@ -78,7 +78,7 @@ def test_reset_forgets_everything(service: Service) -> None:
     assert service.get("/projects") == []
     assert service.send("GET", project).status_code == 404
     assert service.predict(address, picture(50)).status_code == 404
-    assert service.request("GET", uri.removeprefix("http://emulator.localhost"), key=None).status_code == 404
+    assert service.follow(uri).status_code == 404
     assert service.blobs() == set()
     assert all(
         service.rows(f"SELECT count(*) FROM {table}") == [(0,)]

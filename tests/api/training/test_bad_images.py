@@ -96,8 +96,7 @@ def test_images_of_every_accepted_kind(service: Service, name: str) -> None:
     project = service.project()
     item = service.upload(project, [GOOD[name]])[0]
     assert item["status"] == "OK"
-    uri = item["image"]["originalImageUri"].removeprefix("http://emulator.localhost")
-    shown = service.request("GET", uri, key=None)
+    shown = service.follow(item["image"]["originalImageUri"])
     assert shown.status_code == 200
     assert Image.open(BytesIO(shown.content)).size == (item["image"]["width"], item["image"]["height"])
 

@@ -86,8 +86,7 @@ def test_deleted_images(classified: Insight) -> None:
 def test_the_images_can_be_fetched(detected: Insight) -> None:
     image = detected.images(tagId=detected.tags["here"], outcome="TruePositive")[0]
     for name in ("imageUri", "thumbnailUri"):
-        path = image[name].removeprefix("http://emulator.localhost")
-        assert detected.service.request("GET", path, key=None).status_code == 200
+        assert detected.service.follow(image[name]).status_code == 200
     assert image["regions"][0]["tagName"] == "here"
 
 

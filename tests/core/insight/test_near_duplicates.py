@@ -91,8 +91,7 @@ def test_a_group_is_a_connected_component(service: Service, project: str) -> Non
     assert (group["imageCount"], len(group["pairs"])) == (4, 6)
     alike = [pair["similarity"] for pair in group["pairs"]]
     assert alike == sorted(alike, reverse=True)
-    path = group["images"][0]["imageUri"].removeprefix("http://emulator.localhost")
-    assert service.request("GET", path, key=None).status_code == 200
+    assert service.follow(group["images"][0]["imageUri"]).status_code == 200
 
 
 def test_thresholds(service: Service, project: str) -> None:

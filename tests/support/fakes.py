@@ -1,5 +1,6 @@
-"""A clock, ids and worker processes that a test controls."""
+"""A clock, ids, worker processes and missing packages that a test controls."""
 
+import importlib.util
 import random
 import uuid
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from emulator.core.context import Clock, Ids
 from emulator.vision.classification.advanced import train_advanced_classifier
@@ -129,3 +132,13 @@ class FakeExporter(FakeWorker):
             future.set_result(stub_trainer.write_export(job["order"], job["output"]))
         except Exception as error:  # noqa: BLE001 - as an executor does
             future.set_exception(error)
+
+
+def hide_package(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Make `importlib.util.find_spec` report a package as not installed."""
+    find = importlib.util.find_spec
+
+    def without(name: str, *more: Any) -> Any:
+        return None if name == package else find(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)

@@ -1,6 +1,5 @@
 """Requests for exports of iterations: valid and invalid ones, and their states."""
 
-import importlib.util
 import json
 import zipfile
 from io import BytesIO
@@ -15,6 +14,7 @@ from emulator.store.tables import JobKind
 from emulator.vision.exports.formats import ExportFailed
 from tests.support.detection import marked_images
 from tests.support.exporting import details, fetched, own, refusal_of, request_export
+from tests.support.fakes import hide_package
 from tests.support.harness import COMPACT, NOWHERE, Service, expect, running_service, training_path
 from tests.support.images import picture, pictures
 
@@ -231,10 +231,7 @@ def test_formats_whose_packages_are_not_installed(
     flavor: str | None,
     extra: str,
 ) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: None if name == package else find(name, *more)
-    )
+    hide_package(monkeypatch, package)
     parameters = {"platform": platform} | ({"flavor": flavor} if flavor else {})
     reason = (
         f"Exporting to {platform} needs packages that are not installed; install "

@@ -1,11 +1,11 @@
 """What can be known about a training when it is requested is checked then: no such training fails later."""
 
-import importlib.util
 from typing import Any
 
 import pytest
 
 from tests.support.detection import detection_project, marked_images
+from tests.support.fakes import hide_package
 from tests.support.harness import COMPACT, Service
 from tests.support.images import pictures
 
@@ -151,7 +151,7 @@ def test_packages_that_are_not_installed(
     service: Service, monkeypatch: pytest.MonkeyPatch, missing: str, named: str
 ) -> None:
     project, _, _ = service.trainable()
-    _hide(monkeypatch, missing)
+    hide_package(monkeypatch, missing)
     code, message = refused(service, project)
     assert code == "BadRequestNotSupported"
     assert f"not installed: {named}." in message
@@ -161,15 +161,6 @@ def test_detectors_need_torchvision(service: Service, monkeypatch: pytest.Monkey
     project = detection_project(service)
     marked_images(service, project, pictures(15), service.tag(project, "cat"))
     classifier, _, _ = service.trainable()
-    _hide(monkeypatch, "torchvision")
+    hide_package(monkeypatch, "torchvision")
     assert "torchvision" in refused(service, project)[1]
     assert service.post(f"{classifier}/train")["status"] == "Training"
-
-
-def _hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    find = importlib.util.find_spec
-
-    def without(name: str, *more: Any) -> Any:
-        return None if name == package else find(name, *more)
-
-    monkeypatch.setattr(importlib.util, "find_spec", without)

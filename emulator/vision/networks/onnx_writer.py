@@ -273,12 +273,11 @@ class _Writer:
             self._node("MatMul", (rows, tensor), tall)
             self._node("MatMul", (tall, columns), operation.output)
             return
-        # The region of interest is not used, but required before opset 13.
+        # The region of interest is not used, but required before opset 13, as are scales beside a size.
         region = "" if self._opset >= 13 else self._constant("region", [])
         inputs: tuple[str, ...]
         if any_size:
-            unused = "" if self._opset >= 13 else region
-            inputs = (tensor, region, unused, self._resized_shape(operation, resized))
+            inputs = (tensor, region, region, self._resized_shape(operation, resized))
         else:
             scales = [1, 1, operation.factor, operation.factor]
             inputs = (tensor, region, self._constant(f"scales.{operation.factor}", scales))

@@ -38,8 +38,10 @@ def wants_variable_size(files: ExportedFiles) -> bool:
 
     Detectors whose metadata scale images to a number of pixels need it, and some choices of the user.
     """
-    if files.choices.crop is not None or files.choices.size is not None:
-        return files.choices.crop == "keep aspect" or files.choices.size is not None
+    if files.choices.size is not None:
+        return True
+    if files.choices.crop is not None:
+        return files.choices.crop == "keep aspect"
     return files.metadata.get(f"{_PREPROCESS}ResizeMethod") == "ByPixelCountAlign32"
 
 

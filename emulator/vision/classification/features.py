@@ -101,31 +101,32 @@ def compute_features(
     width = session.get_outputs()[0].shape[1]
     names = {view: view.name(backbone, resolution) for view in views}
     keys = [image.key for image in images]
-    views_of = {key: [view for view in views if view.includes(key)] for key in keys}
     runner = session
 
-    def compute(image: ImageFile) -> dict[View, NDArray[numpy.float16]]:
+    def compute(work: tuple[ImageFile, list[View]]) -> dict[View, NDArray[numpy.float16]]:
+        image, wanted = work
         # Each fit is decoded separately: its features do not depend on the other views that are wanted.
         pixels: dict[Fit, NDArray[numpy.uint8]] = {}
         try:
             data = read_image_file(image)
-            for view in views_of[image.key]:
+            for view in wanted:
                 if view.fit not in pixels:
                     pixels[view.fit] = resize_to_square(data, resolution, view.fit)
         except (ImageRejected, OSError):
             return {}
         return {
             view: _features_of(runner, pixels[view.fit][:, ::-1] if view.mirrored else pixels[view.fit])
-            for view in views_of[image.key]
+            for view in wanted
         }
 
     with FeatureCache(cache_folder) as cache:
         found = {view: cache.get(names[view], keys, width) for view in views}
-        missing = [each for each in images if any(each.key not in found[view] for view in views_of[each.key])]
-        done = len(images) - len(missing)
+        missing = _missing_views(keys, views, found)
+        incomplete = [(image, missing[image.key]) for image in images if missing[image.key]]
+        done = len(images) - len(incomplete)
         unsaved: list[tuple[str, str, NDArray[numpy.float16]]] = []
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="features") as pool:
-            for image, result in ordered(pool, compute, missing):
+            for (image, _), result in ordered(pool, compute, incomplete):
                 for view, vector in result.items():
                     found[view][image.key] = vector
                     unsaved.append((names[view], image.key, vector))
@@ -135,7 +136,8 @@ def compute_features(
                 done += 1
                 progress(done / len(images))
         cache.put(unsaved)
-    complete = [key for key in keys if all(key in found[view] for view in views_of[key])]
+    unreadable = _missing_views(keys, views, found)
+    complete = [key for key in keys if not unreadable[key]]
     return Features(*({key: found[view][key] for key in complete if view.includes(key)} for view in views))
 
 
@@ -160,7 +162,7 @@ def seconds_for_features(
     keys = [image.key for image in images]
     with FeatureCache(cache_folder) as cache:
         known = {view: cache.get(view.name(backbone, resolution), keys, width) for view in views}
-    runs = sum(view.includes(key) and key not in known[view] for view in views for key in keys)
+    runs = sum(map(len, _missing_views(keys, views, known).values()))
     if not runs:
         return 0.0
     image = numpy.zeros((resolution, resolution, 3), numpy.uint8)
@@ -180,6 +182,13 @@ def backbone_session(backbone: str, resolution: int) -> InferenceSession:
     from emulator.vision.onnx_runtime import inference_session
 
     return inference_session(onnx_bytes(backbone_network(backbone, resolution), {}), threads=1)
+
+
+def _missing_views(
+    keys: Sequence[str], views: tuple[View, ...], found: Mapping[View, Mapping[str, object]]
+) -> dict[str, list[View]]:
+    """The views of each image whose features are not in `found`."""
+    return {key: [view for view in views if view.includes(key) and key not in found[view]] for key in keys}
 
 
 def _features_of(session: InferenceSession, pixels: NDArray[numpy.uint8]) -> NDArray[numpy.float16]:

@@ -16,6 +16,7 @@ from emulator.vision.classification.features import MIRRORED, PLAIN, View, train
 from emulator.vision.classification.finetune import TrainingImages, fine_tune
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
+from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.domains import domains
@@ -120,6 +121,23 @@ def test_a_second_training_decodes_no_image(
     monkeypatch.delattr(features, "resize_to_square")
 
     assert fitted(CROPPED, tmp_path / "cache").model_path.read_bytes() == first
+
+
+def test_views_in_the_cache_are_not_computed_again(
+    fitted: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patterns: ClassificationDataset
+) -> None:
+    fitted(QUICK, tmp_path / "cache")
+    fits: list[str] = []
+
+    def resize(data: bytes, resolution: int, fit: Fit) -> numpy.ndarray:
+        fits.append(fit)
+        return resize_to_square(data, resolution, fit)
+
+    monkeypatch.setattr(features, "resize_to_square", resize)
+
+    fitted(CROPPED, tmp_path / "cache")
+
+    assert fits == ["centre crop"] * len(patterns.images)
 
 
 def test_objects_at_the_edges_are_learned_from_the_stretched_view(tmp_path: Path) -> None:

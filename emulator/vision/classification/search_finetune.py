@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.classification.candidates import Candidate
+from emulator.vision.classification.features import training_views
 from emulator.vision.classification.finetune import (
     FineTuned,
     TrainingImages,
@@ -28,7 +29,6 @@ from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.concurrency import ordered, processor_count
-from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
@@ -221,7 +221,7 @@ class _Attempt:
         """Train the next of all models, within its part of the remaining time."""
         shares = [1 - 1 / self._fold_count] * self._plan.folds + [1.0]
         scoring = self._score_seconds * len(self._search.images) * self._plan.folds / self._fold_count
-        # Half of it is for the mean of all models; each fold before has had its part of the other half.
+        # Half of it is enough for the mean of all models; folds before this one used their part of the rest.
         reserved = scoring * (1 - number / (2 * self._plan.folds))
         self._search.reporter.step = f"Fine-tuning ({number + 1} of {len(shares)})"
         return fine_tune(
@@ -317,7 +317,7 @@ class _Attempt:
 def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, TrainingImages]]:
     """The network to fine-tune, and all images at its input size: in memory, or on disk if they are many.
 
-    Where scoring crops images, the stretched ones are used too, as in `features.training_views`.
+    Each is in all fits of `training_views`; fine-tuning mirrors them itself.
     """
     import numpy
 
@@ -325,9 +325,8 @@ def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, T
     start = None if search.start is None or search.start.has_nodes else search.start
     backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _IMAGES_FILE
-    fits: tuple[Fit, ...] = ("stretch",)
-    if search.recipe.fit != "stretch":
-        fits = (search.recipe.fit, "stretch")
+    views = training_views(search.recipe, len(search.images))
+    fits = tuple(dict.fromkeys(view.fit for view in views))
     shape = (len(fits) * len(search.images), side, side, 3)
     size = math.prod(shape)
     pixels: NDArray[numpy.uint8] | ImageArrayFile

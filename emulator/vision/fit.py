@@ -10,3 +10,9 @@ Fit = Literal["stretch", "centre crop"]
 def resized_side(resolution: int) -> int:
     """Length of the shorter side in pixels before a centre crop to a resolution: 256 for 224."""
     return round(resolution * 8 / 7)
+
+
+def centre_box(width: int, height: int, side: float) -> tuple[float, float, float, float]:
+    """The square with this side in the centre of an image: left, top, right and bottom in pixels."""
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side

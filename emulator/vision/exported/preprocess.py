@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.exported.files import ExportUnusable
 from emulator.vision.exported.input_choices import SIDES, Fit
+from emulator.vision.fit import centre_box
 from emulator.vision.imaging.decode import open_rgb
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ class Preprocessing:
                 side = float(min(image.size))
                 if centre:
                     side *= min(1.0, max(size) / self.resize)
-                left, top = (image.width - side) / 2, (image.height - side) / 2
-                box = (left, top, left + side, top + side)
+                box = centre_box(*image.size, side)
         if self.antialias:
             image = image.resize(size, Resampling.BILINEAR, box=box)
         else:

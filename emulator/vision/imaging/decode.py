@@ -13,7 +13,7 @@ import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from emulator.vision.fit import Fit, resized_side
+from emulator.vision.fit import Fit, centre_box, resized_side
 from emulator.vision.imaging.opening import ImageInfo, ImageRejected, opened, orientation
 from emulator.vision.imaging.rgb import to_rgb
 
@@ -120,16 +120,12 @@ def resize_to_square(data: bytes, resolution: int, fit: Fit = "stretch") -> NDAr
     import numpy
     from PIL.Image import Resampling
 
-    size = (resolution, resolution)
-    if fit == "stretch":
-        image = open_rgb(data, target=resolution)
-        return numpy.asarray(image.resize(size, Resampling.BILINEAR))
-    shorter = resized_side(resolution)
+    shorter = resolution if fit == "stretch" else resized_side(resolution)
     image = open_rgb(data, target=shorter)
-    side = min(image.size) * resolution / shorter
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    return numpy.asarray(image.resize(size, Resampling.BILINEAR, box=box))
+    box = None
+    if fit == "centre crop":
+        box = centre_box(*image.size, min(image.size) * resolution / shorter)
+    return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR, box=box))
 
 
 def crop_resize(

@@ -15,7 +15,6 @@ from emulator.core import domains, lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.validation import in_any_case
-from emulator.store.blobs import BlobDamaged
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 
@@ -154,11 +153,7 @@ def _needs_another(context: Context, export: Export) -> bool:
     """Whether the file of a finished export is to be written again."""
     if export.status != ExportStatus.DONE or export.blob is None:
         return False
-    try:
-        context.blobs.verified_path(export.blob)
-    except (FileNotFoundError, BlobDamaged):
-        return True
-    return newer_version_available(export)
+    return newer_version_available(export) or not context.blobs.is_intact(export.blob)
 
 
 def _as_in_formats(platform: str, flavor: str | None) -> tuple[str, str | None]:

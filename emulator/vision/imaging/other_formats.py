@@ -24,7 +24,7 @@ _SIGNATURES = (
     (rb"data:[\w/+.-]*[;,]", "the text of a data URI"),
     (rb"(?:/9j/|iVBORw0KGgo|R0lGOD|Qk[0-3])[A-Za-z0-9+/]{8}", "an image in base64"),
     (rb"\s*[\[{]\s*[\"\]}']", "JSON"),
-    (rb"--[^\r\n]{1,70}\r\n(?i:content-disposition)", "a multipart form without its Content-Type header"),
+    (rb"--[^\r\n]{1,70}\r\ncontent-disposition", "a multipart form without its Content-Type header"),
     (rb"https?://", "a URL"),
 )
 

@@ -1,13 +1,13 @@
 """Files of the data folder whose bytes have changed: every route that reads one reports it."""
 
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.conftest import Serve
+from tests.support.damage import assert_error_logged, flip_a_bit, last_blob
 from tests.support.exporting import details, fetched
 from tests.support.harness import PATIENCE_SECONDS, Service, database_rows, expect, refusal
 from tests.support.images import picture
@@ -18,17 +18,9 @@ from tests.support.suggesting import Suggesting
 
 def damage(service: Service, table: str, column: str = "blob") -> str:
     """Change one byte of a blob to which the last row of a table refers; returns the id of the row."""
-    rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid")
-    damaged, blob = rows[-1]
-    flip(service.settings.data, blob)
-    return str(damaged)
-
-
-def flip(folder: Path, blob: str) -> None:
-    path = folder / "blobs" / blob[:2] / blob
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(data)
+    damaged, blob = last_blob(service, table, column)
+    flip_a_bit(service.context.blobs.path(blob))
+    return damaged
 
 
 def assert_reported(response: httpx.Response, id: str, caplog: pytest.LogCaptureFixture, code: str) -> None:
@@ -40,9 +32,7 @@ def assert_reported(response: httpx.Response, id: str, caplog: pytest.LogCapture
 
 
 def assert_logged(caplog: pytest.LogCaptureFixture, id: str) -> None:
-    (entry,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]
-    assert f" {id} are damaged" in entry.getMessage()
-    assert entry.exc_info is None
+    assert_error_logged(caplog, f" {id} are damaged")
 
 
 def assert_link_reports(response: httpx.Response, id: str) -> None:
@@ -185,7 +175,7 @@ def test_archives_of_projects_break_off(serve: Serve) -> None:
     token = live.get(f"{project}/export")["token"].replace("project-export-info", "project-export-data")
     assert len(httpx.get(token, timeout=PATIENCE_SECONDS, trust_env=False).content) > 1000
     damaged, blob = database_rows(live.data, "SELECT id, blob FROM image ORDER BY number")[-1]
-    flip(live.data, blob)
+    flip_a_bit(live.data / "blobs" / blob[:2] / blob)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(token, timeout=PATIENCE_SECONDS, trust_env=False)
     assert live.get(f"{project}/images/count") == 4

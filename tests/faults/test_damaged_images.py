@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.damage import flip_a_bit
 from tests.support.harness import Service
 from tests.support.images import picture, pictures
 
@@ -44,12 +45,6 @@ def files(service: Service) -> list[Path]:
 
 def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flip_a_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def show_something_else(path: Path) -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from emulator.core import blob_sweep
+from tests.support.damage import assert_error_logged, last_blob
 from tests.support.harness import Service, refusal
 from tests.support.images import picture
 from tests.support.predicting import Predicted, query
@@ -14,19 +15,16 @@ from tests.support.suggesting import Suggesting
 
 def lose(service: Service, table: str, column: str = "blob") -> str:
     """Delete the file of a blob to which the last row of a table refers; returns the id of the row."""
-    rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid")
-    lost, blob = rows[-1]
+    lost, blob = last_blob(service, table, column)
     service.context.blobs.path(blob).unlink()
-    return str(lost)
+    return lost
 
 
 def assert_reported(response: httpx.Response, id: str, caplog: pytest.LogCaptureFixture) -> None:
     """Response and log name the id, the log in one line."""
     assert response.status_code == 500
     assert f" {id} are missing" in response.text
-    (entry,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]
-    assert f" {id} are missing" in entry.getMessage()
-    assert entry.exc_info is None
+    assert_error_logged(caplog, f" {id} are missing")
 
 
 def test_uris_of_images(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from emulator.app import create_app
 from emulator.core import blob_sweep
 from emulator.settings import StartRefused
 from emulator.store import blobs
+from tests.support.damage import assert_error_logged
 from tests.support.harness import Service, refusal, running_service, test_settings
 from tests.support.images import picture
 from tests.support.predicting import Predicted
@@ -31,9 +32,7 @@ def test_requests_that_need_one(
     assert (status, code) == (500, "ErrorUnknown")
     assert os.strerror(number) in message
     assert str(service.settings.data) not in message
-    (entry,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]
-    assert str(service.settings.data) in entry.getMessage()
-    assert entry.exc_info is None
+    assert_error_logged(caplog, str(service.settings.data))
 
 
 def test_the_sweep_of_a_start(

@@ -1,0 +1,27 @@
+"""Damage to the data folder of a service, and its report in the log."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import Service
+
+
+def last_blob(service: Service, table: str, column: str = "blob") -> tuple[str, str]:
+    """The id of the last row of a table that refers to a blob, and the name of the blob."""
+    rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid")
+    row_id, blob = rows[-1]
+    return str(row_id), str(blob)
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def assert_error_logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """The log has one error, which contains the text, in one line."""
+    (entry,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]
+    assert text in entry.getMessage()
+    assert entry.exc_info is None

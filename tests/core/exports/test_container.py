@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 from emulator.vision.exports.formats import ExportOrder
+from tests.support.web_servers import Server, answer_with
 from tests.vision.exports.conftest import (  # noqa: F401
     KINDS,
     LABELS,
@@ -244,18 +243,5 @@ print(json.dumps(predict_url({url!r})))
 def image_server(photographs: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:  # noqa: F811
     """The URL of an image on this machine, and its content."""
     data = photographs["chelsea.png"]
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/image.png", data
-        server.shutdown()
+    with Server(answer_with(data)) as server:
+        yield f"{server.url}/image.png", data

@@ -132,14 +132,14 @@ def test_an_https_link_is_a_source_of_images(service: Service) -> None:
     assert summary["images"][0]["status"] == "OK"
 
 
-def test_other_peers_and_the_public_url(tmp_path: Path) -> None:
+def test_links_in_responses_to_other_peers(tmp_path: Path) -> None:
     for service in running_service(tmp_path, trusted_proxies=("10.0.0.0/8",)):
         project = service.project()
         service.images(project, [picture(3)])
         for peer, scheme in (("10.1.2.3", "https"), ("11.1.2.3", "http")):
             transport = httpx.ASGITransport(service.app, client=(peer, 5))
             service.client = httpx.AsyncClient(transport=transport)
-            image = service.get(f"{project}/images", headers={**HTTPS})[0]
+            image = service.get(f"{project}/images", headers=HTTPS)[0]
             assert image["originalImageUri"].startswith(f"{scheme}://emulator.localhost/")
 
 

@@ -174,7 +174,7 @@ def test_an_unknown_schema_mark_is_refused(tmp_path: Path, mark: Any) -> None:
     connection.close()
     with pytest.raises(DatabaseRefused, match="not a database of this program") as refused:
         Database(tmp_path)
-    assert f"({'the number of its schema is ' + repr(mark)})" in str(refused.value)
+    assert f"(the number of its schema is {mark!r})" in str(refused.value)
     with pytest.raises(StartRefused):
         create_app(test_settings(tmp_path))
     assert database_rows(tmp_path, "SELECT version_num FROM alembic_version") == [(mark,)]

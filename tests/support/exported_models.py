@@ -75,10 +75,14 @@ def export_zip(
     if metadata is not None:
         files["metadata_properties.json"] = json.dumps(metadata).encode()
     files |= more or {}
+    return zip_of({f"{folder}{path}": data for path, data in files.items()})
+
+
+def zip_of(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for path, data in files.items():
-            archive.writestr(f"{folder}{path}", data)
+            archive.writestr(path, data)
     return buffer.getvalue()
 
 

@@ -26,16 +26,18 @@ from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
 FEATURE_COUNT = 1280
 CROPPED = replace(QUICK, fit="centre crop")
-Train = Callable[[ClassifierRecipe, Path], TrainedClassifier]
+Train = Callable[..., TrainedClassifier]
 
 
 @pytest.fixture
 def fitted(patterns: ClassificationDataset, tmp_path: Path) -> Train:
     """Trains with a recipe and a cache."""
 
-    def train(recipe: ClassifierRecipe, cache: Path) -> TrainedClassifier:
+    def train(
+        recipe: ClassifierRecipe, cache: Path, dataset: ClassificationDataset = patterns
+    ) -> TrainedClassifier:
         return train_classifier(
-            patterns,
+            dataset,
             recipe,
             seed=0,
             output=tmp_path / "model",
@@ -80,10 +82,9 @@ def test_large_trainings_use_the_stretched_view_of_some_images(
 
     with FeatureCache(tmp_path / "cache") as cache:
         name = MIRRORED.name(CROPPED.backbone, CROPPED.resolution)
-        assert sorted(cache.get(name, keys, 1280)) == sorted(included)
-        assert (
-            len(cache.get(View("centre crop").name(CROPPED.backbone, CROPPED.resolution), keys, 1280)) == 18
-        )
+        assert sorted(cache.get(name, keys, FEATURE_COUNT)) == sorted(included)
+        name = View("centre crop").name(CROPPED.backbone, CROPPED.resolution)
+        assert len(cache.get(name, keys, FEATURE_COUNT)) == 18
 
 
 def test_one_image_in_four_has_a_view_of_one_in_four() -> None:
@@ -140,7 +141,7 @@ def test_views_in_the_cache_are_not_computed_again(
     assert fits == ["centre crop"] * len(patterns.images)
 
 
-def test_objects_at_the_edges_are_learned_from_the_stretched_view(tmp_path: Path) -> None:
+def test_objects_at_the_edges_are_learned_from_the_stretched_view(fitted: Train, tmp_path: Path) -> None:
     """The tags differ only outside of the crop."""
     images = []
     for number in range(12):
@@ -152,15 +153,7 @@ def test_objects_at_the_edges_are_learned_from_the_stretched_view(tmp_path: Path
     dataset = ClassificationDataset(
         tuple(kept(tmp_path, encoded(image), (label,)) for image, label in images), ("a", "b"), False
     )
-    trained = train_classifier(
-        dataset,
-        CROPPED,
-        seed=0,
-        output=tmp_path / "model",
-        feature_cache=tmp_path / "cache",
-        progress=lambda share, step: None,
-    )
-    session = ClassifierSession(trained.model_path)
+    session = ClassifierSession(fitted(CROPPED, tmp_path / "cache", dataset).model_path)
     stretched = numpy.stack([resize_to_square(encoded(image), 224) for image, _ in images])
 
     best = session.score_pixels(stretched).argmax(axis=1)

@@ -17,17 +17,10 @@ from tests.support.exported_models import (
     classifier_zip,
     colour_classifier,
     export_zip,
+    zip_of,
 )
 
 MODEL = colour_classifier().SerializeToString()
-
-
-def zip_of(content: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def test_files_of_an_export() -> None:

@@ -1,6 +1,5 @@
 """Preprocessing that a user chooses for an exported model."""
 
-import json
 import re
 import zipfile
 from io import BytesIO
@@ -214,7 +213,5 @@ def test_a_folder_can_have_the_file(tmp_path: Path) -> None:
 )
 def test_a_file_of_choices_that_is_invalid_is_refused(content: bytes, message: str) -> None:
     export = export_zip(colour_classifier(), COLOURS, more={CHOICES_FILE: content})
-    with pytest.raises(ExportUnusable) as refused:
+    with pytest.raises(ExportUnusable, match=re.escape(message)):
         load_export(export)
-    assert message in str(refused.value)
-    assert json.dumps(str(refused.value))

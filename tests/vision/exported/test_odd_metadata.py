@@ -3,7 +3,6 @@
 import json
 import logging
 import zipfile
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.support.exported_models import (
     plain,
     s1_classifier,
     yolo_detector,
+    zip_of,
 )
 
 MANIFEST = {
@@ -111,11 +111,13 @@ def changed(of: dict[str, str], by: dict[str, Any]) -> bytes:
 
 def export(kind: str, files: dict[str, bytes]) -> bytes:
     model, labels = MODELS[kind]
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in {"model.onnx": model, "labels.txt": "\n".join(labels).encode(), **files}.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
+    return zip_of({"model.onnx": model, "labels.txt": "\n".join(labels).encode(), **files})
+
+
+def export_with_colours(metadata: dict[str, str]) -> bytes:
+    """An export whose only metadata are those inside the model."""
+    model = colour_classifier(metadata=metadata).SerializeToString()
+    return zip_of({"model.onnx": model, "labels.txt": "\n".join(COLOURS).encode()})
 
 
 def assert_usable_or_refused(data: bytes) -> None:
@@ -176,20 +178,12 @@ def test_values_of_any_kind_inside_the_model(properties: dict[str, Any]) -> None
         for key, value in (BGR | properties).items()
         if isinstance(value, str) and value.isprintable()
     }
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("model.onnx", colour_classifier(metadata=metadata).SerializeToString())
-        archive.writestr("labels.txt", "\n".join(COLOURS))
-    assert_usable_or_refused(buffer.getvalue())
+    assert_usable_or_refused(export_with_colours(metadata))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_damaged_zip_of_any_compression_is_refused(method: int) -> None:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        archive.writestr("model.onnx", MODELS["classifier"][0])
-        archive.writestr("labels.txt", "\n".join(COLOURS))
-    whole = buffer.getvalue()
+    whole = zip_of({"model.onnx": MODELS["classifier"][0], "labels.txt": "\n".join(COLOURS).encode()}, method)
     start = whole.index(b"model.onnx") + len(b"model.onnx")
     refused = 0
     for place in range(start, start + 60, 3):
@@ -235,10 +229,6 @@ def test_colours_that_are_not_known_are_logged(
     order: str, range_: str, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     metadata = {"Image.BitmapPixelFormat": order, "Image.NominalPixelRange": range_}
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("model.onnx", colour_classifier(metadata=metadata).SerializeToString())
-        archive.writestr("labels.txt", "\n".join(COLOURS))
     with caplog.at_level(logging.WARNING):
-        load_export(buffer.getvalue())
+        load_export(export_with_colours(metadata))
     assert message in caplog.text

@@ -27,6 +27,7 @@ from tests.support.exported_models import (
     s1_classifier,
     spot,
     yolo_detector,
+    zip_of,
 )
 
 needs_openvino = pytest.mark.skipif(
@@ -185,22 +186,17 @@ def test_labels_inside_the_model() -> None:
 def test_core_ml_without_a_label_file_is_refused_for_its_format() -> None:
     """Core ML exports of 2019 have labels inside too; the reason is the format, not the labels."""
     manifest = {"ModelFileName": "model.mlmodel", "LabelFileName": None}
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("model.mlmodel", b"...")
-        archive.writestr("cvexport.manifest", json.dumps(manifest))
+    export = zip_of({"model.mlmodel": b"...", "cvexport.manifest": json.dumps(manifest).encode()})
     with pytest.raises(ExportUnusable, match="It holds a CoreML model"):
-        load_export(buffer.getvalue())
+        load_export(export)
 
 
 @pytest.mark.parametrize("announced", [None, ""])
 def test_a_model_without_labels_inside_needs_labels(announced: str | None) -> None:
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("model.onnx", s1_classifier().SerializeToString())
-        archive.writestr("cvexport.manifest", json.dumps({"LabelFileName": announced}))
+    manifest = json.dumps({"LabelFileName": announced}).encode()
+    export = zip_of({"model.onnx": s1_classifier().SerializeToString(), "cvexport.manifest": manifest})
     with pytest.raises(ExportUnusable, match=r"labels\.txt is missing, and the model does not contain"):
-        load_export(buffer.getvalue())
+        load_export(export)
 
 
 def test_labels_and_metadata_can_have_the_names_in_the_manifest() -> None:

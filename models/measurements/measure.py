@@ -35,6 +35,7 @@ from measuring import (
     mean_average_precision,
     row,
     scores_of,
+    sets_in,
     targets_of,
 )
 
@@ -73,10 +74,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    sets = sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl"))
-    if not sets:
-        print(f"{arguments.folder} has no folder with a file labels.jsonl", file=sys.stderr)
-        return 1
+    sets = sets_in(arguments.folder)
     warm_up()
     print(row(HEADER))
     print(row(("---",) * len(HEADER)))

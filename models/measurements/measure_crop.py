@@ -17,7 +17,6 @@ crop"), as in General (compact). The table has means over the seeds:
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -33,7 +32,9 @@ from measuring import (
     load,
     mean_average_precision,
     row,
+    same_tags,
     scores_of,
+    sets_in,
     targets_of,
 )
 from PIL import Image, ImageOps
@@ -83,10 +84,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
+    sets = sets_in(arguments.folder)
     warm_up()
     print(row(HEADER))
     print(row(("---",) * len(HEADER)))
-    for folder in sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl")):
+    for folder in sets:
         photographs = load(folder)
         multilabel = any(len(photograph.tags) != 1 for photograph in photographs)
         tags = sorted({tag for photograph in photographs for tag in photograph.tags})
@@ -112,27 +114,24 @@ def measure(
     fit: Fit,
 ) -> list[float]:
     """The cells of a row from the API to the seconds."""
-    scratch = Path(tempfile.mkdtemp())
-    try:
+    with tempfile.TemporaryDirectory() as scratch:
         trained = train_classifier(
             classification_dataset(chosen, tags, multilabel),
             replace(QUICK, fit=fit),
             seed=seed,
-            output=scratch / "model",
-            feature_cache=scratch / "features",
+            output=Path(scratch, "model"),
+            feature_cache=Path(scratch, "features"),
             progress=lambda share, step: None,
         )
         session = ClassifierSession(trained.model_path)
         api_NT, targets_NT = scores_of(trained.model_path, tested), targets_of(tested, tags)
-    finally:
-        shutil.rmtree(scratch)
     quality = mean_average_precision if multilabel else accuracy
     cells = [quality(api_NT, targets_NT)]
     for program in PROGRAMS:
         scores_NT = numpy.concatenate(
             [session.score_pixels(numpy.asarray(program(opened(each.path)))[None]) for each in tested]
         )
-        cells += [quality(scores_NT, targets_NT), same_tags(scores_NT, api_NT, multilabel)]
+        cells += [quality(scores_NT, targets_NT), same_tags(scores_NT, api_NT, multilabel, 0.5)]
     return [*cells, sum(trained.seconds.values())]
 
 
@@ -140,12 +139,6 @@ def opened(path: Path) -> Image.Image:
     """The upright image in RGB."""
     with Image.open(path) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
-
-
-def same_tags(one_NT: numpy.ndarray, other_NT: numpy.ndarray, multilabel: bool) -> float:
-    if multilabel:
-        return float(((one_NT >= 0.5) == (other_NT >= 0.5)).all(axis=1).mean())
-    return float((one_NT.argmax(axis=1) == other_NT.argmax(axis=1)).mean())
 
 
 if __name__ == "__main__":

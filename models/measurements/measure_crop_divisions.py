@@ -27,7 +27,18 @@ from itertools import product
 from pathlib import Path
 
 import numpy
-from measuring import Photograph, accuracy, checksum, draw, load, mean_average_precision, row, targets_of
+from measuring import (
+    Photograph,
+    accuracy,
+    checksum,
+    draw,
+    load,
+    mean_average_precision,
+    row,
+    same_tags,
+    sets_in,
+    targets_of,
+)
 
 from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.dataset import LabelledImage
@@ -101,9 +112,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--divisions", type=int, default=10)
     arguments = parser.parse_args()
+    sets = sets_in(arguments.folder)
     print(row(HEADER))
     print(row(("---",) * len(HEADER)))
-    for folder in sorted(path.parent for path in arguments.folder.glob("*/labels.jsonl")):
+    for folder in sets:
         found = with_features(load(folder))
         for count, given in product(IMAGES_A_TAG, (True, False)):
             divided = [divide(found, count, seed, given) for seed in range(arguments.divisions)]
@@ -190,7 +202,7 @@ def report(
         f"{value - figures[0]:+.3f} ± {error:.3f}" for value, error in zip(figures[1:], errors, strict=True)
     ]
     figure = "mAP" if found.multilabel else "accuracy"
-    same = f"{numpy.mean([same_tags(each, found.multilabel) for each in divisions]):.3f}"
+    same = f"{numpy.mean([agreement(each, found.multilabel) for each in divisions]):.3f}"
     cells = (name, count, test, figure, stretch, crop, differences[0], stretched, differences[1], same)
     print(row(cells), flush=True)
 
@@ -211,12 +223,10 @@ def figures_of(
     return numpy.mean(rows, axis=0)
 
 
-def same_tags(division: Division, multilabel: bool) -> float:
-    """In sets with several tags per image: those whose uncalibrated probability is at least 0.5."""
+def agreement(division: Division, multilabel: bool) -> float:
+    """With several tags per image, the tags are those whose uncalibrated probability is at least 0.5."""
     _, one_NT, other_NT = (logits_NT[division.tested] for logits_NT in division.logits)
-    if multilabel:
-        return float(((one_NT >= 0) == (other_NT >= 0)).all(axis=1).mean())
-    return float((one_NT.argmax(axis=1) == other_NT.argmax(axis=1)).mean())
+    return same_tags(one_NT, other_NT, multilabel, 0)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,14 @@ class Photograph:
     for_training: bool
 
 
+def sets_in(folder: Path) -> list[Path]:
+    """The folders of the sets in a folder, by name. Ends the program if there are none."""
+    sets = sorted(path.parent for path in folder.glob(f"*/{LABELS_FILE}"))
+    if not sets:
+        sys.exit(f"{folder} has no folder with a file {LABELS_FILE}")
+    return sets
+
+
 def load(folder: Path) -> list[Photograph]:
     """The photographs of a set with `labels.jsonl`; boxes count as tags of their image."""
     return [
@@ -108,6 +116,14 @@ def accuracy(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray) -> float:
 def mean_average_precision(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray) -> float:
     present = numpy.flatnonzero(targets_NT.any(axis=0))
     return float(numpy.mean([average_precision(scores_NT[:, tag], targets_NT[:, tag]) for tag in present]))
+
+
+def same_tags(one_NT: numpy.ndarray, other_NT: numpy.ndarray, multilabel: bool, threshold: float) -> float:
+    """The share of images with the same most probable tag; with several tags per image, with the same tags of
+    at least the threshold."""
+    if multilabel:
+        return float(((one_NT >= threshold) == (other_NT >= threshold)).all(axis=1).mean())
+    return float((one_NT.argmax(axis=1) == other_NT.argmax(axis=1)).mean())
 
 
 def log_loss(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multilabel: bool) -> float:

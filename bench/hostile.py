@@ -1,4 +1,4 @@
-"""One hostile client in a loop, and what others notice of it: health/live, GET projects, and predictions.
+"""Response times of other clients (health/live, GET projects, predictions) beside one hostile client.
 
 For each kind of hostile request: the 99th percentile of the others' response times, compared with that of the
 same requests without the hostile client, and the peak memory of the server's process.
@@ -129,7 +129,7 @@ def _time(port: int, data: bytes, deadline: float, taken: list[float]) -> None:
 
 
 class _Memory:
-    """The peak memory of a process: as Linux counts it, elsewhere the memory when it is asked."""
+    """The peak memory of a process: as Linux counts it; elsewhere the current memory."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.slow
 
 PUBLISHED = "Iteration1"
 FOREIGN_HOST = "app.example"
-# The header of the samples, and that of each API.
-HEADERS = ("Ocp-Apim-Subscription-Key", "Training-Key", "Prediction-Key")
+SAMPLE_HEADER = "Ocp-Apim-Subscription-Key"
+KEYS = {"training.html": TRAINING_KEY, "prediction.html": PREDICTION_KEY, "fetch.html": TRAINING_KEY}
 
 
 @dataclass(frozen=True)
@@ -67,28 +67,29 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             live.kill()
 
 
-@pytest.mark.parametrize("header", HEADERS[:2])
-def test_the_sample_of_the_training_package(world: World, tmp_path: Path, header: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "header"),
+    [
+        ("training.html", SAMPLE_HEADER),
+        ("training.html", "Training-Key"),
+        ("prediction.html", SAMPLE_HEADER),
+        ("prediction.html", "Prediction-Key"),
+    ],
+)
+def test_the_sample_of_a_package(world: World, tmp_path: Path, page: str, header: str) -> None:
     javascript_sdk()
-    outcome = world.outcome("training.html", tmp_path, header=header, key=TRAINING_KEY)
-    result = outcome["result"]
-    assert result["iteration"] == world.settings["iteration"]
-    assert {item["tagName"] for item in result["predictions"]} == {"red", "blue"}
-
-
-@pytest.mark.parametrize("header", [HEADERS[0], HEADERS[2]])
-def test_the_sample_of_the_prediction_package(world: World, tmp_path: Path, header: str) -> None:
-    javascript_sdk()
-    outcome = world.outcome("prediction.html", tmp_path, header=header, key=PREDICTION_KEY)
-    result = outcome["result"]
-    assert result["project"] == world.settings["project"]
+    result = world.outcome(page, tmp_path, header=header, key=KEYS[page])["result"]
+    assert (result["project"], result["iteration"]) == (
+        world.settings["project"],
+        world.settings["iteration"],
+    )
     assert {item["tagName"] for item in result["predictions"]} == {"red", "blue"}
 
 
 @pytest.mark.parametrize("page", ["training.html", "prediction.html"])
 def test_a_page_can_read_the_error_of_a_wrong_key(world: World, tmp_path: Path, page: str) -> None:
     javascript_sdk()
-    error = world.outcome(page, tmp_path, header=HEADERS[0], key="wrong")["error"]
+    error = world.outcome(page, tmp_path, header=SAMPLE_HEADER, key="wrong")["error"]
     assert error["status"] == 401
     assert "Access denied due to invalid subscription key" in str(error)
 
@@ -96,21 +97,18 @@ def test_a_page_can_read_the_error_of_a_wrong_key(world: World, tmp_path: Path, 
 @pytest.mark.parametrize("page", ["training.html", "prediction.html"])
 def test_a_page_can_read_the_errors_of_the_service(world: World, tmp_path: Path, page: str) -> None:
     javascript_sdk()
-    key = TRAINING_KEY if page.startswith("training") else PREDICTION_KEY
     image = "http://10.0.0.5/a.jpg"
-    error = world.outcome(page, tmp_path, header=HEADERS[0], key=key, image=image)["error"]
+    error = world.outcome(page, tmp_path, header=SAMPLE_HEADER, key=KEYS[page], image=image)["error"]
     assert error["status"] == 400
     assert error["body"]["code"] == "BadRequestImageUrl"
 
 
-def test_a_page_of_an_unknown_origin_fails(world: World, tmp_path: Path) -> None:
-    for number, page in enumerate(("prediction.html", "fetch.html")):
-        key = (PREDICTION_KEY, TRAINING_KEY)[number]
-        if page == "prediction.html":
-            javascript_sdk()
-        outcome = world.outcome(page, tmp_path / page, host=FOREIGN_HOST, header=HEADERS[0], key=key)
-        assert "error" in outcome
-        assert outcome["error"].get("status") is None
+@pytest.mark.parametrize("page", ["prediction.html", "fetch.html"])
+def test_a_page_of_an_unknown_origin_fails(world: World, tmp_path: Path, page: str) -> None:
+    if page == "prediction.html":
+        javascript_sdk()
+    outcome = world.outcome(page, tmp_path, host=FOREIGN_HOST, header=SAMPLE_HEADER, key=KEYS[page])
+    assert outcome["error"].get("status") is None
 
 
 def test_requests_without_an_sdk(world: World, tmp_path: Path) -> None:

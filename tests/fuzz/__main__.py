@@ -61,7 +61,7 @@ def _fuzz(folder: Path, seconds: float, seed: int, names: list[str]) -> int:
             httpx.post(
                 f"{server.endpoint}/_emulator/reset", headers={"Training-Key": TRAINING_KEY}, timeout=60
             )
-            memory = running.memory_megabytes(server)
+            memory = server.memory_megabytes()
             before = before or memory
             print(f"  memory of the server {memory:.0f} MB", flush=True)
     finally:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -88,13 +87,3 @@ def run(server: LiveServer, folder: Path, name: str, seed: int, *options: str) -
     counts = place / "counts.json"
     responses = Counter[str](json.loads(counts.read_text("utf-8")) if counts.exists() else {})
     return Outcome(done.returncode, done.stdout, responses)
-
-
-def memory_megabytes(server: LiveServer) -> float:
-    """Resident memory of the server process; 0 when the system does not provide it."""
-    try:
-        status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return 0.0
-    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0

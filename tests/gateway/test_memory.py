@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -14,11 +13,6 @@ from tests.support.harness import TRAINING_KEY, wait_until
 from tests.support.live_server import LiveServer
 
 MEGABYTE = 2**20
-
-
-def resident_megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def returns_memory() -> bool:
@@ -41,7 +35,7 @@ def returns_memory() -> bool:
 )
 def test_memory_is_back_to_that_of_an_idle_server(live: LiveServer, body: bytes, chunked: bool) -> None:
     path = f"{live.endpoint}/customvision/v3.3/training{live.project()}/images/files"
-    before = resident_megabytes(live.pid)
+    before = live.memory_megabytes()
 
     def parts() -> Any:
         for start in range(0, len(body), MEGABYTE):
@@ -50,7 +44,7 @@ def test_memory_is_back_to_that_of_an_idle_server(live: LiveServer, body: bytes,
     with httpx.Client(headers={"Training-Key": TRAINING_KEY}, trust_env=False, timeout=120) as client:
         response = client.post(path, content=parts() if chunked else body)
         assert response.status_code == 400
-        wait_until(lambda: resident_megabytes(live.pid) < before + 30, "the return of memory")
+        wait_until(lambda: live.memory_megabytes() < before + 30, "the return of memory")
 
 
 def requests_of(sizes: list[int]) -> int:

@@ -93,6 +93,15 @@ class LiveServer:
     def pid(self) -> int:
         return self.process.pid
 
+    def memory_megabytes(self) -> float:
+        """Resident memory of the process; 0 when the system does not provide it."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text("ascii")
+        except OSError:
+            return 0.0
+        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        return int(found[1]) / 1024 if found else 0.0
+
     def log(self) -> str:
         return (self.data / "standard-error.log").read_text("utf-8", "replace")
 

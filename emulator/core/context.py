@@ -56,7 +56,8 @@ class Context:
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
-    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
+    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners. on_reset:
+    called by a reset, for state that is neither in the store nor in the caches.
     """
 
     database: Database
@@ -75,6 +76,7 @@ class Context:
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
     jobs: JobBoard = field(default_factory=JobBoard)
+    on_reset: list[Callable[[], None]] = field(default_factory=list)
     image_index: ImageIndex = field(default_factory=ImageIndex)
     score_index: ScoreIndex = field(init=False)
     published: PublishedIterations = field(init=False)

@@ -27,3 +27,5 @@ def reset(context: Context) -> None:
     context.score_index.clear()
     context.models.clear()
     context.evaluations.clear()
+    for listener in context.on_reset:
+        listener()

@@ -56,8 +56,8 @@ class Context:
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
-    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners. on_reset:
-    called by a reset, for state that is neither in the store nor in the caches.
+    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
+    on_reset: functions that a reset calls, for state that is neither in the store nor in the caches.
     """
 
     database: Database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import multiprocessing
 import socket
@@ -177,6 +178,17 @@ def _pixels(side: int) -> bytes:
     )
 
 
+def _largest_batch() -> bytes:
+    """64 different images of 6 MB, which is the most that the service allows in one request."""
+    entries = []
+    for number in range(64):
+        file = BytesIO()
+        Image.effect_noise((1800, 1300), 1 + number).save(file, "JPEG")
+        data = file.getvalue().ljust(6 * _MEGABYTE - 1, b"\0")
+        entries.append(b'{"contents":"%s"}' % base64.b64encode(data))
+    return b'{"images":[%s]}' % b",".join(entries)
+
+
 def _silent_urls(target: Target) -> bytes:
     entry = f'{{"url":"http://127.0.0.1:{target.silent_port}/a.jpg"}}'
     body = f'{{"images":[{",".join([entry] * 64)}]}}'
@@ -201,6 +213,9 @@ _OPEN_HEAD = b"GET /_emulator/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 # A body of which one byte arrives.
 _OPEN_BODY = request("POST", f"{TRAINING_PATH}/projects?name=x", TRAINING, bytes(1000))[:-999]
 
+# Not hostile: what it costs others is measured, and its memory is not limited.
+LARGEST_BATCH = "largest batch, 512 MB"
+
 CASES: dict[str, Attack] = {
     "3,000,000 empty images, URLs": _repeated(_training("/images/urls", lambda: _EMPTY_IMAGES)),
     "3,000,000 empty images, files": _repeated(_training("/images/files", lambda: _EMPTY_IMAGES)),
@@ -224,5 +239,6 @@ CASES: dict[str, Attack] = {
     "500 slow heads": _held(_OPEN_HEAD, 500, b"X: y\r\n"),
     "500 slow bodies": _held(_OPEN_BODY, 500, b"{"),
     "1,400 connections": _held(b"", 1_400, b""),
+    LARGEST_BATCH: _repeated(_training("/images/files", _largest_batch)),
     "upgrade offers, pipelined": _repeated(_upgrades, responses=100),
 }

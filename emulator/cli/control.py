@@ -206,7 +206,7 @@ def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"")
     try:
         connection = _connection(settings, address, timeout)
     except OSError as error:
-        raise CommandFailed(f"cannot use the certificate of --tls-cert: {error.strerror or error}") from None
+        raise CommandFailed(f"cannot use the file of --certificate: {error.strerror or error}") from None
     try:
         connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
         response = connection.getresponse()
@@ -219,12 +219,12 @@ def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"")
 
 
 def _connection(settings: Settings, address: str, timeout: float) -> http.client.HTTPConnection:
-    if settings.tls_certificate is None:
+    if settings.certificate is None:
         return http.client.HTTPConnection(address, timeout=timeout)
     import ssl
 
     # The emulator must have this certificate; its issuer and its name do not matter.
-    context = ssl.create_default_context(cafile=settings.tls_certificate)
+    context = ssl.create_default_context(cafile=settings.certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
     return http.client.HTTPSConnection(address, timeout=timeout, context=context)

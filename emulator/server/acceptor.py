@@ -128,7 +128,7 @@ class Acceptor:
                 asyncio.get_running_loop().time()
             ):
                 _log.warning(
-                    "A client spoke plain HTTP to this port, which speaks TLS (--tls-cert)."
+                    "A client spoke plain HTTP to this port, which speaks TLS (--certificate)."
                     " Use https:// in its endpoint."
                 )
 

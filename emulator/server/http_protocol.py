@@ -305,7 +305,7 @@ class Protocol(HttpToolsProtocol):
         if self._shared.tls_hint.allows(self._shared.clock()):
             _log.warning(
                 "A client tried to speak TLS to this port, which speaks plain HTTP. Use http:// in its"
-                " endpoint, --tls-cert, or a reverse proxy that speaks https."
+                " endpoint, --certificate, or a reverse proxy that speaks https."
             )
 
 

@@ -40,7 +40,7 @@ def run(settings: Settings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    tls = server_context(settings.tls_certificate, settings.tls_key)
+    tls = server_context(settings.certificate, settings.certificate_key)
     with (
         exclusive_data_folder(settings) as settings_in_use,
         listening_socket(settings_in_use.host, settings_in_use.port) as listener,

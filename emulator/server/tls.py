@@ -23,7 +23,7 @@ def server_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext
     """
     if certificate is None:
         if key is not None:
-            raise StartRefused("--tls-key: needs --tls-cert, the certificate for the key")
+            raise StartRefused("--certificate-key: needs --certificate, the certificate for the key")
         return None
     import ssl  # here, for a fast start: few users give these options
 
@@ -40,7 +40,7 @@ def server_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext
     except OSError as error:
         files = repr(str(certificate)) + ("" if key is None else f" and {str(key)!r}")
         reason = "the key has a password" if is_encrypted else _reason(error)
-        raise StartRefused(f"--tls-cert, --tls-key: cannot use {files}: {reason}") from None
+        raise StartRefused(f"--certificate, --certificate-key: cannot use {files}: {reason}") from None
     return context
 
 

@@ -34,7 +34,7 @@ def run(settings: ServingSettings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    tls = server_context(settings.tls_certificate, settings.tls_key)
+    tls = server_context(settings.certificate, settings.certificate_key)
     with listening_socket(settings.host, settings.port) as listener:
         from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
@@ -89,7 +89,7 @@ def run(settings: ServingSettings) -> int:
 def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:
     # The first line has the same form as the emulator's, so that scripts can wait for it.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    scheme = "http" if settings.tls_certificate is None else "https"
+    scheme = "http" if settings.certificate is None else "https"
     place = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):

@@ -10,11 +10,11 @@ from emulator.core.validation import checked_path_name
 from emulator.settings.option_fields import (
     UrlFetchMode,
     allowed_host_option,
+    certificate_key_option,
+    certificate_option,
     cors_origin_option,
     log_level_option,
     option,
-    tls_certificate_option,
-    tls_key_option,
     trusted_proxy_option,
     url_allow_option,
     url_fetch_option,
@@ -56,8 +56,8 @@ class ServingSettings:
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
     cors_origins: tuple[str, ...] = cors_origin_option()
-    tls_certificate: Path | None = tls_certificate_option()
-    tls_key: Path | None = tls_key_option()
+    certificate: Path | None = certificate_option()
+    certificate_key: Path | None = certificate_key_option()
     trusted_proxies: tuple[str, ...] = trusted_proxy_option()
     allowed_hosts: tuple[str, ...] = allowed_host_option()
     log_level: str = log_level_option()

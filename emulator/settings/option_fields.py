@@ -126,11 +126,11 @@ def allowed_host_option() -> Any:
     )
 
 
-def tls_certificate_option() -> Any:
+def certificate_option() -> Any:
     """The option of all servers for the certificate with which they speak https."""
     return option(
         None,
-        "--tls-cert",
+        "--certificate",
         "FILE",
         "Certificate (PEM) with which the server speaks https, followed by intermediate ones.",
         read_path,
@@ -138,11 +138,11 @@ def tls_certificate_option() -> Any:
     )
 
 
-def tls_key_option() -> Any:
+def certificate_key_option() -> Any:
     """The option of all servers for the private key of their certificate."""
     return option(
         None,
-        "--tls-key",
+        "--certificate-key",
         "FILE",
         "Private key (PEM) of the certificate.",
         read_path,

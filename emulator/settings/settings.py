@@ -14,14 +14,14 @@ from typing import Literal
 from emulator.settings.option_fields import (
     UrlFetchMode,
     allowed_host_option,
+    certificate_key_option,
+    certificate_option,
     cors_origin_option,
     load_options,
     log_level_option,
     option,
     options,
     read_keys_file,
-    tls_certificate_option,
-    tls_key_option,
     trusted_proxy_option,
     url_allow_option,
     url_fetch_option,
@@ -105,8 +105,8 @@ class Settings:
         "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
     cors_origins: tuple[str, ...] = cors_origin_option()
-    tls_certificate: Path | None = tls_certificate_option()
-    tls_key: Path | None = tls_key_option()
+    certificate: Path | None = certificate_option()
+    certificate_key: Path | None = certificate_key_option()
     trusted_proxies: tuple[str, ...] = trusted_proxy_option()
     allowed_hosts: tuple[str, ...] = allowed_host_option()
     tier: Literal["unlimited", "s0", "f0"] = option(
@@ -148,7 +148,7 @@ class Settings:
             return self.public_url
         # The address that means "all addresses" cannot be connected to.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        scheme = "http" if self.tls_certificate is None else "https"
+        scheme = "http" if self.certificate is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port if port is None else port}"
 
 

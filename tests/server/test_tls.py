@@ -76,7 +76,7 @@ def start() -> Iterator[Start]:
 
 def test_the_emulator(certificate: tuple[Path, Path], tmp_path: Path, start: Start) -> None:
     cert, key = certificate
-    options = ["--tls-cert", str(cert), "--tls-key", str(key)]
+    options = ["--certificate", str(cert), "--certificate-key", str(key)]
     endpoint = start("serve", "--data", str(tmp_path), "--quiet", *options)
     with httpx.Client(
         base_url=f"{endpoint}/customvision/v3.3/training",
@@ -102,7 +102,7 @@ def test_serve_model(certificate: tuple[Path, Path], tmp_path: Path, start: Star
     both = tmp_path / "both.pem"
     both.write_bytes(cert.read_bytes() + key.read_bytes())
     (tmp_path / "model.zip").write_bytes(classifier_zip())
-    endpoint = start("serve-model", str(tmp_path / "model.zip"), "--tls-cert", str(both))
+    endpoint = start("serve-model", str(tmp_path / "model.zip"), "--certificate", str(both))
     response = httpx.get(f"{endpoint}/health", verify=ssl.create_default_context(cafile=cert))
     assert response.json()["status"] == "ready"
 
@@ -112,7 +112,7 @@ def test_files_that_cannot_be_used(certificate: tuple[Path, Path], tmp_path: Pat
     other = tmp_path / "other.pem"
     other.write_text("no certificate", encoding="ascii")
     for arguments in ((tmp_path / "missing", None), (other, key), (cert, other), (cert, None)):
-        with pytest.raises(StartRefused, match=r"^--tls-cert, --tls-key: cannot use .*: ."):
+        with pytest.raises(StartRefused, match=r"^--certificate, --certificate-key: cannot use .*: ."):
             server_context(*arguments)
     encrypted = tmp_path / "encrypted.pem"
     command = f"openssl pkey -aes128 -passout pass:word -in {key} -out {encrypted}"
@@ -124,7 +124,7 @@ def test_files_that_cannot_be_used(certificate: tuple[Path, Path], tmp_path: Pat
     subprocess.run(command.split(), check=True, capture_output=True)
     with pytest.raises(StartRefused, match="the key is not that of the certificate"):
         server_context(cert, foreign)
-    with pytest.raises(StartRefused, match="--tls-key: needs --tls-cert"):
+    with pytest.raises(StartRefused, match="--certificate-key: needs --certificate"):
         server_context(None, key)
     assert server_context(None, None) is None
 

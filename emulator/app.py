@@ -14,7 +14,8 @@ from emulator.api.errors import HANDLERS
 from emulator.api.middleware import Addressing, Keys
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
-from emulator.core.context import Clock, Context, Ids
+from emulator.core.clock import Clock
+from emulator.core.context import Context, Ids
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
@@ -154,6 +155,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         proposal_worker=proposal_worker,
     )
     register_runners(context)
+    context.on_reset.append(context.clock.restore)
     return Parts(
         context=context,
         worker=worker,
@@ -169,7 +171,10 @@ def register_runners(context: Context) -> None:
     context.jobs.register(advanced_training_runner(context))
     context.jobs.register(export_runner(context))
     context.jobs.register(import_runner(context))
-    context.jobs.register(NotificationSender(context))
+    notifications = NotificationSender(context)
+    context.jobs.register(notifications)
+    # Notifications that wait for the next attempt may be due now.
+    context.clock.on_change.append(notifications.notify)
 
 
 def make_context(

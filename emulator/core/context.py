@@ -3,11 +3,10 @@
 Its parts do not depend on the rules. `emulator.app` creates the only one.
 """
 
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from emulator.core.caches.evaluations import EvaluationCache
@@ -17,26 +16,13 @@ from emulator.core.caches.near_duplicates import NearDuplicateSearches
 from emulator.core.caches.proposal_model import ProposalModel
 from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
+from emulator.core.clock import Clock
 from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
-
-
-class Clock:
-    """UTC time that always increases, so that times of creation are distinct and in order."""
-
-    def __init__(self, source: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._source = source
-        self._last = datetime.min.replace(tzinfo=UTC)
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        with self._lock:
-            self._last = max(self._source(), self._last + timedelta(microseconds=1))
-            return self._last
 
 
 class Ids:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulator.core.context import Clock, Ids
+from emulator.core.clock import Clock
+from emulator.core.context import Ids
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.advanced import train_advanced_detector

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "management": "small requests, compared with Azurite; reset",
     "insight": "confusion matrices and curves of 10,000 images over 1,000; near-duplicates of 10,000",
     "serving": "a server of one exported model, compared with a bare loop",
+    "exec": "a command with an emulator of its own, compared with the bare start of the server",
     "training_memory": "memory of the worker in trainings of 10,000 images",
 }
 BUSY = 0.5

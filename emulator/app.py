@@ -1,5 +1,6 @@
 """The FastAPI application, assembled from store, workers, rules and routes."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from emulator.worker.executor import WorkerExecutor
 _IDLE_SECONDS = 30
 # The model of region proposals is written once for each data folder.
 _PROPOSAL_IDLE_SECONDS = 5
+# The time that the cleaning of the store has at the end.
+_SWEEP_SECONDS = 0.1
 # Quick trainings and exports have precedence over advanced trainings.
 _ADVANCED_NICE = 10
 
@@ -57,9 +60,10 @@ class Parts:
     advanced_worker: WorkerExecutor
     export_worker: WorkerExecutor
     proposal_worker: WorkerExecutor
+    sweep: threading.Thread | None = None
 
     def start(self) -> None:
-        blob_sweep.mark_in_use(self.context)
+        self.sweep = blob_sweep.mark_in_use(self.context)
         for runner in self.context.jobs.runners:
             runner.start()
 
@@ -67,11 +71,17 @@ class Parts:
         """End the workers and close the store. A running job is carried out again after the next start."""
         for runner in self.context.jobs.runners:
             runner.stop()
-        for worker in (self.worker, self.advanced_worker, self.export_worker, self.proposal_worker):
-            worker.shutdown(wait=True, cancel_futures=True)
+        self.end_workers(wait=True)
+        if self.sweep is not None:  # most often it has ended; in a large store it can take long
+            self.sweep.join(timeout=_SWEEP_SECONDS)
         self.context.database.close()
         if not self.context.jobs.health()[JobKind.IMPORT]:  # otherwise it may leave blobs without a row
             blob_sweep.mark_clean(self.context)
+
+    def end_workers(self, *, wait: bool) -> None:
+        """Kill the worker processes; `wait` for the threads that watch them."""
+        for worker in (self.worker, self.advanced_worker, self.export_worker, self.proposal_worker):
+            worker.shutdown(wait=wait, cancel_futures=True)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> FastAPI:

@@ -19,6 +19,7 @@ PROGRAM = "custom-vision-emulator"
 _MODULES = {
     "serve": "serve",
     "serve-model": "serve",
+    "exec": "exec",
     "import-model": "control",
     "env": "control",
     "health": "control",

@@ -24,16 +24,18 @@ _MARK = "unclean"
 _log = logging.getLogger(__name__)
 
 
-def mark_in_use(context: Context) -> None:
+def mark_in_use(context: Context) -> threading.Thread:
     """Record that a process uses the store, and start to remove what earlier processes left.
 
-    Blobs in the trash that have rows again are moved back before this returns.
+    Returns the thread that removes it. Blobs in the trash that have rows again are moved back before that.
     """
     bring_back(context)
     mark = context.folder / _MARK
     is_unclean = mark.exists()
     mark.touch()
-    threading.Thread(target=_clean_up, args=(context, is_unclean), name="blob sweep", daemon=True).start()
+    thread = threading.Thread(target=_clean_up, args=(context, is_unclean), name="blob sweep", daemon=True)
+    thread.start()
+    return thread
 
 
 def mark_clean(context: Context) -> None:

@@ -42,6 +42,19 @@ class RequestThreads:
     def of(self, work: Work) -> ThreadPoolExecutor:
         return self._pools[work]
 
+    def close(self) -> None:
+        """End the threads, each after the work that it does now."""
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+def end_shared_threads() -> None:
+    """End the threads that all servers of this process share. They start again when they are needed."""
+    if _working.cache_info().currsize:
+        _working().shutdown()
+        _working.cache_clear()
+    _downloads.end_threads()
+
 
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """The results of `work`, in the order of `items`. For work that uses the processor, such as decoding."""
@@ -62,9 +75,17 @@ class FairPool:
 
     def __init__(self, threads: int, most_per_batch: int) -> None:
         self._count, self._most = threads, most_per_batch
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="downloads")
+        self._threads = self._new_threads()
         self._batches = 0
         self._lock = threading.Lock()
+
+    def end_threads(self) -> None:
+        """End the threads. They start again when they are needed."""
+        ended, self._threads = self._threads, self._new_threads()
+        ended.shutdown()
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._count, thread_name_prefix="downloads")
 
     def run(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results in the order of `items`. An exception of `work` is raised when all others ended."""

@@ -7,9 +7,9 @@ import gc
 import logging
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from emulator.server.access_log import AccessLog
@@ -21,7 +21,10 @@ from emulator.settings import Settings, StartRefused
 from emulator.vision.imaging.memory import limit_malloc_arenas
 
 if TYPE_CHECKING:
-    import ssl
+    from fastapi import FastAPI
+
+# Called when the server accepts requests: the settings in use, the application and the port.
+WhenReady = Callable[[Settings, "FastAPI", int], None]
 
 
 def run(settings: Settings) -> int:
@@ -30,6 +33,12 @@ def run(settings: Settings) -> int:
     Raises:
         StartRefused: the data folder is in use or cannot be used, or the port is taken.
     """
+    prepare_process(settings)
+    return serve(settings, when_ready=lambda in_use, _, port: print_start_block(in_use, port))
+
+
+def prepare_process(settings: Settings) -> None:
+    """Set up memory, output and log of a process that serves the emulator."""
     limit_malloc_arenas()
     # The start allocates hundreds of thousands of objects that stay alive. Collecting garbage meanwhile takes
     # a fifth of the time to the first response; `serve_until_stopped` enables it again.
@@ -40,13 +49,47 @@ def run(settings: Settings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+
+
+def serve(
+    settings: Settings,
+    *,
+    when_ready: WhenReady,
+    stop: threading.Event | None = None,
+    owns_process: bool = True,
+) -> int:
+    """Serve until a signal or `stop`; returns the exit status of the process.
+
+    Args:
+        stop: stops the server when it is set, from any thread.
+        owns_process: False in a process that has other work; its limits and garbage collector stay as they
+            are. Signals are handled only in the main thread.
+
+    Raises:
+        StartRefused: the data folder is in use or cannot be used, or the port is taken.
+    """
     tls = server_context(settings.certificate, settings.certificate_key)
     with (
         exclusive_data_folder(settings) as settings_in_use,
         listening_socket(settings_in_use.host, settings_in_use.port) as listener,
     ):
         warn_about_exposure(settings_in_use)
-        return _serve(settings_in_use, listener, tls)
+        if owns_process:
+            from emulator.vision.imaging.decode import silence_pillow_warnings
+
+            silence_pillow_warnings()
+        application = _application(settings_in_use)
+        secrets = (*settings.training_keys, *settings.prediction_keys)
+        return serve_until_stopped(
+            AccessLog(application, secrets) if settings.access_log else application,
+            listener,
+            when_ready=lambda: when_ready(settings_in_use, application, listener.getsockname()[1]),
+            cors_origins=settings.cors_origins,
+            tls=tls,
+            exit_at_once=lambda status: _exit_at_once(settings_in_use, status),
+            stop=stop,
+            owns_process=owns_process,
+        )
 
 
 @contextlib.contextmanager
@@ -66,28 +109,16 @@ def _deferred_validators() -> Iterator[None]:
         BaseModel.model_config = previous
 
 
-def _serve(settings: Settings, listener: socket.socket, tls: ssl.SSLContext | None) -> int:
+def _application(settings: Settings) -> FastAPI:
     with _deferred_validators():
         from emulator.app import create_app
     from sqlalchemy.exc import DBAPIError
 
-    from emulator.vision.imaging.decode import silence_pillow_warnings
-
-    silence_pillow_warnings()
     try:
-        application = create_app(settings)
+        return create_app(settings)
     except (OSError, DBAPIError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise StartRefused(f"--data: cannot use what is in {str(settings.data)!r}: {reason}") from None
-    secrets = (*settings.training_keys, *settings.prediction_keys)
-    return serve_until_stopped(
-        AccessLog(application, secrets) if settings.access_log else application,
-        listener,
-        when_ready=lambda: print_start_block(settings, listener.getsockname()[1]),
-        cors_origins=settings.cors_origins,
-        tls=tls,
-        exit_at_once=lambda status: _exit_at_once(settings, status),
-    )
 
 
 def _exit_at_once(settings: Settings, status: int) -> NoReturn:

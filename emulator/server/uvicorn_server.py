@@ -33,6 +33,8 @@ STOP_DEADLINE_SECONDS = 0.8
 KEEP_ALIVE_SECONDS = 240
 # The speed of clients is checked once a second; uvicorn's server has ten ticks in it.
 _TICKS_PER_CHECK = 10
+# The limit of open files that a server in a process with other work assumes, and leaves as it is.
+_ASSUMED_DESCRIPTORS = 512
 # SIGBREAK (Ctrl-Break) exists on Windows only.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
@@ -86,8 +88,10 @@ def serve_until_stopped(
     cors_origins: Collection[str] = (),
     tls: ssl.SSLContext | None = None,
     exit_at_once: Callable[[int], NoReturn] = os._exit,
+    stop: threading.Event | None = None,
+    owns_process: bool = True,
 ) -> int:
-    """Serve an application until a signal; returns the exit status of the process.
+    """Serve an application until a signal or `stop`; returns the exit status of the process.
 
     Enables the garbage collector, which may be disabled during the start.
 
@@ -96,6 +100,9 @@ def serve_until_stopped(
         cors_origins: origins of pages that may read error responses to requests that are not valid HTTP.
         tls: certificate and key, if the server speaks https.
         exit_at_once: ends the process with a status when it does not end by itself in time.
+        stop: stops the server when it is set, from any thread.
+        owns_process: False in a process that has other work: its limit of open files and its garbage
+            collector stay as they are.
 
     Raises:
         StartRefused: the application raised it at its start.
@@ -108,7 +115,7 @@ def serve_until_stopped(
     from emulator.server.http_protocol import Protocol, Shared
     from emulator.server.speed_check import SpeedCheck
 
-    limit = most_connections(raise_descriptor_limit())
+    limit = most_connections(raise_descriptor_limit() if owns_process else _ASSUMED_DESCRIPTORS)
     shared = Shared(Origins(cors_origins))
     speed_check = SpeedCheck()
 
@@ -121,9 +128,10 @@ def serve_until_stopped(
                 acceptor = Acceptor(one, self._connection, self.server_state.connections, limit, tls)
                 self.servers.append(cast("asyncio.Server", acceptor))
             when_ready()
-            # The objects of the start stay alive: frozen, they are not traversed by each collection.
-            gc.freeze()
-            gc.enable()
+            if owns_process:
+                # The objects of the start stay alive: frozen, they are not traversed by each collection.
+                gc.freeze()
+                gc.enable()
 
         def _connection(self) -> Protocol:
             return Protocol(
@@ -136,6 +144,8 @@ def serve_until_stopped(
         async def on_tick(self, counter: int) -> bool:
             if counter % _TICKS_PER_CHECK == 0:
                 speed_check.run(self.server_state.connections, time.monotonic())
+            if stop is not None and stop.is_set():
+                self.should_exit = True
             return await super().on_tick(counter)
 
         @contextlib.contextmanager

@@ -13,6 +13,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 
 from emulator.api.errors import HANDLERS
 from emulator.api.middleware import Addressing, Keys
+from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
 from emulator.core.clock import Clock
@@ -92,6 +93,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     """
     parts = make_parts(settings, clock or Clock(), ids or Ids())
     max_body_bytes = settings.max_body_mb * MEGABYTE
+    secrets = (*settings.training_keys, *settings.prediction_keys)
+    request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
+    if request_log is not None:
+        parts.context.on_reset.append(request_log.clear)
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
 
@@ -110,8 +115,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         exception_handlers=HANDLERS,
         # A request passes these from first to last, its response from last to first.
         middleware=[
+            *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
             Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
-            Middleware(RefusalLog, secrets=(*settings.training_keys, *settings.prediction_keys)),
+            Middleware(RefusalLog, secrets=secrets, nearest=_nearest_operations),
             Middleware(ReturnMemory),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
@@ -130,6 +136,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.router.redirect_slashes = False
     app.state.parts = parts
     app.state.context = parts.context
+    app.state.request_log = request_log
     app.state.quotas = CallQuotas(parts.context)
     app.state.public_url = settings.public_url
     app.state.proxies = proxies
@@ -137,6 +144,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.threads = RequestThreads()
     add_routes(app)
     return app
+
+
+def _nearest_operations(method: str, path: str) -> str:
+    from emulator.contract.near_misses import described  # at the first unknown path
+
+    return described(method, path)
 
 
 def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]:

@@ -184,6 +184,7 @@ def json_body(
                 raise
             refusal = error(malformed)
             raise refusal from (None if refusal is malformed else malformed)
+        request.scope["body_properties"] = value.model_fields_set  # for the counts of uses
         for path in version_differences.ignored_properties(operation, version):
             _clear(value, path)
         return value

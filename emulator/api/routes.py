@@ -52,6 +52,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.insight",
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
+    "emulator.api.control.requests",
 )
 
 

@@ -19,6 +19,9 @@ _SECRET_PARAMETER = re.compile(
     r"((?:sig|signature|token|key|secret|password|pwd)(?:=|%(?:25)*3D)['\"]?)[^&\s,;'\"]+",
     re.IGNORECASE,
 )
+_SECRET_NAME = re.compile(
+    r".*(?:sig|signature|token|key|secret|password|pwd)", re.IGNORECASE | re.DOTALL
+)
 _QUERY_BEGIN = re.compile(r"[?#]")
 
 
@@ -70,6 +73,11 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     text = _USER_IN_URL.sub(r"\1***@", text)
     text = _WORD.sub(_without_query_of_url, text)
     return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a query parameter of this name holds a key, a token or a signature."""
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 def _without_query_of_url(word: re.Match[str]) -> str:

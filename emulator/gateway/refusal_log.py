@@ -9,32 +9,98 @@ Exception handlers put the reasons into the scope as ``refusal``, and routes the
 
 import logging
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.core.refused_items import RefusedItems
 from emulator.gateway.keys import KEY_HEADERS
 from emulator.gateway.printable import printable, printable_path, without_query, without_secrets
 
 _log = logging.getLogger("emulator.refusals")
 _FIRST_ERROR = 400
+_NOT_FOUND = 404
 _LONGEST_REASON = 1200
 _LONGEST_NAME = 120
 _LONGEST_LINE = 6000
 _XML_MESSAGE = re.compile(rb"<Message>(.*?)</Message>", re.DOTALL)
 
 
+class Refusal(NamedTuple):
+    """Why a request, or items of it, were refused.
+
+    Attributes:
+        status: of the response.
+        code: the service's error code; empty for errors of the gateway and where only items were refused.
+        message: that of the error response.
+        reasons: those that exception handlers noted.
+        items: refused items of a batch.
+        keys: values of the request's headers that hold keys and tokens; no text may contain them.
+    """
+
+    status: int
+    code: str
+    message: str
+    reasons: Sequence[str]
+    items: RefusedItems | None
+    keys: Sequence[str]
+
+    @property
+    def is_unknown_resource(self) -> bool:
+        """Whether no operation has the path and method: the gateway's 404."""
+        return self.status == _NOT_FOUND and not self.code
+
+    def reason(self, secrets: Iterable[str]) -> str:
+        """All reasons on one printable line, without `secrets`."""
+        secrets = tuple(secrets)
+
+        def shown_text(text: str, longest: int = _LONGEST_REASON) -> str:
+            return printable(without_secrets(text, secrets), longest)
+
+        shown = [shown_text(text) for text in self.reasons or [self.message] if text]
+        for place, name, reason in () if self.items is None else self.items.first:
+            named = f"{place} '{shown_text(without_query(name), _LONGEST_NAME)}'" if name else place
+            shown.append(f"{named}: {shown_text(reason)}")
+        if self.items is not None and self.items.count > len(self.items.first):
+            shown.append(f"and {self.items.count - len(self.items.first)} more")
+        return printable("; ".join(shown), _LONGEST_LINE)
+
+
+def is_refused(scope: Scope, status: int) -> bool:
+    """Whether a request with a response of this status, or items of it, were refused."""
+    return status >= _FIRST_ERROR or "refusal" in scope or "refused_items" in scope
+
+
+def refusal_of(scope: Scope, start: Message, body: bytes) -> Refusal:
+    """The refusal of a request, given the first message of its response, and its body."""
+    keys = _keys_in(scope)
+    code, message = _code_and_message(start, body) if start["status"] >= _FIRST_ERROR else ("", "")
+    return Refusal(
+        status=start["status"],
+        code=printable(without_secrets(code, keys), _LONGEST_NAME),
+        message=message,
+        reasons=scope.get("refusal") or (),
+        items=scope.get("refused_items"),
+        keys=keys,
+    )
+
+
 class RefusalLog:
     """ASGI middleware that logs refused requests, at the level INFO.
 
-    secrets: texts that no line may contain, such as the keys of the server.
+    Args:
+        secrets: texts that no line may contain, such as the keys of the server.
+        nearest: describes the operations that are nearest to a method and path that no operation has.
     """
 
-    def __init__(self, app: ASGIApp, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, secrets: Iterable[str] = (), nearest: Callable[[str, str], str] | None = None
+    ) -> None:
         self._app = app
         self._secrets = tuple(secrets)
+        self._nearest = nearest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _log.isEnabledFor(logging.INFO):
@@ -47,7 +113,7 @@ class RefusalLog:
             if message["type"] == "http.response.start":
                 start = message
             elif start is not None:
-                if start["status"] >= _FIRST_ERROR or "refusal" in scope or "refused_items" in scope:
+                if is_refused(scope, start["status"]):
                     self._log(scope, start, message.get("body", b""))
                 start = None
             await send(message)
@@ -55,24 +121,18 @@ class RefusalLog:
         await self._app(scope, receive, send_and_log)
 
     def _log(self, scope: Scope, start: Message, body: bytes) -> None:
-        refused = start["status"] >= _FIRST_ERROR
-        code, message = _code_and_message(start, body) if refused else ("", "")
-        secrets = (*self._secrets, *_keys_in(scope))
-
-        def shown_text(text: str, longest: int = _LONGEST_REASON) -> str:
-            return printable(without_secrets(text, secrets), longest)
-
-        shown = [shown_text(text) for text in scope.get("refusal") or [message] if text]
-        items = scope.get("refused_items")
-        for place, name, reason in () if items is None else items.first:
-            named = f"{place} '{shown_text(without_query(name), _LONGEST_NAME)}'" if name else place
-            shown.append(f"{named}: {shown_text(reason)}")
-        if items is not None and items.count > len(items.first):
-            shown.append(f"and {items.count - len(items.first)} more")
-        path = shown_text(printable_path(scope), _LONGEST_LINE)
-        status = f"{start['status']} {shown_text(code)}".strip()
-        what = printable("; ".join(shown) or "no reason is known", _LONGEST_LINE)
-        _log.info("%s %s %s (%s): %s", scope["method"], path, status, scope.get("request_id", "-"), what)
+        refusal = refusal_of(scope, start, body)
+        secrets = (*self._secrets, *refusal.keys)
+        reason = refusal.reason(secrets)
+        if self._nearest is not None and refusal.is_unknown_resource:
+            nearest = self._nearest(scope["method"], printable_path(scope))
+            if nearest:
+                reason += f"; nearest: {printable(without_secrets(nearest, secrets), _LONGEST_LINE)}"
+        path = printable(without_secrets(printable_path(scope), secrets), _LONGEST_LINE)
+        status = f"{start['status']} {refusal.code}".strip()
+        request_id = scope.get("request_id", "-")
+        what = reason or "no reason is known"
+        _log.info("%s %s %s (%s): %s", scope["method"], path, status, request_id, what)
 
 
 def _code_and_message(start: Message, body: bytes) -> tuple[str, str]:

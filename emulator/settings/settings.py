@@ -127,6 +127,9 @@ class Settings:
     access_log: bool = option(
         False, "--access-log", "", "Log every request to standard error, without keys.",
         read_boolean, switch=True)
+    request_log: int = option(
+        1000, "--request-log", "NUMBER", "Requests that the request log keeps in memory; 0 for none.",
+        whole_number(0, 100_000))
     quiet: bool = option(
         False, "--quiet", "", "Print one line at the start instead of keys and examples.",
         read_boolean, switch=True)

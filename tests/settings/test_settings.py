@@ -53,6 +53,7 @@ REFUSED = {
     "seed": ["-1", str(2**32)],
     "log_level": ["", "loud"],
     "access_log": ["maybe"],
+    "request_log": ["-1", "100001", "all"],
     "quiet": ["perhaps"],
 }
 ACCEPTED = {

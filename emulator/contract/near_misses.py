@@ -96,9 +96,8 @@ def _compared(
     cost += _PREFIX * len(prefix.differences)
     if prefix.api not in (None, operation.api):
         cost += _OTHER_API
-        differences.append(
-            f"the path is under /{prefix.api}, {operation.name} belongs to the {operation.api.capitalize()} API"
-        )
+        own_api = operation.api.capitalize()
+        differences.append(f"the path is under /{prefix.api}, {operation.name} belongs to the {own_api} API")
     wanted = "GET" if method == "HEAD" else method
     if wanted != operation.method:
         cost += _OTHER_METHOD_AND_PATH if of_path else _OTHER_METHOD
@@ -121,9 +120,7 @@ def _prefix_of(segments: Sequence[str]) -> tuple[_Prefix, list[str]]:
     else:
         differences.append("the path lacks /customvision")
     version_text = api_text = ""
-    if rest and _VERSION.fullmatch(rest[0]):
-        version_text = rest.pop(0)
-    elif len(rest) > 1 and rest[1].lower() in _APIS:
+    if (rest and _VERSION.fullmatch(rest[0])) or (len(rest) > 1 and rest[1].lower() in _APIS):
         version_text = rest.pop(0)
     api: Api | None = None
     if rest:

@@ -19,9 +19,7 @@ _SECRET_PARAMETER = re.compile(
     r"((?:sig|signature|token|key|secret|password|pwd)(?:=|%(?:25)*3D)['\"]?)[^&\s,;'\"]+",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(
-    r".*(?:sig|signature|token|key|secret|password|pwd)", re.IGNORECASE | re.DOTALL
-)
+_SECRET_NAME = re.compile(r".*(?:sig|signature|token|key|secret|password|pwd)", re.IGNORECASE | re.DOTALL)
 _QUERY_BEGIN = re.compile(r"[?#]")
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from emulator.contract.near_misses import described, near_misses
-from emulator.contract.operations import OPERATIONS
+from emulator.contract.operations import OPERATIONS, Operation
 from tests.support.harness import NOWHERE
 
 TRAINING = "/customvision/v3.3/training"
@@ -54,7 +54,12 @@ CLASSIFY = f"{NOWHERE}/classify/iterations/name"
             "GetProjects",
             ["the path lacks the API, /training or /prediction"],
         ),
-        ("GET", "/customvison/v3.3/training/projects", "GetProjects", ["'customvison' instead of 'customvision'"]),
+        (
+            "GET",
+            "/customvison/v3.3/training/projects",
+            "GetProjects",
+            ["'customvison' instead of 'customvision'"],
+        ),
         ("GET", "/customvision/v3.3/trainng/projects", "GetProjects", ["'trainng' instead of 'training'"]),
         ("GET", "/customvision/3.3/training/projects", "GetProjects", ["'3.3' instead of 'v3.3'"]),
         (
@@ -84,14 +89,16 @@ def test_the_nearest_operation_comes_first(
     assert (nearest.operation.name, list(nearest.differences)) == (operation, differences)
 
 
-@pytest.mark.parametrize("path", ["/favicon.ico", "/", "", "/a/b/c", f"{TRAINING}/nothing", "/robots.txt?x=1"])
+@pytest.mark.parametrize(
+    "path", ["/favicon.ico", "/", "", "/a/b/c", f"{TRAINING}/nothing", "/robots.txt?x=1"]
+)
 def test_paths_that_resemble_none_have_no_near_misses(path: str) -> None:
     assert near_misses("GET", path) == ()
     assert described("GET", path) == ""
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_an_operation_with_another_method_or_one_letter_less_is_found(operation) -> None:  # type: ignore[no-untyped-def]
+def test_an_operation_with_another_method_or_one_letter_less_is_found(operation: Operation) -> None:
     version = "v3.4-preview" if operation.api == "training" else "v3.1"
     path = operation.path.replace(":path", "").replace("{publishedName}", "name")
     for parameter in ("projectId", "tagId", "iterationId", "imageId", "domainId"):

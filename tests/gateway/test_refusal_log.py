@@ -94,6 +94,14 @@ def test_paths_that_lead_nowhere(service: Service, lines: Lines, method: str, pa
     assert "hidden" not in line
 
 
+def test_unknown_paths_name_the_nearest_operation(service: Service, lines: Lines) -> None:
+    service.send_unvalidated("GET", training_path(f"/projects/{NOWHERE}/tagz?sig=hidden", "v3.3"))
+    assert the_line(lines).endswith(
+        "no operation has this path; nearest: GetTags "
+        "(GET /customvision/v3.3/training/projects/{projectId}/tags): 'tagz' instead of 'tags'"
+    )
+
+
 def test_a_body_over_the_limit(tmp_path: Path, lines: Lines) -> None:
     for service in running_service(tmp_path / "data", max_body_mb=1):
         project = service.project()

@@ -128,7 +128,9 @@ def _moment(text: str) -> float:
         # A plus sign that was not percent-encoded is a blank.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
-        raise _invalid("since", text, "the number of a request or a time such as 2026-01-31T12:00:00Z") from None
+        raise _invalid(
+            "since", text, "the number of a request or a time such as 2026-01-31T12:00:00Z"
+        ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

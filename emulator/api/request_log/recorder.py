@@ -260,7 +260,9 @@ def _bounded(refusal: Refusal, longest: int) -> Refusal:
         kept = RefusedItems()
         kept.count = items.count
         kept.first = [
-            item._replace(name=item.name and item.name[:_LONGEST_HEADER], reason=item.reason[:_LONGEST_HEADER])
+            item._replace(
+                name=item.name and item.name[:_LONGEST_HEADER], reason=item.reason[:_LONGEST_HEADER]
+            )
             for item in items.first
         ]
         items = kept

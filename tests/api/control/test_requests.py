@@ -85,7 +85,11 @@ def test_an_entry_has_all_that_is_known_of_a_request(service: Service) -> None:
 def test_a_refused_request_has_the_code_and_the_reason(service: Service) -> None:
     service.send("GET", f"/projects/{NOWHERE}")
     (entry,) = logged(service)
-    assert (entry["status"], entry["errorCode"], entry["reason"]) == (404, "NotFoundProject", "Project not found")
+    assert (entry["status"], entry["errorCode"], entry["reason"]) == (
+        404,
+        "NotFoundProject",
+        "Project not found",
+    )
 
 
 def test_refused_items_of_a_batch_are_in_the_reason(service: Service) -> None:
@@ -195,7 +199,9 @@ def used(service: Service) -> Service:
     service.send("GET", f"{project}/tags", version="v3.0", headers={"X-Emulator-Client": "two"})
     service.send("GET", f"/projects/{NOWHERE}", headers={"User-Agent": "azsdk-js-custom/1.0"})
     service.request("GET", UNKNOWN)
-    service.request("POST", f"/customvision/v3.1/prediction/{NOWHERE}/classify/iterations/x/image", content=b"x")
+    service.request(
+        "POST", f"/customvision/v3.1/prediction/{NOWHERE}/classify/iterations/x/image", content=b"x"
+    )
     return service
 
 

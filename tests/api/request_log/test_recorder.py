@@ -29,7 +29,7 @@ async def receive() -> Message:
 
 
 def send(log: RequestLog, app: Any, scope: Scope | None = None) -> list[tuple[str, int]]:
-    """The types of the messages that were sent, each with the number of requests in the log at that moment."""
+    """The types of the messages that were sent, each with the number of requests logged at that moment."""
     sent = []
 
     async def note(message: Message) -> None:

@@ -249,7 +249,7 @@ def test_the_newest_come_first_by_default(used: Service) -> None:
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"staus": "404"}, "There is no parameter 'staus'. Did you mean 'status'?"),
+        ({"statuz": "404"}, "There is no parameter 'statuz'. Did you mean 'status'?"),
         ({"zzz": "1"}, "There is no parameter 'zzz'. Known: operation, api"),
         ({"status": "abc"}, "expected a status such as 404, a class such as 4xx, or none"),
         ({"status": "999"}, "expected a status"),

@@ -60,7 +60,12 @@ CLASSIFY = f"{NOWHERE}/classify/iterations/name"
             "GetProjects",
             ["'customvison' instead of 'customvision'"],
         ),
-        ("GET", "/customvision/v3.3/trainingg/projects", "GetProjects", ["'trainingg' instead of 'training'"]),
+        (
+            "GET",
+            "/customvision/v3.3/trainingg/projects",
+            "GetProjects",
+            ["'trainingg' instead of 'training'"],
+        ),
         ("GET", "/customvision/3.3/training/projects", "GetProjects", ["'3.3' instead of 'v3.3'"]),
         (
             "GET",

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -18,14 +17,13 @@ from typing import Protocol
 from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.blob_trash import BlobTrash, is_blob
 from emulator.store.database import StorageFull
+from emulator.store.verified_files import VerifiedFiles
 
 _NAME = "blobs"
 # Beginning of the names of folders of cleared blobs.
 _CLEARED = "trash-"
 _UNFINISHED_SECONDS = 3600
 _ATTEMPTS = 5
-# Files whose verification is remembered.
-_VERIFIED_KEPT = 1024
 
 
 class BlobDamaged(Exception):
@@ -85,11 +83,27 @@ class BlobStore(Protocol):
     def bring_back(self, name: str) -> bool:
         """Move a blob back from the trash, unless it exists; returns whether it was moved."""
 
+    def share(self, name: str, target: Path) -> None:
+        """Make the verified file of a blob available at `target`, too, outside of the store.
+
+        Raises FileNotFoundError, BlobDamaged, StorageFull.
+        """
+
+    def adopt(self, name: str, source: Path) -> bool:
+        """Store the blob whose verified file is at `source`, which stays; returns whether it was missing.
+
+        Raises StorageFull.
+        """
+
     def clear(self) -> None:
         """Delete all blobs, those in the trash, too."""
 
     @property
     def trash(self) -> BlobTrash: ...
+
+    @property
+    def verified(self) -> VerifiedFiles:
+        """The memory of `verified_path`, for copies outside of the store."""
 
 
 def has_blobs(folder: Path) -> bool:
@@ -104,9 +118,7 @@ class FolderBlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / _NAME
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Size, time of modification and inode of files by blob.
-        self._verified: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self.verified = VerifiedFiles()
         self.trash = BlobTrash(folder)
         for cleared in folder.glob(f"{_CLEARED}*"):
             _delete_in_thread(cleared)
@@ -148,28 +160,15 @@ class FolderBlobStore:
 
     def verified_path(self, name: str) -> Path:
         path = self.path(name)
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            state = (status.st_size, status.st_mtime_ns, status.st_ino)
-            with self._lock:
-                if self._verified.get(name) == state:
-                    self._verified.move_to_end(name)
-                    return path
-            if hashlib.file_digest(file, "sha256").hexdigest() != name:
-                raise BlobDamaged(name)
-        with self._lock:
-            self._verified[name] = state
-            self._verified.move_to_end(name)
-            while len(self._verified) > _VERIFIED_KEPT:
-                self._verified.popitem(last=False)
+        if not self.verified.is_intact(path, name):
+            raise BlobDamaged(name)
         return path
 
     def is_intact(self, name: str) -> bool:
         try:
-            self.verified_path(name)
-        except (FileNotFoundError, BlobDamaged):
+            return self.verified.is_intact(self.path(name), name)
+        except FileNotFoundError:
             return False
-        return True
 
     def exists(self, name: str) -> bool:
         return self.path(name).exists()
@@ -203,6 +202,19 @@ class FolderBlobStore:
     def bring_back(self, name: str) -> bool:
         return self.trash.take(name, self.path(name))
 
+    def share(self, name: str, target: Path) -> None:
+        link_or_copy(self.verified_path(name), target)
+
+    def adopt(self, name: str, source: Path) -> bool:
+        target = self.path(name)
+        with suppress(FileNotFoundError):
+            if target.samefile(source) or self.is_intact(name):
+                return False
+        self._folder.mkdir(exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
+        link_or_copy(source, target)
+        return True
+
     def clear(self) -> None:
         # A rename takes no time, whatever the number of blobs, which are deleted in a thread.
         cleared = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_CLEARED))
@@ -211,6 +223,32 @@ class FolderBlobStore:
         self._folder.replace(cleared / "blobs")
         self._folder.mkdir(exist_ok=True)  # an upload may have created it
         _delete_in_thread(cleared)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file available at `target`, replacing a file there. Raises FileNotFoundError, StorageFull.
+
+    A hard link takes no room and no time. It is possible because the bytes of blobs are never changed: an
+    intact file is replaced by a rename. Some file systems have none, and none leads to another file system.
+    """
+    try:
+        for _ in range(_ATTEMPTS):
+            try:
+                os.link(source, target)
+                return
+            except FileExistsError:
+                target.unlink(missing_ok=True)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if is_disk_full(error):
+                    raise
+                break
+        write_atomically(target, source.read_bytes())
+    except OSError as error:
+        if is_disk_full(error):
+            raise StorageFull(str(error)) from error
+        raise
 
 
 def _delete_in_thread(folder: Path) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
-from emulator.store import tables  # noqa: F401  (declares the tables)
+from emulator.store import row_copy, tables  # noqa: F401  (declares the tables)
 from emulator.store.commit_counter import CommitCounter, following
 from emulator.store.damage_check import find_damage, is_damage
 
@@ -122,7 +122,7 @@ class Database:
                     function()
             except OperationalError as error:
                 session.rollback()
-                if "full" in str(error.orig) or "disk I/O" in str(error.orig):
+                if _shows_full_disk(error.orig):
                     raise StorageFull(str(error.orig)) from error
                 raise
 
@@ -168,6 +168,28 @@ class Database:
             connection = session.connection()
             for table in reversed(SQLModel.metadata.sorted_tables):
                 connection.execute(table.delete())
+
+    def copy_to(self, target: Path) -> None:
+        """Write the rows to a new database file, without what was deleted. Raises StorageFull."""
+        with _full_disk_noticed():
+            row_copy.write_copy(self.path, target)
+
+    def replace_rows(self, source: Path) -> None:
+        """Replace all rows by those of another database file with the same tables, in one transaction.
+
+        The number of commits goes on, and so do the numbers of changes of each project, see
+        `row_copy.replace_rows`.
+
+        Raises:
+            StorageFull: the disk is full; nothing has changed.
+            sqlite3.DatabaseError: the rows cannot be read, or violate a constraint; nothing has changed.
+        """
+        with self._write_lock, _full_disk_noticed():
+            number = following(self._number)
+            row_copy.replace_rows(self.path, source, number)
+            self._number = number
+            self._counter.write(number)
+            self.commits += 1
 
     def close(self) -> None:
         self._engine.dispose()
@@ -239,6 +261,20 @@ def _begin(connection: Any) -> None:
 def _changes(connection: Connection) -> int:
     """The number of rows that a connection has changed since it was opened."""
     return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
+
+
+def _shows_full_disk(error: BaseException | None) -> bool:
+    return "full" in str(error) or "disk I/O" in str(error)
+
+
+@contextmanager
+def _full_disk_noticed() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if _shows_full_disk(error):
+            raise StorageFull(str(error)) from error
+        raise
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
 from emulator.store.blobs import BlobMissing, BlobStore
+from emulator.store.damage_check import reading
 from emulator.store.database import Database
 from emulator.store.tables import Export, Image, Iteration, StoredPrediction
 
@@ -27,6 +29,24 @@ def referenced(session: Session, names: Collection[str]) -> set[str]:
     for batch in batches(names):
         for column in _COLUMNS:
             found.update(session.scalars(select(col(column)).where(col(column).in_(batch))))
+    return found
+
+
+def all_referenced(session: Session) -> set[str]:
+    """The blobs to which any row refers."""
+    found: set[str] = set()
+    for column in _COLUMNS:
+        found.update(name for name in session.scalars(select(col(column)).distinct()) if name is not None)
+    return found
+
+
+def blobs_in(database: Path) -> set[str]:
+    """The blobs to which the rows of a database file refer, whose tables are of this version."""
+    found: set[str] = set()
+    with reading(database) as connection:
+        for column in _COLUMNS:
+            statement = str(select(col(column)).distinct())
+            found.update(name for (name,) in connection.execute(statement) if name is not None)
     return found
 
 

@@ -53,6 +53,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
     "emulator.api.control.requests",
+    "emulator.api.control.snapshots",
 )
 
 

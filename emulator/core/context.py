@@ -3,6 +3,7 @@
 Its parts do not depend on the rules. `emulator.app` creates the only one.
 """
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +44,8 @@ class Context:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
     long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
-    on_reset: functions that a reset calls, for state that is neither in the store nor in the caches.
+    on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
+    store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
 
     database: Database
@@ -63,6 +65,7 @@ class Context:
     tier: Tier = TIERS["unlimited"]
     jobs: JobBoard = field(default_factory=JobBoard)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
+    snapshot_lock: threading.Lock = field(default_factory=threading.Lock)
     image_index: ImageIndex = field(default_factory=ImageIndex)
     score_index: ScoreIndex = field(init=False)
     published: PublishedIterations = field(init=False)
@@ -78,6 +81,16 @@ class Context:
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self.folder)
         self.near_duplicates = NearDuplicateSearches(self.blobs, self.feature_cache)
+
+    def forget_rows(self) -> None:
+        """Clear the caches of rows, after all rows were deleted or replaced.
+
+        Sessions of models stay: they belong to blobs, and are forgotten with them.
+        """
+        self.near_duplicates.clear()
+        self.image_index.clear()
+        self.score_index.clear()
+        self.evaluations.clear()
 
     @property
     def feature_cache(self) -> Path:

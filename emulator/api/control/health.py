@@ -1,8 +1,11 @@
 """The part of the control API that is imported at the start: welcome, health, reset, unfinished imports."""
 
+from typing import Annotated
+
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from emulator.api.dependencies import Emulator
+from emulator.api.parameters import flag
 from emulator.api.routing import OperationRouter
 from emulator.core import readiness
 from emulator.core.projects.reset import reset
@@ -35,7 +38,11 @@ def ready(emulator: Emulator) -> Response:
 
 
 @router.own("POST", "/_emulator/reset")
-def reset_everything(emulator: Emulator) -> Response:
+def reset_everything(emulator: Emulator, snapshots: Annotated[bool, flag("snapshots")]) -> Response:
+    if snapshots:
+        from emulator.core.snapshots import manage  # here, for a fast start
+
+        manage.delete_all(emulator)
     reset(emulator)
     return Response(status_code=204)
 

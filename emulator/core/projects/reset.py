@@ -21,11 +21,8 @@ def reset(context: Context) -> None:
         iteration_ids={job.iteration_id for job in jobs if job.iteration_id},
         project_ids={job.project_id for job in jobs if job.project_id},
     )
-    context.near_duplicates.clear()
-    shutil.rmtree(context.feature_cache, ignore_errors=True)
-    context.image_index.clear()
-    context.score_index.clear()
+    context.forget_rows()
     context.models.clear()
-    context.evaluations.clear()
+    shutil.rmtree(context.feature_cache, ignore_errors=True)
     for listener in context.on_reset:
         listener()

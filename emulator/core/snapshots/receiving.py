@@ -1,0 +1,126 @@
+"""Checking snapshots of other origin: archives, exported folders, and snapshots of older schemas.
+
+Nothing of it is trusted: files are compared with the sizes and SHA-256 in the manifest, and rows are copied
+into a new database of this version, whose constraints they must fulfil. Only that database is kept.
+"""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
+
+from emulator.core.limits import MEGABYTE
+from emulator.core.snapshots.files import DATABASE_NAME, Build, Snapshot, blob_path, digest_of
+from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
+from emulator.store.blobs import link_or_copy
+from emulator.store.damage_check import find_damage, reading
+from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, DatabaseDamaged, DatabaseRefused
+from emulator.store.references import blobs_in
+from emulator.store.verified_files import VerifiedFiles
+
+_FREE_BYTES_KEPT = 64 * MEGABYTE
+_CONTRADICTION = "Its rows contradict each other."
+
+
+class Source(Protocol):
+    """Where the files of a snapshot come from."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    def fetch_database(self, target: Path) -> None:
+        """Write the database file, verified. Raises SnapshotRejected."""
+
+    def fetch_blob(self, digest: str, target: Path) -> None:
+        """Write a blob, verified. Raises SnapshotRejected."""
+
+
+class FolderSource:
+    """The files of a snapshot in a folder."""
+
+    def __init__(self, snapshot: Snapshot, verified: VerifiedFiles) -> None:
+        snapshot.verify(verified)
+        self._snapshot = snapshot
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._snapshot.manifest
+
+    def fetch_database(self, target: Path) -> None:
+        shutil.copyfile(self._snapshot.database, target)
+
+    def fetch_blob(self, digest: str, target: Path) -> None:
+        link_or_copy(self._snapshot.blob(digest), target)
+
+
+def received(source: Source) -> Build:
+    """Writes the files of another snapshot, checked. The result raises SnapshotRejected, StorageFull."""
+
+    def build(data: Path) -> Manifest:
+        manifest = source.manifest
+        _check_room(data, manifest)
+        work = data / "work"
+        work.mkdir()
+        source.fetch_database(work / FILE_NAME)
+        _copy_rows(work, data / DATABASE_NAME)
+        shutil.rmtree(work)
+        if blobs_in(data / DATABASE_NAME) != manifest.blobs.keys():
+            raise SnapshotRejected("Its files are not those to which its rows refer.")
+        for digest in manifest.blobs:
+            target = blob_path(data, digest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.fetch_blob(digest, target)
+        return manifest.model_copy(
+            update={
+                "schema_revision": SCHEMA_REVISION,
+                "database_sha256": digest_of(data / DATABASE_NAME),
+                "database_bytes": (data / DATABASE_NAME).stat().st_size,
+            }
+        )
+
+    return build
+
+
+def _check_room(folder: Path, manifest: Manifest) -> None:
+    needed = 2 * manifest.database_bytes + sum(manifest.blobs.values()) + _FREE_BYTES_KEPT
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise SnapshotRejected(
+            f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."
+        )
+
+
+def _copy_rows(work: Path, target: Path) -> None:
+    """Copy the rows of the database in the folder `work` to the new file `target`."""
+    fresh = work / "checked"
+    fresh.mkdir()
+    try:
+        _check_kinds(work / FILE_NAME)
+        Database(work).close()  # migrates an older schema
+        damage = find_damage(work / FILE_NAME)
+        if damage is not None:
+            raise SnapshotRejected(f"Its database is damaged: {damage}.")
+        checked = Database(fresh)
+        try:
+            checked.replace_rows(work / FILE_NAME)
+            checked.copy_to(target)
+        finally:
+            checked.close()
+        with reading(target) as connection:
+            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                raise SnapshotRejected(_CONTRADICTION)
+    except sqlite3.IntegrityError:
+        raise SnapshotRejected(_CONTRADICTION) from None
+    except (DatabaseRefused, DatabaseDamaged, DBAPIError, sqlite3.DatabaseError) as error:
+        reason = str(error).replace(str(work / FILE_NAME), "its database")
+        raise SnapshotRejected(f"Its database cannot be used: {reason}") from None
+
+
+def _check_kinds(database: Path) -> None:
+    """Raises SnapshotRejected for views, triggers and virtual tables, which databases of ours do not have."""
+    with reading(database) as connection:
+        for kind, sql in connection.execute("SELECT type, sql FROM sqlite_master"):
+            if kind not in ("table", "index") or "VIRTUAL" in str(sql)[:20].upper():
+                raise SnapshotRejected("Its database has views, triggers or virtual tables.")

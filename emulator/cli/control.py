@@ -174,7 +174,8 @@ def failed_checks_in(body: bytes) -> str:
 @click.command()
 @with_settings
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
-def reset(settings: Settings, yes: bool) -> None:
+@click.option("--snapshots", is_flag=True, help="Delete all snapshots, too.")
+def reset(settings: Settings, yes: bool, snapshots: bool) -> None:
     """Delete everything in a running emulator: projects, images, models, predictions."""
     if not yes:
         if not sys.stdin.isatty():
@@ -182,7 +183,7 @@ def reset(settings: Settings, yes: bool) -> None:
         click.confirm(
             f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
         )
-    status, _ = call_emulator(settings, "POST", "/_emulator/reset")
+    status, _ = call_emulator(settings, "POST", f"/_emulator/reset{'?snapshots=true' if snapshots else ''}")
     if status == 401:
         raise CommandFailed(WRONG_KEY)
     if status not in (200, 204):
@@ -193,8 +194,13 @@ def reset(settings: Settings, yes: bool) -> None:
 # --- requests to the emulator -------------------------------------------------------------------------------
 
 
-def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+def call_emulator(
+    settings: Settings, method: str, path: str, body: bytes = b"", *, timeout: float | None = None
+) -> tuple[int, bytes]:
     """Send a request to the running emulator; returns status and body.
+
+    Args:
+        timeout: in seconds; None: long for requests with a body, short for others.
 
     Raises:
         CommandFailed: there is no response.
@@ -202,7 +208,8 @@ def call_emulator(settings: Settings, method: str, path: str, body: bytes = b"")
     if settings.port == 0:
         raise SettingError(NO_PORT)
     address = _local(settings).training_endpoint().partition("://")[2]
-    timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
+    if timeout is None:
+        timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
     try:
         connection = _connection(settings, address, timeout)
     except OSError as error:

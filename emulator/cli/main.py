@@ -24,6 +24,7 @@ _MODULES = {
     "env": "control",
     "health": "control",
     "reset": "control",
+    "snapshot": "snapshots",
     "evaluate": "evaluate",
     "models": "networks",
 }

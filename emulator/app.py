@@ -178,7 +178,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         proposal_worker=proposal_worker,
     )
     register_runners(context)
-    context.on_reset.append(context.clock.restore)
+    context.on_reset += [context.clock.restore, context.prediction_scripts.clear]
     return Parts(
         context=context,
         worker=worker,

@@ -119,6 +119,7 @@ DomainId = Annotated[str, _path_id("domainId")]
 ImageId = Annotated[str, _path_id("imageId")]
 IterationId = Annotated[str, _path_id("iterationId")]
 ProjectId = Annotated[str, _path_id("projectId")]
+ScriptId = Annotated[str, _path_id("scriptId")]
 TagId = Annotated[str, _path_id("tagId")]
 PublishedName = Annotated[str, Depends(_published_name)]
 
@@ -127,9 +128,13 @@ PublishedName = Annotated[str, Depends(_published_name)]
 
 
 async def _body(request: Request) -> bytes:
+    return await _body_up_to(request, _max_body_bytes(request))
+
+
+async def _body_up_to(request: Request, max_bytes: int) -> bytes:
     scope = request.scope
     if "body" not in scope:
-        scope["body"] = await read_body(scope, request.receive, _max_body_bytes(request))
+        scope["body"] = await read_body(scope, request.receive, max_bytes)
     body: bytes = scope["body"]
     return body
 
@@ -156,20 +161,22 @@ Body = Annotated[bytes, Depends(_body)]
 
 
 def json_body(
-    shape: type[requests.Body],
+    shape: type[requests.Body | requests.StrictBody],
     *,
     optional: bool = False,
     error: Callable[[requests.Malformed], Exception] | None = None,
+    max_bytes: int | None = None,
 ) -> Any:
     """The JSON body as `shape`, with any ``Content-Type``, without properties that the version ignores.
 
     Args:
         optional: whether an empty body or ``null`` counts as an object without properties.
         error: makes the error for a body that cannot be parsed; None: Malformed is raised.
+        max_bytes: of the body, for the control API; the contract has those of the service's operations.
     """
 
     async def read(request: Request) -> Any:
-        body = await _body(request)
+        body = await (_body(request) if max_bytes is None else _body_up_to(request, max_bytes))
         operation, version = request.scope["route"].name, version_of(request)
         if not version_differences.has_body(operation, version):
             return shape()

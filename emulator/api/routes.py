@@ -54,6 +54,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.near_duplicates",
     "emulator.api.control.requests",
     "emulator.api.control.snapshots",
+    "emulator.api.control.prediction_scripts",
 )
 
 

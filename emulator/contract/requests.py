@@ -114,6 +114,12 @@ class Body(BaseModel):
         return {alias: lowered[alias.lower()] for alias in aliases if alias.lower() in lowered}
 
 
+class StrictBody(BaseModel):
+    """A body of the control API: names of properties are exact, unknown ones and other types are refused."""
+
+    model_config = ConfigDict(alias_generator=camel, extra="forbid", strict=True, defer_build=True)
+
+
 class Region(Body):
     tag_id: Guid
     left: Number
@@ -258,7 +264,7 @@ class CreateProjectOptions(Body):
     notification_queue_uri: Text | None = Field(default=None)
 
 
-_Shape = TypeVar("_Shape", bound=Body)
+_Shape = TypeVar("_Shape", bound=BaseModel)
 _PLACES_IN_LOG = 10
 _VALUE_IN_LOG = 100
 
@@ -299,6 +305,8 @@ def _malformed(error: ValidationError) -> Malformed:
     errors = _errors(error)
     first = errors[0]
     place = ".".join(str(part)[:100] for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return Malformed(f"The request body has the unknown property '{place}'.", _all_places(errors))
     # Only `guid` raises ValueError; all other errors are errors of types.
     kinds = {"value_error": InvalidId, _TOO_MANY: TooManyItems}
     kind = kinds.get(first["type"], Malformed)

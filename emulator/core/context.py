@@ -21,6 +21,7 @@ from emulator.core.clock import Clock
 from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.worker_protocol import Worker
+from emulator.core.prediction_scripts import PredictionScripts
 from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
@@ -44,8 +45,9 @@ class Context:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
     long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
-    on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
-    store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
+    prediction_scripts: predictions that tests have set. on_reset: functions that a reset and the restore of
+    a snapshot call, for state that is neither in the store nor in the caches. snapshot_lock: for those who
+    read or write files of snapshots.
     """
 
     database: Database
@@ -66,6 +68,7 @@ class Context:
     jobs: JobBoard = field(default_factory=JobBoard)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     snapshot_lock: threading.Lock = field(default_factory=threading.Lock)
+    prediction_scripts: PredictionScripts = field(default_factory=PredictionScripts)
     image_index: ImageIndex = field(default_factory=ImageIndex)
     score_index: ScoreIndex = field(init=False)
     published: PublishedIterations = field(init=False)

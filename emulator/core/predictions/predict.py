@@ -13,6 +13,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.images.sources import ImageSource, read_image
 from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
+from emulator.core.predictions.scripted import scripted_probabilities
 from emulator.core.predictions.stored import checked_application
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
@@ -174,7 +175,11 @@ def _score(
 
     check_size(data, limit)
     try:
-        probabilities = probabilities_of(context, iteration, data)
+        probabilities = None
+        if context.prediction_scripts.is_active:
+            probabilities = scripted_probabilities(context, iteration, data)
+        if probabilities is None:
+            probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
         raise_if_missing(context.database, iteration.model_blob or "")
         # Unpublished and deleted after the look-up.

@@ -29,7 +29,14 @@ _SUPPORTED = (
     f"/customvision/v{VERSIONS['training'][-1]}/training or "
     f"/customvision/v{VERSIONS['prediction'][-1]}/prediction"
 )
-_KEYLESS = ("/_emulator/health/", "/_emulator/openapi/", "/_emulator/docs", "/_emulator/insight")
+_KEYLESS = (
+    "/_emulator/health/",
+    "/_emulator/openapi/",
+    "/_emulator/docs",
+    "/_emulator/insight",
+    "/_emulator/coverage",
+    "/_emulator/facts",
+)
 
 
 class Addressing:

@@ -17,6 +17,7 @@ import click
 
 from emulator.cli.control import call_emulator, quickstart_variables
 from emulator.cli.flags import with_settings
+from emulator.cli.requests import request_lines
 from emulator.settings import SettingError, Settings
 
 # As shells report them.
@@ -193,5 +194,6 @@ def print_requests(settings: Settings) -> None:
         return
     entries = json.loads(body)["requests"]
     print(f"custom-vision-emulator: the last {len(entries)} requests:", file=sys.stderr)
-    for entry in entries:
-        print(f"  {entry['method']} {entry['path']} {entry['status']}", file=sys.stderr)
+    for entry in reversed(entries):
+        for line in request_lines(entry):
+            print(f"  {line}", file=sys.stderr)

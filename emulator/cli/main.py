@@ -25,6 +25,8 @@ _MODULES = {
     "health": "control",
     "reset": "control",
     "snapshot": "snapshots",
+    "requests": "requests",
+    "usage": "requests",
     "evaluate": "evaluate",
     "models": "networks",
 }

@@ -46,7 +46,7 @@ async def requests(request: Request) -> Response:
         found = [entry for entry in entries(log, first, rows) if matches(entry)]
         if order == "newest":
             found.reverse()
-        return _json(
+        return json_response(
             {
                 "requests": [entry.as_json() for entry in found[:limit]],
                 "matching": len(found),
@@ -84,7 +84,7 @@ async def request_count(request: Request) -> Response:
             break
         await log.wait(left)
     body = {"count": count, "lastNumber": position, "dropped": log.dropped}
-    return _json(body | ({"reached": count >= wanted} if wanted else {}))
+    return json_response(body | ({"reached": count >= wanted} if wanted else {}))
 
 
 @router.own("DELETE", _PATH)
@@ -94,7 +94,8 @@ async def clear_requests(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _json(body: Any) -> Response:
+def json_response(body: Any) -> Response:
+    """A response of the control API with status 200."""
     return Response(orjson.dumps(body, default=str), media_type=JSON)
 
 

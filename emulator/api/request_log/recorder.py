@@ -81,6 +81,18 @@ class Use:
         self.names: set[bytes] = set()
         self.properties: set[str] = set()
 
+    def copy(self) -> "Use":
+        other = Use()
+        other.add(self)
+        return other
+
+    def add(self, other: "Use") -> None:
+        self.count += other.count
+        self.failed += other.failed
+        self.departed += other.departed
+        self.names |= other.names
+        self.properties |= other.properties
+
 
 class RequestLog:
     """The last `capacity` requests, and the uses of operations since the start or the last `clear`.

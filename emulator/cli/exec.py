@@ -193,6 +193,8 @@ def print_requests(settings: Settings) -> None:
     if status != 200:
         return
     entries = json.loads(body)["requests"]
+    if not entries:
+        return
     print(f"custom-vision-emulator: the last {len(entries)} requests:", file=sys.stderr)
     for entry in reversed(entries):
         for line in request_lines(entry):

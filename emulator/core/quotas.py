@@ -12,6 +12,9 @@ from emulator.core.errors import ServiceError
 from emulator.core.tiers import CallKind, Tier
 from emulator.store.tables import Iteration, Project, Tag, Usage
 
+# Concurrent calls may take their times in another order; by more, only a clock that was restored goes back.
+_CLOCK_RESTORED_SECONDS = -1.0
+
 
 def check_project(context: Context, session: Session) -> None:
     """Raises ServiceError when one more project would exceed the limit."""
@@ -148,7 +151,10 @@ class CallRates:
             return
         with self._lock:
             level, since = self._buckets.get(kind, (float(rate), now))
-            level = min(float(rate), level + rate * max(0.0, (now - since).total_seconds()))
+            elapsed = (now - since).total_seconds()
+            if elapsed < _CLOCK_RESTORED_SECONDS:
+                level = float(rate)
+            level = min(float(rate), level + rate * max(0.0, elapsed))
             if level < 1:
                 self._buckets[kind] = level, now
                 raise TooManyCalls(self._tier, max(1, math.ceil((1 - level) / rate)))

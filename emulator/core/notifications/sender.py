@@ -65,10 +65,13 @@ class NotificationSender:
         """Send the oldest notification that is due and whose storage can be reached."""
         try:
             rows = self._waiting()
-            now = microseconds(self._context.clock.now())
+            now = self._context.clock.now()
+            # Later ones are from before the clock was restored to real time.
+            latest = microseconds(now + _LONGEST_PAUSE)
             for job, project in rows:
                 assert job.details is not None
-                if job.details["due"] <= now and not self._unreachable & _targets(project):
+                is_due = not microseconds(now) < job.details["due"] <= latest
+                if is_due and not self._unreachable & _targets(project):
                     self._send(job.id)
                     return Outcome.DONE
             outcome = Outcome.POSTPONED if rows else Outcome.IDLE

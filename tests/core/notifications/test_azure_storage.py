@@ -6,6 +6,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,18 @@ def test_it_is_tried_again_later_and_later_until_it_works(
     assert "c2VjcmV0" not in caplog.text
     storage.status = {}
     service.clock.advance(seconds=600)
+    send(service)
+    assert waiting(service) == 0
+
+
+def test_a_clock_that_returns_to_real_time_delays_nothing(service: Service, storage: Storage) -> None:
+    made = project(service, storage, queue="queue")
+    storage.status = {"queue": 500}
+    service.context.clock.change(service.clock.time + timedelta(days=30))
+    service.train(made)
+    send(service)
+    storage.status = {}
+    service.context.clock.restore()
     send(service)
     assert waiting(service) == 0
 

@@ -12,6 +12,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from emulator.api.errors import HANDLERS
+from emulator.api.faults.middleware import Faults
+from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.middleware import Addressing, Keys
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
@@ -99,6 +101,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.context.on_reset.append(request_log.clear)
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
+    faults = FaultScenarios(parts.context.ids.new)
+    parts.context.on_reset.append(faults.clear)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -131,6 +135,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 prediction_keys=settings.prediction_keys,
                 multi_service=settings.multi_service,
             ),
+            Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
         ],
     )
     app.router.redirect_slashes = False
@@ -138,6 +143,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.context = parts.context
     app.state.request_log = request_log
     app.state.quotas = CallQuotas(parts.context)
+    app.state.faults = faults
     app.state.public_url = settings.public_url
     app.state.proxies = proxies
     app.state.max_body_bytes = max_body_bytes

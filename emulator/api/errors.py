@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from emulator.api.downloads.links import internal_error, is_link, link_rejected
+from emulator.contract.gateway_responses import counted, rate_limit_exceeded
 from emulator.contract.requests import Malformed
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
 from emulator.core.signed_uris import LinkRejected
 from emulator.gateway import errors
+from emulator.gateway.connection import ConnectionFault
 from emulator.gateway.errors import error_response, gateway_response
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
@@ -30,34 +32,25 @@ async def _malformed(_request: Request, error: Malformed) -> Response:
 
 
 async def _too_many_calls(request: Request, error: TooManyCalls) -> Response:
-    version = request.scope["address"].version
-    api = version.api.capitalize()
-    text = (
-        f"Requests to the {request.scope['route'].name} Operation under Custom_Vision_{api}_{version} have "
-        f"exceeded rate limit of your current Custom_Vision.{api} {error.tier.name} pricing tier. "
-        f"Please retry after {_counted(error.seconds, 'second')}."
+    message = rate_limit_exceeded(
+        request.scope["route"].name, request.scope["address"].version, error.tier.name, error.seconds
     )
-    more = "To increase your rate limit switch to a paid tier."
-    return _throttled(429, f"{text} {more}" if error.tier.name == "F0" else text, error.seconds)
+    return throttled(429, message, error.seconds)
 
 
 async def _month_is_used_up(request: Request, error: MonthIsUsedUp) -> Response:
     api = request.scope["address"].api.capitalize()
     text = (
         f"Out of call volume quota for Custom_Vision.{api} {error.tier.name} pricing tier. "
-        f"Please retry after {_counted(error.days, 'day')}."
+        f"Please retry after {counted(error.days, 'day')}."
     )
     more = "To increase your call volume switch to a paid tier."
     message = f"{text} {more}" if error.tier.name == "F0" else text
-    return _throttled(403, message, error.days * _SECONDS_PER_DAY)
+    return throttled(403, message, error.days * _SECONDS_PER_DAY)
 
 
-def _throttled(status: int, message: str, seconds: int) -> Response:
+def throttled(status: int, message: str, seconds: int) -> Response:
     return gateway_response(status, message, {"retry-after": str(seconds)})
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 async def _storage_full(_request: Request, _error: StorageFull) -> Response:
@@ -78,6 +71,8 @@ async def _database_damaged(_request: Request, _error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    if isinstance(error, ConnectionFault):
+        raise error
     await errors.unexpected(request, error)  # logs it
     if request.app.state.context.database.damage is not None:
         return await _database_damaged(request, error)  # a damaged value can cause any error
@@ -95,4 +90,5 @@ _OWN: dict[Any, errors.Handler] = {
     LinkRejected: link_rejected,
     Exception: _unexpected,
 }
-HANDLERS: dict[Any, Any] = {**errors.HANDLERS, **errors.noted(_OWN)}
+# The caller within the process handles a `ConnectionFault`, also when the response has begun.
+HANDLERS: dict[Any, Any] = {**errors.HANDLERS, **errors.noted(_OWN), ConnectionFault: None}

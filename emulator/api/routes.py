@@ -50,6 +50,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.clock",
     "emulator.api.control.documents",
     "emulator.api.control.exports",
+    "emulator.api.control.faults",
     "emulator.api.control.insight",
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",

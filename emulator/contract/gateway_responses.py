@@ -26,6 +26,22 @@ def gateway_error(status: int, message: str) -> dict[str, Any]:
     return {"error": {"code": str(status), "message": message}}
 
 
+def rate_limit_exceeded(operation: str, version: Version, tier: str, seconds: int) -> str:
+    """The message of a 429: more calls of an operation in a second than the pricing tier (``F0``) allows."""
+    api = version.api.capitalize()
+    text = (
+        f"Requests to the {operation} Operation under Custom_Vision_{api}_{version} have exceeded rate limit "
+        f"of your current Custom_Vision.{api} {tier} pricing tier. "
+        f"Please retry after {counted(seconds, 'second')}."
+    )
+    return f"{text} To increase your rate limit switch to a paid tier." if tier == "F0" else text
+
+
+def counted(number: int, unit: str) -> str:
+    """``1 second``, ``2 seconds``."""
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
 def response_headers(
     request_id: str, version: Version | None, *, exact: bool = True
 ) -> list[tuple[bytes, bytes]]:

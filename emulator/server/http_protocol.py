@@ -22,10 +22,12 @@ from collections.abc import Callable
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from emulator.contract.gateway_responses import gateway_error
+from emulator.gateway.connection import EXTENSION
 from emulator.gateway.origins import Origins
+from emulator.server.connection_end import ConnectionEnd
 from emulator.server.incoming_request import (
     BODY,
     HEAD,
@@ -71,6 +73,8 @@ class Protocol(HttpToolsProtocol):
     _refusal: bytes | None = None
     # Whether the client has closed its side; it still reads responses.
     _is_half_closed = False
+    # The request whose response is in progress; `cycle` is the one that has arrived last.
+    running: RequestResponseCycle | None = None
 
     def __init__(self, *arguments: Any, shared: Shared | None = None, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -78,6 +82,8 @@ class Protocol(HttpToolsProtocol):
         self.incoming = IncomingRequest(self._shared.header_budget)
         self._opened = self._shared.clock()
         self._last_used = 0
+        self._end_of_connection = ConnectionEnd(self)
+        self._extensions = {EXTENSION: self._end_of_connection}
 
     # Bytes of the client
 
@@ -133,6 +139,7 @@ class Protocol(HttpToolsProtocol):
 
         A connection with TLS cannot be closed on one side.
         """
+        self._end_of_connection.note_closed_by_client()
         if self._is_refused or self.incoming.stage != NONE or self.scheme == "https" or not self._is_busy():
             return None
         self._is_half_closed = True
@@ -140,12 +147,14 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.incoming.end()
+        self._end_of_connection.note_closed_by_client()
         super().connection_lost(exc)
 
     # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         self.incoming.begin()
 
     def on_url(self, url: bytes) -> None:
@@ -187,6 +196,10 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     # Responses
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         has_next = bool(self.pipeline)

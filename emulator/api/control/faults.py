@@ -1,0 +1,87 @@
+"""Scenarios of faults, in the emulator's own API: set, list, remove."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.responses import JSONResponse, Response
+
+from emulator.api.dependencies import Body
+from emulator.api.faults.scenarios import FaultScenarios, Scenario, Used
+from emulator.api.routing import OperationRouter
+from emulator.contract.faults import DEFAULT_KINDS, FaultScenario, steps_of
+from emulator.contract.strict_body import parse_strictly
+
+router = OperationRouter()
+
+_PATH = "/_emulator/faults"
+
+
+async def _scenarios(request: Request) -> FaultScenarios:
+    scenarios: FaultScenarios = request.app.state.faults
+    return scenarios
+
+
+async def _scenario_id(request: Request) -> str:
+    scenario_id: str = request.path_params["scenarioId"]
+    return scenario_id.lower()
+
+
+_Scenarios = Annotated[FaultScenarios, Depends(_scenarios)]
+_ScenarioId = Annotated[str, Depends(_scenario_id)]
+
+
+@router.own("POST", _PATH)
+def set_faults(scenarios: _Scenarios, body: Body) -> Response:
+    scenario = parse_strictly(FaultScenario, body)
+    chosen = scenario.random.kinds if scenario.random is not None else None
+    steps = scenario.steps or steps_of(chosen or DEFAULT_KINDS)
+    return JSONResponse(_shown(scenarios.add(scenario, list(steps))), 201)
+
+
+@router.own("GET", _PATH)
+def list_faults(scenarios: _Scenarios) -> Response:
+    found = scenarios.list_all()
+    return JSONResponse(
+        {"allUsed": all(one.all_used for one in found), "scenarios": [_shown(one) for one in found]}
+    )
+
+
+@router.own("DELETE", _PATH)
+def remove_all_faults(scenarios: _Scenarios) -> Response:
+    scenarios.clear()
+    return Response(status_code=204)
+
+
+@router.own("GET", f"{_PATH}/{{scenarioId}}")
+def get_faults(scenarios: _Scenarios, scenario_id: _ScenarioId) -> Response:
+    return JSONResponse(_shown(scenarios.get(scenario_id)))
+
+
+@router.own("DELETE", f"{_PATH}/{{scenarioId}}")
+def remove_faults(scenarios: _Scenarios, scenario_id: _ScenarioId) -> Response:
+    scenarios.remove(scenario_id)
+    return Response(status_code=204)
+
+
+def _shown(scenario: Scenario) -> dict[str, Any]:
+    request = scenario.request
+    shown: dict[str, Any] = {"id": scenario.id, "operation": request.operation}
+    if request.project_id is not None:
+        shown["projectId"] = request.project_id
+    if request.client is not None:
+        shown["client"] = request.client
+    is_random = request.random is not None
+    shown["steps"] = [_shown_step(used, is_random=is_random) for used in scenario.steps]
+    if request.random is not None:
+        shown["random"] = request.random.model_dump(by_alias=True, exclude_none=True)
+    shown["calls"] = scenario.calls
+    shown["remainingCalls"] = scenario.remaining_calls
+    shown["allUsed"] = scenario.all_used
+    return shown
+
+
+def _shown_step(used: Used, *, is_random: bool) -> dict[str, Any]:
+    step = used.step.model_dump(by_alias=True, exclude_none=True)
+    shown: dict[str, Any] = {name: step.pop(name) for name in ("kind", "times", "afterDone") if name in step}
+    shown |= step | {"used": used.used}
+    return shown if is_random else {**shown, "remaining": used.remaining}

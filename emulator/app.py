@@ -14,7 +14,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from emulator.api.errors import HANDLERS
 from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
-from emulator.api.middleware import Addressing, Keys
+from emulator.api.middleware import Addressing, Identities, Keys
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
@@ -25,6 +25,7 @@ from emulator.core.fetching.client import FetchPolicy
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
+from emulator.core.roles import RoleAssignments, assignment_of
 from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
@@ -134,6 +135,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 training_keys=settings.training_keys,
                 prediction_keys=settings.prediction_keys,
                 multi_service=settings.multi_service,
+                identities=_identities(settings, parts.context),
             ),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
         ],
@@ -142,6 +144,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.parts = parts
     app.state.context = parts.context
     app.state.request_log = request_log
+    app.state.accepts_tokens = settings.entra != "off"
     app.state.quotas = CallQuotas(parts.context)
     app.state.faults = faults
     app.state.public_url = settings.public_url
@@ -158,9 +161,26 @@ def _nearest_operations(method: str, path: str) -> str:
     return described(method, path)
 
 
+def _identities(settings: Settings, context: Context) -> Identities | None:
+    """How access tokens are checked; None when they are refused."""
+    if settings.entra == "off":
+        return None
+    return Identities(context.role_assignments, context.clock.now)
+
+
+def _role_assignments(settings: Settings) -> RoleAssignments:
+    """The assignments of the options. Raises StartRefused."""
+    if settings.role_assignments and settings.entra == "off":
+        raise StartRefused("--role-assignment: has an effect with --entra basic only")
+    try:
+        return RoleAssignments([assignment_of(*pair) for pair in settings.role_assignments])
+    except ValueError as error:
+        raise StartRefused(f"--role-assignment: the role {error}") from None
+
+
 def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]:
     """The check of the Host header, where nothing else keeps web pages away: see `emulator.gateway.hosts`."""
-    if not (settings.uses_default_keys and is_loopback(settings.host)):
+    if not (settings.accepts_public_credentials and is_loopback(settings.host)):
         return []
     public = [] if settings.public_url is None else [str(urlsplit(settings.public_url).hostname)]
     hosts = AllowedHosts([*settings.allowed_hosts, *public])
@@ -217,6 +237,7 @@ def make_context(
     proposal_worker: WorkerExecutor,
 ) -> Context:
     folder = settings.data
+    role_assignments = _role_assignments(settings)
     try:
         fetch_policy = FetchPolicy(
             mode=settings.url_fetch,
@@ -250,4 +271,5 @@ def make_context(
         image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
         link_secret=link_secret,
         tier=TIERS[settings.tier],
+        role_assignments=role_assignments,
     )

@@ -5,15 +5,19 @@ Like the service, it accepts paths in any case: ``/customvision/v3.3/Training/pr
 """
 
 import re
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.contract.matching import operation_at
 from emulator.contract.versions import VERSIONS, Api
+from emulator.core.roles import RoleAssignments
 from emulator.gateway.address import Address, address_of, retired
-from emulator.gateway.errors import UnknownResource
+from emulator.gateway.errors import PermissionDenied, TokenRefused, UnknownResource
 from emulator.gateway.keys import KeyRule
+from emulator.gateway.origins import header
 
 _API_PATH = re.compile(
     r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
@@ -75,11 +79,19 @@ def _canonical(api: Api, path: str) -> str:
     return f"{match[1].lower()}{match[2]}{match[3].lower()}" if match else path
 
 
+class Identities(NamedTuple):
+    """How access tokens of Microsoft Entra are checked. now: the time of the emulator's clock."""
+
+    assignments: RoleAssignments
+    now: Callable[[], datetime]
+
+
 class Keys:
     """Requires a key: a training key for training and the control API, a prediction key for prediction.
 
     multi_service: whether the keys are those of a multi-service resource, where each key is valid for both
-    APIs. The prediction API then accepts the header of the training API too.
+    APIs. The prediction API then accepts the header of the training API too. identities: None when access
+    tokens are refused. A request with a key does not need a token.
     """
 
     def __init__(
@@ -89,8 +101,10 @@ class Keys:
         prediction_keys: Sequence[str],
         *,
         multi_service: bool = False,
+        identities: Identities | None = None,
     ) -> None:
         self._app = app
+        self._identities = identities
         training, prediction = (
             tuple(key.encode() for key in keys) for keys in (training_keys, prediction_keys)
         )
@@ -115,7 +129,24 @@ class Keys:
         address: Address | None = scope.get("address")
         path: str = scope.get("path", "")
         if address is not None:
-            self._rules[address.api].check(scope)
+            try:
+                self._rules[address.api].check(scope)
+            except TokenRefused:
+                if self._identities is None:
+                    raise
+                self._check_token(self._identities, scope, address)
         elif path.startswith("/_emulator/") and not path.startswith(_KEYLESS):
             self._rules["training"].check(scope)
         await self._app(scope, receive, send)
+
+    def _check_token(self, identities: Identities, scope: Scope, address: Address) -> None:
+        """Raise TokenRefused or PermissionDenied unless the token's principal may use the operation."""
+        from emulator.gateway.access_tokens import principals_of  # here, for a fast start
+
+        principals = principals_of(header(scope, b"authorization") or b"", identities.now)
+        operation = operation_at(address.api, scope["method"], scope["path"].removeprefix(f"/{address.api}"))
+        if operation is None or identities.assignments.permit(principals, operation.data_action):
+            return
+        path = f"/customvision/v{address.version.name}/{address.api}{operation.path.replace(':path}', '}')}"
+        name = principals[0] if principals else "unknown"
+        raise PermissionDenied(name, operation.data_action, operation.method, path)

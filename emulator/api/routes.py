@@ -55,6 +55,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
     "emulator.api.control.requests",
+    "emulator.api.control.role_assignments",
     "emulator.api.control.snapshots",
     "emulator.api.control.prediction_scripts",
     "emulator.api.control.usage",

@@ -14,6 +14,7 @@ TOKEN_REFUSED = {
     "message": "Unauthorized. Access token is missing, invalid, audience is incorrect "
     "(https://cognitiveservices.azure.com), or have expired.",
 }
+_DATA_ACTIONS = "Microsoft.CognitiveServices/accounts/CustomVision/"
 RESOURCE_NOT_FOUND = "Resource not found"
 _REQUEST_ID_SINCE = {"training": (3, 2), "prediction": (3, 1)}
 _GUID = re.compile(
@@ -40,6 +41,19 @@ def rate_limit_exceeded(operation: str, version: Version, tier: str, seconds: in
 def counted(number: int, unit: str) -> str:
     """``1 second``, ``2 seconds``."""
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def permission_denied(principal: str, action: str, method: str, path: str) -> dict[str, Any]:
+    """The body of the 401 for a principal whose roles lack a data action.
+
+    Args:
+        path: of the operation, with its parameters in braces.
+    """
+    message = (
+        f"The principal `{principal}` lacks the required data action `{_DATA_ACTIONS}{action}` to perform "
+        f"`{method} {path}` operation."
+    )
+    return {"error": {"code": "PermissionDenied", "message": message}}
 
 
 def response_headers(

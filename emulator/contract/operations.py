@@ -4,6 +4,7 @@ One table for all versions. The routers of `emulator.api` look up path and metho
 to ``/customvision/v{version}/{training|prediction}``.
 """
 
+import re
 from typing import Literal, NamedTuple
 
 from emulator.contract.versions import Api, Version
@@ -28,6 +29,9 @@ _BODY_KINDS: dict[str, BodyKind] = {
     "DetectImageWithNoStore": "image",
 }
 
+_PARAMETER = re.compile(r"/\{[^}]+\}")
+_VERBS = {"GET": "read", "POST": "action", "PATCH": "write", "DELETE": "delete"}
+
 
 class Operation(NamedTuple):
     name: str
@@ -40,6 +44,14 @@ class Operation(NamedTuple):
     @property
     def body_kind(self) -> BodyKind:
         return _BODY_KINDS.get(self.name, "text")
+
+    @property
+    def data_action(self) -> str:
+        """The permission that Azure's roles grant, such as ``projects/train/action``.
+
+        It lacks the prefix ``Microsoft.CognitiveServices/accounts/CustomVision/``.
+        """
+        return f"{_PARAMETER.sub('', self.path).strip('/')}/{_VERBS[self.method]}"
 
     def exists_in(self, version: Version) -> bool:
         return version.number >= self.since

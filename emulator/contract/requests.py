@@ -292,7 +292,7 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
         return shape.model_validate(_object(data))
     except ValidationError as error:
         first, types = error, {one["type"] for one in _errors(error)}
-    if types & {"string_type", "bool_type", "bool_parsing"}:
+    if not issubclass(shape, StrictBody) and types & {"string_type", "bool_type", "bool_parsing"}:
         # Perhaps a number where the shape has a text or a boolean.
         try:
             return shape.model_validate(_object(data, read_written_numbers))

@@ -22,6 +22,7 @@ from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.prediction_scripts import PredictionScripts
+from emulator.core.roles import RoleAssignments
 from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
@@ -66,6 +67,7 @@ class Context:
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
     jobs: JobBoard = field(default_factory=JobBoard)
+    role_assignments: RoleAssignments = field(default_factory=RoleAssignments)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     snapshot_lock: threading.Lock = field(default_factory=threading.Lock)
     prediction_scripts: PredictionScripts = field(default_factory=PredictionScripts)
@@ -78,6 +80,7 @@ class Context:
     near_duplicates: NearDuplicateSearches = field(init=False)
 
     def __post_init__(self) -> None:
+        self.on_reset.append(self.role_assignments.restore)
         self.score_index = ScoreIndex(self.database)
         self.published = PublishedIterations(self.database)
         self.models = ModelCache(self.blobs)

@@ -19,6 +19,7 @@ from emulator.contract.gateway_responses import (
     RESOURCE_NOT_FOUND,
     TOKEN_REFUSED,
     gateway_error,
+    permission_denied,
 )
 from emulator.core.errors import ServiceError, is_file_unusable, is_shortage, reasons
 
@@ -40,6 +41,14 @@ class AccessDenied(Exception):
 
 class TokenRefused(Exception):
     """The request has an access token of Microsoft Entra and no key: another 401 of the gateway."""
+
+
+class PermissionDenied(Exception):
+    """The roles of a principal lack the data action of an operation: 401. Arguments: of the body."""
+
+    def __init__(self, principal: str, action: str, method: str, path: str) -> None:
+        super().__init__(f"the principal {principal} has no role that permits {action}")
+        self.body = permission_denied(principal, action, method, path)
 
 
 class OriginRefused(Exception):
@@ -70,6 +79,10 @@ async def access_denied(_request: Request, _error: AccessDenied) -> Response:
 
 async def token_refused(_request: Request, _error: TokenRefused) -> Response:
     return error_response(401, TOKEN_REFUSED)
+
+
+async def principal_denied(_request: Request, error: PermissionDenied) -> Response:
+    return error_response(401, error.body)
 
 
 async def origin_refused(_request: Request, _error: OriginRefused) -> Response:
@@ -148,6 +161,7 @@ _HANDLERS: dict[Any, Handler] = {
     ServiceError: service_error,
     AccessDenied: access_denied,
     TokenRefused: token_refused,
+    PermissionDenied: principal_denied,
     OriginRefused: origin_refused,
     UnknownResource: unknown_resource,
     HTTPException: http_exception,

@@ -11,24 +11,31 @@ from emulator.settings.addresses import is_loopback
 
 
 def warn_about_exposure(settings: Settings) -> None:
-    """Warn on standard error when other machines or all web pages can use the well-known keys."""
-    if not settings.uses_default_keys:
+    """Warn on standard error when other machines or all web pages can use credentials that are not secret."""
+    if not settings.accepts_public_credentials:
         return
+    public = "its keys are public" if settings.uses_default_keys else "anybody can create access tokens"
+    remedy = (
+        "Set your own keys (--training-key, --prediction-key or --keys-file)"
+        if settings.uses_default_keys
+        else "Start it without --entra"
+    )
     if not is_loopback(settings.host):
         _print_box(
             "WARNING: THIS EMULATOR IS OPEN TO OTHERS",
-            f"It listens on {settings.host}, which other machines can reach, with keys that",
-            "are public. Everyone who reaches it can read, change and delete everything.",
-            "Set your own keys (--training-key, --prediction-key or --keys-file), or",
+            f"It listens on {settings.host}, which other machines can reach, and {public}.",
+            "Everyone who reaches it can read, change and delete everything.",
+            f"{remedy}, or",
             "listen on this machine only (--host 127.0.0.1).",
         )
     # Any page can obtain the origin "null": in a frame with the attribute `sandbox`.
     if {"*", "null"} & {*settings.cors_origins}:
         _print_box(
             "WARNING: THIS EMULATOR IS OPEN TO EVERY WEB PAGE",
-            "Pages of all origins may use it (--cors-origin), and its keys are public. Every",
-            "page that a browser here shows can read, change and delete everything. Set your",
-            "own keys (--training-key, --prediction-key or --keys-file), or name the origins.",
+            f"Pages of all origins may use it (--cors-origin), and {public}. Every",
+            "page that a browser here shows can read, change and delete everything.",
+            f"{remedy}, or",
+            "name the origins.",
         )
 
 

@@ -186,3 +186,11 @@ def read_url_mapping(text: str) -> tuple[str, Path]:
     if not path.is_dir():
         raise ValueError(f"names a folder that does not exist: {str(path)!r}")
     return prefix, path
+
+
+def read_role_assignment(text: str) -> tuple[str, str]:
+    """A principal and the name of its role, separated by ``=``; the role is checked by the application."""
+    principal, equals, role = (part.strip() for part in text.rpartition("="))
+    if not (principal and equals and role):
+        raise ValueError("is not PRINCIPAL=ROLE")
+    return principal, role

@@ -34,6 +34,7 @@ from emulator.settings.readers import (
     read_path,
     read_public_url,
     read_resource_id,
+    read_role_assignment,
     read_url_mapping,
     whole_number,
 )
@@ -50,6 +51,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 )
 
 TIERS = ("unlimited", "s0", "f0")
+ENTRA_MODES = ("off", "basic")
 
 
 def default_data_folder() -> Path:
@@ -94,6 +96,14 @@ class Settings:
         False, "--multi-service", "",
         "Accept every key for both APIs, like a multi-service resource in Azure.",
         read_boolean, switch=True)
+    entra: Literal["off", "basic"] = option(
+        "off", "--entra", "MODE",
+        "Access tokens of Microsoft Entra: off, or basic (any unexpired one for Azure's audience).",
+        one_of(*ENTRA_MODES))
+    role_assignments: tuple[tuple[str, str], ...] = option(
+        (), "--role-assignment", "PRINCIPAL=ROLE",
+        "Role of a principal (Contributor, Trainer, Labeler, Deployment, Reader); * for all; repeatable.",
+        read_role_assignment, separator=",", default_text="full access of all")
     prediction_resource_id: str = option(
         DEFAULT_PREDICTION_RESOURCE_ID, "--prediction-resource-id", "ID",
         "Id of the prediction resource, as given when publishing.",
@@ -140,6 +150,11 @@ class Settings:
         """True when one of the four keys is a well-known one."""
         well_known = {*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS}
         return not well_known.isdisjoint({*self.training_keys, *self.prediction_keys})
+
+    @property
+    def accepts_public_credentials(self) -> bool:
+        """True when anybody knows a key, or can create a token that is accepted."""
+        return self.uses_default_keys or self.entra != "off"
 
     def training_endpoint(self, port: int | None = None) -> str:
         """The endpoint of training and prediction, for clients on this machine.

@@ -103,10 +103,19 @@ def test_default_keys_on_an_open_address_are_warned_about(
     assert "--training-key" in warning
 
 
+def test_access_tokens_on_an_open_address_are_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+    keys = {"training_keys": ("a", "b"), "prediction_keys": ("c", "d")}
+    start_block.warn_about_exposure(Settings(host="0.0.0.0", entra="basic", **keys))
+    warning = capsys.readouterr().err
+    assert "anybody can create access tokens" in warning
+    assert "--training-key" not in warning
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         Settings(),
+        Settings(entra="basic"),
         Settings(host="::1"),
         Settings(host="127.0.0.2"),
         Settings(host="0.0.0.0", training_keys=("a", "b"), prediction_keys=("c", "d")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,8 @@ REFUSED = {
     "prediction_keys": ["", "a\nb"],
     "keys_file": ["", "does-not-exist"],
     "multi_service": ["maybe"],
+    "entra": ["", "on"],
+    "role_assignments": ["", "anna", "=Reader", "anna="],
     "prediction_resource_id": ["", "prediction", "/subscriptions/1/resourceGroups/2", "/a/b/c/d/e/f/g/h"],
     "url_fetch": ["", "private"],
     "tier": ["", "f1", "S 0"],
@@ -64,6 +67,8 @@ ACCEPTED = {
     "multi_service": [("yes", True), ("0", False)],
     "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
     "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
+    "entra": [("Basic", "basic")],
+    "role_assignments": [("anna=Reader, a=b = Trainer", (("anna", "Reader"), ("a=b", "Trainer")))],
     "url_fetch": [("OFF", "off")],
     "trusted_proxies": [("10.0.0.7, 172.16.0.0/12,[::1]", ("10.0.0.7/32", "172.16.0.0/12", "::1/128"))],
     "allowed_hosts": [("Vision.example,*.tunnel.example,*", ("vision.example", "*.tunnel.example", "*"))],
@@ -201,7 +206,11 @@ def test_default_keys_are_noticed_wherever_they_open() -> None:
     assert Settings(
         training_keys=("a", DEFAULT_PREDICTION_KEYS[1]), prediction_keys=("c", "d")
     ).uses_default_keys
-    assert not Settings(training_keys=("a", "b"), prediction_keys=("c", "d")).uses_default_keys
+    own = Settings(training_keys=("a", "b"), prediction_keys=("c", "d"))
+    assert not own.uses_default_keys
+    assert not own.accepts_public_credentials
+    assert Settings().accepts_public_credentials
+    assert replace(own, entra="basic").accepts_public_credentials
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Load a model file of either origin: written by a training, or the zip of an export."""
+"""Load a model file of any origin: written by a real or an instant training, or the zip of an export."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.exported.files import is_zip
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
+from emulator.vision.instant.model import is_instant
+from emulator.vision.instant.session import InstantClassifier, InstantDetector
 from emulator.vision.onnx_runtime import ModelUnusable
 
-Classifier = ClassifierSession | ExportedClassifier
-Detector = DetectorSession | ExportedDetector
+Classifier = ClassifierSession | ExportedClassifier | InstantClassifier
+Detector = DetectorSession | ExportedDetector | InstantDetector
 
 
 def load_classifier(path: Path) -> Classifier:
@@ -21,6 +23,8 @@ def load_classifier(path: Path) -> Classifier:
         OSError: the file cannot be read.
         ModelUnusable, ExportUnusable: it is not a classifier.
     """
+    if is_instant(path):
+        return InstantClassifier(path)
     if not _is_export(path):
         return ClassifierSession(path)
     session = load_export(path)
@@ -36,6 +40,8 @@ def load_detector(path: Path) -> Detector:
         OSError: the file cannot be read.
         ModelUnusable, ExportUnusable: it is not a detector.
     """
+    if is_instant(path):
+        return InstantDetector(path)
     if not _is_export(path):
         return DetectorSession(path)
     session = load_export(path)
@@ -53,12 +59,13 @@ def load_any(path: Path) -> Classifier | Detector:
     """
     if _is_export(path):
         return load_export(path)
+    instant = is_instant(path)
     try:
-        return ClassifierSession(path)
+        return InstantClassifier(path) if instant else ClassifierSession(path)
     except ModelUnusable:
         pass
     try:
-        return DetectorSession(path)
+        return InstantDetector(path) if instant else DetectorSession(path)
     except ModelUnusable as error:
         raise ModelUnusable(f"{path.name} is not a model of this program: {error}") from error
 

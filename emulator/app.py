@@ -29,7 +29,12 @@ from emulator.core.roles import RoleAssignments, assignment_of
 from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
-from emulator.core.training.runner import advanced_training_runner, training_runner
+from emulator.core.trainers import Trainers
+from emulator.core.training.runner import (
+    advanced_training_runner,
+    instant_training_runner,
+    training_runner,
+)
 from emulator.core.transfer.import_runner import import_runner
 from emulator.gateway.hosts import AllowedHosts, HostCheck
 from emulator.gateway.memory import ReturnMemory
@@ -218,6 +223,7 @@ def register_runners(context: Context) -> None:
     """Register a runner for every kind of job."""
     context.jobs.register(training_runner(context))
     context.jobs.register(advanced_training_runner(context))
+    context.jobs.register(instant_training_runner(context))
     context.jobs.register(export_runner(context))
     context.jobs.register(import_runner(context))
     notifications = NotificationSender(context)
@@ -272,4 +278,5 @@ def make_context(
         link_secret=link_secret,
         tier=TIERS[settings.tier],
         role_assignments=role_assignments,
+        trainers=Trainers(settings.trainer),
     )

@@ -54,6 +54,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.insight",
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
+    "emulator.api.control.trainer",
     "emulator.api.control.requests",
     "emulator.api.control.role_assignments",
     "emulator.api.control.snapshots",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emulator.core.caches.evaluations import EvaluationCache
 from emulator.core.caches.image_index import ImageIndex
+from emulator.core.caches.instant_features import InstantFeatures
 from emulator.core.caches.models import ModelCache
 from emulator.core.caches.near_duplicates import NearDuplicateSearches
 from emulator.core.caches.proposal_model import ProposalModel
@@ -24,6 +25,7 @@ from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.prediction_scripts import PredictionScripts
 from emulator.core.roles import RoleAssignments
 from emulator.core.tiers import TIERS, Tier
+from emulator.core.trainers import Trainers
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 
@@ -45,10 +47,10 @@ class Context:
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
-    long a signed image URI is valid. jobs: the board, on which `emulator.app` registers the runners.
-    prediction_scripts: predictions that tests have set. on_reset: functions that a reset and the restore of
-    a snapshot call, for state that is neither in the store nor in the caches. snapshot_lock: for those who
-    read or write files of snapshots.
+    long a signed image URI is valid. trainers: which trainer makes the models of a project. jobs: the board,
+    on which `emulator.app` registers the runners. prediction_scripts: predictions that tests have set. on_reset:
+    functions that a reset and the restore of a snapshot call, for state that is neither in the store nor in the
+    caches. snapshot_lock: for those who read or write files of snapshots.
     """
 
     database: Database
@@ -66,6 +68,7 @@ class Context:
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
+    trainers: Trainers = field(default_factory=Trainers)
     jobs: JobBoard = field(default_factory=JobBoard)
     role_assignments: RoleAssignments = field(default_factory=RoleAssignments)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
@@ -78,9 +81,11 @@ class Context:
     evaluations: EvaluationCache = field(init=False)
     proposal_model: ProposalModel = field(init=False)
     near_duplicates: NearDuplicateSearches = field(init=False)
+    instant_features: InstantFeatures = field(default_factory=InstantFeatures)
 
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
+        self.on_reset.append(self.trainers.reset)
         self.score_index = ScoreIndex(self.database)
         self.published = PublishedIterations(self.database)
         self.models = ModelCache(self.blobs)

@@ -13,6 +13,7 @@ _FREE_BYTES_NEEDED = 64 * MEGABYTE
 _RUNNERS = {
     JobKind.TRAINING: ("trainings", "carries out trainings"),
     JobKind.ADVANCED_TRAINING: ("trainings", "carries out advanced trainings"),
+    JobKind.INSTANT_TRAINING: ("trainings", "carries out instant trainings"),
     JobKind.EXPORT: ("exports", "carries out exports"),
     JobKind.IMPORT: ("imports", "carries out imports"),
     JobKind.NOTIFICATION: ("notifications", "sends notifications"),

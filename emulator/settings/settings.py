@@ -52,6 +52,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 
 TIERS = ("unlimited", "s0", "f0")
 ENTRA_MODES = ("off", "basic")
+TRAINERS = ("real", "instant")
 
 
 def default_data_folder() -> Path:
@@ -128,6 +129,9 @@ class Settings:
     image_uri_hours: int = option(
         24, "--image-uri-hours", "NUMBER", "Hours for which an image URI is valid.",
         whole_number(1, 87600))
+    trainer: Literal["real", "instant"] = option(
+        "real", "--trainer", "TRAINER",
+        f"What makes models: {', '.join(TRAINERS)} (in milliseconds, for tests).", one_of(*TRAINERS))
     training_hour: int = option(
         3600, "--training-hour", "SECONDS",
         "Length of one hour of an advanced training's budget, in seconds.", whole_number(1, 3600))

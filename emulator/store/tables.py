@@ -47,6 +47,7 @@ class JobKind(StrEnum):
 
     TRAINING = "training"
     ADVANCED_TRAINING = "advanced training"
+    INSTANT_TRAINING = "instant training"
     EXPORT = "export"
     IMPORT = "import"
     FAILED_IMPORT = "failed import"

@@ -209,6 +209,7 @@ class Service:
     def finish_trainings(self) -> None:
         self.runner(JobKind.TRAINING).run_waiting()
         self.runner(JobKind.ADVANCED_TRAINING).run_waiting()
+        self.runner(JobKind.INSTANT_TRAINING).run_waiting()
 
     def exportable(self) -> str:
         """The path of a trained iteration of a compact domain."""

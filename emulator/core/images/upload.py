@@ -121,8 +121,19 @@ def create(
     results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
     _note_refused(results)
     if any(result.image is not None for result in results):
-        context.worker.warm_up()
+        _prepare_training(context, project_id, results, prepared)
     return results
+
+
+def _prepare_training(
+    context: Context, project_id: str, results: Sequence[CreatedImage], prepared: Sequence[_Prepared]
+) -> None:
+    """Shorten the next training: start its process, or compute the features of the instant trainer."""
+    if context.trainers.of(project_id) == "real":
+        context.worker.warm_up()
+        return
+    accepted = [item for item, result in zip(prepared, results, strict=True) if result.image is not None]
+    in_parallel(lambda item: context.instant_features.remember(item.blob, item.data), accepted)
 
 
 def _is_file(source: ImageSource) -> bool:

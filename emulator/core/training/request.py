@@ -69,10 +69,16 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         project.new_iteration_created = now
         session.add_all((project, iteration))
         session.flush()
-        kind = JobKind.ADVANCED_TRAINING if request.training_type == "Advanced" else JobKind.TRAINING
+        kind = _job_kind(context, project_id, request)
         session.add(Job(id=context.ids.new(), kind=kind, iteration_id=iteration.id, created=now))
     context.jobs.notify(kind)
     return iteration
+
+
+def _job_kind(context: Context, project_id: str, request: TrainingRequest) -> JobKind:
+    if context.trainers.of(project_id) == "instant":
+        return JobKind.INSTANT_TRAINING
+    return JobKind.ADVANCED_TRAINING if request.training_type == "Advanced" else JobKind.TRAINING
 
 
 def _check_supported(project: Project, request: TrainingRequest) -> None:

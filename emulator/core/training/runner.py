@@ -1,8 +1,8 @@
 """Executing trainings: regular ones in one queue and worker process, advanced ones in another.
 
-So a training of seconds never waits for one of hours. The worker trains on the dataset that is read here; the
-model and its evaluation become blobs of the iteration, whose status becomes ``Completed``, or ``Failed`` with
-the reason.
+So a training of seconds never waits for one of hours. Instant trainings have a queue of their own too, and
+run in this process. The worker trains on the dataset that is read here; the model and its evaluation become
+blobs of the iteration, whose status becomes ``Completed``, or ``Failed`` with the reason.
 """
 
 import logging
@@ -53,6 +53,11 @@ def advanced_training_runner(context: Context) -> JobRunner["Training"]:
     return _runner(context, JobKind.ADVANCED_TRAINING, "advanced trainings")
 
 
+def instant_training_runner(context: Context) -> JobRunner["Training"]:
+    """The runner of trainings by the instant trainer, with or without a budget."""
+    return _runner(context, JobKind.INSTANT_TRAINING, "instant trainings")
+
+
 def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]:
     worker_job = WorkerJob(context.database)
     return JobRunner(
@@ -87,6 +92,7 @@ class TrainingWork:
         self._context = context
         self._kind = kind
         self._worker_job = worker_job
+        self._is_instant = kind == JobKind.INSTANT_TRAINING
 
     @property
     def _worker(self) -> Worker:
@@ -161,6 +167,8 @@ class TrainingWork:
         return [first, *(key for key in others if blobs.exists(key) and not blobs.is_intact(key))]
 
     def _submit(self, task: Training, output: Path) -> "Future[Any]":
+        if self._is_instant:
+            return self._submit_instant(task, output)
         from emulator.vision.domain_training import training_for_domain
 
         # Quick training of detectors does not start from another model.
@@ -177,6 +185,20 @@ class TrainingWork:
         )
         note = self._worker_job.progress_callback(task.iteration_id)
         return self._worker.submit(training.func, *training.args, on_progress=note, **training.keywords)
+
+    def _submit_instant(self, task: Training, output: Path) -> "Future[Any]":
+        from emulator.core.jobs.in_process_worker import InProcessWorker
+        from emulator.vision.instant.train import train_instant
+
+        return InProcessWorker().submit(
+            train_instant,
+            task.dataset,
+            seed=self._context.seed,
+            output=output,
+            memory=self._context.instant_features.memory,
+            base_model=task.base_model,
+            on_progress=self._worker_job.progress_callback(task.iteration_id),
+        )
 
     def _complete(self, task: Training, trained: "TrainedClassifier | TrainedDetector") -> None:
         """Store the model, unless the iteration was deleted meanwhile."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks.graph import INPUT, Network, Operation
-from emulator.vision.networks.model_file import NETWORK, read_model
+from emulator.vision.networks.model_file import INSTANT_MAGIC, NETWORK, read_model
 from emulator.vision.networks.serialization import deserialize
 from emulator.vision.training.errors import TrainingFailed
 
@@ -54,7 +54,15 @@ def starting_detector(model_path: Path) -> dict[str, FloatArray]:
 def _read(model_path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
     """The metadata and the weights of a model file."""
     try:
-        return read_model(model_path.read_bytes())
+        content = model_path.read_bytes()
+        if content.startswith(INSTANT_MAGIC):
+            raise TrainingFailed(
+                "The custom base model was made by the instant trainer and has no network to start from; "
+                "choose an iteration that the real trainer made."
+            )
+        return read_model(content)
+    except TrainingFailed:
+        raise
     except OSError as error:
         raise TrainingFailed(
             "The iteration of the custom base model is not there any more; choose another one to start from."

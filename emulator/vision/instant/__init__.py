@@ -1,1 +1,1 @@
-"""Models of the instant trainer: nearest images by statistics of colour and shape. No network, no training."""
+"""Models of the instant trainer: nearest images by color and shape, without a network."""

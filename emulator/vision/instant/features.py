@@ -1,4 +1,4 @@
-"""Statistics of the colours and shapes of an image, as a vector of integers.
+"""Statistics of the colors and shapes of an image, as a vector of integers.
 
 All arithmetic is on integers, so that an image has the same features on every operating system and processor.
 `network` has the same statistics as operations of a network, for exports.
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
     Integers = NDArray[numpy.int64]
 
-# Side in pixels of the square that images are stretched to, and of its cells, whose mean colour is used.
+# Side in pixels of the square that images are stretched to, and of its cells, whose mean color is used.
 RESOLUTION = 224
 CELL = 7
 GRID = RESOLUTION // CELL
 # Cells per side of the parts of the image whose statistics are kept apart, and number of parts per side.
 PART = 8
 PARTS = GRID // PART
-# Grey is 0: a grey image has no colour.
+# Gray is 0: a gray image has no color.
 MIDDLE = 128
 
 # Luma, red - green and yellow - blue, of red, green and blue.
-COLOURS = ((1, 2, 1), (6, -6, 0), (3, 3, -6))
+COLORS = ((1, 2, 1), (6, -6, 0), (3, 3, -6))
 # Haar wavelets of luma: vertical edges, horizontal edges, diagonals; their positive and negative parts count
 # separately. Sides in cells of the squares on which they are computed.
 EDGE_SIDES = (2, 4)
-# Mixtures of the three colours of squares of this side whose positive parts are averaged over the image.
+# Mixtures of the three colors of squares of this side whose positive parts are averaged over the image.
 MIX_SIDE = 4
 MIXES = (
     (1, 0, 0),
@@ -51,9 +51,9 @@ MIXES = (
 LAYOUT_DIVISOR = 4096
 EDGE_DIVISORS = (384, 768)
 MIX_DIVISOR = 8192
-# The last feature of every image, so that an image without any colour or edge has a direction too.
+# The last feature of every image, so that an image without any color or edge has a direction too.
 CONSTANT = 40
-FEATURE_COUNT = PARTS**2 * (len(COLOURS) + 6 * len(EDGE_SIDES)) + len(MIXES) + 1
+FEATURE_COUNT = PARTS**2 * (len(COLORS) + 6 * len(EDGE_SIDES)) + len(MIXES) + 1
 
 
 def image_features(data: bytes) -> NDArray[numpy.int16]:
@@ -73,11 +73,11 @@ def features_of_pixels(pixels: NDArray[numpy.uint8]) -> NDArray[numpy.int16]:
     rows = pixels.reshape(GRID, CELL, -1).sum(axis=1, dtype=numpy.uint16)
     sums_HW3 = rows.reshape(GRID, GRID, CELL, 3).sum(axis=2, dtype=numpy.uint16)
     cells_HW3 = sums_HW3.astype(numpy.int64) - CELL * CELL * MIDDLE
-    colours_3HW = numpy.moveaxis(cells_HW3 @ numpy.array(COLOURS).T, 2, 0)
-    found = [_by_part(colours_3HW) // LAYOUT_DIVISOR]
+    colors_3HW = numpy.moveaxis(cells_HW3 @ numpy.array(COLORS).T, 2, 0)
+    found = [_by_part(colors_3HW) // LAYOUT_DIVISOR]
     for side, divisor in zip(EDGE_SIDES, EDGE_DIVISORS, strict=True):
-        found.append(_by_part(_edges(colours_3HW[0], side)) // divisor)
-    squares_3HW = _summed(colours_3HW, MIX_SIDE)
+        found.append(_by_part(_edges(colors_3HW[0], side)) // divisor)
+    squares_3HW = _summed(colors_3HW, MIX_SIDE)
     mixed = numpy.tensordot(numpy.array(MIXES), squares_3HW, 1).clip(0).sum(axis=(1, 2))
     found += [mixed // (MIX_DIVISOR * PARTS**2 // 4), numpy.array([CONSTANT])]
     return numpy.concatenate([part.ravel() for part in found]).astype(numpy.int16)

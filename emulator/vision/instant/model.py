@@ -1,7 +1,7 @@
 """The model file of the instant trainer: the features of its images, with their tags or boxes.
 
-The file begins with `MAGIC` and a line of JSON; arrays follow. It has no timestamps and is not compressed, so
-that the same training gives the same bytes everywhere.
+The file begins with `INSTANT_MAGIC` and a line of JSON; arrays follow. It has no timestamps and is not
+compressed, so that the same training gives the same bytes everywhere.
 
 Axes: K images of the model, F features, T tags, B boxes.
 """
@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from emulator.vision.instant.features import FEATURE_COUNT
+from emulator.vision.networks.model_file import INSTANT_MAGIC
 from emulator.vision.onnx_runtime import ModelUnusable
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-MAGIC = b"custom-vision-emulator instant model 1\n"
 _MAX_HEADER_BYTES = 2**20
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class InstantModel:
         labels: names of the tags, by their index.
         multilabel: for classifiers, whether an image may have several tags; None for detectors.
         negative: index of the tag of images that show none of the others; None without one.
-        half: the distance that halves a share, see `neighbours`.
+        half: the distance that halves a share, see `neighbors`.
+        keys: SHA-256 of each image, in hexadecimal (K,).
         features_KF: of the images, int16.
         targets_KT: for classifiers, whether the image has the tag, bool; (K, 0) for detectors.
         box_images: for detectors, the image of each box, int32 (B,), rising.
@@ -44,6 +46,7 @@ class InstantModel:
     multilabel: bool | None
     negative: int | None
     half: int
+    keys: tuple[str, ...]
     features_KF: NDArray[numpy.int16]  # noqa: N815 - the suffix names the axes
     targets_KT: NDArray[numpy.bool_]  # noqa: N815
     box_images: NDArray[numpy.int32]
@@ -62,6 +65,7 @@ class InstantModel:
             "images": len(self.features_KF),
             "boxes": len(self.boxes),
         }
+        digests = b"".join(bytes.fromhex(key) for key in self.keys)
         arrays = (
             self.features_KF.astype("<i2"),
             numpy.packbits(self.targets_KT),
@@ -70,7 +74,7 @@ class InstantModel:
             self.boxes.astype("<f8"),
         )
         line = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
-        return MAGIC + line + b"".join(array.tobytes() for array in arrays)
+        return INSTANT_MAGIC + line + digests + b"".join(array.tobytes() for array in arrays)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -90,12 +94,12 @@ class InstantModel:
     def _parsed(cls, content: bytes) -> Self:
         import numpy
 
-        if not content.startswith(MAGIC):
+        if not content.startswith(INSTANT_MAGIC):
             raise ValueError("it begins differently")
-        end = content.find(b"\n", len(MAGIC), len(MAGIC) + _MAX_HEADER_BYTES)
+        end = content.find(b"\n", len(INSTANT_MAGIC), len(INSTANT_MAGIC) + _MAX_HEADER_BYTES)
         if end < 0:
             raise ValueError("it has no header")
-        header: dict[str, Any] = json.loads(content[len(MAGIC) : end])
+        header: dict[str, Any] = json.loads(content[len(INSTANT_MAGIC) : end])
         labels, multilabel = tuple(header["labels"]), header["multilabel"]
         images, boxes, half = (_whole(header[name]) for name in ("images", "boxes", "half"))
         negative = None if header["negative"] is None else _whole(header["negative"])
@@ -105,7 +109,10 @@ class InstantModel:
             raise ValueError("its header contradicts itself")
         tags = 0 if multilabel is None else len(labels)
         parts = []
-        position = end + 1
+        position = end + 1 + images * _DIGEST_BYTES
+        digests = (
+            content[start : start + _DIGEST_BYTES] for start in range(end + 1, position, _DIGEST_BYTES)
+        )
         for kind, count in (
             ("<i2", images * FEATURE_COUNT),
             ("u1", -(-images * tags // 8)),
@@ -120,7 +127,7 @@ class InstantModel:
             raise ValueError("it has another length than announced")
         features, bits, box_images, box_tags, places = parts
         for numbers, count in ((box_images, images), (box_tags, len(labels))):
-            if len(numbers) and not (0 <= numbers.min() and numbers.max() < count):
+            if len(numbers) and not (numbers.min() >= 0 and numbers.max() < count):
                 raise ValueError("a box has no image or no tag")
         if not (numpy.isfinite(places) & (places >= 0) & (places <= 1)).all():
             raise ValueError("a box is not inside of its image")
@@ -129,6 +136,7 @@ class InstantModel:
             multilabel=multilabel,
             negative=negative,
             half=half,
+            keys=tuple(digest.hex() for digest in digests),
             features_KF=features.reshape(images, FEATURE_COUNT).astype(numpy.int16),
             targets_KT=numpy.unpackbits(bits, count=images * tags).reshape(images, tags) > 0,
             box_images=box_images.astype(numpy.int32),
@@ -140,7 +148,7 @@ class InstantModel:
 def is_instant(path: Path) -> bool:
     """Whether a file begins like a model of the instant trainer. Raises OSError."""
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        return file.read(len(INSTANT_MAGIC)) == INSTANT_MAGIC
 
 
 def _whole(value: object) -> int:

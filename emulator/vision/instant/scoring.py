@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import DetectedBox, detected_from_arrays
 from emulator.vision.boxes.geometry import MAX_DETECTIONS, NMS_IOU_THRESHOLD, SCORE_FLOOR, pairwise_iou
-from emulator.vision.instant.neighbours import BACKGROUND
+from emulator.vision.instant.neighbors import BACKGROUND
 
 if TYPE_CHECKING:
     import numpy
@@ -57,7 +57,9 @@ def probabilities(
     _, background_T = label_matrix(targets_KT, multilabel=multilabel, negative=negative)
     even = DOUBT / 2 if multilabel else DOUBT / targets_KT.shape[1]
     known_NT = sums_NT / totals_N1 * (1 - DOUBT) + (1 - BACKGROUND / totals_N1) * even
-    return (known_NT + background_T * (BACKGROUND / totals_N1)).astype(numpy.float32)
+    exact_NT = known_NT + background_T * (BACKGROUND / totals_N1)
+    result: NDArray[numpy.float32] = exact_NT.astype(numpy.float32)
+    return result
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,15 @@ class KnownBoxes:
 def detections(shares_K: Floats, known: KnownBoxes) -> list[DetectedBox]:
     """The boxes in an image, the most probable first.
 
-    They are those of the nearest images. The probability of a box is the share of the images that have a box
-    of the tag at its place.
+    They are those of the nearest images. The probability of a box is the share, among these images, of those
+    that have a box of the tag at its place.
     """
     import numpy
 
     nearest = numpy.argsort(-shares_K, kind="stable")[:_IMAGES_WITH_BOXES].tolist()
-    total = float(shares_K.sum()) + BACKGROUND
-    rows, of_image = [], []
+    total = float(shares_K[nearest].sum()) + BACKGROUND
+    rows: list[int] = []
+    of_image: list[int] = []
     for image in nearest:
         if shares_K[image] >= SCORE_FLOOR / 10 * total:
             numbers = range(known.first[image], known.first[image + 1])[:MAX_DETECTIONS]
@@ -116,7 +119,7 @@ def detections(shares_K: Floats, known: KnownBoxes) -> list[DetectedBox]:
     scores_B = (shares_B / total * (1 - DOUBT)).astype(numpy.float32)
     # A box at the place of one of a nearer image is not reported again; those of one image may overlap.
     again_BB = same_BB & (images_B[:, None] != images_B)
-    kept = numpy.zeros(len(rows), bool)
+    kept = numpy.zeros(len(rows), numpy.bool_)
     for row in range(len(rows)):
         kept[row] = scores_B[row] >= SCORE_FLOOR and not (again_BB[row, :row] & kept[:row]).any()
     chosen = numpy.flatnonzero(kept)

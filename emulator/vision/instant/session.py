@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import DetectedBox
-from emulator.vision.instant import neighbours, scoring
+from emulator.vision.instant import neighbors, scoring
 from emulator.vision.instant.features import image_features
 from emulator.vision.instant.model import InstantModel
 from emulator.vision.onnx_runtime import ModelUnusable
@@ -14,6 +15,9 @@ from emulator.vision.onnx_runtime import ModelUnusable
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+
+# The share of the image itself, as a multiple of the sum of all shares.
+_ITSELF = 64
 
 
 class _Session:
@@ -26,12 +30,18 @@ class _Session:
     def __init__(self, model: InstantModel) -> None:
         self.labels = model.labels
         self._model = model
-        self._known = neighbours.directions(model.features_KF)
+        self._known = neighbors.directions(model.features_KF)
+        self._rows = {key: row for row, key in enumerate(model.keys)}
 
     def _shares(self, data: bytes) -> NDArray[numpy.float64]:
         features = image_features(data)[None]
-        distances = neighbours.distances(neighbours.directions(features), self._known)
-        return neighbours.shares_of(distances, self._model.half)
+        distances = neighbors.distances(neighbors.directions(features), self._known)
+        shares = neighbors.shares_of(distances, self._model.half)
+        itself = self._rows.get(hashlib.sha256(data).hexdigest())
+        if itself is not None:
+            # The very file of the training counts more than all others, which may look alike.
+            shares[0, itself] = _ITSELF * shares.sum()
+        return shares
 
 
 class InstantClassifier(_Session):

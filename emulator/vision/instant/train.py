@@ -22,12 +22,18 @@ from emulator.vision.classification.dataset import (
 from emulator.vision.classification.dataset import distinct_images as distinct_labelled
 from emulator.vision.classification.train import evaluation_bytes
 from emulator.vision.concurrency import ordered, processor_count
-from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector, tag_presence
+from emulator.vision.detection.dataset import (
+    BoxedImage,
+    DetectionDataset,
+    Example,
+    TrainedDetector,
+    tag_presence,
+)
 from emulator.vision.detection.dataset import distinct_images as distinct_boxed
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.imaging.image_file import ImageFile, read_image_file
-from emulator.vision.instant import neighbours, scoring
+from emulator.vision.instant import neighbors, scoring
 from emulator.vision.instant.feature_memory import FeatureMemory
 from emulator.vision.instant.features import image_features
 from emulator.vision.instant.model import InstantModel
@@ -121,6 +127,7 @@ def _train_classifier(
         multilabel=dataset.multilabel,
         negative=dataset.negative,
         half=others.half,
+        keys=tuple(image.key for image in readable),
         features_KF=features_NF,
         targets_KT=has_NT,
         box_images=numpy.zeros(0, numpy.int32),
@@ -162,13 +169,9 @@ def _train_detector(
     boxes = numpy.concatenate([example.boxes for example in examples])
     with timed(seconds, "evaluation"):
         others = _Others(features_NF)
-        known = scoring.KnownBoxes.of(
-            len(others.rows), *_of_images(others.rows, box_images, box_tags, boxes)
-        )
+        known = scoring.KnownBoxes.of(len(others.rows), *_of_images(others.rows, box_images, box_tags, boxes))
         detected = [
-            scoring.detections(shares_R, known)
-            for shares in others.shares(progress)
-            for shares_R in shares
+            scoring.detections(shares_R, known) for shares in others.shares(progress) for shares_R in shares
         ]
         evaluation = DetectionEvaluation(
             keys=tuple(image.key for image in readable),
@@ -185,6 +188,7 @@ def _train_detector(
         multilabel=None,
         negative=None,
         half=others.half,
+        keys=tuple(image.key for image in readable),
         features_KF=features_NF,
         targets_KT=numpy.zeros((len(examples), 0), bool),
         box_images=box_images,
@@ -258,27 +262,27 @@ class _Others:
     def __init__(self, features_NF: NDArray[numpy.int16]) -> None:
         import numpy
 
-        self._all = neighbours.directions(features_NF)
+        self._all = neighbors.directions(features_NF)
         self._count = len(features_NF)
         self.rows = _evenly(self._count, _MOST_COMPARED)
         self._compared = self._part(self.rows)
         some = _evenly(self._count, _MOST_FOR_HALF)
         blocks = [self._distances(block).min(axis=1) for block in _blocks(some)] if self._count > 1 else []
-        self.half = neighbours.half_distance(numpy.concatenate(blocks) if blocks else some[:0])
+        self.half = neighbors.half_distance(numpy.concatenate(blocks) if blocks else some[:0])
 
     def shares(self, progress: Callable[[float, str], None]) -> Iterator[Floats]:
         """The shares of the others for each image, in blocks (n, R); 0 for the image itself."""
         import numpy
 
         for block in _blocks(numpy.arange(self._count)):
-            yield neighbours.shares_of(self._distances(block), self.half)
+            yield neighbors.shares_of(self._distances(block), self.half)
             done = (int(block[-1]) + 1) / self._count
             progress(_FEATURES_DONE + (0.97 - _FEATURES_DONE) * done, _EVALUATING)
 
     def _distances(self, block: NDArray[numpy.int64]) -> NDArray[numpy.int64]:
         """The distances from the others, (n, R); from itself it is larger than any."""
-        distances = neighbours.distances(self._part(block), self._compared)
-        distances[block[:, None] == self.rows] = neighbours.FARTHEST
+        distances = neighbors.distances(self._part(block), self._compared)
+        distances[block[:, None] == self.rows] = neighbors.FARTHEST
         return distances
 
     def _part(self, rows: NDArray[numpy.int64]) -> tuple[Floats, Floats]:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emulator.vision.boxes.box import Box, BoxArrays, DetectedBox
 from emulator.vision.concurrency import processor_count
-from emulator.vision.detection.session import DetectorSession
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.common import DEFAULT_THRESHOLD
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector, load_any
-from emulator.vision.exported.model import ExportedDetector
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.library.datasets import Dataset, Sample, image_bytes
 from emulator.vision.library.readers import read_dataset
@@ -67,7 +65,7 @@ class Model:
     @property
     def detects(self) -> bool:
         """Whether it is a detector; else it is a classifier."""
-        return isinstance(self.session, (DetectorSession, ExportedDetector))
+        return isinstance(self.session, Detector)
 
 
 def load_model(model: str | Path | HasPath | Model) -> Model:
@@ -142,7 +140,7 @@ def evaluate(
         raise ValueError(f"the model does not know the tag '{unknown[0]}'; it knows {', '.join(loaded.tags)}")
     skipped: list[str] = []
     session, report_progress = loaded.session, progress or no_progress
-    if isinstance(session, (DetectorSession, ExportedDetector)):
+    if isinstance(session, Detector):
         found = _found(list(_scored(dataset, session.score, skipped, report_progress)), loaded.tags)
         return detector_report(
             found, loaded.tags, threshold=threshold, overlap_threshold=overlap_threshold, skipped=skipped

@@ -20,14 +20,13 @@ from pathlib import Path
 
 from emulator.durable_files import write_atomically
 from emulator.vision.classification.dataset import TrainedClassifier
-from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.dataset import TrainedDetector
-from emulator.vision.detection.session import DetectorSession
 from emulator.vision.domain_training import training_for_domain
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.common import DEFAULT_THRESHOLD
 from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, DetectionEvaluation
 from emulator.vision.exported.load import Classifier, Detector
+from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 from emulator.vision.exports import formats
 from emulator.vision.library.datasets import Dataset, as_files
 from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
@@ -173,7 +172,7 @@ def export(
     """
     loaded = load_model(model)
     path, session = loaded.path, loaded.session
-    if not isinstance(session, (ClassifierSession, DetectorSession)):
+    if isinstance(session, ExportedClassifier | ExportedDetector):
         raise ValueError(f"{path.name} is an export already")
     chosen = _domain_of(path, "ObjectDetection" if loaded.detects else "Classification", domain)
     refused = formats.refusal(chosen, platform, flavor)
@@ -239,6 +238,6 @@ def _domain_of(model: Path, type: DomainType, given: str | None) -> Domain:
 
 
 def _classification_type(session: Classifier | Detector) -> str | None:
-    if not isinstance(session, ClassifierSession):
+    if isinstance(session, Detector):
         return None
     return "Multilabel" if session.multilabel else "Multiclass"

@@ -1,6 +1,7 @@
 """The metadata of a model file: what a training writes beside the network, and what scoring and exports read.
 
-A model file is an ONNX file. Its `metadata_props` have the entries below; all values are text.
+A model file is an ONNX file, except those of the instant trainer, which begin with `INSTANT_MAGIC`
+(`emulator.vision.instant.model`). Its `metadata_props` have the entries below; all values are text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[numpy.float32]
 
+INSTANT_MAGIC = b"custom-vision-emulator instant model 1\n"
 # "detection" for detectors. Files of classifiers have no such entry.
 TASK = "emulator.task"
 # Names of the tags in the order of the outputs: a JSON list.

@@ -106,4 +106,5 @@ def test_a_runner_whose_thread_has_ended_is_not_ready(service: Service) -> None:
         "the thread that carries out advanced trainings is not running"
     )
     service.runner(JobKind.ADVANCED_TRAINING).start()
+    service.runner(JobKind.INSTANT_TRAINING).start()
     assert service.request("GET", "/_emulator/health/ready").status_code == 200

@@ -31,16 +31,17 @@ STEPS_PER_HALF = 256
 UNIT = 1_000_000
 # Larger than any distance: such an image has no share.
 FARTHEST = 2**50 // STEPS_PER_HALF
-# The distance that halves a share is a part of the usual distance between neighbours in the set: an eighth.
-# The background is three times as far as neighbours usually are.
-_HALVES_TO_NEIGHBOUR = 8
+# The distance that halves a share is a part of the usual distance between neighbors in the set: an eighth.
+# The background is three times as far as neighbors usually are.
+_HALVES_TO_NEIGHBOR = 8
 _BACKGROUND_DISTANCES = 3
-# Limits of the distance that halves a share: for sets of nearly equal images, and for sets without similar ones.
+# Limits of the distance that halves a share: for sets of nearly equal images, and for those without similar
+# ones.
 _SHORTEST_HALF, _LONGEST_HALF = 500, 20_000
 # The half of a set with a single image.
 _HALF_OF_ONE = 5_000
 # The distance of the background, in halves, and its share.
-BACKGROUND_HALVES = _HALVES_TO_NEIGHBOUR * _BACKGROUND_DISTANCES
+BACKGROUND_HALVES = _HALVES_TO_NEIGHBOR * _BACKGROUND_DISTANCES
 BACKGROUND = ONE >> BACKGROUND_HALVES
 
 
@@ -72,7 +73,7 @@ def half_distance(nearest: Integers) -> int:
     if not len(nearest):
         return _HALF_OF_ONE
     middle = int(numpy.sort(nearest)[len(nearest) // 2])
-    return min(max(middle // _HALVES_TO_NEIGHBOUR, _SHORTEST_HALF), _LONGEST_HALF)
+    return min(max(middle // _HALVES_TO_NEIGHBOR, _SHORTEST_HALF), _LONGEST_HALF)
 
 
 def shares_of(distances_NK: Integers, half: int) -> Floats:
@@ -90,15 +91,16 @@ def shares_of(distances_NK: Integers, half: int) -> Floats:
 
 @lru_cache(maxsize=1)
 def _powers() -> Floats:
-    """`ONE` x 2^(-i / STEPS_PER_HALF), rounded down, for i from 0 until it is 0: computed with integers."""
+    """`ONE` x 2^(-i / STEPS_PER_HALF), for i from 0 until it is 0: computed with integers."""
     import numpy
 
     bits = 200
     factor = 1 << (bits - 1)
     for _ in range(STEPS_PER_HALF.bit_length() - 1):
         factor = math.isqrt(factor << bits)
+    unit = bits - ONE.bit_length() + 1
     powers, power = [], 1 << bits
-    while power >> (bits - ONE.bit_length() + 1):
-        powers.append(power >> (bits - ONE.bit_length() + 1))
+    while rounded := (power + (1 << (unit - 1))) >> unit:
+        powers.append(rounded)
         power = power * factor >> bits
     return numpy.array([*powers, 0], numpy.float64)

@@ -1,0 +1,59 @@
+"""The trainer in the control API."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.harness import NOWHERE, Service, refusal
+
+
+def test_the_default_is_that_of_the_option_until_it_is_set(service: Service) -> None:
+    assert service.request("GET", "/_emulator/trainer").json() == {"trainer": "real"}
+    response = service.request("PUT", "/_emulator/trainer", json={"trainer": "instant"})
+    assert response.json() == {"trainer": "instant"}
+    assert service.request("GET", "/_emulator/trainer").json() == {"trainer": "instant"}
+    service.request("POST", "/_emulator/reset")
+    assert service.request("GET", "/_emulator/trainer").json() == {"trainer": "real"}
+
+
+def test_a_project_can_have_its_own(service: Service) -> None:
+    path = f"/_emulator{service.project()}/trainer"
+    assert service.request("GET", path).json() == {"trainer": "real", "isDefault": True}
+    response = service.request("PUT", path, json={"trainer": "instant"})
+    assert response.json() == {"trainer": "instant", "isDefault": False}
+    service.request("PUT", "/_emulator/trainer", json={"trainer": "real"})
+    assert service.request("GET", path).json() == {"trainer": "instant", "isDefault": False}
+    assert service.request("DELETE", path).status_code == 204
+    assert service.request("GET", path).json() == {"trainer": "real", "isDefault": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[]", "not an object"),
+        (b'"instant"', "not an object"),
+        (b"{}", '\'trainer\' is not "real" or "instant"'),
+        (b'{"trainer": "Instant"}', "'trainer' is not"),
+        (b'{"trainer": 1}', "'trainer' is not"),
+        (b'{"trainer": null}', "'trainer' is not"),
+        (b'{"trainer": "instant", "project": 1}', "Unknown property 'project'"),
+    ],
+)
+def test_other_bodies_are_refused(service: Service, body: bytes, words: str) -> None:
+    for path in ("/_emulator/trainer", f"/_emulator{service.project()}/trainer"):
+        status, code, message = refusal(service.request("PUT", path, content=body))
+        assert (status, code) == (400, "BadRequest")
+        assert words in message
+        assert '{"trainer":' in message
+    assert service.request("GET", "/_emulator/trainer").json() == {"trainer": "real"}
+
+
+@pytest.mark.parametrize(
+    ("method", "more"), [("GET", {}), ("PUT", {"json": {"trainer": "real"}}), ("DELETE", {})]
+)
+def test_unknown_projects_are_not_found(service: Service, method: str, more: dict[str, Any]) -> None:
+    path = f"/_emulator/projects/{NOWHERE}/trainer"
+    assert refusal(service.request(method, path, **more))[:2] == (404, "NotFoundProject")
+    assert service.request(method, path, key=None, **more).status_code == 401

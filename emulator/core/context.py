@@ -48,9 +48,9 @@ class Context:
     writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
     training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
     long a signed image URI is valid. trainers: which trainer makes the models of a project. jobs: the board,
-    on which `emulator.app` registers the runners. prediction_scripts: predictions that tests have set. on_reset:
-    functions that a reset and the restore of a snapshot call, for state that is neither in the store nor in the
-    caches. snapshot_lock: for those who read or write files of snapshots.
+    on which `emulator.app` registers the runners. prediction_scripts: predictions that tests have set.
+    on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
+    store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
 
     database: Database

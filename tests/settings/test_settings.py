@@ -52,7 +52,7 @@ REFUSED = {
     "url_map": ["", "https://host", "host=.", "https://host=does-not-exist", "=."],
     "max_body_mb": ["0", "4097", "ten"],
     "image_uri_hours": ["0", "1.5"],
-    "trainer": ["", "Real", "fast"],
+    "trainer": ["", "fast"],
     "training_hour": ["0", "3601", "1h"],
     "seed": ["-1", str(2**32)],
     "log_level": ["", "loud"],

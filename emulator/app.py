@@ -19,9 +19,10 @@ from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
 from emulator.core.clock import Clock
-from emulator.core.context import Context, Ids
+from emulator.core.context import Context
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
+from emulator.core.ids import Ids, SeededIds
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
@@ -99,7 +100,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     Its state (``app.state``) has the `Parts`, which start and end with its lifespan, and the values that
     `emulator.api.dependencies` reads.
     """
-    parts = make_parts(settings, clock or Clock(), ids or Ids())
+    default_ids = Ids() if settings.id_seed is None else SeededIds(settings.id_seed)
+    parts = make_parts(settings, clock or Clock(), ids or default_ids)
     max_body_bytes = settings.max_body_mb * MEGABYTE
     secrets = (*settings.training_keys, *settings.prediction_keys)
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
@@ -107,7 +109,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.context.on_reset.append(request_log.clear)
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
-    faults = FaultScenarios(parts.context.ids.new)
+    faults = FaultScenarios(parts.context.ids.internal)
     parts.context.on_reset.append(faults.clear)
 
     @asynccontextmanager
@@ -126,7 +128,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         # A request passes these from first to last, its response from last to first.
         middleware=[
             *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
-            Middleware(ResponseHeaders, new_id=parts.context.ids.new, origins=origins),
+            Middleware(ResponseHeaders, new_id=parts.context.ids.internal, origins=origins),
             Middleware(RefusalLog, secrets=secrets, nearest=_nearest_operations),
             Middleware(ReturnMemory),
             Middleware(MergeSlashes),
@@ -259,6 +261,7 @@ def make_context(
         if store.loss is not None:
             blob_sweep.mark_unclean(folder)
         link_secret = read_or_create_secret(folder, store.database)
+        ids.restart(store.database)
     except DatabaseRefused as error:
         raise StartRefused(f"--data: {error}") from None
     return Context(

@@ -85,16 +85,19 @@ async def _links(request: Request) -> Links:
     return Links(request.app.state.context, await _base_url(request))
 
 
-async def _request_id(request: Request) -> str:
-    request_id: str = request.scope["request_id"]
-    return request_id
+async def _prediction_id(request: Request) -> str:
+    """The id of a prediction, which is that of its request too."""
+    context: Context = request.app.state.context
+    made: str = context.ids.of_prediction(request.scope["request_id"])
+    request.scope["request_id"] = made
+    return made
 
 
 Emulator = Annotated[Context, Depends(_context)]
 ApiVersion = Annotated[Version, Depends(_version)]
 BaseUrl = Annotated[str, Depends(_base_url)]
 ImageLinks = Annotated[Links, Depends(_links)]
-RequestId = Annotated[str, Depends(_request_id)]
+PredictionId = Annotated[str, Depends(_prediction_id)]
 
 
 # --- ids in paths -------------------------------------------------------------------------------------------

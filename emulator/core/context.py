@@ -4,7 +4,6 @@ Its parts do not depend on the rules. `emulator.app` creates the only one.
 """
 
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +19,7 @@ from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
 from emulator.core.clock import Clock
 from emulator.core.fetching.policy import FetchPolicy
+from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.prediction_scripts import PredictionScripts
@@ -28,16 +28,6 @@ from emulator.core.tiers import TIERS, Tier
 from emulator.core.trainers import Trainers
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
-
-
-class Ids:
-    """Fresh GUIDs, random by default."""
-
-    def __init__(self, source: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
-        self._source = source
-
-    def new(self) -> str:
-        return str(self._source())
 
 
 @dataclass

@@ -32,13 +32,13 @@ class ResponseHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["request_id"] = self._new_id()
+        scope["request_id"] = self._new_id()  # which the endpoint may replace
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 address: Address | None = scope.get("address")
                 version, exact = address or (None, True)
-                headers = response_headers(request_id, version, exact=exact)
+                headers = response_headers(scope["request_id"], version, exact=exact)
                 cross_origin = self._origins.response_headers(scope)
                 message["headers"] = [*message.get("headers", ()), *headers, *cross_origin]
             await send(message)

@@ -137,6 +137,9 @@ class Settings:
         "Length of one hour of an advanced training's budget, in seconds.", whole_number(1, 3600))
     seed: int = option(
         0, "--seed", "NUMBER", "Seed of the random numbers in training.", whole_number(0, 2**32 - 1))
+    id_seed: int | None = option(
+        None, "--id-seed", "NUMBER", "Seed of ids: the same requests get the same ids in each run.",
+        whole_number(0, 2**32 - 1), default_text="random ids")
     log_level: str = log_level_option()
     access_log: bool = option(
         False, "--access-log", "", "Log every request to standard error, without keys.",

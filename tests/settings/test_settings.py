@@ -55,6 +55,7 @@ REFUSED = {
     "trainer": ["", "fast"],
     "training_hour": ["0", "3601", "1h"],
     "seed": ["-1", str(2**32)],
+    "id_seed": ["-1", str(2**32), "random"],
     "log_level": ["", "loud"],
     "access_log": ["maybe"],
     "request_log": ["-1", "100001", "all"],
@@ -81,6 +82,7 @@ ACCEPTED = {
     ],
     "log_level": [("Debug", "debug")],
     "seed": [("4294967295", 4294967295)],
+    "id_seed": [("0", 0), ("4294967295", 4294967295)],
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from emulator.core.clock import Clock
-from emulator.core.context import Ids
+from emulator.core.ids import Ids
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.advanced import train_advanced_detector

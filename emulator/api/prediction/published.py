@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ProjectId, PublishedName, RequestId
+from emulator.api.dependencies import Emulator, PredictionId, ProjectId, PublishedName
 from emulator.api.parameters import Application
 from emulator.contract import responses as shapes
 from emulator.core.context import Context
@@ -19,7 +19,7 @@ class PublishedIteration:
     """Project and published name of a request, and what is stored with its prediction."""
 
     emulator: Context
-    request_id: str
+    prediction_id: str
     project_id: str
     name: str
     application: str | None
@@ -34,7 +34,7 @@ class PublishedIteration:
         """The prediction for an image. Raises the errors of `emulator.core.predictions.predict`."""
         result = predict(
             self.emulator,
-            self.request_id,
+            self.prediction_id,
             self.project_id,
             self.name,
             image,
@@ -47,14 +47,14 @@ class PublishedIteration:
 
 async def _published(
     emulator: Emulator,
-    request_id: RequestId,
+    prediction_id: PredictionId,
     project_id: ProjectId,
     name: PublishedName,
     application: Application,
 ) -> PublishedIteration:
     return PublishedIteration(
         emulator=emulator,
-        request_id=request_id,
+        prediction_id=prediction_id,
         project_id=project_id,
         name=name,
         application=application,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from emulator.api import responses
-from emulator.api.dependencies import Emulator, ImageUrl, ProjectId, RequestId, UploadedImage
+from emulator.api.dependencies import Emulator, ImageUrl, PredictionId, ProjectId, UploadedImage
 from emulator.api.parameters import OfIteration, flag, flag_in
 from emulator.api.routing import OperationRouter
 from emulator.contract import responses as shapes
@@ -31,7 +31,7 @@ async def _image_and_store(request: Request, image: ImageUrl) -> tuple[ImageSour
 @router.operation("QuickTestImage")
 def quick_test_image(
     emulator: Emulator,
-    prediction_id: RequestId,
+    prediction_id: PredictionId,
     image: UploadedImage,
     store: Annotated[bool, flag("store", True)],
     project_id: ProjectId,
@@ -44,7 +44,7 @@ def quick_test_image(
 @router.operation("QuickTestImageUrl", work="url")
 def quick_test_image_url(
     emulator: Emulator,
-    prediction_id: RequestId,
+    prediction_id: PredictionId,
     project_id: ProjectId,
     iteration_id: OfIteration,
     image_and_store: Annotated[tuple[ImageSource, bool], Depends(_image_and_store)],

@@ -50,7 +50,7 @@ def _add(context: Context, session: Session, project: Project, details: dict[str
     now = context.clock.now()
     session.add(
         Job(
-            id=context.ids.new(),
+            id=context.ids.internal(),
             kind=JobKind.NOTIFICATION,
             project_id=project.id,
             created=now,

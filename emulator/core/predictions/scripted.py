@@ -56,7 +56,7 @@ def create(
     if len(predictions) > _MAX_PREDICTIONS:
         raise _bad(f"The script has {len(predictions)} predictions; at most {_MAX_PREDICTIONS} are allowed.")
     script = Script(
-        id=context.ids.new(),
+        id=context.ids.internal(),
         created=context.clock.now(),
         project_id=project_id,
         published_name=published_name,

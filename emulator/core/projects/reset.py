@@ -17,6 +17,7 @@ def reset(context: Context) -> None:
     with context.database.exclusively():
         context.database.clear()
         context.blobs.clear()
+        context.ids.restart(context.database)
     context.jobs.cancel(
         iteration_ids={job.iteration_id for job in jobs if job.iteration_id},
         project_ids={job.project_id for job in jobs if job.project_id},

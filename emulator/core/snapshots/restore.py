@@ -33,6 +33,7 @@ def restore_snapshot(context: Context, snapshot: Snapshot) -> None:
             sweep_blobs(context, kept - before)
             raise
         context.forget_rows()
+        context.ids.restart(context.database)
         context.jobs.cancel(
             iteration_ids={job.iteration_id for job in jobs if job.iteration_id},
             project_ids={job.project_id for job in jobs if job.project_id},

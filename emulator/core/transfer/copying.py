@@ -31,7 +31,8 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
 
     Iterations are unpublished, created at the time of the import, and trained at the time of the original.
     """
-    tag_ids = [context.ids.new() for _ in manifest.tags]
+    ids = context.ids.branch(project.id)
+    tag_ids = [ids.new() for _ in manifest.tags]
     _add(
         session,
         Tag,
@@ -40,7 +41,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
             for tag_id, tag in zip(tag_ids, manifest.tags, strict=True)
         ],
     )
-    image_ids = [context.ids.new() for _ in manifest.images]
+    image_ids = [ids.new() for _ in manifest.images]
     _add(
         session,
         Image,
@@ -69,15 +70,13 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
     for image_id, image in zip(image_ids, manifest.images, strict=True):
         number = numbers[image_id]
         bearers += [_on_image(bearer, number, tag_ids) for bearer in image.tags]
-        regions += [
-            {"id": context.ids.new(), **_on_image(region, number, tag_ids)} for region in image.regions
-        ]
+        regions += [{"id": ids.new(), **_on_image(region, number, tag_ids)} for region in image.regions]
     _add(session, ImageTag, bearers)
     _add(session, Region, regions)
     for iteration in manifest.iterations:
         session.add(
             Iteration(
-                id=context.ids.new(),
+                id=ids.new(),
                 project_id=project.id,
                 status=IterationStatus.COMPLETED,
                 created=project.created,

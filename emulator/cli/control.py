@@ -14,11 +14,11 @@ import click
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
 from emulator.settings import SettingError, Settings
+from emulator.settings.client_variables import NO_PORT, quickstart_variables
 
 CONTROL_TIMEOUT_SECONDS = 5
 WORK_TIMEOUT_SECONDS = 300
 WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
-NO_PORT = "--port: 0 does not say where the emulator is; give the port that it printed at its start"
 
 # --- import-model -------------------------------------------------------------------------------------------
 
@@ -116,20 +116,6 @@ def env(settings: Settings, shell: str) -> None:
     """Print the variables that Microsoft's quickstarts read: eval "$(custom-vision-emulator env)"."""
     for name, value in quickstart_variables(settings).items():
         print(assignment(shell, name, value))
-
-
-def quickstart_variables(settings: Settings) -> dict[str, str]:
-    """The environment variables that Microsoft's quickstarts read, by name."""
-    if settings.port == 0 and settings.public_url is None:
-        raise SettingError(NO_PORT)
-    endpoint = settings.training_endpoint()
-    return {
-        "VISION_TRAINING_ENDPOINT": endpoint,
-        "VISION_TRAINING_KEY": settings.training_keys[0],
-        "VISION_PREDICTION_ENDPOINT": endpoint,
-        "VISION_PREDICTION_KEY": settings.prediction_keys[0],
-        "VISION_PREDICTION_RESOURCE_ID": settings.prediction_resource_id,
-    }
 
 
 def assignment(shell: str, name: str, value: str) -> str:

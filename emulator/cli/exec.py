@@ -15,10 +15,11 @@ from types import FrameType
 
 import click
 
-from emulator.cli.control import call_emulator, quickstart_variables
+from emulator.cli.control import call_emulator
 from emulator.cli.flags import with_settings
 from emulator.cli.requests import request_lines
 from emulator.settings import SettingError, Settings
+from emulator.settings.client_variables import program_variables
 
 # As shells report them.
 NOT_FOUND, NOT_EXECUTABLE, KILLED_BY_SIGNAL = 127, 126, 128
@@ -69,7 +70,7 @@ def exec(ctx: click.Context, settings: Settings) -> None:  # noqa: A001  (the na
     with runner.handling_signals():
         server.start()
         in_use = replace(server.settings, port=server.port)
-        status = runner.run(command, {**os.environ, **variables(in_use)})
+        status = runner.run(command, {**os.environ, **program_variables(in_use)})
         if status and not runner.interrupted:
             print_requests(in_use)
     server.abandon()
@@ -86,28 +87,6 @@ def _found(command: list[str]) -> list[str]:
         print(f"custom-vision-emulator: exec: the command {command[0]!r} {reason}", file=sys.stderr)
         sys.exit(NOT_EXECUTABLE if is_there else NOT_FOUND)
     return [path, *command[1:]]
-
-
-def variables(settings: Settings) -> dict[str, str]:
-    """The environment variables that describe a running emulator to programs that use it."""
-    training_key, prediction_key = settings.training_keys[0], settings.prediction_keys[0]
-    return {
-        **quickstart_variables(settings),
-        # Microsoft's samples for .NET, for Python and for Java.
-        "CUSTOM_VISION_TRAINING_KEY": training_key,
-        "CUSTOM_VISION_PREDICTION_KEY": prediction_key,
-        "CUSTOMVISION_TRAINING_KEY": training_key,
-        "CUSTOMVISION_PREDICTION_KEY": prediction_key,
-        "CUSTOMVISION_PREDICTION_ID": settings.prediction_resource_id,
-        "AZURE_CUSTOMVISION_TRAINING_API_KEY": training_key,
-        "AZURE_CUSTOMVISION_PREDICTION_API_KEY": prediction_key,
-        # The emulator's own commands, such as `reset`.
-        "CUSTOM_VISION_EMULATOR_HOST": settings.host,
-        "CUSTOM_VISION_EMULATOR_PORT": str(settings.port),
-        "CUSTOM_VISION_EMULATOR_TRAINING_KEY": ",".join(settings.training_keys),
-        "CUSTOM_VISION_EMULATOR_PREDICTION_KEY": ",".join(settings.prediction_keys),
-        "CUSTOM_VISION_EMULATOR_PREDICTION_RESOURCE_ID": settings.prediction_resource_id,
-    }
 
 
 class CommandRunner:

@@ -13,6 +13,7 @@ from emulator import __version__
 from emulator.cli import control
 from emulator.cli.errors import CommandFailed
 from emulator.settings import Settings
+from emulator.settings.client_variables import quickstart_variables
 from emulator.settings.option_fields import options
 from tests.support.program import (
     PATIENCE_SECONDS,
@@ -83,7 +84,7 @@ def test_port_zero_does_not_say_where_the_emulator_is(command: str) -> None:
 @posix_only
 def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
     odd = "a'b\"c$d`e\\f;g&h|i*"
-    names = list(control.quickstart_variables(Settings()))
+    names = list(quickstart_variables(Settings()))
     shown = " ".join(f'"${name}"' for name in names)
     command = f'eval "$("$@")"; printf "%s\\n" {shown}'
     arguments = [*PROGRAM, "env", "--training-key", odd, "--port", "8080"]
@@ -95,7 +96,7 @@ def test_env_sets_the_variables_of_the_quickstarts_in_a_shell() -> None:
         timeout=PATIENCE_SECONDS,
     )
     settings = replace(Settings(), training_keys=(odd, odd), port=8080)
-    assert ran.stdout.splitlines() == list(control.quickstart_variables(settings).values())
+    assert ran.stdout.splitlines() == list(quickstart_variables(settings).values())
     assert names == [
         "VISION_TRAINING_ENDPOINT",
         "VISION_TRAINING_KEY",

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.cli import control
 from emulator.settings import Settings
+from emulator.settings.client_variables import quickstart_variables
 from tests.support.harness import wait_until
 from tests.support.program import PATIENCE_SECONDS, PROGRAM, clean_environment, posix_only, run
 
@@ -52,7 +52,7 @@ def test_the_command_gets_the_variables_of_the_quickstarts_and_samples() -> None
     assert (ran.returncode, ran.stderr) == (0, "")
     variables = json.loads(ran.stdout)
     assert variables["KEPT"] == "yes"
-    expected = control.quickstart_variables(Settings(training_keys=("mine", "other")))
+    expected = quickstart_variables(Settings(training_keys=("mine", "other")))
     endpoint = variables["VISION_TRAINING_ENDPOINT"]
     for name in ("VISION_TRAINING_ENDPOINT", "VISION_PREDICTION_ENDPOINT"):
         expected[name] = endpoint

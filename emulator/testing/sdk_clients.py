@@ -1,0 +1,43 @@
+"""Clients of the official SDK for Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INSTALL = (
+    "the official SDK is not installed: pip install 'custom-vision-emulator[testing]',"
+    " or azure-cognitiveservices-vision-customvision and msrest"
+)
+
+
+def training_client(endpoint: str, key: str, **options: Any) -> Any:
+    """A client of the Training API; see `RunningEmulator.training_client`. Raises ImportError."""
+    try:
+        from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    return _client(CustomVisionTrainingClient, endpoint, "Training-key", key, options)
+
+
+def prediction_client(endpoint: str, key: str, **options: Any) -> Any:
+    """A client of the Prediction API. Raises ImportError."""
+    try:
+        from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    return _client(CustomVisionPredictionClient, endpoint, "Prediction-key", key, options)
+
+
+def _client(kind: Any, endpoint: str, header: str, key: str, options: dict[str, Any]) -> Any:
+    from msrest.authentication import ApiKeyCredentials
+
+    client = kind(endpoint, ApiKeyCredentials(in_headers={header: key}))
+    # A proxy that the environment names cannot reach this machine's loopback address.
+    client.config.proxies.use_env_settings = False
+    for path, value in options.items():
+        *names, last = path.split("__")
+        owner = client.config
+        for name in names:
+            owner = getattr(owner, name)
+        setattr(owner, last, value)
+    return client

@@ -15,6 +15,7 @@ from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
 from emulator.settings import SettingError, Settings
 from emulator.settings.client_variables import NO_PORT, quickstart_variables
+from emulator.settings.https import CERTIFICATE_FILE, has_https
 
 CONTROL_TIMEOUT_SECONDS = 5
 WORK_TIMEOUT_SECONDS = 300
@@ -196,10 +197,7 @@ def call_emulator(
     address = _local(settings).training_endpoint().partition("://")[2]
     if timeout is None:
         timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
-    try:
-        connection = _connection(settings, address, timeout)
-    except OSError as error:
-        raise CommandFailed(f"cannot use the file of --certificate: {error.strerror or error}") from None
+    connection = _connection(settings, address, timeout)
     try:
         connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
         response = connection.getresponse()
@@ -212,14 +210,20 @@ def call_emulator(
 
 
 def _connection(settings: Settings, address: str, timeout: float) -> http.client.HTTPConnection:
-    if settings.certificate is None:
+    if not has_https(settings) or settings.https_port is not None:
         return http.client.HTTPConnection(address, timeout=timeout)
     import ssl
 
-    # The emulator must have this certificate; its issuer and its name do not matter.
-    context = ssl.create_default_context(cafile=settings.certificate)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
+    file = settings.certificate or settings.authority_folder / CERTIFICATE_FILE
+    try:
+        context = ssl.create_default_context(cafile=file)
+    except OSError as error:
+        flag = "--https auto" if settings.certificate is None else "--certificate"
+        raise CommandFailed(f"{flag}: cannot use {str(file)!r}: {error.strerror or error}") from None
+    if settings.certificate is not None:
+        # The emulator must have this certificate; its issuer and its name do not matter.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
     return http.client.HTTPSConnection(address, timeout=timeout, context=context)
 
 

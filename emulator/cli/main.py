@@ -22,6 +22,7 @@ _MODULES = {
     "exec": "exec",
     "import-model": "control",
     "env": "control",
+    "trust": "trust",
     "health": "control",
     "reset": "control",
     "snapshot": "snapshots",

@@ -7,13 +7,14 @@ and by then no descriptor is left for the files that requests need.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from emulator.server.http_protocol import Protocol
+from emulator.server.http_protocol import Protocol, error_response
 from emulator.server.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -114,7 +115,10 @@ class Acceptor:
             await asyncio.sleep(0)  # many connections at once do not hold up other tasks
 
     async def _open(self, accepted: socket.socket) -> None:
+        spare = None
         try:
+            # asyncio closes the socket when a handshake fails, before a response to plain HTTP can be sent.
+            spare = None if self._tls is None else accepted.dup()
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._make_protocol,
                 accepted,
@@ -124,13 +128,18 @@ class Acceptor:
         except OSError as error:
             accepted.close()
             _log.info("A connection was not opened: %s", error or "the client closed it")
-            if getattr(error, "reason", None) == "HTTP_REQUEST" and self._plain_hint.allows(
-                asyncio.get_running_loop().time()
-            ):
-                _log.warning(
-                    "A client spoke plain HTTP to this port, which speaks TLS (--certificate)."
-                    " Use https:// in its endpoint."
-                )
+            if spare is not None and getattr(error, "reason", None) == "HTTP_REQUEST":
+                self._refuse_plain_http(spare)
+        finally:
+            if spare is not None:
+                spare.close()
+
+    def _refuse_plain_http(self, connection: socket.socket) -> None:
+        reason = "This port speaks https. Use https:// in the endpoint."
+        with contextlib.suppress(OSError):
+            connection.send(error_response(400, {"code": "BadRequest", "message": reason}, []))
+        if self._plain_hint.allows(asyncio.get_running_loop().time()):
+            _log.warning("A client spoke plain HTTP to a port for https. Use https:// in its endpoint.")
 
     def _has_room(self) -> bool:
         return len(self._connections) + len(self._opening) < self._limit

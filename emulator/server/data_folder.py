@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emulator.settings import Settings, StartRefused
+from emulator.settings.https import AUTHORITY_FOLDER
 
 _PRIVATE_FOLDER, _PRIVATE_UMASK = 0o700, 0o077
 
@@ -86,7 +87,7 @@ def _is_only_for_data(folder: Path) -> bool:
     from emulator.vision.backbones.registry import FOLDER_NAME
 
     names = {each.name for each in folder.iterdir()}
-    return FILE_NAME in names or names <= {FOLDER_NAME}
+    return FILE_NAME in names or names <= {FOLDER_NAME, AUTHORITY_FOLDER}
 
 
 @contextlib.contextmanager

@@ -261,7 +261,7 @@ class Protocol(HttpToolsProtocol):
         return max(held, key=lambda one: one.incoming.held_bytes)
 
     def send_400_response(self, msg: str) -> None:
-        self._end(_response(400, {"code": "BadRequest", "message": msg}, self._cross_origin_headers()))
+        self._end(error_response(400, {"code": "BadRequest", "message": msg}, self._cross_origin_headers()))
 
     def _refuse(self, refused: RequestRefused) -> None:
         _log.info("A request was refused with status %d: %s", refused.status, refused)
@@ -269,7 +269,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response(str(refused))
         else:
             body = gateway_error(refused.status, str(refused))
-            self._end(_response(refused.status, body, self._cross_origin_headers()))
+            self._end(error_response(refused.status, body, self._cross_origin_headers()))
 
     def _note_origin(self, data: bytes) -> None:
         """Add the header Origin if the parser did not report it: it reports one when the next one begins."""
@@ -318,11 +318,11 @@ class Protocol(HttpToolsProtocol):
         if self._shared.tls_hint.allows(self._shared.clock()):
             _log.warning(
                 "A client tried to speak TLS to this port, which speaks plain HTTP. Use http:// in its"
-                " endpoint, --certificate, or a reverse proxy that speaks https."
+                " endpoint, or start the server with --https auto."
             )
 
 
-def _response(status: int, body: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> bytes:
+def error_response(status: int, body: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> bytes:
     content = json.dumps(body, separators=(",", ":")).encode()
     lines = [
         b"content-type: application/json; charset=utf-8",

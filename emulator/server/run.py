@@ -10,20 +10,23 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from emulator.server.access_log import AccessLog
 from emulator.server.data_folder import exclusive_data_folder
 from emulator.server.start_block import print_start_block, warn_about_exposure
-from emulator.server.tls import server_context
-from emulator.server.uvicorn_server import line_buffer_output, listening_socket, serve_until_stopped
+from emulator.server.tls import authority_context, check_https
+from emulator.server.uvicorn_server import line_buffer_output, opened_listeners, serve_until_stopped
 from emulator.settings import Settings, StartRefused
+from emulator.settings.https import server_names
 from emulator.vision.imaging.memory import limit_malloc_arenas
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Called when the server accepts requests: the settings in use, the application and the port.
+# Called when the server accepts requests: the settings in use, with the actual number of a port for https
+# beside the other; the application; and the number of the port.
 WhenReady = Callable[[Settings, "FastAPI", int], None]
 
 
@@ -68,11 +71,14 @@ def serve(
     Raises:
         StartRefused: the data folder is in use or cannot be used, or the port is taken.
     """
-    tls = server_context(settings.certificate, settings.certificate_key)
-    with (
-        exclusive_data_folder(settings) as settings_in_use,
-        listening_socket(settings_in_use.host, settings_in_use.port) as listener,
-    ):
+    tls = check_https(settings)
+    with contextlib.ExitStack() as stack:
+        settings_in_use = stack.enter_context(exclusive_data_folder(settings))
+        if settings.https == "auto":
+            tls = authority_context(settings.authority_folder, server_names(settings, settings.public_url))
+        listeners = stack.enter_context(opened_listeners(settings_in_use, tls))
+        if len(listeners) == 2:
+            settings_in_use = replace(settings_in_use, https_port=listeners[1].port)
         warn_about_exposure(settings_in_use)
         if owns_process:
             from emulator.vision.imaging.decode import silence_pillow_warnings
@@ -82,10 +88,9 @@ def serve(
         secrets = (*settings.training_keys, *settings.prediction_keys)
         return serve_until_stopped(
             AccessLog(application, secrets) if settings.access_log else application,
-            listener,
-            when_ready=lambda: when_ready(settings_in_use, application, listener.getsockname()[1]),
+            listeners,
+            when_ready=lambda: when_ready(settings_in_use, application, listeners[0].port),
             cors_origins=settings.cors_origins,
-            tls=tls,
             exit_at_once=lambda status: _exit_at_once(settings_in_use, status),
             stop=stop,
             owns_process=owns_process,

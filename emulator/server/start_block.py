@@ -8,6 +8,7 @@ import sys
 from emulator import __version__
 from emulator.settings import Settings
 from emulator.settings.addresses import is_loopback
+from emulator.settings.https import local_https_endpoint
 
 
 def warn_about_exposure(settings: Settings) -> None:
@@ -56,6 +57,8 @@ def print_start_block(settings: Settings, port: int) -> None:
     """
     endpoint = settings.training_endpoint(port)
     text = f"custom-vision-emulator {__version__} ready at {endpoint}"
+    if settings.https_port is not None:
+        text += f" and {local_https_endpoint(settings, settings.https_port)}"
     if not settings.quiet:
         text += START_BLOCK.format(
             endpoint=endpoint,
@@ -67,12 +70,15 @@ def print_start_block(settings: Settings, port: int) -> None:
             if settings.multi_service
             else "",
             resource_id=settings.prediction_resource_id,
+            trust=_TRUST if settings.https == "auto" else "",
             data="a temporary folder, removed at the end" if settings.ephemeral else settings.data,
         )
     # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):
         print(text, flush=True)
 
+
+_TRUST = "\n  How to trust https      custom-vision-emulator trust, with the same options"
 
 START_BLOCK = """
 
@@ -83,7 +89,7 @@ START_BLOCK = """
                           {second_prediction_key}{both}
   Prediction resource id
     {resource_id}
-  State is kept in        {data}
+  State is kept in        {data}{trust}
 
 Python      pip install azure-cognitiveservices-vision-customvision
 

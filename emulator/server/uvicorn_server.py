@@ -11,11 +11,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from emulator.settings import StartRefused
+from emulator.settings.https import HttpsOptions
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,9 +56,36 @@ def line_buffer_output() -> None:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
+class Listener(NamedTuple):
+    """A listening socket. tls: certificate and key, if it is for https."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self.socket.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
-def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket; port 0 takes any free port. Raises `StartRefused`."""
+def opened_listeners(options: HttpsOptions, tls: ssl.SSLContext | None) -> Iterator[list[Listener]]:
+    """The listener of ``--port``, then that of ``--https-port`` if it is given. Raises `StartRefused`.
+
+    tls: certificate and key, if the server speaks https.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(listening_socket(options.host, options.port))
+        if options.https_port is None:
+            yield [Listener(opened, tls)]
+        else:
+            second = listening_socket(options.host, options.https_port, "--https-port")
+            yield [Listener(opened), Listener(stack.enter_context(second), tls)]
+
+
+@contextlib.contextmanager
+def listening_socket(host: str, port: int, flag: str = "--port") -> Iterator[socket.socket]:
+    """A listening socket; port 0 takes any free port. Raises `StartRefused`, which names the flag."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -71,7 +99,7 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise StartRefused(
-            f"cannot listen on {host} port {port}: {reason}; give another --port"
+            f"cannot listen on {host} port {port}: {reason}; give another {flag}"
             " (0 takes any free one) or --host"
         ) from None
     # asyncio disables Nagle's algorithm on connections whose `proto` is TCP, which they inherit from the
@@ -82,11 +110,10 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 def serve_until_stopped(
     application: ASGIApp,
-    listener: socket.socket,
+    listeners: Sequence[Listener],
     *,
     when_ready: Callable[[], None],
     cors_origins: Collection[str] = (),
-    tls: ssl.SSLContext | None = None,
     exit_at_once: Callable[[int], NoReturn] = os._exit,
     stop: threading.Event | None = None,
     owns_process: bool = True,
@@ -98,7 +125,6 @@ def serve_until_stopped(
     Args:
         when_ready: called when the server accepts requests.
         cors_origins: origins of pages that may read error responses to requests that are not valid HTTP.
-        tls: certificate and key, if the server speaks https.
         exit_at_once: ends the process with a status when it does not end by itself in time.
         stop: stops the server when it is set, from any thread.
         owns_process: False in a process that has other work: its limit of open files and its garbage
@@ -124,8 +150,10 @@ def serve_until_stopped(
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=[])  # which would accept connections without a limit
-            for one in sockets or ():
-                acceptor = Acceptor(one, self._connection, self.server_state.connections, limit, tls)
+            for one in listeners:
+                acceptor = Acceptor(
+                    one.socket, self._connection, self.server_state.connections, limit, one.tls
+                )
                 self.servers.append(cast("asyncio.Server", acceptor))
             when_ready()
             if owns_process:
@@ -191,7 +219,7 @@ def serve_until_stopped(
     config.timeout_graceful_shutdown = GRACE_SECONDS  # type: ignore[assignment] # fractions of a second work
     server = Server(config)
     try:
-        server.run(sockets=[listener])
+        server.run(sockets=[one.socket for one in listeners])
     except SystemExit:
         # uvicorn raises it when the application did not start.
         if guarded.refused is not None:

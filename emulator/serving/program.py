@@ -8,15 +8,16 @@ import logging
 import sys
 
 from emulator import __version__
-from emulator.server.tls import server_context
+from emulator.server.tls import authority_context, check_https
 from emulator.server.uvicorn_server import (
     line_buffer_output,
-    listening_socket,
+    opened_listeners,
     serve_until_stopped,
 )
 from emulator.serving.settings import ServingSettings
-from emulator.settings import StartRefused
+from emulator.settings import StartRefused, default_data_folder
 from emulator.settings.addresses import is_loopback
+from emulator.settings.https import authority_folder, local_endpoint, local_https_endpoint, server_names
 from emulator.vision.imaging.memory import limit_malloc_arenas, trim_heap
 
 
@@ -34,8 +35,10 @@ def run(settings: ServingSettings) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    tls = server_context(settings.certificate, settings.certificate_key)
-    with listening_socket(settings.host, settings.port) as listener:
+    tls = check_https(settings)
+    if settings.https == "auto":
+        tls = authority_context(authority_folder(settings, default_data_folder), server_names(settings))
+    with opened_listeners(settings, tls) as listeners:
         from emulator.core.fetching.client import FetchPolicy
         from emulator.core.limits import PREDICTION_IMAGE_BYTES
         from emulator.serving.app import serving_app
@@ -79,18 +82,17 @@ def run(settings: ServingSettings) -> int:
         )
         return serve_until_stopped(
             application,
-            listener,
-            when_ready=lambda: _print_start(settings, scorer, listener.getsockname()[1]),
+            listeners,
+            when_ready=lambda: _print_start(settings, *(one.port for one in listeners)),
             cors_origins=settings.cors_origins,
-            tls=tls,
         )
 
 
-def _print_start(settings: ServingSettings, scorer: object, port: int) -> None:
+def _print_start(settings: ServingSettings, port: int, https_port: int | None = None) -> None:
     # The first line has the same form as the emulator's, so that scripts can wait for it.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    scheme = "http" if settings.certificate is None else "https"
-    place = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    places = local_endpoint(settings, port)
+    if https_port is not None:
+        places += f" and {local_https_endpoint(settings, https_port)}"
     # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):
-        print(f"custom-vision-emulator {__version__} ready at {place}", flush=True)
+        print(f"custom-vision-emulator {__version__} ready at {places}", flush=True)

@@ -7,11 +7,17 @@ from pathlib import Path
 
 from emulator.core.errors import ServiceError
 from emulator.core.validation import checked_path_name
+from emulator.settings.https import (
+    HttpsMode,
+    certificate_key_option,
+    certificate_option,
+    https_authority_option,
+    https_option,
+    https_port_option,
+)
 from emulator.settings.option_fields import (
     UrlFetchMode,
     allowed_host_option,
-    certificate_key_option,
-    certificate_option,
     cors_origin_option,
     log_level_option,
     option,
@@ -56,6 +62,9 @@ class ServingSettings:
     url_fetch: UrlFetchMode = url_fetch_option()
     url_allow: tuple[str, ...] = url_allow_option()
     cors_origins: tuple[str, ...] = cors_origin_option()
+    https: HttpsMode = https_option()
+    https_port: int | None = https_port_option()
+    https_authority: Path | None = https_authority_option()
     certificate: Path | None = certificate_option()
     certificate_key: Path | None = certificate_key_option()
     trusted_proxies: tuple[str, ...] = trusted_proxy_option()

@@ -8,6 +8,7 @@ from emulator.settings.settings import (
     DEFAULT_PREDICTION_RESOURCE_ID,
     DEFAULT_TRAINING_KEYS,
     Settings,
+    default_data_folder,
     load_settings,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "SettingError",
     "Settings",
     "StartRefused",
+    "default_data_folder",
     "load_settings",
     "options",
 ]

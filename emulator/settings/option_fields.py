@@ -16,7 +16,6 @@ from emulator.settings.readers import (
     read_keys,
     read_network,
     read_origin,
-    read_path,
 )
 
 ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
@@ -123,30 +122,6 @@ def allowed_host_option() -> Any:
         read_host_name,
         separator=",",
         default_text="none",
-    )
-
-
-def certificate_option() -> Any:
-    """The option of all servers for the certificate with which they speak https."""
-    return option(
-        None,
-        "--certificate",
-        "FILE",
-        "Certificate (PEM) with which the server speaks https, followed by intermediate ones.",
-        read_path,
-        default_text="plain http",
-    )
-
-
-def certificate_key_option() -> Any:
-    """The option of all servers for the private key of their certificate."""
-    return option(
-        None,
-        "--certificate-key",
-        "FILE",
-        "Private key (PEM) of the certificate.",
-        read_path,
-        default_text="in the file of the certificate",
     )
 
 

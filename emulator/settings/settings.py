@@ -11,11 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from emulator.settings.https import (
+    HttpsMode,
+    authority_folder,
+    certificate_key_option,
+    certificate_option,
+    https_authority_option,
+    https_option,
+    https_port_option,
+    local_endpoint,
+)
 from emulator.settings.option_fields import (
     UrlFetchMode,
     allowed_host_option,
-    certificate_key_option,
-    certificate_option,
     cors_origin_option,
     load_options,
     log_level_option,
@@ -116,6 +124,9 @@ class Settings:
         "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
     cors_origins: tuple[str, ...] = cors_origin_option()
+    https: HttpsMode = https_option()
+    https_port: int | None = https_port_option()
+    https_authority: Path | None = https_authority_option()
     certificate: Path | None = certificate_option()
     certificate_key: Path | None = certificate_key_option()
     trusted_proxies: tuple[str, ...] = trusted_proxy_option()
@@ -171,10 +182,12 @@ class Settings:
         """
         if self.public_url is not None:
             return self.public_url
-        # The address that means "all addresses" cannot be connected to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        scheme = "http" if self.certificate is None else "https"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port if port is None else port}"
+        return local_endpoint(self, self.port if port is None else port)
+
+    @property
+    def authority_folder(self) -> Path:
+        """The folder of the certificate authority of ``--https auto``."""
+        return authority_folder(self, default_data_folder if self.ephemeral else lambda: self.data)
 
 
 def load_settings(

@@ -90,8 +90,16 @@ def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     known = {one.variable for one in (*options(Settings).values(), *options(ServingSettings).values())}
     assert set(re.findall(ENVIRONMENT_PREFIX + r"[A-Z_]+", text)) <= known
-    flags = {one.flag for one in options(Settings).values()} | {"--shell", "--yes", "--snapshots"}
-    for command in re.findall(r"custom-vision-emulator (?:serve|env|health|reset)(?!-)\b([^`\n|#)]*)", text):
+    flags = {one.flag for one in options(Settings).values()} | {
+        "--shell",
+        "--yes",
+        "--print-path",
+        "--pem",
+        "--snapshots",
+    }
+    for command in re.findall(
+        r"custom-vision-emulator (?:serve|env|health|reset|trust)(?!-)\b([^`\n|#)]*)", text
+    ):
         assert set(re.findall(r"--[a-z-]+", command)) <= flags
     serving = {one.flag for one in options(ServingSettings).values()}
     for command in re.findall(r"custom-vision-emulator serve-model\b([^`\n|#)]*)", text):

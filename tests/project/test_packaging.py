@@ -63,7 +63,7 @@ DISTRIBUTIONS = {
 def test_the_requirements_are_the_packages_that_are_imported() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
     extras = PROJECT["optional-dependencies"]
-    used = ("train", "openvino", "coreml", "testing")
+    used = ("train", "openvino", "coreml", "https", "testing")
     expected = required([*PROJECT["dependencies"], *(one for extra in used for one in extras[extra])])
     # `emulator.testing` extends programs that its users have installed.
     assert imported - expected == {"pytest", "testcontainers"}

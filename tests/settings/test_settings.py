@@ -44,6 +44,9 @@ REFUSED = {
     "url_fetch": ["", "private"],
     "tier": ["", "f1", "S 0"],
     "cors_origins": ["", "app.example", "https://host/path", "https://*.host"],
+    "https": ["", "on", "force"],
+    "https_port": ["", "-1", "65536", "https"],
+    "https_authority": ["", "a\0b"],
     "certificate": ["", "a\0b"],
     "certificate_key": ["", "a\0b"],
     "trusted_proxies": ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "*"],
@@ -74,6 +77,8 @@ ACCEPTED = {
     "url_fetch": [("OFF", "off")],
     "trusted_proxies": [("10.0.0.7, 172.16.0.0/12,[::1]", ("10.0.0.7/32", "172.16.0.0/12", "::1/128"))],
     "allowed_hosts": [("Vision.example,*.tunnel.example,*", ("vision.example", "*.tunnel.example", "*"))],
+    "https": [("AUTO", "auto"), ("off", "off")],
+    "https_port": [("0", 0), ("10443", 10443)],
     "tier": [("unlimited", "unlimited"), ("F0", "f0"), ("s0", "s0")],
     "url_allow": [
         ("Host", ("host",)),

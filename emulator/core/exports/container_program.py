@@ -22,6 +22,7 @@ _FILES = (
     "core/limits.py",
     "core/predictions/__init__.py",
     "core/predictions/refusals.py",
+    "core/refused_items.py",
     "core/scored_rows/__init__.py",
     "core/scored_rows/scores.py",
     "core/thread_pools.py",

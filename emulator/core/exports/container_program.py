@@ -31,6 +31,7 @@ _FILES = (
     "server/__init__.py",
     "server/acceptor.py",
     "server/authority.py",
+    "server/connection_end.py",
     "server/http_protocol.py",
     "server/incoming_request.py",
     "server/speed_check.py",

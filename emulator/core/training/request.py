@@ -41,7 +41,7 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         project = lookup.project(session, project_id)
         _check_supported(project, request)
         tags = _chosen_tags(session, project_id, request.selected_tags)
-        preconditions.check(session, project, tags)
+        preconditions.check(session, project, tags, context.trainers.of(project_id))
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
         _check_needed(session, project, request)

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from io import BytesIO
+from pathlib import Path
 
 from emulator.vision.exports.detection_outputs import ANCHORS, NMS_IOU_THRESHOLD
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.exports.graph import PixelFormat, has_postprocessed_boxes
 from emulator.vision.fit import Fit, resized_side
+from emulator.vision.instant.model import is_instant
 
 LICENCE_FILE = "LICENSE"
 LABELS_FILE = "labels.txt"
@@ -29,6 +31,10 @@ _CLASSIFIER_NOTICE = """\
 EfficientNet-Lite0: Mingxing Tan and Quoc V. Le, Google, 2020; converted by ML Illustrated, Copyright 2020.
 The weights were folded with their batch norms, and a layer for the tags was trained on top.
 
+"""
+_INSTANT_NOTICE = """\
+This model was made by the instant trainer of Custom Vision Emulator from the images of its project alone. It
+contains no pretrained weights.
 """
 # Compressing weights saves a fifteenth of their size and takes longer than writing the model.
 _COMPRESSED = (".txt", ".json", ".manifest", ".md", ".py", ".xml", ".sh", "Dockerfile", "LICENSE")
@@ -103,6 +109,8 @@ def bundle(
 
 def licence(order: ExportOrder) -> bytes:
     """The origin and licence of the weights that the training started from."""
+    if is_instant(Path(order.model)):
+        return _INSTANT_NOTICE.encode()
     text = (resources.files("emulator.vision") / "weights" / _DETECTOR_LICENCE).read_text(encoding="utf-8")
     if order.domain_type == "ObjectDetection":
         return text.encode()

@@ -59,14 +59,15 @@ class Format:
         writer: "module:function"; the function takes an `ExportOrder` and a `Progress` and returns the file's
             bytes. Modules are of this package, or named in full.
         suffix: of the file's name.
-        extra: the extra of this project that has to be installed for it; "train" for most.
+        extra: the extra of this project that has to be installed for it; "export" for most, which "train"
+            includes.
         packages: the imported packages that it needs.
         addition: the service has no such format; it is requested through the emulator's own API.
     """
 
     writer: str
     suffix: str = ".zip"
-    extra: str = "train"
+    extra: str = "export"
     packages: tuple[str, ...] = ("onnx",)
     addition: bool = False
 
@@ -96,7 +97,7 @@ FORMATS: Formats = {
     ("OpenVino", "NoPostProcess"): _OPENVINO,
     ("VAIDK", None): Format("vaidk:vaidk_zip"),
     ("Torch", "TorchStateDict"): Format(
-        "additions:state_dict_zip", packages=("onnx", "torch"), addition=True
+        "additions:state_dict_zip", extra="train", packages=("onnx", "torch"), addition=True
     ),
 }
 

@@ -50,7 +50,7 @@ MIXES = (
 # Divisors of the sums of each kind of statistic: they weigh the kinds, and bound features to 16 bits.
 LAYOUT_DIVISOR = 4096
 EDGE_DIVISORS = (384, 768)
-MIX_DIVISOR = 8192
+MIX_DIVISOR, MIX_PARTS = 8192, 4
 # The last feature of every image, so that an image without any color or edge has a direction too.
 CONSTANT = 40
 FEATURE_COUNT = PARTS**2 * (len(COLORS) + 6 * len(EDGE_SIDES)) + len(MIXES) + 1
@@ -74,13 +74,18 @@ def features_of_pixels(pixels: NDArray[numpy.uint8]) -> NDArray[numpy.int16]:
     sums_HW3 = rows.reshape(GRID, GRID, CELL, 3).sum(axis=2, dtype=numpy.uint16)
     cells_HW3 = sums_HW3.astype(numpy.int64) - CELL * CELL * MIDDLE
     colors_3HW = numpy.moveaxis(cells_HW3 @ numpy.array(COLORS).T, 2, 0)
-    found = [_by_part(colors_3HW) // LAYOUT_DIVISOR]
+    found = [_divided(_by_part(colors_3HW), LAYOUT_DIVISOR)]
     for side, divisor in zip(EDGE_SIDES, EDGE_DIVISORS, strict=True):
-        found.append(_by_part(_edges(colors_3HW[0], side)) // divisor)
+        found.append(_divided(_by_part(_edges(colors_3HW[0], side)), divisor))
     squares_3HW = _summed(colors_3HW, MIX_SIDE)
     mixed = numpy.tensordot(numpy.array(MIXES), squares_3HW, 1).clip(0).sum(axis=(1, 2))
-    found += [mixed // (MIX_DIVISOR * PARTS**2 // 4), numpy.array([CONSTANT])]
+    found += [_divided(mixed, MIX_DIVISOR * MIX_PARTS), numpy.array([CONSTANT])]
     return numpy.concatenate([part.ravel() for part in found]).astype(numpy.int16)
+
+
+def _divided(sums: Integers, divisor: int) -> Integers:
+    """Quotients, rounded to the nearest integer."""
+    return (sums + divisor // 2) // divisor
 
 
 def _edges(luma_HW: Integers, side: int) -> Integers:

@@ -217,9 +217,9 @@ def test_domains_that_are_not_compact(service: Service) -> None:
         ("coremltools", "CoreML", None, "coreml"),
         ("coremltools", "CoreML", "CoreMLFloat16", "coreml"),
         ("openvino", "OpenVino", None, "openvino"),
-        ("tflite", "TensorFlow", "TensorFlowLite", "train"),
-        ("onnx", "ONNX", None, "train"),
-        ("onnx", "DockerFile", "Linux", "train"),
+        ("tflite", "TensorFlow", "TensorFlowLite", "export"),
+        ("onnx", "ONNX", None, "export"),
+        ("onnx", "DockerFile", "Linux", "export"),
     ],
 )
 def test_formats_whose_packages_are_not_installed(

@@ -8,6 +8,7 @@ from emulator.core.iterations import manage as iterations
 from emulator.store.tables import JobKind
 from tests.support.damage import flip_a_bit, last_blob
 from tests.support.detection import GENERAL, marked_images
+from tests.support.fakes import hide_package
 from tests.support.harness import COMPACT, Service, wait_until
 from tests.support.images import picture, pictures
 from tests.support.importing import Elsewhere, imported
@@ -249,3 +250,12 @@ def test_cancelled_jobs_end_at_their_next_report() -> None:
     go_on.set()
     with pytest.raises(CancelledError):
         future.result(10)
+
+
+def test_packages_of_real_trainings_are_not_needed(instant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_package(monkeypatch, "torch")
+    project, _, _ = instant.trainable()
+    assert instant.get(instant.train(project))["status"] == "Completed"
+    instant.context.trainers.default = "real"
+    refused = instant.refused("POST", f"{project}/train", params={"forceTrain": "true"})
+    assert refused[:2] == (400, "BadRequestNotSupported")

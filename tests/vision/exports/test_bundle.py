@@ -164,7 +164,7 @@ def test_missing_packages_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
 
-    with pytest.raises(ExportFailed, match=r"install custom-vision-emulator\[train\]"):
+    with pytest.raises(ExportFailed, match=r"install custom-vision-emulator\[export\]"):
         write_export(make_order(KINDS[0], "ONNX"), tmp_path / "x.zip", lambda share, step: None)
     assert list(tmp_path.iterdir()) == []
 

@@ -145,6 +145,12 @@ class Protocol(HttpToolsProtocol):
         self._is_half_closed = True
         return True
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.scheme == "https" and self.transport.is_closing():
+            # A connection with TLS would stay open until its client has closed it, too.
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.incoming.end()
         self._end_of_connection.note_closed_by_client()

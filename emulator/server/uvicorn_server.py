@@ -176,6 +176,12 @@ def serve_until_stopped(
                 self.should_exit = True
             return await super().on_tick(counter)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            # Those that did not end in the grace period: their sockets would stay open in this process.
+            for one in [*self.server_state.connections]:
+                one.transport.abort()
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             # uvicorn's own method raises the signal again after serving, which would end the process before

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 from emulator.settings import Settings
 from emulator.settings.errors import SettingError
+from emulator.settings.https import CERTIFICATE_FILE
 from emulator.settings.option_fields import options
 from emulator.settings.settings import load_settings
 from emulator.testing.control import EmulatorControl
@@ -92,7 +93,9 @@ class RunningEmulator:
         """
         from emulator.testing.sdk_clients import training_client
 
-        client: CustomVisionTrainingClient = training_client(self.endpoint, self.training_key, **options)
+        client: CustomVisionTrainingClient = training_client(
+            self.endpoint, self.training_key, **self._verification(), **options
+        )
         return client
 
     def prediction_client(self, **options: Any) -> CustomVisionPredictionClient:
@@ -100,7 +103,7 @@ class RunningEmulator:
         from emulator.testing.sdk_clients import prediction_client
 
         client: CustomVisionPredictionClient = prediction_client(
-            self.endpoint, self.prediction_key, **options
+            self.endpoint, self.prediction_key, **self._verification(), **options
         )
         return client
 
@@ -109,6 +112,10 @@ class RunningEmulator:
     ) -> SampleProject:
         """Create a project with images; see `emulator.testing.projects.create_project`."""
         return create_project(self.control.client, self.prediction_resource_id, tags=tags, **more)
+
+    def _verification(self) -> dict[str, str]:
+        """The option of SDK clients by which they trust the certificate."""
+        return {} if self._certificate is None else {"connection__verify": str(self._certificate)}
 
     def _described(self) -> Settings:
         from urllib.parse import urlsplit
@@ -159,7 +166,7 @@ class EmulatorServer(RunningEmulator):
             training_key=self.settings.training_keys[0],
             prediction_key=self.settings.prediction_keys[0],
             prediction_resource_id=self.settings.prediction_resource_id,
-            certificate=self.settings.certificate,
+            certificate=_certificate(self.settings),
         )
 
     @property
@@ -223,6 +230,13 @@ class EmulatorServer(RunningEmulator):
 
     def _described(self) -> Settings:
         return replace(self.settings, port=self.port)
+
+
+def _certificate(settings: Settings) -> Path | None:
+    """The certificate by which clients trust the server, once it has started."""
+    if settings.https == "auto":
+        return settings.authority_folder / CERTIFICATE_FILE
+    return settings.certificate
 
 
 class _Server(Protocol):

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from emulator.settings import Settings
@@ -64,6 +66,22 @@ def test_a_server_has_what_clients_need(server: EmulatorServer) -> None:
     client.close()
     server.control.reset()
     assert server.control.client.send("GET", "/customvision/v3.3/training/projects") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_clients_of_a_server_with_https_trust_it(mode: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "authority"
+    with EmulatorServer(mode=mode, https="auto", https_authority=str(folder)) as server:
+        assert server.endpoint == f"https://127.0.0.1:{server.port}"
+        server.create_project({"red": 1}, name="one")
+        client = server.training_client()
+        assert [project.name for project in client.get_projects()] == ["one"]
+        client.close()
+        authority = folder / "authority.pem"
+        assert server.environment()["NODE_EXTRA_CA_CERTS"] == str(authority)
+        idle = httpx.Client(verify=ssl.create_default_context(cafile=authority))
+        assert idle.get(server.endpoint).status_code == 200
+    idle.close()
 
 
 def test_several_servers_run_at_once() -> None:

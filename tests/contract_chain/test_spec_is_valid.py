@@ -69,7 +69,7 @@ def test_schemas_use_known_keywords(api: str, version: str) -> None:
     def schemas(node: Any) -> Iterator[dict[str, Any]]:
         yield node
         for key in ("items", "propertyNames", "additionalProperties"):
-            if key in node:
+            if isinstance(node.get(key), dict):  # not `additionalProperties: false`
                 yield from schemas(node[key])
         for part in (*node.get("properties", {}).values(), *node.get("oneOf", []), *node.get("allOf", [])):
             yield from schemas(part)

@@ -136,7 +136,7 @@ def iteration(version: Version, row: tables.Iteration) -> shapes.Iteration:
         classification_type=row.classification_type if row.has_begun else None,
         training_type=row.training_type,
         reserved_budget_in_hours=row.reserved_budget_in_hours,
-        training_time_in_minutes=row.training_time_in_minutes,
+        training_time_in_minutes=row.training_time_in_minutes if row.has_begun else 0,
         publish_name=row.publish_name,
         original_publish_resource_id=row.original_publish_resource_id,
         custom_base_model_info=None

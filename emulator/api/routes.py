@@ -48,6 +48,7 @@ _GROUPS = (
 # Imported at the first request to one of them; most clients never send one.
 _CONTROL = LazyRoutes(
     "emulator.api.control.clock",
+    "emulator.api.control.choreography",
     "emulator.api.control.documents",
     "emulator.api.control.exports",
     "emulator.api.control.faults",

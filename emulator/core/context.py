@@ -17,6 +17,7 @@ from emulator.core.caches.near_duplicates import NearDuplicateSearches
 from emulator.core.caches.proposal_model import ProposalModel
 from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
+from emulator.core.choreography.choreography import Choreography
 from emulator.core.clock import Clock
 from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.ids import Ids
@@ -72,6 +73,7 @@ class Context:
     proposal_model: ProposalModel = field(init=False)
     near_duplicates: NearDuplicateSearches = field(init=False)
     instant_features: InstantFeatures = field(default_factory=InstantFeatures)
+    choreography: Choreography = field(init=False)
 
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
@@ -82,6 +84,8 @@ class Context:
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self.folder)
         self.near_duplicates = NearDuplicateSearches(self.blobs, self.feature_cache)
+        self.choreography = Choreography(self.database, self.jobs, self.clock)
+        self.on_reset.append(self.choreography.reset)
 
     def forget_rows(self) -> None:
         """Clear the caches of rows, after all rows were deleted or replaced.

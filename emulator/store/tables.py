@@ -27,11 +27,18 @@ class ProjectStatus(StrEnum):
 
 
 class IterationStatus(StrEnum):
-    """States of an iteration, as the contract spells them."""
+    """States of an iteration, as the contract spells them. A training is in the first two only if a plan of
+    `emulator.core.choreography` has them."""
 
+    STAGING = "Staging"
+    QUEUED = "Queued"
     TRAINING = "Training"
     COMPLETED = "Completed"
     FAILED = "Failed"
+
+
+# The states of an iteration whose training has not ended.
+UNFINISHED = (IterationStatus.STAGING, IterationStatus.QUEUED, IterationStatus.TRAINING)
 
 
 class ExportStatus(StrEnum):
@@ -254,8 +261,10 @@ class Iteration(SQLModel, table=True):
 
     @property
     def has_begun(self) -> bool:
-        """False while its training waits in the queue."""
-        return self.status != IterationStatus.TRAINING or self.training_time_in_minutes > 0
+        """False while its training waits in the queue, or shows that it does."""
+        if self.status == IterationStatus.TRAINING:
+            return self.training_time_in_minutes > 0
+        return self.status not in UNFINISHED
 
     @property
     def is_imported(self) -> bool:

@@ -213,6 +213,21 @@ def _imported_model(service: Service, version: str, value: str) -> Any:
     return _json(response)["classificationType"]
 
 
+def _planned(path: str, kind: str, name: str) -> Sender:
+    """A plan of a choreography."""
+
+    def send(service: Service, version: str, value: str) -> Any:
+        needed = {"afterpolls": {"polls": 3}, "afterseconds": {"seconds": 3}}
+        if name == "states":
+            plan = {"polls": 3, "states": [value]}
+        else:
+            plan = {"complete": value, **needed.get(value.strip().lower(), {})}
+        whole = path.format(project=_images(service))
+        return _json(service.request("PUT", f"/_emulator{whole}/choreography", json={kind: plan}))[kind][name]
+
+    return send
+
+
 def _echo(send: Callable[..., dict[str, Any]], name: str) -> Sender:
     return lambda service, version, value: send(service, version, **{name: value})[name]
 
@@ -249,6 +264,12 @@ SENDERS: dict[Place, Sender] = {
     ("training", "QueryPredictions", ("body", "orderBy")): _queried_predictions,
     ("training", "QuerySuggestedImages", ("body", "sortBy")): _queried_suggestions,
     ("emulator", "ImportModel", ("query", "classificationType")): _imported_model,
+    **{
+        ("emulator", operation, ("body", kind, name)): _planned(path, kind, name)
+        for operation, path in (("SetChoreography", ""), ("SetChoreographyOfProject", "{project}"))
+        for kind in ("training", "export", "import")
+        for name in ("complete", "states")
+    },
     ("emulator", "GetConfusionMatrixImages", ("query", "outcome")): _cell_images(
         "confusionMatrix/images", "outcome"
     ),

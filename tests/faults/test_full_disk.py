@@ -138,7 +138,7 @@ def test_a_training_that_cannot_even_be_written_down_is_taken_up_again(
 
         return no_room
 
-    for end in ("_complete", "fail"):
+    for end in ("complete", "fail"):
         monkeypatch.setattr(TrainingWork, end, without_room(getattr(TrainingWork, end)))
     monkeypatch.setattr(thread, "PAUSE_SECONDS", 0.01)
     service.runner(JobKind.TRAINING).start()

@@ -21,6 +21,7 @@ _PATH = "/_emulator/projects/{projectId}/iterations/{iterationId}/exports"
 def list_exports(
     emulator: Emulator, links: ImageLinks, project_id: ProjectId, iteration_id: IterationId
 ) -> Response:
+    emulator.choreography.polled("export", project_id, iteration_id)
     rows = exports.list_all(emulator, project_id, iteration_id)
     return JSONResponse([_shown(links, project_id, row) for row in rows])
 

@@ -52,6 +52,7 @@ def get_exports(
     project_id: ProjectId,
     iteration_id: IterationId,
 ) -> list[shapes.Export]:
+    emulator.choreography.polled("export", project_id, iteration_id)
     platforms, flavors = names.platforms(version), ("", *names.flavors(version))
     return [
         responses.export(links, version, project_id, row)

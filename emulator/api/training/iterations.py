@@ -16,6 +16,7 @@ router = OperationRouter()
 
 @router.operation("GetIterations")
 def get_iterations(emulator: Emulator, version: ApiVersion, project_id: ProjectId) -> list[shapes.Iteration]:
+    emulator.choreography.polled("training", project_id)
     return [responses.iteration(version, row) for row in iterations.list_all(emulator, project_id)]
 
 
@@ -23,6 +24,7 @@ def get_iterations(emulator: Emulator, version: ApiVersion, project_id: ProjectI
 def get_iteration(
     emulator: Emulator, version: ApiVersion, project_id: ProjectId, iteration_id: IterationId
 ) -> shapes.Iteration:
+    emulator.choreography.polled("training", project_id, iteration_id)
     return responses.iteration(version, iterations.get(emulator, project_id, iteration_id))
 
 

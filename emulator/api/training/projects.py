@@ -19,6 +19,7 @@ router = OperationRouter()
 
 @router.operation("GetProjects")
 def get_projects(emulator: Emulator, links: ImageLinks) -> list[shapes.Project]:
+    emulator.choreography.polled("import")
     rows = projects.list_all(emulator)
     thumbnails = projects.thumbnails(emulator)
     return [responses.project(links, row, thumbnails.get(row.id)) for row in rows]
@@ -54,6 +55,7 @@ def create_project(
 
 @router.operation("GetProject")
 def get_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId) -> shapes.Project:
+    emulator.choreography.polled("import", project_id)
     return _shown(links, projects.get(emulator, project_id))
 
 

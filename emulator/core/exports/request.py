@@ -76,7 +76,11 @@ def request_export(
             id=context.ids.new(), kind=JobKind.EXPORT, iteration_id=iteration_id, created=now, details=details
         )
         session.add(job)
+        if context.choreography.in_use:
+            context.choreography.begin(session, job, "export", export.id, project_id)
     context.jobs.notify(JobKind.EXPORT)
+    if context.choreography.in_use:
+        context.choreography.requested(job.id)
     return export
 
 

@@ -41,6 +41,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
         name="exports",
         folder=context.folder / "exports",
         seconds_to_stop=5,
+        holds=context.choreography,
         after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
     )
 
@@ -106,7 +107,7 @@ class ExportWork:
             suffix=chosen.suffix if chosen else ".zip",
         )
 
-    def execute(self, task: ExportTask, folder: Path) -> None:
+    def execute(self, task: ExportTask, folder: Path) -> Path:
         from emulator.core.exports.formats import FORMATS
         from emulator.vision.exports.formats import ExportFailed, write_export
         from emulator.worker.executor import WorkerDied
@@ -118,7 +119,7 @@ class ExportWork:
                 write_export, task.order, output, formats=FORMATS, on_progress=note
             )
             file: Path = self._worker_job.result(future, task.order.iteration_id, task.export_id)
-            self._complete(task, file)
+            return file
         except ExportFailed as failure:
             raise JobFailed(str(failure)) from None
         except WorkerDied as death:
@@ -128,7 +129,7 @@ class ExportWork:
                 raise StorageFull(str(error)) from error
             raise
 
-    def _complete(self, task: ExportTask, file: Path) -> None:
+    def complete(self, task: ExportTask, file: Path) -> None:
         """Store the file, unless the iteration was deleted meanwhile."""
         stored: set[str] = set()
         replaced: set[str] = set()

@@ -3,7 +3,7 @@
 A job is a row of the store. The code that adds one notifies the board; `emulator.app` registers the runners.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from emulator.store.tables import JobKind
@@ -42,10 +42,14 @@ class Runner(Protocol):
 
 
 class JobBoard:
-    """The runners by kind. Jobs of a kind without a runner wait."""
+    """The runners by kind. Jobs of a kind without a runner wait.
+
+    on_cancel: functions that `cancel` calls after the runners, with the same arguments.
+    """
 
     def __init__(self) -> None:
         self._runners: dict[JobKind, Runner] = {}
+        self.on_cancel: list[Callable[[Collection[str], Collection[str]], None]] = []
 
     def register(self, runner: Runner) -> None:
         self._runners[runner.kind] = runner
@@ -68,6 +72,8 @@ class JobBoard:
         """Stop the running jobs of deleted iterations and projects."""
         for runner in self.runners:
             runner.cancel(iteration_ids, project_ids)
+        for listener in self.on_cancel:
+            listener(iteration_ids, project_ids)
 
     def progress(self, id: str) -> Progress | None:
         """Progress of the running job of an iteration or export; None when none is running."""

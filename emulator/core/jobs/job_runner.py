@@ -6,12 +6,15 @@ A `Work` has the steps of one kind of job; a `Control` stops a running job and r
 import logging
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlmodel import Session, col, select
 
 from emulator.core.jobs.board import Progress
+from emulator.core.jobs.holds import Ending, Holds
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
@@ -49,11 +52,14 @@ class Work(Protocol[_Task]):
     def prepare(self, session: Session, job: Job) -> _Task | None:
         """Read the inputs of the job; None when its iteration was deleted. Raises JobFailed, BlobDamaged."""
 
-    def execute(self, task: _Task, folder: Path) -> None:
-        """Do the work and record its result. folder: does not exist yet, and is removed afterwards.
+    def execute(self, task: _Task, folder: Path) -> Any:
+        """Do the work; returns its result. folder: does not exist yet, and is removed after `complete`.
 
         Raises JobFailed, JobStopped, TryAgain, BlobDamaged, or another exception, which `explain` describes.
         """
+
+    def complete(self, task: _Task, result: Any) -> None:
+        """Record the result of `execute`. It may be called much later, and raises the same exceptions."""
 
     def explain(self, error: Exception) -> str:
         """The reason of a failure, for a person. error: Interrupted, StorageFull or an unexpected one."""
@@ -80,7 +86,7 @@ class JobRunner(Generic[_Task]):
 
     A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
-    after_each: called after each job, successful or not.
+    holds: the jobs whose end is not to be visible yet. after_each: called after each job, successful or not.
     """
 
     def __init__(
@@ -93,6 +99,7 @@ class JobRunner(Generic[_Task]):
         name: str,
         folder: Path,
         seconds_to_stop: float,
+        holds: Holds,
         after_each: Callable[[], None] = lambda: None,
     ) -> None:
         self.kind = kind
@@ -100,7 +107,9 @@ class JobRunner(Generic[_Task]):
         self._database = database
         self._work = work
         self._control = control
+        self._holds = holds
         self._after_each = after_each
+        holds.register(kind, self.fail)
         self._thread = WorkThread(name, self._run_next, seconds_to_stop)
 
     @property
@@ -117,6 +126,8 @@ class JobRunner(Generic[_Task]):
 
     def stop(self) -> None:
         self._thread.stop(self._control.interrupt)
+        if self._holds.in_use:
+            self._holds.stop(self.kind)
 
     def notify(self) -> None:
         self._thread.notify()
@@ -129,6 +140,11 @@ class JobRunner(Generic[_Task]):
 
     def progress(self, id: str) -> Progress | None:
         return self._control.progress(id)
+
+    def fail(self, job_id: str, reason: str) -> None:
+        """Record that a job has failed which is not executed. Raises StorageFull."""
+        self._fail(job_id, reason)
+        self._after_each()
 
     def _run_next(self) -> Outcome:
         """Execute the oldest job."""
@@ -158,10 +174,10 @@ class JobRunner(Generic[_Task]):
                 with self._database.read() as session:
                     task = self._work.prepare(session, job)
             except JobFailed as failed:
-                self._fail(job, str(failed))
+                self._end(job, partial(self._fail, job.id, str(failed)))
                 continue
             except BlobDamaged as damaged:
-                self._fail_of_damage(job, damaged)
+                self._end(job, partial(self._fail_of_damage, job.id, damaged))
                 continue
             if task is not None:
                 return job, task
@@ -170,9 +186,10 @@ class JobRunner(Generic[_Task]):
         """The oldest job, with one more attempt. Jobs without attempts left fail."""
         while True:
             with self._database.write() as session:
-                job = session.exec(
-                    select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
-                ).first()
+                oldest = select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
+                if self._holds.in_use:
+                    oldest = oldest.where(col(Job.id).not_in(self._holds.excluded(self.kind)))
+                job = session.exec(oldest).first()
                 if job is None:
                     return None
                 if job.attempts >= ATTEMPTS:
@@ -186,38 +203,88 @@ class JobRunner(Generic[_Task]):
 
     def _execute(self, job: Job, task: _Task) -> None:
         folder = self.folder / job.id
-        try:
-            self._work.execute(task, folder)
-        except JobStopped as stopped:
-            _log.info("%s", stopped)
-        except JobFailed as failed:
-            self._fail(job, str(failed))
-        except BlobDamaged as damaged:
-            self._fail_of_damage(job, damaged)
-        except TryAgain as reason:
-            if self._thread.stopping:
-                return
-            if job.attempts >= ATTEMPTS:
-                self._fail(job, str(reason))
-            else:
-                _log.warning("%s Trying again.", reason)
-        except StorageFull as full:
-            self._fail(job, self._work.explain(full))
-        except Exception as error:  # noqa: BLE001  (one job must not end the thread)
-            if not self._thread.stopping:
-                _log.exception("One of the %s failed", self._thread.name)
-                self._fail(job, self._work.explain(error))
-        finally:
+
+        def discard() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _fail_of_damage(self, job: Job, damaged: BlobDamaged) -> None:
+        is_kept = False
+        try:
+            try:
+                result = self._work.execute(task, folder)
+            except Exception as error:  # noqa: BLE001  (one job must not end the thread)
+                record = self._failure(job, error)
+            else:
+                record = partial(self._complete, job, task, result)
+            is_kept = record is not None and self._end(job, record, discard)
+        finally:
+            if not is_kept:
+                discard()
+
+    def _complete(self, job: Job, task: _Task, result: Any) -> None:
+        try:
+            self._work.complete(task, result)
+        except Exception as error:  # noqa: BLE001  (one job must not end the thread)
+            record = self._failure(job, error)
+            if record is not None:
+                record()
+
+    def _end(self, job: Job, record: Callable[[], None], discard: Callable[[], None] = lambda: None) -> bool:
+        """Record the end of a job, or keep it until it is to be visible; whether it is kept.
+
+        discard: deletes the files of the job, if the end is kept.
+        """
+        if self._holds.in_use:
+
+            def record_later() -> None:
+                record()
+                self._after_each()
+
+            if self._holds.keep(job.id, Ending(record_later, discard)):
+                self._count_no_attempt(job)
+                return True
+        record()
+        if self._holds.in_use:
+            self._holds.ended(job.id)
+        return False
+
+    def _count_no_attempt(self, job: Job) -> None:
+        """A job whose end is kept was not interrupted, should the process end now."""
+        # Should the disk be full, it counts as interrupted.
+        with suppress(StorageFull), self._database.write() as session:
+            row = session.get(Job, job.id)
+            if row is not None:
+                row.attempts -= 1
+                session.add(row)
+
+    def _failure(self, job: Job, error: Exception) -> Callable[[], None] | None:
+        """What records the failure of a job; None when nothing is recorded."""
+        if isinstance(error, JobStopped):
+            _log.info("%s", error)
+            return None
+        if isinstance(error, JobFailed):
+            return partial(self._fail, job.id, str(error))
+        if isinstance(error, BlobDamaged):
+            return partial(self._fail_of_damage, job.id, error)
+        if isinstance(error, StorageFull):
+            return partial(self._fail, job.id, self._work.explain(error))
+        if self._thread.stopping:
+            return None
+        if isinstance(error, TryAgain):
+            if job.attempts >= ATTEMPTS:
+                return partial(self._fail, job.id, str(error))
+            _log.warning("%s Trying again.", error)
+            return None
+        _log.error("One of the %s failed", self._thread.name, exc_info=error)
+        return partial(self._fail, job.id, self._work.explain(error))
+
+    def _fail_of_damage(self, job_id: str, damaged: BlobDamaged) -> None:
         reason = describe(self._database, damaged).message
         _log.error("One of the %s failed. %s", self._thread.name, reason)
-        self._fail(job, reason)
+        self._fail(job_id, reason)
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job_id: str, reason: str) -> None:
         """Record a failure, unless the job was deleted meanwhile, with its iteration or project."""
         with self._database.write() as session:
-            row = session.get(Job, job.id)
+            row = session.get(Job, job_id)
             if row is not None:
                 self._work.fail(session, row, reason)

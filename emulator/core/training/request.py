@@ -12,7 +12,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
 from emulator.core.limits import ADVANCED_HOURS_MINIMUM
 from emulator.core.training import preconditions
-from emulator.store.tables import Iteration, IterationStatus, Job, JobKind, Project, Tag
+from emulator.store.tables import UNFINISHED, Iteration, IterationStatus, Job, JobKind, Project, Tag
 
 TRAINING_TYPES = ("Regular", "Advanced")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -70,8 +70,14 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         session.add_all((project, iteration))
         session.flush()
         kind = _job_kind(context, project_id, request)
-        session.add(Job(id=context.ids.new(), kind=kind, iteration_id=iteration.id, created=now))
+        job = Job(id=context.ids.new(), kind=kind, iteration_id=iteration.id, created=now)
+        session.add(job)
+        if context.choreography.in_use:
+            shown = context.choreography.begin(session, job, "training", iteration.id, project_id)
+            iteration.status = shown or iteration.status
     context.jobs.notify(kind)
+    if context.choreography.in_use:
+        context.choreography.requested(job.id)
     return iteration
 
 
@@ -140,7 +146,7 @@ def _check_base_model(session: Session, project: Project, project_id: str, itera
 
 def _check_needed(session: Session, project: Project, request: TrainingRequest) -> None:
     of_project = select(Iteration).where(Iteration.project_id == project.id)
-    if session.exec(of_project.where(Iteration.status == IterationStatus.TRAINING)).first():
+    if session.exec(of_project.where(col(Iteration.status).in_(UNFINISHED))).first():
         raise ServiceError("BadRequestTrainingAlreadyInProgress", "Training is already in progress.")
     if request.force_train:
         return

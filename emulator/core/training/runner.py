@@ -68,6 +68,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
         name=name,
         folder=context.folder / kind,
         seconds_to_stop=5,
+        holds=context.choreography,
         after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
     )
 
@@ -106,6 +107,8 @@ class TrainingWork:
         # Iterations that earlier versions of the emulator stored have neither before they begin.
         iteration.domain_id = iteration.domain_id or project.domain_id
         iteration.classification_type = iteration.classification_type or project.classification_type
+        if not self._context.choreography.shows(job.id):
+            iteration.status = IterationStatus.TRAINING
         iteration.training_time_in_minutes = 1
         iteration.last_modified = self._context.clock.now()
         session.add(iteration)
@@ -143,7 +146,7 @@ class TrainingWork:
             return self._context.blobs.path(_DELETED)
         return self._context.blobs.verified_path(row.model_blob)
 
-    def execute(self, task: Training, folder: Path) -> None:
+    def execute(self, task: Training, folder: Path) -> "TrainedClassifier | TrainedDetector":
         from emulator.vision.imaging.image_file import ImageFileDamaged
         from emulator.vision.training.errors import TrainingFailed
         from emulator.worker.executor import WorkerDied
@@ -151,14 +154,16 @@ class TrainingWork:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             future = self._submit(task, folder)
-            trained = self._worker_job.result(future, task.iteration_id, task.iteration_id)
+            trained: TrainedClassifier | TrainedDetector = self._worker_job.result(
+                future, task.iteration_id, task.iteration_id
+            )
         except TrainingFailed as failure:
             raise JobFailed(str(failure)) from None
         except ImageFileDamaged as damaged:
             raise BlobDamaged(*self._damaged_images(task, damaged.key)) from None
         except WorkerDied as death:
             raise TryAgain(f"The training process ended {task.attempt} times: {death}. {_TRY}") from None
-        self._complete(task, trained)
+        return trained
 
     def _damaged_images(self, task: Training, first: str) -> list[str]:
         """The blobs of all damaged images of a dataset, of which the training met the first."""
@@ -200,7 +205,7 @@ class TrainingWork:
             on_progress=self._worker_job.progress_callback(task.iteration_id),
         )
 
-    def _complete(self, task: Training, trained: "TrainedClassifier | TrainedDetector") -> None:
+    def complete(self, task: Training, trained: "TrainedClassifier | TrainedDetector") -> None:
         """Store the model, unless the iteration was deleted meanwhile."""
         with self._context.database.write() as session:
             iteration, job = session.get(Iteration, task.iteration_id), session.get(Job, task.job_id)

@@ -22,6 +22,7 @@ from emulator.core.revisions.views import View
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe as describe_damage
 from emulator.store.tables import (
+    UNFINISHED,
     Image,
     ImageTag,
     Iteration,
@@ -115,10 +116,7 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
                 "BadRequestNotSupported", f"The project cannot be exported: its status is {project.status}."
             )
         of_project = select(Iteration).where(Iteration.project_id == project_id)
-        if (
-            session.exec(of_project.where(Iteration.status == IterationStatus.TRAINING).limit(1)).first()
-            is not None
-        ):
+        if session.exec(of_project.where(col(Iteration.status).in_(UNFINISHED)).limit(1)).first() is not None:
             raise ServiceError(
                 "BadRequestExportWhileTraining", "The project cannot be exported while it is training."
             )

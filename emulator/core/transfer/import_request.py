@@ -62,7 +62,13 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
         session.add(project)
         session.flush()
         session.add(job)
+        if context.choreography.in_use:
+            context.choreography.begin(
+                session, job, "import", project.id, project.id, planned_by=parsed.project_id
+            )
     context.jobs.notify(JobKind.IMPORT)
+    if context.choreography.in_use:
+        context.choreography.requested(job.id)
     return project
 
 

@@ -49,6 +49,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
         name="imports",
         folder=context.folder / "imports",
         seconds_to_stop=_SECONDS_TO_STOP,
+        holds=context.choreography,
     )
 
 
@@ -121,6 +122,9 @@ class ImportWork:
             raise (TryAgain if rejected.status is None else JobFailed)(str(rejected)) from None
         finally:
             self._transfers.forget(task.project_id)
+
+    def complete(self, task: Import, result: None) -> None:
+        """Its result is recorded while its archive is read."""
 
     def explain(self, error: Exception) -> str:
         if isinstance(error, Interrupted):

@@ -1,0 +1,1 @@
+"""Choreography: plans for when and how trainings, exports and imports end, and the jobs that are held."""

@@ -15,6 +15,7 @@ from emulator.contract import requests, version_differences
 from emulator.contract.form_data import Part
 from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
+from emulator.contract.strict_body import parse_strictly
 from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -186,7 +187,7 @@ def json_body(
         if optional and body.strip() in (b"", b"null"):
             return shape()
         try:
-            value = await parsed(request, requests.parse, shape, body)
+            value = await parsed(request, _parse, shape, body)
         except requests.TooManyItems:
             raise
         except requests.Malformed as malformed:
@@ -200,6 +201,12 @@ def json_body(
         return value
 
     return Depends(read)
+
+
+def _parse(shape: type[requests.Body | requests.StrictBody], body: bytes) -> Any:
+    return (
+        parse_strictly(shape, body) if issubclass(shape, requests.StrictBody) else requests.parse(shape, body)
+    )
 
 
 def _clear(value: Any, path: list[str]) -> None:

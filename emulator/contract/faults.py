@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from emulator.contract.error_codes import ERROR_CODES, http_status
 from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
-from emulator.contract.strict_body import StrictBody
+from emulator.contract.requests import StrictBody
 
 ALL_OPERATIONS = "*"
 MAX_STEPS = 1000

@@ -38,6 +38,16 @@ def read_json(data: bytes) -> Any:
             raise InvalidJson(str(error)) from None
 
 
+def read_strict_json(data: bytes) -> Any:
+    """The value of a strict JSON text. Raises InvalidJson or TooManyValues."""
+    data = data.removeprefix(_BYTE_ORDER_MARK)
+    _check_values(data)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(str(error)) from None
+
+
 def read_written_numbers(data: bytes) -> Any:
     """The same, with every number as a `WrittenNumber`. Raises InvalidJson or TooManyValues."""
     data = data.removeprefix(_BYTE_ORDER_MARK)

@@ -115,7 +115,10 @@ class Body(BaseModel):
 
 
 class StrictBody(BaseModel):
-    """A body of the control API: names of properties are exact, unknown ones and other types are refused."""
+    """A body of the control API: names of properties are exact, unknown ones and other types are refused.
+
+    No value is converted: 1 is neither true nor "1". Read by `emulator.contract.strict_body`.
+    """
 
     model_config = ConfigDict(alias_generator=camel, extra="forbid", strict=True, defer_build=True)
 
@@ -264,7 +267,7 @@ class CreateProjectOptions(Body):
     notification_queue_uri: Text | None = Field(default=None)
 
 
-_Shape = TypeVar("_Shape", bound=BaseModel)
+_Shape = TypeVar("_Shape", bound=Body)
 _PLACES_IN_LOG = 10
 _VALUE_IN_LOG = 100
 
@@ -292,7 +295,7 @@ def parse(shape: type[_Shape], data: bytes) -> _Shape:
         return shape.model_validate(_object(data))
     except ValidationError as error:
         first, types = error, {one["type"] for one in _errors(error)}
-    if not issubclass(shape, StrictBody) and types & {"string_type", "bool_type", "bool_parsing"}:
+    if types & {"string_type", "bool_type", "bool_parsing"}:
         # Perhaps a number where the shape has a text or a boolean.
         try:
             return shape.model_validate(_object(data, read_written_numbers))
@@ -305,8 +308,6 @@ def _malformed(error: ValidationError) -> Malformed:
     errors = _errors(error)
     first = errors[0]
     place = ".".join(str(part)[:100] for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return Malformed(f"The request body has the unknown property '{place}'.", _all_places(errors))
     # Only `guid` raises ValueError; all other errors are errors of types.
     kinds = {"value_error": InvalidId, _TOO_MANY: TooManyItems}
     kind = kinds.get(first["type"], Malformed)

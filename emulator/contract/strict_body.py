@@ -3,28 +3,23 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from emulator.contract.requests import Malformed
-from emulator.contract.wire import camel
+from emulator.contract.json_text import InvalidJson, TooManyValues, read_strict_json
+from emulator.contract.requests import Malformed, StrictBody
 
-_Shape = TypeVar("_Shape", bound="StrictBody")
-
-
-class StrictBody(BaseModel):
-    """A JSON object with camelCase names. No value is converted: 1 is neither true nor "1"."""
-
-    model_config = ConfigDict(alias_generator=camel, extra="forbid", strict=True, defer_build=True)
+_Shape = TypeVar("_Shape", bound=StrictBody)
 
 
 def parse_strictly(shape: type[_Shape], data: bytes) -> _Shape:
     """The body `data` as a `shape`. Raises Malformed with the place and the reason."""
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        value = read_strict_json(data)
+    except InvalidJson as error:
         raise Malformed(f"The request body is not JSON: {error}") from None
+    except TooManyValues as error:
+        raise Malformed(str(error)) from None
     if not isinstance(value, dict):
         raise Malformed("The request body is not a JSON object.")
     try:

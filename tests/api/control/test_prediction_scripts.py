@@ -31,12 +31,20 @@ def test_a_probability_out_of_range(service: Service, probability: float) -> Non
     assert message.startswith("predictions[1].probability is ")
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", '"0.5"', "true", "null"])
+@pytest.mark.parametrize("text", ["NaN", "Infinity"])
+def test_numbers_that_json_does_not_have(service: Service, text: str) -> None:
+    body = f'{{"predictions": [{{"tagName": "red", "probability": {text}}}]}}'
+    status, code, message = refusal(service.request("POST", SCRIPTS, content=body))
+    assert (status, code) == (400, "BadRequest")
+    assert message.startswith("The request body is not JSON: ")
+
+
+@pytest.mark.parametrize("text", ['"0.5"', "true", "null"])
 def test_a_probability_that_is_not_a_number(service: Service, text: str) -> None:
     body = f'{{"predictions": [{{"tagName": "red", "probability": {text}}}]}}'
     status, code, message = refusal(service.request("POST", SCRIPTS, content=body))
     assert (status, code) == (400, "BadRequest")
-    assert "predictions.0.probability" in message
+    assert "predictions[0].probability" in message
 
 
 @pytest.mark.parametrize(
@@ -74,12 +82,12 @@ def test_a_box_that_leaves_the_image(service: Service, box: dict[str, float], pr
         ({"PublishedName": "live"}, "unknown property 'PublishedName'"),
         ({"image": {"sha": "0" * 64}}, "unknown property 'image.sha'"),
         ({"predictions": [{"probability": 1}]}, "predictions[0] has neither tagName nor tagId."),
-        ({"predictions": [{"tagName": "red"}]}, "invalid at 'predictions.0.probability'"),
+        ({"predictions": [{"tagName": "red"}]}, "invalid at 'predictions[0].probability'"),
         ({"predictions": [likely("red", 1)] * 2}, "A classifier predicts each tag once"),
         ({"predictions": [likely("a", 1), boxed("b", 1)]}, "Either all predictions have a boundingBox"),
         ({"predictions": [likely(str(number), 1) for number in range(501)]}, "at most 500"),
         ({"predictions": None}, "invalid at 'predictions'"),
-        ({"predictions": [{**likely("red", 1), "tagType": "Regular"}]}, "'predictions.0.tagType'"),
+        ({"predictions": [{**likely("red", 1), "tagType": "Regular"}]}, "'predictions[0].tagType'"),
     ],
 )
 def test_scripts_that_break_a_rule(service: Service, script: dict[str, Any], message: str) -> None:
@@ -103,7 +111,7 @@ def test_a_body_that_is_too_large(service: Service) -> None:
 
 
 def test_an_id_that_is_not_a_guid(service: Service) -> None:
-    assert refused(service, projectId="project")[:2] == (400, "BadRequestInvalidIds")
+    assert refused(service, projectId="project")[:2] == (400, "BadRequest")
 
 
 def test_an_unknown_project_or_iteration(published: Published) -> None:

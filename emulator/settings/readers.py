@@ -192,5 +192,5 @@ def read_role_assignment(text: str) -> tuple[str, str]:
     """A principal and the name of its role, separated by ``=``; the role is checked by the application."""
     principal, equals, role = (part.strip() for part in text.rpartition("="))
     if not (principal and equals and role):
-        raise ValueError("is not PRINCIPAL=ROLE")
+        raise ValueError("is not NAME=ROLE")
     return principal, role

@@ -110,7 +110,7 @@ class Settings:
         "Access tokens of Microsoft Entra: off, or basic (any unexpired one for Azure's audience).",
         one_of(*ENTRA_MODES))
     role_assignments: tuple[tuple[str, str], ...] = option(
-        (), "--role-assignment", "PRINCIPAL=ROLE",
+        (), "--role-assignment", "NAME=ROLE",
         "Role of a principal (Contributor, Trainer, Labeler, Deployment, Reader); * for all; repeatable.",
         read_role_assignment, separator=",", default_text="full access of all")
     prediction_resource_id: str = option(

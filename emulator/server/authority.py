@@ -112,7 +112,10 @@ def open_authority(folder: Path, names: ServerNames, now: datetime) -> tuple[Aut
             _store(folder / _SIGNING_FILE, made, is_first=False)
         _publish(folder, made)
     except OSError as error:
-        raise AuthorityUnusable(f"cannot use the folder {str(folder)!r}: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise AuthorityUnusable(
+            f"cannot use the folder {str(folder)!r}: {reason}; --https-authority names another"
+        ) from None
     return made, True
 
 

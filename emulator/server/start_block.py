@@ -71,6 +71,7 @@ def print_start_block(settings: Settings, port: int) -> None:
             else "",
             resource_id=settings.prediction_resource_id,
             trust=_TRUST if settings.https == "auto" else "",
+            https=" --https auto" if settings.https == "auto" else "",
             data="a temporary folder, removed at the end" if settings.ephemeral else settings.data,
         )
     # A closed standard output is no reason to stop serving.
@@ -121,7 +122,7 @@ curl
   curl -H "Training-Key: {training_key}" \\
     {endpoint}/customvision/v3.3/training/projects
 
-The variables of Microsoft's quickstarts:  eval "$(custom-vision-emulator env)"
+The variables of Microsoft's quickstarts:  eval "$(custom-vision-emulator env{https})"
 The reason of a refused request is in the log:  --log-level info
 Stop with Ctrl-C.
 """

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "upload": "upload of 1,000 photographs through the official SDK, and training on them",
     "lists": "listing and counting in a project of 100,000 images, compared with one of 1,000",
     "soak": "64 clients for two minutes, then a check of everything that the server confirmed",
+    "faults": "1,000 runs of clients whose calls fail at random, with a check of their effects",
     "hostile": "response times of other clients beside one that sends hostile requests",
     "management": "small requests, compared with Azurite; reset",
     "insight": "confusion matrices and curves of 10,000 images over 1,000; near-duplicates of 10,000",

@@ -109,7 +109,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.context.on_reset.append(request_log.clear)
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
-    faults = FaultScenarios(parts.context.ids.internal)
+    faults = FaultScenarios()
     parts.context.on_reset.append(faults.clear)
 
     @asynccontextmanager

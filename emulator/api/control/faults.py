@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from emulator.api.dependencies import Body
-from emulator.api.faults.scenarios import FaultScenarios, Scenario, Used
+from emulator.api.dependencies import Body, Emulator
+from emulator.api.faults.scenario import Scenario, Used
+from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.routing import OperationRouter
 from emulator.contract.faults import DEFAULT_KINDS, FaultScenario, steps_of
 from emulator.contract.strict_body import parse_strictly
@@ -31,11 +32,13 @@ _ScenarioId = Annotated[str, Depends(_scenario_id)]
 
 
 @router.own("POST", _PATH)
-def set_faults(scenarios: _Scenarios, body: Body) -> Response:
-    scenario = parse_strictly(FaultScenario, body)
-    chosen = scenario.random.kinds if scenario.random is not None else None
-    steps = scenario.steps or steps_of(chosen or DEFAULT_KINDS)
-    return JSONResponse(_shown(scenarios.add(scenario, list(steps))), 201)
+def set_faults(emulator: Emulator, scenarios: _Scenarios, body: Body) -> Response:
+    request = parse_strictly(FaultScenario, body)
+    chosen = None if request.random is None else request.random.kinds
+    steps = request.steps or steps_of(chosen or DEFAULT_KINDS)
+    scenario = Scenario(emulator.ids.internal(), request, [Used(step) for step in steps])
+    scenarios.add(scenario)
+    return JSONResponse(_shown(scenario), 201)
 
 
 @router.own("GET", _PATH)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.api.errors import throttled
 from emulator.api.faults.endings import Ending
-from emulator.api.faults.scenarios import Fault
+from emulator.api.faults.scenario import Fault
 from emulator.contract import faults
 from emulator.contract.error_codes import code_for
 from emulator.contract.gateway_responses import ACCESS_DENIED, RESOURCE_NOT_FOUND, rate_limit_exceeded
@@ -155,8 +155,8 @@ class FaultyCall:
             yield body.receive, wait
 
     async def _cut(self, step: faults.Truncate | faults.Reset, app: ASGIApp) -> None:
-        cut = _Cut(self._send, step.bytes)
-        await app(self._scope, self._receive, cut.send)
+        send = _drop if self._scope["method"] == "HEAD" else _Cut(self._send, step.bytes).send
+        await app(self._scope, self._receive, send)
         await self._end_connection(is_reset=isinstance(step, faults.Reset))
 
     async def _end_connection(self, *, is_reset: bool = False) -> None:
@@ -293,7 +293,9 @@ class _Slowed:
 
 
 class _Cut:
-    """Sends the beginning of a body, never all of it.
+    """Sends the head of a response and the beginning of its body, never all of it.
+
+    A response without a body is not sent: the client would find it complete.
 
     most_bytes: None: half of the body.
     """
@@ -301,22 +303,25 @@ class _Cut:
     def __init__(self, send: Send, most_bytes: int | None) -> None:
         self._send = send
         self._most_bytes = most_bytes
+        self._head: Message | None = None
         self._left = 0
         self._is_over = False
 
     async def send(self, message: Message) -> None:
-        if self._is_over:
-            return
         if message["type"] == "http.response.start":
+            self._head = message
             self._left = self._limit(message)
-            await self._send(message)
             return
         body = message.get("body", b"")
+        if self._is_over or not body:
+            return
+        if self._head is not None:
+            await self._send(self._head)
+            self._head = None
         piece = body[: self._left]
         self._left -= len(piece)
-        self._is_over = len(piece) < len(body) or not message.get("more_body", False)
-        if piece:
-            await self._send({**message, "body": piece, "more_body": True})
+        self._is_over = self._left == 0
+        await self._send({**message, "body": piece, "more_body": True})
 
     def _limit(self, start: Message) -> int:
         lengths = [value for name, value in start.get("headers", ()) if name.lower() == b"content-length"]

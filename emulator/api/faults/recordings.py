@@ -15,15 +15,7 @@ class Recordings:
     """The latest successful responses, of at most MAX_BYTES each."""
 
     def __init__(self) -> None:
-        self.is_on = False
         self._responses: OrderedDict[Target, list[Message]] = OrderedDict()
-
-    def start(self) -> None:
-        self.is_on = True
-
-    def stop(self) -> None:
-        self.is_on = False
-        self._responses.clear()
 
     def get(self, target: Target) -> list[Message] | None:
         """The messages of a response, for `send`."""
@@ -48,7 +40,7 @@ class Recordings:
         return send_and_keep
 
     def _keep(self, target: Target, messages: list[Message]) -> None:
-        if self.is_on and messages[0].get("status") == 200:
+        if messages[0].get("status") == 200:
             self._responses[target] = messages
             self._responses.move_to_end(target)
             while len(self._responses) > MAX_RESPONSES:

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "insight": "confusion matrices and curves of 10,000 images over 1,000; near-duplicates of 10,000",
     "serving": "a server of one exported model, compared with a bare loop",
     "exec": "a command with an emulator of its own, compared with the bare start of the server",
+    "instant": "trainings of 100 images by the instant trainer, and predictions",
     "snapshots": "saving and restoring a project of 50 images and a model; reset",
     "training_memory": "memory of the worker in trainings of 10,000 images",
 }

@@ -38,6 +38,8 @@ _BACKGROUND_DISTANCES = 3
 # Limits of the distance that halves a share: for sets of nearly equal images, and for those without similar
 # ones.
 _SHORTEST_HALF, _LONGEST_HALF = 500, 20_000
+# Multiplications up to which OpenBLAS uses one thread (SMP_THRESHOLD_MIN x GEMM_MULTITHREAD_THRESHOLD).
+_SINGLE_THREADED = 2**18
 # The half of a set with a single image.
 _HALF_OF_ONE = 5_000
 # The distance of the background, in halves, and its share.
@@ -60,10 +62,24 @@ def distances(some: tuple[Floats, Floats], others: tuple[Floats, Floats]) -> Int
     """
     import numpy
 
-    products_NK = some[0] @ others[0].T
+    products_NK = _products(some[0], others[0].T)
     cosines_NK = products_NK / (some[1][:, None] * others[1])
     result: Integers = numpy.rint((1 - cosines_NK) * UNIT).astype(numpy.int64).clip(0)
     return result
+
+
+def _products(some_NF: Floats, others_FK: Floats) -> Floats:
+    """The product of two matrices, in parts on which OpenBLAS uses a single thread.
+
+    On small matrices its threads wait for each other, for milliseconds on a busy machine. Large ones are
+    multiplied in one step.
+    """
+    import numpy
+
+    rows = _SINGLE_THREADED // others_FK.size
+    if not 0 < rows < len(some_NF):
+        return some_NF @ others_FK
+    return numpy.concatenate([some_NF[at : at + rows] @ others_FK for at in range(0, len(some_NF), rows)])
 
 
 def half_distance(nearest: Integers) -> int:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from emulator.durable_files import write_atomically
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -266,16 +265,24 @@ class _Others:
         self._count = len(features_NF)
         self.rows = _evenly(self._count, _MOST_COMPARED)
         self._compared = self._part(self.rows)
+        self._distances_of_all: NDArray[numpy.int64] | None = None
         some = _evenly(self._count, _MOST_FOR_HALF)
-        blocks = [self._distances(block).min(axis=1) for block in _blocks(some)] if self._count > 1 else []
-        self.half = neighbors.half_distance(numpy.concatenate(blocks) if blocks else some[:0])
+        nearest = [some[:0]]
+        for block in _blocks(some) if self._count > 1 else ():
+            distances = self._distances(block)
+            nearest.append(distances.min(axis=1))
+            if len(block) == self._count:
+                self._distances_of_all = distances
+        self.half = neighbors.half_distance(numpy.concatenate(nearest))
 
     def shares(self, progress: Callable[[float, str], None]) -> Iterator[Floats]:
         """The shares of the others for each image, in blocks (n, R); 0 for the image itself."""
         import numpy
 
         for block in _blocks(numpy.arange(self._count)):
-            yield neighbors.shares_of(self._distances(block), self.half)
+            # Those of a small set are known already.
+            known = self._distances_of_all if len(block) == self._count else None
+            yield neighbors.shares_of(self._distances(block) if known is None else known, self.half)
             done = (int(block[-1]) + 1) / self._count
             progress(_FEATURES_DONE + (0.97 - _FEATURES_DONE) * done, _EVALUATING)
 
@@ -303,8 +310,9 @@ def _blocks(rows: NDArray[numpy.int64]) -> Iterator[NDArray[numpy.int64]]:
 
 def _write(output: Path, model: InstantModel, evaluation: bytes) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    write_atomically(output / EVALUATION_FILE, evaluation)
-    write_atomically(output / MODEL_FILE, model.content())
+    # Not durably, which would take longer than all the rest: the caller stores the files elsewhere.
+    (output / EVALUATION_FILE).write_bytes(evaluation)
+    (output / MODEL_FILE).write_bytes(model.content())
 
 
 def _skipped(

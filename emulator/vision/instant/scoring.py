@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from emulator.vision.boxes.box import DetectedBox, detected_from_arrays
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 DOUBT = 0.002
 # Boxes of this many of the nearest images are considered.
 _IMAGES_WITH_BOXES = 6
+# Sets of at most this many boxes are compared as a whole.
+_BOXES_COMPARED_AT_ONCE = 500
 
 
 def label_matrix(
@@ -90,6 +93,28 @@ class KnownBoxes:
         first = numpy.searchsorted(box_images, numpy.arange(image_count + 1)).tolist()
         return cls(first, tags, boxes)
 
+    def at_same_place(self, rows: Sequence[int]) -> list[list[int]]:
+        """For each of some boxes, the positions in `rows` of itself and of those of its tag that overlap it."""
+        if len(self.tags) <= _BOXES_COMPARED_AT_ONCE:
+            positions = {row: position for position, row in enumerate(rows)}
+            return [
+                [positions[other] for other in self._at_same_place[row] if other in positions] for row in rows
+            ]
+        return _at_same_place(self.boxes[rows], self.tags[rows])
+
+    @cached_property
+    def _at_same_place(self) -> list[list[int]]:
+        """The same among all boxes of a small set: once, instead of for each image."""
+        return _at_same_place(self.boxes, self.tags)
+
+
+def _at_same_place(boxes_B4: Floats, tags_B: NDArray[numpy.int32]) -> list[list[int]]:
+    import numpy
+
+    same_BB = (pairwise_iou(boxes_B4, boxes_B4) >= NMS_IOU_THRESHOLD) & (tags_B[:, None] == tags_B)
+    numpy.fill_diagonal(same_BB, True)
+    return [numpy.flatnonzero(row).tolist() for row in same_BB]
+
 
 def detections(shares_K: Floats, known: KnownBoxes) -> list[DetectedBox]:
     """The boxes in an image, the most probable first.
@@ -99,29 +124,27 @@ def detections(shares_K: Floats, known: KnownBoxes) -> list[DetectedBox]:
     """
     import numpy
 
-    nearest = numpy.argsort(-shares_K, kind="stable")[:_IMAGES_WITH_BOXES].tolist()
-    total = float(shares_K[nearest].sum()) + BACKGROUND
+    nearest = numpy.argsort(-shares_K, kind="stable")[:_IMAGES_WITH_BOXES]
+    share_of = dict(zip(nearest.tolist(), shares_K[nearest].tolist(), strict=True))
+    total = sum(share_of.values()) + BACKGROUND
     rows: list[int] = []
     of_image: list[int] = []
-    for image in nearest:
-        if shares_K[image] >= SCORE_FLOOR / 10 * total:
+    for image, share in share_of.items():
+        if share >= SCORE_FLOOR / 10 * total:
             numbers = range(known.first[image], known.first[image + 1])[:MAX_DETECTIONS]
             rows += numbers
             of_image += [image] * len(numbers)
     if not rows:
         return []
-    boxes_B4, tags_B, images_B = known.boxes[rows], known.tags[rows], numpy.array(of_image)
-    same_BB = (pairwise_iou(boxes_B4, boxes_B4) >= NMS_IOU_THRESHOLD) & (tags_B[:, None] == tags_B)
-    numpy.fill_diagonal(same_BB, True)
-    shares_B = numpy.zeros(len(rows))
-    for image in dict.fromkeys(of_image):
-        shares_B += same_BB[:, images_B == image].any(axis=1) * shares_K[image]
-    scores_B = (shares_B / total * (1 - DOUBT)).astype(numpy.float32)
-    # A box at the place of one of a nearer image is not reported again; those of one image may overlap.
-    again_BB = same_BB & (images_B[:, None] != images_B)
-    kept = numpy.zeros(len(rows), numpy.bool_)
-    for row in range(len(rows)):
-        kept[row] = scores_B[row] >= SCORE_FLOOR and not (again_BB[row, :row] & kept[:row]).any()
-    chosen = numpy.flatnonzero(kept)
-    chosen = chosen[numpy.argsort(-scores_B[chosen], kind="stable")][:MAX_DETECTIONS]
-    return detected_from_arrays(boxes_B4[chosen], tags_B[chosen], scores_B[chosen])
+    kept: dict[int, float] = {}
+    for position, same in enumerate(known.at_same_place(rows)):
+        image = of_image[position]
+        score = sum(share_of[other] for other in {of_image[other] for other in same}) / total * (1 - DOUBT)
+        # A box at the place of one of a nearer image is not reported again; those of one image may overlap.
+        again = any(other in kept and of_image[other] != image for other in same)
+        if score >= SCORE_FLOOR and not again:
+            kept[position] = score
+    chosen = sorted(kept, key=lambda position: (-kept[position], position))[:MAX_DETECTIONS]
+    places = [rows[position] for position in chosen]
+    scores = numpy.array([kept[position] for position in chosen], numpy.float32)
+    return detected_from_arrays(known.boxes[places], known.tags[places], scores)

@@ -1,7 +1,7 @@
 """The dataset of a training: images, tags and regions of the revision of the iteration."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select as select_columns
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from emulator.vision.boxes.box import TaggedBox
     from emulator.vision.classification.dataset import ClassificationDataset
     from emulator.vision.detection.dataset import DetectionDataset
+
+# `dataclasses.astuple` copies each value, and takes twenty times as long.
+_ORDER = attrgetter("tag_index", "left", "top", "width", "height")
 
 
 def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
@@ -103,7 +106,7 @@ def detection_dataset(
             of_image.append(_inside(index[tag_id], *box))
     return DetectionDataset(
         images=tuple(
-            BoxedImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image, key=astuple)))
+            BoxedImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image, key=_ORDER)))
             for blob, of_image in boxes.items()
         ),
         tags=tuple(tag.name for tag in tags),

@@ -94,7 +94,7 @@ class KnownBoxes:
         return cls(first, tags, boxes)
 
     def at_same_place(self, rows: Sequence[int]) -> list[list[int]]:
-        """For each of some boxes, the positions in `rows` of itself and of those of its tag that overlap it."""
+        """For each of some boxes, the positions in `rows` of it and those of its tag that overlap it."""
         if len(self.tags) <= _BOXES_COMPARED_AT_ONCE:
             positions = {row: position for position, row in enumerate(rows)}
             return [

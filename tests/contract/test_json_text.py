@@ -13,6 +13,7 @@ from emulator.contract.json_text import (
     InvalidJson,
     TooManyValues,
     read_json,
+    read_strict_json,
     read_written_numbers,
 )
 from emulator.contract.lenient_json import WrittenNumber
@@ -182,7 +183,7 @@ N = MAX_VALUES + 1
 def test_too_many_values_are_refused_before_any_is_made(data: bytes) -> None:
     tracemalloc.start()
     try:
-        for read in (read_json, read_written_numbers):
+        for read in (read_json, read_strict_json, read_written_numbers):
             with pytest.raises(TooManyValues, match="more than 250000 values"):
                 read(data)
         assert tracemalloc.get_traced_memory()[1] < 500_000

@@ -13,7 +13,6 @@ from emulator.core.errors import ServiceError
 from emulator.core.images.sources import ImageSource, read_image
 from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
-from emulator.core.predictions.scripted import scripted_probabilities
 from emulator.core.predictions.stored import checked_application
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
@@ -177,6 +176,8 @@ def _score(
     try:
         probabilities = None
         if context.prediction_scripts.is_active:
+            from emulator.core.predictions.scripted import scripted_probabilities
+
             probabilities = scripted_probabilities(context, iteration, data)
         if probabilities is None:
             probabilities = probabilities_of(context, iteration, data)

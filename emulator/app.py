@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
 from emulator.core.roles import RoleAssignments, assignment_of
+from emulator.core.seeding import mark
 from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
@@ -50,6 +52,9 @@ from emulator.store.opening import open_store
 from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
+
+if TYPE_CHECKING:
+    from emulator.core.snapshots.exit_export import ExitExport
 
 # An export is often followed by one to another platform, an advanced training by one with another budget.
 _IDLE_SECONDS = 30
@@ -102,6 +107,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     """
     default_ids = Ids() if settings.id_seed is None else SeededIds(settings.id_seed)
     parts = make_parts(settings, clock or Clock(), ids or default_ids)
+    try:
+        exit_export = _exit_export(parts.context, settings)
+        _load_state(parts.context, settings)
+    except BaseException:
+        parts.context.database.close()
+        raise
     max_body_bytes = settings.max_body_mb * MEGABYTE
     secrets = (*settings.training_keys, *settings.prediction_keys)
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
@@ -152,6 +163,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.context = parts.context
     app.state.request_log = request_log
     app.state.accepts_tokens = settings.entra != "off"
+    app.state.exit_export = exit_export
     app.state.quotas = CallQuotas(parts.context)
     app.state.faults = faults
     app.state.public_url = settings.public_url
@@ -192,6 +204,37 @@ def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]
     public = [] if settings.public_url is None else [str(urlsplit(settings.public_url).hostname)]
     hosts = AllowedHosts([*settings.allowed_hosts, *public])
     return [Middleware(HostCheck, hosts=hosts, proxies=proxies)]
+
+
+def _load_state(context: Context, settings: Settings) -> None:
+    """Load seeds and exported state into a data folder without projects. Raises StartRefused."""
+    if not (settings.seed_data or settings.import_folder or mark.is_unfinished(context.folder)):
+        return
+    from emulator.core.seeding import load  # here, for a fast start
+    from emulator.core.seeding.find import SeedRejected
+
+    load.clear_unfinished(context)
+    option = "--import"
+    try:
+        if settings.import_folder is not None:
+            may_be_empty = settings.export_folder == settings.import_folder
+            load.import_state(context, settings.import_folder, may_be_empty=may_be_empty)
+        option = "--seed-data"
+        if settings.seed_data is not None:
+            load.load_seeds(context, settings.seed_data)
+    except SeedRejected as rejected:
+        raise StartRefused(f"{option}: {rejected}") from None
+
+
+def _exit_export(context: Context, settings: Settings) -> "ExitExport | None":
+    if settings.export_folder is None:
+        return None
+    from emulator.core.snapshots.exit_export import ExitExport, ExportRefused  # here, for a fast start
+
+    try:
+        return ExitExport(context, settings.export_folder)
+    except ExportRefused as refused:
+        raise StartRefused(f"--export-on-exit: {refused}") from None
 
 
 def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:

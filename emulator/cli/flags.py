@@ -44,6 +44,7 @@ def _with_options(
     for name, option in reversed(described.items()):
         default = option.default_text or getattr(of, name, "")
         note = f"[{option.variable}]" if option.switch else f"[{option.variable}; default: {default}]"
+        bare: dict[str, Any] = {} if option.bare is None else {"flag_value": option.bare}
         add_option = click.option(
             option.flag,
             name,
@@ -52,6 +53,7 @@ def _with_options(
             is_flag=option.switch,
             multiple=option.separator is not None,
             default=None,
+            **bare,
         )
         run = add_option(run)
     return run

@@ -63,7 +63,9 @@ class LazyGroup(click.Group):
             raise click.UsageError(message, ctx) from None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 def app() -> None:
     """A local emulator of Azure Custom Vision."""
 

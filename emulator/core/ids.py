@@ -96,4 +96,6 @@ def _guid(generator: random.Random) -> str:
 def _stored_ids(session: Session) -> Iterator[str]:
     """The ids of all rows, in an order that depends on nothing else."""
     for table in _WITH_IDS:
-        yield from session.exec(select(col(table.id)).order_by(col(table.id)))
+        ids = session.exec(select(col(table.id)).order_by(col(table.id)))
+        # Restored jobs have other ids in each restore, which are no GUIDs (`store.row_copy`).
+        yield from (one for one in ids if "-" in one)

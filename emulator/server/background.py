@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from emulator.server.run import serve
+from emulator.server.run import export_state, serve
 from emulator.settings import Settings, StartRefused
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class BackgroundServer:
         """End worker processes and remove temporary files, for a process that ends at once afterwards."""
         if self._application is not None:
             self._application.state.parts.end_workers(wait=False)
+            export_state(self._application)
         if self.settings.ephemeral:
             shutil.rmtree(self.settings.data, ignore_errors=True)
 

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,12 @@ from emulator.server.access_log import AccessLog
 from emulator.server.data_folder import exclusive_data_folder
 from emulator.server.start_block import print_start_block, warn_about_exposure
 from emulator.server.tls import authority_context, check_https
-from emulator.server.uvicorn_server import line_buffer_output, opened_listeners, serve_until_stopped
+from emulator.server.uvicorn_server import (
+    STOP_SIGNALS,
+    line_buffer_output,
+    opened_listeners,
+    serve_until_stopped,
+)
 from emulator.settings import Settings, StartRefused
 from emulator.settings.https import server_names
 from emulator.vision.imaging.memory import limit_malloc_arenas
@@ -86,15 +92,16 @@ def serve(
             silence_pillow_warnings()
         application = _application(settings_in_use)
         secrets = (*settings.training_keys, *settings.prediction_keys)
-        return serve_until_stopped(
+        status = serve_until_stopped(
             AccessLog(application, secrets) if settings.access_log else application,
             listeners,
             when_ready=lambda: when_ready(settings_in_use, application, listeners[0].port),
             cors_origins=settings.cors_origins,
-            exit_at_once=lambda status: _exit_at_once(settings_in_use, status),
+            exit_at_once=lambda status: _exit_at_once(settings_in_use, application, status),
             stop=stop,
             owns_process=owns_process,
         )
+        return status if export_state(application) else 1
 
 
 @contextlib.contextmanager
@@ -126,7 +133,31 @@ def _application(settings: Settings) -> FastAPI:
         raise StartRefused(f"--data: cannot use what is in {str(settings.data)!r}: {reason}") from None
 
 
-def _exit_at_once(settings: Settings, status: int) -> NoReturn:
+def export_state(application: FastAPI) -> bool:
+    """Export the state of an application that has ended, with --export-on-exit; False when that failed."""
+    exit_export = application.state.exit_export
+    if exit_export is None:
+        return True
+    with _signals_ignored():  # wrappers often forward a signal that the process has received already
+        done: bool = exit_export.run()
+    return done
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which cannot change them
+        yield
+        return
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _exit_at_once(settings: Settings, application: FastAPI, status: int) -> NoReturn:
+    status = status if export_state(application) else 1
     # Without a flush: a blocked reader of our output may be why the process does not end by itself.
     if settings.ephemeral:
         shutil.rmtree(settings.data, ignore_errors=True)

@@ -33,6 +33,7 @@ class Option(NamedTuple):
         separator: set for an option that takes several values. The flag may then be repeated, and the
             variable holds the values with the separator between them.
         switch: True for a flag without a value.
+        bare: the text that the flag stands for when it is given without a value, if that is possible.
     """
 
     flag: str
@@ -42,6 +43,7 @@ class Option(NamedTuple):
     default_text: str = ""
     separator: str | None = None
     switch: bool = False
+    bare: str | None = None
 
     @property
     def name(self) -> str:

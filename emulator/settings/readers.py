@@ -64,6 +64,18 @@ def read_path(text: str) -> Path:
         raise ValueError("names a home folder that does not exist") from None
 
 
+# The folder of another option; all other folders are absolute.
+SAME_FOLDER = Path()
+
+
+def read_folder_or_same(text: str) -> Path | None:
+    """A path, SAME_FOLDER for "on" and None for "off", in the spellings of booleans."""
+    try:
+        return SAME_FOLDER if read_boolean(text) else None
+    except ValueError:
+        return read_path(text)
+
+
 def read_public_url(text: str) -> str:
     """The base of URLs, without a trailing slash."""
     problem = "is not the base of a URL (http://host:port or https://host/path, without query or fragment)"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from emulator.settings.errors import SettingError
 from emulator.settings.https import (
     HttpsMode,
     authority_folder,
@@ -35,8 +36,10 @@ from emulator.settings.option_fields import (
     url_fetch_option,
 )
 from emulator.settings.readers import (
+    SAME_FOLDER,
     one_of,
     read_boolean,
+    read_folder_or_same,
     read_host,
     read_keys,
     read_path,
@@ -88,6 +91,17 @@ class Settings:
         False, "--accept-data-loss", "",
         "Start although the database is damaged or rows are missing; for one start, without what is lost.",
         read_boolean, switch=True)
+    seed_data: Path | None = option(
+        None, "--seed-data", "PATH",
+        "Images, projects or a snapshot that a data folder without projects begins with.",
+        read_path, default_text="none")
+    import_folder: Path | None = option(
+        None, "--import", "FOLDER", "Exported state to begin with; the data folder must have no projects.",
+        read_path, default_text="none")
+    export_on_exit: Path | None = option(
+        None, "--export-on-exit", "[FOLDER]",
+        "Export the state to a folder at the end; by default to that of --import.",
+        read_folder_or_same, default_text="no export", bare="on")
     public_url: str | None = option(
         None, "--public-url", "URL", "Base of image URIs in responses, behind a proxy or in a container.",
         read_public_url, default_text="the address that a request was sent to")
@@ -164,6 +178,15 @@ class Settings:
     # fmt: on
 
     @property
+    def export_folder(self) -> Path | None:
+        """The folder to which the state is exported at the end. Raises SettingError."""
+        if self.export_on_exit != SAME_FOLDER:
+            return self.export_on_exit
+        if self.import_folder is None:
+            raise SettingError("--export-on-exit: give a folder, since there is no --import")
+        return self.import_folder
+
+    @property
     def uses_default_keys(self) -> bool:
         """True when one of the four keys is a well-known one."""
         well_known = {*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS}
@@ -209,4 +232,6 @@ def load_settings(
         described = options(Settings)
         fields_by_name = {described[field].name: field for field in ("training_keys", "prediction_keys")}
         values = {**read_keys_file(keys_file, fields_by_name), **values}
-    return replace(Settings(), **values)
+    settings = replace(Settings(), **values)
+    _ = settings.export_folder  # raises SettingError
+    return settings

@@ -26,6 +26,9 @@ REFUSED = {
     "data": ["", "a\0b", "~nobody-has-this-name/x"],
     "ephemeral": ["maybe", "2"],
     "accept_data_loss": ["maybe", "2"],
+    "seed_data": ["", "a\0b"],
+    "import_folder": ["", "a\0b"],
+    "export_on_exit": ["", "a\0b"],
     "public_url": [
         "localhost:80",
         "ftp://host",
@@ -70,6 +73,7 @@ ACCEPTED = {
     "ephemeral": [("1", True), ("TRUE", True), ("off", False), ("no", False)],
     "accept_data_loss": [("yes", True), ("0", False)],
     "multi_service": [("yes", True), ("0", False)],
+    "export_on_exit": [("off", None), ("/exported", Path("/exported").absolute())],
     "public_url": [("https://host/base/", "https://host/base"), ("http://[::1]:80", "http://[::1]:80")],
     "training_keys": [("one", ("one", "one")), ("one,two", ("one", "two")), ("one, two", ("one", "two"))],
     "entra": [("Basic", "basic")],
@@ -135,6 +139,15 @@ def test_a_flag_counts_more_than_a_variable_and_that_more_than_the_default() -> 
     environment = {"CUSTOM_VISION_EMULATOR_PORT": "1", "CUSTOM_VISION_EMULATOR_SEED": "7"}
     settings = load_settings({"port": "2", "seed": None}, environment)
     assert (settings.port, settings.seed, settings.max_body_mb) == (2, 7, Settings().max_body_mb)
+
+
+def test_without_a_folder_the_state_is_exported_to_where_it_came_from(tmp_path: Path) -> None:
+    settings = load_settings({"import_folder": str(tmp_path), "export_on_exit": "on"}, {})
+    assert settings.export_folder == tmp_path
+    assert load_settings({"import_folder": str(tmp_path)}, {}).export_folder is None
+    assert load_settings({"export_on_exit": str(tmp_path)}, {}).export_folder == tmp_path
+    with pytest.raises(SettingError, match=r"^--export-on-exit: give a folder, since there is no --import$"):
+        load_settings({"export_on_exit": "on"}, {})
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

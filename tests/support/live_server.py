@@ -111,9 +111,9 @@ class LiveServer:
             self.process.kill()
         self._ended()
 
-    def terminate(self) -> int:
-        """Send SIGTERM; returns the exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def terminate(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; returns the exit status."""
+        self.process.send_signal(number)
         self._ended()
         return self.process.returncode
 

@@ -94,6 +94,7 @@ def create(
     *,
     metadata_limits: MetadataLimits = METADATA_LIMITS,
     nothing_valid: str,
+    training_expected: bool = True,
 ) -> list[CreatedImage]:
     """Add a batch of images, each with `tag_ids` and its own.
 
@@ -102,6 +103,8 @@ def create(
     (same message), when it has regions and the project cannot have any, or when its metadata exceed their
     limits. An image whose bytes the project already has is returned as it is, with the new tags and regions
     added (``OKDuplicate``). Images from URLs and stored predictions are read concurrently.
+
+    training_expected: whether a training is likely to follow, so that the worker process is started.
     """
     if any(new.boxes for new in images):
         regions.check_project(context, project_id)
@@ -120,7 +123,7 @@ def create(
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     results = _insert(context, project_id, prepared, tuple(dict.fromkeys(tag_ids)), metadata or None)
     _note_refused(results)
-    if any(result.image is not None for result in results):
+    if training_expected and any(result.image is not None for result in results):
         _prepare_training(context, project_id, results, prepared)
     return results
 

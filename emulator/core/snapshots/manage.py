@@ -79,7 +79,6 @@ def save(context: Context, name: str) -> tuple[NamedSnapshot, bool]:
             context.database,
             context.blobs,
             created=microseconds(context.clock.now()),
-            issued_ids=issued_ids(context),
             may_wait=True,
         )
         return NamedSnapshot(name, files.write(folder, state).manifest), is_new
@@ -149,10 +148,6 @@ def upload(context: Context, name: str, archive: bytes) -> tuple[NamedSnapshot, 
             return NamedSnapshot(name, files.write(folder, received(source)).manifest), is_new
         except SnapshotRejected as rejected:
             raise ServiceError("BadRequest", f"The archive cannot be used. {rejected}") from None
-
-
-def issued_ids(context: Context) -> int | None:
-    return None
 
 
 def _folder(context: Context) -> Path:

@@ -24,9 +24,8 @@ class Manifest(BaseModel):
     """The manifest. Everything else of a snapshot can be verified with it.
 
     schema_revision: of the database. created: microseconds since 1970, UTC. projects, images, iterations:
-    their numbers, images of workspaces only. issued_ids: how many ids were issued before, with
-    ``--id-seed``. database_sha256, database_bytes: of the database file. blobs: size in bytes by SHA-256.
-    folder: in which the files are stored; empty in archives.
+    their numbers, images of workspaces only. database_sha256, database_bytes: of the database file. blobs:
+    size in bytes by SHA-256. folder: in which the files are stored; empty in archives.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -38,7 +37,6 @@ class Manifest(BaseModel):
     projects: _Number
     images: _Number
     iterations: _Number
-    issued_ids: _Number | None = None
     database_sha256: _Digest
     database_bytes: _Number
     blobs: dict[_Digest, _Number]

@@ -14,9 +14,7 @@ from emulator.store.references import blobs_in
 _ATTEMPTS = 3
 
 
-def current_state(
-    database: Database, blobs: BlobStore, *, created: int, issued_ids: int | None, may_wait: bool
-) -> Build:
+def current_state(database: Database, blobs: BlobStore, *, created: int, may_wait: bool) -> Build:
     """Writes what the store has at this time. Writers go on meanwhile, readers always.
 
     created: microseconds since 1970. may_wait: make writers wait if they delete blobs that are being saved;
@@ -57,7 +55,6 @@ def current_state(
                 projects=_count(connection, "project"),
                 images=_count(connection, "image WHERE removed IS NULL"),
                 iterations=_count(connection, "iteration"),
-                issued_ids=issued_ids,
                 database_sha256=digest_of(path),
                 database_bytes=path.stat().st_size,
                 blobs=sizes,

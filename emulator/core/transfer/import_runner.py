@@ -5,7 +5,6 @@ SHA-256, images by decoding them, models by loading them.
 """
 
 import logging
-import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from emulator.core import domains, quotas
+from emulator.core import quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped, TryAgain
-from emulator.core.limits import MEGABYTE
 from emulator.core.transfer.copying import fill, unknown_domain
 from emulator.core.transfer.export import Token, describe, parse_token
 from emulator.core.transfer.import_request import is_ours
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 _LARGEST_ARCHIVE = 2**50
 _LONGEST_TRANSFER_SECONDS = 6 * 3600
 _LONGEST_SILENCE_SECONDS = 30
-_FREE_BYTES_KEPT = 64 * MEGABYTE
 # A request to another emulator may be waiting for its response.
 _SECONDS_TO_STOP = 0.5
 _log = logging.getLogger(__name__)
@@ -157,22 +154,12 @@ class ImportWork:
 
     def _fetch(self, task: Import) -> None:
         """Copy a project of another emulator. If that fails, its blobs are deleted."""
-        from emulator.core.transfer.archive import Reader
+        from emulator.core.transfer.receiving import receive
 
         stored: set[str] = set()
 
         def consume(pieces: Iterator[bytes]) -> None:
-            reader = Reader(self._watched(task, pieces))
-            manifest = reader.manifest()
-            self._check_room(manifest)
-            images = manifest.image_blobs
-            sizes = {image.blob: (image.width, image.height) for image in manifest.images}
-            for digest, content in reader.blobs(manifest):
-                if digest in images:
-                    _check_image(content, sizes[digest])
-                self._context.blobs.put(content)
-                stored.add(digest)
-            self._check_models(manifest)
+            manifest = receive(self._context, self._watched(task, pieces), stored)
             self._fill(task, manifest)
 
         policy = replace(
@@ -192,34 +179,6 @@ class ImportWork:
         for piece in pieces:
             self._transfers.check(task.project_id)
             yield piece
-
-    def _check_room(self, manifest: "Manifest") -> None:
-        needed = sum(manifest.blobs.values()) + _FREE_BYTES_KEPT
-        free = shutil.disk_usage(self._context.folder).free
-        if needed > free:
-            raise JobFailed(
-                f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."
-            )
-
-    def _check_models(self, manifest: "Manifest") -> None:
-        from emulator.vision.evaluation.classification import Evaluation
-        from emulator.vision.evaluation.detection import DetectionEvaluation
-
-        for iteration in manifest.iterations:
-            try:
-                domain = domains.find(iteration.domain_id)
-                detects = domain is not None and domain.type == "ObjectDetection"
-                models = self._context.models
-                session = (models.detector if detects else models.classifier)(iteration.model)
-                labels = session.labels
-                if iteration.evaluation is not None:
-                    evaluation = DetectionEvaluation if detects else Evaluation
-                    evaluation.load(self._context.blobs.verified_path(iteration.evaluation))
-            except Exception as error:
-                # An invalid file can cause any exception.
-                raise JobFailed(f"The model of '{iteration.name}' does not load: {error}") from error
-            if len(labels) != len(iteration.model_tags):
-                raise JobFailed(f"The model of '{iteration.name}' has other tags than its iteration.")
 
     def _fill(self, task: Import, manifest: "Manifest") -> None:
         unknown = unknown_domain(manifest)
@@ -254,15 +213,3 @@ def _existing_project(session: Session, task: Import) -> Project:
     if project is None or session.get(Job, task.job_id) is None:
         raise _stopped(task.project_id)
     return project
-
-
-def _check_image(content: bytes, size: tuple[int, int]) -> None:
-    from emulator.vision.imaging.decode import ImageRejected, inspect_image, stored_size
-
-    try:
-        if stored_size(inspect_image(content)) == size:
-            return
-        reason = "It has another size than announced."
-    except ImageRejected as rejected:
-        reason = str(rejected)
-    raise JobFailed(f"One of the images is not acceptable. {reason}")

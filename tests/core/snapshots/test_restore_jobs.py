@@ -1,11 +1,17 @@
 """Jobs and restores: what runs is stopped, and the jobs of a snapshot are executed."""
 
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 
+from emulator.app import create_app
+from emulator.core.projects import manage as manage_projects
 from emulator.core.snapshots import manage
-from emulator.store.tables import JobKind
-from tests.support.harness import Service, wait_until
+from emulator.store.tables import Job, JobKind
+from tests.support.harness import Service, test_settings, wait_until
 from tests.support.snapshots import restore, save
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def status(service: Service, iteration: str) -> str:
@@ -95,3 +101,21 @@ def test_an_export_that_waited_is_written_after_the_restore(service: Service) ->
     assert [export["status"] for export in service.get(f"{iteration}/export")] == ["Exporting"]
     service.finish_exports()
     assert [export["status"] for export in service.get(f"{iteration}/export")] == ["Done"]
+
+
+def test_seeded_ids_are_the_same_after_each_restore(tmp_path: Path) -> None:
+    app = create_app(test_settings(tmp_path, id_seed=7))
+    context = app.state.context
+    try:
+        project = manage_projects.create(context, "project")
+        with context.database.write() as session:
+            session.add(Job(id=context.ids.internal(), kind="other", project_id=project.id, created=NOW))
+        manage.save(context, "base")
+        made = []
+        for _ in range(2):
+            manage.restore(context, "base")
+            made.append((manage_projects.create(context, "new").id, context.ids.internal()))
+        assert made[0] == made[1]
+        assert made[0][0] != project.id
+    finally:
+        app.state.parts.close()

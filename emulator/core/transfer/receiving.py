@@ -1,0 +1,73 @@
+"""Receiving an archive of a project: its blobs are checked and stored, images by decoding them, models by
+loading them."""
+
+import shutil
+from collections.abc import Iterable
+
+from emulator.core import domains
+from emulator.core.context import Context
+from emulator.core.jobs.job_runner import JobFailed
+from emulator.core.limits import MEGABYTE
+from emulator.core.transfer.archive import Manifest, Reader
+
+_FREE_BYTES_KEPT = 64 * MEGABYTE
+
+
+def receive(context: Context, pieces: Iterable[bytes], stored: set[str]) -> Manifest:
+    """Store the blobs of the archive that consists of `pieces`; returns its manifest.
+
+    stored: the names of the stored blobs are added to it, also when this fails.
+
+    Raises ArchiveRejected, JobFailed, StorageFull.
+    """
+    reader = Reader(pieces)
+    manifest = reader.manifest()
+    _check_room(context, manifest)
+    images = manifest.image_blobs
+    sizes = {image.blob: (image.width, image.height) for image in manifest.images}
+    for digest, content in reader.blobs(manifest):
+        if digest in images:
+            _check_image(content, sizes[digest])
+        context.blobs.put(content)
+        stored.add(digest)
+    _check_models(context, manifest)
+    return manifest
+
+
+def _check_room(context: Context, manifest: Manifest) -> None:
+    needed = sum(manifest.blobs.values()) + _FREE_BYTES_KEPT
+    free = shutil.disk_usage(context.folder).free
+    if needed > free:
+        raise JobFailed(f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed.")
+
+
+def _check_models(context: Context, manifest: Manifest) -> None:
+    from emulator.vision.evaluation.classification import Evaluation
+    from emulator.vision.evaluation.detection import DetectionEvaluation
+
+    for iteration in manifest.iterations:
+        try:
+            domain = domains.find(iteration.domain_id)
+            detects = domain is not None and domain.type == "ObjectDetection"
+            session = (context.models.detector if detects else context.models.classifier)(iteration.model)
+            labels = session.labels
+            if iteration.evaluation is not None:
+                evaluation = DetectionEvaluation if detects else Evaluation
+                evaluation.load(context.blobs.verified_path(iteration.evaluation))
+        except Exception as error:
+            # An invalid file can cause any exception.
+            raise JobFailed(f"The model of '{iteration.name}' does not load: {error}") from error
+        if len(labels) != len(iteration.model_tags):
+            raise JobFailed(f"The model of '{iteration.name}' has other tags than its iteration.")
+
+
+def _check_image(content: bytes, size: tuple[int, int]) -> None:
+    from emulator.vision.imaging.decode import ImageRejected, inspect_image, stored_size
+
+    try:
+        if stored_size(inspect_image(content)) == size:
+            return
+        reason = "It has another size than announced."
+    except ImageRejected as rejected:
+        reason = str(rejected)
+    raise JobFailed(f"One of the images is not acceptable. {reason}")

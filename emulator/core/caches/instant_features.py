@@ -13,6 +13,8 @@ class InstantFeatures:
     @cached_property
     def memory(self) -> "FeatureMemory":
         """The features, as trainings read them."""
+        # Images are uploaded before the first training, which then need not wait for this import.
+        import emulator.vision.instant.train  # noqa: F401
         from emulator.vision.instant.feature_memory import FeatureMemory
 
         return FeatureMemory()

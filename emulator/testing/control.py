@@ -161,11 +161,11 @@ class FaultsControl:
 
         Args:
             operation: a name such as "CreateTag", or "*" for all.
-            steps: for example ``{"kind": "throttle", "retryAfter": 2, "times": 3}``.
+            steps: for example ``{"kind": "throttle", "retryAfter": 2, "times": 3}``; optional with `random`.
             client: only calls whose header X-Emulator-Client has this value.
             more: further properties of the control API.
         """
-        body = _without_none(operation=operation, client=client, steps=[*steps], **more)
+        body = _without_none(operation=operation, client=client, steps=[*steps] or None, **more)
         return str(self._client.send("POST", "/_emulator/faults", body)["id"])
 
     def get(self, scenario_id: str) -> Json:

@@ -18,6 +18,7 @@ from emulator.settings import Settings
 from tests.support.certificates import self_signed
 from tests.support.faults import FAULTS
 from tests.support.harness import PATIENCE_SECONDS, TRAINING_KEY, training_path, wait_until
+from tests.support.live_server import LiveServer
 
 KEY = f"Training-Key: {TRAINING_KEY}\r\n"
 
@@ -297,3 +298,17 @@ def test_calls_of_eight_clients_are_counted_exactly(server: Server) -> None:
         found = [each for one in threads.map(calls, range(8)) for each in one]
     assert sorted(map(str, found)) == ["200"] * 80 + ["503"] * 100 + ["reset"] * 20
     assert not server.left()
+
+
+def test_a_server_ends_while_calls_wait(live: LiveServer) -> None:
+    steps = [{"kind": "delay", "milliseconds": 300_000, "times": 3}, {"kind": "slow", "bytesPerSecond": 1}]
+    url = f"{live.endpoint}{FAULTS}"
+    assert live.client.post(url, json={"operation": "*", "steps": steps}).status_code == 201
+    connections = [socket.create_connection(("127.0.0.1", live.port), PATIENCE_SECONDS) for _ in range(4)]
+    for connection in connections:
+        connection.sendall(request("GET", "/domains"))
+    wait_until(lambda: live.client.get(url).json()["allUsed"], "the use of all steps")
+    assert live.terminate() == 0
+    for connection in connections:
+        connection.close()
+    assert "Traceback" not in live.log()

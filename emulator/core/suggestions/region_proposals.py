@@ -5,11 +5,14 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
 from emulator.store.references import raise_if_missing
-from emulator.vision.boxes.box import Box
+from emulator.vision.boxes.box import Box, DetectedBox
 
 
 def propose(context: Context, project_id: str, image_id: str) -> list[tuple[float, Box]]:
-    """Boxes with their confidence (0 to 1), the highest first. Works for any project, trained or not."""
+    """Boxes with their confidence (0 to 1), the highest first. Works for any project, trained or not.
+
+    Projects with the instant trainer need neither a network nor a worker.
+    """
     from emulator.vision.imaging.decode import ImageRejected
 
     with context.database.read() as session:
@@ -25,9 +28,17 @@ def propose(context: Context, project_id: str, image_id: str) -> list[tuple[floa
         # Deleted between the look-up and now.
         raise no_image from None
     try:
-        boxes = context.proposal_model.session(context.proposal_worker).score(data)
+        boxes = _boxes(context, project_id, data)
     except ImageRejected as rejected:
         raise ServiceError(
             "BadRequestImageFormat", f"Image {image_id} can't be read: {rejected}"
         ) from rejected
     return [(box.probability, Box(box.left, box.top, box.width, box.height)) for box in boxes]
+
+
+def _boxes(context: Context, project_id: str, data: bytes) -> list[DetectedBox]:
+    if context.trainers.of(project_id) == "instant":
+        from emulator.vision.instant.proposals import propose_regions
+
+        return propose_regions(data)
+    return context.proposal_model.session(context.proposal_worker).score(data)

@@ -12,7 +12,7 @@ from emulator.core.caches import proposal_model
 from emulator.vision.detection.proposals import MAX_PROPOSALS, MIN_CONFIDENCE, write_proposal_model
 from emulator.vision.training.errors import TrainingFailed
 from tests.support import detection
-from tests.support.harness import NOWHERE, Service, refusal
+from tests.support.harness import NOWHERE, Service, expect, refusal
 
 VERSIONS = ("v3.0", "v3.1", "v3.2", "v3.3", "v3.4-preview")
 
@@ -183,3 +183,25 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(TrainingFailed, match="install the package onnx"):
         write_proposal_model(tmp_path / "model.onnx", lambda fraction, text: None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_instant_trainer_proposes_regions_without_a_worker(service: Service) -> None:
+    service.context.trainers.default = "instant"
+    service.context.proposal_worker = None  # type: ignore[assignment]  # any use fails
+    project = detection.detection_project(service)
+    image, empty = service.images(project, [scene(), plain()])
+    found = expect(ask(service, project, image))["proposals"]
+    assert len(found) == 2
+    confidences = [item["confidence"] for item in found]
+    assert confidences == sorted(confidences, reverse=True)
+    assert all(0 < confidence < 1 for confidence in confidences)
+    boxes = sorted(found, key=lambda item: item["boundingBox"]["left"])
+    ball, box = (item["boundingBox"] for item in boxes)
+    cell = 1 / 32
+    assert [ball[side] for side in ("left", "top", "width", "height")] == pytest.approx(
+        [40 / 320, 80 / 240, 80 / 320, 80 / 240], abs=2 * cell
+    )
+    assert [box[side] for side in ("left", "top", "width", "height")] == pytest.approx(
+        [190 / 320, 60 / 240, 90 / 320, 120 / 240], abs=2 * cell
+    )
+    assert expect(ask(service, project, empty))["proposals"] == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sdk.live import TAGS, Emulator, picture
+from tests.sdk.live import TAGS, Emulator, picture, wait_until_trained
 from tests.support.harness import COMPACT, RESOURCE_ID, TRAINING_KEY, wait_until
 
 KEY = {"Training-Key": TRAINING_KEY}
@@ -23,6 +24,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def project_id(emulator: Emulator) -> str:
+    return new_project(emulator)
+
+
+def new_project(emulator: Emulator) -> str:
+    """The id of a project with images of two tags."""
     trainer = emulator.trainer()
     project = trainer.create_project("Choreography", domain_id=COMPACT, classification_type="Multiclass")
     for name in TAGS:
@@ -128,3 +134,22 @@ def test_trainings_end_by_themselves_when_their_seconds_have_passed(
 
     wait_until(lambda: not held(), "the end of the training")
     assert {one.status for one in trainer.get_iterations(project_id)} <= {"Completed", "Failed"}
+
+
+@pytest.mark.slow
+def test_a_real_training_shows_its_end_at_its_poll_or_later(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    try:
+        project_id = new_project(emulator)
+        trainer = emulator.trainer()
+        plan(emulator, training={"polls": 3, "states": ["Queued", "Training"]})
+        iteration = trainer.train_project(project_id)
+        states = [trainer.get_iteration(project_id, iteration.id).status for _ in range(2)]
+        assert states == ["Queued", "Training"]
+        trained = wait_until_trained(trainer, project_id, iteration)
+        assert trained.training_time_in_minutes >= 1
+        plan(emulator, training={"failure": {"code": "ErrorUnknown"}})
+        failed = trainer.train_project(project_id, force_train=True)
+        assert trainer.get_iteration(project_id, failed.id).status == "Failed"
+    finally:
+        emulator.kill()

@@ -37,8 +37,8 @@ class Held:
 
     planned_by: the project whose plan it is; for an import the one that was exported. iteration_id: None for
     imports. object_id: of what has the status: the iteration, export or project. begun: the time of the
-    request. shown: the status. is_due: the job ends as soon as it can. ending: the result of the execution,
-    while it is kept.
+    request. shown: the status. is_due: the job ends as soon as it can. is_recorded: a thread records its end,
+    or has recorded it. ending: the result of the execution, while it is kept.
     """
 
     kind: Kind
@@ -273,10 +273,14 @@ class Choreography:
         self.ended(held.job_id)
 
     def _wait(self, held: Held) -> None:
-        """Wait for the execution of a job, once and for a limited time, since requests share few threads."""
+        """Wait for the end of a job that is due, for a limited time, since requests share few threads.
+
+        For its execution only once; for another thread that records its end, which is soon done, always.
+        """
         with self._lock:
-            has_waited, held.has_waited = held.has_waited, True
-        if not has_waited and self._jobs.runner(held.job_kind).is_alive:
+            may_wait = held.is_recorded or not held.has_waited
+            held.has_waited = True
+        if may_wait and self._jobs.runner(held.job_kind).is_alive:
             held.ended.wait(PATIENCE_SECONDS)
 
     # --- the clock ------------------------------------------------------------------------------------------
@@ -301,7 +305,10 @@ class Choreography:
         while True:
             self._wake.clear()
             for held in self._timed():
-                self._update(held)
+                try:
+                    self._update(held)
+                except Exception:  # noqa: BLE001  (one job must not end the thread; polls report what is wrong)
+                    _log.exception("The time of the %s of %s cannot be checked", held.kind, held.object_id)
             with self._lock:
                 timed = [held for held in self._held.values() if held.plan.seconds is not None]
                 if not timed:

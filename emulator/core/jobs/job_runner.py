@@ -195,6 +195,8 @@ class JobRunner(Generic[_Task]):
                 if job.attempts >= ATTEMPTS:
                     error = Interrupted(f"interrupted {job.attempts} times by the end of the emulator")
                     self._work.fail(session, job, self._work.explain(error))
+                    if self._holds.in_use:
+                        self._holds.ended(job.id)
                     continue
                 job.attempts += 1
                 session.add(job)

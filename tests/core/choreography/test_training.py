@@ -16,7 +16,7 @@ from tests.support.choreographing import (
     statuses,
     wait_until_executed,
 )
-from tests.support.harness import RESOURCE_ID, Service, wait_until
+from tests.support.harness import RESOURCE_ID, Service, training_path, wait_until
 
 ADVANCED = {"trainingType": "Advanced", "reservedBudgetInHours": "1"}
 FAILURE = {"code": "BadRequestTrainingValidationFailed", "message": "Too few images."}
@@ -79,6 +79,26 @@ def test_only_reads_of_the_iteration_are_polls(service: Service) -> None:
     assert service.get(another)["status"] == "Completed"
 
 
+def test_polls_at_the_same_time_count_one_by_one(service: Service) -> None:
+    project, _, _ = service.trainable()
+    plan(service, training={"polls": 20})
+    iteration = begin_training(service, project)
+    path = training_path(iteration)
+    responses = service.together(*(("GET", path, {}) for _ in range(19)))
+    assert {response.json()["status"] for response in responses} == {"Training"}
+    assert service.get(iteration)["status"] == "Completed"
+
+
+def test_polls_at_the_same_time_end_a_training_once(service: Service) -> None:
+    project, _, _ = service.trainable()
+    plan(service, training={"polls": 2})
+    iteration = begin_training(service, project)
+    wait_until_executed(service)
+    responses = service.together(*(("GET", training_path(iteration), {}) for _ in range(12)))
+    assert [response.json()["status"] for response in responses].count("Training") <= 1
+    assert held(service) == []
+
+
 def test_a_held_training_is_unfinished_for_every_operation(service: Service) -> None:
     project, _, _ = service.trainable()
     plan(service, training={"polls": 50, "states": ["Queued", "Training"]})
@@ -128,6 +148,27 @@ def test_an_advanced_clock_ends_trainings_without_a_poll(service: Service) -> No
     service.context.clock.advance_by(timedelta(seconds=3601))
     service.publish(iteration)
     assert held(service) == []
+
+
+def test_a_time_that_cannot_be_checked_does_not_end_the_thread(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    project, _, _ = service.trainable()
+    plan(service, training={"seconds": 3600})
+    really_update, calls = service.context.choreography._update, []
+
+    def update(job: Any) -> None:
+        calls.append(job)
+        if len(calls) == 1:
+            raise ZeroDivisionError("division by zero")
+        really_update(job)
+
+    monkeypatch.setattr(service.context.choreography, "_update", update)
+    begin_training(service, project)
+    wait_until(lambda: "cannot be checked" in caplog.text, "the thread")
+    service.clock.advance(seconds=3601)
+    service.context.choreography._wake.set()
+    wait_until(lambda: not held(service), "the end of the training")
 
 
 def test_seconds_begin_again_when_the_clock_returns_to_real_time(service: Service) -> None:

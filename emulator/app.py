@@ -300,7 +300,7 @@ def make_context(
         raise StartRefused(f"--url-allow or --url-map: {error}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        store = open_store(folder, accept_data_loss=settings.accept_data_loss)
+        store = open_store(folder, accept_data_loss=settings.accept_data_loss, durable=not settings.ephemeral)
         if store.loss is not None:
             blob_sweep.mark_unclean(folder)
         link_secret = read_or_create_secret(folder, store.database)

@@ -10,23 +10,28 @@ UNFINISHED_PREFIX = ".new-"
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that, even after a power cut, it exists completely or not at all.
 
     It is written under a temporary name, synchronised, and renamed. Only its owner can read it. Raises
     OSError.
+
+    Args:
+        durable: False leaves out the synchronisation, for folders that nobody reads after a power cut.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _synchronise_folder(path.parent)
+    if durable:
+        _synchronise_folder(path.parent)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -113,9 +113,14 @@ def has_blobs(folder: Path) -> bool:
 
 
 class FolderBlobStore:
-    """Blobs as files, ``ab/abcdef...``, written atomically."""
+    """Blobs as files, ``ab/abcdef...``, written atomically.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        durable: whether they must survive a power cut.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self._durable = durable
         self._folder = folder / _NAME
         self._folder.mkdir(parents=True, exist_ok=True)
         self.verified = VerifiedFiles()
@@ -133,7 +138,7 @@ class FolderBlobStore:
                 # Not the data folder: if it was moved while the emulator runs, the file would be lost.
                 self._folder.mkdir(exist_ok=True)
                 target.parent.mkdir(exist_ok=True)
-                write_atomically(target, data)
+                write_atomically(target, data, durable=self._durable)
                 break
             except (FileNotFoundError, FileExistsError):  # `clear` is removing the folder
                 if attempt == _ATTEMPTS:

@@ -51,12 +51,15 @@ class Database:
     Writers wait for a lock of this process (only one process uses a data folder), so SQLite never reports
     "database is locked". WAL with ``synchronous=FULL``: a commit survives a power cut.
 
+    Args:
+        durable: False leaves out the synchronisation with the disk, for data that is removed at the end.
+
     Raises:
         DatabaseRefused: the file is not a database of this program, or one of a newer version.
         DatabaseDamaged: the file cannot be read as a database.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.path = folder / FILE_NAME
         # The first damage that was found; None when there is none, as far as is known.
         self.damage: str | None = None
@@ -72,6 +75,8 @@ class Database:
             json_deserializer=self._from_json,
         )
         event.listen(self._engine, "connect", _configure)
+        if not durable:
+            event.listen(self._engine, "connect", _do_not_synchronise)
         event.listen(self._engine, "begin", _begin)
         event.listen(self._engine, "reset", _close_cursors)
         try:
@@ -250,6 +255,12 @@ def _configure(connection: Any, _record: Any) -> None:
         "cache_size=-8000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _do_not_synchronise(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=OFF")
     cursor.close()
 
 

@@ -42,13 +42,14 @@ class Store(NamedTuple):
     loss: str | None
 
 
-def open_store(folder: Path, *, accept_data_loss: bool = False) -> Store:
+def open_store(folder: Path, *, accept_data_loss: bool = False, durable: bool = True) -> Store:
     """Open the database and the blobs of a data folder, creating what a new folder lacks.
 
     A database that is missing, damaged or incomplete is not changed before it is refused.
 
     Args:
         accept_data_loss: log the loss and go on. A file that cannot be read as a database is renamed.
+        durable: whether what is stored must survive a power cut.
 
     Raises:
         DataLost: the database is damaged, or lacks rows that were committed.
@@ -58,10 +59,10 @@ def open_store(folder: Path, *, accept_data_loss: bool = False) -> Store:
     loss = _loss_in_file(folder, counted)
     if loss is not None:
         _accept(loss, accept_data_loss)
-    database, unreadable = _open_database(folder, accept_data_loss)
+    database, unreadable = _open_database(folder, accept_data_loss, durable)
     loss = loss or unreadable
     try:
-        blobs = FolderBlobStore(folder)
+        blobs = FolderBlobStore(folder, durable=durable)
         if counted is None and loss is None:
             loss = _loss_of_rows(database, blobs)
             if loss is not None:
@@ -114,10 +115,10 @@ def _loss_without_rows(folder: Path, counted: int | None, state: str) -> str | N
     return None
 
 
-def _open_database(folder: Path, accept_data_loss: bool) -> tuple[Database, str | None]:
+def _open_database(folder: Path, accept_data_loss: bool, durable: bool) -> tuple[Database, str | None]:
     """The database, and the accepted loss when it is a new one in place of one that cannot be read."""
     try:
-        database = Database(folder)
+        database = Database(folder, durable=durable)
         try:
             database.check()
         except BaseException:
@@ -130,7 +131,7 @@ def _open_database(folder: Path, accept_data_loss: bool) -> tuple[Database, str 
             raise DataLost(f"{loss}; {_REMEDY}") from damaged
     kept = _set_aside(folder)
     _log.error("%s; it is now %s, and the new database is empty", loss, kept)
-    return Database(folder), loss
+    return Database(folder, durable=durable), loss
 
 
 def _set_aside(folder: Path) -> Path:

@@ -23,11 +23,11 @@ RUNS = 3
 SESSION_SECONDS = 10
 _ROOT = Path(__file__).parents[1]
 
-SUITE = f'''
+SUITE = f"""
 import time
 
 import pytest
-from azure.cognitiveservices.vision.customvision.training.models import ImageFileCreateBatch, ImageFileCreateEntry
+from azure.cognitiveservices.vision.customvision.training import models
 
 from emulator.testing import images
 
@@ -39,10 +39,10 @@ def test_flow(custom_vision, custom_vision_trainer, custom_vision_predictor, num
     for name in ("red", "blue"):
         tag = trainer.create_tag(project.id, name)
         entries = [
-            ImageFileCreateEntry(name=f"{{name}}{{one}}", contents=data, tag_ids=[tag.id])
+            models.ImageFileCreateEntry(name=f"{{name}}{{one}}", contents=data, tag_ids=[tag.id])
             for one, data in enumerate(images.samples(name, 5, seed=number))
         ]
-        batch = ImageFileCreateBatch(images=entries)
+        batch = models.ImageFileCreateBatch(images=entries)
         assert trainer.create_images_from_files(project.id, batch).is_batch_successful
     iteration = trainer.train_project(project.id)
     while iteration.status != "Completed":
@@ -51,7 +51,7 @@ def test_flow(custom_vision, custom_vision_trainer, custom_vision_predictor, num
     trainer.publish_iteration(project.id, iteration.id, "now", custom_vision.prediction_resource_id)
     result = custom_vision_predictor.classify_image(project.id, "now", images.sample("red", 9, seed=number))
     assert result.predictions[0].tag_name == "red"
-'''
+"""
 
 
 def measure() -> Iterator[Measurement]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -15,7 +14,7 @@ from types import FrameType
 
 import click
 
-from emulator.cli.control import call_emulator
+from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
 from emulator.cli.requests import request_lines
 from emulator.settings import SettingError, Settings
@@ -73,7 +72,10 @@ def exec(ctx: click.Context, settings: Settings) -> None:  # noqa: A001  (the na
         status = runner.run(command, {**os.environ, **program_variables(in_use)})
         if status and not runner.interrupted:
             print_requests(in_use)
-    server.abandon()
+    if settings.export_on_exit is None:
+        server.abandon()
+    else:
+        server.stop()
     exit_now(status)
 
 
@@ -167,14 +169,17 @@ def _is_in_foreground() -> bool:
 
 
 def print_requests(settings: Settings) -> None:
-    """Print the last requests that the emulator received to standard error."""
-    status, body = call_emulator(settings, "GET", f"/_emulator/requests?limit={_SHOWN_REQUESTS}")
-    if status != 200:
+    """Print the last requests that the emulator received to standard error, the newest last."""
+    from emulator.cli.requests import logged_requests
+
+    try:
+        found = logged_requests(settings, {"limit": str(_SHOWN_REQUESTS)})
+    except CommandFailed:  # the log is off, for example
         return
-    entries = json.loads(body)["requests"]
-    if not entries:
-        return
-    print(f"custom-vision-emulator: the last {len(entries)} requests:", file=sys.stderr)
-    for entry in reversed(entries):
-        for line in request_lines(entry):
-            print(f"  {line}", file=sys.stderr)
+    shown, total = found["requests"], found["matching"]
+    print(
+        f"custom-vision-emulator: the command failed; requests: {total}, shown: {len(shown)}", file=sys.stderr
+    )
+    for request in reversed(shown):
+        for line in request_lines(request):
+            print(line, file=sys.stderr)

@@ -176,10 +176,10 @@ def print_requests(settings: Settings) -> None:
         found = logged_requests(settings, {"limit": str(_SHOWN_REQUESTS)})
     except CommandFailed:  # the log is off, for example
         return
-    shown, total = found["requests"], found["matching"]
-    print(
-        f"custom-vision-emulator: the command failed; requests: {total}, shown: {len(shown)}", file=sys.stderr
-    )
+    shown = found["requests"]
+    if shown:
+        counts = f"requests: {found['matching']}, shown: {len(shown)}"
+        print(f"custom-vision-emulator: the command failed; {counts}", file=sys.stderr)
     for request in reversed(shown):
         for line in request_lines(request):
             print(line, file=sys.stderr)

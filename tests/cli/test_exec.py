@@ -179,6 +179,31 @@ def test_a_data_folder_is_refused(tmp_path: Path) -> None:
     assert "--data" in ran.stderr
 
 
+REQUEST = (
+    "import os, sys, urllib.request as request\n"
+    "opener = request.build_opener(request.ProxyHandler({}))\n"
+    "path = '/customvision/v3.3/training/projects'\n"
+    "sent = request.Request(os.environ['VISION_TRAINING_ENDPOINT'] + path)\n"
+    "sent.add_header('Training-Key', os.environ['VISION_TRAINING_KEY'])\n"
+    "opener.open(sent).read()\n"
+    "sys.exit(int(sys.argv[1]))"
+)
+
+
+def test_the_requests_of_a_command_that_failed_are_printed() -> None:
+    failed = run_exec("--", PYTHON, "-c", REQUEST, "3")
+    assert (failed.returncode, failed.stdout) == (3, "")
+    first, second = failed.stderr.splitlines()
+    assert first == "custom-vision-emulator: the command failed; requests: 1, shown: 1"
+    assert " GET /customvision/v3.3/training/projects 200 " in second
+    assert run_exec("--", PYTHON, "-c", REQUEST, "0").stderr == ""
+
+
+def test_without_a_request_log_a_command_that_failed_has_the_last_word() -> None:
+    ran = run_exec("--request-log", "0", "--", PYTHON, "-c", REQUEST, "3")
+    assert (ran.returncode, ran.stderr) == (3, "")
+
+
 # --- signals ------------------------------------------------------------------------------------------------
 
 WAIT = (

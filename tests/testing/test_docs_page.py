@@ -59,9 +59,7 @@ def test_the_program_of_the_page_finds_the_objects(tmp_path: Path) -> None:
     assert lines[2] == f"1 {Settings().training_keys[0]}"
 
 
-@pytest.mark.skipif(
-    shutil.which("node") is None, reason="Node is missing: get Node 20 or newer from nodejs.org"
-)
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is missing: get Node 20 from nodejs.org")
 def test_the_tests_for_node_pass(tmp_path: Path) -> None:
     emulator = [sys.executable, "-m", "emulator", "exec", "--trainer", "instant", "--"]
     ran = run(tmp_path, ["emulator.test.mjs"], [*emulator, "node", "--test"])

@@ -1,5 +1,6 @@
 """The FastAPI application, assembled from store, workers, rules and routes."""
 
+import importlib.util
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     Its state (``app.state``) has the `Parts`, which start and end with its lifespan, and the values that
     `emulator.api.dependencies` reads.
     """
+    secrets = (*settings.training_keys, *settings.prediction_keys)
+    strict = _strict(settings, secrets)
     default_ids = Ids() if settings.id_seed is None else SeededIds(settings.id_seed)
     parts = make_parts(settings, clock or Clock(), ids or default_ids)
     try:
@@ -114,7 +117,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.context.database.close()
         raise
     max_body_bytes = settings.max_body_mb * MEGABYTE
-    secrets = (*settings.training_keys, *settings.prediction_keys)
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
     if request_log is not None:
         parts.context.on_reset.append(request_log.clear)
@@ -139,6 +141,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         # A request passes these from first to last, its response from last to first.
         middleware=[
             *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
+            *strict,
             Middleware(ResponseHeaders, new_id=parts.context.ids.internal, origins=origins),
             Middleware(RefusalLog, secrets=secrets, nearest=_nearest_operations),
             Middleware(ReturnMemory),
@@ -172,6 +175,19 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.threads = RequestThreads()
     add_routes(app)
     return app
+
+
+def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:
+    """What holds requests and responses to the documents, with ``--strict``. Raises StartRefused."""
+    if not settings.strict:
+        return []
+    if importlib.util.find_spec("jsonschema") is None:
+        raise StartRefused(
+            "--strict needs the package jsonschema: pip install 'custom-vision-emulator[testing]'"
+        )
+    from emulator.api.strict import HoldToDocuments  # jsonschema takes a tenth of a second
+
+    return [Middleware(HoldToDocuments, secrets=secrets)]
 
 
 def _nearest_operations(method: str, path: str) -> str:

@@ -172,6 +172,10 @@ class Settings:
     request_log: int = option(
         1000, "--request-log", "NUMBER", "Requests that the request log keeps in memory; 0 for none.",
         whole_number(0, 100_000))
+    strict: bool = option(
+        False, "--strict", "",
+        "Report each departure of requests and responses from the documents of the APIs.",
+        read_boolean, switch=True)
     quiet: bool = option(
         False, "--quiet", "", "Print one line at the start instead of keys and examples.",
         read_boolean, switch=True)

@@ -17,6 +17,8 @@ Place = tuple[str, str, tuple[str, ...]]
 Sender = Callable[[Service, str, str], Any]
 
 PRODUCTS = "3780a898-81c3-4516-81ae-3a139614e1f3"
+# Operations of the control API that do not accept values of their bodies in another case.
+READ_EXACTLY = {"SetFaults", "SetTrainer", "SetProjectTrainer"}
 _FLAVORED = {"Linux": "DockerFile", "Windows": "DockerFile", "ARM": "DockerFile"}
 
 
@@ -31,6 +33,8 @@ def places(api: str, version: str) -> dict[Place, tuple[str, ...]]:
                 parameter = _resolved(document, parameter)
                 for _, values in _enumerations(document, parameter["schema"]):
                     found[api, name, (parameter["in"], parameter["name"])] = values
+            if name in READ_EXACTLY:
+                continue
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for fields, values in _enumerations(document, content.get("schema", {})):
                     found[api, name, ("body", *fields)] = values
@@ -228,6 +232,17 @@ def _planned(path: str, kind: str, name: str) -> Sender:
     return send
 
 
+def _requests_in_order(service: Service, version: str, value: str) -> Any:
+    service.project()
+    service.project()
+    page = _json(service.request("GET", "/_emulator/requests", params={"order": value, "limit": "1"}))
+    return page["requests"][0]["number"] == 1
+
+
+def _usage_format(service: Service, version: str, value: str) -> Any:
+    return service.request("GET", "/_emulator/usage", params={"format": value}).headers["content-type"]
+
+
 def _echo(send: Callable[..., dict[str, Any]], name: str) -> Sender:
     return lambda service, version, value: send(service, version, **{name: value})[name]
 
@@ -270,6 +285,8 @@ SENDERS: dict[Place, Sender] = {
         for kind in ("training", "export", "import")
         for name in ("complete", "states")
     },
+    ("emulator", "GetRequests", ("query", "order")): _requests_in_order,
+    ("emulator", "GetUsage", ("query", "format")): _usage_format,
     ("emulator", "GetConfusionMatrixImages", ("query", "outcome")): _cell_images(
         "confusionMatrix/images", "outcome"
     ),

@@ -30,15 +30,28 @@ validator = ContractValidator(coverage_evidence.note_validated)
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator with the stub trainer that serves URLs of images from a folder."""
+    """An emulator with the stub trainer that serves URLs of images from a folder, with ``--strict``."""
     folder, data = tmp_path_factory.mktemp("pictures"), tmp_path_factory.mktemp("data")
     scenario.write_pictures(folder)
     server = Emulator(
-        data, "--url-map", f"{scenario.PICTURES}={folder}", program="tests.support.stub_trainer_server"
+        data,
+        "--strict",
+        "--url-map",
+        f"{scenario.PICTURES}={folder}",
+        program="tests.support.stub_trainer_server",
     )
+    wrong = server.client.get(f"{server.endpoint}/customvision/v3.3/training/projects", params={"x": "1"})
+    assert wrong.is_success
+    assert departures(server) == [["request: query parameter 'x' is not documented"]]
     yield server
     server.kill()
     assert "Traceback" not in server.log(), server.log()
+
+
+def departures(emulator: Emulator) -> list[list[str]]:
+    """The departures from the documents of each logged request that has some."""
+    response = emulator.client.get(f"{emulator.endpoint}/_emulator/requests", params={"departed": "true"})
+    return [one["departures"] for one in response.json()["requests"]]
 
 
 @pytest.mark.parametrize("sdk", [*SDKS, *REDIRECTED], ids=str)
@@ -62,6 +75,8 @@ def test_every_operation(emulator: Emulator, tmp_path: Path, sdk: Sdk) -> None:
     last = json.loads(output.splitlines()[-1])
     assert set(last["has"]) - missing == documented["training"] | documented["prediction"]
     assert set(last["called"]) == set(last["has"]) - missing
+
+    assert departures(emulator) == []
 
     for text in answers.read_text(encoding="utf-8").splitlines():
         response = json.loads(text)

@@ -65,6 +65,7 @@ REFUSED = {
     "log_level": ["", "loud"],
     "access_log": ["maybe"],
     "request_log": ["-1", "100001", "all"],
+    "strict": ["maybe"],
     "quiet": ["perhaps"],
 }
 ACCEPTED = {

@@ -10,7 +10,7 @@ from emulator.api.routing import OperationRouter
 from emulator.contract import choreography as bodies
 from emulator.contract.error_codes import ERROR_CODES
 from emulator.contract.wire import zulu
-from emulator.core.choreography.choreography import Held, Plans
+from emulator.core.choreography.held import Held
 from emulator.core.choreography.plan import Failure, Kind, Plan, make_plan, refused
 from emulator.core.context import Context
 from emulator.core.projects import manage as projects
@@ -58,7 +58,7 @@ def remove_choreography_of_project(emulator: Emulator, project_id: ProjectId) ->
     emulator.choreography.remove_plans(project_id)
 
 
-def _plans(body: bodies.Choreography) -> Plans:
+def _plans(body: bodies.Choreography) -> dict[Kind, Plan]:
     given: dict[Kind, bodies.Plan | None] = {
         "training": body.training,
         "export": body.export,

@@ -10,17 +10,21 @@ All of this is in memory: after a restart, unfinished jobs are executed without 
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlmodel import Session
 
-from emulator.core.choreography.plan import Kind, Plan
 from emulator.core.clock import Clock
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.holds import Ending
 from emulator.store.database import Database, StorageFull, when_committed
 from emulator.store.tables import UNFINISHED, Iteration, Job, JobKind
+
+if TYPE_CHECKING:
+    from emulator.core.choreography.held import Held
+    from emulator.core.choreography.plan import Kind, Plan
+
+    Plans = Mapping[Kind, Plan]
 
 # How long the request or poll at which a job ends waits for a job that is still running.
 PATIENCE_SECONDS = 5.0
@@ -29,54 +33,6 @@ _PAUSE_SECONDS = 30.0
 # An event cannot be waited for for centuries.
 _LONGEST_WAIT_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Held:
-    """A job under a plan.
-
-    planned_by: the project whose plan it is; for an import the one that was exported. iteration_id: None for
-    imports. object_id: of what has the status: the iteration, export or project. begun: the time of the
-    request. shown: the status. is_due: the job ends as soon as it can. is_recorded: a thread records its end,
-    or has recorded it. ending: the result of the execution, while it is kept.
-    """
-
-    kind: Kind
-    job_id: str
-    job_kind: JobKind
-    planned_by: str
-    project_id: str
-    iteration_id: str | None
-    object_id: str
-    plan: Plan
-    begun: datetime
-    shown: str
-    polls: int = 0
-    is_due: bool = False
-    is_recorded: bool = False
-    has_waited: bool = False
-    ending: Ending | None = None
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def may_run(self) -> bool:
-        """Whether the runner may execute it now."""
-        if self.plan.failure is not None or self.ending is not None:
-            return False
-        return self.kind != "import" or self.is_due
-
-    @property
-    def due(self) -> datetime | None:
-        """When it is to end; None: by polls, or at once."""
-        seconds = self.plan.seconds
-        return None if seconds is None else self.begun + timedelta(seconds=seconds)
-
-    def is_of(self, project_id: str | None) -> bool:
-        """Whether it belongs to a project; None: to any."""
-        return project_id in (None, self.project_id, self.planned_by)
-
-
-Plans = Mapping[Kind, Plan]
 
 
 class Choreography:
@@ -102,12 +58,12 @@ class Choreography:
 
     # --- plans ----------------------------------------------------------------------------------------------
 
-    def plans(self, project_id: str | None = None) -> Plans:
+    def plans(self, project_id: str | None = None) -> "Plans":
         """The plans of a project, or those for all projects without a plan of their own."""
         with self._lock:
             return self._default if project_id is None else self._by_project.get(project_id, {})
 
-    def set_plans(self, plans: Plans, project_id: str | None = None) -> None:
+    def set_plans(self, plans: "Plans", project_id: str | None = None) -> None:
         """Set all plans of a project, or of all others, for jobs that are requested from now on."""
         with self._lock:
             if project_id is None:
@@ -135,7 +91,7 @@ class Choreography:
             self._default, self._by_project = {}, {}
         self._drop(self.held())
 
-    def held(self, project_id: str | None = None) -> list[Held]:
+    def held(self, project_id: str | None = None) -> "list[Held]":
         """The held jobs, of one project or of all, oldest first."""
         with self._lock:
             return [held for held in self._held.values() if held.is_of(project_id)]
@@ -146,7 +102,7 @@ class Choreography:
         self,
         session: Session,
         job: Job,
-        kind: Kind,
+        kind: "Kind",
         object_id: str,
         project_id: str,
         *,
@@ -157,6 +113,8 @@ class Choreography:
         object_id: the iteration, export or project that has the status. planned_by: the project whose plans
         apply, by default that of the job.
         """
+        from emulator.core.choreography.held import Held
+
         planned_by = planned_by or project_id
         with self._lock:
             plan = self._by_project.get(planned_by, {}).get(kind) or self._default.get(kind)
@@ -178,7 +136,7 @@ class Choreography:
         when_committed(session, lambda: self._add(held))
         return held.shown
 
-    def _add(self, held: Held) -> None:
+    def _add(self, held: "Held") -> None:
         with self._lock:
             self._held[held.job_id] = held
             self._update_in_use()
@@ -196,7 +154,7 @@ class Choreography:
 
     # --- polls ----------------------------------------------------------------------------------------------
 
-    def polled(self, kind: Kind, project_id: str | None = None, iteration_id: str | None = None) -> None:
+    def polled(self, kind: "Kind", project_id: str | None = None, iteration_id: str | None = None) -> None:
         """A client is about to read what shows jobs of a project or iteration; None: of any.
 
         Jobs that are due are ended, so that the client reads their final state.
@@ -218,7 +176,7 @@ class Choreography:
             if held.is_due:
                 self._wait(held)
 
-    def _update(self, held: Held) -> None:
+    def _update(self, held: "Held") -> None:
         """End the job if that is due, or show its state of now."""
         now = self._clock.now()
         held.begun = min(held.begun, now)  # the clock returned to real time
@@ -228,7 +186,7 @@ class Choreography:
         elif (state := held.plan.state(held.polls, seconds)) != held.shown:
             self._show(held, state)
 
-    def _show(self, held: Held, state: str) -> None:
+    def _show(self, held: "Held", state: str) -> None:
         """Store the state of an iteration; exports and projects have only one before their end."""
         try:
             with self._database.write() as session:
@@ -241,7 +199,7 @@ class Choreography:
         except StorageFull:
             _log.error("The disk is full: iteration %s keeps showing %s.", held.object_id, held.shown)
 
-    def _release(self, held: Held) -> None:
+    def _release(self, held: "Held") -> None:
         """End a job as soon as it can: now if its end is kept or is a failure, else after its execution."""
         with self._lock:
             held.is_due = True
@@ -263,7 +221,7 @@ class Choreography:
             _log.exception("The end of the %s of %s could not be recorded", held.kind, held.object_id)
             self.ended(held.job_id)
 
-    def _record(self, held: Held) -> None:
+    def _record(self, held: "Held") -> None:
         """Record the kept or planned end of a job. Raises StorageFull."""
         if held.plan.failure is not None:
             self._fail[held.job_kind](held.job_id, held.plan.failure.reason)
@@ -272,7 +230,7 @@ class Choreography:
             held.ending.discard()
         self.ended(held.job_id)
 
-    def _wait(self, held: Held) -> None:
+    def _wait(self, held: "Held") -> None:
         """Wait for the end of a job that is due, for a limited time, since requests share few threads.
 
         For its execution only once; for another thread that records its end, which is soon done, always.
@@ -285,7 +243,7 @@ class Choreography:
 
     # --- the clock ------------------------------------------------------------------------------------------
 
-    def _timed(self) -> list[Held]:
+    def _timed(self) -> "list[Held]":
         return [held for held in self.held() if held.plan.seconds is not None]
 
     def _clock_changed(self) -> None:
@@ -317,7 +275,7 @@ class Choreography:
             waits = [self._seconds_left(held) for held in timed]
             self._wake.wait(min((wait for wait in waits if wait is not None), default=None))
 
-    def _seconds_left(self, held: Held) -> float | None:
+    def _seconds_left(self, held: "Held") -> float | None:
         """How long to wait for the end of a job; None: until the clock changes."""
         if held.is_due or held.due is None:  # it is running, or the disk is full
             return _PAUSE_SECONDS
@@ -370,7 +328,7 @@ class Choreography:
             ]
         self._drop(dropped)
 
-    def _drop(self, dropped: Iterable[Held]) -> None:
+    def _drop(self, dropped: "Iterable[Held]") -> None:
         """Forget held jobs and delete the files of their results."""
         for held in dropped:
             self.ended(held.job_id)

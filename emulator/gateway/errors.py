@@ -24,6 +24,8 @@ from emulator.contract.gateway_responses import (
 from emulator.core.errors import ServiceError, is_file_unusable, is_shortage, reasons
 
 JSON = "application/json; charset=utf-8"
+NO_PATH = "no operation has this path"
+CONTROL_PATHS = "/_emulator/"
 Handler = Callable[[Request, Any], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 class UnknownResource(Exception):
     """No route matches the path: the gateway's 404. str() is the reason, for the log."""
 
-    def __init__(self, reason: str = "no operation has this path") -> None:
+    def __init__(self, reason: str = NO_PATH) -> None:
         super().__init__(reason)
 
 
@@ -89,18 +91,22 @@ async def origin_refused(_request: Request, _error: OriginRefused) -> Response:
     return gateway_response(403, "The origin of the page is not allowed (--cors-origin).")
 
 
-async def unknown_resource(_request: Request, _error: Exception) -> Response:
-    return gateway_response(404, RESOURCE_NOT_FOUND)
+async def unknown_resource(request: Request, error: UnknownResource) -> Response:
+    path: str = request.scope["path"]
+    if not path.startswith(CONTROL_PATHS):
+        return gateway_response(404, RESOURCE_NOT_FOUND)
+    call = f"{request.method} {path[:200]}"
+    message = f"{call} is no operation of the emulator: {error}. All are at /_emulator/docs."
+    return gateway_response(404, message)
 
 
 async def http_exception(request: Request, error: HTTPException) -> Response:
     """The router's exceptions: no route matches the path (404) or the method (405)."""
     if error.status_code in (404, 405):
-        if error.status_code == 405:
-            note_refusal(request, UnknownResource(f"the path has no method {request.method}"))
-        else:
-            note_refusal(request, UnknownResource())
-        return await unknown_resource(request, error)
+        has_path = error.status_code == 405
+        unknown = UnknownResource(f"the path has no method {request.method}" if has_path else NO_PATH)
+        note_refusal(request, unknown)
+        return await unknown_resource(request, unknown)
     return await unexpected(request, error)
 
 

@@ -147,7 +147,6 @@ def test_unknown_paths_methods_and_ids_get_the_gateways_404(service: Service, me
         "/prediction/x",
         f"/Prediction/{NOWHERE}/classify/iterations/x/image",
         "/v3.3/training/projects",
-        "/_emulator/nothing",
     ],
 )
 def test_paths_outside_the_apis_get_the_gateways_404(service: Service, path: str) -> None:

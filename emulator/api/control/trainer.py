@@ -1,21 +1,28 @@
 """The trainer of all projects and of single ones, in the emulator's own API."""
 
-from typing import Any
+from typing import Annotated
 
-import orjson
 from starlette.responses import JSONResponse, Response
 
-from emulator.api.dependencies import Body, Emulator, ProjectId
+from emulator.api.dependencies import Emulator, ProjectId, json_body
 from emulator.api.routing import OperationRouter
+from emulator.contract.requests import StrictBody
 from emulator.core import lookup
 from emulator.core.context import Context
-from emulator.core.errors import ServiceError
-from emulator.core.trainers import TRAINERS, Trainer
+from emulator.core.trainers import Trainer
 
 router = OperationRouter()
 
 _PATH = "/_emulator/trainer"
 _PROJECT_PATH = "/_emulator/projects/{projectId}/trainer"
+_BODY_BYTES = 4096
+
+
+class _Choice(StrictBody):
+    trainer: Trainer
+
+
+_Body = Annotated[_Choice, json_body(_Choice, max_bytes=_BODY_BYTES)]
 
 
 @router.own("GET", _PATH)
@@ -24,8 +31,8 @@ def get_trainer(emulator: Emulator) -> Response:
 
 
 @router.own("PUT", _PATH)
-def set_trainer(emulator: Emulator, body: Body) -> Response:
-    emulator.trainers.default = _trainer_in(body)
+def set_trainer(emulator: Emulator, body: _Body) -> Response:
+    emulator.trainers.default = body.trainer
     return get_trainer(emulator)
 
 
@@ -36,9 +43,9 @@ def get_project_trainer(emulator: Emulator, project_id: ProjectId) -> Response:
 
 
 @router.own("PUT", _PROJECT_PATH)
-def set_project_trainer(emulator: Emulator, project_id: ProjectId, body: Body) -> Response:
+def set_project_trainer(emulator: Emulator, project_id: ProjectId, body: _Body) -> Response:
     _check_project(emulator, project_id)
-    emulator.trainers.choose(project_id, _trainer_in(body))
+    emulator.trainers.choose(project_id, body.trainer)
     return _of_project(emulator, project_id)
 
 
@@ -56,22 +63,3 @@ def _of_project(emulator: Context, project_id: str) -> Response:
 def _check_project(emulator: Context, project_id: str) -> None:
     with emulator.database.read() as session:
         lookup.project(session, project_id)
-
-
-def _trainer_in(body: bytes) -> Trainer:
-    """The trainer in ``{"trainer": ...}``. Raises ServiceError."""
-    known = " or ".join(f'"{name}"' for name in TRAINERS)
-    expected = f'expected {{"trainer": {known}}}'
-    try:
-        value: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ServiceError("BadRequest", f"The body is not JSON ({error}); {expected}.") from None
-    if not isinstance(value, dict):
-        raise ServiceError("BadRequest", f"The body is not an object; {expected}.")
-    unknown = [name for name in value if name != "trainer"]
-    if unknown:
-        raise ServiceError("BadRequest", f"Unknown property '{unknown[0][:100]}'; {expected}.")
-    chosen = next((name for name in TRAINERS if name == value.get("trainer")), None)
-    if chosen is None:
-        raise ServiceError("BadRequest", f"The property 'trainer' is not {known}; {expected}.")
-    return chosen

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from emulator.api.parameters import flag_in, guid_in, text_in
 from emulator.api.request_log.entries import LoggedRequest
+from emulator.contract.operations import BY_NAME
 from emulator.core.errors import ServiceError
 
 NAMES = ("operation", "api", "version", "status", "method", "client", "project", "path", "departed", "since")
@@ -42,6 +43,8 @@ def filter_in(request: Request, others: Iterable[str] = ()) -> Filter:
     """
     refuse_unknown(request, (*NAMES, *others))
     tests: list[_Test] = []
+    if (operations := text_in(request, "operation")) is not None:
+        tests.append(_operation([part.strip() for part in operations.split(",")]))
     for name, make in _TESTS.items():
         text = text_in(request, name)
         if text is not None:
@@ -76,7 +79,14 @@ def refuse_unknown(request: Request, known: Iterable[str]) -> None:
 
 
 def _operation(names: list[str]) -> _Test:
-    return lambda entry: (entry.operation or "none").lower() in names
+    known = {name.lower(): name for name in BY_NAME} | {"none": "none"}
+    for name in names:
+        if name.lower() not in known:
+            close = get_close_matches(name.lower().replace("_", ""), known, 1)
+            hint = f"; did you mean '{known[close[0]]}'?" if close else "."
+            raise ServiceError("BadRequest", f"'{name[:100]}' is no operation of the service{hint}")
+    chosen = {known[name.lower()] for name in names}
+    return lambda entry: (entry.operation or "none") in chosen
 
 
 def _api(names: list[str]) -> _Test:
@@ -115,7 +125,6 @@ def _path(text: str) -> _Test:
 
 
 _TESTS: dict[str, Callable[[list[str]], _Test]] = {
-    "operation": _operation,
     "api": _api,
     "version": _version,
     "status": _status,

@@ -353,3 +353,18 @@ def test_a_log_that_is_off_says_so(without: Service, method: str, path: str) -> 
 def test_a_key_is_required(service: Service) -> None:
     for method, path in (("GET", LOG), ("GET", f"{LOG}/count"), ("DELETE", LOG)):
         assert service.request(method, path, key=None).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CreateTags", "; did you mean 'CreateTag'?"),
+        ("create_tag", "; did you mean 'CreateTag'?"),
+        ("x", "."),
+    ],
+)
+def test_an_unknown_operation_is_refused(service: Service, name: str, hint: str) -> None:
+    """A count of 0 for a name that no operation has would satisfy an assertion by mistake."""
+    for path in ("requests", "requests/count"):
+        response = service.request("GET", f"/_emulator/{path}", params={"operation": name})
+        assert refusal(response) == (400, "BadRequest", f"'{name}' is no operation of the service{hint}")

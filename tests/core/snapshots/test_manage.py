@@ -1,8 +1,11 @@
 """Named snapshots: saved, restored, listed, deleted."""
 
+import json
 import logging
 import shutil
+import sqlite3
 import uuid
+from typing import Any
 
 import pytest
 
@@ -10,7 +13,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.snapshots import files, manage
 from emulator.core.snapshots.manifest import Manifest
 from emulator.store import blobs as blob_store
-from emulator.store.database import StorageFull
+from emulator.store.database import SCHEMA_REVISION, StorageFull
 from tests.support.harness import RESOURCE_ID, Service, refusal
 from tests.support.images import picture, pictures
 from tests.support.predicting import Predicted
@@ -285,6 +288,49 @@ def test_a_full_disk_leaves_the_state(service: Service, monkeypatch: pytest.Monk
     monkeypatch.setattr(service.context.database, "replace_rows", full)
     assert service.request("POST", f"{PATH}/base/restore").status_code == 507
     assert state(service) == before
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_snapshot_of_an_older_version_is_migrated(service: Service) -> None:
+    """The data folder was used by an older version, which saved the snapshot."""
+    project, _, _ = service.trainable()
+    service.train(project)
+    before = state(service)
+    save(service)
+    data = data_folder(service)
+    connection = sqlite3.connect(data / files.DATABASE_NAME)
+    connection.execute("UPDATE alembic_version SET version_num = '0004'")
+    connection.execute("ALTER TABLE job ADD COLUMN progress FLOAT")
+    connection.execute("ALTER TABLE job ADD COLUMN step VARCHAR")
+    connection.commit()
+    connection.close()
+    path = data.parent / "snapshot.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["schema_revision"] = "0004"
+    manifest["database_sha256"] = files.digest_of(data / files.DATABASE_NAME)
+    path.write_text(json.dumps(manifest))
+    service.request("POST", "/_emulator/reset")
+    restore(service)
+    assert state(service) == before
+    assert json.loads(path.read_bytes())["schema_revision"] == SCHEMA_REVISION
+    assert not data.exists()
+    restore(service)
+
+
+def test_requests_at_the_same_time_are_carried_out_one_by_one(service: Service) -> None:
+    service.images(service.project(), pictures(3))
+    save(service)
+    requests: list[tuple[str, str, dict[str, Any]]] = []
+    for number in range(4):
+        requests += [
+            ("PUT", f"{PATH}/base", {}),
+            ("POST", f"{PATH}/base/restore", {}),
+            ("GET", f"{PATH}/base/archive", {}),
+            ("PUT", f"{PATH}/other{number}", {}),
+            ("GET", PATH, {}),
+        ]
+    assert {response.status_code for response in service.together(*requests)} == {200, 201}
+    assert names(service) == ["base", "other0", "other1", "other2", "other3"]
     assert service.blobs() == service.referenced_blobs()
 
 

@@ -41,6 +41,7 @@ from tests.fuzz.world import (
 )
 from tests.support.exported_models import classifier_zip, detector_zip
 from tests.support.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
+from tests.support.snapshots import empty_archive
 
 # Hypothesis draws some values from constants in the source of local modules. Without them, a change of this
 # project's source does not change which requests a seed generates.
@@ -85,6 +86,8 @@ _FRACTIONS = {
 _FORMATS = {"platform": ("ONNX",), "flavor": ("ONNX12", "OnnxInt8")}
 _PUBLISHED_ITERATION = "iterationId to unpublish"
 _KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "id"}
+
+_SNAPSHOTS = ("base", "other.snapshot")
 
 _counts = Counter[str]()
 _validator = ContractValidator()
@@ -183,6 +186,8 @@ class _Meaning:
             return value if value in _published else PUBLISHED_NAME
         if name == "contents":
             return as_base64(self._picture(value))
+        if name == "snapshotName":
+            return _SNAPSHOTS[self._chance(value, len(_SNAPSHOTS))]
         if name == "predictionId":
             return RESOURCE_ID
         if name == "project":
@@ -238,8 +243,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 def after_call(context: HookContext, case: Case, response: Response) -> None:
     name = _name(case)
     _counts[f"{name} {response.status_code}"] += 1
-    if name == "Reset" and response.status_code == 204:
-        _take_in(make(str(response.request.url).partition("/_emulator")[0]))
+    if (name, response.status_code) in (("Reset", 204), ("RestoreSnapshot", 200)):
+        _make_again(str(response.request.url).partition("/_emulator")[0])
     if name == "DeleteProject" and response.status_code == 204:
         _known.pop(str((case.path_parameters or {}).get("projectId")), None)
     if response.status_code != 200 or len(response.content) > _LONGEST_READ:
@@ -261,6 +266,11 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
     if name == "PublishIteration":
         _published.add(str((case.query or {}).get("publishName")))
         _known.setdefault(project, {}).setdefault(_PUBLISHED_ITERATION, []).append(parameters["iterationId"])
+
+
+def _make_again(endpoint: str) -> None:
+    httpx.post(f"{endpoint}/_emulator/reset", headers={"Training-Key": TRAINING_KEY}, trust_env=False)
+    _take_in(make(endpoint))
 
 
 def _wait_for(case: Case, trained: Response) -> None:
@@ -317,5 +327,5 @@ def _write_counts() -> None:
 
 schemathesis.openapi.media_type("application/octet-stream", strategies.sampled_from(PICTURES))
 schemathesis.openapi.media_type(
-    "application/zip", strategies.sampled_from((classifier_zip(), detector_zip()))
+    "application/zip", strategies.sampled_from((classifier_zip(), detector_zip(), empty_archive()))
 )

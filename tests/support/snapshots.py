@@ -1,6 +1,7 @@
 """Steps of tests of snapshots, and archives that are damaged on purpose."""
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -9,6 +10,11 @@ from typing import Any
 
 import httpx
 
+from emulator.core.snapshots import files
+from emulator.core.snapshots.archive import write_archive
+from emulator.core.snapshots.saving import current_state
+from emulator.store.blobs import FolderBlobStore
+from emulator.store.database import Database
 from tests.support.harness import Service, expect
 
 PATH = "/_emulator/snapshots"
@@ -81,3 +87,14 @@ def changed_manifest(archive: bytes, change: Callable[[dict[str, Any]], object])
     manifest = json.loads(files["snapshot.json"])
     change(manifest)
     return archive_of({**files, "snapshot.json": json.dumps(manifest).encode()})
+
+
+def empty_archive() -> bytes:
+    """The archive of a snapshot without projects."""
+    with tempfile.TemporaryDirectory() as folder:
+        database, blobs = Database(Path(folder)), FolderBlobStore(Path(folder))
+        build = current_state(database, blobs, created=0, may_wait=True)
+        made = BytesIO()
+        write_archive(files.write(Path(folder) / "snapshot", build), made)
+        database.close()
+    return made.getvalue()

@@ -61,6 +61,7 @@ class Database:
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.path = folder / FILE_NAME
+        self._durable = durable
         # The first damage that was found; None when there is none, as far as is known.
         self.damage: str | None = None
         # Number of commits. Data is current as long as this has the same value as before the data was read.
@@ -191,7 +192,7 @@ class Database:
         """
         with self._write_lock, _full_disk_noticed():
             number = following(self._number)
-            row_copy.replace_rows(self.path, source, number)
+            row_copy.replace_rows(self.path, source, number, durable=self._durable)
             self._number = number
             self._counter.write(number)
             self.commits += 1

@@ -30,7 +30,7 @@ def write_copy(database: Path, target: Path) -> None:
         os.close(descriptor)
 
 
-def replace_rows(database: Path, source: Path, number: int) -> None:
+def replace_rows(database: Path, source: Path, number: int, *, durable: bool) -> None:
     """Replace the rows of a database by those of `source`, in one transaction with the number `number`.
 
     Two columns differ from the source:
@@ -39,6 +39,9 @@ def replace_rows(database: Path, source: Path, number: int) -> None:
       that the project ever had, so that nothing that was cached for another state is taken for current.
     - ``Job.id`` and ``attempts``: a job that runs while its row is replaced finds no row at its end; the
       restored job is executed from the beginning.
+
+    Args:
+        durable: whether the commit must survive a power cut.
 
     Raises:
         sqlite3.DatabaseError: the disk is full, the rows cannot be read, or violate a constraint; nothing has
@@ -49,7 +52,7 @@ def replace_rows(database: Path, source: Path, number: int) -> None:
         connection.isolation_level = None
         # Enforcing foreign keys row by row would take most of the time.
         connection.execute("PRAGMA foreign_keys=OFF")
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("ATTACH ? AS source", (address,))
         connection.execute("BEGIN IMMEDIATE")

@@ -98,11 +98,11 @@ def _copy_rows(work: Path, target: Path) -> None:
     fresh.mkdir()
     try:
         _check_kinds(work / FILE_NAME)
-        Database(work).close()  # migrates an older schema
+        Database(work, durable=False).close()  # migrates an older schema
         damage = find_damage(work / FILE_NAME)
         if damage is not None:
             raise SnapshotRejected(f"Its database is damaged: {damage}.")
-        checked = Database(fresh)
+        checked = Database(fresh, durable=False)
         try:
             checked.replace_rows(work / FILE_NAME)
             checked.copy_to(target)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from emulator.testing.control_client import ControlClient, segment
+from emulator.testing.control_client import ControlClient, camel_case, segment
 
 Json = dict[str, Any]
 
@@ -61,7 +61,7 @@ class TrainerControl:
 
 
 class ScriptsControl:
-    """Scripted predictions: what a published name answers instead of its model."""
+    """Scripted predictions: those of a published name, instead of its model's."""
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client
@@ -163,9 +163,10 @@ class FaultsControl:
             operation: a name such as "CreateTag", or "*" for all.
             steps: for example ``{"kind": "throttle", "retryAfter": 2, "times": 3}``; optional with `random`.
             client: only calls whose header X-Emulator-Client has this value.
-            more: further properties of the control API.
+            more: further properties of the control API: `project_id`, `random`.
         """
-        body = _without_none(operation=operation, client=client, steps=[*steps] or None, **more)
+        named = {camel_case(name): value for name, value in more.items()}
+        body = _without_none(operation=operation, client=client, steps=[*steps] or None, **named)
         return str(self._client.send("POST", "/_emulator/faults", body)["id"])
 
     def get(self, scenario_id: str) -> Json:
@@ -212,8 +213,10 @@ class ClockControl:
         time = None if now is None else _time(now)
         self._client.send("PUT", "/_emulator/clock", _without_none(now=time, frozen=True))
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Move the clock forward."""
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
         self._client.send("POST", "/_emulator/clock/advance", {"seconds": seconds})
 
     def reset(self) -> None:
@@ -262,13 +265,19 @@ class RequestsControl:
         """The last requests, the newest first.
 
         Args:
-            filters: of the control API, for example ``operation="CreateTag"``, ``status="4xx"``.
+            filters: of the control API, for example ``operation="CreateTag"``, ``status="4xx"``,
+                ``method="POST"``, ``path="/tags"``, ``limit=5``.
         """
-        return [_json(one) for one in self._client.send("GET", "/_emulator/requests", **filters)["requests"]]
+        page = self._client.send("GET", "/_emulator/requests", **_filters(filters))
+        return [_json(one) for one in page["requests"]]
 
     def count(self, **filters: Any) -> int:
-        """The number of requests for which the filters hold."""
-        return int(self._client.send("GET", "/_emulator/requests/count", **filters)["count"])
+        """The number of requests for which the filters hold.
+
+        Args:
+            filters: as for `list`; ``at_least=2, timeout_seconds=5`` waits until there are so many.
+        """
+        return int(self._client.send("GET", "/_emulator/requests/count", **_filters(filters))["count"])
 
     def clear(self) -> None:
         """Forget all requests."""
@@ -285,6 +294,14 @@ class RequestsControl:
 
 def _of_project(project_id: str | None, area: str) -> str:
     return f"/_emulator/{area}" if project_id is None else f"/_emulator/projects/{segment(project_id)}/{area}"
+
+
+def _filters(given: Json) -> Json:
+    """Filters as query parameters, in the spelling of Python or of the API."""
+    texts = {True: "true", False: "false"}
+    return {
+        camel_case(name): texts[value] if isinstance(value, bool) else value for name, value in given.items()
+    }
 
 
 def _without_none(**properties: Any) -> Json:

@@ -54,6 +54,7 @@ class ControlClient:
         method: str,
         path: str,
         body: Mapping[str, Any] | bytes | None = None,
+        /,
         **query: object,
     ) -> Any:
         """The JSON of the response, its bytes if it is not JSON, or None if it is empty.
@@ -64,13 +65,14 @@ class ControlClient:
 
         Raises:
             EmulatorError: the response is an error, or there is none.
+            ValueError: a number of the body is infinite or not a number.
         """
         import http.client  # here, for a fast start of test suites that do not use it
 
         headers = {"Training-Key": self._training_key}
         data = body if isinstance(body, bytes) else None
         if body is not None and data is None:
-            data = json.dumps(body).encode()
+            data = json.dumps(body, allow_nan=False).encode()
             headers["Content-Type"] = "application/json"
         elif data is not None:
             headers["Content-Type"] = "application/octet-stream"
@@ -109,6 +111,12 @@ class ControlClient:
 def segment(text: str) -> str:
     """A text as one segment of a path."""
     return quote(text, safe="")
+
+
+def camel_case(name: str) -> str:
+    """The name of a property or parameter of an API: ``timeoutSeconds`` for ``timeout_seconds``."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _error(status: int, value: Any) -> EmulatorError:

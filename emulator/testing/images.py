@@ -1,6 +1,7 @@
 """Sample images, made on the spot: the same arguments give the same pixels on every system.
 
-Sizes are (width, height) in pixels. Boxes are fractions of the image's size, as the service has them.
+Sizes are (width, height) in pixels, at least 8 each; formats are PNG, JPEG, BMP or GIF. Others raise
+ValueError. Boxes are fractions of the image's size, as the service has them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 _BACKGROUND = (190, 190, 190)
 _SIZE = (96, 72)
 _SCENE_SIZE = (160, 120)
+_SMALLEST = 8  # pixels of a side
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # those of the service
 _CACHED = 4096
 
 
@@ -81,8 +84,9 @@ def gradient(start: str = "white", end: str = "black", size: Size = _SIZE, forma
     """An image whose color changes from the left to the right."""
     from PIL import Image
 
+    first, last = _new(color_of(start), size), _new(color_of(end), size)
     ramp = Image.linear_gradient("L").rotate(90).resize(size)
-    return _encoded(Image.composite(_new(color_of(end), size), _new(color_of(start), size), ramp), format)
+    return _encoded(Image.composite(last, first, ramp), format)
 
 
 @lru_cache(_CACHED)
@@ -161,6 +165,10 @@ def _draw_shape(draw: ImageDraw, shape: str, box: tuple[int, int, int, int], col
 def _new(color: Color, size: Size) -> Image:
     from PIL import Image
 
+    if min(size) < _SMALLEST:
+        raise ValueError(
+            f"a sample image has at least {_SMALLEST} x {_SMALLEST} pixels, not {size[0]} x {size[1]}"
+        )
     return Image.new("RGB", size, color)
 
 
@@ -171,5 +179,8 @@ def _varied(color: Color, chance: random.Random, most: int) -> Color:
 
 def _encoded(image: Image, format: str) -> bytes:
     file = BytesIO()
-    image.save(file, format)
+    name = {"JPG": "JPEG"}.get(format.upper(), format.upper())
+    if name not in _FORMATS:
+        raise ValueError(f"the format of a sample image is one of {', '.join(_FORMATS)}, not {format!r}")
+    image.save(file, name)
     return file.getvalue()

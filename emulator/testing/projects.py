@@ -76,7 +76,17 @@ def create_project(
 
     Raises:
         EmulatorError: a request is refused, or the training fails or takes too long.
+        TypeError: `tags` is a text.
+        ValueError: both `detection` and `multilabel`.
     """
+    if isinstance(tags, str):
+        raise TypeError(
+            f"tags must be names in a list, or names with numbers of images, not the text {tags!r}"
+        )
+    if detection and multilabel:
+        raise ValueError(
+            "multilabel is for classification; images for detection may always have several tags"
+        )
     fewest = DETECTION_IMAGES if detection else CLASSIFICATION_IMAGES
     counts = dict(tags) if isinstance(tags, Mapping) else dict.fromkeys(tags, fewest)
     kind = None if detection else "Multilabel" if multilabel else "Multiclass"

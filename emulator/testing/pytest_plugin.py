@@ -13,7 +13,13 @@ import pytest
 
 if TYPE_CHECKING:
     from emulator.testing.azure_guard import AzureGuard
-    from emulator.testing.control import ClockControl, FaultsControl, RequestsControl, ScriptsControl
+    from emulator.testing.control import (
+        ChoreographyControl,
+        ClockControl,
+        FaultsControl,
+        RequestsControl,
+        ScriptsControl,
+    )
     from emulator.testing.projects import SampleProject
     from emulator.testing.server import RunningEmulator
 
@@ -219,8 +225,14 @@ def custom_vision_faults(custom_vision: RunningEmulator) -> FaultsControl:
 
 @pytest.fixture
 def custom_vision_scripts(custom_vision: RunningEmulator) -> ScriptsControl:
-    """Sets what predictions answer."""
+    """Sets what is predicted."""
     return custom_vision.control.scripts
+
+
+@pytest.fixture
+def custom_vision_choreography(custom_vision: RunningEmulator) -> ChoreographyControl:
+    """Sets when trainings, exports and imports end, and how."""
+    return custom_vision.control.choreography
 
 
 @pytest.fixture

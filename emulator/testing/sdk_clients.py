@@ -11,7 +11,7 @@ INSTALL = (
 
 
 def training_client(endpoint: str, key: str, **options: Any) -> Any:
-    """A client of the Training API; see `RunningEmulator.training_client`. Raises ImportError."""
+    """A client of the Training API; see `RunningEmulator.training_client`. Raises ImportError, TypeError."""
     try:
         from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
     except ImportError as error:
@@ -20,7 +20,7 @@ def training_client(endpoint: str, key: str, **options: Any) -> Any:
 
 
 def prediction_client(endpoint: str, key: str, **options: Any) -> Any:
-    """A client of the Prediction API. Raises ImportError."""
+    """A client of the Prediction API. Raises ImportError, TypeError."""
     try:
         from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
     except ImportError as error:
@@ -38,6 +38,8 @@ def _client(kind: Any, endpoint: str, header: str, key: str, options: dict[str, 
         *names, last = path.split("__")
         owner = client.config
         for name in names:
-            owner = getattr(owner, name)
+            owner = getattr(owner, name, None)
+        if not hasattr(owner, last):
+            raise TypeError(f"the configuration of the SDK's clients has no {path.replace('__', '.')}")
         setattr(owner, last, value)
     return client

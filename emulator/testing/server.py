@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 from emulator.settings import Settings
 from emulator.settings.errors import SettingError
 from emulator.settings.https import CERTIFICATE_FILE
-from emulator.settings.option_fields import options
+from emulator.settings.option_fields import Option, options
 from emulator.settings.settings import load_settings
 from emulator.testing.control import EmulatorControl
 from emulator.testing.projects import SampleProject, create_project
@@ -90,6 +90,7 @@ class RunningEmulator:
 
         Raises:
             ImportError: the SDK is not installed; the message says how to install it.
+            TypeError: the configuration has no such attribute.
         """
         from emulator.testing.sdk_clients import training_client
 
@@ -141,8 +142,9 @@ class EmulatorServer(RunningEmulator):
         trainer: "instant" or "real".
         port: 0 takes any free one.
         mode: "thread" of this process, or "process".
-        settings: options by the names of their flags, with underscores, as texts or as the values of
-            `emulator.settings.Settings`: ``tier="f0"``, ``max_body_mb=8``.
+        settings: options by the names of their flags, with underscores, as texts, numbers, paths, or lists
+            of texts for a flag that can be repeated, or as the values of `emulator.settings.Settings`:
+            ``tier="f0"``, ``max_body_mb=8``, ``url_allow=["10.0.0.1"]``. None stands for the default.
 
     Raises:
         SettingError: for an option or a value that is not allowed.
@@ -272,12 +274,26 @@ def make_settings(**given: Any) -> Settings:
         field = by_name.get(name)
         if field is None:
             raise SettingError(f"{name}: the emulator has no such option")
-        if isinstance(value, str) or (isinstance(value, bool) and described[field].switch):
-            texts[field] = value
-        elif isinstance(value, int) and not isinstance(value, bool):
-            texts[field] = str(value)  # its limits are checked
-        else:
+        if value is None:
+            continue
+        text = _as_text(value, described[field])
+        if text is not None:
+            texts[field] = text
+        elif isinstance(value, tuple):
             values[field] = value
+        else:
+            raise SettingError(f"{name}: {value!r} is not a value of this option")
     is_lasting = "data" in texts or "data" in values
     settings = load_settings(texts, environment={})
     return replace(settings, **{"ephemeral": not is_lasting or settings.ephemeral, **values})
+
+
+def _as_text(value: Any, option: Option) -> str | bool | list[str] | None:
+    """A value as a flag has it, so that its limits are checked; None if a flag cannot have it."""
+    if isinstance(value, bool):
+        return value if option.switch else None
+    if isinstance(value, (str, int, float, Path)):
+        return str(value)
+    if option.separator is not None and isinstance(value, (list, tuple)):
+        return list(value) if all(isinstance(one, str) for one in value) else None
+    return None

@@ -110,7 +110,10 @@ def test_the_clock(control: EmulatorControl) -> None:
     assert abs(control.clock.now() - datetime.now(UTC)) < timedelta(seconds=60)
     control.clock.freeze("2040-01-31T12:00:00Z")
     assert control.clock.get()["frozen"]
-    control.clock.advance(60)
+    control.clock.advance(40)
+    control.clock.advance(timedelta(seconds=20))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        control.clock.advance(float("nan"))
     assert control.clock.now() - datetime(2040, 1, 31, 12, 1, tzinfo=UTC) < timedelta(milliseconds=1)
     control.clock.set(datetime(2041, 1, 1), frozen=True)
     assert control.clock.now() - datetime(2041, 1, 1, tzinfo=UTC) < timedelta(milliseconds=1)
@@ -139,10 +142,28 @@ def test_snapshots(server: EmulatorServer, control: EmulatorControl, project: Sa
 def test_the_request_log(control: EmulatorControl, project: SampleProject) -> None:
     assert control.requests.count(operation="CreateTag") == 2
     assert [one["operation"] for one in control.requests.list(operation="TrainProject")] == ["TrainProject"]
+    assert control.requests.count(method="POST", path="/tags", status=200, departed=False) == 2
+    assert control.requests.count(operation="CreateTag", at_least=2, timeout_seconds=5) == 2
+    assert len(control.requests.list(project=project.id, order="oldest", limit=3)) == 3
+    with pytest.raises(EmulatorError, match="did you mean 'CreateTag'"):
+        control.requests.count(operation="CreateTags")
     assert "TrainProject" in str(control.requests.usage())
     assert "TrainProject" in control.requests.usage_report()
     control.requests.clear()
     assert control.requests.count() == 0
+
+
+def test_faults_of_one_project(control: EmulatorControl, project: SampleProject) -> None:
+    fault = control.faults.add("GetTags", {"kind": "status", "status": 503}, project_id=project.id)
+    assert control.faults.get(fault)["projectId"] == project.id
+
+
+def test_projects_that_cannot_be_made(server: EmulatorServer, control: EmulatorControl) -> None:
+    with pytest.raises(TypeError, match="not the text 'red'"):
+        server.create_project("red")
+    with pytest.raises(ValueError, match="multilabel is for classification"):
+        server.create_project(detection=True, multilabel=True)
+    assert project_names(control) == []
 
 
 def test_a_refused_body_names_the_reason(control: EmulatorControl) -> None:

@@ -45,6 +45,16 @@ def test_formats_and_sizes(format: str) -> None:
         assert (image.format, image.size) == (format, (40, 30))
 
 
+def test_other_formats_and_sizes_are_refused() -> None:
+    assert opened(images.solid(format="jpg")).format == "JPEG"
+    for make in (images.solid, images.gradient, images.sample, images.scene):
+        arguments = ("x",) if make is images.scene else ()
+        with pytest.raises(ValueError, match="one of PNG, JPEG, BMP, GIF, not 'tif'"):
+            make(*arguments, format="tif")
+        with pytest.raises(ValueError, match="at least 8 x 8 pixels, not 0 x 9"):
+            make(*arguments, size=(0, 9))
+
+
 def test_a_solid_image_has_one_color_and_a_gradient_goes_to_the_right() -> None:
     assert opened(images.solid("green")).getcolors() == [(96 * 72, images.COLORS["green"])]
     row = np.asarray(opened(images.gradient("white", "black")).convert("L"), dtype=int)[30]

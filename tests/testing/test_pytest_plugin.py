@@ -68,13 +68,24 @@ def test_builders(custom_vision_project, custom_vision_trainer):
     images = custom_vision_trainer.get_tagged_images(found.id, tag_ids=[found.tags["circle"]])
     assert [len(image.regions) for image in images] == [1] * 15
     assert project.image("red") != project.image("red", 1)
+
+def test_controls(
+    custom_vision, custom_vision_scripts, custom_vision_choreography, custom_vision_faults,
+    custom_vision_clock, custom_vision_requests,
+):
+    control = custom_vision.control
+    assert custom_vision_scripts is control.scripts
+    assert custom_vision_choreography is control.choreography
+    assert custom_vision_faults is control.faults
+    assert custom_vision_clock is control.clock
+    assert custom_vision_requests is control.requests
 """
 
 
 @pytest.mark.parametrize("mode", ["thread", "process"])
 def test_each_test_starts_with_an_empty_emulator(session: Session, mode: str) -> None:
     ran = session(FLOW, "--custom-vision-mode", mode)
-    assert outcomes(ran) == {"passed": 5}, ran.stdout
+    assert outcomes(ran) == {"passed": 6}, ran.stdout
 
 
 def test_each_worker_of_xdist_has_an_emulator(session: Session) -> None:
@@ -145,9 +156,9 @@ def test_an_emulator_that_runs_is_used_by_one_session_at_a_time(session: Session
         running += ["--custom-vision-prediction-key", "theirs"]
         server.create_project(name="before")
         ran = session(FLOW, *running)
-        assert outcomes(ran) == {"passed": 5}, ran.stdout
+        assert outcomes(ran) == {"passed": 6}, ran.stdout
         ran = session(FLOW, *running, "-p", "xdist.plugin", "-n", "2")
-        assert outcomes(ran)["passed"] + outcomes(ran)["error"] == 5
+        assert outcomes(ran)["passed"] + outcomes(ran)["error"] == 6
         assert "another session or worker of pytest uses the emulator" in ran.stdout
         server.control.reset()
     ran = session(USES, *running)

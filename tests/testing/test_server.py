@@ -159,6 +159,11 @@ def test_options_have_the_names_of_their_flags(mode: Any) -> None:
         ({"tier": "f9"}, "--tier: 'f9'"),
         ({"port": 70000}, "--port: '70000'"),
         ({"mode": "fork"}, "mode: 'fork' must be one of thread, process"),
+        ({"max_body_mb": 1.5}, "--max-body-mb: '1.5' is not a whole number"),
+        ({"port": True}, "port: True is not a value of this option"),
+        ({"tier": ["f0"]}, r"tier: \['f0'\] is not a value of this option"),
+        ({"role_assignment": ["Reader"]}, "--role-assignment: 'Reader'"),
+        ({"role_assignment": [1]}, r"role_assignment: \[1\] is not a value of this option"),
     ],
 )
 def test_an_option_that_is_not_allowed_is_a_clear_sentence(options: dict[str, Any], message: str) -> None:
@@ -173,6 +178,20 @@ def test_options_are_read_as_on_the_command_line(tmp_path: Path, monkeypatch: py
     assert made.ephemeral
     assert not make_settings(data=tmp_path).ephemeral
     assert make_settings(data=str(tmp_path)).data == tmp_path
+    assert make_settings(role_assignment=["me=Reader", "*=Trainer"]).role_assignments == (
+        ("me", "Reader"),
+        ("*", "Trainer"),
+    )
+    assert make_settings(tier=None, id_seed=None) == make_settings()
+
+
+def test_clients_of_the_sdk_are_configured(server: EmulatorServer) -> None:
+    client = server.training_client(retry_policy__retries=0)
+    assert client.config.retry_policy.retries == 0
+    client.close()
+    for name in ("retry_policy__retris", "retry_polcy__retries"):
+        with pytest.raises(TypeError, match=f"has no {name.replace('__', '.')}"):
+            server.prediction_client(**{name: 0})
 
 
 PROGRAM = (

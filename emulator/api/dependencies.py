@@ -123,6 +123,7 @@ DomainId = Annotated[str, _path_id("domainId")]
 ImageId = Annotated[str, _path_id("imageId")]
 IterationId = Annotated[str, _path_id("iterationId")]
 ProjectId = Annotated[str, _path_id("projectId")]
+ScenarioId = Annotated[str, _path_id("scenarioId")]
 ScriptId = Annotated[str, _path_id("scriptId")]
 TagId = Annotated[str, _path_id("tagId")]
 PublishedName = Annotated[str, Depends(_published_name)]
@@ -169,25 +170,27 @@ def json_body(
     *,
     optional: bool = False,
     error: Callable[[requests.Malformed], Exception] | None = None,
-    max_bytes: int | None = None,
 ) -> Any:
     """The JSON body as `shape`, with any ``Content-Type``, without properties that the version ignores.
+
+    The contract has the limits of bodies of the service's operations; those of the control API are limited
+    like its longest ones.
 
     Args:
         optional: whether an empty body or ``null`` counts as an object without properties.
         error: makes the error for a body that cannot be parsed; None: Malformed is raised.
-        max_bytes: of the body, for the control API; the contract has those of the service's operations.
     """
+    parse = parse_strictly if issubclass(shape, requests.StrictBody) else requests.parse
 
     async def read(request: Request) -> Any:
-        body = await (_body(request) if max_bytes is None else _body_up_to(request, max_bytes))
+        body = await (_body_up_to(request, TEXT_BODY_BYTES) if parse is parse_strictly else _body(request))
         operation, version = request.scope["route"].name, version_of(request)
         if not version_differences.has_body(operation, version):
             return shape()
         if optional and body.strip() in (b"", b"null"):
             return shape()
         try:
-            value = await parsed(request, _parse, shape, body)
+            value = await parsed(request, parse, shape, body)
         except requests.TooManyItems:
             raise
         except requests.Malformed as malformed:
@@ -201,12 +204,6 @@ def json_body(
         return value
 
     return Depends(read)
-
-
-def _parse(shape: type[requests.Body | requests.StrictBody], body: bytes) -> Any:
-    return (
-        parse_strictly(shape, body) if issubclass(shape, requests.StrictBody) else requests.parse(shape, body)
-    )
 
 
 def _clear(value: Any, path: list[str]) -> None:

@@ -1,9 +1,8 @@
 """Which trainer makes the models of a project: the real one, or the instant one for tests."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 Trainer = Literal["real", "instant"]
-TRAINERS: tuple[Trainer, ...] = get_args(Trainer)
 
 
 class Trainers:

@@ -19,8 +19,7 @@ router = OperationRouter()
 
 _OF_ALL = "/_emulator/choreography"
 _OF_PROJECT = "/_emulator/projects/{projectId}/choreography"
-_BODY_BYTES = 256 * 1024
-_Body = Annotated[bodies.Choreography, json_body(bodies.Choreography, max_bytes=_BODY_BYTES)]
+_Body = Annotated[bodies.Choreography, json_body(bodies.Choreography)]
 
 
 @router.own("GET", _OF_ALL)

@@ -8,7 +8,6 @@ from emulator.api.routing import OperationRouter
 from emulator.contract import clock as shapes
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import MEGABYTE
 
 router = OperationRouter()
 
@@ -22,7 +21,7 @@ def get_clock(emulator: Emulator) -> shapes.Clock:
 
 @router.own("PUT", _PATH)
 def change_clock(
-    emulator: Emulator, body: Annotated[shapes.ClockChange, json_body(shapes.ClockChange, max_bytes=MEGABYTE)]
+    emulator: Emulator, body: Annotated[shapes.ClockChange, json_body(shapes.ClockChange)]
 ) -> shapes.Clock:
     if body.now is None and body.frozen is None:
         raise ServiceError("BadRequest", "The request body must have now, frozen or both.")
@@ -33,7 +32,7 @@ def change_clock(
 @router.own("POST", f"{_PATH}/advance")
 def advance_clock(
     emulator: Emulator,
-    body: Annotated[shapes.ClockAdvance, json_body(shapes.ClockAdvance, max_bytes=MEGABYTE)],
+    body: Annotated[shapes.ClockAdvance, json_body(shapes.ClockAdvance)],
 ) -> shapes.Clock:
     try:
         amount = timedelta(seconds=body.seconds)

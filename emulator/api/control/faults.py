@@ -5,12 +5,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from emulator.api.dependencies import Body, Emulator
+from emulator.api.dependencies import Emulator, ScenarioId, json_body
 from emulator.api.faults.scenario import Scenario, Used
 from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.routing import OperationRouter
 from emulator.contract.faults import DEFAULT_KINDS, FaultScenario, steps_of
-from emulator.contract.strict_body import parse_strictly
 
 router = OperationRouter()
 
@@ -22,21 +21,18 @@ async def _scenarios(request: Request) -> FaultScenarios:
     return scenarios
 
 
-async def _scenario_id(request: Request) -> str:
-    scenario_id: str = request.path_params["scenarioId"]
-    return scenario_id.lower()
-
-
 _Scenarios = Annotated[FaultScenarios, Depends(_scenarios)]
-_ScenarioId = Annotated[str, Depends(_scenario_id)]
 
 
 @router.own("POST", _PATH)
-def set_faults(emulator: Emulator, scenarios: _Scenarios, body: Body) -> Response:
-    request = parse_strictly(FaultScenario, body)
-    chosen = None if request.random is None else request.random.kinds
-    steps = request.steps or steps_of(chosen or DEFAULT_KINDS)
-    scenario = Scenario(emulator.ids.internal(), request, [Used(step) for step in steps])
+def set_faults(
+    emulator: Emulator,
+    scenarios: _Scenarios,
+    body: Annotated[FaultScenario, json_body(FaultScenario)],
+) -> Response:
+    chosen = None if body.random is None else body.random.kinds
+    steps = body.steps or steps_of(chosen or DEFAULT_KINDS)
+    scenario = Scenario(emulator.ids.internal(), body, [Used(step) for step in steps])
     scenarios.add(scenario)
     return JSONResponse(_shown(scenario), 201)
 
@@ -50,20 +46,18 @@ def list_faults(scenarios: _Scenarios) -> Response:
 
 
 @router.own("DELETE", _PATH)
-def remove_all_faults(scenarios: _Scenarios) -> Response:
+def remove_all_faults(scenarios: _Scenarios) -> None:
     scenarios.clear()
-    return Response(status_code=204)
 
 
 @router.own("GET", f"{_PATH}/{{scenarioId}}")
-def get_faults(scenarios: _Scenarios, scenario_id: _ScenarioId) -> Response:
+def get_faults(scenarios: _Scenarios, scenario_id: ScenarioId) -> Response:
     return JSONResponse(_shown(scenarios.get(scenario_id)))
 
 
 @router.own("DELETE", f"{_PATH}/{{scenarioId}}")
-def remove_faults(scenarios: _Scenarios, scenario_id: _ScenarioId) -> Response:
+def remove_faults(scenarios: _Scenarios, scenario_id: ScenarioId) -> None:
     scenarios.remove(scenario_id)
-    return Response(status_code=204)
 
 
 def _shown(scenario: Scenario) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from emulator.api.dependencies import Emulator, ScriptId, json_body
 from emulator.api.routing import OperationRouter, Result
 from emulator.contract import prediction_scripts as shapes
 from emulator.core.errors import ServiceError
-from emulator.core.limits import TEXT_BODY_BYTES
 from emulator.core.prediction_scripts import Script, ScriptedPrediction
 from emulator.core.predictions import scripted
 from emulator.vision.boxes.box import Box
@@ -20,9 +19,7 @@ _PATH = "/_emulator/predictionScripts"
 @router.own("POST", _PATH)
 def create_prediction_script(
     emulator: Emulator,
-    body: Annotated[
-        shapes.NewPredictionScript, json_body(shapes.NewPredictionScript, max_bytes=TEXT_BODY_BYTES)
-    ],
+    body: Annotated[shapes.NewPredictionScript, json_body(shapes.NewPredictionScript)],
 ) -> Result:
     script = scripted.create(
         emulator,

@@ -9,7 +9,6 @@ from emulator.api.routing import OperationRouter
 from emulator.contract import role_assignments as shapes
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import TEXT_BODY_BYTES
 from emulator.core.roles import assignment_of, full_name
 
 router = OperationRouter()
@@ -26,9 +25,7 @@ def get_role_assignments(emulator: Emulator) -> shapes.RoleAssignmentList:
 def replace_role_assignments(
     request: Request,
     emulator: Emulator,
-    body: Annotated[
-        shapes.NewRoleAssignmentList, json_body(shapes.NewRoleAssignmentList, max_bytes=TEXT_BODY_BYTES)
-    ],
+    body: Annotated[shapes.NewRoleAssignmentList, json_body(shapes.NewRoleAssignmentList)],
 ) -> shapes.RoleAssignmentList:
     if not request.app.state.accepts_tokens:
         raise ServiceError(
@@ -40,7 +37,7 @@ def replace_role_assignments(
         try:
             assignments.append(assignment_of(item.principal, item.role))
         except ValueError as error:
-            raise ServiceError("BadRequest", f"assignments.{number}: the role {error}.") from None
+            raise ServiceError("BadRequest", f"assignments[{number}]: the role {error}.") from None
     emulator.role_assignments.replace(assignments)
     return _shown(emulator)
 

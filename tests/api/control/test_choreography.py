@@ -130,4 +130,4 @@ def test_the_training_key_is_needed(service: Service, method: str) -> None:
 
 
 def test_a_body_beyond_all_measure_is_not_read(service: Service) -> None:
-    assert service.request("PUT", PATH, content=b" " * 300_000).status_code == 413
+    assert service.request("PUT", PATH, content=b" " * (16 * 2**20 + 1)).status_code == 413

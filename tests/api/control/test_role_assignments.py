@@ -58,9 +58,12 @@ def test_a_reset_brings_the_assignments_of_the_options_back(entra: Service) -> N
     [
         (
             {"assignments": [{"principal": "*", "role": "Owner"}]},
-            "assignments.0: the role 'owner' is not one of",
+            "assignments[0]: the role 'owner' is not one of",
         ),
-        ({"assignments": [{"principal": " ", "role": "Reader"}]}, "assignments.0: the role has no principal"),
+        (
+            {"assignments": [{"principal": " ", "role": "Reader"}]},
+            "assignments[0]: the role has no principal",
+        ),
         ({"assignments": [{"principal": "*"}]}, "role"),
         ({"assignments": [{"principal": 1, "role": "Reader"}]}, "principal"),
         ({"assignments": [], "scope": "/"}, "scope"),

@@ -19,7 +19,8 @@ from emulator.settings.https import CERTIFICATE_FILE, has_https
 
 CONTROL_TIMEOUT_SECONDS = 5
 WORK_TIMEOUT_SECONDS = 300
-WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
+_SUCCESS = range(200, 300)
+_WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
 
 # --- import-model -------------------------------------------------------------------------------------------
 
@@ -68,12 +69,8 @@ def import_model(
         "preprocessing": preprocessing,
     }
     query = urlencode({name: value for name, value in given.items() if value is not None})
-    status, body = call_emulator(settings, "POST", f"/_emulator/models?{query}", content)
-    if status == 401:
-        raise CommandFailed(WRONG_KEY)
-    if status != 200:
-        raise CommandFailed(f"{Path(export).name}: {message_in(body) or f'status {status}'}")
-    print_import(settings, body)
+    path = f"/_emulator/models?{query}"
+    print_import(settings, control_emulator(settings, "POST", path, content, subject=Path(export).name))
 
 
 def print_import(settings: Settings, body: bytes) -> None:
@@ -170,15 +167,38 @@ def reset(settings: Settings, yes: bool, snapshots: bool) -> None:
         click.confirm(
             f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
         )
-    status, _ = call_emulator(settings, "POST", f"/_emulator/reset{'?snapshots=true' if snapshots else ''}")
-    if status == 401:
-        raise CommandFailed(WRONG_KEY)
-    if status not in (200, 204):
-        raise CommandFailed(f"the emulator responded with status {status}; its state is unknown")
+    control_emulator(settings, "POST", f"/_emulator/reset{'?snapshots=true' if snapshots else ''}")
     print("everything is deleted")
 
 
 # --- requests to the emulator -------------------------------------------------------------------------------
+
+
+def control_emulator(
+    settings: Settings,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    timeout: float | None = None,
+    subject: str = "",
+) -> bytes:
+    """Send a request to the control API of the running emulator; returns the body of the response.
+
+    Args:
+        timeout: see `call_emulator`.
+        subject: begins the message of a refused request, such as the name of a file.
+
+    Raises:
+        CommandFailed: the response is an error, whose message it has, or there is none.
+    """
+    status, content = call_emulator(settings, method, path, body, timeout=timeout)
+    if status == 401:
+        raise CommandFailed(_WRONG_KEY)
+    if status not in _SUCCESS:
+        message = message_in(content) or f"the emulator responded with status {status}"
+        raise CommandFailed(f"{subject}: {message}" if subject else message)
+    return content
 
 
 def call_emulator(

@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
-from emulator.cli.control import WRONG_KEY, call_emulator, message_in
-from emulator.cli.errors import CommandFailed
+from emulator.cli.control import control_emulator
 from emulator.cli.flags import with_settings
 from emulator.settings import Settings
 
@@ -35,7 +34,7 @@ _PATH = "/_emulator/requests"
 def requests(settings: Settings, as_json: bool, clear: bool, **filters: str | None) -> None:
     """Print the last requests to a running emulator, the newest last."""
     if clear:
-        _call(settings, "DELETE", _PATH)
+        control_emulator(settings, "DELETE", _PATH)
         return
     found = logged_requests(settings, filters)
     if as_json:
@@ -51,7 +50,7 @@ def requests(settings: Settings, as_json: bool, clear: bool, **filters: str | No
 def logged_requests(settings: Settings, filters: Mapping[str, str | None]) -> dict[str, Any]:
     """The response of the control API, the newest request first. Raises CommandFailed."""
     query = urlencode({name: value for name, value in filters.items() if value is not None})
-    found: dict[str, Any] = json.loads(_call(settings, "GET", f"{_PATH}?{query}"))
+    found: dict[str, Any] = json.loads(control_emulator(settings, "GET", f"{_PATH}?{query}"))
     return found
 
 
@@ -84,17 +83,8 @@ def request_lines(request: Mapping[str, Any]) -> Iterator[str]:
 def usage(settings: Settings, client: str | None, as_json: bool) -> None:
     """Print which operations programs used, and which of their behavior is only inferred."""
     parameters = {"format": "json" if as_json else "text"} | ({"client": client} if client else {})
-    body = _call(settings, "GET", f"/_emulator/usage?{urlencode(parameters)}")
+    body = control_emulator(settings, "GET", f"/_emulator/usage?{urlencode(parameters)}")
     if as_json:
         click.echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     else:
         click.echo(body.decode(), nl=False)
-
-
-def _call(settings: Settings, method: str, path: str) -> bytes:
-    status, body = call_emulator(settings, method, path)
-    if status == 401:
-        raise CommandFailed(WRONG_KEY)
-    if status not in (200, 204):
-        raise CommandFailed(message_in(body) or f"the emulator responded with status {status}")
-    return body

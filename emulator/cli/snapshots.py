@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from emulator.cli.control import WORK_TIMEOUT_SECONDS, WRONG_KEY, call_emulator, message_in
+from emulator.cli.control import WORK_TIMEOUT_SECONDS, control_emulator
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
 from emulator.durable_files import write_atomically
@@ -87,13 +87,7 @@ def _path(name: str) -> str:
 
 
 def _call(settings: Settings, method: str, path: str, body: bytes = b"") -> bytes:
-    """The body of the response. Raises CommandFailed with the emulator's message."""
-    status, content = call_emulator(settings, method, path, body, timeout=WORK_TIMEOUT_SECONDS)
-    if status == 401:
-        raise CommandFailed(WRONG_KEY)
-    if status >= 300:
-        raise CommandFailed(message_in(content) or f"the emulator responded with status {status}")
-    return content
+    return control_emulator(settings, method, path, body, timeout=WORK_TIMEOUT_SECONDS)
 
 
 def _print(snapshots: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Jobs whose end is held back, as their runner sees them. `emulator.core.choreography` decides which."""
+"""Jobs whose end is held back, from the view of their runner. `emulator.core.choreography` decides which."""
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol

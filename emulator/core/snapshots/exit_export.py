@@ -25,7 +25,7 @@ class ExportRefused(Exception):
 
 
 class ExitExport:
-    """Writes the state of a process that ends into a folder, once, whichever thread asks first.
+    """Writes the state of a process that ends into a folder, once, whichever thread calls it first.
 
     The folder itself stays: it may be where a volume is mounted. What it has from an earlier export stays
     until the new one is complete.

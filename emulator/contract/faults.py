@@ -1,6 +1,5 @@
 """Requests for faults in the emulator's own API: which calls fail, and how."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ from emulator.contract.error_codes import ERROR_CODES, http_status
 from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
 from emulator.contract.requests import StrictBody
+from emulator.contract.spelling import did_you_mean
 
 ALL_OPERATIONS = "*"
 MAX_STEPS = 1000
@@ -114,7 +114,7 @@ class Status(Step):
             return
         if self.code not in ERROR_CODES or self.code == "NoError":
             raise ValueError(
-                f"'{self.code[:100]}' is no error code of the service{_similar(self.code, ERROR_CODES)}"
+                f"'{self.code[:100]}' is no error code of the service{did_you_mean(self.code, ERROR_CODES)}"
             )
         status = http_status(self.code)
         if self.status is None:
@@ -294,9 +294,8 @@ class FaultScenario(StrictBody):
             return
         operation = BY_NAME.get(self.operation)
         if operation is None:
-            raise ValueError(
-                f"'{self.operation[:100]}' is no operation of the service{_similar(self.operation, BY_NAME)}"
-            )
+            hint = did_you_mean(self.operation, BY_NAME)
+            raise ValueError(f"'{self.operation[:100]}' is no operation of the service{hint}")
         if self.project_id is not None and "{projectId}" not in operation.path:
             raise ValueError(f"'projectId' cannot apply: the path of {self.operation} has no project")
         if operation.method != "GET" and any(step.kind == "stale" for step in self.steps or ()):
@@ -324,8 +323,3 @@ def steps_of(kinds: Sequence[str]) -> list[AnyStep]:
     steps = [{"kind": kind, **values} for kind in kinds for values in _STEPS_OF_KINDS[kind]]
     scenario = FaultScenario.model_validate({"operation": ALL_OPERATIONS, "steps": steps})
     return scenario.steps or []
-
-
-def _similar(name: str, names: Any) -> str:
-    found = difflib.get_close_matches(name, list(names), 1)
-    return f"; did you mean '{found[0]}'?" if found else ""

@@ -1,6 +1,5 @@
 """Choreography in the control API: plans for trainings, exports and imports, and the jobs that they hold."""
 
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from starlette.responses import JSONResponse, Response
@@ -9,6 +8,7 @@ from emulator.api.dependencies import Emulator, ProjectId, json_body
 from emulator.api.routing import OperationRouter
 from emulator.contract import choreography as bodies
 from emulator.contract.error_codes import ERROR_CODES
+from emulator.contract.spelling import did_you_mean
 from emulator.contract.wire import zulu
 from emulator.core.choreography.held import Held
 from emulator.core.choreography.plan import Failure, Kind, Plan, make_plan, refused
@@ -76,9 +76,8 @@ def _plan(kind: Kind, body: bodies.Plan) -> Plan:
 def _known_code(kind: Kind, code: str) -> str:
     if code in ERROR_CODES:
         return code
-    similar = get_close_matches(code[:100], ERROR_CODES, n=1)
-    hint = f"; similar is {similar[0]}" if similar else ""
-    raise refused(kind, f"the contract has no error code '{code[:100]}'{hint}")
+    hint = did_you_mean(code, ERROR_CODES)
+    raise refused(kind, f"'{code[:100]}' is no error code of the service{hint}")
 
 
 def _shown(context: Context, project_id: str | None) -> Response:

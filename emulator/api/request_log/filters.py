@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 from fastapi import Request
 
 from emulator.api.parameters import flag_in, guid_in, text_in
 from emulator.api.request_log.entries import LoggedRequest
 from emulator.contract.operations import BY_NAME
+from emulator.contract.spelling import did_you_mean
 from emulator.core.errors import ServiceError
 
 NAMES = ("operation", "api", "version", "status", "method", "client", "project", "path", "departed", "since")
@@ -73,17 +73,15 @@ def refuse_unknown(request: Request, known: Iterable[str]) -> None:
     names = {name.lower(): name for name in known}
     for name in request.query_params:
         if name.lower() not in names:
-            close = get_close_matches(name.lower(), names, 1)
-            hint = f" Did you mean '{names[close[0]]}'?" if close else f" Known: {', '.join(names.values())}."
-            raise ServiceError("BadRequest", f"There is no parameter '{name[:100]}'.{hint}")
+            hint = did_you_mean(name, names.values()) or f"; known are {', '.join(names.values())}."
+            raise ServiceError("BadRequest", f"There is no parameter '{name[:100]}'{hint}")
 
 
 def _operation(names: list[str]) -> _Test:
     known = {name.lower(): name for name in BY_NAME} | {"none": "none"}
     for name in names:
         if name.lower() not in known:
-            close = get_close_matches(name.lower().replace("_", ""), known, 1)
-            hint = f"; did you mean '{known[close[0]]}'?" if close else "."
+            hint = did_you_mean(name, known.values()) or "."
             raise ServiceError("BadRequest", f"'{name[:100]}' is no operation of the service{hint}")
     chosen = {known[name.lower()] for name in names}
     return lambda entry: (entry.operation or "none") in chosen

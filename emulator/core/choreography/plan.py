@@ -143,4 +143,5 @@ def _either(names: Sequence[str]) -> str:
 
 def refused(kind: Kind, reason: str) -> ServiceError:
     """The error for a plan. reason: the end of its message."""
-    return ServiceError("BadRequest", f"The choreography of {kind} is not valid: {reason}.")
+    end = "" if reason.endswith("?") else "."
+    return ServiceError("BadRequest", f"The choreography of {kind} is not valid: {reason}{end}")

@@ -249,8 +249,8 @@ def test_the_newest_come_first_by_default(used: Service) -> None:
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"statuz": "404"}, "There is no parameter 'statuz'. Did you mean 'status'?"),
-        ({"zzz": "1"}, "There is no parameter 'zzz'. Known: operation, api"),
+        ({"statuz": "404"}, "There is no parameter 'statuz'; did you mean 'status'?"),
+        ({"zzz": "1"}, "There is no parameter 'zzz'; known are operation, api"),
         ({"status": "abc"}, "expected a status such as 404, a class such as 4xx, or none"),
         ({"status": "999"}, "expected a status"),
         ({"api": "both"}, "expected training, prediction or none"),

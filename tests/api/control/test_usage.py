@@ -155,7 +155,7 @@ def test_names_of_clients_are_bounded_and_without_keys(service: Service) -> None
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"format": "xml"}, "json or text"), ({"clients": "x"}, "Did you mean 'client'?")],
+    [({"format": "xml"}, "json or text"), ({"clients": "x"}, "; did you mean 'client'?")],
 )
 def test_bad_parameters_are_refused(service: Service, parameters: dict[str, str], message: str) -> None:
     status, _, text = refusal(service.request("GET", USAGE, params=parameters))

@@ -113,7 +113,7 @@ def role_named(text: str) -> Role:
     for role in ROLES:
         if wanted in (role.id, role.name.lower(), f"{_PREFIX}{role.name}".lower()):
             return role
-    raise ValueError(f"{wanted[:60]!r} is not one of: {', '.join(role.name for role in ROLES)}")
+    raise ValueError(f"{text.strip()[:60]!r} is not one of: {', '.join(role.name for role in ROLES)}")
 
 
 def full_name(role: Role) -> str:

@@ -22,7 +22,7 @@ class EmulatorError(Exception):
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{code or status or 'no response'}: {message}")
+        super().__init__(f"{code or status}: {message}" if code or status else message)
         self.status = status
         self.code = code
         self.message = message
@@ -34,6 +34,9 @@ class ControlClient:
     Args:
         certificate: a file with the certificate (PEM) that an https endpoint has, or with its authority's.
         timeout: seconds to wait for each response.
+
+    Raises:
+        ValueError: the endpoint is no URL.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class ControlClient:
         certificate: str | Path | None = None,
         timeout: float = 60,
     ) -> None:
-        self.endpoint = endpoint.rstrip("/")
+        self.endpoint = checked_endpoint(endpoint)
         self._training_key = training_key
         self._certificate = certificate
         self._timeout = timeout
@@ -106,6 +109,14 @@ class ControlClient:
         if self._certificate is not None:  # it need not be that of an authority
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return http.client.HTTPSConnection(address.netloc, timeout=self._timeout, context=context)
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """An endpoint without a slash at the end. Raises ValueError if it is no URL of http or https."""
+    address = urlsplit(endpoint)
+    if address.scheme not in ("http", "https") or not address.netloc:
+        raise ValueError(f"the endpoint {endpoint[:200]!r} must begin with http:// or https:// and a host")
+    return endpoint.rstrip("/")
 
 
 def segment(text: str) -> str:

@@ -7,7 +7,7 @@ fixture or an option is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -115,19 +115,18 @@ def custom_vision_server(
     chosen = {name: _option(request.config, name) for name in ("trainer", "mode", "port")}
     port = chosen["port"]
     if port not in (None, "0") and _worker_count(request.config) > 1:
-        pytest.fail(
+        _fail(
             "--custom-vision-port cannot be used with several workers of pytest-xdist, each of which has an"
-            " emulator of its own; without it, each takes a free port",
-            pytrace=False,
+            " emulator of its own; without it, each takes a free port"
         )
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     try:
         server = EmulatorServer(**{**options, **custom_vision_settings}).start()
+    except SettingError as error:
+        _fail(f"the emulator did not start: {error}")
     except StartRefused as refused:
         hint = "; another session of pytest may use it: without --custom-vision-port, each takes a free one"
-        pytest.fail(f"the emulator did not start: {refused}{hint if port else ''}", pytrace=False)
-    except SettingError as error:
-        pytest.fail(f"the emulator did not start: {error}", pytrace=False)
+        _fail(f"the emulator did not start: {refused}{hint if port else ''}")
     try:
         yield server
     finally:
@@ -144,23 +143,26 @@ def _running(config: pytest.Config, endpoint: str) -> Iterator[RunningEmulator]:
 
     from emulator.testing.server import RunningEmulator
 
+    try:
+        running = RunningEmulator(
+            endpoint,
+            training_key=_option(config, "training-key"),
+            prediction_key=_option(config, "prediction-key"),
+        )
+    except ValueError as error:
+        _fail(f"--custom-vision-endpoint: {error}")
     name = hashlib.sha256(endpoint.rstrip("/").lower().encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"custom-vision-emulator-{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        pytest.fail(
+        _fail(
             f"another session or worker of pytest uses the emulator at {endpoint}, and each would delete the"
             " state of the other: run them one after the other, or without --custom-vision-endpoint, so that"
-            " each has an emulator of its own",
-            pytrace=False,
+            " each has an emulator of its own"
         )
     try:
-        yield RunningEmulator(
-            endpoint,
-            training_key=_option(config, "training-key"),
-            prediction_key=_option(config, "prediction-key"),
-        )
+        yield running
     finally:
         lock.release()
 
@@ -178,7 +180,7 @@ def custom_vision(
         else:
             custom_vision_server.control.snapshots.restore(custom_vision_snapshot)
     except EmulatorError as error:
-        pytest.fail(f"the emulator cannot be used: {error}", pytrace=False)
+        _fail(f"the emulator cannot be used: {error}")
     return custom_vision_server
 
 
@@ -201,7 +203,7 @@ def _sdk_client(make: Callable[[], Any]) -> Iterator[Any]:
     try:
         client = make()
     except ImportError as error:
-        pytest.fail(str(error), pytrace=False)
+        _fail(str(error))
     try:
         yield client
     finally:
@@ -245,6 +247,11 @@ def custom_vision_clock(custom_vision: RunningEmulator) -> ClockControl:
 def custom_vision_requests(custom_vision: RunningEmulator) -> RequestsControl:
     """The requests that the emulator received in this test."""
     return custom_vision.control.requests
+
+
+def _fail(message: str) -> NoReturn:
+    """Fail with a message alone, without the exception that is being handled."""
+    raise pytest.fail.Exception(message, pytrace=False) from None
 
 
 def _ini(name: str) -> str:

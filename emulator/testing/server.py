@@ -15,6 +15,7 @@ from emulator.settings.https import CERTIFICATE_FILE
 from emulator.settings.option_fields import Option, options
 from emulator.settings.settings import load_settings
 from emulator.testing.control import EmulatorControl
+from emulator.testing.control_client import checked_endpoint
 from emulator.testing.projects import SampleProject, create_project
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class RunningEmulator:
 
     Args:
         certificate: a file with the certificate (PEM) that an https endpoint has, or with its authority's.
+
+    Raises:
+        ValueError: the endpoint is no URL.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class RunningEmulator:
         certificate: str | Path | None = None,
     ) -> None:
         defaults = Settings()
-        self._endpoint = endpoint.rstrip("/")
+        self._endpoint = checked_endpoint(endpoint) if endpoint else ""
         self._training_key = training_key or defaults.training_keys[0]
         self._prediction_key = prediction_key or defaults.prediction_keys[0]
         self._prediction_resource_id = prediction_resource_id or defaults.prediction_resource_id

@@ -199,7 +199,7 @@ def test_unknown_paths_are_not_found(roles: Service) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"entra": "basic", "role_assignments": (("anna", "Owner"),)}, "'owner' is not one of: Contributor"),
+        ({"entra": "basic", "role_assignments": (("anna", "Owner"),)}, "'Owner' is not one of: Contributor"),
         ({"role_assignments": (("anna", "Reader"),)}, "has an effect with --entra basic only"),
     ],
 )

@@ -131,6 +131,29 @@ def test_a_wrong_option_is_one_sentence(session: Session) -> None:
     assert outcomes(ran) == {"error": 1}
     assert "the emulator did not start: mode: 'fork' must be one of thread, process" in ran.stdout
     assert "Traceback" not in ran.stdout
+    assert "another exception" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--custom-vision-port", "abc"], "the emulator did not start: --port: 'abc' is not a whole number"),
+        (
+            ["--custom-vision-endpoint", "localhost:1"],
+            "--custom-vision-endpoint: the endpoint 'localhost:1' must",
+        ),
+        (
+            ["--custom-vision-endpoint", "http://127.0.0.1:1"],
+            "the emulator cannot be used: no emulator answers at http://127.0.0.1:1: ",
+        ),
+    ],
+)
+def test_a_wrong_address_is_one_sentence(session: Session, arguments: list[str], message: str) -> None:
+    ran = session(USES, *arguments)
+    assert outcomes(ran) == {"error": 1}
+    (line,) = (line for line in ran.stdout.splitlines() if message in line)
+    assert line.startswith(message)
+    assert "another" not in ran.stdout
 
 
 def test_a_second_session_on_one_port_is_one_sentence(session: Session) -> None:
@@ -141,6 +164,7 @@ def test_a_second_session_on_one_port_is_one_sentence(session: Session) -> None:
     assert f"cannot listen on 127.0.0.1 port {port}" in ran.stdout
     assert "another session of pytest may use it" in ran.stdout
     assert "Traceback" not in ran.stdout
+    assert "another exception" not in ran.stdout
 
 
 def test_workers_cannot_share_a_port(session: Session) -> None:

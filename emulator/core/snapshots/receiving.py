@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import DBAPIError
 
-from emulator.core.limits import MEGABYTE
+from emulator.core.disk_space import shortage
 from emulator.core.snapshots.files import DATABASE_NAME, Build, Snapshot, blob_path, digest_of
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.store.blobs import link_or_copy
@@ -20,7 +20,6 @@ from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, Databa
 from emulator.store.references import blobs_in
 from emulator.store.verified_files import VerifiedFiles
 
-_FREE_BYTES_KEPT = 64 * MEGABYTE
 _CONTRADICTION = "Its rows contradict each other."
 
 
@@ -84,12 +83,9 @@ def received(source: Source) -> Build:
 
 
 def _check_room(folder: Path, manifest: Manifest) -> None:
-    needed = 2 * manifest.database_bytes + sum(manifest.blobs.values()) + _FREE_BYTES_KEPT
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise SnapshotRejected(
-            f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."
-        )
+    reason = shortage(folder, 2 * manifest.database_bytes + sum(manifest.blobs.values()))
+    if reason is not None:
+        raise SnapshotRejected(reason)
 
 
 def _copy_rows(work: Path, target: Path) -> None:

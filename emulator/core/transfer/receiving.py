@@ -1,16 +1,13 @@
 """Receiving an archive of a project: its blobs are checked and stored, images by decoding them, models by
 loading them."""
 
-import shutil
 from collections.abc import Iterable
 
 from emulator.core import domains
 from emulator.core.context import Context
+from emulator.core.disk_space import shortage
 from emulator.core.jobs.job_runner import JobFailed
-from emulator.core.limits import MEGABYTE
 from emulator.core.transfer.archive import Manifest, Reader
-
-_FREE_BYTES_KEPT = 64 * MEGABYTE
 
 
 def receive(context: Context, pieces: Iterable[bytes], stored: set[str]) -> Manifest:
@@ -22,7 +19,9 @@ def receive(context: Context, pieces: Iterable[bytes], stored: set[str]) -> Mani
     """
     reader = Reader(pieces)
     manifest = reader.manifest()
-    _check_room(context, manifest)
+    reason = shortage(context.folder, sum(manifest.blobs.values()))
+    if reason is not None:
+        raise JobFailed(reason)
     images = manifest.image_blobs
     sizes = {image.blob: (image.width, image.height) for image in manifest.images}
     for digest, content in reader.blobs(manifest):
@@ -32,13 +31,6 @@ def receive(context: Context, pieces: Iterable[bytes], stored: set[str]) -> Mani
         stored.add(digest)
     _check_models(context, manifest)
     return manifest
-
-
-def _check_room(context: Context, manifest: Manifest) -> None:
-    needed = sum(manifest.blobs.values()) + _FREE_BYTES_KEPT
-    free = shutil.disk_usage(context.folder).free
-    if needed > free:
-        raise JobFailed(f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed.")
 
 
 def _check_models(context: Context, manifest: Manifest) -> None:

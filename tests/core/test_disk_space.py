@@ -1,0 +1,14 @@
+"""The check of free disk space."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from emulator.core.disk_space import shortage
+
+
+def test_a_part_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=100 * 2**20))
+    assert shortage(tmp_path, 36 * 2**20) is None
+    assert shortage(tmp_path, 37 * 2**20) == "The disk has 100 MB left, and 101 MB are needed."

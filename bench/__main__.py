@@ -26,6 +26,7 @@ BENCHMARKS = {
     "serving": "a server of one exported model, compared with a bare loop",
     "exec": "a command with an emulator of its own, compared with the bare start of the server",
     "instant": "trainings of 100 images by the instant trainer, and predictions",
+    "request_log": "processor time of small requests with the request log, compared with none",
     "snapshots": "saving and restoring a project of 50 images and a model; reset",
     "testing": "a session of pytest of 100 tests, each of which trains instantly and predicts",
     "training_memory": "memory of the worker in trainings of 10,000 images",

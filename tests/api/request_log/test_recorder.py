@@ -33,7 +33,7 @@ def send(log: RequestLog, app: Any, scope: Scope | None = None) -> list[tuple[st
     sent = []
 
     async def note(message: Message) -> None:
-        sent.append((message["type"], len(log.rows)))
+        sent.append((message["type"], len(log.rows())))
 
     asyncio.run(RecordRequests(app, log)(scope or scope_of(), receive, note))
     return sent
@@ -47,7 +47,7 @@ def test_a_request_is_logged_before_the_end_of_its_response_is_sent() -> None:
 
     log = RequestLog(10)
     assert [number for _, number in send(log, app)] == [0, 0, 1]
-    (row,) = log.rows
+    (row,) = log.rows()
     assert (row.status, row.bytes_out, row.refusal) == (200, 5, None)
 
 
@@ -58,7 +58,7 @@ def test_a_request_without_a_response_has_no_status() -> None:
     log = RequestLog(10)
     with pytest.raises(ConnectionResetError):
         send(log, app)
-    (row,) = log.rows
+    (row,) = log.rows()
     assert row.status is None
 
 
@@ -70,7 +70,7 @@ def test_a_response_that_ends_too_early_is_logged_once() -> None:
 
     log = RequestLog(10)
     send(log, app)
-    assert [(row.status, row.bytes_out, row.fault) for row in log.rows] == [(200, 3, "truncate")]
+    assert [(row.status, row.bytes_out, row.fault) for row in log.rows()] == [(200, 3, "truncate")]
 
 
 def test_the_log_is_bounded_in_bytes() -> None:
@@ -85,7 +85,7 @@ def test_the_log_is_bounded_in_bytes() -> None:
     for capacity, most in ((1, 64_000), (100_000, 16_000)):
         log = RequestLog(capacity)
         send(log, app, scope)
-        assert size(log.rows[0]) < most
+        assert size(log.rows()[0]) < most
 
 
 def size(row: Row) -> int:

@@ -25,7 +25,8 @@ def check(session: Session, project: Project, tags: Sequence[Tag], trainer: Trai
         _check_images(session, project, tags)
     missing = missing_packages(project.domain_id) if trainer == "real" else None
     if missing:
-        raise ServiceError("BadRequestNotSupported", missing)
+        hint = "For tests, the instant trainer needs none of them: --trainer instant."
+        raise ServiceError("BadRequestNotSupported", f"{missing} {hint}")
 
 
 def _check_images(session: Session, project: Project, tags: Sequence[Tag]) -> None:

@@ -155,6 +155,7 @@ def test_packages_that_are_not_installed(
     code, message = refused(service, project)
     assert code == "BadRequestNotSupported"
     assert f"not installed: {named}." in message
+    assert message.endswith("--trainer instant.")
 
 
 def test_detectors_need_torchvision(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,18 +25,17 @@ def export_options(folder: Path) -> tuple[str, ...]:
     return ("--import", str(folder), "--export-on-exit")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_state_goes_from_one_process_to_the_next(serve: Serve, tmp_path: Path, number: int) -> None:
+def test_the_state_goes_from_one_process_to_the_next(serve: Serve, tmp_path: Path) -> None:
     exported = tmp_path / "exported"
     server = serve(*export_options(exported), "--ephemeral")
     project = server.project(name="kept")
     server.post(f"{project}/images", content=picture(), headers={"Content-Type": "application/octet-stream"})
-    assert server.terminate(number) == 0
+    assert server.terminate(signal.SIGTERM) == 0
     again = serve(*export_options(exported), "--ephemeral")
     assert names(again) == ["kept"]
     assert again.get(f"{project}/images/count") == 1
     again.project(name="more")
-    assert again.terminate() == 0
+    assert again.terminate(signal.SIGINT) == 0
     last = serve("--import", str(exported), "--ephemeral")
     assert names(last) == ["more", "kept"]
     last.project(name="not exported")

@@ -108,7 +108,7 @@ def test_every_changed_byte_of_a_file_is_noticed(service: Service, archive: byte
 
 def test_changed_bytes_of_the_archive_never_change_anything(service: Service, archive: bytes) -> None:
     before = state(service)
-    for place in range(0, len(archive), len(archive) // 50):
+    for place in range(0, len(archive), len(archive) // 25):
         changed = bytearray(archive)
         changed[place] ^= 255
         response = upload(service, bytes(changed), "changed")

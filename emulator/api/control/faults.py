@@ -10,6 +10,7 @@ from emulator.api.faults.scenario import Scenario, Used
 from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.routing import OperationRouter
 from emulator.contract.faults import DEFAULT_KINDS, FaultScenario, steps_of
+from emulator.core.projects import manage as projects
 
 router = OperationRouter()
 
@@ -30,6 +31,8 @@ def set_faults(
     scenarios: _Scenarios,
     body: Annotated[FaultScenario, json_body(FaultScenario)],
 ) -> Response:
+    if body.project_id is not None:
+        projects.get(emulator, body.project_id)
     chosen = None if body.random is None else body.random.kinds
     steps = body.steps or steps_of(chosen or DEFAULT_KINDS)
     scenario = Scenario(emulator.ids.internal(), body, [Used(step) for step in steps])

@@ -102,6 +102,17 @@ def test_an_impossible_scenario_is_refused(service: Service, body: Any, reason: 
     assert expect(service.request("GET", FAULTS))["scenarios"] == []
 
 
+def test_a_scenario_for_an_unknown_project_is_refused(service: Service) -> None:
+    """Like scripts and choreography: it would wait for calls that never come."""
+    body = {"operation": "CreateTag", "steps": [{"kind": "pass"}], "projectId": NOWHERE}
+    assert refusal(service.request("POST", FAULTS, json=body)) == (
+        404,
+        "NotFoundProject",
+        "Project not found",
+    )
+    assert expect(service.request("GET", FAULTS))["scenarios"] == []
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [

@@ -144,6 +144,8 @@ ERROR_CODES = frozenset(
         "ErrorInvalid",
     }
 )
+# The same without the one of success.
+FAILURE_CODES = ERROR_CODES - {"NoError"}
 
 # The service's codes begin with the name of a family, which determines the status.
 _STATUS_BY_FAMILY = (

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from emulator.contract.error_codes import ERROR_CODES, http_status
+from emulator.contract.error_codes import FAILURE_CODES, http_status
 from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
 from emulator.contract.requests import StrictBody
@@ -112,9 +112,9 @@ class Status(Step):
                     ' use "body": "gateway" or "body": "raw"'
                 )
             return
-        if self.code not in ERROR_CODES or self.code == "NoError":
+        if self.code not in FAILURE_CODES:
             raise ValueError(
-                f"'{self.code[:100]}' is no error code of the service{did_you_mean(self.code, ERROR_CODES)}"
+                f"'{self.code[:100]}' is no error code of the service{did_you_mean(self.code, FAILURE_CODES)}"
             )
         status = http_status(self.code)
         if self.status is None:

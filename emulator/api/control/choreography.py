@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from emulator.api.dependencies import Emulator, ProjectId, json_body
 from emulator.api.routing import OperationRouter
 from emulator.contract import choreography as bodies
-from emulator.contract.error_codes import ERROR_CODES
+from emulator.contract.error_codes import FAILURE_CODES
 from emulator.contract.spelling import did_you_mean
 from emulator.contract.wire import zulu
 from emulator.core.choreography.held import Held
@@ -74,9 +74,9 @@ def _plan(kind: Kind, body: bodies.Plan) -> Plan:
 
 
 def _known_code(kind: Kind, code: str) -> str:
-    if code in ERROR_CODES:
+    if code in FAILURE_CODES:
         return code
-    hint = did_you_mean(code, ERROR_CODES)
+    hint = did_you_mean(code, FAILURE_CODES)
     raise refused(kind, f"'{code[:100]}' is no error code of the service{hint}")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from emulator.contract.error_codes import ERROR_CODES
+from emulator.contract.error_codes import FAILURE_CODES
 from tests.support.choreographing import begin_training, held, plan, start_runners
 from tests.support.harness import NOWHERE, Service, expect, refusal, wait_until
 
@@ -83,6 +83,7 @@ def test_held_jobs_are_listed(service: Service) -> None:
         ({"training": {"states": "Queued"}}, "training.states is "),
         ({"training": 3}, "training is "),
         ({"import": {"failure": {"code": "BadRequestTrainingFailed"}}}, "did you mean 'BadRequestTraining"),
+        ({"import": {"failure": {"code": "NoError"}}}, "'NoError' is no error code of the service."),
         ({"import": {"failure": {"code": "x" * 500}}}, "xxxx' is no error code of the service."),
         ({"training": {"polls": -1}}, "polls is a number from 1 to 10000"),
         ({"training": {"polls": 2, "seconds": 2}}, "both polls and seconds"),
@@ -110,8 +111,8 @@ def test_bodies_that_are_no_json_are_refused(service: Service, content: bytes) -
     assert expect(service.request("GET", PATH)) == NOTHING
 
 
-def test_every_code_of_the_contract_can_be_the_reason(service: Service) -> None:
-    for code in sorted(ERROR_CODES):
+def test_every_error_code_of_the_contract_can_be_the_reason(service: Service) -> None:
+    for code in sorted(FAILURE_CODES):
         shown = plan(service, training={"failure": {"code": code}})
         assert shown["training"]["failure"]["code"] == code
 

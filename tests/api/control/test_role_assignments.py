@@ -58,7 +58,7 @@ def test_a_reset_brings_the_assignments_of_the_options_back(entra: Service) -> N
     [
         (
             {"assignments": [{"principal": "*", "role": "Owner"}]},
-            "assignments[0]: the role 'owner' is not one of",
+            "assignments[0]: the role 'Owner' is not one of",
         ),
         (
             {"assignments": [{"principal": " ", "role": "Reader"}]},

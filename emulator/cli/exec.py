@@ -70,8 +70,10 @@ def exec(ctx: click.Context, settings: Settings) -> None:  # noqa: A001  (the na
         server.start()
         in_use = replace(server.settings, port=server.port)
         status = runner.run(command, {**os.environ, **program_variables(in_use)})
-        if status and not runner.interrupted:
-            print_requests(in_use)
+        if status and not runner.interrupted and sys.stderr is not None:
+            # Whatever happens to the output, the status is the command's.
+            with contextlib.suppress(OSError):
+                print_requests(in_use)
     if settings.export_on_exit is None:
         server.abandon()
     else:

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 MEGABYTE = 1024 * 1024
+# Later than any time that the emulator's clock can be set to: the year 9001, in microseconds since 1970.
+MICROSECONDS_MAXIMUM = 221_876_928_000_000_000
 
 TRAINING_IMAGE_BYTES = 6 * MEGABYTE
 PREDICTION_IMAGE_BYTES = 4 * MEGABYTE

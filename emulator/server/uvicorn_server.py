@@ -44,8 +44,9 @@ def exit_now(status: int) -> NoReturn:
     """End the process without waiting for threads that still work on abandoned requests."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+        if stream is not None:  # it was closed when the process started
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
     os._exit(status)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -197,6 +198,23 @@ def test_the_requests_of_a_command_that_failed_are_printed() -> None:
     assert first == "custom-vision-emulator: the command failed; requests: 1, shown: 1"
     assert " GET /customvision/v3.3/training/projects 200 " in second
     assert run_exec("--", PYTHON, "-c", REQUEST, "0").stderr == ""
+
+
+@posix_only
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-", "2>/dev/full"])
+def test_the_exit_status_is_the_commands_whatever_happens_to_the_output(closed: str) -> None:
+    if "/dev/full" in closed and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    arguments = shlex.join([*PROGRAM, "exec", "--", PYTHON, "-c", REQUEST, "3"])
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f"{arguments} {closed}"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (3, "")
 
 
 def test_without_a_request_log_a_command_that_failed_has_the_last_word() -> None:

@@ -44,7 +44,10 @@ class LoggedRequest:
         except ValueError:
             return "***"
         shown = (
-            (name, "***" if is_secret_name(name) else without_secrets(value, self._secrets))
+            (
+                without_secrets(name, self._secrets),
+                "***" if is_secret_name(name) else without_secrets(value, self._secrets),
+            )
             for name, value in pairs
         )
         return "&".join(f"{quote(name)}={quote(value, safe='/:,*')}" for name, value in shown)[:_LONGEST]

@@ -26,6 +26,7 @@ from emulator.core.seeding import mark
 from emulator.core.seeding.find import ImageFolder, SeedRejected, find
 from emulator.core.snapshots import files
 from emulator.core.snapshots.archive import ArchiveSource
+from emulator.core.snapshots.folder_lock import locked
 from emulator.core.snapshots.manifest import SnapshotRejected
 from emulator.core.snapshots.receiving import FolderSource, Source, received
 from emulator.core.snapshots.restore import restore_snapshot
@@ -72,18 +73,24 @@ def import_state(context: Context, folder: Path, *, may_be_empty: bool) -> None:
             "--data or --ephemeral, or use --seed-data, which loads nothing then"
         )
     try:
-        snapshot = files.read(folder)
+        files.read(folder)
     except FileNotFoundError:
         if may_be_empty and (not folder.exists() or not any(folder.iterdir())):
             return
         raise SeedRejected(f"{str(folder)!r} has no exported state") from None
     except (SnapshotRejected, OSError) as error:
-        raise SeedRejected(f"the state in {str(folder)!r} cannot be used: {error}") from None
+        raise _unusable(folder, error) from None
     with _all_or_nothing(context):
         try:
-            _restore(context, FolderSource(snapshot, context.blobs.verified))
-        except SnapshotRejected as rejected:
-            raise SeedRejected(f"the state in {str(folder)!r} cannot be used: {rejected}") from None
+            # Not while another process exports to it.
+            with locked(folder):
+                _restore(context, FolderSource(files.read(folder), context.blobs.verified))
+        except (SnapshotRejected, OSError) as error:
+            raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, reason: Exception) -> SeedRejected:
+    return SeedRejected(f"the state in {str(folder)!r} cannot be used: {reason}")
 
 
 def _is_new(context: Context) -> bool:

@@ -1,6 +1,7 @@
 """Exporting the state to a folder when the process ends."""
 
 import logging
+import os
 import sqlite3
 import tempfile
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from emulator.core.context import Context
 from emulator.core.snapshots import files
+from emulator.core.snapshots.folder_lock import locked
 from emulator.core.snapshots.manifest import FILE_NAME
 from emulator.core.snapshots.saving import current_state
 from emulator.store.blobs import BlobDamaged
@@ -57,7 +59,8 @@ class ExitExport:
             may_wait=False,
         )
         try:
-            files.write(self._folder, state)
+            with locked(self._folder):
+                files.write(self._folder, state)
         except (OSError, StorageFull, BlobDamaged, sqlite3.Error) as error:
             if isinstance(error, BlobDamaged):
                 reason = describe(context.database, error).message
@@ -69,7 +72,8 @@ class ExitExport:
 
 
 def _check(folder: Path, data: Path) -> None:
-    if folder.resolve().is_relative_to(data.resolve()):
+    # Not Path.resolve, which raises RuntimeError for symbolic links in a circle.
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(data)):
         raise ExportRefused(f"{str(folder)!r} is in the data folder; give another one")
     try:
         folder.mkdir(parents=True, exist_ok=True)

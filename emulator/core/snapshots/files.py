@@ -16,7 +16,7 @@ from pathlib import Path
 
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
-from emulator.durable_files import is_disk_full, write_atomically
+from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.blobs import BlobStore
 from emulator.store.database import StorageFull
 from emulator.store.verified_files import VerifiedFiles
@@ -114,6 +114,8 @@ def remove_unfinished(folder: Path) -> None:
     for path in folder.iterdir():
         if _DATA_FOLDER.fullmatch(path.name) and path.name != used:
             shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(UNFINISHED_PREFIX):
+            path.unlink(missing_ok=True)
     with suppress(OSError):  # not empty
         folder.rmdir()
 

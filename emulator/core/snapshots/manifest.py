@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emulator.core.limits import MICROSECONDS_MAXIMUM
 from emulator.store.database import SCHEMA_REVISION
 
 FORMAT = "custom-vision-emulator-snapshot"
@@ -13,6 +14,7 @@ FILE_NAME = "snapshot.json"
 MANIFEST_BYTES = 256 * 2**20
 
 _Number = Annotated[int, Field(ge=0, lt=2**53)]
+_Moment = Annotated[int, Field(ge=0, lt=MICROSECONDS_MAXIMUM)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -33,7 +35,7 @@ class Manifest(BaseModel):
     format: Literal["custom-vision-emulator-snapshot"] = "custom-vision-emulator-snapshot"
     version: Literal[1] = 1
     schema_revision: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
-    created: _Number
+    created: _Moment
     projects: _Number
     images: _Number
     iterations: _Number

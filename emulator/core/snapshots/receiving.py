@@ -109,7 +109,14 @@ def _copy_rows(work: Path, target: Path) -> None:
                 raise SnapshotRejected(_CONTRADICTION)
     except sqlite3.IntegrityError:
         raise SnapshotRejected(_CONTRADICTION) from None
-    except (DatabaseRefused, DatabaseDamaged, DBAPIError, sqlite3.DatabaseError) as error:
+    # UnicodeDecodeError: of messages of SQLite that quote a damaged schema.
+    except (
+        DatabaseRefused,
+        DatabaseDamaged,
+        DBAPIError,
+        sqlite3.DatabaseError,
+        UnicodeDecodeError,
+    ) as error:
         reason = str(error).replace(str(work / FILE_NAME), "its database")
         raise SnapshotRejected(f"Its database cannot be used: {reason}") from None
 

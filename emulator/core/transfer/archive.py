@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from emulator.core.limits import (
     DESCRIPTION_LENGTH,
     METADATA_LIMITS,
+    MICROSECONDS_MAXIMUM,
     NAME_LENGTH,
     TRAINING_IMAGE_BYTES,
 )
@@ -40,6 +41,7 @@ MODEL_BYTES = 2 * 2**30
 _BLOCK = tarfile.BLOCKSIZE
 
 _Number = Annotated[int, Field(ge=0, lt=2**53)]
+_Moment = Annotated[int, Field(ge=0, lt=MICROSECONDS_MAXIMUM)]
 _Fraction = Annotated[float, Field(ge=-0.001, le=1.001, allow_inf_nan=False)]
 _Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -103,7 +105,7 @@ class TagPart(Versioned):
 
 class ImageTagPart(Versioned):
     tag: _Number
-    created: _Number
+    created: _Moment
 
 
 class RegionPart(Versioned):
@@ -112,7 +114,7 @@ class RegionPart(Versioned):
     top: _Fraction
     width: _Fraction
     height: _Fraction
-    created: _Number
+    created: _Moment
 
     @model_validator(mode="after")
     def _lies_in_the_image(self) -> Self:
@@ -127,7 +129,7 @@ class ImagePart(Versioned):
     blob: _Digest
     width: Annotated[int, Field(ge=1, lt=2**20)]
     height: Annotated[int, Field(ge=1, lt=2**20)]
-    created: _Number
+    created: _Moment
     metadata: Annotated[dict[_Key, _Value], Field(max_length=METADATA_LIMITS.pairs)] | None
     tags: Annotated[list[ImageTagPart], Field(max_length=10_000)]
     regions: Annotated[list[RegionPart], Field(max_length=100_000)]
@@ -144,7 +146,7 @@ class ModelTagPart(_Part):
 class IterationPart(_Part):
     number: Annotated[int, Field(ge=1, lt=2**31)]
     name: _Name
-    trained_at: _Number
+    trained_at: _Moment
     revision: _Number
     exportable: bool
     domain_id: str

@@ -168,6 +168,7 @@ def test_keys_and_signatures_are_left_out(service: Service) -> None:
             "url": "https://user:password1@host.example/a?sv=1&sig=signed2",
             "x": f"{PREDICTION_KEY} {secret}",
             "sig": "signed3",
+            f"{PREDICTION_KEY}{secret}": "",
         },
         headers={"User-Agent": f"tests {PREDICTION_KEY}", "X-Emulator-Client": TRAINING_KEY},
     )

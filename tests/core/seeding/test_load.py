@@ -1,18 +1,21 @@
 """State that a data folder begins with: images, projects, a snapshot, and what another process exported."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from emulator.core.seeding import load, mark
-from emulator.core.snapshots import saving
+from emulator.core.snapshots import folder_lock, saving
 from emulator.core.snapshots.exit_export import ExitExport, ExportRefused
 from emulator.core.transfer.export import open_archive
 from emulator.settings import StartRefused
 from emulator.store.database import StorageFull
-from tests.support.harness import Service, test_settings
+from tests.support.harness import PATIENCE_SECONDS, Service, test_settings
 from tests.support.images import picture, pictures
 from tests.support.importing import content
 from tests.support.snapshots import download, save, state
@@ -232,7 +235,7 @@ def test_an_export_replaces_the_former_one_within_the_folder(service: Service, t
     service.images(service.project(), pictures(2))
     export(service, folder)
     assert folder.stat().st_ino == first
-    assert len(list(folder.iterdir())) == 2
+    assert len([path for path in folder.iterdir() if not path.name.startswith(".")]) == 2
 
 
 def test_an_export_that_fails_leaves_the_former_one(
@@ -279,12 +282,59 @@ def test_an_export_happens_once(service: Service, tmp_path: Path) -> None:
     assert sorted((tmp_path / "exported").iterdir()) == before
 
 
+@pytest.mark.parametrize("is_busy_exporting", [True, False])
+def test_processes_that_share_a_folder_wait_for_each_other(
+    open_service: Open, service: Service, tmp_path: Path, is_busy_exporting: bool
+) -> None:
+    """Otherwise one deletes what the other has just written, and the state of both is lost."""
+    folder = tmp_path / "exported"
+    service.project("exported")
+    export(service, folder)
+    lock = FileLock(folder / ".lock", thread_local=False)
+    with ThreadPoolExecutor() as threads:
+        with lock:
+            if is_busy_exporting:
+                waiting = threads.submit(export, service, folder)
+            else:
+                waiting = threads.submit(lambda: open_service(import_folder=folder).get("/projects"))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        waiting.result(PATIENCE_SECONDS)
+    assert [item["name"] for item in open_service("other", import_folder=folder).get("/projects")] == [
+        "exported"
+    ]
+
+
+def test_a_folder_that_stays_locked_is_named(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(folder_lock, "_SECONDS", 0.01)
+    folder = tmp_path / "exported"
+    exit_export = ExitExport(service.context, folder)
+    with FileLock(folder / ".lock"):
+        assert not exit_export.run()
+    assert "another process has used" in caplog.text
+
+
+def test_state_is_exported_whatever_the_clock_shows(
+    open_service: Open, service: Service, tmp_path: Path
+) -> None:
+    service.context.clock.change(datetime(8999, 12, 31, tzinfo=UTC))
+    service.project("far")
+    export(service, tmp_path / "exported")
+    imported = open_service(import_folder=tmp_path / "exported")
+    assert [item["name"] for item in imported.get("/projects")] == ["far"]
+
+
 def test_a_folder_with_other_files_is_not_exported_to(service: Service, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
+    in_a_circle = tmp_path / "circle"
+    in_a_circle.symlink_to(in_a_circle)
     for folder, reason in (
         (tmp_path, "has other files"),
         (service.settings.data / "exported", "is in the data folder"),
         (tmp_path / "mine.txt", "cannot write to"),
+        (in_a_circle, "cannot write to"),
     ):
         with pytest.raises(ExportRefused, match=reason):
             ExitExport(service.context, folder)

@@ -127,6 +127,7 @@ def test_changed_bytes_of_the_archive_never_change_anything(service: Service, ar
         (lambda m: m.update(format="other"), "It is not a snapshot."),
         (lambda m: m.update(more=1), "Its snapshot.json is invalid at 'more'"),
         (lambda m: m.update(created="now"), "Its snapshot.json is invalid at 'created'"),
+        (lambda m: m.update(created=2**62), "Its snapshot.json is invalid at 'created'"),
         (lambda m: m.update(folder="../.."), "Its snapshot.json is invalid at 'folder'"),
         (lambda m: m["blobs"].popitem(), "It has other files than its snapshot.json lists."),
         (lambda m: m["blobs"].update({"a" * 64: 1}), "It has other files than its snapshot.json lists."),
@@ -196,6 +197,13 @@ def test_a_database_of_other_content_is_refused(service: Service, archive: bytes
         "Its database cannot be used"
     )
     assert refused(service, with_file(archive, b"")).startswith("Its ")
+
+
+def test_a_damaged_schema_whose_message_is_no_text_is_refused(service: Service, archive: bytes) -> None:
+    database = files_of(archive)["database.sqlite"]
+    changed = database.replace(b"CREATE TABLE tag", b"CREATE \xed\xff\xfe\xfd\xfc tag", 1)
+    assert changed != database
+    assert refused(service, with_file(archive, changed)).startswith("Its database")
 
 
 def test_an_archive_of_an_older_schema_is_migrated(service: Service, archive: bytes, tmp_path: Path) -> None:

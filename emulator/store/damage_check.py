@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,12 +14,16 @@ from urllib.parse import quote
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
 from sqlmodel import SQLModel
 
-from emulator.store import tables  # noqa: F401  (declares the tables)
+from emulator.store.tables import Moment, microseconds
 
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGE_TEXT = re.compile("decode to UTF-8|^no such (?:table|column): ")
 # A pattern of GLOB: any character that is not ASCII, such as those in bytes that are not UTF-8.
 _NOT_ASCII = "*[^\x01-\x7f]*"
+
+
+# The first and the last time that can be read.
+_TIMES = tuple(microseconds(time.replace(tzinfo=UTC)) for time in (datetime.min, datetime.max))
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -83,6 +88,14 @@ def _damaged_values(connection: sqlite3.Connection, table: Table) -> str | None:
     found = f"SELECT 1 FROM {_name(table)} WHERE {' OR '.join(wrong)} LIMIT 1"  # noqa: S608  (our own names)
     if connection.execute(found).fetchone():
         return f"a value in the table {table.name!r} has another type than its column"
+    times = [
+        f"{_name(column)} NOT BETWEEN {_TIMES[0]} AND {_TIMES[1]}"
+        for column in table.columns
+        if isinstance(column.type, Moment)
+    ]
+    found = f"SELECT 1 FROM {_name(table)} WHERE {' OR '.join(times) or 'FALSE'} LIMIT 1"  # noqa: S608
+    if connection.execute(found).fetchone():
+        return f"a value in the table {table.name!r} is no time"
     for column in table.columns:
         if "text" not in _types(column):
             continue

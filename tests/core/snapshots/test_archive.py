@@ -167,6 +167,14 @@ def test_an_archive_that_expands_to_much_more_is_refused(service: Service, archi
         ("UPDATE iteration SET model_blob = NULL", "Its files are not those to which its rows refer."),
         ("UPDATE project SET created = 'now'", "Its database is damaged: a value in the table 'project'"),
         ("UPDATE project SET augmentation_methods = '{'", "Its database is damaged: a value in the table"),
+        (
+            "UPDATE project SET created = 9000000000000000000",
+            "Its database is damaged: a value in the table 'project' is no time",
+        ),
+        (
+            "UPDATE image SET created = -9000000000000000000",
+            "Its database is damaged: a value in the table 'image' is no time",
+        ),
         ("CREATE VIEW extra AS SELECT 1", "Its database has views, triggers or virtual tables."),
         ("DROP TABLE region", "Its database"),
         (

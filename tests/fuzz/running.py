@@ -50,6 +50,7 @@ def start(folder: Path, seed: int, real_trainings: int = 0) -> LiveServer:
         folder / "data",
         "--url-map",
         f"http://pictures.test/={pictures}",
+        *("--entra", "basic"),  # so that roles can be assigned
         program="tests.fuzz.server",
         environment=environment,
     )

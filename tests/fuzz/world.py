@@ -37,6 +37,8 @@ KINDS = tuple(_PER_TAG)
 TO_TRAIN = " to train"
 # Stored among the ids: signed URIs of the project.
 SIGNED = "signed"
+# The name of a snapshot of the world.
+SNAPSHOT = "base"
 
 Ids = dict[str, list[str]]
 
@@ -63,6 +65,8 @@ def make(endpoint: str) -> dict[str, Ids]:
                 same_type = [domain for domain, kept in types.items() if kept == types[domain_id]]
                 projects[name] = ids | {"domainId": same_type}
             projects[kind] |= _trained(sent, client, kind, projects[kind])
+        saved = client.put(f"{endpoint}/_emulator/snapshots/{SNAPSHOT}")
+        assert saved.is_success, saved.text
         return projects
 
 

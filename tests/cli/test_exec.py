@@ -236,6 +236,14 @@ WAIT = (
 )
 
 
+@pytest.fixture(autouse=True)
+def sigint_is_not_ignored() -> Iterator[None]:
+    """Programs that a shell starts in the background ignore SIGINT, and their child processes too."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 class Running:
     """`exec` with a command that prints its process id first."""
 

@@ -18,7 +18,7 @@ Sender = Callable[[Service, str, str], Any]
 
 PRODUCTS = "3780a898-81c3-4516-81ae-3a139614e1f3"
 # Operations of the control API that do not accept values of their bodies in another case.
-READ_EXACTLY = {"SetFaults", "SetTrainer", "SetProjectTrainer"}
+READ_EXACTLY = {"CreateFaultScenario", "SetTrainer", "SetProjectTrainer"}
 _FLAVORED = {"Linux": "DockerFile", "Windows": "DockerFile", "ARM": "DockerFile"}
 
 

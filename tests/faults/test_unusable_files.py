@@ -24,7 +24,7 @@ def test_requests_that_need_one(
     """The response has the reason, the log the name of the file, in one line."""
     predicted = Predicted(service)
 
-    def fail(path: Path, _content: bytes) -> None:
+    def fail(path: Path, _content: bytes, **_options: Any) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(blobs, "write_atomically", fail)

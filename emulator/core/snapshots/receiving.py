@@ -4,10 +4,11 @@ Nothing of it is trusted: files are compared with the sizes and SHA-256 in the m
 into a new database of this version, whose constraints they must fulfil. Only that database is kept.
 """
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
@@ -107,6 +108,7 @@ def _copy_rows(work: Path, target: Path) -> None:
         with reading(target) as connection:
             if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise SnapshotRejected(_CONTRADICTION)
+            _check_trained(connection)
     except sqlite3.IntegrityError:
         raise SnapshotRejected(_CONTRADICTION) from None
     # UnicodeDecodeError: of messages of SQLite that quote a damaged schema.
@@ -127,3 +129,16 @@ def _check_kinds(database: Path) -> None:
         for kind, sql in connection.execute("SELECT type, sql FROM sqlite_master"):
             if kind not in ("table", "index") or "VIRTUAL" in str(sql)[:20].upper():
                 raise SnapshotRejected("Its database has views, triggers or virtual tables.")
+
+
+def _check_trained(connection: sqlite3.Connection) -> None:
+    """Raises SnapshotRejected for a completed iteration without a model or without names of its tags."""
+    rows = connection.execute("SELECT model_blob, model_tags FROM iteration WHERE status = 'Completed'")
+    for blob, text in rows:
+        tags = json.loads(text or "null")
+        if blob is None or not isinstance(tags, list) or not all(map(_is_tag, tags)):
+            raise SnapshotRejected("It has a completed iteration without its model or its tags.")
+
+
+def _is_tag(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("id", "name"))

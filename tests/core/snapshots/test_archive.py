@@ -164,7 +164,10 @@ def test_an_archive_that_expands_to_much_more_is_refused(service: Service, archi
     ("statement", "message"),
     [
         ("DELETE FROM project", "Its rows contradict each other."),
-        ("UPDATE iteration SET model_blob = NULL", "Its files are not those to which its rows refer."),
+        ("UPDATE iteration SET model_blob = NULL", "It has a completed iteration without its model or"),
+        ("UPDATE iteration SET evaluation_blob = NULL", "Its files are not those to which its rows refer."),
+        ("UPDATE iteration SET model_tags = NULL", "It has a completed iteration without its model or"),
+        ("UPDATE iteration SET model_tags = '[{}]'", "It has a completed iteration without its model or"),
         ("UPDATE project SET created = 'now'", "Its database is damaged: a value in the table 'project'"),
         ("UPDATE project SET augmentation_methods = '{'", "Its database is damaged: a value in the table"),
         (

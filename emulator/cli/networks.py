@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +22,15 @@ from emulator.vision.backbones import registry
 from emulator.vision.backbones.registry import Backbone
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
 
+if TYPE_CHECKING:
+    from emulator.vision.backbones.published import PublishedWeights
+
 _TORCHVISION = "install the version of torchvision that belongs to your torch (pip install torchvision)"
 _TRAIN = "install custom-vision-emulator[train]"
 _SHORT_DIGEST = 16
+_PUBLISHED_NAME = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_]+)?")
+# In the data folder, for files that are being downloaded.
+_DOWNLOADS = "backbone-downloads"
 
 
 @click.group()
@@ -32,7 +40,10 @@ def models() -> None:
 
 @models.command("add")
 @with_settings
-@click.argument("file", help="Weights of a classification network of torchvision.")
+@click.argument("file", help="Weights of a classification network of torchvision, or its name: resnet50.")
+@click.option(
+    "--from", "mirror", metavar="URL", help="Where to download a named network; default: torchvision's."
+)
 @click.option("--architecture", metavar="NAME", help="torchvision's name of the network; default: detected.")
 @click.option("--name", metavar="NAME", help="Name of the network here; default: the architecture.")
 @click.option(
@@ -42,13 +53,16 @@ def models() -> None:
 def add_model(
     settings: Settings,
     file: str,
+    mirror: str | None,
     architecture: str | None,
     name: str | None,
     licence: str,
     resolution: int | None,
 ) -> None:
-    """Give advanced trainings another network to try: your own file of weights (.pth, .safetensors)."""
-    lines = add(
+    """Give advanced trainings another network to try: a file of weights (.pth, .safetensors), or one that
+    torchvision publishes, which is downloaded by its name."""
+    is_published = _is_published_name(Path(file), file) or mirror is not None
+    lines = (partial(add_published, mirror=mirror) if is_published else add)(
         file,
         folder_of(settings),
         now=lambda: datetime.now(UTC),
@@ -114,6 +128,111 @@ def add(
         except WeightsRejected as rejected:
             raise CommandFailed(f"{path.name}: {' '.join(str(rejected).split())}") from None
     return _description(added)
+
+
+def add_published(
+    published_name: str,
+    folder: Path,
+    *,
+    now: Callable[[], datetime],
+    mirror: str | None,
+    architecture: str | None,
+    name: str | None,
+    licence: str,
+    resolution: int | None,
+) -> list[str]:
+    """Download weights that torchvision publishes, and add them; returns lines. Raises `CommandFailed`.
+
+    Args:
+        published_name: "resnet50" or "resnet50:IMAGENET1K_V1".
+        mirror: the URL of the file, or ending in "/", of a folder with it; None: torchvision's.
+    """
+    from emulator.vision.backbones.add import check_free
+    from emulator.vision.backbones.weights_files import WeightsRejected
+
+    if architecture is not None:
+        raise CommandFailed("--architecture is for files; a published network has one already")
+    with _errors_in_one_line(published_name):
+        try:
+            _check_converter()
+            from emulator.vision.backbones.published import published_weights_of
+
+            published = published_weights_of(published_name)
+            check_free(folder, name or published.architecture)
+        except WeightsRejected as rejected:
+            raise CommandFailed(" ".join(str(rejected).split())) from None
+        path = _downloaded(published, folder.parent / _DOWNLOADS, mirror)
+    lines = add(
+        str(path),
+        folder,
+        now=now,
+        architecture=published.architecture,
+        name=name,
+        licence=licence or published.licence,
+        resolution=resolution,
+    )
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # other downloads are in it
+        path.parent.rmdir()
+    return lines
+
+
+def _downloaded(published: PublishedWeights, folder: Path, mirror: str | None) -> Path:
+    """The file of published weights. Raises `CommandFailed`, and OSError."""
+    from filelock import FileLock, Timeout
+
+    from emulator.cli.download import DownloadFailed, Unreachable, download
+    from emulator.vision.backbones.weights_files import MAX_FILE_BYTES
+
+    url = published.url if mirror is None else mirror
+    url = f"{url}{published.file_name}" if url.endswith("/") else url
+    if sys.stderr.isatty():
+        print(f"{published.architecture} {published.version}: {published.licence}", file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / published.file_name
+    lock = FileLock(folder / f".{published.file_name}.lock", timeout=0)
+    try:
+        with lock, progress_bar(published.file_name, published.size) as show:
+            download(url, path, sha256=published.sha256, most_bytes=MAX_FILE_BYTES, show=show)
+    except Timeout:
+        raise CommandFailed(f"another program is downloading {published.file_name}") from None
+    except Unreachable as failed:
+        raise CommandFailed(
+            f"{failed} Name a mirror with --from URL, or get {published.url} on another machine and give the "
+            "file: models add FILE"
+        ) from None
+    except DownloadFailed as failed:
+        raise CommandFailed(str(failed)) from None
+    Path(lock.lock_file).unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def progress_bar(label: str, size: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, if it is a terminal; yields its function of the bytes there and of all."""
+    with click.progressbar(
+        length=size or 1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_eta=True
+    ) as bar:
+
+        def show(there: int, total: int) -> None:
+            bar.length = total or max(size or 1, there)
+            bar.update(there - bar.pos)
+
+        yield show
+
+
+def _check_converter() -> None:
+    """Import what converting needs, before anything is downloaded. Raises ImportError."""
+    import onnx  # noqa: F401
+    import onnxscript  # noqa: F401
+    import torch  # noqa: F401
+
+
+def _is_published_name(path: Path, text: str) -> bool:
+    """Whether the text is the name of a network instead of a file's."""
+    if path.exists() or path.suffix.lower() in (".pth", ".pt", ".safetensors", ".bin"):
+        return False
+    return _PUBLISHED_NAME.fullmatch(text) is not None
 
 
 def remove(folder: Path, name: str) -> None:

@@ -23,6 +23,7 @@ from emulator.vision.recipes.recipes import (
     DetectorRecipe,
     recipe_for_domain,
 )
+from emulator.vision.training.number_formats import FormatSetting, with_number_formats
 
 
 def training_for_domain(
@@ -36,6 +37,8 @@ def training_for_domain(
     base_model: Path | None = None,
     backbones: Path | None = None,
     clock: Callable[[], float] | None = None,
+    number_formats: Path | None = None,
+    number_format: FormatSetting = "measured",
 ) -> partial[TrainedClassifier] | partial[TrainedDetector]:
     """The call that trains a model of a domain; it lacks the argument `progress`.
 
@@ -50,10 +53,14 @@ def training_for_domain(
         base_model: a model to start from; the training is then an advanced one, also without a budget.
         backbones: folder of the user's own networks, for classifiers.
         clock: returns seconds from any origin, for the budget; None is `time.perf_counter`.
+        number_formats: folder of the number formats that were measured on this machine, created when needed;
+            None measures them again in each process.
+        number_format: "float32" or "bfloat16" instead of the faster one.
 
     Raises:
         KeyError: there is no such domain of the dataset's type.
     """
+    training = partial(with_number_formats, number_formats, number_format)
     common: dict[str, Any] = {"seed": seed, "output": output}
     advanced: dict[str, Any] = {"budget_seconds": budget_seconds or 0, "base_model": base_model}
     if clock is not None:
@@ -62,13 +69,20 @@ def training_for_domain(
     if isinstance(dataset, DetectionDataset):
         detector_recipe = recipe_for_domain(DetectorRecipe, domain_id)
         if is_quick:
-            return partial(train_detector, dataset, detector_recipe, **common)
+            return partial(training, train_detector, dataset, detector_recipe, **common)
         advanced["advanced"] = recipe_for_domain(AdvancedDetectorRecipe, domain_id)
-        return partial(train_advanced_detector, dataset, detector_recipe, **advanced, **common)
+        return partial(
+            training,
+            train_advanced_detector,
+            dataset,
+            detector_recipe,
+            **advanced,
+            **common,
+        )
     common["feature_cache"] = feature_cache
     recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:
-        return partial(train_classifier, dataset, recipe, **common)
+        return partial(training, train_classifier, dataset, recipe, **common)
     advanced["advanced"] = recipe_for_domain(AdvancedRecipe, domain_id)
     advanced["backbones"] = backbones
-    return partial(train_advanced_classifier, dataset, recipe, **advanced, **common)
+    return partial(training, train_advanced_classifier, dataset, recipe, **advanced, **common)

@@ -25,8 +25,9 @@ from emulator.vision.classification.head import probabilities
 from emulator.vision.concurrency import processor_count
 from emulator.vision.imaging.decode import ImageRejected, open_rgb
 from emulator.vision.library.datasets import Dataset, Sample, image_bytes
-from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations
+from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
+from emulator.vision.training.number_formats import NumberFormat, fastest_format
 
 BACKBONE, SIDE, RESIZED = "efficientnet-lite0", 224, 256
 BATCH, RATE_OF_256, MOMENTUM, WEIGHT_DECAY = 32, 0.01, 0.9, 1e-4
@@ -94,11 +95,20 @@ class Network:
         (width,) = backbone.outputs[self._features]
         self._head = torch.nn.Linear(width, tag_count)
         self.parameters = [*self._weights.values(), *self._head.parameters()]
+        self._bfloat16 = False
+        pictures = numpy.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), numpy.uint8)
+
+        def run(number_format: NumberFormat) -> None:
+            self._bfloat16 = number_format.bfloat16
+            torch.autograd.grad(self.logits(pictures).sum(), list(self._weights.values()))
+
+        layers = f"{BACKBONE}, all layers, {SIDE} pixels"
+        self._bfloat16 = fastest_format(layers, run, channels_first=False).bfloat16
 
     def logits(self, pictures: numpy.ndarray) -> torch.Tensor:
         """Scores (N, T) before softmax, of images (N, side, side, 3), uint8."""
         tensors = {"image": torch.from_numpy(pictures)}
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             run_operations(self._operations, self._weights, tensors)
         return self._head(tensors[self._features].float())
 

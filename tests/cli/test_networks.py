@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,10 @@ from emulator.cli.errors import CommandFailed
 from emulator.settings import SettingError, Settings
 from emulator.vision.backbones import add as add_module
 from emulator.vision.backbones import registry
+from emulator.vision.backbones.published import PublishedWeights
 from emulator.vision.networks.bundled import BUNDLED_NETWORKS
 from tests.support.vision.backbones import needs_torchvision, random_state, saved, then
+from tests.support.web_servers import Server
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "emulator"]
@@ -228,3 +233,123 @@ def test_a_full_disk_leaves_nothing(add: Add, tmp_path: Path, monkeypatch: pytes
     assert message == "file.pth: the disk is full"
     assert registry.names(tmp_path / "backbones") == []
     shutil.rmtree(tmp_path / "backbones")
+
+
+# --- published networks, from a mirror on this machine ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> PublishedWeights:
+    """A file that `mirror` serves, in place of torchvision's."""
+    path = saved(tmp_path_factory.mktemp("mirror") / "weights.pth", random_state("squeezenet1_1", 1000))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    renamed = path.rename(path.with_name(f"squeezenet1_1-{digest}.pth"))
+    return PublishedWeights(
+        architecture="squeezenet1_1",
+        version="IMAGENET1K_V1",
+        url="https://models.invalid/" + renamed.name,
+        file_name=renamed.name,
+        sha256=digest,
+        size=renamed.stat().st_size,
+        licence=str(renamed),  # where `mirror` finds it
+    )
+
+
+@pytest.fixture
+def mirror(mirrored: PublishedWeights, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    from emulator.vision.backbones import published
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        published, "published_weights_of", lambda name: replace(mirrored, licence="their terms")
+    )
+    with Server(lambda visit: visit.send_body(Path(mirrored.licence).read_bytes())) as server:
+        yield server
+
+
+@needs_torchvision
+def test_a_published_network_is_downloaded_by_its_name(
+    tmp_path: Path, mirrored: PublishedWeights, mirror: Server
+) -> None:
+    folder = tmp_path / "backbones"
+    options = {**WHATEVER, "resolution": 64}
+    lines = model_commands.add_published(
+        "squeezenet1_1", folder, now=then, mirror=f"{mirror.url}/models/", **options
+    )
+    assert lines[0] == "added         squeezenet1_1"
+    assert "licence       their terms" in lines
+    assert [visit.path for visit in mirror.requests] == [f"/models/{mirrored.file_name}"]
+    assert [each.name for each in tmp_path.iterdir()] == ["backbones"]
+    stored = registry.read_manifest(folder, "squeezenet1_1")
+    assert (stored.source, stored.source_sha256[:8]) == (mirrored.file_name, mirrored.sha256)
+    # Nothing is downloaded for a name that is taken.
+    again = refused(
+        lambda: model_commands.add_published(
+            "squeezenet1_1", folder, now=then, mirror=f"{mirror.url}/models/", **options
+        )
+    )
+    assert "there is a network named 'squeezenet1_1'" in again
+    assert len(mirror.requests) == 1
+
+
+@needs_torchvision
+def test_a_published_file_with_a_wrong_checksum(tmp_path: Path, mirror: Server) -> None:
+    with Server(lambda visit: visit.send_body(b"<html>")) as wrong:
+        reason = refused(
+            lambda: model_commands.add_published(
+                "squeezenet1_1", tmp_path / "backbones", now=then, mirror=f"{wrong.url}/a.pth", **WHATEVER
+            )
+        )
+        assert [visit.path for visit in wrong.requests] == ["/a.pth"]
+    assert "its SHA-256 begins with" in reason
+    assert not (tmp_path / "backbones").exists()
+
+
+@needs_torchvision
+def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: Server) -> None:
+    from emulator.cli import download
+
+    monkeypatch.setattr(download, "_PAUSES", ())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    reason = refused(
+        lambda: model_commands.add_published(
+            "squeezenet1_1",
+            tmp_path / "backbones",
+            now=then,
+            mirror=f"http://127.0.0.1:{port}/",
+            **WHATEVER,
+        )
+    )
+    assert "no connection to 127.0.0.1" in reason
+    assert "--from URL" in reason
+    assert "models add FILE" in reason
+
+
+@pytest.mark.parametrize(
+    ("text", "is_name"),
+    [
+        ("resnet50", True),
+        ("resnet50:IMAGENET1K_V1", True),
+        ("ConvNeXt-Tiny", True),
+        ("resnet50.pth", False),
+        ("RESNET50.PTH", False),
+        ("weights/resnet50", False),
+        (str(ROOT / "emulator"), False),
+    ],
+)
+def test_names_of_files_and_of_published_networks(text: str, is_name: bool) -> None:
+    assert model_commands._is_published_name(Path(text), text) == is_name
+
+
+@needs_torchvision
+def test_what_cannot_be_downloaded(tmp_path: Path) -> None:
+    def added(network: str, **more: Any) -> str:
+        options = {**WHATEVER, "mirror": None, **more}
+        return refused(lambda: model_commands.add_published(network, tmp_path, now=then, **options))
+
+    assert "did you mean resnet50" in added("resnet5")
+    assert "is no http or https URL" in added("resnet18", mirror="nowhere")
+    assert "--architecture is for files" in added("resnet18", architecture="resnet18")
+    assert "is no name for a network" in added("resnet18", name="../up")

@@ -46,7 +46,7 @@ def add_backbone(
     if len(licence) > _LONGEST_LICENCE:
         raise WeightsRejected(f"the text of the licence is longer than {_LONGEST_LICENCE} characters")
     if name is not None:
-        _check_free(folder, name)
+        check_free(folder, name)
     # Before the imports, which take seconds: most mistakes are in the file's name.
     if not path.is_file():
         raise FileNotFoundError(2, "there is no such file", str(path))
@@ -61,7 +61,7 @@ def add_backbone(
     version = _torchvision.load().__version__
     if architecture is not None:
         architecture = torchvision_networks.checked_architecture(architecture)
-        _check_free(folder, name or architecture)
+        check_free(folder, name or architecture)
     progress("Reading the weights")
     digest = torchvision_networks.sha256_of(path)
     torchvision_networks.check_name(path, digest)
@@ -71,7 +71,7 @@ def add_backbone(
     loaded = torchvision_networks.load_network(path, state, architecture=architecture, resolution=resolution)
     del state
     chosen = name or loaded.architecture
-    _check_free(folder, chosen)
+    check_free(folder, chosen)
     progress(f"Converting {loaded.architecture}")
     network = convert(loaded)
     data = onnx_bytes(network, {NETWORK: serialize(network)})
@@ -100,7 +100,8 @@ def add_backbone(
     return backbone
 
 
-def _check_free(folder: Path, name: str) -> None:
+def check_free(folder: Path, name: str) -> None:
+    """Raises WeightsRejected if a network cannot have this name, or one has it."""
     if not is_name(name):
         raise WeightsRejected(
             f"{name[:100]!r} is no name for a network: up to 64 of a-z, 0-9, '.', '_' and '-', with a letter"

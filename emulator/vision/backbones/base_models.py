@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.networks.graph import INPUT, Network, Operation
+from emulator.vision.networks.graph import INPUT, NORMALISED_FEATURES, Network, Operation
 from emulator.vision.networks.model_file import INSTANT_MAGIC, NETWORK, read_model
 from emulator.vision.networks.serialization import deserialize
 from emulator.vision.training.errors import TrainingFailed
@@ -98,7 +98,7 @@ def _backbone(classifier: Network) -> Network | None:
             further_outputs=tuple(name.removeprefix(prefix) for name in operation.further_outputs),
         )
         if operation.kind == "l2_normalise":
-            if operation.output != "normalised_features":
+            if operation.output != NORMALISED_FEATURES:
                 return None
             break
         for name in read:

@@ -27,8 +27,10 @@ from emulator.vision.classification.dataset import (
     ClassificationDataset,
     TrainedClassifier,
     distinct_images,
+    novel_probabilities,
 )
 from emulator.vision.classification.head import probabilities
+from emulator.vision.classification.novelty import filtered
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
 from emulator.vision.classification.train import LOOK_AT_IMAGES, evaluation_bytes, model_bytes
@@ -110,6 +112,11 @@ def train_advanced_classifier(
             chosen, calibration = search.best, search.comparison.calibration(search.best)
             _log.info("Chosen: %s", chosen.name)
             held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
+            network = chosen.make(calibration)
+            if chosen.novelty is not None:
+                novelty, novel_T = chosen.novelty(), novel_probabilities(dataset)
+                held_out_ET = filtered(held_out_ET, novelty.inliers_N, novel_T)
+                network = novelty.applied(network, novel_T)
             evaluation = evaluation_bytes(
                 held_out_ET,
                 search.targets_NT[chosen.rows],
@@ -117,7 +124,7 @@ def train_advanced_classifier(
                 [search.images[row] for row in chosen.rows],
             )
             write_atomically(output / EVALUATION_FILE, evaluation)
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, chosen.make(calibration), recipe.fit))
+            write_atomically(output / MODEL_FILE, model_bytes(dataset, network, recipe.fit))
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

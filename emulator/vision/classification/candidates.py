@@ -17,6 +17,7 @@ from emulator.vision.classification.head import (
     calibration_of,
     log_losses,
 )
+from emulator.vision.classification.novelty import NoveltyFilter
 from emulator.vision.networks.graph import Network
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Candidate:
         rows: ascending indexes of the images with scores by a model that was not trained on them.
         logits_ET: these scores, before softmax or sigmoid; not calibrated.
         make: builds the network that was trained on all images, with calibrated scores.
+        novelty: fits the filter of the network, with inliers in the order of `rows`; None: it has none.
     """
 
     name: str
     rows: NDArray[numpy.integer]
     logits_ET: Array  # noqa: N815 - the suffix names the axes
     make: Callable[[LogitCalibration], Network]
+    novelty: Callable[[], NoveltyFilter] | None = None
 
 
 class CandidateComparison:

@@ -39,11 +39,15 @@ class TrainingSet:
 
     Attributes:
         features_RD: features of length `FEATURE_LENGTH`: first the plain views of all images in their order,
-            then the augmented views.
+            then the augmented views. With `roots`, the square roots of features, of the same length.
         images_R: the index of the image of each row.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
         inverse_regularisation: see `head.fit_linear_head`.
+        roots: whether heads read the square roots of the features, of which none may be negative: a few
+            large ones then matter less (Hu, Gripon and Pateux, *Leveraging the feature distribution in
+            transfer-based few-shot learning*, 2021). For multiclass sets; multilabel ones gained nothing
+            (`models/defaults.md` has figures).
     """
 
     features_RD: Array  # noqa: N815 - the suffix names the axes
@@ -51,6 +55,7 @@ class TrainingSet:
     targets_NT: Array  # noqa: N815
     multilabel: bool
     inverse_regularisation: float
+    roots: bool = False
 
     @classmethod
     def of(
@@ -61,6 +66,7 @@ class TrainingSet:
         *,
         multilabel: bool,
         inverse_regularisation: float,
+        roots: bool = False,
     ) -> TrainingSet:
         """The images with these keys, in this order."""
         import numpy
@@ -77,8 +83,18 @@ class TrainingSet:
         # In memory of PyTorch, which is aligned: heads are fitted without another copy (see `aligned`).
         rows: Array = torch.empty(len(vectors), len(vectors[0]), dtype=precision).numpy()
         numpy.stack(vectors, out=rows)
-        rows *= FEATURE_LENGTH / numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        return cls(rows, numpy.array(images), targets_NT, multilabel, inverse_regularisation)
+        if roots:
+            numpy.sqrt(rows, out=rows)
+        _scale(rows)
+        return cls(rows, numpy.array(images), targets_NT, multilabel, inverse_regularisation, roots)
+
+    def directions(self) -> Array:
+        """The features (R, D) themselves, also with `roots`, of length `FEATURE_LENGTH`."""
+        if not self.roots:
+            return self.features_RD
+        squares_RD: Array = self.features_RD**2
+        _scale(squares_RD)
+        return squares_RD
 
     def fit(self, used_N: NDArray[numpy.bool_]) -> LinearHead:
         """A head trained on the images marked, in all their views."""
@@ -94,6 +110,13 @@ class TrainingSet:
             multilabel=self.multilabel,
             inverse_regularisation=self.inverse_regularisation,
         )
+
+
+def _scale(rows: Array) -> None:
+    """Scale rows to `FEATURE_LENGTH`, in place."""
+    import numpy
+
+    rows *= FEATURE_LENGTH / numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def fit_heads(

@@ -98,3 +98,30 @@ def targets_of(dataset: ClassificationDataset, images: Sequence[LabelledImage]) 
     for row, image in enumerate(images):
         targets_NT[row, list(image.labels)] = 1
     return targets_NT
+
+
+def regular_images(dataset: ClassificationDataset, targets_NT: Array) -> NDArray[numpy.bool_]:
+    """Which images do not have the negative tag, (N,)."""
+    import numpy
+
+    if dataset.negative is None:
+        return numpy.ones(len(targets_NT), bool)
+    regular_N: NDArray[numpy.bool_] = targets_NT[:, dataset.negative] == 0
+    return regular_N
+
+
+def novel_probabilities(dataset: ClassificationDataset) -> Array:
+    """The probabilities (T,) of an image that is nothing like the training images.
+
+    The negative tag, if there is one. Otherwise none in multilabel datasets, and all tags alike in multiclass
+    ones, whose probabilities sum to 1.
+    """
+    import numpy
+
+    tag_count = len(dataset.tags)
+    novel_T = numpy.zeros(tag_count)
+    if dataset.negative is not None:
+        novel_T[dataset.negative] = 1
+    elif not dataset.multilabel:
+        novel_T[:] = 1 / tag_count
+    return novel_T

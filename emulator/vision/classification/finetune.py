@@ -9,19 +9,27 @@ channels, T tags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.vision import _torchvision
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, balancing_weights
 from emulator.vision.imaging.image_array_file import ImageArrayFile
-from emulator.vision.networks.graph import INPUT, Network, Operation
+from emulator.vision.networks.graph import INPUT, NORMALISED_FEATURES, Network, Operation
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import FineTuningRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.trainer import WholeNetwork, learning_rate_factor, slice_threads
+from emulator.vision.training.number_formats import layers_digest
+from emulator.vision.training.trainer import (
+    WholeNetwork,
+    learning_rate_factor,
+    prepared_ahead,
+    sent,
+    slice_threads,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[numpy.uint8]
 
 _SLICE = 4
+# Weights above which slices are halved.
+_LARGE_NETWORK = 10_000_000
 _HEAD = ("head.weight", "head.bias")
 # Largest weight in the loss, and largest repeat factor, of an image of a rare tag.
 _LARGEST_WEIGHT, _MOST_REPEATS = 5.0, 8.0
@@ -93,16 +103,22 @@ def fine_tune(
 
     steps = epochs * steps_per_epoch(len(used), recipe)
     tag_count = images.targets_NT.shape[1]
-    with slice_threads() as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(slice_threads())
         learner = _Learner(backbone, tag_count, images.multilabel, recipe)
         order = _order(images, used, steps * recipe.batch, seed)
         weights_N = _weights(images, used)
         done, step = 0.0, 0
         remaining = budget.plan(steps)
-        while remaining:
+
+        def batch_of(step: int) -> _Batch:
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
             random = numpy.random.default_rng([seed, _AUGMENTATION, step])
-            batch = _mixed(images, chosen, weights_N[chosen], recipe, random)
+            return _mixed(images, chosen, weights_N[chosen], recipe, random)
+
+        batches = stack.enter_context(closing(prepared_ahead(batch_of, steps)))
+        while remaining:
+            batch = next(batches)
             learner.train_step(batch, learning_rate_factor(step, done, steps, recipe.warm_up_steps), pool)
             step += 1
             done += (1 - done) / remaining
@@ -116,14 +132,28 @@ def finer_weights(backbone: Network, stride: int) -> frozenset[str]:
     strides = {INPUT: 1.0}
     names: set[str] = set()
     for operation in backbone.operations:
-        reduced = max(strides[name] for name in operation.inputs) * operation.stride
+        # Nodes also read weights and constants.
+        reduced = max((strides.get(name, 1.0) for name in operation.inputs), default=1.0) * _stride(operation)
         if operation.kind == "resize":
             reduced /= operation.factor
         strides[operation.output] = reduced
         if reduced >= stride:
             break
-        names |= {name for name in (operation.weight, operation.bias) if name is not None}
+        read = (operation.weight, operation.bias, *operation.inputs)
+        names |= {name for name in read if name is not None and name in backbone.weights}
     return frozenset(names)
+
+
+def _stride(operation: Operation) -> int:
+    if operation.kind != "node":
+        return operation.stride
+    strides = dict(operation.attributes).get("strides", 1)
+    return int(strides[0]) if isinstance(strides, tuple) else 1
+
+
+def is_trained(weight: NDArray[Any]) -> bool:
+    """Whether an array of a network is a weight; nodes also have constants: shapes, indices, factors."""
+    return weight.dtype.kind == "f" and weight.size > 1
 
 
 def averaged(models: Sequence[FineTuned]) -> FineTuned:
@@ -137,7 +167,9 @@ def averaged(models: Sequence[FineTuned]) -> FineTuned:
 
     weights = {
         name: mean([model.backbone.weights[name] for model in models]).astype(numpy.float32)
-        for name in models[0].backbone.weights
+        if is_trained(weight)
+        else weight
+        for name, weight in models[0].backbone.weights.items()
     }
     head = LinearHead(
         mean([model.head.weight for model in models]), mean([model.head.bias for model in models])
@@ -183,25 +215,36 @@ class _Batch:
 class _Learner:
     def __init__(self, backbone: Network, tag_count: int, multilabel: bool, recipe: FineTuningRecipe) -> None:
         import numpy
+        import torch
 
         self._backbone, self._multilabel = backbone, multilabel
         self._operations = (
             *backbone.operations,
-            Operation("l2_normalise", (backbone.output,), "normalised_features", scale=FEATURE_LENGTH),
-            Operation("dense", ("normalised_features",), "scores", weight=_HEAD[0], bias=_HEAD[1]),
+            Operation("l2_normalise", (backbone.output,), NORMALISED_FEATURES, scale=FEATURE_LENGTH),
+            Operation("dense", (NORMALISED_FEATURES,), "scores", weight=_HEAD[0], bias=_HEAD[1]),
         )
         # A head of zeros proved better than one fitted to the features of the pretrained network.
         width = backbone.outputs[backbone.output][0]
         head = {_HEAD[0]: numpy.zeros((width, tag_count)), _HEAD[1]: numpy.zeros(tag_count)}
+        trained = {name: weight for name, weight in backbone.weights.items() if is_trained(weight)}
+        self._constants = {
+            name: torch.from_numpy(numpy.array(weight))
+            for name, weight in backbone.weights.items()
+            if name not in trained
+        }
         self._network = WholeNetwork(
-            {**backbone.weights, **head},
+            {**trained, **head},
             learning_rate=lambda name: (
                 recipe.learning_rate * (recipe.head_lr_multiplier if name in _HEAD else 1.0)
             ),
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
-            slice_size=_SLICE,
+            slice_size=_slice_size(trained.values()),
             frozen=finer_weights(backbone, recipe.frozen_to_stride),
+            layers=(
+                f"fine-tuning from stride {recipe.frozen_to_stride}, {backbone.resolution} pixels, "
+                f"{layers_digest(backbone.operations, backbone.weights)}"
+            ),
         )
 
     def train_step(self, batch: _Batch, factor: float, pool: ThreadPoolExecutor) -> None:
@@ -211,10 +254,10 @@ class _Learner:
         def loss_of(
             first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
         ) -> torch.Tensor:
-            tensors = {INPUT: batch.pixels[first:last].to(device)}
-            run_operations(self._operations, weights, tensors)
-            scores, targets = tensors["scores"].float(), batch.targets[first:last].to(device)
-            return (self._losses(scores, targets) * batch.weights[first:last].to(device)).sum() / total
+            tensors = {INPUT: sent(batch.pixels[first:last], device)}
+            run_operations(self._operations, {**self._constants, **weights}, tensors)
+            scores, targets = tensors["scores"].float(), sent(batch.targets[first:last], device)
+            return (self._losses(scores, targets) * sent(batch.weights[first:last], device)).sum() / total
 
         self._network.train_step(len(batch.pixels), factor, loss_of, pool)
 
@@ -233,7 +276,13 @@ class _Learner:
 
         trained = self._network.arrays()
         weight, bias = (trained.pop(name).astype(numpy.float64) for name in _HEAD)
-        return FineTuned(replace(self._backbone, weights=trained), LinearHead(weight, bias))
+        weights = {**self._backbone.weights, **trained}
+        return FineTuned(replace(self._backbone, weights=weights), LinearHead(weight, bias))
+
+
+def _slice_size(weights: Iterable[Array]) -> int:
+    """Images a slice: fewer for networks that need much memory for gradients."""
+    return _SLICE if sum(weight.size for weight in weights) <= _LARGE_NETWORK else _SLICE // 2
 
 
 def _mixed(

@@ -27,6 +27,7 @@ from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
     check_every_tag_has_images,
+    regular_images,
     targets_of,
 )
 from emulator.vision.classification.features import (
@@ -36,6 +37,7 @@ from emulator.vision.classification.features import (
     training_views,
 )
 from emulator.vision.classification.head import LogitCalibration
+from emulator.vision.classification.novelty import NoveltyFilter
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.imaging.decode import ImageRejected, inspect_image
 from emulator.vision.imaging.image_file import read_image_file
@@ -77,6 +79,9 @@ class Search:
         folds_N: the fold of each image, from 0.
         start: the network of another training, as a candidate and the start of fine-tuning.
         registered: folder of the user's own networks (`backbones.registry`).
+        best_registered: the name of the user's network with the best candidate that uses it alone, and the
+            candidate's log loss; None if none was tried.
+        quick_loss: log loss of quick training.
     """
 
     dataset: ClassificationDataset
@@ -92,6 +97,8 @@ class Search:
     comparison: CandidateComparison
     best: Candidate
     registered: Path | None = None
+    best_registered: tuple[str, float] | None = None
+    quick_loss: float = math.inf
 
     @classmethod
     def begin(
@@ -127,13 +134,18 @@ class Search:
         targets_NT = targets_of(dataset, readable)
         check_every_tag_has_images(dataset, targets_NT)
         folds_N = stratified_folds(targets_NT > 0, seed)
+        reporter.step = "Quick training"
+        regular_N = regular_images(dataset, targets_NT)
         quick_set = TrainingSet.of(
             features,
             [image.key for image in readable],
             targets_NT,
             multilabel=dataset.multilabel,
             inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+            roots=not dataset.multilabel,
         )
+        comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
+        quick = _frozen("quick", quick_set, folds_N, regular_N, backbone, reporter)
         return cls(
             dataset=dataset,
             images=readable,
@@ -145,9 +157,10 @@ class Search:
             seed=seed,
             cache=cache,
             reporter=reporter,
-            comparison=CandidateComparison(targets_NT, multilabel=dataset.multilabel),
-            best=_frozen("quick", quick_set, folds_N, backbone, reporter),
+            comparison=comparison,
+            best=quick,
             registered=registered,
+            quick_loss=comparison.loss(quick),
         )
 
     def consider(self, challengers: Iterable[Candidate]) -> None:
@@ -228,7 +241,11 @@ class Search:
         view, side = f"registered {backbone.sha256}", backbone.resolution
         features = self._features(view, side, budget, session)
         del session
-        yield from self._heads(name, network, features, budget)
+        for candidate in self._heads(name, network, features, budget):
+            loss = self.comparison.loss(candidate)
+            if self.best_registered is None or loss < self.best_registered[1]:
+                self.best_registered = name, loss
+            yield candidate
         pretrained = self._features(self.recipe.backbone, side, budget)
         both = concatenate_backbones([backbone_network(self.recipe.backbone, side), network], side)
         both_features = Features(
@@ -236,6 +253,23 @@ class Search:
             concatenate_features(pretrained.augmented, features.augmented),
         )
         yield from self._heads(f"{self.recipe.backbone}+{name}", both, both_features, budget)
+
+    def registered_to_tune(self) -> Network | None:
+        """The user's network that is worth fine-tuning: frozen, its log loss is below that of quick training.
+
+        Returns:
+            None if there is none, or its file cannot be read any more.
+        """
+        if self.best_registered is None or self.registered is None:
+            return None
+        name, loss = self.best_registered
+        if loss >= self.quick_loss:
+            return None
+        try:
+            return parse_network(network_bytes(self.registered, read_manifest(self.registered, name)))
+        except (BackboneDamaged, OSError) as problem:
+            _log.warning("The network %s cannot be fine-tuned: %s", name, problem)
+            return None
 
     def usual_side(self) -> float:
         """The median of the longer sides of the images, in pixels."""
@@ -291,12 +325,15 @@ class Search:
             self.targets_NT,
             multilabel=self.dataset.multilabel,
             inverse_regularisation=strength,
+            # Only the features of the bundled networks are known not to be negative.
+            roots=not (network.has_nodes or self.dataset.multilabel),
         )
         for factor in self.advanced.regularisations:
             yield _frozen(
                 f"{name}, C x {factor}",
                 replace(training_set, inverse_regularisation=factor * strength),
                 self.folds_N,
+                regular_images(self.dataset, self.targets_NT),
                 network,
                 self.reporter.until(budget),
             )
@@ -306,6 +343,7 @@ def _frozen(
     name: str,
     training_set: TrainingSet,
     folds_N: NDArray[numpy.int8],
+    regular_N: NDArray[numpy.bool_],
     backbone: Network,
     progress: Callable[[float], None],
 ) -> Candidate:
@@ -315,6 +353,14 @@ def _frozen(
     head, logits_NT = fit_heads(training_set, folds_N, progress)
 
     def make(calibration: LogitCalibration) -> Network:
-        return classifying_network(backbone, head.calibrated(calibration), multilabel=training_set.multilabel)
+        return classifying_network(
+            backbone,
+            head.calibrated(calibration),
+            multilabel=training_set.multilabel,
+            roots=training_set.roots,
+        )
 
-    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make)
+    def novelty() -> NoveltyFilter:
+        return NoveltyFilter.fit(training_set, folds_N, regular_N, resolution=backbone.resolution)
+
+    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make, novelty)

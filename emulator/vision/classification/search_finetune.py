@@ -26,15 +26,17 @@ from emulator.vision.classification.finetune import (
     steps_per_epoch,
 )
 from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
+from emulator.vision.classification.novelty import NoveltyFilter
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.train import classifying_network
-from emulator.vision.concurrency import ordered, processor_count
+from emulator.vision.concurrency import ordered, processor_count, single_threaded_operations
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
-from emulator.vision.networks.ensembles import sum_classifiers, with_input_resolution
+from emulator.vision.networks.ensembles import member_tensor, sum_classifiers, with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe
@@ -54,6 +56,9 @@ _log = logging.getLogger(__name__)
 _IMAGES_FILE = "images"
 # Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
+# Largest number of weights of a user's network that is fine-tuned, which needs four times their memory; and
+# the largest difference between PyTorch and ONNX Runtime, relative to the largest feature.
+_MOST_WEIGHTS, _MOST_DIFFERENCE = 60_000_000, 1e-3
 # Fraction of the remaining budget, without the time for scoring, that is for training.
 _USABLE = 0.93
 # A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
@@ -108,7 +113,8 @@ def planned(
 def try_fine_tuning(search: Search, scratch: Path) -> None:
     """Fine-tune a network; candidates are it alone and blends with the best so far.
 
-    Skipped if there is no time, or if the best so far makes no errors.
+    The user's own network is fine-tuned if it is better than the built-in one; if there is no time or memory
+    for it, the built-in one is. Skipped if there is no time, or if the best so far makes no errors.
 
     Args:
         scratch: a folder for resized images, which are removed at the end.
@@ -116,13 +122,59 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     if search.comparison.is_perfect(search.best):
         return
     search.reporter.step = "Fine-tuning"
+    for backbone in _starts(search):
+        if _fine_tuned(search, scratch, backbone):
+            return
+
+
+def _starts(search: Search) -> Iterator[Network]:
+    """Networks to fine-tune: the first for which there are time and memory."""
+    for found in (search.registered_to_tune(), search.start):
+        if found is None or (found.has_nodes and search.advanced.backbones is None):
+            continue
+        if is_trainable(found):
+            yield found
+        else:
+            _log.info("A network of %d pixels is used as it is: PyTorch cannot train it", found.resolution)
+    if search.start is None or search.start.has_nodes:
+        yield backbone_network(search.recipe.backbone, _resolution(search))
+
+
+def is_trainable(network: Network) -> bool:
+    """Whether PyTorch can train a network: it is small enough, and runs with the results of ONNX Runtime."""
+    import numpy
+    import torch
+
+    if not network.has_nodes:
+        return True
+    if sum(weight.size for weight in network.weights.values()) > _MOST_WEIGHTS:
+        return False
+    side = network.resolution
+    pixels = numpy.random.default_rng(0).integers(0, 256, (2, side, side, 3), numpy.uint8)
+    weights = {name: torch.from_numpy(numpy.array(weight)) for name, weight in network.weights.items()}
+    tensors = {INPUT: torch.from_numpy(pixels)}
     try:
-        with _training_images(search, scratch) as (backbone, images_at_size):
+        with torch.no_grad(), single_threaded_operations():
+            run_operations(network.operations, weights, tensors)
+    except (NotImplementedError, KeyError, RuntimeError) as error:
+        _log.info("PyTorch cannot run the network: %r", error)
+        return False
+    features = tensors[network.output].numpy()[:1]
+    (expected,) = _session(network, side).run(None, {INPUT: pixels[:1]})
+    agree: bool = abs(features - expected).max() <= _MOST_DIFFERENCE * abs(expected).max()
+    return bool(agree)
+
+
+def _fine_tuned(search: Search, scratch: Path, backbone: Network) -> bool:
+    """Fine-tune one network; False if there is not enough time or memory for it, or it became unstable."""
+    try:
+        with _training_images(search, scratch, backbone) as images_at_size:
             attempt = _Attempt(search, backbone, images_at_size)
             candidates = attempt.candidates()
             if any(search.comparison.replaces(each, search.best) for each in candidates):
                 attempt.learn_from_everything()
             search.consider(candidates)
+            return True
     except OutOfTime:
         _log.info("No time to fine-tune")
     except (ImageRejected, OSError) as error:
@@ -133,6 +185,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
         _log.warning("Not enough memory or disk space to fine-tune")
     except ImportError as error:
         _log.warning("Fine-tuning was skipped: %s", error)
+    return False
 
 
 class _Attempt:
@@ -310,20 +363,24 @@ class _Attempt:
             members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
             return sum_classifiers(members, max(member.resolution for member in members))
 
-        return Candidate(f"{tuned.name} beside {weight:.0%} of {frozen.name}", tuned.rows, logits_ET, make)
+        def novelty() -> NoveltyFilter:
+            assert frozen.novelty is not None
+            fitted = frozen.novelty()
+            features = member_tensor(1, fitted.features)
+            return replace(fitted, inliers_N=fitted.inliers_N[places], features=features)
+
+        name = f"{tuned.name} beside {weight:.0%} of {frozen.name}"
+        return Candidate(name, tuned.rows, logits_ET, make, novelty)
 
 
 @contextmanager
-def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, TrainingImages]]:
-    """The network to fine-tune, and all images at its input size: in memory, or on disk if they are many.
+def _training_images(search: Search, scratch: Path, backbone: Network) -> Iterator[TrainingImages]:
+    """All images at the input size of the network: in memory, or on disk if they are many.
 
     Each is in all fits of `training_views`; fine-tuning mirrors them itself.
     """
     import numpy
 
-    # The user's own networks can be a base model, but are not fine-tuned.
-    start = None if search.start is None or search.start.has_nodes else search.start
-    backbone = start or backbone_network(search.recipe.backbone, _resolution(search))
     side, path = backbone.resolution, scratch / _IMAGES_FILE
     views = training_views(search.recipe, len(search.images))
     fits = tuple(dict.fromkeys(view.fit for view in views))
@@ -347,10 +404,7 @@ def _training_images(search: Search, scratch: Path) -> Iterator[tuple[Network, T
             for number, (_, resized) in enumerate(images_at_size):
                 pixels[number] = resized
                 report_progress(0.0)
-        yield (
-            backbone,
-            TrainingImages(pixels, search.targets_NT, search.dataset.multilabel, views=len(fits)),
-        )
+        yield TrainingImages(pixels, search.targets_NT, search.dataset.multilabel, views=len(fits))
     finally:
         if isinstance(pixels, ImageArrayFile):
             pixels.remove()

@@ -6,7 +6,6 @@ Axes: N images, T tags.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from emulator.vision.classification.dataset import (
     TrainedClassifier,
     check_every_tag_has_images,
     distinct_images,
+    novel_probabilities,
+    regular_images,
     targets_of,
 )
 from emulator.vision.classification.features import backbone_session, compute_features, training_views
@@ -28,6 +29,8 @@ from emulator.vision.classification.head import (
     fit_linear_head,
     probabilities,
 )
+from emulator.vision.classification.novelty import NoveltyFilter, filtered
+from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.fit import Fit
 from emulator.vision.networks.graph import Network, with_classifier
 from emulator.vision.networks.model_file import ModelMetadata
@@ -96,6 +99,7 @@ def train_classifier(
                 targets_NT,
                 multilabel=dataset.multilabel,
                 inverse_regularisation=recipe.inverse_regularisation(len(readable)),
+                roots=not dataset.multilabel,
             )
             folds_N = stratified_folds(targets_NT > 0, seed)
             head, held_out_logits_NT = fit_heads(
@@ -106,18 +110,28 @@ def train_classifier(
                 ),
             )
             calibration = calibration_of(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
+            novelty = NoveltyFilter.fit(
+                training_set,
+                folds_N,
+                regular_images(dataset, targets_NT),
+                resolution=recipe.resolution,
+            )
         progress(_HEADS_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
             calibrated_NT = calibration.applied(held_out_logits_NT)
-            held_out_NT = probabilities(calibrated_NT, multilabel=dataset.multilabel)
+            novel_T = novel_probabilities(dataset)
+            known_NT = probabilities(calibrated_NT, multilabel=dataset.multilabel)
+            held_out_NT = filtered(known_NT, novelty.inliers_N, novel_T)
             evaluation = evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
             write_atomically(output / EVALUATION_FILE, evaluation)
             network = classifying_network(
                 backbone_network(recipe.backbone, recipe.resolution),
                 head.calibrated(calibration),
                 multilabel=dataset.multilabel,
+                roots=training_set.roots,
             )
+            network = novelty.applied(network, novel_T)
             write_atomically(output / MODEL_FILE, model_bytes(dataset, network, recipe.fit))
     progress(1.0, "Done")
     return TrainedClassifier(
@@ -145,8 +159,14 @@ def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
     fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
 
 
-def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool) -> Network:
-    """The network from the image to probabilities."""
+def classifying_network(
+    backbone: Network, head: LinearHead, *, multilabel: bool, roots: bool = False
+) -> Network:
+    """The network from the image to probabilities.
+
+    Args:
+        roots: whether the head was fitted to the square roots of the features (see `TrainingSet`).
+    """
     import numpy
 
     return with_classifier(
@@ -155,6 +175,7 @@ def classifying_network(backbone: Network, head: LinearHead, *, multilabel: bool
         head.bias.astype(numpy.float32),
         feature_length=FEATURE_LENGTH,
         multilabel=multilabel,
+        roots=roots,
     )
 
 
@@ -177,15 +198,10 @@ def evaluation_bytes(
     folds_N: NDArray[numpy.int8],
     images: Sequence[LabelledImage],
 ) -> bytes:
-    """The file for `evaluation.classification.Evaluation`: no pickles, no timestamps."""
-    import numpy
-
-    buffer = BytesIO()
-    numpy.savez_compressed(
-        buffer,
-        probabilities=probabilities_NT,
-        targets=targets_NT.astype(numpy.uint8),
+    """The file for `evaluation.classification.Evaluation`."""
+    return Evaluation(
+        keys=tuple(image.key for image in images),
         folds=folds_N,
-        keys=numpy.array([image.key.encode("ascii") for image in images]),
-    )
-    return buffer.getvalue()
+        probabilities_NT=probabilities_NT,
+        targets_NT=targets_NT > 0,
+    ).content()

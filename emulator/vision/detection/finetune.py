@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from emulator.vision.detection.augment import random_crop
@@ -18,10 +20,16 @@ from emulator.vision.networks.nanodet import (
     backbone_and_neck_operations,
     head_operations,
 )
-from emulator.vision.networks.torch_runner import run_operations
+from emulator.vision.networks.torch_runner import run_operations, training_device
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.trainer import WholeNetwork, learning_rate_factor, slice_threads
+from emulator.vision.training.trainer import (
+    WholeNetwork,
+    learning_rate_factor,
+    prepared_ahead,
+    sent,
+    slice_threads,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     FloatArray = NDArray[numpy.float32]
+    # Pixels, boxes and tags of `augment.random_crop`.
+    Crop = tuple[NDArray[numpy.uint8], FloatArray, NDArray[numpy.int64]]
 
 _SLICE = 4
 # A stream of random numbers that quick training does not use.
@@ -69,12 +79,14 @@ def fine_tune_detector(
         LossNotFinite: the loss is not finite.
     """
     chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
-    with slice_threads() as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(slice_threads())
         learner = _Learner(examples, images, start, tag_count, recipe, scale, seed)
         done, step, remaining = 0.0, 0, budget.plan(steps)
+        batches = stack.enter_context(closing(prepared_ahead(partial(learner.crops, chosen), steps)))
         while remaining:
             share = learning_rate_factor(step, done, steps, recipe.warm_up_steps)
-            learner.train_step(step, chosen[step], share, pool)
+            learner.train_step(step, chosen[step], share, pool, next(batches))
             step += 1
             done += (1 - done) / remaining
             remaining = budget.plan(remaining - 1)
@@ -127,45 +139,66 @@ class _Learner:
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
             slice_size=_SLICE,
+            layers=f"detector, all layers, {recipe.window_size} pixels",
         )
 
-    def train_step(self, step: int, numbers: Sequence[int], share: float, pool: ThreadPoolExecutor) -> None:
-        """One optimizer step; `share`: factor on the learning rate."""
+    def crops(self, chosen: Sequence[Sequence[int]], step: int) -> list[Crop] | None:
+        """The crops of a step that is prepared ahead; None on the processor, whose slices make their own."""
+        if training_device().type == "cpu":
+            return None
+        return [self._crop(step, slot, number) for slot, number in enumerate(chosen[step])]
+
+    def _crop(self, step: int, slot: int, number: int) -> Crop:
+        import numpy
+
+        return random_crop(
+            self._images.get(self._examples[number]),
+            self._examples[number],
+            self._recipe.window_size,
+            numpy.random.default_rng([self._seed, _CROPS, step, slot]),
+            self._scale.magnification,
+        )
+
+    def train_step(
+        self,
+        step: int,
+        numbers: Sequence[int],
+        share: float,
+        pool: ThreadPoolExecutor,
+        crops: Sequence[Crop] | None = None,
+    ) -> None:
+        """One optimizer step.
+
+        Args:
+            numbers: of the examples in the batch.
+            share: factor on the learning rate.
+            crops: of the examples, if they were prepared.
+        """
 
         def loss_of(
             first: int, last: int, weights: Mapping[str, torch.Tensor], device: torch.device
         ) -> torch.Tensor:
-            loss = self._loss_of(step, first, numbers[first:last], weights, device)
+            if crops is None:
+                made = [self._crop(step, slot, numbers[slot]) for slot in range(first, last)]
+            else:
+                made = list(crops[first:last])
+            loss = self._loss_of(made, weights, device)
             return loss * ((last - first) / len(numbers))
 
         self._network.train_step(len(numbers), share, loss_of, pool)
 
     def _loss_of(
-        self,
-        step: int,
-        first: int,
-        numbers: Sequence[int],
-        weights: Mapping[str, torch.Tensor],
-        device: torch.device,
+        self, crops: Sequence[Crop], weights: Mapping[str, torch.Tensor], device: torch.device
     ) -> torch.Tensor:
         import numpy
         import torch
 
-        crops = [
-            random_crop(
-                self._images.get(self._examples[number]),
-                self._examples[number],
-                self._recipe.window_size,
-                numpy.random.default_rng([self._seed, _CROPS, step, first + slot]),
-                self._scale.magnification,
-            )
-            for slot, number in enumerate(numbers)
-        ]
         truths = [
-            Truth(torch.from_numpy(boxes).to(device), torch.from_numpy(tags).to(device))
+            Truth(sent(torch.from_numpy(boxes), device), sent(torch.from_numpy(tags), device))
             for _, boxes, tags in crops
         ]
-        tensors = {INPUT: torch.from_numpy(numpy.stack([pixels for pixels, _, _ in crops])).to(device)}
+        pixels = torch.from_numpy(numpy.stack([pixels for pixels, _, _ in crops]))
+        tensors = {INPUT: sent(pixels, device)}
         run_operations(self._operations, weights, tensors)
         return self._loss(tensors[LOGITS], tensors[DISTANCES], truths)
 

@@ -10,12 +10,10 @@ Letters of shapes: N examples, T tags.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from emulator.vision.concurrency import (
@@ -36,9 +34,11 @@ from emulator.vision.networks.nanodet import (
     head_operations,
     published_weights,
 )
-from emulator.vision.networks.torch_runner import fast_bfloat16, run_operations
+from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.recipes.recipes import DetectorRecipe
 from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.number_formats import NumberFormat, fastest_format
+from emulator.vision.training.trainer import made_in_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -55,6 +55,8 @@ _CLASS_WEIGHT_STD = 0.01
 _INITIAL_PROBABILITY = 0.02
 # More threads would prepare batches faster than the heads use them; each needs 100 MB.
 _MAX_CROP_THREADS = 4
+# Images that number formats are compared with: few, so that it takes less than a second.
+_MEASURED_IMAGES = 2
 # Streams of random numbers: each is independent of how many numbers another has drawn.
 _ORDER, _CROPS, _CLASSES = range(3)
 
@@ -95,8 +97,12 @@ def train_heads(
     loss = DetectionLoss(recipe.resolution)
     with _reproducible():
         learners = [_Learner(head, tag_count, recipe, seed) for head in heads]
+        backbone = _Backbone(recipe.resolution)
+        learners[0].choose_format(backbone(_noise(recipe.resolution)), recipe.resolution)
+        for learner in learners[1:]:
+            learner.bfloat16 = learners[0].bfloat16
         chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
-        batches = _batches(examples, images, chosen, recipe.resolution, seed)
+        batches = _batches(examples, images, chosen, backbone, recipe.resolution, seed)
         with (
             closing(batches),
             single_threaded_pool(len(learners), "heads") as pool,
@@ -160,15 +166,33 @@ def new_class_layers(tag_count: int, seed: int) -> dict[str, FloatArray]:
 
 
 class _Backbone:
-    """The published backbone and neck, frozen."""
+    """The published backbone and neck, frozen, in the fastest number format."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolution: int) -> None:
+        """
+        Args:
+            resolution: side of the images in pixels.
+        """
+        self._operations = backbone_and_neck_operations()
+        pixels = _noise(resolution)
+        in_format: dict[NumberFormat, dict[str, torch.Tensor]] = {}
+
+        def run(number_format: NumberFormat) -> None:
+            if number_format not in in_format:
+                in_format[number_format] = self._weights_in(number_format)
+            self._weights = in_format[number_format]
+            self(pixels)
+
+        layers = f"frozen backbone and neck of the detector, {resolution} pixels"
+        self._weights = self._weights_in(fastest_format(layers, run))
+
+    def _weights_in(self, number_format: NumberFormat) -> dict[str, torch.Tensor]:
         import torch
 
-        self._type = torch.bfloat16 if fast_bfloat16() else torch.float32
-        self._operations = backbone_and_neck_operations()
-        self._weights = {
-            name: _tensor(weight).to(self._type)
+        element = torch.bfloat16 if number_format.bfloat16 else torch.float32
+        layout = torch.channels_last if number_format.channels_last else torch.contiguous_format
+        return {
+            name: _tensor(weight).to(element, memory_format=layout if weight.ndim == 4 else None)
             for name, weight in published_weights().items()
             if not name.startswith("head.")
         }
@@ -205,6 +229,29 @@ class _Learner:
         self._optimizer = torch.optim.AdamW(
             [{"params": classes}, {"params": others}], weight_decay=_WEIGHT_DECAY
         )
+        self.bfloat16 = False
+
+    def choose_format(self, features: Mapping[str, torch.Tensor], resolution: int) -> None:
+        """Choose between float32 and bfloat16 by the speed on these features of images of `resolution`."""
+        import torch
+
+        def run(number_format: NumberFormat) -> None:
+            self.bfloat16 = number_format.bfloat16
+            tensors = self._outputs(features)
+            result = tensors[LOGITS].float().sum() + tensors[DISTANCES].float().sum()
+            torch.autograd.grad(result, list(self._weights.values()))
+
+        layers = f"head of the detector, {resolution} pixels"
+        self.bfloat16 = fastest_format(layers, run, channels_first=False).bfloat16
+
+    def _outputs(self, features: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The tensors of the head, by name."""
+        import torch
+
+        tensors = dict(features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            run_operations(self._operations, self._weights, tensors)
+        return tensors
 
     def train_step(self, *, batch: _Batch, loss: DetectionLoss, share: float) -> None:
         """One optimizer step on the examples that are not held out; `share`: factor on the learning rate."""
@@ -214,11 +261,10 @@ class _Learner:
         rows = numpy.flatnonzero(self._visible_N[batch.chosen])
         if not len(rows):
             return
-        tensors = dict(batch.features)
+        features = batch.features
         if len(rows) < len(batch.chosen):
-            tensors = {name: level[torch.from_numpy(rows)] for name, level in tensors.items()}
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
-            run_operations(self._operations, self._weights, tensors)
+            features = {name: level[torch.from_numpy(rows)] for name, level in features.items()}
+        tensors = self._outputs(features)
         value = loss(tensors[LOGITS], tensors[DISTANCES], [batch.truths[row] for row in rows.tolist()])
         if not math.isfinite(value.item()):
             raise LossNotFinite
@@ -254,6 +300,7 @@ def _batches(
     examples: Sequence[Example],
     images: ImageCache,
     batches: Sequence[Sequence[int]],
+    backbone: _Backbone,
     resolution: int,
     seed: int,
 ) -> Generator[_Batch]:
@@ -264,8 +311,6 @@ def _batches(
     """
     import numpy
     import torch
-
-    backbone = _Backbone()
 
     def prepare(step: int) -> _Batch:
         crops = [
@@ -286,16 +331,16 @@ def _batches(
         return _Batch(numpy.array(batches[step]), features, truths)
 
     threads = min(processor_count(), _MAX_CROP_THREADS)
-    with single_threaded_pool(threads, "views") as pool:
-        submitted = (pool.submit(prepare, step) for step in range(len(batches)))
-        running = deque(islice(submitted, threads + 1))
-        try:
-            while running:
-                batch = running.popleft().result()
-                running.extend(islice(submitted, 1))
-                yield batch
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    yield from made_in_threads(prepare, len(batches), threads=threads, ahead=1)
+
+
+def _noise(resolution: int) -> torch.Tensor:
+    """Images of noise (`_MEASURED_IMAGES`, resolution, resolution, 3), for measurements of speed."""
+    import numpy
+    import torch
+
+    shape = (_MEASURED_IMAGES, resolution, resolution, 3)
+    return torch.from_numpy(numpy.random.default_rng(0).integers(0, 256, shape, numpy.uint8))
 
 
 def _tensor(weight: FloatArray) -> torch.Tensor:

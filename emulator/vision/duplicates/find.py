@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,14 +52,6 @@ _PAIRS_AT_A_TIME = 128
 _THUMBNAILS = 0.6
 # Images of a lower contrast (standard deviation of grey, 0..255) are not compared.
 _MIN_CONTRAST = 1.0
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """A file and the SHA-256 of its bytes in hexadecimal."""
-
-    path: str
-    key: str
 
 
 def find_near_duplicates(

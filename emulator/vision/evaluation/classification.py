@@ -5,7 +5,9 @@ Axes: N images, T tags, F folds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,14 +30,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# In place of a probability: the tag cannot be predicted, at any threshold.
+NEVER = float("-inf")
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions of cross-validation: each image was scored by a model trained without its fold.
+    """Predictions for labeled images that the model was not trained on.
+
+    Those of a training are from cross-validation: each image was scored by a model trained without its fold.
+    On a test set, all images are in one fold.
 
     Attributes:
         keys: SHA-256 of the images, in hexadecimal.
         folds: the fold of each image, (N,), from 0.
-        probabilities_NT: with the calibration of the final model, float32.
+        probabilities_NT: with the calibration of the final model, float32; NEVER for tags that the model
+            does not have.
         targets_NT: whether the image has the tag.
     """
 
@@ -61,6 +71,29 @@ class Evaluation:
                 probabilities_NT=arrays["probabilities"],
                 targets_NT=arrays["targets"] > 0,
             ),
+        )
+
+    def content(self) -> bytes:
+        """The file that `load` reads: no pickles, no timestamps."""
+        import numpy
+
+        buffer = BytesIO()
+        numpy.savez_compressed(
+            buffer,
+            probabilities=self.probabilities_NT,
+            targets=self.targets_NT.astype(numpy.uint8),
+            folds=self.folds,
+            keys=numpy.array([key.encode("ascii") for key in self.keys], "S64"),
+        )
+        return buffer.getvalue()
+
+    def subset(self, indexes: Sequence[int]) -> Evaluation:
+        """The evaluation of some of the images, in the given order."""
+        return Evaluation(
+            keys=tuple(self.keys[index] for index in indexes),
+            folds=self.folds[indexes],
+            probabilities_NT=self.probabilities_NT[indexes],
+            targets_NT=self.targets_NT[indexes],
         )
 
     @property
@@ -136,5 +169,7 @@ class Evaluation:
 
 
 def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
-    """Area under the precision-recall curve as a step function. 0 if no image has the tag."""
-    return precision_recall_curve(scores, targets, int(targets.sum())).area()
+    """Area under the precision-recall curve as a step function. 0 if no image has the tag, or if it is NEVER
+    predicted."""
+    possible = scores > NEVER
+    return precision_recall_curve(scores[possible], targets[possible], int(targets.sum())).area()

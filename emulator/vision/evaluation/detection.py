@@ -5,7 +5,7 @@ Axes: N images, O objects, D detections, B boxes, F folds, T tags.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -34,7 +34,10 @@ _PAIRS_AT_A_TIME = 1_000_000
 
 @dataclass(frozen=True)
 class DetectionEvaluation:
-    """Predictions of cross-validation: detections of heads trained without the images' folds, and objects.
+    """Predictions for labeled images that the model was not trained on: detections, and the marked objects.
+
+    Those of a training are from cross-validation: of heads trained without the images' folds. On a test set,
+    all images are in one fold.
 
     Attributes:
         keys: SHA-256 of the images, in hexadecimal.
@@ -104,6 +107,23 @@ class DetectionEvaluation:
             probabilities=self.probabilities,
         )
         return buffer.getvalue()
+
+    def subset(self, indexes: Sequence[int]) -> DetectionEvaluation:
+        """The evaluation of some of the images, in the given order."""
+        import numpy
+
+        places = numpy.full(self.count, -1, numpy.int32)
+        places[indexes] = numpy.arange(len(indexes), dtype=numpy.int32)
+        truths, _ = _of_images(self.truths, places)
+        detections, chosen = _of_images(self.detections, places)
+        return replace(
+            self,
+            keys=tuple(self.keys[index] for index in indexes),
+            folds=self.folds[indexes],
+            truths=truths,
+            detections=detections,
+            probabilities=self.probabilities[chosen],
+        )
 
     @property
     def count(self) -> int:
@@ -219,6 +239,15 @@ class DetectionEvaluation:
         counts_FT = numpy.zeros((int(self.folds.max(initial=0)) + 1, self.tag_count), numpy.int64)
         numpy.add.at(counts_FT, (self.folds[boxes.images[counted]], boxes.tags[counted]), 1)
         return counts_FT
+
+
+def _of_images(boxes: BoxArrays, places: NDArray[numpy.int32]) -> tuple[BoxArrays, NDArray[numpy.integer]]:
+    """The boxes of the images that have a place, by this place; and their rows."""
+    import numpy
+
+    rows = numpy.flatnonzero(places[boxes.images] >= 0)
+    rows = rows[numpy.argsort(places[boxes.images[rows]], kind="stable")]
+    return BoxArrays(places[boxes.images[rows]], boxes.tags[rows], boxes.ltwh[rows]), rows
 
 
 def area_under_curve(

@@ -156,11 +156,14 @@ def crop_resize(
     return pixels, source, target
 
 
-def to_jpeg(data: bytes, longest: int) -> bytes:
+def to_jpeg(data: bytes, longest: int, *, quality: int = JPEG_QUALITY) -> bytes:
     """A JPEG of the image, upright, with its longest side at most `longest` pixels. It is never scaled up.
 
     A JPEG in RGB or grey that is small enough, upright and complete is returned unchanged, byte for byte. Any
-    other image is encoded again at quality 90, without the metadata of the original.
+    other image is encoded again, without the metadata of the original.
+
+    Args:
+        quality: Pillow's quality of JPEG, 1 to 95.
 
     Raises:
         ImageRejected: as for `inspect_image`.
@@ -175,7 +178,7 @@ def to_jpeg(data: bytes, longest: int) -> bytes:
     if image.size != (width, height):
         image = image.resize((width, height), Resampling.LANCZOS)
     encoded = BytesIO()
-    image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    image.save(encoded, "JPEG", quality=quality)
     return encoded.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,14 @@ class ImageFile(Protocol):
     def path(self) -> str: ...
     @property
     def key(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An `ImageFile`."""
+
+    path: str
+    key: str
 
 
 class ImageFileDamaged(Exception):

@@ -71,7 +71,8 @@ def features_of_pixels(pixels: NDArray[numpy.uint8]) -> NDArray[numpy.int16]:
 
     # In 16 bits, which hold the sum of a cell, and along contiguous memory: a tenth of the time.
     rows = pixels.reshape(GRID, CELL, -1).sum(axis=1, dtype=numpy.uint16)
-    sums_HW3 = rows.reshape(GRID, GRID, CELL, 3).sum(axis=2, dtype=numpy.uint16)
+    # `sum` over an axis of a few short rows takes five times as long.
+    sums_HW3 = numpy.einsum("hwpc->hwc", rows.reshape(GRID, GRID, CELL, 3))
     cells_HW3 = sums_HW3.astype(numpy.int64) - CELL * CELL * MIDDLE
     colors_3HW = numpy.moveaxis(cells_HW3 @ numpy.array(COLORS).T, 2, 0)
     found = [_divided(_by_part(colors_3HW), LAYOUT_DIVISOR)]

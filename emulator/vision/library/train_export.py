@@ -94,7 +94,8 @@ def train(
         seed: the same data, domain, seed and machine give the same file, byte for byte; for advanced training
             see `train_advanced_classifier`.
         base_model: a model to start from; implies advanced training.
-        feature_cache: a folder in which features of images are kept for later trainings with the same images.
+        feature_cache: a folder in which features of images are kept for later trainings with the same images,
+            and the number formats that were measured on this machine.
         progress: called with the completed share, 0..1, never falling, and the name of the step.
         cancel: when set, the training ends with `TrainingCancelled`.
         clock: returns seconds, for the budget.
@@ -122,6 +123,7 @@ def train(
             feature_cache=Path(cache),
             base_model=None if base_model is None else Path(base_model),
             clock=clock,
+            number_formats=None if feature_cache is None else Path(cache) / "number-formats",
         )
         trained = training(progress=_cancellable(progress or no_progress, cancel))
     skipped = tuple(files.names[key] for key in trained.skipped)

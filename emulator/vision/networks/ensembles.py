@@ -96,6 +96,11 @@ def _factor(side: int, wanted: int) -> float:
     return float(numpy.nextafter(factor, numpy.float32(numpy.inf)))
 
 
+def member_tensor(number: int, name: str) -> str:
+    """The name that a tensor of a member has in the joined network."""
+    return f"{number}.{name}"
+
+
 def _prefixed(member: Network, number: int) -> list[Operation]:
     """The operations of a member, with its number as prefix of all names."""
 
@@ -104,7 +109,7 @@ def _prefixed(member: Network, number: int) -> list[Operation]:
 
     def tensor(old: str) -> str:
         # Optional inputs and outputs of a node that are left out have an empty name.
-        return old if old in (INPUT, "") else f"{number}.{old}"
+        return old if old in (INPUT, "") else member_tensor(number, old)
 
     return [
         replace(

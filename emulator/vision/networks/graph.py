@@ -11,7 +11,7 @@ no batch axis. Both sides of a binary operation have the same number of axes and
 a constant, which is named in the network's weights.
 
 A **node** is any operator of ONNX, for networks from other sources (`backbones.from_torch`). Only the ONNX
-writer supports nodes: such networks are neither fine-tuned nor exported. Their images are (N, channels,
+writer supports nodes: such networks are not exported. Their images are (N, channels,
 height, width), and their constants may have any type.
 """
 
@@ -50,7 +50,7 @@ OperationKind = Literal[
     "matmul",  # of two matrices
     "add_each",
     "subtract",
-    "multiply",
+    "multiply",  # also of vectors
     "divide",
     "minimum",
     "maximum",
@@ -59,6 +59,7 @@ OperationKind = Literal[
     "log",
     "abs",
     "floor",
+    "sqrt",  # also of vectors
     "top_k",  # the `count` greatest elements of a vector (n,), descending; equal ones in their order
     "top_k_places",  # their indices: the inputs and `count` of the "top_k" that stands just before
     "gather",  # the rows of a matrix whose indices are in a vector
@@ -127,15 +128,23 @@ class Network:
 
     @property
     def has_nodes(self) -> bool:
-        """Whether it has ONNX operators: then it can be run, but not fine-tuned."""
+        """Whether it has ONNX operators: then it cannot be exported."""
         return any(operation.kind == "node" for operation in self.operations)
 
 
 INPUT = "image"
+# The features of a classifier, of a fixed Euclidean length.
+NORMALISED_FEATURES = "normalised_features"
 
 
 def with_classifier(
-    backbone: Network, weight: FloatArray, bias: FloatArray, *, feature_length: float, multilabel: bool
+    backbone: Network,
+    weight: FloatArray,
+    bias: FloatArray,
+    *,
+    feature_length: float,
+    multilabel: bool,
+    roots: bool = False,
 ) -> Network:
     """The backbone with a linear head on its features, which are scaled to the length `feature_length`.
 
@@ -144,10 +153,18 @@ def with_classifier(
     Args:
         weight, bias: (features, tags) and (tags,).
         multilabel: independent probabilities (sigmoid) instead of ones that sum to 1 (softmax).
+        roots: the head reads the square roots of the features, scaled to `feature_length`. No feature may be
+            negative.
     """
+    read = NORMALISED_FEATURES
+    steps = [Operation("l2_normalise", (backbone.output,), NORMALISED_FEATURES, scale=feature_length)]
+    if roots:
+        read = "normalised_roots"
+        steps.append(Operation("sqrt", (NORMALISED_FEATURES,), "roots"))
+        steps.append(Operation("l2_normalise", ("roots",), read, scale=feature_length))
     head = (
-        Operation("l2_normalise", (backbone.output,), "normalised_features", scale=feature_length),
-        Operation("dense", ("normalised_features",), "scores", weight="head.weight", bias="head.bias"),
+        *steps,
+        Operation("dense", (read,), "scores", weight="head.weight", bias="head.bias"),
         Operation("sigmoid" if multilabel else "softmax", ("scores",), "probabilities"),
     )
     return replace(
@@ -155,6 +172,63 @@ def with_classifier(
         operations=backbone.operations + head,
         weights={**backbone.weights, "head.weight": weight, "head.bias": bias},
         outputs={"probabilities": (weight.shape[1],)},
+    )
+
+
+def with_novelty_filter(
+    classifier: Network,
+    features: str,
+    references: FloatArray,
+    *,
+    sharpness: float,
+    limit: float,
+    novel: FloatArray,
+) -> Network:
+    """The classifier with other probabilities for images that are far from all references.
+
+    Its probabilities are multiplied by i, and (1 - i) x `novel` is added: i is the sum of the references'
+    shares in a softmax of -`sharpness` x distance, with one constant, -`sharpness` x `limit`, in the softmax.
+    Distance is 1 - cosine.
+
+    Args:
+        features: a tensor of the classifier, of a fixed Euclidean length.
+        references: (features, references) unit vectors x `sharpness` / that length.
+        novel: the probabilities of an image that is far from all references, (tags,).
+    """
+    import numpy
+
+    count, tags, known = references.shape[1], len(novel), "probabilities.known"
+    *steps, last = classifier.operations
+    share_of_constant = numpy.zeros((count + 1, tags), numpy.float32)
+    share_of_constant[count] = 1
+    weights = {
+        "novelty.references.weight": numpy.pad(references, ((0, 0), (0, 1))),
+        "novelty.references.bias": numpy.append(numpy.full(count, -sharpness), -sharpness * limit).astype(
+            numpy.float32
+        ),
+        # The complement of one share cannot exceed 1, as a rounded sum of many could.
+        "novelty.inlier.weight": -share_of_constant,
+        "novelty.inlier.bias": numpy.ones(tags, numpy.float32),
+        "novelty.novel.weight": share_of_constant * novel,
+        "novelty.novel.bias": numpy.zeros(tags, numpy.float32),
+    }
+
+    def dense(tensor: str, output: str) -> Operation:
+        return Operation("dense", (tensor,), output, weight=f"{output}.weight", bias=f"{output}.bias")
+
+    return replace(
+        classifier,
+        operations=(
+            *steps,
+            replace(last, output=known),
+            dense(features, "novelty.references"),
+            Operation("softmax", ("novelty.references",), "novelty.shares"),
+            dense("novelty.shares", "novelty.inlier"),
+            dense("novelty.shares", "novelty.novel"),
+            Operation("multiply", (known, "novelty.inlier"), "novelty.discounted"),
+            Operation("add", ("novelty.discounted", "novelty.novel"), last.output),
+        ),
+        weights={**classifier.weights, **weights},
     )
 
 

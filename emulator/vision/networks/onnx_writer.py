@@ -96,6 +96,7 @@ _SIMPLE = {
     "log": "Log",
     "abs": "Abs",
     "floor": "Floor",
+    "sqrt": "Sqrt",
 }
 
 

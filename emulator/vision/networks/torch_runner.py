@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks.graph import Operation, same_padding
+from emulator.vision.networks.torch_nodes import run_node
 
 if TYPE_CHECKING:
     import torch
@@ -19,33 +20,57 @@ def run_operations(
     """Run operations in their order on `tensors`, a dict by name, and add their outputs to it.
 
     Images are (N, channels, height, width) inside; the network's input is uint8 (N, height, width, 3). The
-    type of the weights is the precision of the computation.
+    type of the weights is the precision of the computation; integer constants of nodes are in the processor's
+    memory.
 
     Raises:
         NotImplementedError: operations of this kind are not supported.
     """
     for operation in operations:
+        if operation.kind == "node":
+            values = [_value(name, tensors, weights) for name in operation.inputs]
+            names = (operation.output, *operation.further_outputs)
+            tensors.update(zip(names, run_node(operation, values), strict=False))
+            continue
         inputs = [tensors[name] for name in operation.inputs]
         tensors[operation.output] = _run(operation, inputs, weights)
 
 
-@lru_cache(maxsize=1)
-def fast_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16, which is then two to three times as fast as float32."""
-    import torch
-
-    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+def _value(name: str, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor | None:
+    """An input of a node: a tensor, a constant, or None for one that is left out."""
+    if not name:
+        return None
+    return tensors[name] if name in tensors else weights[name]
 
 
-@lru_cache(maxsize=1)
+# GPUs that failed in this process.
+_lost: set[str] = set()
+
+
 def training_device() -> torch.device:
     """The device for training whole networks: a GPU if PyTorch finds one (CUDA, Apple), else the CPU."""
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and "cuda" not in _lost:
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device("mps" if torch.backends.mps.is_available() and "mps" not in _lost else "cpu")
+
+
+def give_up_device(device: torch.device) -> None:
+    """Use this GPU no more in this process: after an error, CUDA refuses all further work of a process."""
+    _lost.add(device.type)
+
+
+@contextmanager
+def without_gpu() -> Iterator[None]:
+    """Within the block, trainings use the processor."""
+    before = set(_lost)
+    _lost.update(("cuda", "mps"))
+    try:
+        yield
+    finally:
+        _lost.clear()
+        _lost.update(before)
 
 
 def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tensor]) -> Tensor:
@@ -64,6 +89,8 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             return _convolution(operation, first, weights)
         case "add":
             return inputs[0] + inputs[1]
+        case "multiply":
+            return inputs[0] * inputs[1]
         case "concatenate":
             return torch.cat(inputs, 1)
         case "max_pool":
@@ -86,6 +113,8 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             return first.softmax(1)
         case "sigmoid":
             return first.sigmoid()
+        case "sqrt":
+            return first.sqrt()
         case _:
             raise NotImplementedError(operation.kind)
 
@@ -104,6 +133,10 @@ def _convolution(operation: Operation, image: Tensor, weights: Mapping[str, Tens
         if before != after:
             image = functional.pad(image, [before, after, before, after])
             padding = 0
+    # One order of channels for all layers: that of the weights. Kernels of one pixel and of one channel have
+    # both.
+    if kernel > 1 and weight.shape[1] > 1 and weight.is_contiguous():
+        image = image.contiguous()
     # Autocast chooses the type; converting before would only cost time.
     if not torch.is_autocast_enabled(image.device.type):
         image = image.to(weight.dtype)

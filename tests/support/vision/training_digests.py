@@ -25,6 +25,7 @@ from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, QUICK
+from emulator.vision.training.number_formats import number_formats_from
 from tests.support.vision.detection_images import TINY, scenes
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
@@ -73,7 +74,9 @@ def digests(folder: Path) -> dict[str, str]:
             objects, TINY, SMALL_DETECTOR, output=output, **common, **timed
         ),
     }.items():
-        train(folder / "trained" / name)
+        # As a data folder does for all workers of a machine.
+        with number_formats_from(folder.parent / "number-formats"):
+            train(folder / "trained" / name)
     found = {
         str(path.relative_to(folder / "trained").as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted((folder / "trained").rglob("*.*"))

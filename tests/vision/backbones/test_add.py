@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from emulator.vision.backbones.registry import (
     read_manifest,
 )
 from emulator.vision.backbones.weights_files import read_weights
-from emulator.vision.classification import candidates, search, search_finetune
+from emulator.vision.classification import candidates, finetune, search, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
@@ -33,6 +34,7 @@ from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import classifying_network
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.networks import torch_nodes
 from emulator.vision.networks.ensembles import (
     concatenate_backbones,
     concatenate_features,
@@ -313,6 +315,70 @@ def test_it_can_be_started_from(
     for image in fine.images:
         scores = ClassifierSession(second.model_path).score(Path(image.path).read_bytes())
         assert scores.index(max(scores)) == image.labels[0]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny"])
+def test_pytorch_runs_the_converted_networks(registered: Path, name: str) -> None:
+    """Otherwise they would not be fine-tuned."""
+    assert search_finetune.is_trainable(network_of(registered, name))
+
+
+def test_a_network_with_an_unknown_operator_stays_frozen(
+    registered: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = network_of(registered, "resnet18")
+    known = dict(torch_nodes._nodes())
+    monkeypatch.setattr(torch_nodes, "_nodes", lambda: {**known, "Relu": lambda i, _: i[0]})
+    assert not search_finetune.is_trainable(network)  # other results
+    known.pop("Relu")
+    monkeypatch.setattr(torch_nodes, "_nodes", lambda: known)
+    caplog.set_level(logging.INFO)
+    assert not search_finetune.is_trainable(network)
+    assert "Relu" in caplog.text
+    monkeypatch.setattr(search_finetune, "_MOST_WEIGHTS", 1000)
+    assert not search_finetune.is_trainable(network)
+
+
+def test_a_better_network_is_fine_tuned(
+    fine: ClassificationDataset,
+    train: Train,
+    registered: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "backbones"
+    shutil.copytree(registered / "resnet18", folder / "resnet18")
+    monkeypatch.setattr(
+        candidates.CandidateComparison,
+        "replaces",
+        lambda self, challenger, champion: challenger.name.startswith(("resnet18", "fine-tuned")),
+    )
+    monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
+    monkeypatch.setattr(search.Search, "consider", _keep_the_first_that_replaces)
+    trained = train(fine, folder, plan=Plan(1, 1))
+
+    start = network_of(registered, "resnet18")
+    tuned = starting_backbone(trained.model_path)
+    assert tuned is not None
+    assert tuned.operations == start.operations
+    changed = {
+        name for name in start.weights if not numpy.array_equal(start.weights[name], tuned.weights[name])
+    }
+    # The finer half is frozen, and constants of nodes are not trained.
+    assert changed
+    assert changed == {
+        name for name in start.weights if finetune.is_trained(start.weights[name])
+    } - finetune.finer_weights(start, FINE_TUNING.frozen_to_stride)
+    for image in fine.images:
+        scores = ClassifierSession(trained.model_path).score(Path(image.path).read_bytes())
+        assert sum(scores) == pytest.approx(1, abs=1e-5)
+
+
+def _keep_the_first_that_replaces(self: search.Search, challengers: Iterable[candidates.Candidate]) -> None:
+    for each in challengers:
+        if self.comparison.replaces(each, self.best):
+            self.best = each
+            break
 
 
 def test_models_that_are_exported_keep_their_network(

@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 
 from emulator.vision.duplicates import find
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
-from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
+from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, find_near_duplicates
+from emulator.vision.imaging.image_file import StoredImage
 from tests.support.vision.images import DATA
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -16,12 +16,15 @@ import onnx
 import pytest
 
 from emulator.vision.classification import train as classifier
-from emulator.vision.classification.dataset import ClassificationDataset
+from emulator.vision.classification.dataset import ClassificationDataset, novel_probabilities
+from emulator.vision.classification.features import backbone_session
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.classification.novelty import NoveltyFilter
 from emulator.vision.detection import train as detector
 from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.exports.formats import ExportOrder
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.recipes import ClassifierRecipe, DetectorRecipe, recipe_for_domain
@@ -43,6 +46,7 @@ _PHOTOGRAPHS = (
     "retina.jpg",
     "rocket.jpg",
 )
+_LIMIT = 0.76
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def make_order(stored_models: dict[str, Path]) -> MakeOrder:
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, bytes]:
     """Ten real images, by file name: objects, surfaces, grey images and large images."""
-    return {name: (resources.files("skimage") / "data" / name).read_bytes() for name in _PHOTOGRAPHS}
+    return {name: _photograph(name) for name in _PHOTOGRAPHS}
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +141,10 @@ def exported_date() -> str:
     return CREATED.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
+def _photograph(name: str) -> bytes:
+    return (resources.files("skimage") / "data" / name).read_bytes()
+
+
 def _classifier(kind: Kind) -> bytes:
     random = numpy.random.default_rng(len(kind.name))
     # Twice as large as in trained heads, for more distinct probabilities.
@@ -145,7 +153,17 @@ def _classifier(kind: Kind) -> bytes:
     dataset = ClassificationDataset((), LABELS, kind.multilabel)
     recipe = recipe_for_domain(ClassifierRecipe, kind.domain_id)
     backbone = backbone_network(recipe.backbone, recipe.resolution)
-    network = classifier.classifying_network(backbone, head, multilabel=kind.multilabel)
+    known = classifier.classifying_network(
+        backbone, head, multilabel=kind.multilabel, roots=not kind.multilabel
+    )
+    # Most of the photographs are like these, some are not, and some are between.
+    session = backbone_session(recipe.backbone, recipe.resolution)
+    images = [_photograph(name) for name in _PHOTOGRAPHS[:7]]
+    pixels = numpy.stack([resize_to_square(image, recipe.resolution, recipe.fit) for image in images])
+    (references,) = session.run(None, {"image": pixels})
+    references /= numpy.linalg.norm(references, axis=1, keepdims=True)
+    novelty = NoveltyFilter(references, _LIMIT, numpy.zeros(0))
+    network = novelty.applied(known, novel_probabilities(dataset))
     return classifier.model_bytes(dataset, network, recipe.fit)
 
 

@@ -221,6 +221,8 @@ def _unary(parameters: Any, tensor: Tensor) -> Tensor:
             return (tensor + parameters.epsilon).log()
         case parameters.ABS:
             return tensor.abs()
+        case parameters.SQRT:
+            return tensor.sqrt()
         case parameters.EXP:
             return tensor.exp()
         case parameters.THRESHOLD:

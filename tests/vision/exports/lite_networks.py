@@ -167,6 +167,10 @@ CASES: dict[str, tuple[tuple[Operation, ...], dict[str, tuple[int, ...]]]] = {
     ),
     "abs": ((*_PLAIN, Operation("abs", ("matrix",), "result")), {"result": _SAME}),
     "floor": ((*_PLAIN, Operation("floor", ("matrix",), "result")), {"result": _SAME}),
+    "sqrt": (
+        (*_PLAIN, Operation("abs", ("matrix",), "positive"), Operation("sqrt", ("positive",), "result")),
+        {"result": _SAME},
+    ),
     "top_k": (
         (
             _POINTS,

@@ -120,7 +120,7 @@ def test_programs_that_crop_get_the_results_of_the_prediction_api(
 
     # The heads are random: rounded pixels have more effect on them than on trained heads.
     if program is stretched:
-        assert numpy.mean(differences) > 0.1
+        assert numpy.mean(differences) > 0.05
     else:
         assert numpy.mean(differences) <= 0.02
         assert max(differences) <= 0.1

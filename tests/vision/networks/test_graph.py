@@ -95,19 +95,20 @@ def test_batches_of_any_size_are_accepted() -> None:
         numpy.testing.assert_allclose(together[row], session.run(None, {INPUT: each[None]})[0][0], atol=1e-5)
 
 
-@pytest.mark.parametrize("multilabel", [False, True])
-def test_the_head_is_part_of_the_file(multilabel: bool) -> None:
+@pytest.mark.parametrize(("multilabel", "roots"), [(False, False), (True, False), (False, True)])
+def test_the_head_is_part_of_the_file(multilabel: bool, roots: bool) -> None:
     random = numpy.random.default_rng(0)
     weight = random.normal(size=(1280, 3)).astype(numpy.float32)
     bias = random.normal(size=3).astype(numpy.float32)
     backbone = backbone_network(NAME, SIDE)
-    whole = with_classifier(backbone, weight, bias, feature_length=10, multilabel=multilabel)
+    whole = with_classifier(backbone, weight, bias, feature_length=10, multilabel=multilabel, roots=roots)
     pixels = resize_to_square(encoded(photograph()), SIDE)[None]
 
     (features,) = inference_session(onnx_bytes(backbone, {}), 1).run(None, {INPUT: pixels})
     (probabilities,) = inference_session(onnx_bytes(whole, {}), 1).run(None, {INPUT: pixels})
 
-    logits = 10 * features / numpy.linalg.norm(features) @ weight + bias
+    read = numpy.sqrt(features) if roots else features
+    logits = 10 * read / numpy.linalg.norm(read) @ weight + bias
     expected = 1 / (1 + numpy.exp(-logits)) if multilabel else numpy.exp(logits) / numpy.exp(logits).sum()
     numpy.testing.assert_allclose(probabilities, expected, atol=1e-5)
 

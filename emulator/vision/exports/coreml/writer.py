@@ -296,7 +296,7 @@ class _Writer:
                 return build.cast(x=first, dtype="int32")
             case "log":
                 return build.log(x=first, epsilon=_LEAST)
-            case "exp" | "abs" | "floor":
+            case "exp" | "abs" | "floor" | "sqrt":
                 of_one: Callable[..., Any] = getattr(build, operation.kind)
                 return of_one(x=first)
             case _:

@@ -92,7 +92,7 @@ class ExportedNetwork(nn.Module):
             case "integers":
                 return first.long()
             case kind:
-                result: Tensor = getattr(torch, kind)(first)  # sigmoid, exp, log, abs, floor
+                result: Tensor = getattr(torch, kind)(first)  # sigmoid, exp, log, abs, floor, sqrt
                 return result
 
 

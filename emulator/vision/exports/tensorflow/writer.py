@@ -27,6 +27,7 @@ _SIMPLE = {
     "log": "Log",
     "abs": "Abs",
     "floor": "Floor",
+    "sqrt": "Sqrt",
     "softmax": "Softmax",
     "sigmoid": "Sigmoid",
 }

@@ -28,6 +28,7 @@ _EACH = {
     "log": ("LOG", None),
     "abs": ("ABS", "AbsOptions"),
     "floor": ("FLOOR", None),
+    "sqrt": ("SQRT", None),
 }
 
 

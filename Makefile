@@ -1,14 +1,17 @@
-# make setup          create .venv with everything to serve and to train
+# make setup          create .venv with everything to serve and to train, and build the portal
 # make demo           train a classifier on real photographs and predict with it; IMAGES=folder, PORT=number
 # make serve          start the emulator; PORT=number
 #
 # make test           run all tests; T=core/images runs one folder or file below tests/
 # make test-fast      run the fast tests of store, contract, gateway, api, core and worker
 # make watch          run fast tests again whenever a file changes; T=core/images
-# make check          run ruff, mypy, import-linter and codespell
+# make check          run ruff, mypy, import-linter and codespell; TypeScript and ESLint of the portal
 # make format         format the code and apply ruff's fixes
 # make coverage-page  write docs/coverage.md from the tests that ran
 # make bench          measure performance
+# make portal         build the portal, the web application, where it is not built
+# make screenshots    take the pictures of the documentation from the portal; SHOTS='images label'
+# make portal-dev     its development server with hot reload; EMULATOR=http://127.0.0.1:10010
 # make fuzz           send requests generated from the contract; MINUTES=10, SEED=number
 # make clean          remove everything that make created
 #
@@ -19,7 +22,7 @@
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test test-fast watch check lint format coverage-page bench fuzz clean
+.PHONY: help setup demo serve test test-fast watch check lint format coverage-page bench fuzz portal portal-dev screenshots clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -85,18 +88,24 @@ $(VENV)/test: $(VENV)/train
 	  echo "Node or npm is missing: the tests in $* are skipped (install Node 20 or newer)"; \
 	fi
 
+# The web application, which the Node of a Python package builds. Nothing is done while it is up to date.
+PORTAL := $(BIN)/python tools/build_portal.py
+portal: $(VENV)/made
+	@$(PORTAL) build --install
+
 # --- Targets -----------------------------------------------------------------------------------------------------
 
-setup: $(VENV)/train
+setup: portal $(VENV)/train
 	@echo "Ready. Start with: make demo, make serve, or $(BIN)/custom-vision-emulator serve"
 
-demo: $(VENV)/demo
+demo: portal $(VENV)/demo
 	@$(BIN)/python tools/demo.py $(if $(IMAGES),--images "$(IMAGES)") $(if $(PORT),--port "$(PORT)")
 
-serve: $(VENV)/train
+serve: portal $(VENV)/train
 	@exec $(BIN)/custom-vision-emulator serve $(if $(PORT),--port "$(PORT)")
 
-test: $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
+test: portal $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
+	@$(if $(filter-out portal,$(T)),,$(PORTAL) test)
 	@$(PYTEST) $(PARALLEL) $(T:%=tests/%) $(ARGUMENTS)
 
 test-fast: $(VENV)/test
@@ -117,8 +126,15 @@ check: $(VENV)/test
 	@$(BIN)/codespell
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(PORTAL) check
 
 lint: check
+
+screenshots: portal $(VENV)/test
+	@$(BIN)/python tools/screenshots.py $(SHOTS)
+
+portal-dev: $(VENV)/made
+	@$(if $(EMULATOR),EMULATOR_URL="$(EMULATOR)") $(PORTAL) dev --install
 
 format: $(VENV)/test
 	@$(BIN)/ruff check --fix .
@@ -134,4 +150,5 @@ fuzz: $(VENV)/test
 clean:
 	@$(MAKE) --no-print-directory --directory=bench clean
 	rm -rf $(VENV) $(JAVASCRIPT:%=%/node_modules) build dist *.egg-info .cache
+	rm -rf portal/node_modules portal/src/api/generated emulator/portal/static
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

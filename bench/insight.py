@@ -36,7 +36,8 @@ _COPIED = 10
 _SEARCH = """
 import json, sys, time
 from pathlib import Path
-from emulator.vision.duplicates.find import StoredImage, find_near_duplicates
+from emulator.vision.duplicates.find import find_near_duplicates
+from emulator.vision.imaging.image_file import StoredImage
 files = [StoredImage(*row) for row in json.load(open(sys.argv[1]))]
 for _ in range(2):
     before = time.process_time()

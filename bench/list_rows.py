@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.store.tables import Project, Tag
 
 TAGS = 10
 UNTAGGED_EVERY = 5
@@ -41,29 +44,11 @@ class Filled:
     window: tuple[datetime, datetime]
 
 
-def fill(data: Path, images: int) -> Filled:
-    """Write a project with a number of images, stored predictions and suggestions.
-
-    Every fifth image is untagged, the others have one or two tags. An iteration was trained before the last
-    tenth of the images was added. Real projects have suggestions for untagged images only.
-    """
-    from sqlalchemy import func, insert, select
-
+def project_with_tags(project_id: str, images: int, start: datetime) -> tuple[Project, list[Tag]]:
+    """Rows of a multilabel project of `images` images, and of its TAGS tags. start: when it was created."""
     from emulator.core import domains
-    from emulator.store.blobs import FolderBlobStore
-    from emulator.store.database import Database
-    from emulator.store.tables import (
-        Image,
-        ImageTag,
-        Iteration,
-        Project,
-        StoredPrediction,
-        Suggestion,
-        Tag,
-    )
+    from emulator.store.tables import Project, Tag
 
-    project_id = str(uuid.uuid4())
-    start = datetime(2025, 1, 1, tzinfo=UTC)
     tags = [
         Tag(id=str(uuid.uuid4()), project_id=project_id, name=f"tag {number}", born=1)
         for number in range(TAGS)
@@ -82,6 +67,31 @@ def fill(data: Path, images: int) -> Filled:
         revision=images,
         image_count=images,
     )
+    return project, tags
+
+
+def fill(data: Path, images: int) -> Filled:
+    """Write a project with a number of images, stored predictions and suggestions.
+
+    Every fifth image is untagged, the others have one or two tags. An iteration was trained before the last
+    tenth of the images was added. Real projects have suggestions for untagged images only.
+    """
+    from sqlalchemy import func, insert, select
+
+    from emulator.core import domains
+    from emulator.store.blobs import FolderBlobStore
+    from emulator.store.database import Database
+    from emulator.store.tables import (
+        Image,
+        ImageTag,
+        Iteration,
+        StoredPrediction,
+        Suggestion,
+    )
+
+    project_id = str(uuid.uuid4())
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    project, tags = project_with_tags(project_id, images, start)
     iteration = Iteration(
         id=str(uuid.uuid4()),
         project_id=project_id,

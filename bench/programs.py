@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.001
 
 # Compiled modules are cached, as for an installed package, even if this process does not cache them.
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 AZURITE = HERE / "node_modules" / "azurite" / "dist" / "src"
 MOTO = HERE.parent / ".cache" / "moto" / ".venv"
@@ -222,7 +222,7 @@ def running(program: Program, data: Path, first: bytes | None = None) -> Iterato
             stdout=subprocess.DEVNULL,
             stderr=log,
             cwd=data,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
     try:
         try:

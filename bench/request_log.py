@@ -1,15 +1,20 @@
 """The cost of the request log: processor time of small requests with it, compared with none.
 
-The applications are in this process and take turns, so that other programs on the machine slow down both.
+Four applications are in this process, two of each kind. Single requests to them alternate in random order, so
+that other programs on the machine slow down all of them, and two that are alike show the error of the
+measurement. The figures are first deciles, because other programs and garbage collections only add time;
+there are as many collections without the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +25,11 @@ from bench.report import Measurement
 from emulator.app import create_app
 from emulator.settings import DEFAULT_TRAINING_KEYS, Settings
 
-ROUNDS = 60
-REQUESTS = 100
+REQUESTS = 3000  # to each application, in each case
 RATIO = 1.02
+# Of two applications that are alike; with a larger difference, the other figures mean nothing.
+CONTROL_RATIO = 1.01
+_KEPT = 1000
 CASES = {
     "GET a project": "",
     "GET the images": "/images?take=10&skip=0",
@@ -46,38 +53,58 @@ def measure() -> Iterator[Measurement]:
 async def _measure() -> list[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
         applications = [
-            create_app(Settings(data=Path(folder) / str(kept), request_log=kept)) for kept in (1000, 0)
+            create_app(Settings(data=Path(folder) / str(number), request_log=kept))
+            for number, kept in enumerate((_KEPT, 0, _KEPT, 0))
         ]
         projects = [await _project(application) for application in applications]
         rows = []
         for name, path in CASES.items():
-            samples: list[list[float]] = [[], []]
-            for number in range(ROUNDS + 1):
-                for index in (0, 1) if number % 2 else (1, 0):
-                    taken = await _microseconds(applications[index], f"{projects[index]}{path}")
-                    samples[index] += [taken] if number else []  # the first round loads modules
-            rows.append(
-                Measurement(
-                    f"{name}, processor time",
-                    min(samples[0]),  # other programs only add to it
-                    "µs",
-                    "no log",
-                    min(samples[1]),
-                    judged="ratio",
-                    at_most=RATIO,
-                    samples={"ours": samples[0], "theirs": samples[1]},
-                )
-            )
+            targets = [
+                (application, f"{project}{path}")
+                for application, project in zip(applications, projects, strict=True)
+            ]
+            await _samples(targets, _KEPT)  # loads modules and fills the logs
+            log, none, other_log, other_none = await _samples(targets, REQUESTS)
+            faster, slower = sorted((none, other_none), key=_decile)
+            rows += [
+                _compared(f"{name}, processor time", log + other_log, none + other_none, RATIO),
+                _compared("  control: no log", slower, faster, CONTROL_RATIO),
+            ]
         for application in applications:
             application.state.parts.close()
     return rows
 
 
-async def _microseconds(application: FastAPI, target: str) -> float:
-    started = time.process_time()
-    for _ in range(REQUESTS):
-        await _send(application, "GET", target)
-    return (time.process_time() - started) / REQUESTS * 1e6
+def _compared(what: str, ours: list[float], none: list[float], ratio: float) -> Measurement:
+    return Measurement(
+        what,
+        _decile(ours),
+        "µs",
+        "no log",
+        _decile(none),
+        judged="ratio",
+        at_most=ratio,
+        samples={"ours": ours, "theirs": none},
+    )
+
+
+def _decile(samples: Sequence[float]) -> float:
+    return statistics.quantiles(samples, n=10)[0]
+
+
+async def _samples(targets: Sequence[tuple[FastAPI, str]], requests: int) -> list[list[float]]:
+    """The processor time of each request to each application, in microseconds."""
+    samples: list[list[float]] = [[] for _ in targets]
+    chance = random.Random(0)
+    order = list(range(len(targets)))
+    for _ in range(requests):
+        chance.shuffle(order)
+        for number in order:
+            application, target = targets[number]
+            started = time.process_time()
+            await _send(application, "GET", target)
+            samples[number].append(round((time.process_time() - started) * 1e6, 1))
+    return samples
 
 
 async def _project(application: FastAPI) -> str:

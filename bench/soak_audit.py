@@ -46,7 +46,8 @@ _NONE_OF = {
 _REFERENCES = """
     SELECT blob FROM image UNION SELECT blob FROM stored_prediction
     UNION SELECT model_blob FROM iteration UNION SELECT evaluation_blob FROM iteration
-    UNION SELECT blob FROM export WHERE blob IS NOT NULL"""
+    UNION SELECT blob FROM export UNION SELECT blob FROM deletion
+    UNION SELECT blob FROM test_image UNION SELECT evaluation_blob FROM test_evaluation"""
 
 
 def over_http(port: int, stage: Stage, clients: Sequence[Client]) -> list[str]:

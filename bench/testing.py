@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.programs import BenchFailed
+from bench.programs import ENVIRONMENT, BenchFailed
 from bench.report import Measurement
 
 TESTS = 100
@@ -79,7 +79,7 @@ def measure() -> Iterator[Measurement]:
 def _session(folder: Path) -> tuple[float, float, float]:
     """Seconds of a session's process, of the session as pytest reports it, and of processor time."""
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
     }

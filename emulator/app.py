@@ -2,6 +2,7 @@
 
 import importlib.util
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from emulator.api.errors import HANDLERS
 from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.middleware import Addressing, Identities, Keys
+from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
@@ -28,12 +30,13 @@ from emulator.core.ids import Ids, SeededIds
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.quotas import CallQuotas
-from emulator.core.roles import RoleAssignments, assignment_of
 from emulator.core.seeding import mark
 from emulator.core.signed_uris import read_or_create_secret
+from emulator.core.test_kit.roles import RoleAssignments, assignment_of
+from emulator.core.test_kit.trainers import Trainers
+from emulator.core.test_sets.runner import evaluation_runner
 from emulator.core.thread_pools import RequestThreads
 from emulator.core.tiers import TIERS
-from emulator.core.trainers import Trainers
 from emulator.core.training.runner import (
     advanced_training_runner,
     instant_training_runner,
@@ -46,7 +49,9 @@ from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
 from emulator.gateway.proxies import TrustedProxies
 from emulator.gateway.refusal_log import RefusalLog
-from emulator.settings import Settings, StartRefused
+from emulator.portal.sessions import FILE_NAME as SESSIONS_FILE
+from emulator.portal.sessions import Sessions
+from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS, Settings, StartRefused
 from emulator.settings.addresses import is_loopback
 from emulator.store.database import DatabaseRefused
 from emulator.store.opening import open_store
@@ -122,8 +127,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.context.on_reset.append(request_log.clear)
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
+    sessions = _sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
-    parts.context.on_reset.append(faults.clear)
+    repeated = RepeatedResponses()
+    parts.context.on_reset += (faults.clear, repeated.clear)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -155,18 +162,23 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 Keys,
                 training_keys=settings.training_keys,
                 prediction_keys=settings.prediction_keys,
+                sessions=sessions,
                 multi_service=settings.multi_service,
                 identities=_identities(settings, parts.context),
             ),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
+            Middleware(RepeatedRequests, responses=repeated),
         ],
     )
     app.router.redirect_slashes = False
     app.state.parts = parts
     app.state.context = parts.context
+    app.state.settings = settings
+    app.state.started = time.time()
     app.state.request_log = request_log
     app.state.accepts_tokens = settings.entra != "off"
     app.state.exit_export = exit_export
+    app.state.sessions = sessions
     app.state.quotas = CallQuotas(parts.context)
     app.state.faults = faults
     app.state.public_url = settings.public_url
@@ -191,7 +203,7 @@ def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:
 
 
 def _nearest_operations(method: str, path: str) -> str:
-    from emulator.contract.near_misses import described  # at the first unknown path
+    from emulator.contract.test_kit.near_misses import described  # at the first unknown path
 
     return described(method, path)
 
@@ -211,6 +223,20 @@ def _role_assignments(settings: Settings) -> RoleAssignments:
         return RoleAssignments([assignment_of(*pair) for pair in settings.role_assignments])
     except ValueError as error:
         raise StartRefused(f"--role-assignment: the role {error}") from None
+
+
+def _sessions(settings: Settings, proxies: TrustedProxies, context: Context) -> Sessions:
+    """The sessions of the portal. They begin with a key that opens the control API, which shows all keys."""
+    keys = [*settings.training_keys, *(settings.prediction_keys if settings.multi_service else ())]
+    # `_host_check` then keeps pages away that let their name resolve to this machine.
+    is_well_known = not {*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS}.isdisjoint(keys)
+    return Sessions(
+        keys,
+        proxies,
+        signs_in_alone=is_well_known and is_loopback(settings.host),
+        file=None if settings.ephemeral else context.folder / SESSIONS_FILE,
+        secret=context.link_secret,
+    )
 
 
 def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]:
@@ -287,6 +313,7 @@ def register_runners(context: Context) -> None:
     context.jobs.register(instant_training_runner(context))
     context.jobs.register(export_runner(context))
     context.jobs.register(import_runner(context))
+    context.jobs.register(evaluation_runner(context))
     notifications = NotificationSender(context)
     context.jobs.register(notifications)
     # Notifications that wait for the next attempt may be due now.
@@ -335,6 +362,7 @@ def make_context(
         clock=clock,
         ids=ids,
         seed=settings.seed,
+        number_format=settings.number_format,
         training_hour_seconds=settings.training_hour,
         image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
         link_secret=link_secret,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,8 +44,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts live servers, by default on one data folder; none outlives the test."""
     servers: list[LiveServer] = []
 
-    def start(*arguments: str, data: Path | None = None) -> LiveServer:
-        servers.append(LiveServer(data or tmp_path / "data", *arguments))
+    def start(*arguments: str, data: Path | None = None, **more: Any) -> LiveServer:
+        servers.append(LiveServer(data or tmp_path / "data", *arguments, **more))
         return servers[-1]
 
     yield start

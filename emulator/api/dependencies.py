@@ -15,7 +15,7 @@ from emulator.contract import requests, version_differences
 from emulator.contract.form_data import Part
 from emulator.contract.gateway_responses import guid
 from emulator.contract.operations import BY_NAME
-from emulator.contract.strict_body import parse_strictly
+from emulator.contract.test_kit.strict_body import parse_strictly
 from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -76,9 +76,13 @@ async def _version(request: Request) -> Version:
 
 
 async def _base_url(request: Request) -> str:
-    """Scheme and host of the server as the client knows it: all links in responses begin with it."""
+    """Scheme and host of the server as the client knows it: all links in responses begin with it.
+
+    Pages of the portal show images of their own origin only, whatever the public URL is.
+    """
     state = request.app.state
-    base_url: str = state.public_url or state.proxies.base_url(request.scope)
+    public_url = None if "portal" in request.scope else state.public_url
+    base_url: str = public_url or state.proxies.base_url(request.scope)
     return base_url
 
 
@@ -122,10 +126,12 @@ async def _published_name(request: Request) -> str:
 DomainId = Annotated[str, _path_id("domainId")]
 ImageId = Annotated[str, _path_id("imageId")]
 IterationId = Annotated[str, _path_id("iterationId")]
+JobId = Annotated[str, _path_id("jobId")]
 ProjectId = Annotated[str, _path_id("projectId")]
 ScenarioId = Annotated[str, _path_id("scenarioId")]
 ScriptId = Annotated[str, _path_id("scriptId")]
 TagId = Annotated[str, _path_id("tagId")]
+TestSetId = Annotated[str, _path_id("testSetId")]
 PublishedName = Annotated[str, Depends(_published_name)]
 
 
@@ -215,7 +221,7 @@ def _clear(value: Any, path: list[str]) -> None:
         setattr(value, name, None)
 
 
-async def _uploads(request: Request) -> list[Part]:
+async def uploads_in(request: Request) -> list[Part]:
     """The images of the body: a multipart form, or the bytes of one image.
 
     The names of form fields are ignored, as by the service: clients send ``imageData``, ``0`` and others,
@@ -236,7 +242,7 @@ async def _uploads(request: Request) -> list[Part]:
 
 async def _uploaded_image(request: Request) -> bytes:
     """The first image of the body; further ones are ignored."""
-    uploads = await _uploads(request)
+    uploads = await uploads_in(request)
     if not uploads:
         raise no_image()
     data = uploads[0].data
@@ -257,6 +263,6 @@ async def _image_url(request: Request) -> FromUrl | NoImage:
         return NoImage(ServiceError("BadRequestImageUrl", str(malformed), malformed.detail))
 
 
-UploadedImages = Annotated[list[Part], Depends(_uploads)]
+UploadedImages = Annotated[list[Part], Depends(uploads_in)]
 UploadedImage = Annotated[bytes, Depends(_uploaded_image)]
 ImageUrl = Annotated[FromUrl | NoImage, Depends(_image_url)]

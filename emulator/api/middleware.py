@@ -13,11 +13,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract.matching import operation_at
 from emulator.contract.versions import VERSIONS, Api
-from emulator.core.roles import RoleAssignments
+from emulator.core.test_kit.roles import RoleAssignments
 from emulator.gateway.address import Address, address_of, retired
-from emulator.gateway.errors import PermissionDenied, TokenRefused, UnknownResource
-from emulator.gateway.keys import KeyRule
+from emulator.gateway.errors import AccessDenied, PermissionDenied, TokenRefused, UnknownResource
+from emulator.gateway.keys import KEY_HEADERS, KeyRule
 from emulator.gateway.origins import header
+from emulator.portal.sessions import Sessions
 
 _API_PATH = re.compile(
     r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
@@ -89,6 +90,8 @@ class Identities(NamedTuple):
 class Keys:
     """Requires a key: a training key for training and the control API, a prediction key for prediction.
 
+    A request of a page of the portal whose user is signed in needs none; it is ``portal`` in the scope.
+
     multi_service: whether the keys are those of a multi-service resource, where each key is valid for both
     APIs. The prediction API then accepts the header of the training API too. identities: None when access
     tokens are refused. A request with a key does not need a token.
@@ -100,10 +103,12 @@ class Keys:
         training_keys: Sequence[str],
         prediction_keys: Sequence[str],
         *,
+        sessions: Sessions,
         multi_service: bool = False,
         identities: Identities | None = None,
     ) -> None:
         self._app = app
+        self._sessions = sessions
         self._identities = identities
         training, prediction = (
             tuple(key.encode() for key in keys) for keys in (training_keys, prediction_keys)
@@ -129,15 +134,41 @@ class Keys:
         address: Address | None = scope.get("address")
         path: str = scope.get("path", "")
         if address is not None:
-            try:
-                self._rules[address.api].check(scope)
-            except TokenRefused:
-                if self._identities is None:
-                    raise
-                self._check_token(self._identities, scope, address)
+            self._check(scope, address)
         elif path.startswith("/_emulator/") and not path.startswith(_KEYLESS):
-            self._rules["training"].check(scope)
+            self._check(scope, None)
         await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, address: Address | None) -> None:
+        """Raise AccessDenied, TokenRefused or PermissionDenied unless the request is allowed.
+
+        address: None for the control API.
+        """
+        try:
+            self._rules["training" if address is None else address.api].check(scope)
+        except TokenRefused:
+            if self._identities is None or address is None:
+                raise
+            self._check_token(self._identities, scope, address)
+        except AccessDenied:
+            if not self._has_session(scope):
+                raise
+            scope["portal"] = True
+
+    def _has_session(self, scope: Scope) -> bool:
+        """Whether a request is from a page of the portal and carries no key of its own.
+
+        Raises:
+            AccessDenied: it has the cookie, but of a session that has ended, or is from another page.
+        """
+        if any(name in KEY_HEADERS for name, _ in scope["headers"]) or not self._sessions.has_cookie(scope):
+            return False
+        foreign = self._sessions.foreign_reason(scope)
+        if foreign is not None:
+            raise AccessDenied(f"a session is valid for pages of the portal only: {foreign}")
+        if not self._sessions.is_signed_in(scope):
+            raise AccessDenied("the session of the portal has ended")
+        return True
 
     def _check_token(self, identities: Identities, scope: Scope, address: Address) -> None:
         """Raise TokenRefused or PermissionDenied unless the token's principal may use the operation."""

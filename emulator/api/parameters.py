@@ -139,6 +139,17 @@ def choice(name: str, choices: Sequence[str], default: str) -> Any:
     return Depends(read)
 
 
+def required_choice(name: str, choices: Sequence[str]) -> Any:
+    """A parameter of type str that must be present: one of `choices`."""
+
+    async def read(request: Request) -> str:
+        if text_in(request, name) is None:
+            raise _missing(name)
+        return choice_in(request, name, choices, "")
+
+    return Depends(read)
+
+
 def guid_in(request: Request, name: str) -> str | None:
     """The id in a parameter, or None."""
     value = text_in(request, name)
@@ -171,6 +182,16 @@ def texts(name: str) -> Any:
 
     async def read(request: Request) -> list[str]:
         return _texts(request, name)
+
+    return Depends(read)
+
+
+def repeated_texts(name: str) -> Any:
+    """A tuple of strings that may contain commas: the parameter repeated."""
+
+    async def read(request: Request) -> tuple[str, ...]:
+        lowered = name.lower()
+        return tuple(value for key, value in request.query_params.multi_items() if key.lower() == lowered)
 
     return Depends(read)
 

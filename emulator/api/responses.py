@@ -18,7 +18,7 @@ from emulator.core.predictions.predict import Predicted
 from emulator.core.scored_rows.scores import TagProbability, from_stored
 from emulator.core.signed_uris import PredictionSize, Size, image_uri, prediction_image_uri
 from emulator.core.suggestions.suggest import SuggestedImage
-from emulator.store import tables
+from emulator.store import tables, test_set_tables
 from emulator.vision.boxes.box import Box
 
 
@@ -30,6 +30,9 @@ class Links(NamedTuple):
 
     def image(self, row: tables.Image, size: Size) -> str:
         return image_uri(self.context, self.base_url, row.project_id, row.id, size)
+
+    def test_image(self, project_id: str, row: test_set_tables.TestImage, size: Size) -> str:
+        return image_uri(self.context, self.base_url, project_id, row.id, size)
 
     def prediction(self, row: tables.StoredPrediction, size: PredictionSize) -> str:
         return prediction_image_uri(self.context, self.base_url, row.project_id, row.id, size)

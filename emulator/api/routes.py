@@ -47,21 +47,31 @@ _GROUPS = (
 )
 # Imported at the first request to one of them; most clients never send one.
 _CONTROL = LazyRoutes(
-    "emulator.api.control.clock",
-    "emulator.api.control.choreography",
+    "emulator.api.control.test_kit.clock",
+    "emulator.api.control.test_kit.choreography",
     "emulator.api.control.documents",
     "emulator.api.control.exports",
-    "emulator.api.control.faults",
+    "emulator.api.control.test_kit.faults",
+    "emulator.api.control.image_map",
     "emulator.api.control.insight",
+    "emulator.api.control.information",
+    "emulator.api.control.jobs",
+    "emulator.api.control.label_hints",
+    "emulator.api.control.labeling_queue",
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
-    "emulator.api.control.trainer",
-    "emulator.api.control.requests",
-    "emulator.api.control.role_assignments",
-    "emulator.api.control.snapshots",
-    "emulator.api.control.prediction_scripts",
-    "emulator.api.control.usage",
+    "emulator.api.control.restoring",
+    "emulator.api.control.comparison",
+    "emulator.api.control.test_sets",
+    "emulator.api.control.test_set_evaluations",
+    "emulator.api.control.test_kit.trainer",
+    "emulator.api.control.test_kit.requests",
+    "emulator.api.control.test_kit.role_assignments",
+    "emulator.api.control.test_kit.snapshots",
+    "emulator.api.control.test_kit.prediction_scripts",
+    "emulator.api.control.test_kit.usage",
 )
+_PORTAL = LazyRoutes("emulator.portal.routes")
 
 
 def add_routes(app: FastAPI) -> None:
@@ -73,5 +83,6 @@ def add_routes(app: FastAPI) -> None:
     for group in _GROUPS:
         app.router.routes.extend(group.router.routes)
     app.router.routes.append(Route("/_emulator/{path:path}", _CONTROL))
+    app.router.routes.extend(Route(path, _PORTAL) for path in ("/portal", "/portal/{path:path}"))
     # Last, since their paths match every path of two segments.
     app.router.routes.extend(images.router.routes)

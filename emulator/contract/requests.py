@@ -117,7 +117,7 @@ class Body(BaseModel):
 class StrictBody(BaseModel):
     """A body of the control API: names of properties are exact, unknown ones and other types are refused.
 
-    No value is converted: 1 is neither true nor "1". Read by `emulator.contract.strict_body`.
+    No value is converted: 1 is neither true nor "1". Read by `emulator.contract.test_kit.strict_body`.
     """
 
     model_config = ConfigDict(alias_generator=camel, extra="forbid", strict=True, defer_build=True)

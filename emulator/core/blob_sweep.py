@@ -13,11 +13,13 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from emulator.core.context import Context
+from emulator.store.batches import batches
 from emulator.store.blobs import BlobMissing
 from emulator.store.damage import describe
 from emulator.store.database import DatabaseDamaged
-from emulator.store.references import batches, missing_blobs, referenced
+from emulator.store.references import missing_blobs, referenced
 from emulator.store.tables import Export
+from emulator.store.test_set_tables import TestEvaluation, TestImage, TestSet
 from emulator.vision.classification.feature_cache import forget
 
 _MARK = "unclean"
@@ -52,6 +54,18 @@ def export_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
     """The blobs of the exports of iterations."""
     statement = select(col(Export.blob)).where(col(Export.iteration_id).in_(iteration_ids))
     return {blob for blob in session.scalars(statement) if blob}
+
+
+def test_image_blobs(session: Session, project_id: str) -> set[str]:
+    """The blobs of the images of a project's test sets."""
+    statement = select(col(TestImage.blob)).join(TestSet, col(TestSet.id) == TestImage.test_set_id)
+    return set(session.scalars(statement.where(col(TestSet.project_id) == project_id)))
+
+
+def test_evaluation_blobs(session: Session, iteration_ids: Collection[str]) -> set[str]:
+    """The blobs of the evaluations of iterations on test sets."""
+    blob, iteration_id = col(TestEvaluation.evaluation_blob), col(TestEvaluation.iteration_id)
+    return {found for found in session.scalars(select(blob).where(iteration_id.in_(iteration_ids))) if found}
 
 
 def bring_back(context: Context) -> None:
@@ -148,3 +162,4 @@ def sweep_blobs(context: Context, names: Iterable[str]) -> None:
 def _forget(context: Context, names: set[str]) -> None:
     forget(context.feature_cache, sorted(names))
     context.models.forget(names)
+    context.thumbnails.forget(names)

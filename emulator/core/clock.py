@@ -109,9 +109,11 @@ class Clock:
     def restore(self) -> None:
         """Follow the source again, even when its time is earlier."""
         with self._lock:
+            was_changed = bool(self._offset) or self._frozen is not None or self._last > self._source()
             self._offset, self._frozen = timedelta(0), None
             self._last = datetime.min.replace(tzinfo=UTC)
-        self._notify()
+        if was_changed:
+            self._notify()
 
     def _source_time(self) -> datetime:
         return self._source() + self._offset if self._frozen is None else self._frozen

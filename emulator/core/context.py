@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from emulator.core.caches.evaluations import EvaluationCache
 from emulator.core.caches.image_index import ImageIndex
+from emulator.core.caches.image_jobs import ImageJobs
 from emulator.core.caches.instant_features import InstantFeatures
 from emulator.core.caches.models import ModelCache
-from emulator.core.caches.near_duplicates import NearDuplicateSearches
 from emulator.core.caches.proposal_model import ProposalModel
 from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
@@ -22,13 +23,16 @@ from emulator.core.clock import Clock
 from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
+from emulator.core.jobs.ends import JobEnds
+from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.worker_protocol import Worker
-from emulator.core.prediction_scripts import PredictionScripts
-from emulator.core.roles import RoleAssignments
+from emulator.core.test_kit.prediction_scripts import PredictionScripts
+from emulator.core.test_kit.roles import RoleAssignments
+from emulator.core.test_kit.trainers import Trainers
 from emulator.core.tiers import TIERS, Tier
-from emulator.core.trainers import Trainers
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
+from emulator.store.thumbnails import ThumbnailFiles
 
 
 @dataclass
@@ -36,10 +40,11 @@ class Context:
     """The store, workers, caches and settings that rules use.
 
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
-    writes exports and compares images. proposal_worker: writes the model of region proposals. seed: of every
-    training. training_hour_seconds: the duration of an hour of a training's budget. image_uri_lifetime: how
-    long a signed image URI is valid. trainers: which trainer makes the models of a project. jobs: the board,
-    on which `emulator.app` registers the runners. prediction_scripts: predictions that tests have set.
+    writes exports, compares and arranges images. proposal_worker: writes the model of region proposals.
+    seed: of every training. training_hour_seconds: the duration of an hour of a training's budget.
+    image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
+    project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
+    ended. prediction_scripts: predictions that tests have set.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
@@ -55,12 +60,14 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
     seed: int = 0
+    number_format: Literal["measured", "float32", "bfloat16"] = "measured"
     training_hour_seconds: int = 3600
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""
     tier: Tier = TIERS["unlimited"]
     trainers: Trainers = field(default_factory=Trainers)
     jobs: JobBoard = field(default_factory=JobBoard)
+    instant_trainings: JobEnds = field(default_factory=JobEnds)
     role_assignments: RoleAssignments = field(default_factory=RoleAssignments)
     on_reset: list[Callable[[], None]] = field(default_factory=list)
     snapshot_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,9 +78,13 @@ class Context:
     models: ModelCache = field(init=False)
     evaluations: EvaluationCache = field(init=False)
     proposal_model: ProposalModel = field(init=False)
-    near_duplicates: NearDuplicateSearches = field(init=False)
+    thumbnails: ThumbnailFiles = field(init=False)
+    near_duplicates: ImageJobs = field(init=False)
+    image_maps: ImageJobs = field(init=False)
+    image_orders: ImageJobs = field(init=False)
     instant_features: InstantFeatures = field(default_factory=InstantFeatures)
     choreography: Choreography = field(init=False)
+    job_history: JobHistory = field(init=False)
 
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
@@ -83,16 +94,22 @@ class Context:
         self.models = ModelCache(self.blobs)
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self.folder)
-        self.near_duplicates = NearDuplicateSearches(self.blobs, self.feature_cache)
+        self.thumbnails = ThumbnailFiles(self.folder)
+        self.near_duplicates = ImageJobs(self.blobs, self.feature_cache)
+        self.image_maps = ImageJobs(self.blobs, self.feature_cache)
+        self.image_orders = ImageJobs(self.blobs, self.feature_cache)
         self.choreography = Choreography(self.database, self.jobs, self.clock)
         self.on_reset.append(self.choreography.reset)
+        self.job_history = JobHistory(self.jobs.changes, lambda: self.clock.reading)
+        self.on_reset.append(self.job_history.clear)
 
     def forget_rows(self) -> None:
         """Clear the caches of rows, after all rows were deleted or replaced.
 
         Sessions of models stay: they belong to blobs, and are forgotten with them.
         """
-        self.near_duplicates.clear()
+        for jobs in (self.near_duplicates, self.image_maps, self.image_orders):
+            jobs.clear()
         self.image_index.clear()
         self.score_index.clear()
         self.evaluations.clear()
@@ -101,6 +118,11 @@ class Context:
     def feature_cache(self) -> Path:
         """The folder in which workers cache features and thumbnails of images."""
         return self.folder / "features"
+
+    @property
+    def number_formats(self) -> Path:
+        """The folder of the number formats that trainings measured on this machine."""
+        return self.folder / "number-formats"
 
     @property
     def backbones(self) -> Path:

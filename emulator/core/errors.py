@@ -29,7 +29,8 @@ def reasons(error: BaseException | None) -> list[str]:
     while error is not None and error not in seen:
         seen.append(error)
         for text in (str(error), getattr(error, "detail", "")):
-            if text and not any(text in known for known in found):
+            # Exceptions of other packages have attributes of this name that are no text.
+            if isinstance(text, str) and text and not any(text in known for known in found):
                 found.append(text)
         error = error.__cause__
     return found

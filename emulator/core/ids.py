@@ -10,8 +10,21 @@ from sqlmodel import Session, col, select
 
 from emulator.store.database import Database
 from emulator.store.tables import Export, Image, Iteration, Job, Project, Region, StoredPrediction, Tag
+from emulator.store.test_set_tables import TestEvaluation, TestImage, TestSet
 
-_WITH_IDS = (Project, Tag, Image, Region, Iteration, Export, StoredPrediction, Job)
+_WITH_IDS = (
+    Project,
+    Tag,
+    Image,
+    Region,
+    Iteration,
+    Export,
+    StoredPrediction,
+    Job,
+    TestSet,
+    TestImage,
+    TestEvaluation,
+)
 
 
 class Ids:

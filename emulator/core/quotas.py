@@ -11,6 +11,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.tiers import CallKind, Tier
 from emulator.store.tables import Iteration, Project, Tag, Usage
+from emulator.store.test_set_tables import TestSet
 
 # Concurrent calls may take their times in another order; by more, only a clock that was restored goes back.
 _CLOCK_RESTORED_SECONDS = -1.0
@@ -47,10 +48,10 @@ def check_iteration(context: Context, session: Session, project_id: str) -> None
         raise ServiceError("BadRequestExceedIterationPerProjectLimit", message)
 
 
-def has_room_for_image(context: Context, project: Project) -> bool:
-    """Whether the workspace may have one more image."""
+def has_room_for_image(context: Context, holder: Project | TestSet) -> bool:
+    """Whether the workspace, or a test set, may have one more image."""
     most = context.tier.images_per_project
-    return most is None or project.image_count < most
+    return most is None or holder.image_count < most
 
 
 def image_limit(context: Context) -> str:
@@ -104,6 +105,14 @@ def count_prediction(context: Context) -> None:
         usage = session.get(Usage, month) or Usage(month=month)
         usage.predictions += 1
         session.add(usage)
+
+
+def predictions_this_month(context: Context, session: Session) -> int | None:
+    """The predictions of this month; None if the tier does not limit them, since they are not counted."""
+    if context.tier.predictions_per_month is None:
+        return None
+    usage = session.get(Usage, _month(context.clock.reading))
+    return usage.predictions if usage else 0
 
 
 def _month(now: datetime) -> str:

@@ -17,8 +17,9 @@ _RUNNERS = {
     JobKind.EXPORT: ("exports", "carries out exports"),
     JobKind.IMPORT: ("imports", "carries out imports"),
     JobKind.NOTIFICATION: ("notifications", "sends notifications"),
+    JobKind.EVALUATION: ("evaluations", "evaluates iterations on test sets"),
 }
-CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications")
+CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
 
 
 def problems(context: Context) -> dict[str, str]:

@@ -15,6 +15,9 @@ KEY_HEADERS = {
     b"ocp-apim-subscription-key": "Ocp-Apim-Subscription-Key",
 }
 
+# Begins the name of the cookie that stands for a key in requests of the portal.
+SESSION_COOKIE = "custom_vision_session"
+
 
 class KeyRule(NamedTuple):
     """Which keys a group of paths requires.

@@ -16,7 +16,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.core.refused_items import RefusedItems
-from emulator.gateway.keys import KEY_HEADERS
+from emulator.gateway.keys import KEY_HEADERS, SESSION_COOKIE
 from emulator.gateway.printable import printable, printable_path, without_query, without_secrets
 
 _log = logging.getLogger("emulator.refusals")
@@ -152,10 +152,13 @@ def _code_and_message(start: Message, body: bytes) -> tuple[str, str]:
 
 
 def _keys_in(scope: Scope) -> list[str]:
-    """The values of the headers that hold keys and tokens."""
+    """The values of the headers that hold keys, tokens and sessions."""
     found = []
     for name, value in scope["headers"]:
         if name in KEY_HEADERS or name == b"authorization":
             text = value.decode("latin-1")
             found += [text, text.rpartition(" ")[2]]
+        elif name == b"cookie":
+            pairs = (part.strip().partition("=") for part in value.decode("latin-1").split(";"))
+            found += [text for key, _, text in pairs if key.startswith(SESSION_COOKIE)]
     return found

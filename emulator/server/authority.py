@@ -1,7 +1,7 @@
 """A certificate authority of the emulator's own, and the certificates of servers that it issues.
 
-Whoever has the private key of an authority can impersonate every site to the clients that trust it. That is
-limited here twice:
+The private key of an authority allows its holder to impersonate every site to the clients that trust the
+authority. Two measures limit this risk:
 
 - Clients trust a root certificate whose private key is never stored. It signs one intermediate certificate,
   whose key is kept in a file that only its owner can read.

@@ -25,7 +25,7 @@ from emulator.server.uvicorn_server import (
     serve_until_stopped,
 )
 from emulator.settings import Settings, StartRefused
-from emulator.settings.https import server_names
+from emulator.settings.https import local_endpoint, server_names
 from emulator.vision.imaging.memory import limit_malloc_arenas
 
 if TYPE_CHECKING:
@@ -43,7 +43,15 @@ def run(settings: Settings) -> int:
         StartRefused: the data folder is in use or cannot be used, or the port is taken.
     """
     prepare_process(settings)
-    return serve(settings, when_ready=lambda in_use, _, port: print_start_block(in_use, port))
+
+    def when_ready(in_use: Settings, application: FastAPI, port: int) -> None:
+        print_start_block(in_use, port)
+        if in_use.open_portal:
+            from emulator.server.portal_opener import open_portal  # here, for a fast start
+
+            open_portal(local_endpoint(in_use, port), application.state.sessions.new_ticket())
+
+    return serve(settings, when_ready=when_ready)
 
 
 def prepare_process(settings: Settings) -> None:

@@ -62,10 +62,11 @@ def print_start_block(settings: Settings, port: int) -> None:
     if not settings.quiet:
         text += START_BLOCK.format(
             endpoint=endpoint,
+            portal=portal_address(settings, port),
             training_key=settings.training_keys[0],
-            second_training_key=settings.training_keys[1],
+            training_keys=_lines(settings.training_keys),
             prediction_key=settings.prediction_keys[0],
-            second_prediction_key=settings.prediction_keys[1],
+            prediction_keys=_lines(settings.prediction_keys),
             both="\n                          Every key is valid for both APIs."
             if settings.multi_service
             else "",
@@ -79,15 +80,25 @@ def print_start_block(settings: Settings, port: int) -> None:
         print(text, flush=True)
 
 
+def _lines(keys: tuple[str, str]) -> str:
+    """Both keys of a resource, one below the other; a single key of the options, which is both, once."""
+    return f"\n{' ' * _VALUES_COLUMN}".join(dict.fromkeys(keys))
+
+
+def portal_address(settings: Settings, port: int) -> str:
+    """The address of the portal, for browsers on this machine. port: the one that the server listens on."""
+    return f"{settings.training_endpoint(port)}/portal/"
+
+
+_VALUES_COLUMN = 26
 _TRUST = "\n  How to trust https      custom-vision-emulator trust, with the same options"
 
 START_BLOCK = """
 
+  Portal                  {portal}
   Endpoint                {endpoint}
-  Training keys           {training_key}
-                          {second_training_key}
-  Prediction keys         {prediction_key}
-                          {second_prediction_key}{both}
+  Training keys           {training_keys}
+  Prediction keys         {prediction_keys}{both}
   Prediction resource id
     {resource_id}
   State is kept in        {data}{trust}

@@ -64,6 +64,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 TIERS = ("unlimited", "s0", "f0")
 ENTRA_MODES = ("off", "basic")
 TRAINERS = ("real", "instant")
+NUMBER_FORMATS = ("measured", "float32", "bfloat16")
 
 
 def default_data_folder() -> Path:
@@ -162,6 +163,10 @@ class Settings:
         "Length of one hour of an advanced training's budget, in seconds.", whole_number(1, 3600))
     seed: int = option(
         0, "--seed", "NUMBER", "Seed of the random numbers in training.", whole_number(0, 2**32 - 1))
+    number_format: Literal["measured", "float32", "bfloat16"] = option(
+        "measured", "--number-format", "FORMAT",
+        "Numbers in training on the processor: measured (the faster ones), float32 or bfloat16.",
+        one_of(*NUMBER_FORMATS))
     id_seed: int | None = option(
         None, "--id-seed", "NUMBER", "Seed of ids: the same requests get the same ids in each run.",
         whole_number(0, 2**32 - 1), default_text="random ids")
@@ -175,6 +180,9 @@ class Settings:
     strict: bool = option(
         False, "--strict", "",
         "Report each departure of requests and responses from the documents of the APIs.",
+        read_boolean, switch=True)
+    open_portal: bool = option(
+        False, "--open", "", "Open the portal in a browser at the start of serve, signed in.",
         read_boolean, switch=True)
     quiet: bool = option(
         False, "--quiet", "", "Print one line at the start instead of keys and examples.",

@@ -20,8 +20,8 @@ from emulator.store.database import StorageFull
 from emulator.store.verified_files import VerifiedFiles
 
 _NAME = "blobs"
-# Beginning of the names of folders of cleared blobs.
-_CLEARED = "trash-"
+# Beginning of the names of folders of cleared files.
+CLEARED = "trash-"
 _UNFINISHED_SECONDS = 3600
 _ATTEMPTS = 5
 
@@ -125,8 +125,8 @@ class FolderBlobStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.verified = VerifiedFiles()
         self.trash = BlobTrash(folder)
-        for cleared in folder.glob(f"{_CLEARED}*"):
-            _delete_in_thread(cleared)
+        for cleared in folder.glob(f"{CLEARED}*"):
+            delete_in_thread(cleared)
 
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
@@ -222,12 +222,12 @@ class FolderBlobStore:
 
     def clear(self) -> None:
         # A rename takes no time, whatever the number of blobs, which are deleted in a thread.
-        cleared = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=_CLEARED))
+        cleared = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=CLEARED))
         with suppress(FileNotFoundError):
             self.trash.folder.replace(cleared / "trash")
         self._folder.replace(cleared / "blobs")
         self._folder.mkdir(exist_ok=True)  # an upload may have created it
-        _delete_in_thread(cleared)
+        delete_in_thread(cleared)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -256,11 +256,12 @@ def link_or_copy(source: Path, target: Path) -> None:
         raise
 
 
-def _delete_in_thread(folder: Path) -> None:
+def delete_in_thread(folder: Path) -> None:
+    """Delete a folder, whose name begins with `CLEARED`: what a stop leaves is deleted at the next start."""
     threading.Thread(
         target=shutil.rmtree,
         args=(folder,),
         kwargs={"ignore_errors": True},
-        name="blob deletion",
+        name="deletion of cleared files",
         daemon=True,
     ).start()

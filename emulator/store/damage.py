@@ -6,7 +6,8 @@ from sqlmodel import col, select
 
 from emulator.store.blobs import BlobDamaged, BlobMissing
 from emulator.store.database import Database
-from emulator.store.tables import Export, Image, Iteration, StoredPrediction
+from emulator.store.tables import Deletion, Export, Image, Iteration, StoredPrediction
+from emulator.store.test_set_tables import TestEvaluation, TestImage
 
 # Ids in a message.
 _MOST_IDS = 5
@@ -21,7 +22,20 @@ _OWNERS = (
     ("the model of iteration", Iteration.id, Iteration.model_blob, _TRAIN),
     ("the evaluation of iteration", Iteration.id, Iteration.evaluation_blob, _TRAIN),
     ("the image of prediction", StoredPrediction.id, StoredPrediction.blob, "Delete the prediction."),
+    ("the deleted image", Deletion.object_id, Deletion.blob, "It cannot be restored to its project."),
     ("the export of iteration", Export.iteration_id, Export.blob, "Request the export again."),
+    (
+        "image of a test set",
+        TestImage.id,
+        TestImage.blob,
+        "Upload the original to the test set again, which replaces the stored bytes, or delete the image.",
+    ),
+    (
+        "the evaluation on a test set of iteration",
+        TestEvaluation.iteration_id,
+        TestEvaluation.evaluation_blob,
+        "Evaluate the iteration again.",
+    ),
 )
 
 

@@ -17,12 +17,12 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
-from emulator.store import row_copy, tables  # noqa: F401  (declares the tables)
+from emulator.store import row_copy, tables, test_set_tables  # noqa: F401  (declares the tables)
 from emulator.store.commit_counter import CommitCounter, following
 from emulator.store.damage_check import find_damage, is_damage
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0009"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"
@@ -119,7 +119,7 @@ class Database:
                     session.commit()
                 else:
                     number = following(self._number)
-                    connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+                    _execute(connection, f"PRAGMA user_version = {number}")
                     session.commit()
                     self._number = number
                     self._counter.write(number)
@@ -265,9 +265,21 @@ def _do_not_synchronise(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin(connection: Any) -> None:
+def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    _execute(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """Execute a statement without parameters and results.
+
+    By the driver, which saves 20 microseconds in each transaction; by SQLAlchemy if that fails, so that the
+    error is one of SQLAlchemy's.
+    """
+    try:
+        connection.connection.driver_connection.execute(statement)  # type: ignore[union-attr]
+    except sqlite3.Error:
+        connection.exec_driver_sql(statement)
 
 
 def _changes(connection: Connection) -> int:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from sqlmodel import Session, select
 
+from emulator.store.batches import batches
 from emulator.store.blobs import FolderBlobStore, has_blobs
 from emulator.store.commit_counter import CommitCounter, missing_commits
 from emulator.store.damage_check import is_damage, reading, structural_damage
 from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused
-from emulator.store.references import batches, referenced
+from emulator.store.references import referenced
 from emulator.store.tables import Job, JobKind
 
 # Databases up to this size are checked before they are used. A megabyte takes about 2 ms.

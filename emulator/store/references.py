@@ -1,25 +1,29 @@
 """Which blobs the rows of the database refer to."""
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from emulator.store.batches import batches
 from emulator.store.blobs import BlobMissing, BlobStore
 from emulator.store.damage_check import reading
 from emulator.store.database import Database
-from emulator.store.tables import Export, Image, Iteration, StoredPrediction
+from emulator.store.tables import Deletion, Export, Image, Iteration, StoredPrediction
+from emulator.store.test_set_tables import TestEvaluation, TestImage
 
-# Names that are looked up by one statement.
-_BATCH_SIZE = 200
+# Names that are read by one statement.
+_AT_A_TIME = 200
 _COLUMNS = (
     Image.blob,
     StoredPrediction.blob,
     Iteration.model_blob,
     Iteration.evaluation_blob,
     Export.blob,
+    Deletion.blob,
+    TestImage.blob,
+    TestEvaluation.evaluation_blob,
 )
 
 
@@ -65,15 +69,8 @@ def missing_blobs(session: Session, blobs: BlobStore) -> Iterator[str]:
     for column in _COLUMNS:
         last = ""
         while names := session.scalars(
-            select(col(column)).where(col(column) > last).distinct().order_by(col(column)).limit(_BATCH_SIZE)
+            select(col(column)).where(col(column) > last).distinct().order_by(col(column)).limit(_AT_A_TIME)
         ).all():
             present = [name for name in names if name is not None]
             yield from (name for name in present if not blobs.exists(name))
             last = present[-1]
-
-
-def batches(names: Iterable[str]) -> Iterator[list[str]]:
-    """Lists of `names` for one statement or transaction each."""
-    iterator = iter(names)
-    while batch := list(islice(iterator, _BATCH_SIZE)):
-        yield batch

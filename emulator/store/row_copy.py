@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from sqlmodel import SQLModel
 
-from emulator.store import tables  # noqa: F401  (declares the tables)
+from emulator.store import tables, test_set_tables  # noqa: F401  (declare the tables)
 from emulator.store.damage_check import reading
 
 # More changes of a project than one transaction can make.
@@ -71,6 +71,15 @@ def _statements(number: int) -> Iterator[str]:
         columns = ", ".join(f'"{column.name}"' for column in table.columns)
         yield f'DELETE FROM main."{table.name}"'  # noqa: S608  (our own names)
         yield f'INSERT INTO main."{table.name}" ({columns}) SELECT {columns} FROM source."{table.name}"'  # noqa: S608
+    # Numbers that were used, here or there, are never used again.
+    yield (
+        "UPDATE main.sqlite_sequence AS here SET seq = max(seq, coalesce("
+        "(SELECT seq FROM source.sqlite_sequence AS other WHERE other.name = here.name), 0))"
+    )
+    yield (
+        "INSERT INTO main.sqlite_sequence (name, seq) SELECT name, seq FROM source.sqlite_sequence "
+        "WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)"
+    )
     base = number * _CHANGES_PER_COMMIT
     yield f"UPDATE main.project SET metadata_revision = {base} - revision"  # noqa: S608
     yield "UPDATE main.job SET id = lower(hex(randomblob(16))), attempts = 0"

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, text
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Relationship, SQLModel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,6 +59,7 @@ class JobKind(StrEnum):
     IMPORT = "import"
     FAILED_IMPORT = "failed import"
     NOTIFICATION = "notification"
+    EVALUATION = "evaluation"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -84,12 +85,19 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def _moment(nullable: bool = False) -> Any:
+def moment_column(nullable: bool = False) -> Any:
+    """A field of a table with times."""
     return Field(default=None, sa_column=Column(Moment, nullable=nullable))
 
 
-def _json(nullable: bool = False) -> Any:
+def json_column(nullable: bool = False) -> Any:
+    """A field of a table with JSON values."""
     return Field(default=None, sa_column=Column(JSON, nullable=nullable))
+
+
+def _image_number() -> Any:
+    # It follows from the `image` of a new row, which is written after that of the image.
+    return Field(default=None, foreign_key="image.number", ondelete="CASCADE")
 
 
 class Project(SQLModel, table=True):
@@ -100,16 +108,16 @@ class Project(SQLModel, table=True):
     description: str
     domain_id: str
     classification_type: str
-    target_export_platforms: list[str] = _json()
+    target_export_platforms: list[str] = json_column()
     use_negative_set: bool = True
     detection_parameters: str | None = None
-    augmentation_methods: dict[str, bool] = _json()
-    created: datetime = _moment()
-    last_modified: datetime = _moment()
+    augmentation_methods: dict[str, bool] = json_column()
+    created: datetime = moment_column()
+    last_modified: datetime = moment_column()
     status: str = ProjectStatus.SUCCEEDED
     revision: int = 0
     next_iteration: int = 1
-    new_iteration_created: datetime = _moment()
+    new_iteration_created: datetime = moment_column()
     # Updated with every change, so that counting the workspace needs no scan of the images.
     image_count: int = 0
     tagged_count: int = 0
@@ -134,7 +142,11 @@ class Tag(SQLModel, table=True):
 
 
 class Image(SQLModel, table=True):
-    """An image of a project. number: orders images by creation. tag_count: of the workspace."""
+    """An image of a project. tag_count: of the workspace.
+
+    number: orders images by creation. Caches and deletions refer to it, so it is never used again: by the
+    AUTOINCREMENT of SQLite, without which the next row gets the number of a deleted newest one.
+    """
 
     __table_args__ = (
         Index("ix_image_workspace", "project_id", "removed", "number"),
@@ -158,6 +170,7 @@ class Image(SQLModel, table=True):
             unique=True,
             sqlite_where=text("removed IS NULL"),
         ),
+        {"sqlite_autoincrement": True},
     )
 
     number: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
@@ -167,7 +180,7 @@ class Image(SQLModel, table=True):
     size: int
     width: int
     height: int
-    created: datetime = _moment()
+    created: datetime = moment_column()
     metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON, nullable=True))
     born: int
     removed: int | None = None
@@ -189,9 +202,9 @@ class ImageTag(SQLModel, table=True):
     )
 
     number: int | None = Field(default=None, primary_key=True)
-    image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
+    image_number: int = _image_number()
     tag_id: str = Field(foreign_key="tag.id", ondelete="CASCADE")
-    created: datetime = _moment()
+    created: datetime = moment_column()
     born: int
     removed: int | None = None
 
@@ -209,15 +222,16 @@ class Region(SQLModel, table=True):
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
-    image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
+    image_number: int = _image_number()
     tag_id: str = Field(foreign_key="tag.id", ondelete="CASCADE")
     left: float
     top: float
     width: float
     height: float
-    created: datetime = _moment()
+    created: datetime = moment_column()
     born: int
     removed: int | None = None
+    image: Image = Relationship()
 
 
 class Iteration(SQLModel, table=True):
@@ -239,9 +253,9 @@ class Iteration(SQLModel, table=True):
     number: int
     name: str
     status: str
-    created: datetime = _moment()
-    last_modified: datetime = _moment()
-    trained_at: datetime | None = _moment(nullable=True)
+    created: datetime = moment_column()
+    last_modified: datetime = moment_column()
+    trained_at: datetime | None = moment_column(nullable=True)
     revision: int
     exportable: bool = False
     domain_id: str | None = None
@@ -251,11 +265,11 @@ class Iteration(SQLModel, table=True):
     training_time_in_minutes: int = 0
     publish_name: str | None = None
     original_publish_resource_id: str | None = None
-    custom_base_model_info: dict[str, str] | None = _json(nullable=True)
+    custom_base_model_info: dict[str, str] | None = json_column(nullable=True)
     training_error_details: str | None = None
-    selected_tags: list[str] | None = _json(nullable=True)
+    selected_tags: list[str] | None = json_column(nullable=True)
     # Results of the training: tags in the order of the model's outputs, the model, its evaluation.
-    model_tags: list[dict[str, str]] | None = _json(nullable=True)
+    model_tags: list[dict[str, str]] | None = json_column(nullable=True)
     model_blob: str | None = None
     evaluation_blob: str | None = None
 
@@ -289,7 +303,7 @@ class Export(SQLModel, table=True):
     platform: str
     flavor: str
     status: str
-    created: datetime = _moment()
+    created: datetime = moment_column()
     exporter: int
     blob: str | None = None
     suffix: str | None = None
@@ -300,18 +314,40 @@ class Export(SQLModel, table=True):
 class Job(SQLModel, table=True):
     """Work that outlives a restart. Its row is deleted when it has ended, except for imports that failed.
 
-    kind: a `JobKind`. Trainings and exports have an `iteration_id`, imports and notifications a `project_id`.
-    details: the token of an import, the reason why one failed, the id of an export, or the content of a
-    notification. attempts: how often it was begun.
+    kind: a `JobKind`. Trainings, exports and evaluations have an `iteration_id`, imports and notifications a
+    `project_id`. details: the token of an import, the reason why one failed, the id of an export or of an
+    evaluation, or the content of a notification. attempts: how often it was begun.
     """
 
     id: str = Field(primary_key=True)
     kind: str
     iteration_id: str | None = Field(default=None, foreign_key="iteration.id", ondelete="CASCADE")
-    created: datetime = _moment()
+    created: datetime = moment_column()
     attempts: int = 0
     project_id: str | None = Field(default=None, foreign_key="project.id", ondelete="CASCADE")
-    details: dict[str, Any] | None = _json(nullable=True)
+    details: dict[str, Any] | None = json_column(nullable=True)
+
+
+class Deletion(SQLModel, table=True):
+    """An image or a tag that was deleted from a workspace, with its labels; see `core.deletions`.
+
+    kind: image or tag. object_id: of the image or tag. blob: of an image. content: the other values of its
+    row, and those of its labels.
+    """
+
+    __table_args__ = (
+        Index("ix_deletion_object", "project_id", "object_id"),
+        Index("ix_deletion_deleted", "deleted"),
+        Index("ix_deletion_blob", "blob"),
+    )
+
+    number: int | None = Field(default=None, primary_key=True)
+    kind: str
+    object_id: str
+    project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
+    deleted: datetime = moment_column()
+    blob: str | None = None
+    content: dict[str, Any] = json_column()
 
 
 class Usage(SQLModel, table=True):
@@ -339,10 +375,10 @@ class StoredPrediction(SQLModel, table=True):
     id: str = Field(unique=True)
     project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
     iteration_id: str
-    created: datetime = _moment()
+    created: datetime = moment_column()
     application: str | None = None
     blob: str
-    predictions: list[dict[str, Any]] = _json()
+    predictions: list[dict[str, Any]] = json_column()
     domain_id: str = Field(default="", sa_column_kwargs={"server_default": ""})
     uncertainty: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})
 
@@ -362,6 +398,19 @@ class Suggestion(SQLModel, table=True):
     number: int | None = Field(default=None, primary_key=True)
     image_number: int = Field(foreign_key="image.number", ondelete="CASCADE")
     iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
-    created: datetime = _moment()
-    predictions: list[dict[str, Any]] = _json()
+    created: datetime = moment_column()
+    predictions: list[dict[str, Any]] = json_column()
     uncertainty: float
+
+
+class KeptLabels(SQLModel, table=True):
+    """The labels of an image that a person has confirmed, against a hint that they are wrong.
+
+    labels: `core.insight.kept_labels.digest` of them; other labels are not confirmed.
+    """
+
+    __tablename__ = "kept_labels"
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number", ondelete="CASCADE")
+    labels: str
+    created: datetime = moment_column()

@@ -81,7 +81,7 @@ class ScriptsControl:
         Args:
             predictions: probabilities by tag name, or the control API's list with tags and boxes.
             image: only for this image, in the bytes that are sent.
-            times: only for so many predictions; otherwise for all.
+            times: the number of predictions that the script is for; None for all.
         """
         if isinstance(predictions, Mapping):
             predictions = [{"tagName": name, "probability": value} for name, value in predictions.items()]
@@ -275,12 +275,13 @@ class RequestsControl:
         """The number of requests for which the filters hold.
 
         Args:
-            filters: as for `list`; ``at_least=2, timeout_seconds=5`` waits until there are so many.
+            filters: as for `list`; ``at_least=2, timeout_seconds=5`` waits for at least 2 requests, up to 5
+                seconds.
         """
         return int(self._client.send("GET", "/_emulator/requests/count", **_filters(filters))["count"])
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Clear the log."""
         self._client.send("DELETE", "/_emulator/requests")
 
     def usage(self) -> Json:

@@ -41,6 +41,13 @@ def test_the_start_block_has_everything_that_a_client_needs(start: Start, tmp_pa
         assert needed in output
 
 
+def test_a_single_key_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    start_block.print_start_block(Settings(training_keys=("one", "one"), prediction_keys=("a", "b")), 80)
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("  Training keys           one")
+    assert lines[at + 1 : at + 3] == ["  Prediction keys         a", " " * 26 + "b"]
+
+
 def test_the_python_of_the_start_block_reaches_the_emulator(start: Start, tmp_path: Path) -> None:
     block = printed_block(running := start("--data", str(tmp_path)))
     lines = block.split("\nPython")[1].split("\nJavaScript")[0].splitlines()[1:]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.routing import Route
 
 import emulator
 from emulator.api.routes import add_routes
@@ -41,7 +41,7 @@ def test_operations_of_a_version_are_those_of_the_contract(version: Version) -> 
 def test_every_operation_has_a_route() -> None:
     app = FastAPI(openapi_url=None)
     add_routes(app)
-    routes = {route.name: route for route in app.routes if isinstance(route, APIRoute)}
+    routes = {route.name: route for route in app.routes if isinstance(route, Route)}
     for operation in OPERATIONS:
         route = routes[operation.name]
         assert (route.path, route.methods) == (f"/{operation.api}{operation.path}", {operation.method})

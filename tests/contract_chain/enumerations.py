@@ -10,6 +10,7 @@ from tests.support.harness import COMPACT, Service
 from tests.support.images import pictures
 from tests.support.predicting import insert
 from tests.support.suggesting import Suggesting
+from tests.support.test_sets import Sets
 
 # API, operation, and the place of the value in the request: ("query", "orderBy"), ("body", "settings", ...).
 Place = tuple[str, str, tuple[str, ...]]
@@ -211,6 +212,53 @@ def _cell_images(what: str, parameter: str) -> Sender:
     return send
 
 
+class _Evaluated:
+    """Two iterations of the project of `_insight`, evaluated on a test set."""
+
+    def __init__(self, service: Service) -> None:
+        of = _insight(service)
+        self.service, self.first = service, of.iteration
+        self.sets = Sets(service, of.project)
+        service.images(of.project, pictures(1, "grey"), of.tags["red"])
+        self.second = service.train(of.project)
+        self.path = self.sets.create()
+        self.sets.add(self.path, pictures(2, "red", start=90), tagNames=["red"])
+        self.sets.evaluate(self.path, self.first, self.second)
+        self.outcome = {"tagId": of.tags["red"], "outcome": "TruePositive"}
+        self.other = {"with": self.first.rsplit("/", 1)[1]}
+
+
+_evaluated = _Cached(_Evaluated)
+
+
+def _changed_images(service: Service, version: str, value: str) -> Any:
+    of = _evaluated(service)
+    parameters = {**of.other, "change": value}
+    found = _json(service.request("GET", f"/_emulator{of.second}/comparison/images", params=parameters))
+    return [image["id"] for image in found["images"]]
+
+
+def _changed_test_images(service: Service, version: str, value: str) -> Any:
+    of = _evaluated(service)
+    found = of.sets.result(of.path, of.second, "/comparison/images", **of.other, change=value)
+    return [image["id"] for image in found["images"]]
+
+
+def _evaluations_as_csv(service: Service, version: str, value: str) -> Any:
+    of = _evaluated(service)
+    return of.sets.send("GET", f"{of.path}/evaluations.csv", params={"content": value}).text
+
+
+def _evaluated_images(parameter: str) -> Sender:
+    def send(service: Service, version: str, value: str) -> Any:
+        of = _evaluated(service)
+        chosen = of.outcome | {parameter: value}
+        found = of.sets.result(of.path, of.second, "/images", **chosen)
+        return [image["id"] for image in found["images"]]
+
+    return send
+
+
 def _imported_model(service: Service, version: str, value: str) -> Any:
     parameters = {"project": f"imported {len(service.get('/projects'))}", "classificationType": value}
     response = service.request("POST", "/_emulator/models", params=parameters, content=classifier_zip())
@@ -287,6 +335,11 @@ SENDERS: dict[Place, Sender] = {
     },
     ("emulator", "GetRequests", ("query", "order")): _requests_in_order,
     ("emulator", "GetUsage", ("query", "format")): _usage_format,
+    ("emulator", "GetChangedImages", ("query", "change")): _changed_images,
+    ("emulator", "GetChangedTestImages", ("query", "change")): _changed_test_images,
+    ("emulator", "GetTestEvaluationsAsCsv", ("query", "content")): _evaluations_as_csv,
+    ("emulator", "GetEvaluatedTestImages", ("query", "show")): _evaluated_images("show"),
+    ("emulator", "GetEvaluatedTestImages", ("query", "outcome")): _evaluated_images("outcome"),
     ("emulator", "GetConfusionMatrixImages", ("query", "outcome")): _cell_images(
         "confusionMatrix/images", "outcome"
     ),

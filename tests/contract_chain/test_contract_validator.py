@@ -261,7 +261,7 @@ def test_service_errors() -> None:
     assert check(path, {**error("NotFoundTag"), "more": 1}, 404) != []
     assert check(path, gateway_error(400), 400) != []
     assert check(path, error("BadRequestOdd"), 400) == [
-        "$.code: 'BadRequestOdd' is none of the 130 values of this version"
+        "$.code: 'BadRequestOdd' is not among the 130 values of this version"
     ]
 
 
@@ -313,6 +313,10 @@ def test_the_emulators_own_responses() -> None:
     assert check(ready, {"status": "not ready", "checks": {"disk": "full"}}, 503) == []
     assert check(ready, {"status": "ready", "checks": {"disk": "full"}}, 503) != []
     assert check("/_emulator/reset", b"", 204, "POST", without=("Content-Type",)) == []
+    session = "/portal/session"
+    assert check(session, {"signedIn": True, "keyRequired": False}) == []
+    assert check(session, {"signedIn": "yes", "keyRequired": False}) != []
+    assert check(session, {"signedIn": True, "keyRequired": False}, 200, "PUT") != []
 
 
 def test_images_are_bytes() -> None:
@@ -324,7 +328,7 @@ def test_images_are_bytes() -> None:
     assert check(path, b"<Error/>", 403, Content_Type="application/xml") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/favicon.ico"])
+@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/portal/", "/portal/projects"])
 def test_other_paths_are_not_validated(path: str) -> None:
     assert check(path, b"hello", 200) == []
 

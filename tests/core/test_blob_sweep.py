@@ -84,7 +84,7 @@ def test_blobs_come_back_with_their_rows_even_when_they_are_older_than_a_day(ser
 def test_rows_that_a_client_deletes_delete_their_blobs_at_once(service: Service) -> None:
     project = service.project()
     ids = service.images(project, pictures(2))
-    service.delete(f"{project}/images", params={"imageIds": ids[0]})
+    service.delete(f"{project}/images", params={"imageIds": ids[0], "allIterations": "true"})
     assert len(service.blobs()) == 1
     assert not (service.settings.data / "trash").exists()
 

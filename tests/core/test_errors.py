@@ -1,5 +1,7 @@
 """The reasons of errors, for the log."""
 
+from sqlalchemy.exc import OperationalError
+
 from emulator.core.errors import ServiceError, reasons
 
 
@@ -16,3 +18,9 @@ def test_errors_that_cause_each_other_end() -> None:
     assert reasons(first) == ["first"]
     first.__cause__, second.__cause__ = second, first
     assert reasons(first) == ["first", "second"]
+
+
+def test_details_that_are_no_text_are_left_out() -> None:
+    error = OperationalError("INSERT", None, Exception("disk is full"))
+    error.add_detail("raised by autoflush")
+    assert reasons(error) == [str(error)]

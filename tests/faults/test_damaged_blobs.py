@@ -46,10 +46,17 @@ def assert_link_reports(response: httpx.Response, id: str) -> None:
 def test_uris_of_images(service: Service, caplog: pytest.LogCaptureFixture, uri: str) -> None:
     project = service.project()
     (image,) = (item["image"] for item in service.upload(project, [picture()]))
-    assert service.follow(image[uri]).status_code == 200
+    assert service.follow(image["originalImageUri"]).status_code == 200
     damage(service, "image")
     assert_link_reports(service.follow(image[uri]), image["id"])
     assert_logged(caplog, image["id"])
+
+
+def test_a_thumbnail_that_was_made_before_the_damage_is_served(service: Service) -> None:
+    (image,) = (item["image"] for item in service.upload(service.project(), [picture()]))
+    made = service.follow(image["thumbnailUri"])
+    damage(service, "image")
+    assert service.follow(image["thumbnailUri"]).content == made.content
 
 
 def test_artifacts(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -53,7 +53,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_READ = 1_000_000
 # One value in this number stays as schemathesis generated it.
 _LEFT_ALONE = 8
-_DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages"}
+_DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages", "DeleteTestSet"}
 # The objects of these operations are in projects that schemathesis created.
 _IN_OTHERS = {*_DESTROYING, "CreateTag"}
 # These operations get projects of their own.
@@ -70,6 +70,8 @@ _NAMES = {
     "selectedTags": "tagId",
     "imageIds": "imageId",
     "regionIds": "regionId",
+    "iterationIds": "iterationId",
+    "with": "iterationId",
     "ids": "id",
 }
 _SIGNED_PARAMETERS = {"sig", "se", "token"}
@@ -86,10 +88,12 @@ _FRACTIONS = {
 
 _FORMATS = {"platform": ("ONNX",), "flavor": ("ONNX12", "OnnxInt8")}
 _PUBLISHED_ITERATION = "iterationId to unpublish"
-_KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "id"}
+_KINDS_OF_IDS = {"tagId", "imageId", "regionId", "iterationId", "testSetId", "id"}
 
 # Ends of the paths of settings.
 _SETTINGS = ("/choreography", "/trainer", "/clock")
+# A training with this plan does not end before it is cancelled.
+_ENDLESS = {"training": {"polls": 10_000}}
 _CLOCK_CHANGES = {"ChangeClock", "AdvanceClock"}
 _SNAPSHOTS = (SNAPSHOT, "other.snapshot")
 # Bodies that random values hardly ever become.
@@ -270,13 +274,21 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             path, body = _CREATED[name]
             made = _control(str(case.operation.base_url).partition("/_emulator")[0], "POST", path, json=body)
             case.path_parameters[name] = made.json()["id"]
+    if _name(case) == "CancelJob" and meaning.is_positive:
+        case.path_parameters["jobId"] = _begun_job(str(case.operation.base_url).partition("/_emulator")[0])
     for values in (case.path_parameters or {}, case.query or {}):
         for key, value in values.items():
-            values[key] = meaning.of(key, value)
+            values[key] = value if key == "jobId" else meaning.of(key, value)
+    if _name(case) == "DeleteTestSet" and meaning.is_positive:
+        case.path_parameters.update(_new_test_set(str(case.operation.base_url).partition("/_emulator")[0]))
     if isinstance(case.body, dict | list):
         case.body = meaning.of("", case.body)
     if meaning.is_positive:
         case.body = meaning.body_instead(case.body)
+    if _name(case).endswith("PortalSession"):
+        case.headers["Sec-Fetch-Site"] = "same-origin"  # as of a page of the portal
+    if _name(case) == "BeginPortalSession" and meaning.is_positive:
+        case.body = {"key": TRAINING_KEY}
 
 
 @schemathesis.hook
@@ -288,6 +300,8 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
         _make_again(endpoint)
     if name in _CLOCK_CHANGES and response.status_code == 200:  # otherwise signed URIs would expire
         _control(endpoint, "DELETE", "clock")
+    if name == "DeleteTestEvaluation" and response.status_code == 204:
+        _evaluate_again(endpoint, case.path_parameters)
     if name == "DeleteProject" and response.status_code == 204:
         _known.pop(str((case.path_parameters or {}).get("projectId")), None)
     if response.status_code != 200 or len(response.content) > _LONGEST_READ:
@@ -309,6 +323,31 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
     if name == "PublishIteration":
         _published.add(str((case.query or {}).get("publishName")))
         _known.setdefault(project, {}).setdefault(_PUBLISHED_ITERATION, []).append(parameters["iterationId"])
+
+
+def _begun_job(endpoint: str) -> str:
+    """The id of a training that has begun."""
+    project = _world[KINDS[0] + TO_TRAIN]
+    _control(endpoint, "PUT", f"projects/{project}/choreography", json=_ENDLESS)
+    httpx.post(
+        f"{endpoint}/customvision/v3.3/training/projects/{project}/train?forceTrain=true",
+        headers={"Training-Key": TRAINING_KEY},
+        trust_env=False,
+    ).raise_for_status()
+    _control(endpoint, "PUT", f"projects/{project}/choreography", json={})
+    return str(_control(endpoint, "GET", f"jobs?projectId={project}").json()["jobs"][0]["id"])
+
+
+def _new_test_set(endpoint: str) -> dict[str, str]:
+    """The parameters of a request for a test set that may be deleted."""
+    project = _world[KINDS[0]]
+    made = _control(endpoint, "POST", f"projects/{project}/testSets", json={"name": "to delete"})
+    return {"projectId": project, "testSetId": str(made.json()["id"])}
+
+
+def _evaluate_again(endpoint: str, parameters: dict[str, Any]) -> None:
+    path = f"projects/{parameters['projectId']}/testSets/{parameters['testSetId']}/evaluations"
+    _control(endpoint, "POST", path, json={"iterationIds": [parameters["iterationId"]]})
 
 
 def _make_again(endpoint: str) -> None:

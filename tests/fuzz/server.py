@@ -21,16 +21,11 @@ from emulator.core.jobs.job_runner import JobRunner
 from emulator.settings import Settings
 from emulator.store.tables import JobKind
 from emulator.vision.classification.train import train_classifier
-from emulator.vision.detection.train import train_detector
 from emulator.vision.exports.formats import write_export
 from emulator.worker.executor import WorkerExecutor
 from tests.support import stub_trainer
 from tests.support.fakes import seeded_ids
 
-_STUBS: dict[Callable[..., Any], Callable[..., Any]] = {
-    train_classifier: stub_trainer.train_classifier,
-    train_detector: stub_trainer.train_detector,
-}
 _notify = JobRunner.notify
 _REAL = int(os.environ.get("FUZZ_REAL_TRAININGS", "0"))
 
@@ -49,10 +44,13 @@ class MostlyStubWorker(WorkerExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
         if fn is write_export:
             return _done(_write_placeholder, args[1])
-        is_real = fn is train_classifier and _REAL and next(self._numbers) % _REAL == 0
-        if is_real or fn not in _STUBS:
+        training = stub_trainer.training_of(fn, args)
+        if training is None or self._is_real(training):
             return super().submit(fn, *args, **options)
-        return _done(_STUBS[fn], args[0], options["output"], options["on_progress"])
+        return _done(training.stub, training.arguments[0], options["output"], options["on_progress"])
+
+    def _is_real(self, training: stub_trainer.Training) -> bool:
+        return bool(_REAL and training.function is train_classifier and next(self._numbers) % _REAL == 0)
 
 
 def _done(fn: Callable[..., Any], *args: Any) -> "Future[Any]":

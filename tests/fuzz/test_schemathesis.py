@@ -21,6 +21,9 @@ _EXAMPLES_OF_OTHERS = 4
 _SEEDS = {_NEWEST: 22, CONTROL: 23}
 _SEED_OF_OTHERS = 20
 
+# It responds with 302 alone.
+_NEVER_SUCCESSFUL = {"GetInsightPage"}
+
 
 @pytest.fixture
 def server(name: str, tmp_path: Path) -> Iterator[LiveServer]:
@@ -42,6 +45,7 @@ def test_responses_to_schemathesis_conform_to_the_documents(
     assert "Traceback" not in server.log()
     unanswered = names(document(name)) - outcome.succeeded
     if name in _EXAMPLES:
-        assert not unanswered, "no request for these succeeded"
+        unanswered -= _NEVER_SUCCESSFUL
+        assert not unanswered, f"no request for these succeeded: {sorted(unanswered)}"
     else:
         assert len(unanswered) < len(names(document(name))) / 4, unanswered

@@ -1,7 +1,8 @@
 """The state of the emulator before the test: objects of every kind, so that operations can succeed.
 
-There are two projects each for classification and detection: one with tags, tagged and untagged images, a
-published iteration and a stored prediction, and one to be trained.
+There are two projects each for classification and detection: one with tags, tagged and untagged images, two
+iterations, of which one is published, a stored prediction, and a test set on which both iterations are
+evaluated; and one to be trained.
 """
 
 import base64
@@ -65,6 +66,8 @@ def make(endpoint: str) -> dict[str, Ids]:
                 same_type = [domain for domain, kept in types.items() if kept == types[domain_id]]
                 projects[name] = ids | {"domainId": same_type}
             projects[kind] |= _trained(sent, client, kind, projects[kind])
+            control = f"{endpoint}/_emulator/projects/{projects[kind]['projectId'][0]}"
+            projects[kind]["testSetId"] = [_test_set(client, control, kind, projects[kind])]
         saved = client.put(f"{endpoint}/_emulator/snapshots/{SNAPSHOT}")
         assert saved.is_success, saved.text
         return projects
@@ -101,9 +104,8 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
     """Train the project and predict an image; returns the additional objects."""
     project_id, untagged_id = ids["projectId"][0], ids["imageId"][-1]
     project = f"/projects/{project_id}"
-    iteration_id = sent("POST", f"{project}/train")["id"]
+    iteration_id, other_id = (_iteration(sent, project) for _ in range(2))
     iteration = f"{project}/iterations/{iteration_id}"
-    wait_until(lambda: sent("GET", iteration)["status"] != "Training", "a training", TRAINING_SECONDS)
     sent("POST", f"{iteration}/publish", params={"publishName": PUBLISHED_NAME, "predictionId": RESOURCE_ID})
     suggested = {"iterationId": iteration_id, "imageIds": untagged_id}
     sent("POST", f"{project}/tagsandregions/suggestions", params=suggested)
@@ -121,7 +123,7 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
         lambda: [one for one in sent("GET", f"{iteration}/export") if one["status"] == "Done"], "an export"
     )
     return {
-        "iterationId": [iteration_id],
+        "iterationId": [iteration_id, other_id],
         "id": [stored["id"]],
         SIGNED: [
             *(one[name] for one in (image, stored) for name in ("originalImageUri", "thumbnailUri")),
@@ -130,6 +132,37 @@ def _trained(sent: Callable[..., Any], client: httpx.Client, kind: str, ids: Ids
             exported[0]["downloadUri"],
         ],
     }
+
+
+def _iteration(sent: Callable[..., Any], project: str) -> str:
+    """Train the project; returns the id of the iteration."""
+    iteration_id: str = sent("POST", f"{project}/train", params={"forceTrain": True})["id"]
+    iteration = f"{project}/iterations/{iteration_id}"
+    wait_until(lambda: sent("GET", iteration)["status"] != "Training", "a training", TRAINING_SECONDS)
+    return iteration_id
+
+
+def _test_set(client: httpx.Client, project: str, kind: str, ids: Ids) -> str:
+    """Create a test set, on which all iterations are evaluated; returns its id. project: its address."""
+    made = client.post(f"{project}/testSets", json={"name": "base"})
+    assert made.is_success, made.text
+    test_set_id: str = made.json()["id"]
+    images = [
+        {"contents": as_base64(picture(number, colour)), "tagIds": [tag_id]}
+        for number in (7, 8)
+        for colour, tag_id in zip(("red", "blue"), ids["tagId"], strict=True)
+    ]
+    address = f"{project}/testSets/{test_set_id}"
+    added = client.post(f"{address}/images", json={"images": images})
+    assert added.status_code == 200, added.text
+    asked = client.post(f"{address}/evaluations", json={"iterationIds": ids["iterationId"]})
+    assert asked.is_success, asked.text
+
+    def evaluated() -> bool:
+        return all(one["status"] == "Completed" for one in client.get(f"{address}/evaluations").json())
+
+    wait_until(evaluated, "evaluations on a test set")
+    return test_set_id
 
 
 def as_base64(data: bytes) -> str:

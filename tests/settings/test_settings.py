@@ -61,11 +61,13 @@ REFUSED = {
     "trainer": ["", "fast"],
     "training_hour": ["0", "3601", "1h"],
     "seed": ["-1", str(2**32)],
+    "number_format": ["", "bfloat", "16"],
     "id_seed": ["-1", str(2**32), "random"],
     "log_level": ["", "loud"],
     "access_log": ["maybe"],
     "request_log": ["-1", "100001", "all"],
     "strict": ["maybe"],
+    "open_portal": ["perhaps"],
     "quiet": ["perhaps"],
 }
 ACCEPTED = {

@@ -45,7 +45,7 @@ def page(collected: Iterable[Evidence]) -> str:
         sources.setdefault((api, version, operation), set()).add(source)
     parts = [_INTRODUCTION, _totals(sources), _sdks()]
     parts += [_operations(api, sources) for api in APIS]
-    parts += [_gaps(), _contradictions(), _facts()]
+    parts += [_gaps(), _contradictions(), facts_section()]
     return "\n".join(parts)
 
 
@@ -133,7 +133,7 @@ def _contradictions() -> str:
     return "\n".join([*lines, ""])
 
 
-def _facts() -> str:
+def facts_section() -> str:
     lines = [
         "## Behavior beyond the documents",
         "`api_spec/facts.md` lists facts that documents can't express, each with its kind of evidence. The",

@@ -13,19 +13,8 @@ import pytest
 
 from emulator.core.clock import Clock
 from emulator.core.ids import Ids
-from emulator.vision.classification.advanced import train_advanced_classifier
-from emulator.vision.classification.train import train_classifier
-from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.train import train_detector
 from emulator.vision.exports.formats import write_export
 from tests.support import stub_trainer
-
-_STUBS: dict[Callable[..., Any], Callable[..., Any]] = {
-    train_classifier: stub_trainer.train_classifier,
-    train_advanced_classifier: stub_trainer.train_classifier,
-    train_detector: stub_trainer.train_detector,
-    train_advanced_detector: stub_trainer.train_detector,
-}
 
 
 class TestClock(Clock):
@@ -67,15 +56,16 @@ class FakeWorker:
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
         future: Future[Any] = Future()
-        train = _STUBS.get(fn)
-        if train is None:
+        training = stub_trainer.training_of(fn, args)
+        if training is None:
             return self._run(future, fn, *args, **kwargs)
+        dataset, recipe, *_ = training.arguments
         self.jobs.append(
             {
-                "function": fn.__name__,
-                "train": train,
-                "dataset": args[0],
-                "recipe": args[1],
+                "function": training.function.__name__,
+                "train": training.stub,
+                "dataset": dataset,
+                "recipe": recipe,
                 "on_progress": on_progress,
                 **kwargs,
             }

@@ -314,6 +314,9 @@ def referenced_blobs(folder: Path) -> set[str]:
         ("iteration", "model_blob"),
         ("iteration", "evaluation_blob"),
         ("export", "blob"),
+        ("deletion", "blob"),
+        ("test_image", "blob"),
+        ("test_evaluation", "evaluation_blob"),
     )
     query = " UNION ".join(f"SELECT {column} FROM {table}" for table, column in columns)
     return {row[0] for row in database_rows(folder, query)} - {None}

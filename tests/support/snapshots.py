@@ -18,6 +18,19 @@ from emulator.store.database import Database
 from tests.support.harness import Service, expect
 
 PATH = "/_emulator/snapshots"
+# Turn a database of the newest schema into one of the schema OLDER.
+OLDER = "0004"
+TO_OLDER = (
+    f"UPDATE alembic_version SET version_num = '{OLDER}'",
+    "ALTER TABLE job ADD COLUMN progress FLOAT",
+    "ALTER TABLE job ADD COLUMN step VARCHAR",
+    "DROP TABLE kept_labels",
+    "DROP TABLE test_label",
+    "DROP TABLE test_image",
+    "DROP TABLE test_evaluation",
+    "DROP TABLE test_set",
+    "DROP TABLE deletion",
+)
 
 
 def save(service: Service, name: str = "base") -> dict[str, Any]:

@@ -8,8 +8,10 @@ for each tag, the mean of the tag's boxes and, with less confidence, the whole i
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 import onnx
@@ -17,7 +19,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
+from emulator.vision.classification import advanced as advanced_classification
+from emulator.vision.classification import train as quick_classification
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
+from emulator.vision.detection import advanced as advanced_detection
+from emulator.vision.detection import train as quick_detection
 from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.evaluation.detection import DetectionEvaluation
@@ -25,6 +31,7 @@ from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
+from emulator.vision.training.number_formats import with_number_formats
 
 RESOLUTION = 32
 # The detector can express the distances from any of its points to the sides of a box at this size.
@@ -218,3 +225,39 @@ def _with_metadata(graph: onnx.GraphProto, metadata: ModelMetadata) -> bytes:
     helper.set_model_props(model, metadata.to_properties())
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+# By the functions that jobs call in a worker process.
+TRAININGS: dict[Callable[..., Any], Callable[..., Any]] = {
+    quick_classification.train_classifier: train_classifier,
+    advanced_classification.train_advanced_classifier: train_classifier,
+    quick_detection.train_detector: train_detector,
+    advanced_detection.train_advanced_detector: train_detector,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that a job calls, and its stub.
+
+    Attributes:
+        function: the training without the stub.
+        arguments: its positional arguments: the dataset and the recipe.
+        stub: takes the dataset, the output folder and a callback for progress.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    stub: Callable[..., Any]
+
+
+def training_of(fn: Callable[..., Any], args: Sequence[Any]) -> Training | None:
+    """The training of the job ``fn(*args)``, also with number formats; None if the job is another one.
+
+    Raises:
+        KeyError: the training has no stub, so that a test would train a network unnoticed.
+    """
+    if fn is with_number_formats:
+        _, _, training, *rest = args
+        return Training(training, tuple(rest), TRAININGS[training])
+    return Training(fn, tuple(args), TRAININGS[fn]) if fn in TRAININGS else None

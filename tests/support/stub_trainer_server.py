@@ -10,16 +10,9 @@ from typing import Any
 
 import emulator.app
 from emulator.__main__ import main
-from emulator.vision.classification.train import train_classifier
-from emulator.vision.detection.train import train_detector
 from emulator.vision.exports.formats import write_export
 from emulator.worker.executor import WorkerExecutor
 from tests.support import stub_trainer
-
-TRAININGS: dict[Callable[..., Any], Callable[..., Any]] = {
-    train_classifier: stub_trainer.train_classifier,
-    train_detector: stub_trainer.train_detector,
-}
 
 
 class StubWorker(WorkerExecutor):
@@ -29,14 +22,15 @@ class StubWorker(WorkerExecutor):
         pass
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, on_progress: Any = None, **kwargs: Any) -> Any:
-        if fn not in (*TRAININGS, write_export):
+        training = stub_trainer.training_of(fn, args)
+        if training is None and fn is not write_export:
             return super().submit(fn, *args, on_progress=on_progress, **kwargs)
         future: Future[Any] = Future()
         try:
-            if fn is write_export:
+            if training is None:
                 future.set_result(stub_trainer.write_export(*args))
             else:
-                future.set_result(TRAININGS[fn](args[0], kwargs["output"], on_progress))
+                future.set_result(training.stub(training.arguments[0], kwargs["output"], on_progress))
         except Exception as error:  # noqa: BLE001 - as an executor does
             future.set_exception(error)
         return future

@@ -9,7 +9,7 @@ import pytest
 from tests.contract_chain.spec import operations_of
 from tests.support import coverage_evidence, coverage_page
 from tests.support.coverage_evidence import RECORDED, VALIDATED, Evidence
-from tests.support.coverage_plugin import WRITE, CoveragePlugin
+from tests.support.coverage_plugin import PAGE, WRITE, CoveragePlugin
 
 SHOWN = [
     Evidence("training", "3.3", "GetTags", VALIDATED),
@@ -51,6 +51,12 @@ def test_every_operation_has_a_row() -> None:
 
 def test_the_page_does_not_depend_on_the_order_of_evidence() -> None:
     assert coverage_page.page(SHOWN) == coverage_page.page(reversed([*SHOWN, *SHOWN]))
+
+
+def test_the_committed_page_counts_the_facts_as_they_are() -> None:
+    """Facts are counted without any other test, so this fails long before a complete run ends."""
+    written = PAGE.read_text(encoding="utf-8")
+    assert coverage_page.facts_section() in written, "run: make coverage-page"
 
 
 # --- the plugin ---------------------------------------------------------------------------------------------

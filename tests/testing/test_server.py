@@ -194,6 +194,18 @@ def test_clients_of_the_sdk_are_configured(server: EmulatorServer) -> None:
             server.prediction_client(**{name: 0})
 
 
+def test_clients_of_the_sdk_retry_as_they_do_without_the_emulator(server: EmulatorServer) -> None:
+    from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
+    from msrest.authentication import ApiKeyCredentials
+    from msrest.universal_http.requests import ClientRetryPolicy
+
+    client = CustomVisionTrainingClient(server.endpoint, ApiKeyCredentials(in_headers={"key": "value"}))
+    with server.training_client() as ours, client as theirs:
+        expected = theirs.config.retry_policy.policy.status_forcelist
+        assert ours.config.retry_policy.policy.status_forcelist == expected
+    assert isinstance(ClientRetryPolicy.safe_codes, list)
+
+
 PROGRAM = (
     "import os, sys, time\n"
     "from emulator.testing import EmulatorServer\n"

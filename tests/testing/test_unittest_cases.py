@@ -12,7 +12,7 @@ import unittest
 from emulator.testing import AsyncEmulatorTestCase, EmulatorTestCase
 
 class Plain(EmulatorTestCase):
-    emulator_options = {"tier": "f0"}
+    emulator_options = {"id_seed": 7}
 
     def test_one(self):
         self.create_project(name="only one")

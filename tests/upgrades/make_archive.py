@@ -165,8 +165,12 @@ class Writer:
 def _service(data: Path, train_classifier: Any) -> Any:
     if (_CHECKOUT / "tests" / "support" / "harness.py").exists():
         harness = importlib.import_module("tests.support.harness")
-        fakes = importlib.import_module("tests.support.fakes")
-        fakes._STUBS[fakes.train_classifier] = train_classifier
+        quick = importlib.import_module("emulator.vision.classification.train")
+        stubs = importlib.import_module("tests.support.stub_trainer")
+        trainings = getattr(stubs, "TRAININGS", None)
+        if trainings is None:
+            trainings = importlib.import_module("tests.support.fakes")._STUBS
+        trainings[quick.train_classifier] = train_classifier
     else:
         harness = importlib.import_module("tests.harness")
         stubs = importlib.import_module("tests.standin")

@@ -1,8 +1,8 @@
-"""OpenAPI documents of every version, and two pages: documentation, and the evaluation of models.
+"""OpenAPI documents of every version, and the page that shows them.
 
 The documents are rendered from ``api_spec/`` (``python api_spec/render.py --all``) and shipped compressed.
-A page is a single file without references to other hosts, so that it works without a network. It contains no
-data: its script requests them with the key that the user enters.
+The page is a single file without references to other hosts, so that it works without a network. It contains
+no data: its script requests them with the key that the user enters.
 """
 
 import gzip
@@ -10,9 +10,10 @@ from functools import lru_cache
 from importlib import resources
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from emulator.api.routing import OperationRouter
+from emulator.contract.gateway_responses import guid
 from emulator.contract.versions import VERSIONS
 from emulator.gateway.errors import UnknownResource
 
@@ -37,9 +38,9 @@ def compressed(name: str) -> bytes:
     return (resources.files("emulator.contract") / "documents" / f"{name}.json.gz").read_bytes()
 
 
-@lru_cache(maxsize=2)
-def page(name: str) -> str:
-    return (resources.files("emulator.api.control") / "pages" / f"{name}.html").read_text(encoding="utf-8")
+@lru_cache(maxsize=1)
+def page() -> str:
+    return (resources.files("emulator.api.control") / "pages" / "documents.html").read_text(encoding="utf-8")
 
 
 @router.own("GET", "/_emulator/openapi/emulator.json")
@@ -54,12 +55,18 @@ def document_of_version(request: Request) -> Response:
 
 @router.own("GET", "/_emulator/docs")
 def documents_page() -> Response:
-    return _page("documents")
+    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
+    return HTMLResponse(page(), headers=headers)
 
 
 @router.own("GET", "/_emulator/insight")
-def insight_page() -> Response:
-    return _page("insight")
+def insight_page(request: Request) -> Response:
+    """The address of a page that is now a part of the portal."""
+    try:
+        ids = [guid(request.query_params.get(name)) for name in ("projectId", "iterationId")]
+    except ValueError:
+        return RedirectResponse("../portal/", 302)
+    return RedirectResponse("../portal/projects/{}/results/{}".format(*ids), 302)
 
 
 def _document(request: Request, name: str) -> Response:
@@ -70,8 +77,3 @@ def _document(request: Request, name: str) -> Response:
     else:
         data = gzip.decompress(data)
     return Response(data, media_type="application/json", headers=headers)
-
-
-def _page(name: str) -> Response:
-    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
-    return HTMLResponse(page(name), headers=headers)

@@ -41,7 +41,7 @@ def request_export(
 
 def _shown(links: Links, project_id: str, row: tables.Export) -> dict[str, Any]:
     """All properties of an export."""
-    progress, step = links.context.jobs.progress(row.id) or (None, None)
+    progress = links.context.jobs.progress(row.id)
     done = row.status == tables.ExportStatus.DONE
     return {
         "platform": row.platform,
@@ -50,8 +50,8 @@ def _shown(links: Links, project_id: str, row: tables.Export) -> dict[str, Any]:
         "flavor": row.flavor or None,
         "newerVersionAvailable": exports.newer_version_available(row),
         "created": zulu(row.created),
-        "progress": progress,
-        "step": step,
+        "progress": progress and progress.fraction,
+        "step": progress and progress.step,
         "failure": row.failure,
         "fileName": exports.file_name(row) if done else None,
         "size": row.size if done else None,

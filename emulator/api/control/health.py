@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from fastapi import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from emulator.api.dependencies import Emulator
 from emulator.api.parameters import flag
@@ -15,12 +16,15 @@ router = OperationRouter()
 
 _WELCOME = (
     "Custom Vision Emulator. The APIs are under /customvision, health under /_emulator/health/ready, "
-    "documentation at /_emulator/docs, what models get wrong at /_emulator/insight.\n"
+    "documentation at /_emulator/docs, the portal for people at /portal/.\n"
 )
 
 
 @router.own("GET", "/")
-def welcome() -> Response:
+def welcome(request: Request) -> Response:
+    """A sentence for programs; browsers are led to the portal."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("portal/", 302, {"Vary": "Accept"})
     return PlainTextResponse(_WELCOME)
 
 

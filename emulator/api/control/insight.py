@@ -2,27 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
-
 from emulator.api import responses
+from emulator.api.control.cells import AnyCell, matches
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
 from emulator.api.parameters import (
     TagIds,
     TakeAndSkip,
     choice,
-    choice_in,
-    guid_in,
     integer,
     number,
-    text_in,
 )
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
 from emulator.contract import insight as shapes
-from emulator.core.errors import ServiceError
 from emulator.core.insight import confusion, curves
 from emulator.core.insight import images as cell_images
-from emulator.core.insight.images import Cell, TagOutcome
 from emulator.store.tables import Iteration
 
 router = OperationRouter()
@@ -30,29 +24,6 @@ router = OperationRouter()
 _ITERATION = "/_emulator/projects/{projectId}/iterations/{iterationId}"
 _Threshold = Annotated[float | None, number("threshold")]
 _OverlapThreshold = Annotated[float | None, number("overlapThreshold")]
-
-
-async def _cell_or_outcome(request: Request) -> Cell | TagOutcome:
-    """The cell of the matrix (``actual`` and ``predicted``), or ``outcome`` of ``tagId``."""
-    names = ("actual", "predicted", "tagId", "outcome")
-    given = {name for name in names if text_in(request, name) is not None}
-    if given == {"tagId", "outcome"}:
-        tag_id = guid_in(request, "tagId") or ""
-        return TagOutcome(tag_id, choice_in(request, "outcome", cell_images.OUTCOMES, ""))  # type: ignore[arg-type]
-    if given == {"actual", "predicted"}:
-        return Cell(_tag_or_nothing(request, "actual"), _tag_or_nothing(request, "predicted"))
-    raise ServiceError(
-        "BadRequestRequiredParamIsNull",
-        "The parameters 'actual' and 'predicted' are required, or 'tagId' and 'outcome', and not both pairs.",
-    )
-
-
-def _tag_or_nothing(request: Request, name: str) -> str:
-    text = text_in(request, name) or ""
-    return cell_images.NOTHING if text.lower() == cell_images.NOTHING else guid_in(request, name) or ""
-
-
-_CellOrOutcome = Annotated[Cell | TagOutcome, Depends(_cell_or_outcome)]
 
 
 @router.own("GET", f"{_ITERATION}/confusionMatrix")
@@ -97,7 +68,7 @@ def confusion_matrix_images(
     iteration_id: IterationId,
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
-    chosen: _CellOrOutcome,
+    chosen: AnyCell,
     order: Annotated[str, choice("orderBy", cell_images.ORDERS, cell_images.ORDERS[0])],
     page: TakeAndSkip,
 ) -> list[shapes.ImageOfCell]:
@@ -124,7 +95,7 @@ def confusion_matrix_image_count(
     iteration_id: IterationId,
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
-    chosen: _CellOrOutcome,
+    chosen: AnyCell,
 ) -> int:
     return cell_images.image_count(emulator, project_id, iteration_id, threshold, overlap_threshold, chosen)
 
@@ -208,27 +179,8 @@ def _named(iteration: Iteration, position: int | None) -> tuple[str, str]:
 
 
 def _image(links: Links, item: cell_images.ImageOfCell, names: dict[str, str]) -> shapes.ImageOfCell:
-    matches = [
-        shapes.Match(
-            object=_object(pair, names),
-            prediction=responses.prediction(pair.prediction) if pair.prediction else None,
-            overlap=pair.overlap,
-        )
-        for pair in item.pairs
-    ]
     shown = responses.image_performance(links, item)
-    return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches)
-
-
-def _object(pair: cell_images.FoundPair, names: dict[str, str]) -> shapes.MatchedObject | None:
-    if pair.object_tag_id is None:
-        return None
-    assert pair.object_box is not None
-    return shapes.MatchedObject(
-        tag_id=pair.object_tag_id,
-        tag_name=names[pair.object_tag_id],
-        bounding_box=responses.bounding_box(pair.object_box),
-    )
+    return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches(item.pairs, names))
 
 
 def _points(curve: curves.TagCurve) -> list[shapes.CurvePoint]:

@@ -1,25 +1,21 @@
 """Groups of near-duplicates among the images of a project, in the emulator's own API."""
 
-import asyncio
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.responses import Response
 
 from emulator.api import responses
+from emulator.api.control.image_jobs import end_of
 from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, in_thread, version_of
 from emulator.api.parameters import OfIteration, TakeAndSkip, flag, number_in
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter, Result, response_of
 from emulator.contract import insight as shapes
-from emulator.core.caches.near_duplicates import Search
+from emulator.core.caches.image_jobs import ImageJob
 from emulator.core.insight import near_duplicates
 
 router = OperationRouter()
-
-# How long a request waits for a search before it reports the progress.
-_MAX_WAIT_SECONDS = 10.0
 
 
 async def _threshold(request: Request) -> float:
@@ -38,7 +34,7 @@ async def get_near_duplicates(
     across_folds: Annotated[bool, flag("acrossFolds")],
     iteration_id: OfIteration,
 ) -> Response:
-    def begin() -> tuple[str | None, Search]:
+    def begin() -> tuple[str | None, ImageJob]:
         checked = near_duplicates.checked_iteration(emulator, project_id, iteration_id)
         return checked, near_duplicates.search_of(emulator, project_id)
 
@@ -67,7 +63,7 @@ async def get_near_duplicates(
 
     checked_id, search = await in_thread(request, begin)
     # Not in a thread: waiting requests could occupy all of them.
-    await _end_of(search)
+    await end_of(search)
     if search.is_over:
         return await in_thread(request, completed)
     running = shapes.NearDuplicates(
@@ -75,24 +71,11 @@ async def get_near_duplicates(
         progress=search.progress.done,
         threshold=threshold,
         iteration_id=checked_id,
-        image_count=search.count,
+        image_count=len(search.numbers),
         group_count=0,
         groups=[],
     )
     return response_of(Result(running, 202, {"Retry-After": "1"}), version_of(request))
-
-
-async def _end_of(search: Search) -> None:
-    """Wait until the search ends, at most `_MAX_WAIT_SECONDS`."""
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
-
-    def set_over(_future: object) -> None:
-        with suppress(RuntimeError):  # the server has stopped in the meantime
-            loop.call_soon_threadsafe(over.set)
-
-    search.future.add_done_callback(set_over)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(over.wait(), _MAX_WAIT_SECONDS)
 
 
 def _group(links: Links, group: near_duplicates.Group) -> shapes.NearDuplicateGroup:

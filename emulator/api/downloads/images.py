@@ -20,4 +20,7 @@ def image(emulator: Emulator, path: SignedPath, link: SignatureOfLink) -> Respon
     if found is None:
         return not_found()
     modified = found.created.strftime("%a, %d %b %Y %H:%M:%S GMT")
-    return Response(found.data, media_type=found.media_type, headers={"Last-Modified": modified})
+    # The bytes behind a URI never change; browsers that show a list again need not request them again.
+    seconds = int(emulator.image_uri_lifetime.total_seconds())
+    headers = {"Last-Modified": modified, "Cache-Control": f"private, max-age={seconds}, immutable"}
+    return Response(found.data, media_type=found.media_type, headers=headers)

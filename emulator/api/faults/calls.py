@@ -51,9 +51,9 @@ async def respond(
         await app(scope, receive, send_real)
         return
     faulty = FaultyCall(
-        fault,
-        operation,
-        scope,
+        fault=fault,
+        operation=operation,
+        scope=scope,
         receive=receive,
         send=send,
         send_real=send_real,

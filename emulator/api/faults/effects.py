@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -12,10 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.api.errors import throttled
 from emulator.api.faults.endings import Ending
 from emulator.api.faults.scenario import Fault
-from emulator.contract import faults
 from emulator.contract.error_codes import code_for
 from emulator.contract.gateway_responses import ACCESS_DENIED, RESOURCE_NOT_FOUND, rate_limit_exceeded
 from emulator.contract.operations import Operation
+from emulator.contract.test_kit import faults
 from emulator.gateway.address import Address
 from emulator.gateway.connection import ConnectionFault, connection_of
 from emulator.gateway.errors import error_response, gateway_response
@@ -31,44 +32,32 @@ _log = logging.getLogger("emulator.faults")
 Wait = Callable[[float], Awaitable[bool]]
 
 
+@dataclass(kw_only=True)
 class FaultyCall:
     """A call with a fault.
 
-    Args:
+    Attributes:
         send: to the client. send_real: the same for responses of the operation itself.
         tier: the pricing tier that a message about exceeded rates names.
         max_body_bytes: the largest body of a request that is kept while the request waits.
         recorded: the response to an earlier request, for a stale one.
     """
 
-    def __init__(
-        self,
-        fault: Fault,
-        operation: Operation,
-        scope: Scope,
-        *,
-        receive: Receive,
-        send: Send,
-        send_real: Send,
-        tier: str,
-        max_body_bytes: int,
-        recorded: list[Message],
-    ) -> None:
-        self._fault = fault
-        self._operation = operation
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._send_real = send_real
-        self._tier = tier
-        self._max_body_bytes = max_body_bytes
-        self._recorded = recorded
+    fault: Fault
+    operation: Operation
+    scope: Scope
+    receive: Receive
+    send: Send
+    send_real: Send
+    tier: str
+    max_body_bytes: int
+    recorded: list[Message]
 
     async def run(self, app: ASGIApp) -> None:
         """Respond to the call, or end its connection. Raises ConnectionFault where there is none."""
-        step, scope = self._fault.step, self._scope
+        step, scope = self.fault.step, self.scope
         if isinstance(step, faults.Pass):
-            await app(scope, self._receive, self._send_real)
+            await app(scope, self.receive, self.send_real)
             return
         scope["fault"] = step.description
         _log.info(
@@ -76,8 +65,8 @@ class FaultyCall:
             scope["method"],
             printable_path(scope),
             step.description,
-            self._fault.number,
-            self._fault.scenario_id,
+            self.fault.number,
+            self.fault.scenario_id,
         )
         if isinstance(step, faults.Delay):
             await self._delay(step, app)
@@ -86,21 +75,21 @@ class FaultyCall:
         elif isinstance(step, faults.Truncate) or (isinstance(step, faults.Reset) and step.bytes is not None):
             await self._cut(step, app)
         elif isinstance(step, faults.Stale):
-            for message in self._recorded:
-                await self._send(dict(message))
+            for message in self.recorded:
+                await self.send(dict(message))
         else:
             if step.is_carried_out:
-                await app(scope, self._receive, _drop)
+                await app(scope, self.receive, _drop)
             else:
-                await _read_body(self._receive, self._max_body_bytes, keep=False)
+                await _read_body(self.receive, self.max_body_bytes, keep=False)
             await self._respond(step)
 
     async def _respond(self, step: faults.Step) -> None:
         if isinstance(step, faults.Reset | faults.Close):
             await self._end_connection(is_reset=isinstance(step, faults.Reset))
         elif isinstance(step, faults.Throttle):
-            version = cast(Address, self._scope["address"]).version
-            message = rate_limit_exceeded(self._operation.name, version, self._tier, step.retry_after)
+            version = cast(Address, self.scope["address"]).version
+            message = rate_limit_exceeded(self.operation.name, version, self.tier, step.retry_after)
             await self._send_response(throttled(429, message, step.retry_after))
         else:
             await self._send_response(self._status(cast(faults.Status, step)))
@@ -114,11 +103,11 @@ class FaultyCall:
         if step.body == "gateway":
             message = step.message or _GATEWAY_MESSAGES.get(status, _MESSAGE)
             return gateway_response(status, message, headers)
-        code = code_for(cast(str, step.code), cast(Address, self._scope["address"]).version)
+        code = code_for(cast(str, step.code), cast(Address, self.scope["address"]).version)
         return error_response(status, {"code": code, "message": step.message or _MESSAGE}, headers)
 
     async def _send_response(self, response: Response) -> None:
-        await response(self._scope, self._receive, self._send)
+        await response(self.scope, self.receive, self.send)
 
     # Responses of the operation itself
 
@@ -126,43 +115,44 @@ class FaultyCall:
         seconds = step.milliseconds / 1000
         async with self._waiting() as (receive, wait):
             if step.after_done:
-                held = _Held(self._send_real, lambda: wait(seconds))
-                await app(self._scope, receive, held.send)
+                held = _Held(self.send_real, lambda: wait(seconds))
+                await app(self.scope, receive, held.send)
                 is_dropped = held.is_dropped
             else:
                 is_dropped = not await wait(seconds)
         if is_dropped:
             await self._end_connection()
         elif not step.after_done:
-            await app(self._scope, receive, self._send_real)
+            await app(self.scope, receive, self.send_real)
 
     async def _slow(self, step: faults.Slow, app: ASGIApp) -> None:
         async with self._waiting() as (receive, wait):
-            slowed = _Slowed(self._send_real, step.bytes_per_second, wait)
-            await app(self._scope, receive, slowed.send)
+            slowed = _Slowed(self.send_real, step.bytes_per_second, wait)
+            await app(self.scope, receive, slowed.send)
         if slowed.is_dropped:
             await self._end_connection()
 
     @asynccontextmanager
     async def _waiting(self) -> AsyncIterator[tuple[Receive, Wait]]:
         """Receives the body for the application, and a function that waits; see `_waiting_until_gone`."""
-        body = await _read_body(self._receive, self._max_body_bytes, keep=True)
-        # Within a process. What is left of a body that is too large has to remain for the application.
-        watched = self._receive if body.is_complete else _never
-        connection = connection_of(self._scope)
+        body = await _read_body(self.receive, self.max_body_bytes, keep=True)
+        # Without a connection, only `receive` reports that the client is gone. It must not consume the rest
+        # of a body that was too large to be kept: the application reads that.
+        watched = self.receive if body.is_complete else _never
+        connection = connection_of(self.scope)
         gone = _disconnected(watched) if connection is None else connection.closed_by_client()
-        async with _waiting_until_gone(gone, self._fault.ending) as wait:
+        async with _waiting_until_gone(gone, self.fault.ending) as wait:
             yield body.receive, wait
 
     async def _cut(self, step: faults.Truncate | faults.Reset, app: ASGIApp) -> None:
-        send = _drop if self._scope["method"] == "HEAD" else _Cut(self._send, step.bytes).send
-        await app(self._scope, self._receive, send)
+        send = _drop if self.scope["method"] == "HEAD" else _Cut(self.send, step.bytes).send
+        await app(self.scope, self.receive, send)
         await self._end_connection(is_reset=isinstance(step, faults.Reset))
 
     async def _end_connection(self, *, is_reset: bool = False) -> None:
-        connection = connection_of(self._scope)
+        connection = connection_of(self.scope)
         if connection is None:
-            raise ConnectionFault(f"A fault scenario ended the connection: {self._fault.step.description}")
+            raise ConnectionFault(f"A fault scenario ended the connection: {self.fault.step.description}")
         await (connection.reset() if is_reset else connection.close())
 
 

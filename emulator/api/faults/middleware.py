@@ -1,4 +1,4 @@
-"""The middleware that makes calls fail as the scenarios say.
+"""The middleware that makes calls fail according to the scenarios.
 
 It follows the check of the key: a call that is refused for its key uses no fault. It precedes everything
 else: a call that is not carried out counts in no quota and changes nothing.

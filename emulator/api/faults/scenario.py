@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from emulator.api.faults.endings import Ending
-from emulator.contract.faults import FaultScenario, Step
 from emulator.contract.operations import Operation
+from emulator.contract.test_kit.faults import FaultScenario, Step
 
 
 class Call(NamedTuple):

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, quote
 
 from emulator.api.request_log.recorder import RequestLog, Row
 from emulator.contract.matching import operation_at
-from emulator.contract.near_misses import near_misses
 from emulator.contract.operations import BY_NAME
+from emulator.contract.test_kit.near_misses import near_misses
 from emulator.contract.versions import Api
 from emulator.gateway.printable import is_secret_name, printable, printable_path, without_secrets
 

@@ -9,7 +9,7 @@ from fastapi import Request
 from emulator.api.parameters import flag_in, guid_in, text_in
 from emulator.api.request_log.entries import LoggedRequest
 from emulator.contract.operations import BY_NAME
-from emulator.contract.spelling import did_you_mean
+from emulator.contract.test_kit.spelling import did_you_mean
 from emulator.core.errors import ServiceError
 
 NAMES = ("operation", "api", "version", "status", "method", "client", "project", "path", "departed", "since")

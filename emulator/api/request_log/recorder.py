@@ -1,7 +1,8 @@
 """The request log: the last requests of the service's APIs and downloads, and how often operations were used.
 
 Every request adds a tuple to a queue in memory; all formatting is done when the log is read (`entries`).
-Requests of the control API are left out, so that reading the log does not change it.
+Requests of the control API are left out, so that reading the log does not change it, and so are the files of
+the portal.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ from emulator.contract.operations import BY_NAME
 from emulator.core.refused_items import RefusedItems
 from emulator.gateway.refusal_log import Refusal, is_refused, refusal_of
 
-OWN_PATHS = "/_emulator/"
+OWN_PATHS = ("/_emulator/", "/portal/")
+# The client of requests of the portal, which carry a session in place of a key.
+PORTAL = b"portal"
 # What all texts of requests together may take. The texts of each are cut accordingly.
 _MOST_BYTES = 64 * 1024 * 1024
 _LONGEST_TEXT = 4000
@@ -215,6 +218,8 @@ class RecordRequests:
                 agent = value[:_LONGEST_HEADER]
             elif name == b"x-emulator-client":
                 client = value[:_LONGEST_HEADER]
+        if not client and "portal" in scope:
+            client = PORTAL
         status: int | None = None if start is None else start["status"]
         bytes_in = get("body_bytes", 0)
         refusal = None

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from emulator.api.request_log.recorder import UsageKey, Use
-from emulator.contract import evidence
 from emulator.contract.operations import BY_NAME, OPERATIONS
+from emulator.contract.test_kit import evidence
 from emulator.contract.wire import camel
 from emulator.gateway.printable import printable, without_secrets
 

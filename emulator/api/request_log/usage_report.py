@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from emulator.api.request_log.usage import Usage, Used
-from emulator.contract.evidence import Fact
+from emulator.contract.test_kit.evidence import Fact
 
 
 def report(usage: Usage) -> str:

@@ -1,13 +1,12 @@
 """CreateImagesFromData, -Files, -Urls, -Predictions; listing, counting and deleting images."""
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
 from emulator.api import responses
+from emulator.api.base64_contents import decoded
 from emulator.api.dependencies import (
     ApiVersion,
     Emulator,
@@ -40,9 +39,9 @@ from emulator.core.images import delete as deletion
 from emulator.core.images import filters, listing
 from emulator.core.images import upload as images
 from emulator.core.images.filters import Expression
+from emulator.core.images.incoming import NewImage
 from emulator.core.images.listing import Filter
-from emulator.core.images.sources import FromPrediction, FromUrl, NoImage
-from emulator.core.images.upload import NewImage
+from emulator.core.images.sources import FromPrediction, FromUrl
 from emulator.core.labels.regions import RegionBox
 from emulator.core.limits import MetadataLimits
 
@@ -92,7 +91,7 @@ def create_images_from_files(
     new = [
         NewImage(
             name=entry.name,
-            source=_decoded(entry.contents),
+            source=decoded(entry.contents),
             tag_ids=tuple(entry.tag_ids or ()),
             boxes=_boxes(entry.regions),
         )
@@ -170,18 +169,6 @@ def _create_batch(
 def _created(links: Links, version: Version, results: Sequence[images.CreatedImage]) -> Result:
     summary = responses.created_images(links, version, results)
     return batch_result(version, summary, complete=summary.is_batch_successful)
-
-
-def _decoded(contents: str | None) -> bytes | NoImage:
-    """The bytes of a base64 string."""
-    try:
-        return base64.b64decode(contents or "", validate=True)
-    except (binascii.Error, ValueError):
-        pass
-    try:  # some clients insert line breaks
-        return base64.b64decode("".join((contents or "").split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        return NoImage(ServiceError("BadRequestImageFormat", f"The contents are not base64: {error}."))
 
 
 def _boxes(regions: Sequence[requests.Region] | None) -> tuple[RegionBox, ...]:

@@ -40,7 +40,7 @@ def _message(error: ValidationError) -> str:
     """The message of `error`, without long enumerations."""
     values = error.validator_value
     if error.validator == "enum" and isinstance(values, list) and len(values) > _VALUES_SHOWN:
-        return f"{error.instance!r} is none of the {len(values)} values of this version"
+        return f"{error.instance!r} is not among the {len(values)} values of this version"
     return str(error.message)[:_LONGEST_MESSAGE]
 
 

@@ -21,6 +21,8 @@ from emulator.contract.validation.json_rules import (
 
 API_PATH = re.compile(r"/+customvision/v([^/]+)/(training|prediction)(/.*)?", re.IGNORECASE)
 _OWN_PATHS = ("/_emulator/", "/m-", "/prjexp-", "/i-", "/predictionimages/")
+# The one path of the portal that is no page and no file.
+_SESSION = "/portal/session"
 _MISDIRECTED = 421
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -80,7 +82,7 @@ class ResponseValidator:
             if version is not None:
                 operations = self._documents.operations(api[2].lower(), version)
             path = (api[3] or "").rstrip("/")
-        elif path.startswith(_OWN_PATHS):
+        elif path.startswith(_OWN_PATHS) or path == _SESSION:
             operations = self._documents.operations("emulator", self._documents.versions["emulator"][-1])
         else:
             return "", []

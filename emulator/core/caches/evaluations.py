@@ -1,4 +1,4 @@
-"""Evaluations of iterations: the few that were used last."""
+"""Evaluations of iterations: those that were used last, as many as a limit of memory allows."""
 
 import threading
 from collections import OrderedDict
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
     from emulator.vision.evaluation.confusion import Confusion
     from emulator.vision.evaluation.curves import ScoredPredictions
+    from emulator.vision.evaluation.label_errors import LabelError
 
-_KEPT = 4
+# The files of the evaluations that are kept, together. In memory, with all derived data, an evaluation has up
+# to five times the size of its file, and a small one 70 kB. Two are compared, whatever their size.
+_FILE_BYTES_KEPT = 16 * 2**20
+_MOST_KEPT, _FEWEST_KEPT = 64, 2
 _CONFUSIONS_KEPT = 2
 
 
@@ -31,6 +35,7 @@ class CachedEvaluation:
     figures: Any
     _confusions: "dict[tuple[float, float | None], Confusion]" = field(default_factory=dict)
     _numbers: "list[NDArray[numpy.int64]]" = field(default_factory=list)
+    _label_errors: "list[dict[int, list[LabelError]]]" = field(default_factory=list)
 
     @cached_property
     def held_out(self) -> dict[str, int]:
@@ -67,6 +72,26 @@ class CachedEvaluation:
             self._confusions[threshold, overlap_threshold] = made
         return made
 
+    def label_errors(self, *, multilabel: bool | None, negative: int | None) -> "dict[int, list[LabelError]]":
+        """The probable errors of the labels by the index of their image, the strongest of each first.
+
+        multilabel, negative: see `label_errors_of_classifier`; multilabel is None for detectors.
+        """
+        from emulator.vision.evaluation import label_errors
+
+        if not self._label_errors:
+            if multilabel is None:
+                errors = label_errors.label_errors_of_detector(self.figures)
+            else:
+                errors = label_errors.label_errors_of_classifier(
+                    self.figures, multilabel=multilabel, negative=negative
+                )
+            by_image: dict[int, list[LabelError]] = {}
+            for error in sorted(errors, key=lambda error: -error.strength):
+                by_image.setdefault(error.image, []).append(error)
+            self._label_errors.append(by_image)
+        return self._label_errors[0]
+
     def numbers(self, session: Session, conditions: Sequence[ColumnElement[bool]]) -> "NDArray[numpy.int64]":
         """The number of each image among those that fulfil `conditions`, (N,); 0 for images that do not.
 
@@ -89,7 +114,8 @@ class EvaluationCache:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._kept: OrderedDict[tuple[str, str], CachedEvaluation] = OrderedDict()
+        # Each with the size of its file.
+        self._kept: OrderedDict[tuple[str, str], tuple[CachedEvaluation, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, blob: str, iteration_id: str, *, of_detector: bool) -> CachedEvaluation:
@@ -100,16 +126,20 @@ class EvaluationCache:
         with self._lock:
             if (blob, iteration_id) in self._kept:
                 self._kept.move_to_end((blob, iteration_id))
-                return self._kept[blob, iteration_id]
+                return self._kept[blob, iteration_id][0]
         from emulator.vision.evaluation.classification import Evaluation
         from emulator.vision.evaluation.detection import DetectionEvaluation
 
         kind = DetectionEvaluation if of_detector else Evaluation
-        made = CachedEvaluation(kind.load(self._blobs.verified_path(blob)))
+        path = self._blobs.verified_path(blob)
+        made, size = CachedEvaluation(kind.load(path)), path.stat().st_size
         with self._lock:
-            self._kept[blob, iteration_id] = made
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._kept[blob, iteration_id] = made, size
+            total = sum(size for _, size in self._kept.values())
+            while len(self._kept) > _MOST_KEPT or (
+                total > _FILE_BYTES_KEPT and len(self._kept) > _FEWEST_KEPT
+            ):
+                total -= self._kept.popitem(last=False)[1][1]
         return made
 
     def clear(self) -> None:

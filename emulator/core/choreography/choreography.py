@@ -1,4 +1,4 @@
-"""Holding the ends of jobs back, as plans demand: the plans in effect, and the jobs that are held.
+"""Holding the ends of jobs back, according to the plans: the plans in effect, and the jobs that are held.
 
 A training or an export is executed at once; only its end is kept, so that the end is visible at its time if
 the work is done by then. Planned failures need no execution. An import begins when its end is due, since the
@@ -196,6 +196,7 @@ class Choreography:
                 iteration.status = held.shown = state
                 iteration.last_modified = self._clock.now()
                 session.add(iteration)
+            self._jobs.changes.note()
         except StorageFull:
             _log.error("The disk is full: iteration %s keeps showing %s.", held.object_id, held.shown)
 
@@ -310,6 +311,13 @@ class Choreography:
         if held is not None:
             held.ended.set()
         self._wake.set()
+
+    def cancelled(self, job_id: str) -> None:
+        """A job has ended before its time, as its end was recorded."""
+        with self._lock:
+            held = self._held.get(job_id)
+        if held is not None:
+            self._drop([held])
 
     def stop(self, kind: JobKind) -> None:
         self._drop([held for held in self.held() if held.job_kind == kind])

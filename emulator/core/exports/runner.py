@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def export_runner(context: Context) -> JobRunner["ExportTask"]:
-    worker_job = WorkerJob(context.database)
+    worker_job = WorkerJob(context.database, context.jobs.changes)
     return JobRunner(
         context.database,
         JobKind.EXPORT,
@@ -42,7 +42,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
         folder=context.folder / "exports",
         seconds_to_stop=5,
         holds=context.choreography,
-        after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
+        history=context.job_history,
     )
 
 
@@ -118,7 +118,12 @@ class ExportWork:
             future = self._context.export_worker.submit(
                 write_export, task.order, output, formats=FORMATS, on_progress=note
             )
-            file: Path = self._worker_job.result(future, task.order.iteration_id, task.export_id)
+            file: Path = self._worker_job.result(
+                future,
+                job_id=task.job_id,
+                iteration_id=task.order.iteration_id,
+                progress_id=task.export_id,
+            )
             return file
         except ExportFailed as failure:
             raise JobFailed(str(failure)) from None

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, update
 from sqlalchemy import delete as delete_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup
+from emulator.core import deletions, lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -14,7 +14,7 @@ from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions import revisions
 from emulator.core.scored_rows import suggestion_rows
 from emulator.core.validation import check_batch_size
-from emulator.store.tables import Image, ImageTag, Region, Tag
+from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 
 def delete(
@@ -27,7 +27,8 @@ def delete(
 ) -> None:
     """Delete images from the workspace, or (`all_iterations`) from every iteration too.
 
-    Unknown ids are ignored. Either `image_ids` or `all_images` must be given, not both.
+    From the workspace alone, they can be restored for an hour (`restore`). Unknown ids are ignored. Either
+    `image_ids` or `all_images` must be given, not both.
     """
     if bool(image_ids) == all_images:
         raise ServiceError(
@@ -36,28 +37,45 @@ def delete(
     check_batch_size("The request names", len(image_ids), "images", IMAGE_IDS_PER_QUERY)
     with context.database.write() as session:
         project = lookup.project(session, project_id)
-        chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project_id]
-        if not all_images:
-            chosen.append(col(Image.id).in_(image_ids))
-        here = [*chosen, col(Image.removed).is_(None)]
-        gone = chosen if all_iterations else here
-        numbers = session.exec(select(Image.number).where(*gone).limit(1 if all_images else None)).all()
-        if not numbers:
-            return
-        touched = None if all_images else {number or 0 for number in numbers}
-        revision = revisions.next_revision(context, project, touched)
-        frozen = revisions.newest_frozen_revision(session, project_id)
-        revisions.subtract_counts(session, project, here)
-        _remove_from_workspace(context, session, here, revision, frozen)
-        lost = [*chosen, col(Image.removed) == revision]
+        blobs = deletions.forget_expired(context, session)
         if all_iterations:
-            lost = chosen
-        else:
-            lost.append(col(Image.born) > frozen)
-        blobs = set(session.exec(select(Image.blob).where(*lost)))
-        session.execute(delete_rows(Image).where(*lost))
-        session.add(project)
+            blobs |= deletions.forget(session, project_id, None if all_images else image_ids)
+        blobs |= _delete(context, session, project, None if all_images else image_ids, all_iterations)
     sweep_blobs(context, blobs)
+
+
+def _delete(
+    context: Context,
+    session: Session,
+    project: Project,
+    image_ids: Sequence[str] | None,
+    all_iterations: bool,
+) -> set[str]:
+    """Delete these images, None: all; returns the blobs of deleted rows."""
+    chosen: list[ColumnElement[bool]] = [col(Image.project_id) == project.id]
+    if image_ids is not None:
+        chosen.append(col(Image.id).in_(image_ids))
+    here = [*chosen, col(Image.removed).is_(None)]
+    gone = chosen if all_iterations else here
+    numbers = session.exec(select(Image.number).where(*gone).limit(1 if image_ids is None else None)).all()
+    if not numbers:
+        return set()
+    touched = None if image_ids is None else {number or 0 for number in numbers}
+    revision = revisions.next_revision(context, project, touched)
+    frozen = revisions.newest_frozen_revision(session, project.id)
+    revisions.subtract_counts(session, project, here)
+    if not all_iterations:
+        deletions.keep_images(context, session, project.id, here)
+    _remove_from_workspace(context, session, here, revision, frozen)
+    lost = [*chosen, col(Image.removed) == revision]
+    if all_iterations:
+        lost = chosen
+    else:
+        lost.append(col(Image.born) > frozen)
+    blobs = set(session.exec(select(Image.blob).where(*lost)))
+    session.execute(delete_rows(Image).where(*lost))
+    session.add(project)
+    return blobs
 
 
 def _remove_from_workspace(

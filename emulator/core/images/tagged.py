@@ -9,10 +9,8 @@ from sqlmodel import Session, col, select
 from emulator.core.labels import regions
 from emulator.core.labels.regions import RegionOnImage
 from emulator.core.revisions.views import View
+from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Tag
-
-# Images in one query.
-_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,11 @@ def with_tags(session: Session, view: View, images: Sequence[Image]) -> list[Tag
     """The images, each with its tags and regions in the view."""
     tags: dict[int, list[TagOnImage]] = {}
     numbers = [image.number for image in images]
-    for start in range(0, len(numbers), _BATCH_SIZE):
+    for batch in batches(numbers):
         rows = session.execute(
             select(ImageTag.image_number, ImageTag.tag_id, Tag.name, ImageTag.created)
             .join(Tag, col(Tag.id) == ImageTag.tag_id)
-            .where(col(ImageTag.image_number).in_(numbers[start : start + _BATCH_SIZE]), view.holds(ImageTag))
+            .where(col(ImageTag.image_number).in_(batch), view.holds(ImageTag))
             .order_by(col(ImageTag.number))
         )
         for number, *tag in rows:

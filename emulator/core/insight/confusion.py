@@ -6,8 +6,10 @@ them. Part of the emulator's own API.
 
 from dataclasses import dataclass
 
+from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.insight.evaluated import Kind, kind_of, listed_positions, open_evaluation
+from emulator.core.iterations.evaluation import EvaluatedModel
 from emulator.store.tables import Iteration
 
 
@@ -52,12 +54,19 @@ def confusion_matrix(
     """The confusion matrix. Thresholds are those of `performance.figures`, whose precision and recall agree
     with `per_tag`.
     """
-    from emulator.vision.evaluation.confusion import outcome_masks
-
     iteration, kept, threshold, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold
     )
-    kind, order = kind_of(iteration), listed_positions(iteration)
+    return iteration, matrix_of(iteration, kept, threshold, overlap)
+
+
+def matrix_of(
+    model: EvaluatedModel, kept: CachedEvaluation, threshold: float, overlap: float | None
+) -> ConfusionMatrix:
+    """The confusion matrix of an evaluation. overlap: None for classifiers."""
+    from emulator.vision.evaluation.confusion import outcome_masks
+
+    kind, order = kind_of(model), listed_positions(model)
     counts = None
     per_tag = []
     if kind != "Multilabel":
@@ -88,7 +97,7 @@ def confusion_matrix(
                     true_negatives=int(masks["TrueNegative"].sum()),
                 )
             )
-    return iteration, ConfusionMatrix(
+    return ConfusionMatrix(
         kind=kind,
         threshold=threshold,
         overlap_threshold=overlap,

@@ -1,4 +1,4 @@
-"""The images that a cell of the confusion matrix, or an outcome of a tag, counts."""
+"""The images that a cell of the confusion matrix, an outcome of a tag, or the whole evaluation counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.listing import numbers_with_blobs
 from emulator.core.images.tagged import TaggedImage, with_tags
-from emulator.core.insight.evaluated import kind_of, open_evaluation, position_of
-from emulator.core.iterations.evaluation import is_detector
+from emulator.core.insight.evaluated import errors_of, kind_of, open_evaluation, position_of
+from emulator.core.iterations.evaluation import EvaluatedModel, is_detector
 from emulator.core.iterations.performance import EvaluatedImage, predicted
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import scores
@@ -73,17 +73,21 @@ def images(
     iteration_id: str,
     threshold: float | None,
     overlap_threshold: float | None,
-    wanted: Cell | TagOutcome,
+    wanted: Cell | TagOutcome | None,
     *,
     order: str = ORDERS[0],
     take: int,
     skip: int,
 ) -> tuple[Iteration, list[ImageOfCell]]:
-    """The counted images that still exist. order: in ORDERS; Confidence: most probable first."""
+    """The counted images that still exist.
+
+    wanted: None for all that the model was evaluated on. order: in ORDERS; Confidence: most probable first,
+    or of all images the worst errors first.
+    """
     iteration, kept, threshold, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold
     )
-    confusion, rows, indexes, confidences = _counted(iteration, kept, threshold, overlap, wanted)
+    confusion, rows, indexes, confidences = counted(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
         view = View(lookup.project(session, project_id), iteration.revision)
         here = _existing(context, session, view, iteration, kept, indexes)
@@ -92,7 +96,7 @@ def images(
         page = _order(order, numbers, confidences)[skip : skip + take]
         by_number = _tagged(session, view, numbers[page].tolist())
     chosen = [(int(indexes[place]), int(numbers[place])) for place in page.tolist()]
-    pairs = _pairs_of(iteration, kept, confusion, rows, [index for index, _ in chosen])
+    pairs = pairs_of(iteration, kept, confusion, rows, [index for index, _ in chosen])
     return iteration, [
         ImageOfCell(
             tagged=by_number[number],
@@ -111,35 +115,42 @@ def image_count(
     iteration_id: str,
     threshold: float | None,
     overlap_threshold: float | None,
-    wanted: Cell | TagOutcome,
+    wanted: Cell | TagOutcome | None,
 ) -> int:
     """The number of images that `images` lists in all."""
     iteration, kept, threshold, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold
     )
-    _, _, indexes, _ = _counted(iteration, kept, threshold, overlap, wanted)
+    _, _, indexes, _ = counted(iteration, kept, threshold, overlap, wanted)
     with context.database.read() as session:
         view = View(lookup.project(session, project_id), iteration.revision)
         return int(_existing(context, session, view, iteration, kept, indexes).sum())
 
 
-def _counted(
-    iteration: Iteration,
+def counted(
+    model: EvaluatedModel,
     kept: CachedEvaluation,
     threshold: float,
     overlap: float | None,
-    wanted: Cell | TagOutcome,
+    wanted: Cell | TagOutcome | None,
 ) -> "tuple[Confusion | None, NDArray[numpy.integer], NDArray[numpy.integer], NDArray[numpy.floating]]":
     """The counted pairs (rows of a confusion) and images (ascending indexes), and the highest probability
     among the pairs of each image.
+
+    wanted: None for all images; their pairs are left out, and instead of a probability they have the severity
+    of their errors, -1 without one.
     """
     import numpy
 
     from emulator.vision.evaluation.confusion import NONE, outcome_masks
 
-    kind = kind_of(iteration)
+    kind = kind_of(model)
+    if wanted is None:
+        errors = errors_of(model, kept, threshold, overlap)
+        severity = numpy.where(errors.is_wrong, errors.severity, -1.0)
+        return None, numpy.empty(0, int), numpy.arange(kept.figures.count), severity
     if isinstance(wanted, TagOutcome):
-        position = position_of(iteration, wanted.tag_id)
+        position = position_of(model, wanted.tag_id)
         if kind != "ObjectDetection":
             masks = outcome_masks(kept.figures, position, threshold)
             indexes = numpy.flatnonzero(masks[wanted.outcome])
@@ -157,7 +168,7 @@ def _counted(
                 "Where images have several tags, no tag is taken for another: ask by tagId and outcome.",
             )
         actual, predicted_tag = (
-            NONE if name == NOTHING else position_of(iteration, name)
+            NONE if name == NOTHING else position_of(model, name)
             for name in (wanted.actual, wanted.predicted)
         )
         confusion = kept.confusion(threshold, overlap)
@@ -200,8 +211,8 @@ def _tagged(session: Session, view: View, numbers: Sequence[int]) -> dict[int, T
     return {tagged.image.number or 0: tagged for tagged in with_tags(session, view, rows)}
 
 
-def _pairs_of(
-    iteration: Iteration,
+def pairs_of(
+    model: EvaluatedModel,
     kept: CachedEvaluation,
     confusion: "Confusion | None",
     rows: "NDArray[numpy.integer]",
@@ -213,9 +224,9 @@ def _pairs_of(
     from emulator.vision.boxes.box import DetectedBox
 
     pairs: dict[int, list[FoundPair]] = {index: [] for index in indexes}
-    if confusion is None or not is_detector(iteration):
+    if confusion is None or not is_detector(model):
         return pairs
-    figures, tags = kept.figures, iteration.model_tags or []
+    figures, tags = kept.figures, model.model_tags or []
     shown = rows[numpy.isin(confusion.images[rows], indexes)]
     overlaps = figures.overlaps(confusion.objects[shown], confusion.detections[shown])
     for row, overlap in zip(shown.tolist(), overlaps.tolist(), strict=True):

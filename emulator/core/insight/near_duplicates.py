@@ -7,22 +7,23 @@ are cached longer. Thresholds, tags and iterations only filter its result.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup
-from emulator.core.caches.near_duplicates import Pair, Search
+from emulator.core.caches.image_jobs import Call, ImageJob
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.tagged import TaggedImage, with_tags
+from emulator.core.insight.image_jobs import job_of, result_of
 from emulator.core.iterations.evaluation import evaluation_of
 from emulator.core.revisions.views import View
-from emulator.store.blobs import BlobDamaged
+from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus
 
-# Numbers in one query.
-_BATCH_SIZE = 500
+# Indexes of two images in a search, their similarity (at most 1), whether one is mirrored.
+Pair = tuple[int, int, float, bool]
+
 # Images that are listed of one group, which can contain all images of a fixed camera.
 MAX_GROUP_IMAGES = 256
 
@@ -81,22 +82,15 @@ class _Numbered:
     across: bool = False
 
 
-def search_of(context: Context, project_id: str) -> Search:
+def search_of(context: Context, project_id: str) -> ImageJob:
     """The search among a project's images as they are now; started if there is none or it failed."""
-    with context.database.read() as session:
-        lookup.project(session, project_id)
-        here = (col(Image.project_id) == project_id, col(Image.removed).is_(None))
-        newest, count = session.execute(
-            select_columns(func.max(col(Image.number)), func.count()).where(*here)
-        ).one()
-        kept = context.near_duplicates.get(project_id, newest or 0, count)
-        if kept is not None:
-            return kept
-        statement = select_columns(col(Image.number), col(Image.blob)).where(*here)
-        rows = session.execute(statement.order_by(col(Image.number))).all()
-    # Not a worker that trains: an advanced training would delay the search by hours.
-    worker = context.export_worker
-    return context.near_duplicates.begin(project_id, [(int(number), blob) for number, blob in rows], worker)
+
+    def call(_variant: str) -> Call:
+        from emulator.vision.duplicates.find import find_near_duplicates
+
+        return Call(find_near_duplicates)
+
+    return job_of(context, context.near_duplicates, project_id, lambda _project: "", call)
 
 
 def checked_threshold(threshold: float | None) -> float:
@@ -129,7 +123,7 @@ def group_page(
     context: Context,
     project_id: str,
     iteration_id: str | None,
-    search: Search,
+    search: ImageJob,
     threshold: float,
     *,
     contradictory: bool = False,
@@ -141,14 +135,7 @@ def group_page(
 
     contradictory: only groups with contradictory tags. across_folds: only groups across folds.
     """
-    from emulator.vision.imaging.image_file import ImageFileDamaged
-
-    try:
-        pairs = search.future.result(0)
-    except ImageFileDamaged as damaged:
-        raise BlobDamaged(damaged.key) from None
-    except Exception as error:  # noqa: BLE001  (a job can raise any exception)
-        raise ServiceError("ErrorUnknown", f"The images could not be compared: {error}") from None
+    pairs: list[Pair] = result_of(search, "compared")
     groups = _groups(search, pairs, threshold)
     numbers = sorted({number for group in groups for number in group.numbers})
     with context.database.read() as session:
@@ -168,11 +155,11 @@ def group_page(
         wanted.sort(key=lambda group: (not group.contradictory, -group.pairs[0][2], min(group.numbers)))
         page = [_shown(session, view, group, folds) for group in wanted[skip : skip + take]]
     return GroupPage(
-        iteration_id=iteration_id, image_count=search.count, group_count=len(wanted), groups=page
+        iteration_id=iteration_id, image_count=len(search.numbers), group_count=len(wanted), groups=page
     )
 
 
-def _groups(search: Search, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
+def _groups(search: ImageJob, pairs: Sequence[Pair], threshold: float) -> list[_Numbered]:
     """Connected components of the graph of pairs above the threshold, by union-find. Their pairs refer
     to images by number, the most similar pair first."""
     parents: dict[int, int] = {}
@@ -210,8 +197,8 @@ def _folds(
         return {}
     _, kept = evaluation_of(context, project_id, iteration_id)
     folds: dict[int, int] = {}
-    for begin in range(0, len(numbers), _BATCH_SIZE):
-        some = col(Image.number).in_(numbers[begin : begin + _BATCH_SIZE])
+    for batch in batches(numbers):
+        some = col(Image.number).in_(batch)
         for number, blob in session.execute(select_columns(col(Image.number), col(Image.blob)).where(some)):
             if blob in kept.indexes:
                 folds[number] = int(kept.figures.folds[kept.indexes[blob]])
@@ -221,8 +208,8 @@ def _folds(
 def _tags(session: Session, view: View, numbers: Sequence[int]) -> dict[int, set[str]]:
     """The ids of the tags of each image that has any, by number."""
     tags: dict[int, set[str]] = {}
-    for begin in range(0, len(numbers), _BATCH_SIZE):
-        some = col(ImageTag.image_number).in_(numbers[begin : begin + _BATCH_SIZE])
+    for batch in batches(numbers):
+        some = col(ImageTag.image_number).in_(batch)
         statement = select_columns(col(ImageTag.image_number), col(ImageTag.tag_id))
         for number, tag_id in session.execute(statement.where(some, view.holds(ImageTag))):
             tags.setdefault(number, set()).add(tag_id)

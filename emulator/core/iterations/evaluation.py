@@ -1,5 +1,7 @@
 """The evaluation of an iteration: out-of-fold predictions for the images of its training."""
 
+from typing import Protocol
+
 from emulator.core import domains, lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
@@ -11,8 +13,17 @@ DEFAULT_THRESHOLD = 0.5
 DEFAULT_OVERLAP_THRESHOLD = 0.3
 
 
-def is_detector(iteration: Iteration) -> bool:
-    return domains.get(iteration.domain_id or "").type == "ObjectDetection"
+class EvaluatedModel(Protocol):
+    """What figures need to know of a model: an iteration, or the evaluation of one on a test set."""
+
+    domain_id: str | None
+    classification_type: str | None
+    # In the order of the outputs.
+    model_tags: list[dict[str, str]] | None
+
+
+def is_detector(model: EvaluatedModel) -> bool:
+    return domains.get(model.domain_id or "").type == "ObjectDetection"
 
 
 def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, CachedEvaluation]:

@@ -4,12 +4,14 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup
-from emulator.core.blob_sweep import export_blobs, sweep_blobs
+from emulator.core.blob_sweep import export_blobs, sweep_blobs, test_evaluation_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.delete import delete_unreferenced
 from emulator.core.validation import checked_name
-from emulator.store.tables import Iteration, Project
+from emulator.store.tables import UNFINISHED, Iteration, Project
+
+_INSTANT_SECONDS = 0.1
 
 
 def free_name(session: Session, project: Project) -> str:
@@ -33,8 +35,19 @@ def list_all(context: Context, project_id: str) -> list[Iteration]:
 
 
 def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
-    with context.database.read() as session:
-        return lookup.iteration(session, project_id, iteration_id)
+    """An iteration. While an instant trainer trains it, waits for the end, a tenth of a second at most.
+
+    So a client that waits between its requests finds it completed at its first one. With a plan of
+    `emulator.core.choreography`, the state is read as it is.
+    """
+
+    def read() -> Iteration:
+        with context.database.read() as session:
+            return lookup.iteration(session, project_id, iteration_id)
+
+    if context.choreography.in_use or context.trainers.of(project_id) != "instant":
+        return read()
+    return context.instant_trainings.wait(read, lambda row: row.status not in UNFINISHED, _INSTANT_SECONDS)
 
 
 def rename(context: Context, project_id: str, iteration_id: str, name: str | None) -> Iteration:
@@ -56,8 +69,8 @@ def rename(context: Context, project_id: str, iteration_id: str, name: str | Non
 
 
 def delete(context: Context, project_id: str, iteration_id: str) -> None:
-    """Delete the iteration, its model and exports, and deleted images that no other iteration contains; its
-    running training or export is stopped.
+    """Delete the iteration, its model, exports and evaluations on test sets, and deleted images that no other
+    iteration contains; its running training or export is stopped.
 
     Refused while it is published.
     """
@@ -68,7 +81,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
                 "BadRequestIterationIsPublished",
                 f"Iteration is already published as: {iteration.publish_name}",
             )
-        blobs = export_blobs(session, [iteration_id])
+        blobs = export_blobs(session, [iteration_id]) | test_evaluation_blobs(session, [iteration_id])
         session.delete(iteration)
         session.flush()
         blobs |= delete_unreferenced(session, project_id)

@@ -12,7 +12,12 @@ from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.images.listing import numbers_with_blobs, page_of
 from emulator.core.images.tagged import TaggedImage
-from emulator.core.iterations.evaluation import checked_thresholds, evaluation_of, is_detector
+from emulator.core.iterations.evaluation import (
+    EvaluatedModel,
+    checked_thresholds,
+    evaluation_of,
+    is_detector,
+)
 from emulator.core.labels.tags import guid_order
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import scores
@@ -20,7 +25,9 @@ from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.tables import Iteration
 
 if TYPE_CHECKING:
+    from emulator.vision.evaluation.classification import Evaluation
     from emulator.vision.evaluation.common import PerformanceFigures
+    from emulator.vision.evaluation.detection import DetectionEvaluation
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,23 @@ def figures(
     """
     threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
     iteration, kept = evaluation_of(context, project_id, iteration_id)
-    evaluation = kept.figures
-    if is_detector(iteration):
-        found = evaluation.performance(threshold, overlap_threshold)
+    return iteration, figures_of(iteration, kept.figures, threshold, overlap_threshold)
+
+
+def figures_of(
+    model: EvaluatedModel,
+    evaluation: "Evaluation | DetectionEvaluation",
+    threshold: float,
+    overlap_threshold: float | None,
+) -> "PerformanceFigures":
+    """The figures of an evaluation. overlap_threshold: for detectors only."""
+    if is_detector(model):
+        found = evaluation.performance(threshold, overlap_threshold)  # type: ignore[call-arg, arg-type]
     else:
         found = evaluation.performance(threshold)
-    tags = iteration.model_tags or []
+    tags = model.model_tags or []
     found.per_tag.sort(key=lambda item: guid_order(tags[item.tag_index]["id"]))
-    return iteration, found
+    return found
 
 
 def images(
@@ -98,9 +114,10 @@ def _held_out(
     return numbers_with_blobs(context, session, view, tuple(tag_ids), kept.held_out, name)
 
 
-def predicted(iteration: Iteration, kept: CachedEvaluation, index: int) -> list[TagProbability]:
-    """The predictions for the image with this index in the evaluation."""
-    tags = iteration.model_tags or []
-    if is_detector(iteration):
+def predicted(model: EvaluatedModel, kept: CachedEvaluation, index: int) -> list[TagProbability]:
+    """The predictions for the image with this index in the evaluation, of tags that the model has."""
+    tags = model.model_tags or []
+    if is_detector(model):
         return scores.of_detector(tags, kept.figures.detected(index))
-    return scores.of_classifier(tags, kept.figures.probabilities_NT[index])
+    probabilities = scores.of_classifier(tags, kept.figures.probabilities_NT[index])
+    return [item for item in probabilities if item.probability >= 0]

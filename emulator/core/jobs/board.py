@@ -6,10 +6,9 @@ A job is a row of the store. The code that adds one notifies the board; `emulato
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from emulator.core.jobs.changes import Changes
+from emulator.core.jobs.progress import Progress
 from emulator.store.tables import JobKind
-
-# (fraction that is done, 0 to 1; description of the step)
-Progress = tuple[float, str]
 
 
 class Runner(Protocol):
@@ -37,17 +36,23 @@ class Runner(Protocol):
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         """Stop a running job of one of these iterations or projects."""
 
+    def cancel_job(self, job_id: str, reason: str) -> bool:
+        """End a job, waiting or running, as a failure with this reason; False if it has ended already."""
+
     def progress(self, id: str) -> Progress | None:
-        """Progress of the running job of an iteration or export; None when it is not running."""
+        """Progress of the running job of an iteration, an export or an importing project; None when it is
+        not running."""
 
 
 class JobBoard:
     """The runners by kind. Jobs of a kind without a runner wait.
 
-    on_cancel: functions that `cancel` calls after the runners, with the same arguments.
+    on_cancel: functions that `cancel` calls after the runners, with the same arguments. changes: a count of
+    what a list of jobs would show.
     """
 
     def __init__(self) -> None:
+        self.changes = Changes()
         self._runners: dict[JobKind, Runner] = {}
         self.on_cancel: list[Callable[[Collection[str], Collection[str]], None]] = []
 
@@ -67,6 +72,8 @@ class JobBoard:
         """A job of this kind was added."""
         if kind in self._runners:
             self._runners[kind].notify()
+        if kind != JobKind.NOTIFICATION:
+            self.changes.note()
 
     def cancel(self, iteration_ids: Collection[str] = (), project_ids: Collection[str] = ()) -> None:
         """Stop the running jobs of deleted iterations and projects."""
@@ -74,9 +81,10 @@ class JobBoard:
             runner.cancel(iteration_ids, project_ids)
         for listener in self.on_cancel:
             listener(iteration_ids, project_ids)
+        self.changes.note()
 
     def progress(self, id: str) -> Progress | None:
-        """Progress of the running job of an iteration or export; None when none is running."""
+        """Progress of the running job of an iteration, an export or an importing project, if there is one."""
         return next((found for runner in self.runners if (found := runner.progress(id))), None)
 
     def health(self) -> dict[JobKind, bool]:

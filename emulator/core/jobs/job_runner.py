@@ -13,12 +13,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlmodel import Session, col, select
 
-from emulator.core.jobs.board import Progress
+from emulator.core.jobs.history import EndStatus, JobHistory, description_of
 from emulator.core.jobs.holds import Ending, Holds
+from emulator.core.jobs.progress import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
-from emulator.store.database import Database, StorageFull
+from emulator.store.database import Database, StorageFull, when_committed
 from emulator.store.tables import Job, JobKind
 
 # Attempts of a job; after this number of interruptions it fails.
@@ -77,8 +78,12 @@ class Control(Protocol):
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         """Stop the running job if it belongs to one of these iterations or projects."""
 
+    def cancel_job(self, job_id: str) -> None:
+        """Stop the running job if it is this one."""
+
     def progress(self, id: str) -> Progress | None:
-        """Progress of the running job of an iteration or export; None when it is not running."""
+        """Progress of the running job of an iteration, an export or an importing project; None when it is
+        not running."""
 
 
 class JobRunner(Generic[_Task]):
@@ -86,7 +91,8 @@ class JobRunner(Generic[_Task]):
 
     A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
-    holds: the jobs whose end is not to be visible yet. after_each: called after each job, successful or not.
+    holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. after_each: called
+    after each job, successful or not.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class JobRunner(Generic[_Task]):
         folder: Path,
         seconds_to_stop: float,
         holds: Holds,
+        history: JobHistory,
         after_each: Callable[[], None] = lambda: None,
     ) -> None:
         self.kind = kind
@@ -108,6 +115,7 @@ class JobRunner(Generic[_Task]):
         self._work = work
         self._control = control
         self._holds = holds
+        self._history = history
         self._after_each = after_each
         holds.register(kind, self.fail)
         self._thread = WorkThread(name, self._run_next, seconds_to_stop)
@@ -137,6 +145,13 @@ class JobRunner(Generic[_Task]):
 
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         self._control.cancel(iteration_ids, project_ids)
+
+    def cancel_job(self, job_id: str, reason: str) -> bool:
+        is_cancelled = self._record_failure(job_id, reason, EndStatus.CANCELLED)
+        self._control.cancel_job(job_id)
+        if is_cancelled:
+            self._after_each()
+        return is_cancelled
 
     def progress(self, id: str) -> Progress | None:
         return self._control.progress(id)
@@ -194,7 +209,7 @@ class JobRunner(Generic[_Task]):
                     return None
                 if job.attempts >= ATTEMPTS:
                     error = Interrupted(f"interrupted {job.attempts} times by the end of the emulator")
-                    self._work.fail(session, job, self._work.explain(error))
+                    self._fail_in(session, job, self._work.explain(error))
                     if self._holds.in_use:
                         self._holds.ended(job.id)
                     continue
@@ -210,6 +225,7 @@ class JobRunner(Generic[_Task]):
             shutil.rmtree(folder, ignore_errors=True)
 
         is_kept = False
+        self._history.begun(job.id)
         try:
             try:
                 result = self._work.execute(task, folder)
@@ -220,6 +236,7 @@ class JobRunner(Generic[_Task]):
             is_kept = record is not None and self._end(job, record, discard)
         finally:
             if not is_kept:
+                self._history.stopped(job.id)
                 discard()
 
     def _complete(self, job: Job, task: _Task, result: Any) -> None:
@@ -229,6 +246,9 @@ class JobRunner(Generic[_Task]):
             record = self._failure(job, error)
             if record is not None:
                 record()
+        else:
+            with self._database.read() as session:
+                self._history.ended(description_of(session, job), EndStatus.COMPLETED)
 
     def _end(self, job: Job, record: Callable[[], None], discard: Callable[[], None] = lambda: None) -> bool:
         """Record the end of a job, or keep it until it is to be visible; whether it is kept.
@@ -285,8 +305,18 @@ class JobRunner(Generic[_Task]):
         self._fail(job_id, reason)
 
     def _fail(self, job_id: str, reason: str) -> None:
-        """Record a failure, unless the job was deleted meanwhile, with its iteration or project."""
+        self._record_failure(job_id, reason, EndStatus.FAILED)
+
+    def _record_failure(self, job_id: str, reason: str, status: EndStatus) -> bool:
+        """Record a failure; False if the job has ended meanwhile, or was deleted with what it is for."""
         with self._database.write() as session:
             row = session.get(Job, job_id)
-            if row is not None:
-                self._work.fail(session, row, reason)
+            if row is None or row.kind != self.kind:
+                return False
+            self._fail_in(session, row, reason, status)
+        return True
+
+    def _fail_in(self, session: Session, job: Job, reason: str, status: EndStatus = EndStatus.FAILED) -> None:
+        described = description_of(session, job)
+        self._work.fail(session, job, reason)
+        when_committed(session, lambda: self._history.ended(described, status, reason))

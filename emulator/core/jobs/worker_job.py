@@ -5,54 +5,65 @@ from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from emulator.core.jobs.board import Progress
+from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.job_runner import JobStopped
+from emulator.core.jobs.progress import JobProgress, Progress
 from emulator.store.database import Database
-from emulator.store.tables import Iteration
+from emulator.store.tables import Job
 
 
 class WorkerJob:
-    """A `Control` for jobs of iterations that a worker process executes."""
+    """A `Control` for jobs of iterations that a worker process executes. changes: is notified of progress."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changes: Changes) -> None:
         self._database = database
+        self._changes = changes
         self._interrupted = False
-        self._current: tuple[str, Future[Any]] | None = None
-        self._progress: dict[str, Progress] = {}
+        # Ids of the job and its iteration.
+        self._current: tuple[str, str, Future[Any]] | None = None
+        self._progress: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
         self._interrupted = True
         with self._lock:
             if self._current:
-                self._current[1].cancel()
+                self._current[2].cancel()
 
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         with self._lock:
-            if self._current and self._current[0] in iteration_ids:
-                self._current[1].cancel()
+            if self._current and self._current[1] in iteration_ids:
+                self._current[2].cancel()
+
+    def cancel_job(self, job_id: str) -> None:
+        with self._lock:
+            if self._current and self._current[0] == job_id:
+                self._current[2].cancel()
 
     def progress(self, id: str) -> Progress | None:
-        return self._progress.get(id)
+        progress = self._progress.get(id)
+        return None if progress is None else progress.reading
 
     def progress_callback(self, id: str) -> Callable[[float, str], None]:
         """A function that the worker calls with its progress, which `progress` returns for `id`."""
+        progress = self._progress[id] = JobProgress()
 
         def note(fraction: float, step: str) -> None:
-            self._progress[id] = (fraction, step)
+            if progress.note(fraction, step):
+                self._changes.note()
 
         return note
 
-    def result(self, future: "Future[Any]", iteration_id: str, id: str) -> Any:
-        """The result of the worker, or its exception; `cancel` and `interrupt` stop the job until then.
+    def result(self, future: "Future[Any]", *, job_id: str, iteration_id: str, progress_id: str) -> Any:
+        """The result of the worker, or its exception; the job can be stopped until then.
 
-        id: of the progress. Raises JobStopped when the job was cancelled.
+        Raises JobStopped when the job was cancelled.
         """
         with self._lock:
-            self._current = (iteration_id, future)
+            self._current = (job_id, iteration_id, future)
         try:
-            # A deletion or `interrupt` before this point found nothing to cancel.
-            if self._interrupted or not self._exists(iteration_id):
+            # A deletion, cancellation or `interrupt` before this point found nothing to cancel.
+            if self._interrupted or not self._exists(job_id):
                 future.cancel()
             return future.result()
         except CancelledError:
@@ -63,8 +74,9 @@ class WorkerJob:
         finally:
             with self._lock:
                 self._current = None
-            self._progress.pop(id, None)
+            self._progress.pop(progress_id, None)
 
-    def _exists(self, iteration_id: str) -> bool:
+    def _exists(self, job_id: str) -> bool:
+        """Whether the job was neither cancelled nor deleted with its iteration."""
         with self._database.read() as session:
-            return session.get(Iteration, iteration_id) is not None
+            return session.get(Job, job_id) is not None

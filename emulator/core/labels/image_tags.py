@@ -63,15 +63,20 @@ def tagging_problem(project: Project, present: Sequence[Tag], added: Sequence[Ta
 def attach(
     context: Context, session: Session, project: Project, image: Image, tag: Tag, revision: int
 ) -> ImageTag:
-    """Add `tag` to `image` in the workspace, and update the counts."""
+    """Add `tag` to `image`, which is stored already, in the workspace, and update the counts."""
     assert image.number is not None
     row = ImageTag(image_number=image.number, tag_id=tag.id, created=context.clock.now(), born=revision)
+    count_added(project, image, tag)
+    session.add_all((row, image, tag))
+    return row
+
+
+def count_added(project: Project, image: Image, tag: Tag) -> None:
+    """Update the counts of images and tags for a tag that is added to an image."""
     if image.tag_count == 0:
         project.tagged_count += 1
     image.tag_count += 1
     tag.image_count += 1
-    session.add_all((row, image, tag))
-    return row
 
 
 def detach(

@@ -29,6 +29,7 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
 from emulator.core.scored_rows import suggestion_rows
 from emulator.core.validation import check_batch_size
+from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 from emulator.vision.boxes.box import Box
 
@@ -214,10 +215,9 @@ def draw(
     context: Context, session: Session, image: Image, tag: Tag, box: RegionBox, revision: int
 ) -> RegionOnImage:
     """Add a rounded box to an image that has its tag, in the workspace."""
-    assert image.number is not None
     row = Region(
         id=context.ids.new(),
-        image_number=image.number,
+        image=image,
         tag_id=tag.id,
         left=box.left,
         top=box.top,
@@ -290,14 +290,13 @@ def on_images(session: Session, view: View, numbers: Iterable[int]) -> dict[int,
     found: dict[int, list[RegionOnImage]] = {}
     if not holds_regions(view.project):
         return found
-    numbers = list(numbers)
     columns: list[Any] = [Region.image_number, Region.id, Region.tag_id, Tag.name, Region.created]
     columns += [Region.left, Region.top, Region.width, Region.height]
-    for start in range(0, len(numbers), 500):
+    for batch in batches(numbers):
         rows = session.execute(
             select_columns(*columns)
             .join(Tag, col(Tag.id) == Region.tag_id)
-            .where(col(Region.image_number).in_(numbers[start : start + 500]), view.holds(Region))
+            .where(col(Region.image_number).in_(batch), view.holds(Region))
             .order_by(col(Region.number))
         )
         for number, *region in rows:

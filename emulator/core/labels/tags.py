@@ -8,9 +8,10 @@ from sqlalchemy import func
 from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, quotas
+from emulator.core import deletions, domains, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.labels import on_test_images
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.core.validation import checked_description, checked_name, in_any_case
@@ -103,12 +104,17 @@ def update(
 
 
 def delete(context: Context, project_id: str, tag_id: str) -> None:
-    """Delete the tag from the workspace, with its regions; iterations that were trained before keep it."""
+    """Delete the tag from the workspace and from test sets, with its regions; iterations that were trained
+    before keep it.
+
+    It can be restored for an hour (`restore`).
+    """
     with context.database.write() as session:
         tag = lookup.workspace_tag(session, project_id, tag_id)
         project = lookup.project(session, project_id)
         revision = revisions.next_revision(context, project, touched=None)
         frozen = revisions.newest_frozen_revision(session, project_id)
+        deletions.keep_tag(context, session, tag, on_test_images.of_tag(session, tag_id))
         bearers = select(ImageTag.image_number).where(
             ImageTag.tag_id == tag_id, col(ImageTag.removed).is_(None)
         )
@@ -124,6 +130,7 @@ def delete(context: Context, project_id: str, tag_id: str) -> None:
             delete_rows(ImageTag).where(col(ImageTag.tag_id) == tag_id, col(ImageTag.born) > frozen)
         )
         revisions.remove_regions(session, [col(Region.tag_id) == tag_id], revision, frozen)
+        on_test_images.remove(session, tag_id)
         tag.removed, tag.image_count = revision, 0
         session.add(tag)
         if tag.born > frozen:

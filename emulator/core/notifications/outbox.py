@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from emulator.core.context import Context
+from emulator.store.database import when_committed
 from emulator.store.tables import (
     Export,
     ExportStatus,
@@ -57,3 +58,4 @@ def _add(context: Context, session: Session, project: Project, details: dict[str
             details={**details, "due": microseconds(now)},
         )
     )
+    when_committed(session, lambda: context.jobs.notify(JobKind.NOTIFICATION))

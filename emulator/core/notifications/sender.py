@@ -58,6 +58,10 @@ class NotificationSender:
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         """Notifications of deleted projects are deleted with them; one that is being sent is not stopped."""
 
+    def cancel_job(self, job_id: str, reason: str) -> bool:
+        """Notifications are not cancelled one by one."""
+        return False
+
     def progress(self, id: str) -> None:
         """Notifications have no progress."""
 

@@ -14,10 +14,10 @@ from emulator.core import domains, lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.limits import TRAINING_IMAGE_BYTES
-from emulator.core.prediction_scripts import Script, ScriptedPrediction
 from emulator.core.region_edges import clipped, edge_problem
 from emulator.core.scored_rows import scores
 from emulator.core.scored_rows.scores import TagProbability
+from emulator.core.test_kit.prediction_scripts import Script, ScriptedPrediction
 from emulator.core.validation import checked_name
 from emulator.store.tables import Iteration, IterationStatus
 from emulator.vision.boxes.box import Box, DetectedBox

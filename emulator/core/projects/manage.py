@@ -5,8 +5,13 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from emulator.core import domains, lookup, quotas
-from emulator.core.blob_sweep import export_blobs, sweep_blobs
+from emulator.core import deletions, domains, lookup, quotas
+from emulator.core.blob_sweep import (
+    export_blobs,
+    sweep_blobs,
+    test_evaluation_blobs,
+    test_image_blobs,
+)
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.notifications import azure_storage
@@ -158,9 +163,12 @@ def delete(context: Context, project_id: str) -> None:
         blobs |= set(
             session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project_id))
         )
+        blobs |= deletions.blobs_of(session, project_id)
         blobs |= export_blobs(session, [iteration.id for iteration in iterations])
         for iteration in iterations:
             blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
+        blobs |= test_image_blobs(session, project_id)
+        blobs |= test_evaluation_blobs(session, [iteration.id for iteration in iterations])
         session.delete(project)
     context.jobs.cancel({iteration.id for iteration in iterations}, {project_id})
     context.score_index.forget([project_id, *(iteration.id for iteration in iterations)])

@@ -25,5 +25,6 @@ def reset(context: Context) -> None:
     context.forget_rows()
     context.models.clear()
     shutil.rmtree(context.feature_cache, ignore_errors=True)
+    context.thumbnails.clear()
     for listener in context.on_reset:
         listener()

@@ -17,7 +17,7 @@ from emulator.core import quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images import upload
-from emulator.core.images.upload import NewImage
+from emulator.core.images.incoming import NewImage
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.labels import tags
 from emulator.core.limits import IMAGES_PER_BATCH

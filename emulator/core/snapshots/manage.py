@@ -63,7 +63,7 @@ def list_all(context: Context) -> list[NamedSnapshot]:
 
 
 def get(context: Context, name: str) -> NamedSnapshot:
-    """One snapshot. Raises ServiceError when there is none of this name, or it cannot be read."""
+    """The snapshot with this name. Raises ServiceError if it does not exist or cannot be read."""
     with context.snapshot_lock:
         return NamedSnapshot(name, _open(context, name).manifest)
 
@@ -155,7 +155,7 @@ def _folder(context: Context) -> Path:
 
 
 def _place(context: Context, name: str) -> tuple[Path, bool]:
-    """The folder for a snapshot to be written, and whether there is none of this name."""
+    """The folder for a new snapshot, and whether the name is unused."""
     checked_name(name)
     for other in _folder(context).glob("*"):
         files.remove_unfinished(other)

@@ -21,6 +21,8 @@ from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, Databa
 from emulator.store.references import blobs_in
 from emulator.store.verified_files import VerifiedFiles
 
+# More images than any emulator ever had.
+_HIGHEST_NUMBER = 2**53
 _CONTRADICTION = "Its rows contradict each other."
 
 
@@ -109,6 +111,7 @@ def _copy_rows(work: Path, target: Path) -> None:
             if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise SnapshotRejected(_CONTRADICTION)
             _check_trained(connection)
+            _check_numbers(connection)
     except sqlite3.IntegrityError:
         raise SnapshotRejected(_CONTRADICTION) from None
     # UnicodeDecodeError: of messages of SQLite that quote a damaged schema.
@@ -129,6 +132,13 @@ def _check_kinds(database: Path) -> None:
         for kind, sql in connection.execute("SELECT type, sql FROM sqlite_master"):
             if kind not in ("table", "index") or "VIRTUAL" in str(sql)[:20].upper():
                 raise SnapshotRejected("Its database has views, triggers or virtual tables.")
+
+
+def _check_numbers(connection: sqlite3.Connection) -> None:
+    """Raises SnapshotRejected for numbers of rows that leave none for further rows."""
+    (highest,) = connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+    if highest is not None and not (isinstance(highest, int) and highest <= _HIGHEST_NUMBER):
+        raise SnapshotRejected("Its images have numbers beyond those of any emulator.")
 
 
 def _check_trained(connection: sqlite3.Connection) -> None:

@@ -5,7 +5,8 @@ from sqlmodel import select
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.snapshots.files import Snapshot
-from emulator.store.references import all_referenced, batches
+from emulator.store.batches import batches
+from emulator.store.references import all_referenced
 from emulator.store.tables import Job, JobKind
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from emulator.core.errors import ServiceError
 from emulator.core.labels.regions import holds_regions
 from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
-from emulator.core.trainers import Trainer
+from emulator.core.test_kit.trainers import Trainer
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 

@@ -59,7 +59,7 @@ def instant_training_runner(context: Context) -> JobRunner["Training"]:
 
 
 def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]:
-    worker_job = WorkerJob(context.database)
+    worker_job = WorkerJob(context.database, context.jobs.changes)
     return JobRunner(
         context.database,
         kind,
@@ -69,7 +69,8 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
         folder=context.folder / kind,
         seconds_to_stop=5,
         holds=context.choreography,
-        after_each=lambda: context.jobs.notify(JobKind.NOTIFICATION),
+        history=context.job_history,
+        after_each=context.instant_trainings.note if kind == JobKind.INSTANT_TRAINING else lambda: None,
     )
 
 
@@ -155,7 +156,10 @@ class TrainingWork:
         try:
             future = self._submit(task, folder)
             trained: TrainedClassifier | TrainedDetector = self._worker_job.result(
-                future, task.iteration_id, task.iteration_id
+                future,
+                job_id=task.job_id,
+                iteration_id=task.iteration_id,
+                progress_id=task.iteration_id,
             )
         except TrainingFailed as failure:
             raise JobFailed(str(failure)) from None
@@ -187,6 +191,8 @@ class TrainingWork:
             feature_cache=self._context.feature_cache,
             base_model=task.base_model if has_base else None,
             backbones=self._context.backbones,
+            number_formats=self._context.number_formats,
+            number_format=self._context.number_format,
         )
         note = self._worker_job.progress_callback(task.iteration_id)
         return self._worker.submit(training.func, *training.args, on_progress=note, **training.keywords)

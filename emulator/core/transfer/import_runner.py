@@ -7,6 +7,7 @@ SHA-256, images by decoding them, models by loading them.
 import logging
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,9 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
+from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped, TryAgain
+from emulator.core.jobs.progress import JobProgress, Progress
 from emulator.core.transfer.copying import fill, unknown_domain
 from emulator.core.transfer.export import Token, describe, parse_token
 from emulator.core.transfer.import_request import is_ours
@@ -33,11 +36,12 @@ _LONGEST_TRANSFER_SECONDS = 6 * 3600
 _LONGEST_SILENCE_SECONDS = 30
 # A request to another emulator may be waiting for its response.
 _SECONDS_TO_STOP = 0.5
+_RECEIVING = "Receiving the images and models"
 _log = logging.getLogger(__name__)
 
 
 def import_runner(context: Context) -> JobRunner["Import"]:
-    transfers = Transfers()
+    transfers = Transfers(context.jobs.changes)
     return JobRunner(
         context.database,
         JobKind.IMPORT,
@@ -47,6 +51,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
         folder=context.folder / "imports",
         seconds_to_stop=_SECONDS_TO_STOP,
         holds=context.choreography,
+        history=context.job_history,
     )
 
 
@@ -59,11 +64,16 @@ class Import(NamedTuple):
 
 
 class Transfers:
-    """The `Control` of imports (`emulator.core.jobs.job_runner`): stops one between chunks of its archive."""
+    """The `Control` of imports (`emulator.core.jobs.job_runner`): stops one between chunks of its archive.
 
-    def __init__(self) -> None:
+    changes: is notified of progress.
+    """
+
+    def __init__(self, changes: Changes) -> None:
         self.interrupted = False
+        self._changes = changes
         self._cancelled: set[str] = set()
+        self._current: tuple[Import, JobProgress] | None = None
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -71,8 +81,24 @@ class Transfers:
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
         self._cancelled.update(project_ids)
 
-    def progress(self, id: str) -> None:
-        """Imports have no progress."""
+    def cancel_job(self, job_id: str) -> None:
+        current = self._current
+        if current is not None and current[0].job_id == job_id:
+            self._cancelled.add(current[0].project_id)
+
+    def progress(self, id: str) -> Progress | None:
+        current = self._current
+        return current[1].reading if current is not None and current[0].project_id == id else None
+
+    def begin(self, task: "Import") -> None:
+        """An import begins."""
+        self._current = task, JobProgress()
+
+    def note(self, fraction: float, step: str) -> None:
+        """The running import has reached `fraction` (0 to 1)."""
+        current = self._current
+        if current is not None and current[1].note(fraction, step):
+            self._changes.note()
 
     def check(self, project_id: str) -> None:
         """Raises JobStopped when the import into this project is to end."""
@@ -81,6 +107,7 @@ class Transfers:
 
     def forget(self, project_id: str) -> None:
         """The import into this project has ended."""
+        self._current = None
         self._cancelled.discard(project_id)
 
 
@@ -105,6 +132,7 @@ class ImportWork:
     def execute(self, task: Import, folder: Path) -> None:
         from emulator.core.transfer.archive import ArchiveRejected
 
+        self._transfers.begin(task)
         try:
             if is_ours(self._context, task.token):
                 self._copy(task)
@@ -142,6 +170,7 @@ class ImportWork:
 
     def _copy(self, task: Import) -> None:
         """Copy a project of this emulator."""
+        self._transfers.note(0.0, "Copying the project")
         with self._context.database.read() as session:
             source = session.get(Project, task.token.project_id)
             if source is None:
@@ -159,7 +188,10 @@ class ImportWork:
         stored: set[str] = set()
 
         def consume(pieces: Iterator[bytes]) -> None:
-            manifest = receive(self._context, self._watched(task, pieces), stored)
+            self._transfers.note(0.0, _RECEIVING)
+            watched = self._watched(task, pieces)
+            report = partial(self._transfers.note, step=_RECEIVING)
+            manifest = receive(self._context, watched, stored, report)
             self._fill(task, manifest)
 
         policy = replace(
@@ -208,8 +240,8 @@ def _stopped(project_id: str) -> JobStopped:
 
 
 def _existing_project(session: Session, task: Import) -> Project:
-    """The project to fill. Raises JobStopped when it was deleted."""
-    project = session.get(Project, task.project_id)
-    if project is None or session.get(Job, task.job_id) is None:
+    """The project to fill. Raises JobStopped when it was deleted, or the import cancelled."""
+    project, job = session.get(Project, task.project_id), session.get(Job, task.job_id)
+    if project is None or job is None or job.kind != JobKind.IMPORT:
         raise _stopped(task.project_id)
     return project

@@ -1,7 +1,7 @@
 """Receiving an archive of a project: its blobs are checked and stored, images by decoding them, models by
 loading them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from emulator.core import domains
 from emulator.core.context import Context
@@ -10,25 +10,35 @@ from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.transfer.archive import Manifest, Reader
 
 
-def receive(context: Context, pieces: Iterable[bytes], stored: set[str]) -> Manifest:
+def receive(
+    context: Context,
+    pieces: Iterable[bytes],
+    stored: set[str],
+    report: Callable[[float], None] = lambda fraction: None,
+) -> Manifest:
     """Store the blobs of the archive that consists of `pieces`; returns its manifest.
 
-    stored: the names of the stored blobs are added to it, also when this fails.
+    stored: the names of the stored blobs are added to it, also when this fails. report: called with the
+    fraction of the bytes that is stored, 0 to 1.
 
     Raises ArchiveRejected, JobFailed, StorageFull.
     """
     reader = Reader(pieces)
     manifest = reader.manifest()
-    reason = shortage(context.folder, sum(manifest.blobs.values()))
+    size = sum(manifest.blobs.values())
+    reason = shortage(context.folder, size)
     if reason is not None:
         raise JobFailed(reason)
     images = manifest.image_blobs
     sizes = {image.blob: (image.width, image.height) for image in manifest.images}
+    received = 0
     for digest, content in reader.blobs(manifest):
         if digest in images:
             _check_image(content, sizes[digest])
         context.blobs.put(content)
         stored.add(digest)
+        received += len(content)
+        report(received / max(size, 1))
     _check_models(context, manifest)
     return manifest
 

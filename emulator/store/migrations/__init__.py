@@ -11,8 +11,16 @@ def upgrade(engine: Engine, target: str = "head") -> None:
     from alembic import command
     from alembic.config import Config
 
-    with engine.connect() as connection, connection.begin():
-        command.upgrade(_config(Config(), connection), target)
+    with engine.connect() as connection:
+        # Within a transaction, this has no effect. A migration that replaces a table drops the old one, which
+        # would delete the rows that refer to it.
+        driver = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+        try:
+            with connection.begin():
+                command.upgrade(_config(Config(), connection), target)
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
 
 
 def head() -> str:

@@ -11,7 +11,7 @@ from emulator.api.control import documents
 from emulator.contract.operations import OPERATIONS
 from emulator.contract.versions import VERSIONS
 from tests.contract_chain.spec import renderer
-from tests.support.harness import Service, expect
+from tests.support.harness import NOWHERE, Service, expect
 
 PLAIN = {"Accept-Encoding": "identity"}
 ALL = [(api, version) for api in renderer.VERSIONS for version in renderer.VERSIONS[api]]
@@ -90,9 +90,8 @@ class References(HTMLParser):
         self.found += [value for name, value in attrs if name in ("src", "href") and value]
 
 
-@pytest.mark.parametrize("path", ["docs", "insight"])
-def test_pages_need_nothing_from_elsewhere(service: Service, path: str) -> None:
-    response = service.request("GET", f"/_emulator/{path}", key=None)
+def test_the_page_needs_nothing_from_elsewhere(service: Service) -> None:
+    response = service.request("GET", "/_emulator/docs", key=None)
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     policy = response.headers["content-security-policy"]
@@ -110,3 +109,17 @@ def test_the_page_offers_every_document(service: Service) -> None:
     block = text[text.index("const DOCUMENTS = {") : text.index("};", text.index("const DOCUMENTS = {"))]
     offered = set(re.findall(r'"([a-z0-9.-]+)":', block.replace("emulator:", '"emulator":')))
     assert offered == {"emulator" if api == "emulator" else f"{api}-{version}" for api, version in ALL}
+
+
+@pytest.mark.parametrize(
+    ("query", "leads_to"),
+    [
+        ("", "../portal/"),
+        (f"?projectId={NOWHERE}", "../portal/"),
+        (f"?projectId={NOWHERE}&iterationId=//evil.example", "../portal/"),
+        (f"?projectId={NOWHERE}&iterationId={NOWHERE}", f"../portal/projects/{NOWHERE}/results/{NOWHERE}"),
+    ],
+)
+def test_the_former_page_of_models_leads_to_the_portal(service: Service, query: str, leads_to: str) -> None:
+    response = service.request("GET", f"/_emulator/insight{query}", key=None)
+    assert (response.status_code, response.headers["location"]) == (302, leads_to)

@@ -17,7 +17,7 @@ from tests.support.harness import (
 from tests.support.images import picture, pictures
 
 RESET = "/_emulator/reset"
-NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications")
+NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_ready(started: Service) -> None:
 def test_not_ready_says_why(service: Service) -> None:
     response = expect(service.request("GET", "/_emulator/health/ready", key=None), 503)
     assert response["status"] == "not ready"
-    for name in ("trainings", "exports", "imports", "notifications"):
+    for name in ("trainings", "exports", "imports", "notifications", "evaluations"):
         assert "not running" in response["checks"][name]
     assert response["checks"]["database"] == "ok"
 

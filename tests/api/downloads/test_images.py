@@ -1,5 +1,6 @@
 """Image URIs: downloads without a key for a day, by valid signatures only."""
 
+from importlib import resources
 from io import BytesIO
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from emulator.vision.imaging import decode
 from tests.support.harness import NOWHERE, Service, test_settings
 from tests.support.images import picture
 
@@ -73,6 +75,29 @@ def test_an_image_and_its_thumbnail_are_fetched_without_a_key(service: Service) 
     )
 
 
+def test_the_thumbnail_of_a_photograph_is_made_once_and_goes_with_its_image(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = uploaded(service, (resources.files("skimage") / "data" / "rocket.jpg").read_bytes())
+    made = []
+    encode = decode.to_jpeg
+    monkeypatch.setattr(decode, "to_jpeg", lambda *args, **more: made.append(args) or encode(*args, **more))
+    first, second = (fetch(service, image["thumbnailUri"]) for _ in range(2))
+    assert (first.content, max(size(first)), len(made)) == (second.content, 256, 1)
+    assert len(first.content) <= 15_000
+    thumbnails = service.settings.data / "thumbnails"
+    assert len(list(thumbnails.glob("*/*"))) == 1
+    service.delete(image["project"])
+    assert list(thumbnails.glob("*/*")) == []
+
+
+def test_a_reset_deletes_thumbnails(service: Service) -> None:
+    image = uploaded(service, picture(size=(2000, 1000)))
+    fetch(service, image["thumbnailUri"])
+    assert service.request("POST", "/_emulator/reset").status_code == 204
+    assert not (service.settings.data / "thumbnails").exists()
+
+
 def test_a_small_jpeg_comes_back_byte_by_byte(service: Service) -> None:
     data = picture(format="JPEG")
     assert fetch(service, uploaded(service, data)["originalImageUri"]).content == data
@@ -82,8 +107,14 @@ def test_head_has_the_headers_of_get(service: Service) -> None:
     image = uploaded(service, picture())
     got, head = (fetch(service, image["originalImageUri"], method) for method in ("GET", "HEAD"))
     assert head.status_code == got.status_code == 200
-    for name in ("content-type", "content-length", "last-modified"):
+    for name in ("content-type", "content-length", "last-modified", "cache-control"):
         assert head.headers[name] == got.headers[name]
+
+
+def test_browsers_may_keep_what_they_fetched_as_long_as_the_uri_is_valid(service: Service) -> None:
+    image = uploaded(service, picture())
+    headers = fetch(service, image["thumbnailUri"]).headers
+    assert headers["cache-control"] == "private, max-age=86400, immutable"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

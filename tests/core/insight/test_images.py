@@ -1,6 +1,7 @@
 """The images that a cell of the confusion matrix, or an outcome of a tag, counts."""
 
 from itertools import product
+from typing import Any
 
 from emulator.core.insight.images import OUTCOMES
 from tests.support.harness import NOWHERE, expect, refusal
@@ -105,9 +106,25 @@ def test_a_copy_of_the_project_has_images_of_its_own(classified: Insight) -> Non
     assert classified.images(**ours) == before
 
 
+def test_all_images_are_listed_without_a_cell(each_kind: Insight) -> None:
+    matrix = each_kind.get("confusionMatrix")
+    images = each_kind.images()
+    assert len({image["id"] for image in images}) == len(images) == matrix["imageCount"]
+    assert each_kind.get("confusionMatrix/images/count") == matrix["imageCount"]
+    if matrix["type"] == "Multiclass":
+        right = [[tag["tagId"] for tag in image["tags"]] == [best_of(image)] for image in images]
+        assert right == sorted(right)
+        assert sum(right) == sum(tag["truePositives"] for tag in matrix["perTag"])
+
+
+def best_of(image: dict[str, Any]) -> str:
+    best = image["predictions"][0]
+    return best["tagId"] if best["probability"] >= 0.5 else "none"
+
+
 def test_either_a_cell_or_an_outcome_must_be_given(classified: Insight) -> None:
     both = {**CELL, "tagId": NOWHERE, "outcome": "TruePositive"}
-    for parameters in ({}, {"actual": "none"}, {"tagId": NOWHERE}, both):
+    for parameters in ({"actual": "none"}, {"tagId": NOWHERE}, both):
         for what in ("confusionMatrix/images", "confusionMatrix/images/count"):
             refused = refusal(classified.send(what, **parameters))
             assert refused[:2] == (400, "BadRequestRequiredParamIsNull"), (what, parameters)

@@ -36,7 +36,8 @@ def test_progress_can_be_seen_while_it_trains(service: Service) -> None:
     iteration = service.post(f"{project}/train")
     wait_until(lambda: service.worker.waiting, "the training to begin")
     service.worker.jobs[0]["on_progress"](0.25, "Looking at the images")
-    assert service.runner(JobKind.TRAINING).progress(iteration["id"]) == (0.25, "Looking at the images")
+    progress = service.runner(JobKind.TRAINING).progress(iteration["id"])
+    assert progress[:2] == (0.25, "Looking at the images")
     running = service.get(f"{project}/iterations/{iteration['id']}")
     assert (running["status"], running["domainId"] is None, running["trainingTimeInMinutes"]) == (
         "Training",
@@ -98,6 +99,7 @@ def test_a_runner_whose_thread_has_ended_is_not_ready(service: Service) -> None:
         service.runner(JobKind.EXPORT),
         service.runner(JobKind.IMPORT),
         service.runner(JobKind.NOTIFICATION),
+        service.runner(JobKind.EVALUATION),
     ):
         runs.start()
     answer = service.request("GET", "/_emulator/health/ready")

@@ -15,6 +15,8 @@ from emulator.store.database import SCHEMA_REVISION
 from tests.support.harness import Service, refusal
 from tests.support.images import pictures
 from tests.support.snapshots import (
+    OLDER,
+    TO_OLDER,
     archive_of,
     changed_manifest,
     download,
@@ -178,6 +180,15 @@ def test_an_archive_that_expands_to_much_more_is_refused(service: Service, archi
             "UPDATE image SET created = -9000000000000000000",
             "Its database is damaged: a value in the table 'image' is no time",
         ),
+        (
+            f"UPDATE image SET number = {2**63 - 1} WHERE number = (SELECT max(number) FROM image)",
+            "Its ",
+        ),
+        (
+            f"UPDATE sqlite_sequence SET seq = {2**63 - 1}",
+            "Its images have numbers beyond those of any emulator.",
+        ),
+        ("UPDATE sqlite_sequence SET seq = 'x'", "Its images have numbers beyond those of any emulator."),
         ("CREATE VIEW extra AS SELECT 1", "Its database has views, triggers or virtual tables."),
         ("DROP TABLE region", "Its database"),
         (
@@ -219,14 +230,8 @@ def test_a_damaged_schema_whose_message_is_no_text_is_refused(service: Service, 
 
 def test_an_archive_of_an_older_schema_is_migrated(service: Service, archive: bytes, tmp_path: Path) -> None:
     before = state(service)
-    older = with_database(
-        archive,
-        tmp_path,
-        "UPDATE alembic_version SET version_num = '0004'",
-        "ALTER TABLE job ADD COLUMN progress FLOAT",
-        "ALTER TABLE job ADD COLUMN step VARCHAR",
-    )
-    older = changed_manifest(older, lambda manifest: manifest.update(schema_revision="0004"))
+    older = with_database(archive, tmp_path, *TO_OLDER)
+    older = changed_manifest(older, lambda manifest: manifest.update(schema_revision=OLDER))
     service.request("POST", "/_emulator/reset")
     assert upload(service, older, "older").status_code == 201
     restore(service, "older")

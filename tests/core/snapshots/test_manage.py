@@ -17,7 +17,7 @@ from emulator.store.database import SCHEMA_REVISION, StorageFull
 from tests.support.harness import RESOURCE_ID, Service, refusal
 from tests.support.images import picture, pictures
 from tests.support.predicting import Predicted
-from tests.support.snapshots import PATH, data_folder, names, restore, save, state
+from tests.support.snapshots import OLDER, PATH, TO_OLDER, data_folder, names, restore, save, state
 
 
 def test_a_restore_brings_back_all_that_clients_see(predicted: Predicted) -> None:
@@ -299,14 +299,13 @@ def test_a_snapshot_of_an_older_version_is_migrated(service: Service) -> None:
     save(service)
     data = data_folder(service)
     connection = sqlite3.connect(data / files.DATABASE_NAME)
-    connection.execute("UPDATE alembic_version SET version_num = '0004'")
-    connection.execute("ALTER TABLE job ADD COLUMN progress FLOAT")
-    connection.execute("ALTER TABLE job ADD COLUMN step VARCHAR")
+    for statement in TO_OLDER:
+        connection.execute(statement)
     connection.commit()
     connection.close()
     path = data.parent / "snapshot.json"
     manifest = json.loads(path.read_bytes())
-    manifest["schema_revision"] = "0004"
+    manifest["schema_revision"] = OLDER
     manifest["database_sha256"] = files.digest_of(data / files.DATABASE_NAME)
     path.write_text(json.dumps(manifest))
     service.request("POST", "/_emulator/reset")

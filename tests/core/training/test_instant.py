@@ -68,6 +68,14 @@ def test_a_running_real_training_does_not_delay_an_instant_one(service: Service)
     service.worker.held = False
 
 
+def test_a_client_finds_an_instant_training_completed_at_its_first_request(instant: Service) -> None:
+    project, _, _ = instant.trainable()
+    instant.runner(JobKind.INSTANT_TRAINING).start()
+    iteration = instant.post(f"{project}/train")
+    assert iteration["status"] == "Training"
+    assert instant.get(f"{project}/iterations/{iteration['id']}")["status"] == "Completed"
+
+
 def test_features_are_computed_at_the_upload(instant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     project, _, _ = instant.trainable()
 

@@ -1,15 +1,13 @@
 """The fifth migration on jobs of the fourth schema."""
 
-import sqlite3
 from pathlib import Path
 
-from sqlalchemy import create_engine
 from sqlmodel import Session, select
 
-from emulator.store import migrations
 from emulator.store.database import FILE_NAME, Database
 from emulator.store.tables import Iteration, Job, JobKind, Project
 from tests.store.test_database import schema
+from tests.support.old_schema import write_database
 
 _ROWS = (
     """
@@ -32,15 +30,8 @@ _ROWS = (
 
 
 def test_jobs_lose_their_columns_of_progress_and_nothing_else(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
-    migrations.upgrade(engine, "0004")
-    engine.dispose()
+    write_database(tmp_path, "0004", _ROWS)
     assert {"progress", "step"} <= schema(tmp_path / FILE_NAME)["job"]["columns"].keys()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    for statement in _ROWS:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
     database = Database(tmp_path)
     session: Session
     with database.read() as session:

@@ -1,0 +1,75 @@
+"""The emulator about itself, and its keys, in its own API."""
+
+import time
+from datetime import UTC, datetime
+
+from fastapi import Request
+from starlette.responses import Response
+
+from emulator import __version__
+from emulator.api.control.test_kit.clock import shown_clock
+from emulator.api.dependencies import BaseUrl, Emulator, version_of
+from emulator.api.routing import OperationRouter, Result, response_of
+from emulator.contract import information as shapes
+from emulator.core import information
+from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.tiers import Tier
+from emulator.settings import Settings
+
+router = OperationRouter()
+
+
+# In the threads of images, since measuring a large data folder takes a moment.
+@router.own("GET", "/_emulator/info", work="images")
+def get_information(request: Request, emulator: Emulator, base_url: BaseUrl) -> shapes.Information:
+    state = request.app.state
+    settings: Settings = state.settings
+    if not hasattr(state, "data_size"):
+        state.data_size = information.FolderSize(emulator.folder)
+    return shapes.Information(
+        version=__version__,
+        started=datetime.fromtimestamp(state.started, UTC),
+        uptime_seconds=max(0.0, time.time() - state.started),
+        endpoint=base_url,
+        prediction_resource_id=settings.prediction_resource_id,
+        uses_well_known_keys=settings.uses_default_keys,
+        data_folder=str(emulator.folder),
+        ephemeral=settings.ephemeral,
+        data_bytes=state.data_size.bytes,
+        disk_free_bytes=information.free_disk_bytes(emulator),
+        memory_bytes=information.resident_bytes(),
+        counts=shapes.ObjectCounts(**information.counts(emulator)._asdict()),
+        tier=_tier(emulator.tier, information.tier_use(emulator)),
+        trainer=emulator.trainers.default,
+        training_hour_seconds=emulator.training_hour_seconds,
+        stored_prediction_days=STORED_PREDICTION_DAYS,
+        image_uri_hours=settings.image_uri_hours,
+        request_log_capacity=settings.request_log,
+        strict=settings.strict,
+        clock=shown_clock(emulator),
+    )
+
+
+@router.own("GET", "/_emulator/keys")
+def get_keys(request: Request) -> Response:
+    settings: Settings = request.app.state.settings
+    keys = shapes.ResourceKeys(
+        training_keys=list(settings.training_keys), prediction_keys=list(settings.prediction_keys)
+    )
+    return response_of(Result(keys, headers={"Cache-Control": "no-store"}), version_of(request))
+
+
+def _tier(tier: Tier, use: information.TierUse) -> shapes.TierInformation:
+    limits = shapes.TierValues(
+        projects=tier.projects,
+        images_per_project=tier.images_per_project,
+        tags_per_project=tier.tags_per_project,
+        iterations_per_project=tier.iterations_per_project,
+        predictions_per_month=tier.predictions_per_month,
+    )
+    return shapes.TierInformation(
+        name=tier.name,
+        limits=limits,
+        use=shapes.TierValues(**use._asdict()),
+        calls_per_second={str(kind): rate for kind, rate in tier.calls_per_second.items()},
+    )

@@ -1,0 +1,1 @@
+"""What test suites use of the control API: the endpoints of docs/testing.md."""

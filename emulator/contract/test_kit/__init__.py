@@ -1,0 +1,1 @@
+"""Bodies and responses of what test suites use of the control API, and what its messages suggest."""

@@ -1,0 +1,168 @@
+"""All trainings, exports, imports and evaluations, with progress and remaining time; cancelling one."""
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmodel import col, select
+
+from emulator.core import lookup
+from emulator.core.context import Context
+from emulator.core.errors import ServiceError
+from emulator.core.jobs.history import DESCRIBED, EndedJob, JobDescription, description_of
+from emulator.core.jobs.progress import Progress
+from emulator.store.tables import IterationStatus, Job, JobKind
+
+if TYPE_CHECKING:
+    from emulator.core.choreography.held import Held
+
+_STARTING = "Starting the process for it"
+# Unfinished jobs in one list; an emulator executes four at a time.
+_MAX_JOBS = 500
+
+
+class ListedJob(NamedTuple):
+    """A job that waits, runs or has ended.
+
+    status: Waiting, Running, Completed, Failed or Cancelled. stage: what is being done; None after its end.
+    progress: 0 to 1, None when unknown. seconds_left: None when unknown.
+    """
+
+    job: JobDescription
+    status: str
+    stage: str | None
+    progress: float | None
+    seconds_left: float | None
+    started: datetime | None
+    ended: datetime | None = None
+    failure: str | None = None
+
+
+def list_all(context: Context, project_id: str | None = None) -> list[ListedJob]:
+    """The unfinished jobs, oldest first, then those that have ended, latest first; of a project, or all.
+
+    It is no poll of a choreography: a list that is shown on a page must not end what a test holds.
+    """
+    with context.database.read() as session:
+        if project_id is not None:
+            lookup.project(session, project_id)
+        oldest = select(Job).where(col(Job.kind).in_(DESCRIBED)).order_by(col(Job.created)).limit(_MAX_JOBS)
+        found = [(job, description_of(session, job)) for job in session.exec(oldest)]
+    held = {one.job_id: one for one in context.choreography.held()} if context.choreography.in_use else {}
+    waiting: Counter[str] = Counter()
+    listed = []
+    for job, described in found:
+        if described is None:
+            continue
+        if job.id in held:
+            item = _held(context, described, held[job.id])
+        else:
+            item = _unfinished(context, job, described, waiting)
+        if project_id in (None, described.project_id):
+            listed.append(item)
+    unfinished = {job.id for job, _ in found}
+    ended = [
+        _ended(one)
+        for one in context.job_history.latest()
+        if project_id in (None, one.job.project_id) and one.job.id not in unfinished
+    ]
+    return listed + ended
+
+
+def cancel(context: Context, job_id: str) -> ListedJob:
+    """End a job that waits or runs, as a failure with the reason that it was cancelled.
+
+    Its iteration, export or project becomes ``Failed``, so that a program that waits for it ends, too. Raises
+    ServiceError when there is no such job, or when it has ended.
+    """
+    with context.database.read() as session:
+        job = session.get(Job, job_id)
+        described = None if job is None else description_of(session, job)
+    if job is not None and described is not None:
+        runner = context.jobs.runner(JobKind(job.kind))
+        started = context.job_history.started(job_id)
+        if runner.cancel_job(job_id, _reason(context, described, started)):
+            context.choreography.cancelled(job_id)
+    ended = next((one for one in context.job_history.latest() if one.job.id == job_id), None)
+    if ended is None:
+        raise ServiceError("NotFound", f"There is no job {job_id}.")
+    if described is None:
+        message = f"The {ended.job.kind} has ended already, with status {ended.status}."
+        raise ServiceError("Conflict", message)
+    return _ended(ended)
+
+
+def _reason(context: Context, job: JobDescription, started: datetime | None) -> str:
+    if started is None:
+        return f"Cancelled: the {job.kind} was ended by a person before it began."
+    seconds = max(0, round((context.clock.reading - started).total_seconds()))
+    unit = "second" if seconds == 1 else "seconds"
+    return f"Cancelled: the {job.kind} was ended by a person after {seconds} {unit}."
+
+
+def _unfinished(context: Context, job: Job, described: JobDescription, waiting: Counter[str]) -> ListedJob:
+    """A job without a plan. waiting: the number of earlier unfinished jobs, by kind."""
+    started = context.job_history.started(job.id)
+    before, waiting[job.kind] = waiting[job.kind], waiting[job.kind] + 1
+    if started is None:
+        stage = "Waiting" if not before else f"Waiting for {before} other {_plural(described.kind, before)}"
+        return ListedJob(described, "Waiting", stage, None, None, None)
+    progress = context.jobs.progress(_progress_id(job, described)) or Progress(0.0, _STARTING)
+    is_known = progress.step != _STARTING
+    return ListedJob(
+        job=described,
+        status="Running",
+        stage=progress.step,
+        progress=progress.fraction if is_known else None,
+        seconds_left=progress.seconds_left,
+        started=started,
+    )
+
+
+def _plural(kind: str, count: int) -> str:
+    return kind if count == 1 else f"{kind}s"
+
+
+def _progress_id(job: Job, described: JobDescription) -> str:
+    if described.kind == "export":
+        return str((job.details or {})["export"])
+    if described.kind == "evaluation":
+        return str((job.details or {})["evaluation"])
+    return described.iteration_id or described.project_id
+
+
+def _held(context: Context, described: JobDescription, held: "Held") -> ListedJob:
+    """A job whose end follows a plan of a test: the progress is that of the plan."""
+    plan = held.plan
+    seconds = max(0.0, (context.clock.reading - held.begun).total_seconds())
+    left = None
+    if plan.polls is not None:
+        progress = min(1.0, held.polls / plan.polls)
+        until = f"poll {plan.polls} of its state ({held.polls} until now)"
+    elif plan.seconds:
+        progress, left = min(1.0, seconds / plan.seconds), max(0.0, plan.seconds - seconds)
+        until = f"{plan.seconds:g} seconds after its request"
+    else:
+        progress, until = 1.0, "its work is done"
+    waits = held.shown in (IterationStatus.STAGING, IterationStatus.QUEUED)
+    return ListedJob(
+        job=described,
+        status="Waiting" if waits else "Running",
+        stage=f"{held.shown}, held by a choreography until {until}",
+        progress=progress,
+        seconds_left=left,
+        started=None if waits else held.begun,
+    )
+
+
+def _ended(one: EndedJob) -> ListedJob:
+    return ListedJob(
+        job=one.job,
+        status=one.status,
+        stage=None,
+        progress=1.0 if one.status == "Completed" else None,
+        seconds_left=None,
+        started=one.started,
+        ended=one.ended,
+        failure=one.failure,
+    )

@@ -1,0 +1,151 @@
+"""Jobs as people follow them: what each is for, when it was begun, and how the latest ones ended.
+
+In memory, and of this process: the rows of unfinished jobs outlive a restart, the history does not.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from emulator.core.jobs.changes import Changes
+from emulator.store.tables import Export, Iteration, Job, JobKind, Project
+from emulator.store.test_set_tables import TestEvaluation
+
+# Ended jobs that are kept.
+CAPACITY = 100
+_KINDS = {
+    JobKind.TRAINING: "training",
+    JobKind.ADVANCED_TRAINING: "training",
+    JobKind.INSTANT_TRAINING: "training",
+    JobKind.EXPORT: "export",
+    JobKind.IMPORT: "import",
+    JobKind.EVALUATION: "evaluation",
+}
+# The kinds of jobs that have a description.
+DESCRIBED = tuple(_KINDS)
+
+
+class EndStatus(StrEnum):
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+class JobDescription(NamedTuple):
+    """What a job is for, with the names of now. kind: training, export, import or evaluation."""
+
+    id: str
+    kind: str
+    created: datetime
+    project_id: str
+    project_name: str
+    iteration_id: str | None = None
+    iteration_name: str | None = None
+    training_type: str | None = None
+    platform: str | None = None
+    flavor: str | None = None
+
+
+class EndedJob(NamedTuple):
+    """A job that has ended. started: None if it was not begun. failure: the reason, for a person."""
+
+    job: JobDescription
+    status: EndStatus
+    started: datetime | None
+    ended: datetime
+    failure: str | None
+
+
+def description_of(session: Session, job: Job) -> JobDescription | None:
+    """The description of a job; None when what it is for was deleted, and for jobs that nobody follows."""
+    kind = _KINDS.get(JobKind(job.kind))
+    if kind is None:
+        return None
+    if kind == "import":
+        target = session.get(Project, job.project_id)
+        if target is None:
+            return None
+        return JobDescription(job.id, kind, job.created, target.id, target.name)
+    iteration = session.get(Iteration, job.iteration_id)
+    if iteration is None:
+        return None
+    project = session.get_one(Project, iteration.project_id)
+    details = job.details or {}
+    export = session.get(Export, details["export"]) if kind == "export" else None
+    if kind == "export" and export is None:
+        return None
+    if kind == "evaluation" and session.get(TestEvaluation, details["evaluation"]) is None:
+        return None
+    return JobDescription(
+        id=job.id,
+        kind=kind,
+        created=job.created,
+        project_id=project.id,
+        project_name=project.name,
+        iteration_id=iteration.id,
+        iteration_name=iteration.name,
+        training_type=iteration.training_type if kind == "training" else None,
+        platform=export.platform if export else None,
+        flavor=(export.flavor or None) if export else None,
+    )
+
+
+class JobHistory:
+    """When jobs were begun, and the last CAPACITY that have ended. Thread-safe.
+
+    changes: is notified of each entry. now: the time of the emulator's clock.
+    """
+
+    def __init__(self, changes: Changes, now: Callable[[], datetime]) -> None:
+        self._changes = changes
+        self._now = now
+        self._lock = threading.Lock()
+        self._begun: dict[str, datetime] = {}
+        self._ended: deque[EndedJob] = deque(maxlen=CAPACITY)
+
+    def begun(self, job_id: str) -> None:
+        """The execution of a job begins."""
+        with self._lock:
+            self._begun[job_id] = self._now()
+        self._changes.note()
+
+    def stopped(self, job_id: str) -> None:
+        """The execution of a job is over, with or without an end of the job."""
+        with self._lock:
+            is_known = self._begun.pop(job_id, None) is not None
+        if is_known:
+            self._changes.note()
+
+    def ended(self, job: JobDescription | None, status: EndStatus, failure: str | None = None) -> None:
+        """A job has ended. None: what it was for was deleted; there is nothing to follow.
+
+        Only the first end of a job counts: one that is cancelled at its end may complete, without effect.
+        """
+        if job is None:
+            return
+        with self._lock:
+            started = self._begun.pop(job.id, None)
+            if any(other.job.id == job.id for other in self._ended):
+                return
+            self._ended.appendleft(EndedJob(job, status, started, self._now(), failure))
+        self._changes.note()
+
+    def started(self, job_id: str) -> datetime | None:
+        """When the execution of an unfinished job was begun; None while it waits."""
+        return self._begun.get(job_id)
+
+    def latest(self) -> list[EndedJob]:
+        """The jobs that have ended, the latest first."""
+        with self._lock:
+            return list(self._ended)
+
+    def clear(self) -> None:
+        """Forget the jobs that have ended."""
+        with self._lock:
+            self._ended.clear()
+        self._changes.note()

@@ -1,0 +1,1 @@
+"""What to label next: an order of untagged images, and how many labels the next training needs."""

@@ -1,0 +1,91 @@
+"""How many labels are worth the next training.
+
+Before the first training: as many as it needs, the minimum of images of every tag. Later: a fifth of the
+images that the last one had, since the error of a classifier falls roughly with a power of the number of
+images, so that a few more change nothing that could be measured, but no more than there are untagged; and the
+minimum of tags that are new.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import Session, col, select
+
+from emulator.core.labels.regions import holds_regions
+from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.core.lookup import workspace_tags
+from emulator.core.revisions.views import View
+from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Project, Region
+
+_GROWTH = 5
+
+
+@dataclass(frozen=True)
+class NextTraining:
+    """In images with tags, or with regions in detection projects.
+
+    labeled_since: since the last training. needed: labels until the next training is worth it; 0 when it is.
+    """
+
+    labeled_since: int
+    needed: int
+
+
+def next_training(session: Session, project: Project) -> NextTraining:
+    labels = Region if holds_regions(project) else ImageTag
+    last = session.exec(
+        select(Iteration)
+        .where(Iteration.project_id == project.id, Iteration.status == IterationStatus.COMPLETED)
+        .order_by(col(Iteration.number).desc())
+        .limit(1)
+    ).first()
+    revision = last.revision if last else -1
+    in_workspace = (
+        select(func.count(func.distinct(col(labels.image_number))))
+        .join(Image, col(Image.number) == col(labels.image_number))
+        .where(*View(project).images, col(labels.removed).is_(None))
+    )
+    since = session.scalar(in_workspace.where(col(labels.born) > revision)) or 0
+    missing = _missing(session, project, labels)
+    if last is None:
+        return NextTraining(since, missing)
+    trained = View(project, revision)
+    before = session.scalar(
+        select(func.count(func.distinct(col(labels.image_number))))
+        .join(Image, col(Image.number) == col(labels.image_number))
+        .where(*trained.images, trained.holds(labels))
+    )
+    wanted = max(1, -(-(before or 0) // _GROWTH)) - since
+    return NextTraining(since, max(missing, min(wanted, untagged_count(session, project)), 0))
+
+
+def untagged_count(session: Session, project: Project) -> int:
+    """The number of `untagged_images`."""
+    return session.scalar(select(func.count()).select_from(Image).where(*untagged_images(project))) or 0
+
+
+def untagged_images(project: Project) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of the images of the workspace without labels, which the queue lists."""
+    return (
+        col(Image.project_id) == project.id,
+        col(Image.removed).is_(None),
+        col(Image.tag_count) == 0,
+    )
+
+
+def _missing(session: Session, project: Project, labels: type[ImageTag] | type[Region]) -> int:
+    """Images that tags lack to the minimum of a training."""
+    minimum, fewest = IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+    if labels is Region:
+        minimum, fewest = BOXED_IMAGES_PER_TAG_MINIMUM, 1
+    # As in a training, a Negative tag without images does not count.
+    every = workspace_tags(session, project.id).values()
+    tags = [tag for tag in every if tag.type != "Negative" or tag.image_count > 0]
+    counted = session.execute(
+        select(labels.tag_id, func.count(func.distinct(col(labels.image_number))))
+        .where(col(labels.tag_id).in_([tag.id for tag in tags]), col(labels.removed).is_(None))
+        .group_by(col(labels.tag_id))
+    )
+    counts: dict[str, int] = dict(counted.all())
+    of_tags = sum(max(0, minimum - counts.get(tag.id, 0)) for tag in tags)
+    return of_tags + max(0, fewest - len(tags)) * minimum

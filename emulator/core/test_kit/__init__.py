@@ -1,0 +1,1 @@
+"""What tests set in place of the usual behavior: predictions, the trainer, roles."""

@@ -1,0 +1,140 @@
+"""The routes of the portal: its page, its files, and the session of its user."""
+
+import asyncio
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+
+from emulator.gateway.bodies import read_body
+from emulator.gateway.errors import (
+    AccessDenied,
+    UnknownResource,
+    access_denied,
+    error_response,
+    gateway_response,
+    note_refusal,
+)
+from emulator.portal import static_files
+from emulator.portal.sessions import Sessions
+
+_LONGEST_BODY = 4096
+_NO_STORE = {"Cache-Control": "no-store"}
+# By it, the page explains why it requires a key; a fragment is not sent to the server.
+_USED_TICKET = "used-link"
+
+
+async def _file(request: Request) -> Response:
+    name: str = request.path_params["path"]
+    threads = request.app.state.threads.of("quick")
+    return await asyncio.get_running_loop().run_in_executor(threads, _sent, name, request.headers)
+
+
+def _sent(name: str, headers: Headers) -> Response:
+    """The page or the file of a path. headers: of the request."""
+    if static_files.is_page(name) or name == static_files.INDEX:
+        return static_files.page(static_files.FOLDER, name)
+    file = static_files.find(static_files.FOLDER, name, headers.get("accept-encoding", ""))
+    if file is None:
+        raise UnknownResource(f"the portal has no file {name[:200]!r}")
+    return static_files.response(file, headers.get("if-none-match", ""))
+
+
+async def _session(request: Request) -> Response:
+    """Whether the user is signed in. On a server that needs no secret, this signs in."""
+    sessions = _sessions(request)
+    is_own = sessions.foreign_reason(request.scope) is None
+    is_signed_in = is_own and sessions.is_signed_in(request.scope)
+    headers = dict(_NO_STORE)
+    if is_own and not is_signed_in and sessions.signs_in_alone:
+        headers["Set-Cookie"] = sessions.begin(request.scope)
+        is_signed_in = True
+    body = {"signedIn": is_signed_in, "keyRequired": not sessions.signs_in_alone}
+    return error_response(200, body, headers)
+
+
+async def _sign_in(request: Request) -> Response:
+    sessions = _sessions(request)
+    foreign = _refused_as_foreign(request, sessions)
+    if foreign is not None:
+        return foreign
+    body = await read_body(request.scope, request.receive, _LONGEST_BODY)
+    # Nothing is awaited from here until a wrong key is noted: requests in parallel get no more attempts.
+    wait = sessions.seconds_to_wait(request.scope)
+    if wait:
+        message = f"Too many wrong keys were sent. Try again in {wait} seconds."
+        return gateway_response(429, message, {"retry-after": str(wait)})
+    key = _key_of(body)
+    if key is None:
+        message = 'The body is a JSON object with the training key: {"key": "..."}.'
+        return error_response(400, {"code": "BadRequest", "message": message})
+    if not sessions.accepts_key(key):
+        sessions.note_wrong_key(request.scope)
+        denied = AccessDenied("sign-in to the portal with a text that is no training key")
+        note_refusal(request, denied)
+        return await access_denied(request, denied)
+    headers = {**_NO_STORE, "Set-Cookie": sessions.begin(request.scope)}
+    return error_response(200, {"signedIn": True, "keyRequired": not sessions.signs_in_alone}, headers)
+
+
+def _key_of(body: bytes) -> str | None:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    key = value.get("key") if isinstance(value, dict) else None
+    return key if isinstance(key, str) else None
+
+
+async def _sign_out(request: Request) -> Response:
+    sessions = _sessions(request)
+    foreign = _refused_as_foreign(request, sessions)
+    if foreign is not None:
+        return foreign
+    return Response(status_code=204, headers={**_NO_STORE, "Set-Cookie": sessions.end(request.scope)})
+
+
+async def _open(request: Request) -> Response:
+    """Exchange the ticket of ``serve --open`` for a session. Without a valid one, the page asks for a key."""
+    sessions = _sessions(request)
+    headers = {**_NO_STORE, "Referrer-Policy": "no-referrer"}
+    # A HEAD request, as of a program that checks links, uses no ticket.
+    if request.method != "GET":
+        return RedirectResponse("./", 303, headers)
+    if not sessions.redeem(request.query_params.get("ticket", "")):
+        return RedirectResponse(f"./#{_USED_TICKET}", 303, headers)
+    headers["Set-Cookie"] = sessions.begin(request.scope)
+    return RedirectResponse("./", 303, headers)
+
+
+def _refused_as_foreign(request: Request, sessions: Sessions) -> Response | None:
+    reason = sessions.foreign_reason(request.scope)
+    if reason is None:
+        return None
+    note_refusal(request, AccessDenied(f"not from a page of the portal: {reason}"))
+    return gateway_response(403, "Only pages of the portal may begin and end its sessions.")
+
+
+def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+async def _root(_request: Request) -> Response:
+    return RedirectResponse("portal/", 308)
+
+
+# Addresses of redirects are relative: a proxy may have removed a prefix from the path.
+router = Router(
+    routes=[
+        Route("/portal", _root, methods=["GET"]),
+        Route("/portal/session", _session, methods=["GET"]),
+        Route("/portal/session", _sign_in, methods=["POST"]),
+        Route("/portal/session", _sign_out, methods=["DELETE"]),
+        Route("/portal/open", _open, methods=["GET"]),
+        Route("/portal/{path:path}", _file, methods=["GET"]),
+    ],
+    redirect_slashes=False,
+)

@@ -1,0 +1,219 @@
+"""Sessions of the portal: a cookie that is accepted in place of a key, for requests of the portal's pages.
+
+A token is random and is kept as its SHA-256 only. A session ends with `end`, `IDLE_SECONDS` after its last
+request, and when the server starts with other keys. Cookies are not separated by port, so that the name of
+the cookie contains the port: two emulators on one machine have a session each.
+
+Threat model: pages of other origins, also on other ports of this machine, are refused by `same_origin`; a
+page that lets its name resolve to this machine has another host, and with it no cookie. Programs on other
+ports of the same host can receive the cookie when the user opens them in the same browser, as with every
+cookie; with well-known keys it gives them nothing that they lack.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.types import Scope
+
+from emulator.durable_files import write_atomically
+from emulator.gateway.keys import SESSION_COOKIE
+from emulator.gateway.origins import header
+from emulator.gateway.proxies import TrustedProxies
+from emulator.gateway.same_origin import foreign_reason
+
+IDLE_SECONDS = 12 * 3600
+TICKET_SECONDS = 60
+FILE_NAME = "portal-sessions.json"
+_MOST_SESSIONS = 1000
+# The times of the last requests are written at most this often.
+_WRITE_SECONDS = 900
+# Wrong keys of one client within the time, after which it has to wait.
+MOST_WRONG_KEYS = 10
+WRONG_KEY_SECONDS = 60
+_MOST_CLIENTS = 1000
+_log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """The sessions of a server. All methods run in the thread of the event loop.
+
+    Args:
+        keys: any of which starts a session.
+        proxies: give scheme and host as the browser used them.
+        signs_in_alone: whether pages get a session without a key: the key is well known, and only programs
+            of this machine reach the server.
+        file: where sessions that began with a key are kept across a restart; None for nowhere.
+        secret: of the data folder; the file is valid for the same secret and keys only.
+        now: seconds since 1970. Not the emulator's clock, which tests set to other times.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        proxies: TrustedProxies,
+        *,
+        signs_in_alone: bool,
+        file: Path | None = None,
+        secret: bytes = b"",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = tuple(key.encode() for key in keys)
+        self._proxies = proxies
+        self.signs_in_alone = signs_in_alone
+        self._file = None if signs_in_alone else file
+        self._fingerprint = hmac.new(secret, "\n".join(keys).encode(), hashlib.sha256).hexdigest()
+        self._now = now
+        # Times of the last requests, by the hash of the token; None until they are needed.
+        self._last_used: dict[str, float] | None = None
+        self._written = 0.0
+        self._tickets: dict[str, float] = {}
+        self._wrong_keys: dict[str, list[float]] = {}
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def foreign_reason(self, scope: Scope) -> str | None:
+        """Why a request is not from a page of this server; None if it is."""
+        return foreign_reason(scope, self._proxies.base_url(scope))
+
+    def has_cookie(self, scope: Scope) -> bool:
+        """Whether a request has a cookie of a session, valid or not."""
+        return self._token(scope) is not None
+
+    def is_signed_in(self, scope: Scope) -> bool:
+        """Whether the cookie of a request is that of a session, whose idle time begins anew.
+
+        Where pages sign in without a key, every cookie is valid: a page that is open while the server
+        restarts goes on, and could begin another session anyway.
+        """
+        token = self._token(scope)
+        if not token or self.signs_in_alone:
+            return bool(token)
+        sessions, name, now = self._sessions(), _hashed(token), self._now()
+        last_used = sessions.pop(name, None)
+        if last_used is None or now - last_used >= IDLE_SECONDS:
+            return False
+        sessions[name] = now  # now the last one of the dictionary
+        if now - self._written >= _WRITE_SECONDS:
+            self._write()
+        return True
+
+    # --- begin and end --------------------------------------------------------------------------------------
+
+    def accepts_key(self, key: str) -> bool:
+        """Whether a session may begin with the key. All keys are compared: the duration tells nothing."""
+        return bool(sum(hmac.compare_digest(key.encode(errors="replace"), one) for one in self._keys))
+
+    def begin(self, scope: Scope) -> str:
+        """Begin a session; returns the value of the header Set-Cookie."""
+        token = secrets.token_urlsafe(32)
+        sessions, now = self._sessions(), self._now()
+        for name in [name for name, used in sessions.items() if now - used >= IDLE_SECONDS]:
+            del sessions[name]
+        while len(sessions) >= _MOST_SESSIONS:
+            del sessions[next(iter(sessions))]  # the one that was not used for the longest time
+        sessions[_hashed(token)] = now
+        self._write()
+        return self._cookie(scope, token)
+
+    def end(self, scope: Scope) -> str:
+        """End the session of a request, if it has one; returns the value of the header Set-Cookie."""
+        token = self._token(scope)
+        if token is not None and self._sessions().pop(_hashed(token), None) is not None:
+            self._write()
+        return f"{self._cookie(scope, '')}; Max-Age=0"
+
+    def new_ticket(self) -> str:
+        """A text that begins one session within `TICKET_SECONDS`."""
+        ticket = secrets.token_urlsafe(32)
+        self._tickets[_hashed(ticket)] = self._now()
+        return ticket
+
+    def redeem(self, ticket: str) -> bool:
+        """Whether the ticket is valid, which ends with this."""
+        made = self._tickets.pop(_hashed(ticket), None)
+        return made is not None and self._now() - made < TICKET_SECONDS
+
+    # --- wrong keys -----------------------------------------------------------------------------------------
+
+    def seconds_to_wait(self, scope: Scope) -> int:
+        """Seconds until the client may try another key; 0 if it may now."""
+        times = self._wrong_keys.get(_client(scope), [])
+        recent = [moment for moment in times if 0 <= self._now() - moment < WRONG_KEY_SECONDS]
+        if len(recent) < MOST_WRONG_KEYS:
+            return 0
+        return max(1, round(WRONG_KEY_SECONDS - (self._now() - recent[0])))
+
+    def note_wrong_key(self, scope: Scope) -> None:
+        client = _client(scope)
+        times = self._wrong_keys.pop(client, [])
+        self._wrong_keys[client] = [*times, self._now()][-MOST_WRONG_KEYS:]
+        while len(self._wrong_keys) > _MOST_CLIENTS:
+            del self._wrong_keys[next(iter(self._wrong_keys))]
+
+    # --- cookie and file ------------------------------------------------------------------------------------
+
+    def _token(self, scope: Scope) -> str | None:
+        cookies = header(scope, b"cookie")
+        if cookies is None:
+            return None
+        name = self._cookie_name(scope)
+        for part in cookies.decode("latin-1").split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return value
+        return None
+
+    def _cookie_name(self, scope: Scope) -> str:
+        host = self._proxies.base_url(scope).partition("://")[2]
+        port = host.rpartition(":")[2]
+        return f"{SESSION_COOKIE}_{port}" if ":" in host and port.isdigit() else SESSION_COOKIE
+
+    def _cookie(self, scope: Scope, token: str) -> str:
+        secure = "; Secure" if self._proxies.base_url(scope).startswith("https:") else ""
+        return f"{self._cookie_name(scope)}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+    def _sessions(self) -> dict[str, float]:
+        if self._last_used is None:
+            self._last_used = self._read()
+        return self._last_used
+
+    def _read(self) -> dict[str, float]:
+        """The sessions in the file; none if it is of other keys, damaged or missing."""
+        if self._file is None:
+            return {}
+        try:
+            kept: Any = orjson.loads(self._file.read_bytes())
+            if not hmac.compare_digest(str(kept["keys"]), self._fingerprint):
+                return {}
+            return {str(name): float(used) for name, used in kept["sessions"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    def _write(self) -> None:
+        self._written = self._now()
+        if self._file is None:
+            return
+        try:
+            write_atomically(
+                self._file,
+                orjson.dumps({"keys": self._fingerprint, "sessions": self._sessions()}),
+                durable=False,
+            )
+        except OSError as error:  # sessions then end with the server
+            _log.warning("%s cannot be written: %s", self._file, error.strerror or error)
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -1,0 +1,1 @@
+"""Requests to the routes of the portal, without a browser."""

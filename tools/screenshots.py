@@ -1,93 +1,131 @@
-"""Take the screenshots of the documentation: docs/images/*.png.
+"""Take the pictures of the documentation, from the real application: docs/images/portal-*.webp.
 
-    python tools/screenshots.py [--chromium PROGRAM] [--folder docs/images]
+    python tools/screenshots.py [NAME ...] [--folder docs/images]
 
-Starts an emulator without persistent state, trains a classifier on the photographs of `make demo`, three of
-which get a wrong tag on purpose, and opens the page `/_emulator/insight` in headless Chromium. Needs the
-extra `demo` and Chromium; without Chromium it prints a message and writes nothing.
+Starts an emulator without persistent state, with two projects of real photographs: a classifier that is
+trained on the photographs of `make demo`, three of which get a wrong tag on purpose, and coins with boxes,
+half of them labeled. Then each picture of SHOTS is taken in headless Chromium. Needs the built portal (`make
+portal`), the extras `demo` and `test`, and Chromium; without Chromium it prints a message and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+import httpx
+from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient
 from azure.cognitiveservices.vision.customvision.training.models import (
     ImageFileCreateBatch,
     ImageFileCreateEntry,
+    Iteration,
+    Region,
 )
 from msrest.authentication import ApiKeyCredentials
+from PIL import Image
 
-from emulator.settings import DEFAULT_TRAINING_KEYS
+from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_PREDICTION_RESOURCE_ID, DEFAULT_TRAINING_KEYS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
-PAGE = "/_emulator/insight"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM_OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-gpu",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-)
 # Photographs that are uploaded with the tag of another folder: (folder, tag, number of photographs).
 WRONG_TAGS = (("gravel", "brick", 2), ("grass", "gravel", 1))
-WIDTH, HEIGHT = 1000, 970
-PATIENCE_SECONDS = 120
+WIDTH, HEIGHT = 1280, 800
+QUALITY = 75
+SETTLE_MS = 1000
+PATIENCE_SECONDS = 180
+# Windows of the photograph of coins: their sides in pixels, and how much larger they are stored.
+COIN_WINDOW, COIN_STEP, COIN_SCALE = (192, 152), (64, 50), 4
+SMALLEST_COIN = 400  # pixels
 
-# Enters the key, opens the cell with the most mistakes, and scrolls back to the top.
-SCRIPT = """
-<script>
-(async () => {
-  const wait = async found => {
-    while (!found()) await new Promise(done => setTimeout(done, 50));
-    return found();
-  };
-  const key = document.getElementById("key");
-  key.value = "%s";
-  key.dispatchEvent(new Event("change"));
-  await wait(() => document.querySelector("#matrix td[data-kind=bad] button"));
-  const mistakes = [...document.querySelectorAll("#matrix td[data-kind=bad] button")];
-  mistakes.sort((one, other) => other.textContent - one.textContent)[0].click();
-  await wait(() => document.querySelector("#images img"));
-  await wait(() => [...document.images].every(image => image.complete));
-  document.activeElement.blur();
-  window.scrollTo(0, 0);
-})();
-</script>
-"""
+
+class Projects(NamedTuple):
+    """Ids of what the pictures show. images: three photographs that no project has."""
+
+    ground: str
+    first: str
+    second: str
+    coins: str
+    unseen: list[Path]
+
+
+class Shot(NamedTuple):
+    """One picture: its name, the path below /portal/, and what is done before it is taken."""
+
+    name: str
+    path: Callable[[Projects], str]
+    prepare: Callable[[Page, Projects], None] = lambda page, projects: None
+    scheme: str = "light"
+    size: tuple[int, int] = (WIDTH, HEIGHT)
+
+
+def open_a_wrong_cell(page: Page, _projects: Projects) -> None:
+    """Gravel that was tagged as brick."""
+    matrix = page.get_by_role("region", name="Confusion matrix")
+    matrix.get_by_role("button", name=re.compile("'brick' predicted as 'gravel'")).click()
+
+
+def wait_for_the_map(page: Page, _projects: Projects) -> None:
+    """The features of the images are computed when the map is opened for the first time."""
+    page.locator("main canvas").first.wait_for(timeout=1000 * PATIENCE_SECONDS)
+
+
+def drop_unseen_images(page: Page, projects: Projects) -> None:
+    page.locator("input[type=file]").first.set_input_files([str(path) for path in projects.unseen])
+
+
+SHOTS = (
+    Shot("projects", lambda ids: "projects"),
+    Shot("images", lambda ids: f"projects/{ids.ground}/images"),
+    Shot("label", lambda ids: f"projects/{ids.coins}/label?status=tagged&order=oldest"),
+    Shot("train", lambda ids: f"projects/{ids.ground}/train"),
+    Shot("results", lambda ids: f"projects/{ids.ground}/results/{ids.second}"),
+    Shot(
+        "confusion-matrix",
+        lambda ids: f"projects/{ids.ground}/results/{ids.second}?tab=matrix",
+        open_a_wrong_cell,
+    ),
+    Shot("curves", lambda ids: f"projects/{ids.ground}/results/{ids.second}?tab=curves"),
+    Shot("label-hints", lambda ids: f"projects/{ids.ground}/results/{ids.second}?tab=hints", scheme="dark"),
+    Shot("predictions", lambda ids: f"projects/{ids.ground}/predictions"),
+    Shot("quick-test", lambda ids: f"projects/{ids.ground}/quicktest", drop_unseen_images),
+    Shot("test-sets", lambda ids: f"projects/{ids.ground}/testsets"),
+    Shot("map", lambda ids: f"projects/{ids.ground}/map", wait_for_the_map),
+    Shot("emulator", lambda ids: "emulator"),
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--chromium", help="the program; one on the path by default")
+    parser.add_argument("name", nargs="*", help=f"of {', '.join(shot.name for shot in SHOTS)}; default: all")
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
-    chromium = arguments.chromium or next(filter(None, map(shutil.which, PROGRAMS)), None)
+    chosen = [shot for shot in SHOTS if not arguments.name or shot.name in arguments.name]
+    chromium = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if chromium is None:
         print("No screenshots: Chromium is missing (Debian: apt install chromium)", file=sys.stderr)
         return 0
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="screenshots-") as scratch, running_emulator() as endpoint:
-        train(endpoint, demo_photographs(Path(scratch) / "photographs"))
-        with forwarding(endpoint) as address:
-            take(chromium, address + PAGE, arguments.folder / "insight.png", Path(scratch))
+        projects = make_projects(endpoint, Path(scratch) / "photographs")
+        take(chromium, endpoint, projects, chosen, arguments.folder)
     return 0
 
 
@@ -104,6 +142,60 @@ def running_emulator() -> Iterator[str]:
             process.terminate()
 
 
+# --- projects -----------------------------------------------------------------------------------------------
+
+
+def make_projects(endpoint: str, folder: Path) -> Projects:
+    """Two projects, one of them trained twice, published and with stored predictions."""
+    trainer = CustomVisionTrainingClient(
+        endpoint, ApiKeyCredentials(in_headers={"Training-key": DEFAULT_TRAINING_KEYS[0]})
+    )
+    predictor = CustomVisionPredictionClient(
+        endpoint, ApiKeyCredentials(in_headers={"Prediction-key": DEFAULT_PREDICTION_KEYS[0]})
+    )
+    photographs = demo_photographs(folder)
+    unseen = sorted((folder / "unseen").rglob("*.jpg"))
+    ground = trainer.create_project(
+        "Ground", "Surfaces, as seen from a meter above", classification_type="Multiclass"
+    )
+    ids = {tag: trainer.create_tag(ground.id, tag).id for tag in photographs}
+    images = []
+    for source, paths in photographs.items():
+        wrong = [tag for one, tag, number in WRONG_TAGS if one == source for _ in range(number)]
+        tags = wrong + [source] * (len(paths) - len(wrong))
+        images += [
+            (number, path.name, path.read_bytes(), [ids[tag]])
+            for number, (path, tag) in enumerate(zip(paths, tags, strict=True))
+        ]
+    # One of each tag after the other, as the page of images then shows them.
+    upload(trainer, ground.id, [image[1:] for image in sorted(images)])
+    first = trained(trainer, ground.id)
+    second = trained(trainer, ground.id, force_train=True)
+    trainer.publish_iteration(ground.id, second.id, "production", DEFAULT_PREDICTION_RESOURCE_ID)
+    for path in unseen:
+        predictor.classify_image(ground.id, "production", path.read_bytes())
+    make_test_set(endpoint, ground.id, [first.id, second.id], unseen)
+    return Projects(ground.id, first.id, second.id, coins_project(trainer), unseen[::3])
+
+
+def make_test_set(endpoint: str, project: str, iterations: list[str], photographs: list[Path]) -> None:
+    """A test set of the photographs, whose folders are their tags, on which the iterations are evaluated."""
+    headers = {"Training-Key": DEFAULT_TRAINING_KEYS[0]}
+    with httpx.Client(headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        sets = f"{endpoint}/_emulator/projects/{project}/testSets"
+        made = client.post(sets, json={"name": "Photographs of May"}).raise_for_status().json()
+        images = [
+            {
+                "name": path.name,
+                "contents": base64.b64encode(path.read_bytes()).decode(),
+                "tagNames": [path.parent.name],
+            }
+            for path in photographs
+        ]
+        client.post(f"{sets}/{made['id']}/images", json={"images": images}).raise_for_status()
+        client.post(f"{sets}/{made['id']}/evaluations", json={"iterationIds": iterations}).raise_for_status()
+
+
 def demo_photographs(folder: Path) -> dict[str, list[Path]]:
     """The photographs that `make demo` trains on, by tag."""
     subprocess.run(
@@ -115,82 +207,113 @@ def demo_photographs(folder: Path) -> dict[str, list[Path]]:
     return {path.name: sorted(path.glob("*.jpg")) for path in tags}
 
 
-def train(endpoint: str, photographs: dict[str, list[Path]]) -> None:
-    """Train a project whose tags are those of the folders, except for WRONG_TAGS."""
-    trainer = CustomVisionTrainingClient(
-        endpoint, ApiKeyCredentials(in_headers={"Training-key": DEFAULT_TRAINING_KEYS[0]})
-    )
-    project = trainer.create_project("Ground", classification_type="Multiclass")
-    ids = {tag: trainer.create_tag(project.id, tag).id for tag in photographs}
-    for folder, paths in photographs.items():
-        wrong = [tag for source, tag, number in WRONG_TAGS if source == folder for _ in range(number)]
-        tags = wrong + [folder] * (len(paths) - len(wrong))
-        images = [
-            ImageFileCreateEntry(name=path.name, contents=path.read_bytes(), tag_ids=[ids[tag]])
-            for path, tag in zip(paths, tags, strict=True)
-        ]
-        trainer.create_images_from_files(project.id, ImageFileCreateBatch(images=images))
-    iteration = trainer.train_project(project.id)
+def upload(
+    trainer: CustomVisionTrainingClient, project: str, images: list[tuple[str, bytes, list[str]]]
+) -> None:
+    entries = [ImageFileCreateEntry(name=name, contents=data, tag_ids=tags) for name, data, tags in images]
+    if entries:
+        trainer.create_images_from_files(project, ImageFileCreateBatch(images=entries))
+
+
+def trained(trainer: CustomVisionTrainingClient, project: str, **options: bool) -> Iteration:
+    iteration = trainer.train_project(project, **options)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while iteration.status not in ("Completed", "Failed") and time.monotonic() < deadline:
         time.sleep(0.2)
-        iteration = trainer.get_iteration(project.id, iteration.id)
+        iteration = trainer.get_iteration(project, iteration.id)
     if iteration.status != "Completed":
         raise SystemExit(f"the training ended as {iteration.status}")
+    return iteration
 
 
-@contextmanager
-def forwarding(endpoint: str) -> Iterator[str]:
-    """The address of a server that forwards GET requests to the emulator and adds SCRIPT to the page.
-
-    The page asks for the training key; a command line of Chromium cannot type it.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            headers = {name: self.headers[name] for name in ("Training-Key",) if name in self.headers}
-            request = urllib.request.Request(endpoint + self.path, headers=headers)
-            try:
-                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
-                    status, kind, body = response.status, response.headers["Content-Type"], response.read()
-            except urllib.error.HTTPError as error:
-                status, kind, body = error.code, error.headers["Content-Type"], error.read()
-            if self.path.partition("?")[0] == PAGE:
-                body += (SCRIPT % DEFAULT_TRAINING_KEYS[0]).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind or "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def coins_project(trainer: CustomVisionTrainingClient) -> str:
+    """Coins of Pompeii, from the photograph of scikit-image: overlapping windows, each second one labeled."""
+    domain = next(
+        one.id for one in trainer.get_domains() if one.type == "ObjectDetection" and one.name == "General"
+    )
+    project = trainer.create_project("Coins", "Greek coins from Pompeii", domain_id=domain)
+    coin = trainer.create_tag(project.id, "coin").id
+    entries = []
+    for number, (data, boxes) in enumerate(coin_windows()):
+        regions = [Region(tag_id=coin, left=x, top=y, width=w, height=h) for x, y, w, h in boxes]
+        entries.append(
+            ImageFileCreateEntry(
+                name=f"coins-{number:02}.png", contents=data, regions=regions if number % 2 else []
+            )
+        )
+    trainer.create_images_from_files(project.id, ImageFileCreateBatch(images=entries))
+    return str(project.id)
 
 
-def take(chromium: str, url: str, picture: Path, scratch: Path) -> None:
-    """Write what Chromium shows of a page after all its requests were answered."""
-    command = [
-        chromium,
-        *CHROMIUM_OPTIONS,
-        f"--user-data-dir={scratch / 'profile'}",
-        f"--window-size={WIDTH},{HEIGHT}",
-        "--virtual-time-budget=20000",
-        f"--screenshot={picture}",
-        url,
-    ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    if ran.returncode or not picture.exists():
-        raise SystemExit(f"Chromium took no screenshot:\n{ran.stderr}")
+def coin_windows() -> Iterator[tuple[bytes, list[tuple[float, float, float, float]]]]:
+    """Windows of the photograph as PNG, with the boxes of their whole coins as fractions."""
+    import numpy as np
+    from skimage.filters import threshold_otsu
+    from skimage.measure import label, regionprops
+    from skimage.morphology import closing, footprint_rectangle
+
+    with (resources.files("skimage") / "data" / "coins.png").open("rb") as file:
+        photograph = Image.open(file).convert("L")
+    pixels = np.asarray(photograph)
+    mask = closing(pixels > threshold_otsu(pixels), footprint_rectangle((3, 3)))
+    found = [region.bbox for region in regionprops(label(mask)) if region.area >= SMALLEST_COIN]
+    width, height = COIN_WINDOW
+    for top in range(0, photograph.height - height + 1, COIN_STEP[1]):
+        for left in range(0, photograph.width - width + 1, COIN_STEP[0]):
+            window = photograph.crop((left, top, left + width, top + height))
+            output = BytesIO()
+            window.resize((width * COIN_SCALE, height * COIN_SCALE), Image.Resampling.LANCZOS).save(
+                output, "PNG"
+            )
+            yield (
+                output.getvalue(),
+                [
+                    ((x0 - left) / width, (y0 - top) / height, (x1 - x0) / width, (y1 - y0) / height)
+                    for y0, x0, y1, x1 in found
+                    if left <= x0 and x1 <= left + width and top <= y0 and y1 <= top + height
+                ],
+            )
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+
+def take(chromium: str, endpoint: str, projects: Projects, shots: list[Shot], folder: Path) -> None:
+    """Write the pictures, each after all requests of its page have their responses."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-background-networking", "--disable-sync"],
+        )
+        for shot in shots:
+            width, height = shot.size
+            context = browser.new_context(
+                base_url=endpoint,
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if shot.scheme == "dark" else "light",
+                reduced_motion="reduce",
+                locale="en-US",
+            )
+            page = context.new_page()
+            page.goto(f"/portal/{shot.path(projects)}")
+            page.locator("main > *").first.wait_for()
+            page.wait_for_load_state("networkidle")
+            shot.prepare(page, projects)
+            page.wait_for_load_state("networkidle")
+            # Lists make their images, and images fade in, some time after their data has arrived.
+            page.wait_for_timeout(SETTLE_MS)
+            page.wait_for_function("() => [...document.images].every(image => image.complete)")
+            page.evaluate("document.activeElement?.blur()")
+            write(page.screenshot(), folder / f"portal-{shot.name}.webp")
+            context.close()
+        browser.close()
+
+
+def write(png: bytes, picture: Path) -> None:
+    """Write a picture as WebP, which takes a fifth of the space where it shows photographs."""
+    Image.open(BytesIO(png)).convert("RGB").save(picture, "WEBP", quality=QUALITY, method=6)
     print(f"{picture}: {picture.stat().st_size // 1000} kB")
 
 

@@ -1,0 +1,74 @@
+import { Anchor, Text } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { useLocation } from "wouter";
+import { withoutCode } from "../../api/errors";
+import { cacheKeys } from "../../api/keys";
+import { isUnfinished, type Job } from "../../api/queries/jobs";
+import { announce } from "../../components/announce";
+import { colorOf, endTitle, pageOf } from "../../components/jobs/jobWords";
+
+const SHOWN_MS = 8000;
+const LINKS: Record<Job["kind"], string> = {
+  training: "See the results",
+  export: "Download it",
+  import: "Open it",
+  evaluation: "See the figures",
+};
+
+/** A message when a job ends that was seen unfinished, and new data for the pages that show its result. */
+export function useJobNotices(jobs: readonly Job[] | undefined): void {
+  const unfinished = useRef<ReadonlySet<string>>(new Set());
+  const client = useQueryClient();
+  const [, navigate] = useLocation();
+
+  useEffect(() => {
+    if (!jobs) return;
+    const ended = jobs.filter((job) => job.ended !== null && unfinished.current.has(job.id));
+    const begun = jobs.filter((job) => isUnfinished(job) && !unfinished.current.has(job.id));
+    unfinished.current = new Set(jobs.filter(isUnfinished).map((job) => job.id));
+    for (const job of [...ended, ...begun]) {
+      void client.invalidateQueries({ queryKey: cacheKeys.iterations(job.projectId) });
+      if (job.kind === "import") void client.invalidateQueries({ queryKey: cacheKeys.projects });
+    }
+    for (const job of ended) {
+      const title = endTitle(job);
+      const id = `job-${job.id}`;
+      announce(title);
+      notifications.show({
+        id,
+        color: colorOf(job),
+        title,
+        withBorder: true,
+        autoClose: job.status === "Failed" ? false : SHOWN_MS,
+        message: (
+          <>
+            <Text size="sm" className="project-name">
+              {job.projectName}
+            </Text>
+            {job.status === "Failed" && (
+              <Text size="sm" lineClamp={4}>
+                {withoutCode(job.failure ?? "")}
+              </Text>
+            )}
+            {job.status === "Completed" && (
+              <Anchor
+                component="button"
+                type="button"
+                size="sm"
+                underline="always"
+                onClick={() => {
+                  notifications.hide(id);
+                  navigate(pageOf(job));
+                }}
+              >
+                {LINKS[job.kind]}
+              </Anchor>
+            )}
+          </>
+        ),
+      });
+    }
+  }, [jobs, client, navigate]);
+}

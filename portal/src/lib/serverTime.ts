@@ -1,0 +1,16 @@
+/**
+ * The time of the server, by the header Date of its responses: the clock of the browser's machine may be wrong.
+ */
+let offset = 0;
+
+/** Note the time of a response that has just arrived. Its header counts in seconds. */
+export function noteServerTime(response: Response): void {
+  const told = Date.parse(response.headers.get("Date") ?? "");
+  // Within the accuracy of the header, the clocks agree.
+  if (Number.isFinite(told)) offset = Math.abs(told - Date.now()) < 2_000 ? 0 : told - Date.now();
+}
+
+/** Now, in milliseconds of the server's clock. */
+export function serverNow(): number {
+  return Date.now() + offset;
+}

@@ -1,0 +1,31 @@
+import { Stack } from "@mantine/core";
+import { useInformation } from "../../../api/queries/information";
+import { Loaded } from "../../../components/states";
+import { Facts } from "./Facts";
+import { Health } from "./Health";
+import { Keys } from "./Keys";
+import { Leaving } from "./Leaving";
+import { Tier } from "./Tier";
+import styles from "../emulator.module.css";
+
+/** Health, version, place and size of the data, keys, tier, and how to leave or begin anew. */
+export function Overview() {
+  const information = useInformation();
+  return (
+    <Loaded query={information}>
+      {(info) => (
+        <div className={styles.columns}>
+          <Stack gap="xl">
+            <Health />
+            <Facts info={info} />
+          </Stack>
+          <Stack gap="xl">
+            <Keys info={info} />
+            <Tier info={info} />
+            <Leaving />
+          </Stack>
+        </div>
+      )}
+    </Loaded>
+  );
+}

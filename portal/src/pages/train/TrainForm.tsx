@@ -1,0 +1,193 @@
+import { Alert, Button, Checkbox, Collapse, Group, MultiSelect, NumberInput, Radio, Select, Stack, Text } from "@mantine/core";
+import { useState } from "react";
+import { Link } from "wouter";
+import { useInformation } from "../../api/queries/information";
+import type { Iteration } from "../../api/queries/iterations";
+import { useProjectKind } from "../../api/queries/projects";
+import type { Tag } from "../../api/queries/tags";
+import { useTrainer } from "../../api/queries/trainer";
+import { optionsOf } from "../../components/options";
+import { budgetInWords, FEWEST_HOURS, MOST_HOURS } from "./budget";
+import { isNotNeeded, refusalInWords, useTrain, type TrainingChoice } from "./useTrain";
+import styles from "./train.module.css";
+
+interface Props {
+  projectId: string;
+  tags: readonly Tag[];
+  iterations: readonly Iteration[];
+  choice: TrainingChoice;
+  onChange: (choice: TrainingChoice) => void;
+  /** Whether the chosen tags have enough images. */
+  isReady: boolean;
+}
+
+const HOUR_SECONDS = 3600;
+
+/** Kind, budget, model to start from and tags of a training, and the button that begins it. */
+export function TrainForm({ projectId, tags, iterations, choice, onChange, isReady }: Props) {
+  const train = useTrain(projectId);
+  const { domain, isDetection } = useProjectKind(projectId);
+  const trainer = useTrainer(projectId).data?.trainer;
+  const hourSeconds = useInformation().data?.trainingHourSeconds ?? HOUR_SECONDS;
+  const isAdvanced = choice.kind === "Advanced";
+  const hoursAreValid = Number.isInteger(choice.hours) && choice.hours >= FEWEST_HOURS;
+  const begin = (force: boolean) => train.mutate({ ...choice, force });
+  const change = (part: Partial<TrainingChoice>) => {
+    train.reset();
+    onChange({ ...choice, ...part });
+  };
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        begin(false);
+      }}
+      aria-label="New training"
+    >
+      <Stack gap="md">
+        <Radio.Group label="Kind of training" value={choice.kind} onChange={(kind) => change({ kind: kind })}>
+          <Stack gap="xs" mt={6}>
+            <KindCard
+              value="Regular"
+              title="Quick"
+              text={
+                isDetection
+                  ? "About a minute. Good for a first look, and to see which images are missing."
+                  : "Seconds. Good for a first look, and to see which images are missing."
+              }
+            />
+            <KindCard value="Advanced" title="Advanced" text="Takes the time that you allow, tries several networks and trains all of their layers." />
+          </Stack>
+        </Radio.Group>
+        <Collapse expanded={isAdvanced}>
+          <NumberInput
+            label="Budget in hours"
+            description={hoursAreValid ? budgetInWords(choice.hours, hourSeconds) : undefined}
+            error={hoursAreValid ? null : `A whole number of hours, at least ${FEWEST_HOURS}.`}
+            value={Number.isFinite(choice.hours) ? choice.hours : ""}
+            onChange={(hours) => change({ hours: hours === "" ? NaN : Number(hours) })}
+            min={FEWEST_HOURS}
+            max={MOST_HOURS}
+            allowDecimal={false}
+            maw={420}
+          />
+        </Collapse>
+        <More projectId={projectId} tags={tags} iterations={iterations} choice={choice} onChange={change} domainId={domain?.id} />
+        {domain && (
+          <Text size="sm" c="dimmed">
+            Domain: {domain.name}.{" "}
+            <Link href={`/projects/${projectId}/settings`} className={styles.link}>
+              Change it in the settings
+            </Link>
+            .
+          </Text>
+        )}
+        {trainer === "instant" && (
+          <Text size="sm" c="dimmed">
+            This project has the instant trainer, which makes simple models in milliseconds for tests of programs, whatever the
+            budget.
+          </Text>
+        )}
+        {train.error !== null && <Refusal error={train.error} onForce={() => begin(true)} isBusy={train.isPending} />}
+        <Group>
+          <Button type="submit" size="md" loading={train.isPending} disabled={!isReady || (isAdvanced && !hoursAreValid)}>
+            Train
+          </Button>
+          {!isReady && (
+            <Text size="sm" c="dimmed">
+              Some tags lack images, see the list.
+            </Text>
+          )}
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function KindCard({ value, title, text }: { value: string; title: string; text: string }) {
+  return (
+    <Radio.Card value={value} p="sm" className={styles.kind} aria-label={title}>
+      <Group wrap="nowrap" align="flex-start" gap="sm">
+        <Radio.Indicator />
+        <div>
+          <Text size="sm" fw={600}>
+            {title}
+          </Text>
+          <Text size="sm" c="dimmed">
+            {text}
+          </Text>
+        </div>
+      </Group>
+    </Radio.Card>
+  );
+}
+
+interface MoreProps extends Pick<Props, "projectId" | "tags" | "iterations" | "choice"> {
+  onChange: (part: Partial<TrainingChoice>) => void;
+  domainId: string | undefined;
+}
+
+/** What most trainings leave at its default. */
+function More({ tags, iterations, choice, onChange, domainId }: MoreProps) {
+  const [opened, setOpened] = useState(choice.baseId !== null || choice.tagIds.length > 0);
+  const bases = iterations.filter((each) => each.status === "Completed" && each.domainId === domainId);
+  return (
+    <div>
+      <Checkbox
+        label="More options"
+        checked={opened}
+        onChange={(event) => {
+          setOpened(event.currentTarget.checked);
+          if (!event.currentTarget.checked) onChange({ baseId: null, tagIds: [] });
+        }}
+      />
+      <Collapse expanded={opened}>
+        <Stack gap="sm" mt="sm" maw={420}>
+          <Select
+            label="Start from"
+            description="An iteration of the same domain whose model is trained further."
+            placeholder={bases.length > 0 ? "The network of the domain" : "No iteration of this domain yet"}
+            data={optionsOf(bases)}
+            value={choice.baseId}
+            onChange={(baseId) => onChange({ baseId })}
+            disabled={bases.length === 0}
+            clearable
+            clearButtonProps={{ "aria-label": "Start from the network of the domain" }}
+          />
+          <MultiSelect
+            label="Only these tags"
+            description="Empty: all tags."
+            data={optionsOf(tags)}
+            value={[...choice.tagIds]}
+            onChange={(tagIds) => onChange({ tagIds })}
+            searchable
+            clearable
+            limit={100}
+            nothingFoundMessage="No tag of that name"
+            clearButtonProps={{ "aria-label": "All tags" }}
+          />
+        </Stack>
+      </Collapse>
+    </div>
+  );
+}
+
+function Refusal({ error, onForce, isBusy }: { error: unknown; onForce: () => void; isBusy: boolean }) {
+  if (!isNotNeeded(error))
+    return (
+      <Alert color="red" role="alert" title="The training was not started">
+        {refusalInWords(error)}
+      </Alert>
+    );
+  return (
+    <Alert color="blue" role="alert" title="No training is needed">
+      <Stack gap="xs" align="flex-start">
+        {refusalInWords(error)} Add or correct images for a better model.
+        <Button size="compact-sm" variant="default" onClick={onForce} loading={isBusy}>
+          Train anyway
+        </Button>
+      </Stack>
+    </Alert>
+  );
+}

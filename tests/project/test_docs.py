@@ -24,7 +24,7 @@ from emulator.settings import (
 )
 from emulator.settings.option_fields import options
 from tests.support.harness import files_body, wait_until
-from tests.support.images import pictures
+from tests.support.images import picture, pictures
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -237,6 +237,7 @@ def test_commands_run(
     block: Block, environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     variables = request.getfixturevalue("of_a_project") if block.needs_a_project else environment
+    (tmp_path / "photograph.jpg").write_bytes(picture(99, format="JPEG"))  # that commands upload
     ran = subprocess.run(
         ["sh", "-eu", "-c", block.text],
         capture_output=True,

@@ -118,6 +118,7 @@ def test_no_file_contains_the_address_of_a_package_index() -> None:
     pattern = re.compile(r"index-url|find-links|registry *=|\"resolved\"|https?://\S+\.(whl|tgz|tar\.gz)")
     checked = [ROOT / name for name in ("pyproject.toml", "Makefile", ".ci/run", "docker/Dockerfile")]
     checked += [*(ROOT / "tools").glob("*.py"), *(ROOT / "tests" / "sdk").glob("*/package*.json")]
+    checked += [ROOT / "hatch_build.py", *(ROOT / "portal").glob("package*.json")]
     assert [path for path in checked if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 

@@ -1,0 +1,1 @@
+"""Tests of the labeling page in a browser."""

@@ -1,0 +1,238 @@
+"""Sessions: how they begin and end, for which requests they are valid, and what is kept of them."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import Scope
+
+from emulator.gateway.proxies import TrustedProxies
+from emulator.portal.sessions import (
+    FILE_NAME,
+    IDLE_SECONDS,
+    MOST_WRONG_KEYS,
+    TICKET_SECONDS,
+    WRONG_KEY_SECONDS,
+    Sessions,
+)
+
+KEYS = ("first-key", "second-key")
+
+
+class Time:
+    def __init__(self) -> None:
+        self.seconds = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Users:
+    """Sessions at a time that the test sets."""
+
+    def __init__(self, folder: Path | None = None, time: Time | None = None, **changes: Any) -> None:
+        self.time = time or Time()
+        more: dict[str, Any] = {"signs_in_alone": False, "secret": b"secret", **changes}
+        file = None if folder is None else folder / FILE_NAME
+        keys = more.pop("keys", KEYS)
+        self.sessions = Sessions(keys, TrustedProxies(), file=file, now=self.time, **more)
+
+    def begin(self, host: str = "127.0.0.1:10010") -> Scope:
+        """A request with the cookie of a new session."""
+        return request(host, self.sessions.begin(request(host)).partition(";")[0])
+
+
+def request(host: str = "127.0.0.1:10010", cookie: str = "", scheme: str = "http") -> Scope:
+    headers = [(b"host", host.encode())]
+    if cookie:
+        headers.append((b"cookie", cookie.encode()))
+    return {"type": "http", "scheme": scheme, "headers": headers, "client": ("127.0.0.1", 5)}
+
+
+def test_a_session_is_valid_until_it_ends() -> None:
+    users = Users()
+    user, other = users.begin(), users.begin()
+    assert users.sessions.is_signed_in(user)
+    ended = users.sessions.end(user)
+    assert re.fullmatch(r"custom_vision_session_10010=; .*; Max-Age=0", ended)
+    assert not users.sessions.is_signed_in(user)
+    assert users.sessions.is_signed_in(other)
+
+
+def test_a_session_ends_some_time_after_its_last_request() -> None:
+    users = Users()
+    user = users.begin()
+    for _ in range(3):
+        users.time.seconds += IDLE_SECONDS - 1
+        assert users.sessions.is_signed_in(user)
+    users.time.seconds += IDLE_SECONDS
+    assert not users.sessions.is_signed_in(user)
+    users.time.seconds -= IDLE_SECONDS
+    assert not users.sessions.is_signed_in(user)
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "begins", "secure"),
+    [
+        ("127.0.0.1:10010", "http", "custom_vision_session_10010=", False),
+        ("localhost:10011", "http", "custom_vision_session_10011=", False),
+        ("[::1]:7", "http", "custom_vision_session_7=", False),
+        ("[::1]", "http", "custom_vision_session=", False),
+        ("vision.example", "https", "custom_vision_session=", True),
+        ("vision.example:8443", "https", "custom_vision_session_8443=", True),
+    ],
+)
+def test_the_cookie(host: str, scheme: str, begins: str, secure: bool) -> None:
+    cookie = Users().sessions.begin(request(host, scheme=scheme))
+    value, *attributes = cookie.split("; ")
+    assert value.startswith(begins)
+    assert len(value.removeprefix(begins)) >= 43
+    expected = ["Path=/", "HttpOnly", "SameSite=Strict", *(["Secure"] if secure else [])]
+    assert attributes == expected
+
+
+def test_two_servers_on_one_host_have_a_session_each() -> None:
+    first, second = Users(), Users()
+    cookies = [
+        users.sessions.begin(request(host)).partition(";")[0]
+        for users, host in ((first, "localhost:1"), (second, "localhost:2"))
+    ]
+    both = "; ".join(cookies)
+    assert first.sessions.is_signed_in(request("localhost:1", both))
+    assert second.sessions.is_signed_in(request("localhost:2", both))
+    assert not first.sessions.is_signed_in(request("localhost:2", both))
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "custom_vision_session_10010=", "custom_vision_session_10010=x", "other=1", ";;=;"]
+)
+def test_other_cookies_are_no_session(cookie: str) -> None:
+    users = Users()
+    users.begin()
+    assert not users.sessions.is_signed_in(request(cookie=cookie))
+
+
+def test_each_key_is_accepted() -> None:
+    sessions = Users().sessions
+    assert [sessions.accepts_key(key) for key in KEYS] == [True, True]
+    assert not any(map(sessions.accepts_key, ["", "first", "first-key ", "FIRST-KEY", "ключ", "\ud800"]))
+
+
+def test_the_number_of_sessions_is_limited() -> None:
+    users = Users()
+    first, oldest = users.begin(), users.begin()
+    assert users.sessions.is_signed_in(first)
+    for _ in range(999):
+        users.begin()
+    assert users.sessions.is_signed_in(first)
+    assert not users.sessions.is_signed_in(oldest)
+
+
+# --- tickets ------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_is_valid_once_and_for_a_minute() -> None:
+    users = Users()
+    ticket = users.sessions.new_ticket()
+    assert users.sessions.redeem(ticket)
+    assert not users.sessions.redeem(ticket)
+    late = users.sessions.new_ticket()
+    users.time.seconds += TICKET_SECONDS
+    assert not users.sessions.redeem(late)
+    assert not users.sessions.redeem("")
+
+
+# --- wrong keys ---------------------------------------------------------------------------------------------
+
+
+def test_many_wrong_keys_have_to_wait() -> None:
+    users = Users()
+    for _ in range(MOST_WRONG_KEYS):
+        assert users.sessions.seconds_to_wait(request()) == 0
+        users.sessions.note_wrong_key(request())
+    assert users.sessions.seconds_to_wait(request()) == WRONG_KEY_SECONDS
+    assert users.sessions.seconds_to_wait({**request(), "client": ("10.0.0.1", 5)}) == 0
+    users.time.seconds += WRONG_KEY_SECONDS - 1
+    assert users.sessions.seconds_to_wait(request()) == 1
+    users.time.seconds += 1
+    assert users.sessions.seconds_to_wait(request()) == 0
+
+
+def test_clients_with_wrong_keys_take_limited_memory() -> None:
+    users = Users()
+    for number in range(1500):
+        users.sessions.note_wrong_key({**request(), "client": (str(number), 5)})
+    assert len(users.sessions._wrong_keys) == 1000
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def test_sessions_survive_a_restart(tmp_path: Path) -> None:
+    users = Users(tmp_path)
+    user, ended = users.begin(), users.begin()
+    users.sessions.end(ended)
+    again = Users(tmp_path, users.time)
+    assert again.sessions.is_signed_in(user)
+    assert not again.sessions.is_signed_in(ended)
+
+
+def test_the_idle_time_counts_across_a_restart(tmp_path: Path) -> None:
+    users = Users(tmp_path)
+    user = users.begin()
+    users.time.seconds += IDLE_SECONDS - 10
+    assert users.sessions.is_signed_in(user)
+    users.time.seconds += IDLE_SECONDS - 10
+    again = Users(tmp_path, users.time)
+    assert again.sessions.is_signed_in(user)
+    users.time.seconds += IDLE_SECONDS
+    assert not Users(tmp_path, users.time).sessions.is_signed_in(user)
+
+
+@pytest.mark.parametrize("change", [{"keys": ("other", "keys")}, {"secret": b"another"}])
+def test_other_keys_end_all_sessions(tmp_path: Path, change: dict[str, Any]) -> None:
+    users = Users(tmp_path)
+    user = users.begin()
+    assert not Users(tmp_path, users.time, **change).sessions.is_signed_in(user)
+
+
+def test_the_file_contains_neither_tokens_nor_keys(tmp_path: Path) -> None:
+    user = Users(tmp_path).begin()
+    kept = (tmp_path / FILE_NAME).read_text()
+    token = dict(user["headers"])[b"cookie"].decode().partition("=")[2]
+    assert not [secret for secret in (token, *KEYS) if secret in kept]
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"keys": 1}', b'{"keys": "x", "sessions": []}', b"\xff"]
+)
+def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    users = Users(tmp_path)
+    assert users.sessions.is_signed_in(users.begin())
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = Users(tmp_path / "missing")
+    assert users.sessions.is_signed_in(users.begin())
+    assert "cannot be written" in caplog.text
+
+
+def test_a_page_goes_on_when_a_server_that_needs_no_key_restarts() -> None:
+    user = Users(signs_in_alone=True).begin()
+    again = Users(signs_in_alone=True)
+    assert again.sessions.is_signed_in(user)
+    assert not again.sessions.is_signed_in(request())
+
+
+def test_sessions_without_a_key_are_not_kept(tmp_path: Path) -> None:
+    users = Users(tmp_path, signs_in_alone=True)
+    users.begin()
+    assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,8 @@ _MODULES = {
     "health": "control",
     "reset": "control",
     "snapshot": "snapshots",
+    "backup": "backups",
+    "restore": "backups",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

@@ -21,6 +21,10 @@ class _InUse(Exception):
     """Another process has locked the folder."""
 
 
+class DataFolderInUse(StartRefused):
+    """Another process uses the data folder."""
+
+
 @contextlib.contextmanager
 def exclusive_data_folder(settings: Settings) -> Iterator[Settings]:
     """The settings with a data folder that exists and that no other process uses.
@@ -29,7 +33,8 @@ def exclusive_data_folder(settings: Settings) -> Iterator[Settings]:
     with the set-group-ID bit, which a group shares: its permissions stay as they are.
 
     Raises:
-        StartRefused: the folder is in use by another emulator, or cannot be used.
+        DataFolderInUse: another emulator uses the folder.
+        StartRefused: the folder cannot be used.
     """
     if settings.ephemeral:
         folder = Path(tempfile.mkdtemp(prefix="custom-vision-emulator-"))
@@ -47,7 +52,7 @@ def exclusive_data_folder(settings: Settings) -> Iterator[Settings]:
             owner = settings.data / "emulator.pid"
             owner.write_text(f"{os.getpid()}\n", encoding="ascii")
         except _InUse:
-            raise StartRefused(_in_use(settings.data)) from None
+            raise DataFolderInUse(_in_use(settings.data)) from None
         except OSError as error:
             reason = error.strerror or error
             raise StartRefused(f"--data: cannot use the folder {str(settings.data)!r}: {reason}") from None

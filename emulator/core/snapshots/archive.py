@@ -84,6 +84,9 @@ class ArchiveSource:
             raise _damaged(manifests.FILE_NAME) from None
         return manifests.parse(text)
 
+    def takes_room(self, digest: str) -> bool:
+        return True
+
     def fetch_database(self, target: Path) -> None:
         self._fetch(DATABASE_NAME, target, self.manifest.database_bytes, self.manifest.database_sha256)
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
@@ -26,6 +27,13 @@ _DATA_FOLDER = re.compile("[0-9a-f]{32}")
 
 # Writes the files of a snapshot into a new folder and returns the manifest.
 Build = Callable[[Path], Manifest]
+
+
+class SharedBlobs(Protocol):
+    """The blobs that are saved: those of a `BlobStore`."""
+
+    def share(self, name: str, target: Path) -> None:
+        """Make a blob available at `target`, too. Raises FileNotFoundError, BlobDamaged, StorageFull."""
 
 
 class Snapshot:
@@ -120,12 +128,14 @@ def remove_unfinished(folder: Path) -> None:
         folder.rmdir()
 
 
-def share_blobs(blobs: BlobStore, names: Iterable[str], data: Path) -> dict[str, int]:
+def share_blobs(blobs: SharedBlobs, names: Iterable[str], data: Path) -> dict[str, int]:
     """Make blobs available in a folder of files, too; returns their sizes.
 
-    Raises FileNotFoundError with the name of the first that is missing, BlobDamaged, StorageFull.
+    Raises FileNotFoundError with the name of one that is missing, after the others are there, BlobDamaged,
+    StorageFull.
     """
     sizes = {}
+    missing = ""
     for name in sorted(names):
         target = blob_path(data, name)
         if not target.exists():
@@ -133,8 +143,11 @@ def share_blobs(blobs: BlobStore, names: Iterable[str], data: Path) -> dict[str,
             try:
                 blobs.share(name, target)
             except FileNotFoundError:
-                raise FileNotFoundError(name) from None
+                missing = name
+                continue
         sizes[name] = target.stat().st_size
+    if missing:
+        raise FileNotFoundError(missing)
     return sizes
 
 

@@ -32,6 +32,9 @@ class Source(Protocol):
     @property
     def manifest(self) -> Manifest: ...
 
+    def takes_room(self, digest: str) -> bool:
+        """Whether `fetch_blob` writes the bytes of a blob, and not a link."""
+
     def fetch_database(self, target: Path) -> None:
         """Write the database file, verified. Raises SnapshotRejected."""
 
@@ -50,6 +53,9 @@ class FolderSource:
     def manifest(self) -> Manifest:
         return self._snapshot.manifest
 
+    def takes_room(self, digest: str) -> bool:
+        return True  # on a file system without links
+
     def fetch_database(self, target: Path) -> None:
         shutil.copyfile(self._snapshot.database, target)
 
@@ -62,7 +68,7 @@ def received(source: Source) -> Build:
 
     def build(data: Path) -> Manifest:
         manifest = source.manifest
-        _check_room(data, manifest)
+        _check_room(data, source)
         work = data / "work"
         work.mkdir()
         source.fetch_database(work / FILE_NAME)
@@ -85,8 +91,10 @@ def received(source: Source) -> Build:
     return build
 
 
-def _check_room(folder: Path, manifest: Manifest) -> None:
-    reason = shortage(folder, 2 * manifest.database_bytes + sum(manifest.blobs.values()))
+def _check_room(folder: Path, source: Source) -> None:
+    manifest = source.manifest
+    blobs = sum(size for digest, size in manifest.blobs.items() if source.takes_room(digest))
+    reason = shortage(folder, 2 * manifest.database_bytes + blobs)
     if reason is not None:
         raise SnapshotRejected(reason)
 

@@ -1,20 +1,31 @@
 """Saving what is stored as the files of a snapshot."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Protocol
 
-from emulator.core.snapshots.files import DATABASE_NAME, Build, digest_of, share_blobs
+from emulator.core.snapshots.files import DATABASE_NAME, Build, SharedBlobs, digest_of, share_blobs
 from emulator.core.snapshots.manifest import Manifest
-from emulator.store.blobs import BlobMissing, BlobStore
+from emulator.store.blobs import BlobMissing
 from emulator.store.damage_check import reading
-from emulator.store.database import SCHEMA_REVISION, Database
+from emulator.store.database import SCHEMA_REVISION
 from emulator.store.references import blobs_in
 
 _ATTEMPTS = 3
 
 
-def current_state(database: Database, blobs: BlobStore, *, created: int, may_wait: bool) -> Build:
+class Rows(Protocol):
+    """The rows that are saved: those of a `Database`."""
+
+    def copy_to(self, target: Path) -> None:
+        """Write the rows to a new database file. Raises StorageFull, sqlite3.Error."""
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """Make writers wait."""
+
+
+def current_state(database: Rows, blobs: SharedBlobs, *, created: int, may_wait: bool) -> Build:
     """Writes what the store has at this time. Writers go on meanwhile, readers always.
 
     created: microseconds since 1970. may_wait: make writers wait if they delete blobs that are being saved;

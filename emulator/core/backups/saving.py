@@ -1,0 +1,283 @@
+"""Saving a backup of a data folder, also of one that a server is using.
+
+A backup is a folder, named by its time:
+
+- ``SHA256SUMS``: all files of it, see `hash_list`
+- ``snapshot.json`` and a folder beside it: rows and blobs, in the form of a snapshot
+- ``folder/``: the other files of the data folder: secrets, added networks, named snapshots
+
+The folder is renamed to its name when it is complete and on the disk. Files are copies, so that
+damage of the data folder does not reach them; those that the previous backup has, and that are intact there,
+are hard links to it.
+"""
+
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator.core.backups import hash_list
+from emulator.core.disk_space import shortage
+from emulator.core.snapshots import files
+from emulator.core.snapshots import manifest as manifests
+from emulator.core.snapshots.folder_lock import locked
+from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
+from emulator.core.snapshots.saving import current_state
+from emulator.durable_files import UNFINISHED_PREFIX
+from emulator.store.blob_trash import is_blob
+from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, link_or_copy
+from emulator.store.commit_counter import FILE_NAME as COMMITS
+from emulator.store.damage_check import reading
+from emulator.store.database import (
+    FILE_NAME,
+    SCHEMA_REVISION,
+    Database,
+    DatabaseDamaged,
+    DatabaseRefused,
+    StorageFull,
+)
+from emulator.store.row_copy import write_copy
+from emulator.store.tables import microseconds
+
+OTHERS = "folder"
+_TIME = "%Y-%m-%dT%H-%M-%SZ"
+_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?")
+# What a server makes again, what belongs to its process, and what the snapshot in the backup has.
+_LEFT_OUT = re.compile(
+    rf"blobs|trash|{CLEARED}.*|features|thumbnails|number-formats|logs|{re.escape(FILE_NAME)}.*|"
+    rf"{re.escape(COMMITS)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log"
+)
+_ATTEMPTS = 3
+_CHUNK_BYTES = 2**20
+
+
+class BackupFailed(Exception):
+    """A backup was not made; earlier ones are as they were. str() is one line."""
+
+
+class Backup(NamedTuple):
+    """A complete backup. copied: bytes that the previous backup did not have; None where not known."""
+
+    folder: Path
+    manifest: Manifest
+    copied: int | None = None
+
+
+def complete(target: Path) -> list[Path]:
+    """The folders of complete backups in `target`, oldest first."""
+    found = [path for path in target.glob("*Z*") if _NAME.fullmatch(path.name)]
+    return sorted(path for path in found if (path / hash_list.FILE_NAME).is_file())
+
+
+def save(data: Path, target: Path, *, now: datetime, keep: int = 0) -> Backup:
+    """Back up the data folder `data` into a new folder in `target`.
+
+    Args:
+        now: the time that names it.
+        keep: the number of backups that stay in `target`, this one included; 0 for all.
+
+    Raises:
+        BackupFailed: nothing has changed.
+    """
+    if not (data / FILE_NAME).is_file():
+        raise BackupFailed(f"{data} is no data folder: it has no {FILE_NAME}")
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data)):
+        raise BackupFailed(f"{target} is in the data folder; give a folder on another disk")
+    try:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(target):
+            for left in target.glob(f"{UNFINISHED_PREFIX}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            backup = _save(data, target, now)
+            if keep:
+                for old in complete(target)[:-keep]:
+                    _remove(old)
+    except (BlobDamaged, SnapshotRejected, DatabaseRefused, DatabaseDamaged, StorageFull) as error:
+        raise BackupFailed(_reason(error)) from error
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        raise BackupFailed(str(error)) from error
+    return backup
+
+
+def _save(data: Path, target: Path, now: datetime) -> Backup:
+    work = target / f"{UNFINISHED_PREFIX}{uuid.uuid4().hex}"
+    work.mkdir(mode=0o700)  # it has the secrets of the data folder
+    try:
+        previous = next(reversed(complete(target)), None)
+        copies = _Copies(work, previous)
+        state = current_state(
+            _Rows(data / FILE_NAME, work),
+            _Blobs(data, copies),
+            created=microseconds(now),
+            may_wait=False,
+        )
+        snapshot = files.write(work, state)
+        within = snapshot.data.relative_to(work).as_posix()
+        digests = {
+            manifests.FILE_NAME: files.digest_of(work / manifests.FILE_NAME),
+            f"{within}/{files.DATABASE_NAME}": snapshot.manifest.database_sha256,
+        }
+        digests |= {
+            snapshot.blob(name).relative_to(work).as_posix(): name for name in snapshot.manifest.blobs
+        }
+        _copy_others(data, work / OTHERS, copies)
+        digests |= {
+            path.relative_to(work).as_posix(): files.digest_of(path)
+            for path in sorted((work / OTHERS).rglob("*"))
+            if path.is_file()
+        }
+        hash_list.write(work, digests)
+        if hasattr(os, "sync"):
+            os.sync()  # once, in place of every file
+        final = _free_name(target, now)
+        work.rename(final)
+        return Backup(final, snapshot.manifest, copies.bytes)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+class _Rows:
+    """The rows of a database that another process may be using, in the schema of this version."""
+
+    def __init__(self, database: Path, work: Path) -> None:
+        self._database = database
+        self._work = work
+
+    def copy_to(self, target: Path) -> None:
+        reason = shortage(self._work, 2 * self._database.stat().st_size)
+        if reason is not None:
+            raise StorageFull(reason)
+        write_copy(self._database, target)
+        with reading(target) as connection:
+            marks = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        if marks == [(SCHEMA_REVISION,)]:
+            return
+        older = target.with_name("older")
+        older.mkdir()
+        target.rename(older / FILE_NAME)
+        Database(older, durable=False).close()  # migrates it
+        write_copy(older / FILE_NAME, target)
+        shutil.rmtree(older)
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class _Copies:
+    """Copies files into a backup. bytes: the sum of those that are no links to the previous one."""
+
+    def __init__(self, work: Path, previous: Path | None) -> None:
+        self.bytes = 0
+        self._work = work
+        self._known: dict[str, Path] = {}
+        if previous is not None:
+            with suppress(hash_list.BackupRejected):
+                self._known = {digest: previous / path for path, digest in hash_list.read(previous).items()}
+
+    def link(self, digest: str, target: Path) -> bool:
+        """Link an intact file of this or the previous backup to `target`; False when there is none."""
+        source = self._known.get(digest)
+        try:
+            if source is None or (self._work not in source.parents and files.digest_of(source) != digest):
+                return False
+            link_or_copy(source, target)
+        except OSError:
+            return False
+        return True
+
+    def copy(self, source: Path, target: Path) -> str:
+        """Copy a file, as it is at this time; returns its SHA-256. Raises FileNotFoundError, OSError."""
+        hashed = hashlib.sha256()
+        size = 0
+        with source.open("rb") as read, target.open("wb") as written:
+            while chunk := read.read(_CHUNK_BYTES):
+                hashed.update(chunk)
+                written.write(chunk)
+                size += len(chunk)
+        self.bytes += size
+        digest = hashed.hexdigest()
+        self._known[digest] = target
+        return digest
+
+
+class _Blobs:
+    """The blobs of a data folder that another process may be using."""
+
+    def __init__(self, data: Path, copies: _Copies) -> None:
+        self._folder = data / "blobs"
+        self._copies = copies
+
+    def share(self, name: str, target: Path) -> None:
+        if self._copies.link(name, target):
+            return
+        if self._copies.copy(self._folder / name[:2] / name, target) != name:
+            raise BlobDamaged(name)
+
+
+def _copy_others(data: Path, target: Path, copies: _Copies) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        target.mkdir(mode=0o700)
+        try:
+            for source in _others(data):
+                copy = target / source.relative_to(data)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                # The files of named snapshots are mostly those of the store.
+                if not (is_blob(source) and copies.link(source.name, copy)):
+                    copies.copy(source, copy)
+            return
+        except FileNotFoundError:  # a named snapshot was replaced meanwhile
+            if attempt == _ATTEMPTS:
+                raise
+            shutil.rmtree(target)
+
+
+def _others(data: Path) -> Iterator[Path]:
+    def below(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX):
+                continue
+            if path.is_dir():
+                yield from below(path)
+            elif path.is_file() and path.name != ".lock" and "\n" not in str(path):
+                yield path
+
+    for path in sorted(data.iterdir()):
+        if _LEFT_OUT.fullmatch(path.name) or path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX):
+            continue
+        if path.is_dir():
+            yield from below(path)
+        elif path.is_file() and "\n" not in path.name:
+            yield path
+
+
+def _free_name(target: Path, now: datetime) -> Path:
+    name = now.astimezone(UTC).strftime(_TIME)
+
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(target / each for each in names if not (target / each).exists())
+
+
+def _remove(folder: Path) -> None:
+    # Renamed first: what a kill leaves is removed by the next backup.
+    away = folder.with_name(f"{UNFINISHED_PREFIX}{uuid.uuid4().hex}")
+    folder.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BlobDamaged):
+        state = "missing" if isinstance(error, BlobMissing) else "damaged"
+        return (
+            f"the stored bytes {error.names[0]} are {state}; "
+            "'custom-vision-emulator doctor' says what they belong to and what to do"
+        )
+    return str(error) or type(error).__name__

@@ -28,6 +28,7 @@ _MODULES = {
     "snapshot": "snapshots",
     "backup": "backups",
     "restore": "backups",
+    "doctor": "doctor",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

@@ -57,7 +57,7 @@ def open_store(folder: Path, *, accept_data_loss: bool = False, durable: bool = 
         DatabaseRefused: the database is not one of this program, or of a newer version.
     """
     counted = CommitCounter(folder).read()
-    loss = _loss_in_file(folder, counted)
+    loss = loss_in_file(folder, counted)
     if loss is not None:
         _accept(loss, accept_data_loss)
     database, unreadable = _open_database(folder, accept_data_loss, durable)
@@ -81,7 +81,7 @@ def _accept(loss: str, is_accepted: bool) -> None:
     _log.error("%s; going on without what is lost (--accept-data-loss)", loss)
 
 
-def _loss_in_file(folder: Path, counted: int | None) -> str | None:
+def loss_in_file(folder: Path, counted: int | None) -> str | None:
     """What the files of the database show to be lost. They are not changed, and a missing one not created."""
     path = folder / FILE_NAME
     is_missing = not path.exists()

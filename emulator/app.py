@@ -24,6 +24,7 @@ from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
 from emulator.core.clock import Clock
 from emulator.core.context import Context
+from emulator.core.data_sets.runner import data_set_runner
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.ids import Ids, SeededIds
@@ -96,7 +97,8 @@ class Parts:
         if self.sweep is not None:  # most often it has ended; in a large store it can take long
             self.sweep.join(timeout=_SWEEP_SECONDS)
         self.context.database.close()
-        if not self.context.jobs.health()[JobKind.IMPORT]:  # otherwise it may leave blobs without a row
+        running = self.context.jobs.health()
+        if not (running[JobKind.IMPORT] or running[JobKind.DATA_SET]):  # which may leave blobs without a row
             blob_sweep.mark_clean(self.context)
 
     def end_workers(self, *, wait: bool) -> None:
@@ -314,6 +316,7 @@ def register_runners(context: Context) -> None:
     context.jobs.register(export_runner(context))
     context.jobs.register(import_runner(context))
     context.jobs.register(evaluation_runner(context))
+    context.jobs.register(data_set_runner(context))
     notifications = NotificationSender(context)
     context.jobs.register(notifications)
     # Notifications that wait for the next attempt may be due now.

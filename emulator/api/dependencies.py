@@ -125,6 +125,7 @@ async def _published_name(request: Request) -> str:
 
 DomainId = Annotated[str, _path_id("domainId")]
 ImageId = Annotated[str, _path_id("imageId")]
+ImportId = Annotated[str, _path_id("importId")]
 IterationId = Annotated[str, _path_id("iterationId")]
 JobId = Annotated[str, _path_id("jobId")]
 ProjectId = Annotated[str, _path_id("projectId")]

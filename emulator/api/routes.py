@@ -49,6 +49,7 @@ _GROUPS = (
 _CONTROL = LazyRoutes(
     "emulator.api.control.test_kit.clock",
     "emulator.api.control.test_kit.choreography",
+    "emulator.api.control.data_sets",
     "emulator.api.control.documents",
     "emulator.api.control.exports",
     "emulator.api.control.test_kit.faults",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -193,12 +195,19 @@ def control_emulator(
         CommandFailed: the response is an error, whose message it has, or there is none.
     """
     status, content = call_emulator(settings, method, path, body, timeout=timeout)
-    if status == 401:
-        raise CommandFailed(_WRONG_KEY)
-    if status not in _SUCCESS:
-        message = message_in(content) or f"the emulator responded with status {status}"
-        raise CommandFailed(f"{subject}: {message}" if subject else message)
+    refusal = refusal_of(status, content)
+    if refusal is not None:
+        raise CommandFailed(f"{subject}: {refusal}" if subject and status != 401 else refusal)
     return content
+
+
+def refusal_of(status: int, content: bytes) -> str | None:
+    """The message of a response that is an error; None of others."""
+    if status == 401:
+        return _WRONG_KEY
+    if status in _SUCCESS:
+        return None
+    return message_in(content) or f"the emulator responded with status {status}"
 
 
 def call_emulator(
@@ -212,16 +221,23 @@ def call_emulator(
     Raises:
         CommandFailed: there is no response.
     """
-    if settings.port == 0:
-        raise SettingError(NO_PORT)
-    address = _local(settings).training_endpoint().partition("://")[2]
     if timeout is None:
         timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
-    connection = _connection(settings, address, timeout)
-    try:
+    with control_connection(settings, timeout) as connection:
         connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
         response = connection.getresponse()
         return response.status, response.read()
+
+
+@contextmanager
+def control_connection(settings: Settings, timeout: float) -> Iterator[http.client.HTTPConnection]:
+    """A connection to the running emulator, within whose context its errors become CommandFailed."""
+    if settings.port == 0:
+        raise SettingError(NO_PORT)
+    address = _local(settings).training_endpoint().partition("://")[2]
+    connection = _connection(settings, address, timeout)
+    try:
+        yield connection
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise CommandFailed(f"no emulator answers at {address}: {reason}") from None

@@ -21,6 +21,8 @@ _MODULES = {
     "serve-model": "serve",
     "exec": "exec",
     "import-model": "control",
+    "import-data": "data_sets",
+    "export-data": "data_sets",
     "env": "control",
     "trust": "trust",
     "health": "control",

@@ -2,7 +2,8 @@
 
 from emulator.core.errors import ServiceError
 from emulator.vision.recipes.domains import Domain as Domain
-from emulator.vision.recipes.domains import DomainType, domains
+from emulator.vision.recipes.domains import DomainType as DomainType
+from emulator.vision.recipes.domains import domains
 
 
 def listed() -> list[Domain]:

@@ -124,6 +124,8 @@ def _plural(kind: str, count: int) -> str:
 
 
 def _progress_id(job: Job, described: JobDescription) -> str:
+    if job.kind == JobKind.DATA_SET:
+        return job.id
     if described.kind == "export":
         return str((job.details or {})["export"])
     if described.kind == "evaluation":

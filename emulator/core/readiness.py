@@ -18,6 +18,7 @@ _RUNNERS = {
     JobKind.IMPORT: ("imports", "carries out imports"),
     JobKind.NOTIFICATION: ("notifications", "sends notifications"),
     JobKind.EVALUATION: ("evaluations", "evaluates iterations on test sets"),
+    JobKind.DATA_SET: ("imports", "imports data sets"),
 }
 CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from emulator.store.batches import batches
 from emulator.store.blobs import FolderBlobStore, has_blobs
@@ -162,4 +162,7 @@ def _loss_of_rows(database: Database, blobs: FolderBlobStore) -> str | None:
 
 
 def _waits_for_import(session: Session) -> bool:
-    return session.exec(select(Job.id).where(Job.kind == JobKind.IMPORT)).first() is not None
+    return (
+        session.exec(select(Job.id).where(col(Job.kind).in_((JobKind.IMPORT, JobKind.DATA_SET)))).first()
+        is not None
+    )

@@ -60,6 +60,7 @@ class JobKind(StrEnum):
     FAILED_IMPORT = "failed import"
     NOTIFICATION = "notification"
     EVALUATION = "evaluation"
+    DATA_SET = "data set"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -315,8 +316,9 @@ class Job(SQLModel, table=True):
     """Work that outlives a restart. Its row is deleted when it has ended, except for imports that failed.
 
     kind: a `JobKind`. Trainings, exports and evaluations have an `iteration_id`, imports and notifications a
-    `project_id`. details: the token of an import, the reason why one failed, the id of an export or of an
-    evaluation, or the content of a notification. attempts: how often it was begun.
+    `project_id`, as have imports of data sets unless their project is new. details: the token of an import,
+    the reason why one failed, the id of an export, of an evaluation or of a data set with its project, or the
+    content of a notification. attempts: how often it was begun.
     """
 
     id: str = Field(primary_key=True)

@@ -96,7 +96,7 @@ def _insert(
             project = lookup.project(session, project_id)
             known = lookup.workspace_tags(session, project_id)
             present = _present(session, project, blobs)
-            batch = _Batch(session, project, known, present, metadata, _new_numbers(session))
+            batch = _Batch(session, project, known, present, metadata, new_numbers(session))
             results = [_insert_one(context, batch, item, item.wanted(tag_ids)) for item in prepared]
             # An image that exists already, with the same tags and regions, changes nothing.
             if any(item.changed for item in prepared):
@@ -145,7 +145,7 @@ def _present(session: Session, project: Project, blobs: Collection[str]) -> dict
     return {tagged.image.blob: tagged for tagged in with_tags(session, view, images)}
 
 
-def _new_numbers(session: Session) -> Iterator[int]:
+def new_numbers(session: Session) -> Iterator[int]:
     """Numbers of new images, as SQLite would choose them: it would return them for one row at a time."""
     used = session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'image'")).scalar()
     return count((used or 0) + 1)

@@ -25,6 +25,7 @@ _KINDS = {
     JobKind.EXPORT: "export",
     JobKind.IMPORT: "import",
     JobKind.EVALUATION: "evaluation",
+    JobKind.DATA_SET: "import",
 }
 # The kinds of jobs that have a description.
 DESCRIBED = tuple(_KINDS)
@@ -66,6 +67,9 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
     kind = _KINDS.get(JobKind(job.kind))
     if kind is None:
         return None
+    if job.kind == JobKind.DATA_SET:
+        details = job.details or {}
+        return JobDescription(job.id, kind, job.created, details["projectId"], details["projectName"])
     if kind == "import":
         target = session.get(Project, job.project_id)
         if target is None:

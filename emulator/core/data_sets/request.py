@@ -1,0 +1,205 @@
+"""Requests for imports of data sets: receiving the archive, importing after a dry run, forgetting one."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sqlmodel import Session, select
+
+from emulator.core import domains, lookup
+from emulator.core.context import Context
+from emulator.core.data_sets import kept
+from emulator.core.data_sets.kept import ImportState
+from emulator.core.disk_space import shortage
+from emulator.core.errors import ServiceError
+from emulator.core.limits import MEGABYTE
+from emulator.core.projects.manage import CLASSIFICATION_TYPES
+from emulator.core.validation import checked_name, in_any_case
+from emulator.datasets.formats import FORMATS
+from emulator.durable_files import is_disk_full
+from emulator.store.database import StorageFull
+from emulator.store.tables import Job, JobKind, Project, microseconds
+
+# So often the free space is checked while an archive of unknown size is received.
+_CHECKED_BYTES = 64 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a client asks for.
+
+    Attributes:
+        project_id: of the project that gets the images.
+        project_name: of the project, if no id is given: the only one with this name, or else a new one.
+        format: a name in `emulator.datasets.formats.FORMATS`; None: it is recognized.
+        domain: name or id of the domain of a new project; None: General, for boxes or for tags.
+        dry_run: nothing is written; the import can be carried out afterwards.
+        missing_allowed: labels of images that are not there are left out.
+        parts: only these parts of a divided data set, such as "train"; empty: all.
+    """
+
+    project_id: str | None = None
+    project_name: str | None = None
+    format: str | None = None
+    domain: str | None = None
+    classification_type: str | None = None
+    dry_run: bool = False
+    missing_allowed: bool = False
+    parts: tuple[str, ...] = ()
+
+
+class Upload:
+    """An archive that is being received. Raises StorageFull, ServiceError; `discard` it then."""
+
+    def __init__(self, context: Context, state: ImportState) -> None:
+        self._context, self.state = context, state
+        self._path = kept.archive_path(context, state.id)
+        self._received = 0
+        self._file = self._opened(self._path)
+
+    @staticmethod
+    def _opened(path: Path) -> IO[bytes]:
+        try:
+            path.parent.mkdir(parents=True)
+            return path.open("wb")
+        except OSError as error:
+            if is_disk_full(error):
+                raise StorageFull(str(error)) from error
+            raise
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes of the archive."""
+        if self._received // _CHECKED_BYTES != (self._received + len(chunk)) // _CHECKED_BYTES:
+            check_room(self._context, 0)
+        self._received += len(chunk)
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            if is_disk_full(error):
+                raise StorageFull(str(error)) from error
+            raise
+
+    def finish(self) -> ImportState:
+        """The archive is complete: its check begins."""
+        self._file.close()
+        if not self._received:
+            raise ServiceError("BadRequest", "The request has no data set: its body is empty.")
+        return _enqueue(self._context, self.state)
+
+    def discard(self) -> None:
+        """The archive will not be complete."""
+        with suppress(OSError):
+            self._file.close()
+        kept.remove(self._context, self.state.id)
+
+
+def begin(context: Context, options: ImportOptions) -> Upload:
+    """Begin to receive an archive. Raises ServiceError when the options are not valid."""
+    kept.remove_old(context)
+    if options.format is not None and options.format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ServiceError("BadRequest", f"There is no format '{options.format[:50]}'; there are {known}.")
+    classification_type = in_any_case(options.classification_type or "", CLASSIFICATION_TYPES)
+    if options.classification_type is not None and classification_type is None:
+        raise ServiceError(
+            "BadRequestProjectUnknownClassification",
+            f"Unknown classification type '{options.classification_type[:100]}'; there are Multiclass and "
+            "Multilabel.",
+        )
+    domain = None if options.domain is None else _domain(options.domain)
+    with context.database.read() as session:
+        project = target(session, options.project_id, options.project_name)
+        name = (
+            project.name
+            if project
+            else checked_name(options.project_name, "BadRequestProjectName", "project")
+        )
+    state = ImportState(
+        id=context.ids.new(),
+        created=microseconds(context.clock.now()),
+        status=kept.WAITING,
+        project_id=project.id if project else context.ids.new(),
+        project_name=name,
+        project_is_new=project is None,
+        format=options.format,
+        domain_id=domain,
+        classification_type=classification_type,
+        dry_run=options.dry_run,
+        missing_allowed=options.missing_allowed,
+        parts=list(options.parts),
+    )
+    return Upload(context, state)
+
+
+def check_room(context: Context, size: int) -> None:
+    """Raises StorageFull unless the disk has room for an archive of this size."""
+    reason = shortage(context.folder, size)
+    if reason is not None:
+        raise StorageFull(reason)
+
+
+def target(session: Session, project_id: str | None, project_name: str | None) -> Project | None:
+    """The project that an import is for; None for a new one. Raises ServiceError."""
+    if project_id is not None:
+        return lookup.project(session, project_id)
+    found = session.exec(select(Project).where(Project.name == (project_name or "").strip())).all()
+    if len(found) > 1:
+        raise ServiceError(
+            "BadRequestProjectName", f"{len(found)} projects are named '{project_name}'; give an id."
+        )
+    return found[0] if found else None
+
+
+def import_checked(context: Context, id: str) -> ImportState:
+    """Carry out an import of which only a dry run was made. Raises ServiceError."""
+    state = kept.get(context, id)
+    if state.status != kept.CHECKED or not kept.archive_path(context, id).exists():
+        raise ServiceError(
+            "Conflict", "Only a data set that was checked within the last hour can be imported."
+        )
+    state.dry_run, state.status, state.report = False, kept.WAITING, None
+    return _enqueue(context, state)
+
+
+def forget(context: Context, id: str) -> None:
+    """End an import that waits or runs, or forget one that has ended. Raises ServiceError."""
+    state = kept.get(context, id)
+    with context.database.write() as session:
+        job = session.get(Job, state.job_id or "")
+        if job is not None:
+            session.delete(job)
+    kept.remove(context, id)
+    context.jobs.changes.note()
+
+
+def _enqueue(context: Context, state: ImportState) -> ImportState:
+    state.job_id = context.ids.new()
+    kept.write(context, state)
+    with context.database.write() as session:
+        session.add(
+            Job(
+                id=state.job_id,
+                kind=JobKind.DATA_SET,
+                project_id=None if state.project_is_new else state.project_id,
+                created=context.clock.now(),
+                details={
+                    "dataSet": state.id,
+                    "projectId": state.project_id,
+                    "projectName": state.project_name,
+                },
+            )
+        )
+    context.jobs.notify(JobKind.DATA_SET)
+    return state
+
+
+def _domain(text: str) -> str:
+    """The id of a domain that is named or given by its id. A name is looked up again for boxes or tags."""
+    if domains.find(text) is not None:
+        return text
+    kinds: tuple[domains.DomainType, ...] = ("Classification", "ObjectDetection")
+    for kind in kinds:
+        with suppress(ValueError):
+            return domains.named(text, kind).id
+    raise ServiceError("BadRequestProjectUnknownDomain", f"There is no domain '{text[:100]}'.")

@@ -1,0 +1,174 @@
+"""Executing imports of data sets, one after the other, in a thread of the server.
+
+First the labels are read, then the images are checked and stored; only when nothing is wrong, the rows of all
+are added in one transaction. Whatever stops an import before that leaves the project as it was.
+"""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.context import Context
+from emulator.core.data_sets import kept
+from emulator.core.data_sets.kept import ImportState
+from emulator.core.errors import ServiceError
+from emulator.core.jobs.changes import Changes
+from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped
+from emulator.core.jobs.progress import JobProgress, Progress
+from emulator.store.database import StorageFull
+from emulator.store.tables import Job, JobKind
+
+_log = logging.getLogger(__name__)
+
+
+def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
+    control = ImportControl(context.jobs.changes)
+    kept.remove_unused(context)
+    context.on_reset.append(lambda: kept.clear(context))
+    return JobRunner(
+        context.database,
+        JobKind.DATA_SET,
+        ImportWork(context, control),
+        control,
+        name="imports of data sets",
+        folder=context.folder / "data-set-imports",
+        seconds_to_stop=5,
+        holds=context.choreography,
+        history=context.job_history,
+    )
+
+
+class ImportControl:
+    """The `Control` of imports of data sets, which end at the next images."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.interrupted = False
+        self._changes = changes
+        self._progress: dict[str, JobProgress] = {}
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
+        """Nothing to do: at each batch of images, the import looks whether its job still exists."""
+
+    def cancel_job(self, job_id: str) -> None:
+        """Nothing to do, for the same reason."""
+
+    def progress(self, id: str) -> Progress | None:
+        progress = self._progress.get(id)
+        return None if progress is None else progress.reading
+
+    def note(self, id: str, fraction: float, step: str) -> None:
+        """Note the progress of a job."""
+        if self._progress.setdefault(id, JobProgress()).note(fraction, step):
+            self._changes.note()
+
+    def end(self, id: str) -> None:
+        """The job has ended."""
+        self._progress.pop(id, None)
+
+
+class ImportTask(NamedTuple):
+    """The inputs of an import."""
+
+    job_id: str
+    state: ImportState
+
+
+class ImportWork:
+    """The `Work` of imports of data sets (`emulator.core.jobs.job_runner`)."""
+
+    def __init__(self, context: Context, control: ImportControl) -> None:
+        self._context = context
+        self._control = control
+
+    def begin(self, session: Session, job: Job) -> None:
+        """Nothing changes when an import begins."""
+
+    def prepare(self, session: Session, job: Job) -> ImportTask:
+        state = _state(self._context, job)
+        if state is None or not kept.archive_path(self._context, state.id).exists():
+            raise JobFailed("The uploaded data set is not there any longer; upload it again.")
+        return ImportTask(job.id, state)
+
+    def execute(self, task: ImportTask, folder: Path) -> None:
+        from emulator.datasets.record import DataSetUnreadable
+
+        stored: set[str] = set()
+        try:
+            self._import(task, stored)
+        except DataSetUnreadable as unreadable:
+            place = unreadable.file or ""
+            place += f", line {unreadable.line}" if place and unreadable.line else ""
+            raise JobFailed(f"{place}: {unreadable}" if place else str(unreadable)) from None
+        except ServiceError as error:
+            raise JobFailed(error.message) from None
+        finally:
+            self._control.end(task.job_id)
+            # Those that rows refer to now stay.
+            sweep_blobs(self._context, stored)
+
+    def complete(self, task: ImportTask, result: None) -> None:
+        """Its result is recorded while it is executed, in the transaction that adds the images."""
+
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, Interrupted):
+            return f"The import was {error}."
+        if isinstance(error, StorageFull):
+            return f"The disk is full: nothing was imported. {error}"
+        return f"The emulator could not import the data set: {error or type(error).__name__}"
+
+    def fail(self, session: Session, job: Job, reason: str) -> None:
+        state = _state(self._context, job)
+        session.delete(job)
+        if state is not None:
+            _log.warning("Import of a data set into '%s' failed: %s", state.project_name, reason)
+            state.status, state.failure = kept.FAILED, reason
+            kept.write(self._context, state)
+            kept.remove_archive(self._context, state.id)
+
+    def _import(self, task: ImportTask, stored: set[str]) -> None:
+        from emulator.core.data_sets.importing import DataSetImport
+
+        def report(fraction: float, step: str) -> None:
+            self._stop_if_unwanted(task)
+            self._control.note(task.job_id, fraction, step)
+
+        with DataSetImport(self._context, task.state, stored, report) as imported:
+            imported.check()
+            with self._context.database.write() as session:
+                if not task.state.dry_run:
+                    imported.add(session)
+                self._end(session, task)
+        if not task.state.dry_run:
+            kept.remove_archive(self._context, task.state.id)
+
+    def _end(self, session: Session, task: ImportTask) -> None:
+        """Record the end, in the transaction that deletes the job."""
+        job = session.get(Job, task.job_id)
+        if job is None:
+            raise _stopped(task)
+        session.delete(job)
+        task.state.status = kept.CHECKED if task.state.dry_run else kept.COMPLETED
+        kept.write(self._context, task.state)
+
+    def _stop_if_unwanted(self, task: ImportTask) -> None:
+        if self._control.interrupted:
+            raise _stopped(task)
+        with self._context.database.read() as session:
+            if session.get(Job, task.job_id) is None:
+                raise _stopped(task)
+
+
+def _state(context: Context, job: Job) -> ImportState | None:
+    assert job.details is not None
+    return kept.find(context, job.details["dataSet"])
+
+
+def _stopped(task: ImportTask) -> JobStopped:
+    return JobStopped(f"The import {task.state.id} of a data set was stopped")

@@ -1,0 +1,110 @@
+"""The formats: reading a data set in any of them, and writing one."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from emulator.datasets import side_file
+from emulator.datasets.files import SIDE_FILE
+from emulator.datasets.reading import Reading
+from emulator.datasets.record import DataSet, DataSetUnreadable, Problems, TagInfo
+from emulator.datasets.writing import Output
+
+
+class Format(NamedTuple):
+    """A format. module: in this package, with functions `read` and `write`, or other ones by their names.
+
+    detection, classification: of which projects it can have the labels.
+    """
+
+    module: str
+    title: str
+    detection: bool = True
+    classification: bool = True
+    reader: str = "read"
+    writer: str = "write"
+
+
+FORMATS = {
+    "coco": Format("coco", "COCO"),
+    "yolo": Format("yolo", "YOLO, Ultralytics", classification=False),
+    "darknet": Format("yolo", "YOLO, Darknet", classification=False, writer="write_darknet"),
+    "yolo-classification": Format(
+        "folders", "YOLO, classification", detection=False, writer="write_for_yolo"
+    ),
+    "folders": Format("folders", "Folders of tags"),
+}
+
+
+def read(reading: Reading, format: str | None = None) -> DataSet:
+    """Read a data set. Problems with single images are noted in `reading.problems`.
+
+    format: a name in `FORMATS`; None: it is recognized by the files.
+
+    Raises:
+        DataSetUnreadable: the files are no data set of the format, or of none that is known.
+    """
+    if not reading.files.names:
+        raise DataSetUnreadable("There are no files.")
+    chosen = FORMATS[format or recognized(reading)]
+    data: DataSet = _function(chosen, chosen.reader)(reading)
+    _merge_tags(data, reading.problems)
+    side = side_file.read(reading.files)
+    if side is not None:
+        side_file.apply(side, data, reading.problems)
+    return data
+
+
+def recognized(reading: Reading) -> str:
+    """The name of the format of files. Raises DataSetUnreadable."""
+    from emulator.datasets import coco, folders, yolo
+
+    if any(coco.is_coco(reading, name) for name in reading.files.names):
+        return "coco"
+    if yolo.is_yolo(reading.files):
+        return "yolo"
+    if next(iter(reading.images), None) is None:
+        raise DataSetUnreadable("It has neither images nor labels in a known format.")
+    return "yolo-classification" if folders.is_divided(reading) else "folders"
+
+
+def write(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
+    """The files of a data set in a format, and `customvision.json` if it is one of a project.
+
+    losses: what the format cannot say is noted in it, while the files are made. Raises DataSetUnreadable.
+    """
+    chosen = FORMATS[format]
+    if data.detection and not chosen.detection:
+        raise DataSetUnreadable(f"{chosen.title} cannot have boxes.")
+    if not data.detection and not chosen.classification:
+        raise DataSetUnreadable(f"{chosen.title} cannot have tags of whole images.")
+    outputs: Iterator[Output] = _function(chosen, chosen.writer)(data, losses)
+    if data.project is not None:
+        yield Output(SIDE_FILE, side_file.content(data))
+    yield from outputs
+
+
+def _function(format: Format, name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(import_module(f"emulator.datasets.{format.module}"), name)
+    return function
+
+
+def _merge_tags(data: DataSet, problems: Problems) -> None:
+    """Make tags one whose names differ in their case alone, as the service does."""
+    chosen: dict[str, str] = {}
+    for name in data.tags:
+        if chosen.setdefault(name.casefold(), name) != name:
+            problems.note(f"'{name}' and '{chosen[name.casefold()]}' are read as one tag.")
+    if len(chosen) == len(data.tags):
+        return
+    names = {name: chosen[name.casefold()] for name in data.tags}
+    merged: dict[str, TagInfo] = {}
+    for name, tag in data.tags.items():
+        merged.setdefault(names[name], tag)
+    data.tags = merged
+    for image in data.images:
+        image.tags = tuple(dict.fromkeys(names[tag] for tag in image.tags))
+        image.boxes = tuple(
+            type(box)(names[box.tag], box.left, box.top, box.width, box.height, id=box.id)
+            for box in image.boxes
+        )

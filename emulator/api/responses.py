@@ -282,4 +282,5 @@ def image_regions(regions: Sequence[RegionOnImage], *, named: bool) -> list[shap
 
 def _exportable_to(version: Version, row: tables.Iteration) -> list[str]:
     domain = domains.get(row.domain_id or "")
-    return names.exportable_to(version, domain.platforms) if domain.exportable and not row.is_imported else []
+    is_exportable = domain.exportable and (row.is_pulled or not row.is_imported)
+    return names.exportable_to(version, domain.platforms) if is_exportable else []

@@ -23,6 +23,7 @@ _MODULES = {
     "import-model": "control",
     "import-data": "data_sets",
     "export-data": "data_sets",
+    "pull": "pull",
     "env": "control",
     "trust": "trust",
     "health": "control",

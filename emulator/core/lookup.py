@@ -33,3 +33,17 @@ def workspace_tags(session: Session, project_id: str) -> dict[str, Tag]:
     """The tags of the workspace by id."""
     statement = select(Tag).where(Tag.project_id == project_id, col(Tag.removed).is_(None))
     return {tag.id: tag for tag in session.exec(statement)}
+
+
+def model_of(iteration: Iteration) -> str:
+    """The blob of the model of a trained iteration.
+
+    Raises ServiceError for one that was pulled without its model.
+    """
+    if iteration.model_blob is None:
+        raise ServiceError(
+            "BadRequestNotSupported",
+            f"'{iteration.name[:100]}' was pulled without its model, which the service had not exported. "
+            "Train the project here and publish the new iteration under the same name (with overwrite=true).",
+        )
+    return iteration.model_blob

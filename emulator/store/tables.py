@@ -273,6 +273,8 @@ class Iteration(SQLModel, table=True):
     model_tags: list[dict[str, str]] | None = json_column(nullable=True)
     model_blob: str | None = None
     evaluation_blob: str | None = None
+    # Pulled from a resource of the service: its model, if there is one, is an export.
+    is_pulled: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})
 
     @property
     def has_begun(self) -> bool:
@@ -283,8 +285,25 @@ class Iteration(SQLModel, table=True):
 
     @property
     def is_imported(self) -> bool:
-        """Whether its model was imported ready-made; it has no evaluation on images of the project."""
-        return self.status == IterationStatus.COMPLETED and self.evaluation_blob is None
+        """Whether its model was not trained here: it cannot be trained further, nor exported again."""
+        return self.status == IterationStatus.COMPLETED and (self.is_pulled or self.evaluation_blob is None)
+
+
+class PerformanceRecord(SQLModel, table=True):
+    """The performance of a pulled iteration as the service reported it.
+
+    threshold, overlap_threshold: of the request; None if it had none. figures: `core.iterations.recorded` has
+    their form.
+    """
+
+    __tablename__ = "performance_record"
+    __table_args__ = (Index("ix_performance_record_iteration", "iteration_id", "threshold"),)
+
+    number: int | None = Field(default=None, primary_key=True)
+    iteration_id: str = Field(foreign_key="iteration.id", ondelete="CASCADE")
+    threshold: float | None = None
+    overlap_threshold: float | None = None
+    figures: dict[str, Any] = json_column()
 
 
 class Export(SQLModel, table=True):

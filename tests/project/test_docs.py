@@ -14,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click import Context
 
+from emulator.cli.main import app
 from emulator.serving.settings import ServingSettings
 from emulator.settings import (
     DEFAULT_PREDICTION_KEYS,
@@ -111,6 +113,15 @@ def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     importing = flags | {"--project", "--publish-name", "--overwrite", "--classification-type"}
     for command in re.findall(r"custom-vision-emulator import-model\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= importing
+    pulling = flags | _flags_of("pull")
+    for command in re.findall(r"custom-vision-emulator pull\b([^`\n|#)]*)", text):
+        assert set(re.findall(r"--[a-z-]+", command)) <= pulling
+
+
+def _flags_of(name: str) -> set[str]:
+    command = app.get_command(Context(app), name)
+    assert command is not None
+    return {flag for one in command.params if one.param_type_name == "option" for flag in one.opts}
 
 
 def test_the_readme_has_the_well_known_keys_and_id() -> None:

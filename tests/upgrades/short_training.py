@@ -46,6 +46,8 @@ def _shortened(backbone_network: Callable[[str, int], Any]) -> Callable[[str, in
         depthwise = [at for at, each in enumerate(operations) if each.kind == "depthwise_convolution"]
         # Each block ends with the convolution that follows its depthwise one.
         kept = operations[: depthwise[_BLOCKS - 1] + 2]
+        # Like those of the whole network, the features are not negative.
+        kept = (*kept[:-1], dataclasses.replace(kept[-1], relu6=True))
         width = network.weights[kept[-1].weight].shape[0]
         average = type(kept[0])("global_average", (kept[-1].output,), "features")
         used = {name for each in kept for name in (each.weight, each.bias) if name is not None}

@@ -178,6 +178,11 @@ def _check_exportable(iteration: Iteration, platform: str, flavor: str | None) -
             "BadRequestIterationIsNotTrained",
             f"Iteration is not trained: its status is {iteration.status}.",
         )
+    if iteration.is_pulled:
+        raise _refusal(
+            "The iteration was pulled from another resource: it has the exports that existed there. Train "
+            "the project here to export another format."
+        )
     if iteration.is_imported:
         raise _refusal("The iteration is an imported model, which is not exported again; its export exists.")
     domain = domains.get(iteration.domain_id or "")

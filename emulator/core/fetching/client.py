@@ -265,7 +265,7 @@ class _PinnedBackend(NetworkBackend):
 
 
 @functools.lru_cache(maxsize=1)
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """Trusts certificates of the system (or SSL_CERT_FILE) and, since some systems have none, of certifi."""
     import certifi
 
@@ -319,7 +319,7 @@ def _request(
         headers=[(name.encode(), value.encode()) for name, value in sent.items()],
         content=content,
     )
-    context = _ssl_context() if url.scheme == "https" else None
+    context = ssl_context() if url.scheme == "https" else None
     connection = httpcore.HTTPConnection(origin, ssl_context=context, network_backend=backend)
     try:
         with (

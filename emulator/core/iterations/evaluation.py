@@ -30,7 +30,7 @@ def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple
     """An iteration and its evaluation. Raises ServiceError when it has none."""
     with context.database.read() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
-    if iteration.is_imported:
+    if iteration.is_imported and iteration.evaluation_blob is None:
         raise ServiceError(
             "NotFoundIterationPerformance",
             "The iteration is an imported model: there are no images by which its performance is known.",

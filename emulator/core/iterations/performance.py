@@ -12,6 +12,7 @@ from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.images.listing import numbers_with_blobs, page_of
 from emulator.core.images.tagged import TaggedImage
+from emulator.core.iterations import recorded
 from emulator.core.iterations.evaluation import (
     EvaluatedModel,
     checked_thresholds,
@@ -49,9 +50,27 @@ def figures(
 
     overlap_threshold: the least intersection over union of a box with an object for the box to be correct
     (0 to 1; 0.3 when None); for detectors only.
+
+    A pulled iteration has the figures of the service where they were recorded; for other thresholds they are
+    computed from its predictions, or are those for the nearest thresholds.
+
     Tags are in the order of `guid_order`, as in all lists.
     """
+    is_default = threshold is None and overlap_threshold is None
     threshold, overlap_threshold = checked_thresholds(threshold, overlap_threshold)
+    with context.database.read() as session:
+        iteration = lookup.iteration(session, project_id, iteration_id)
+        if iteration.is_pulled:
+            found = recorded.figures(
+                session,
+                iteration,
+                threshold,
+                overlap_threshold if is_detector(iteration) else None,
+                is_default=is_default,
+                nearest=iteration.evaluation_blob is None,
+            )
+            if found is not None:
+                return iteration, found
     iteration, kept = evaluation_of(context, project_id, iteration_id)
     return iteration, figures_of(iteration, kept.figures, threshold, overlap_threshold)
 

@@ -207,13 +207,13 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
     """
     from emulator.vision.onnx_runtime import ModelUnusable
 
-    assert iteration.model_blob is not None
+    model = lookup.model_of(iteration)
     assert iteration.model_tags is not None
     try:
         if domains.get(iteration.domain_id or "").type == "ObjectDetection":
-            boxes = context.models.detector(iteration.model_blob).score(data)
+            boxes = context.models.detector(model).score(data)
             return scores.of_detector(iteration.model_tags, boxes)
-        probabilities = context.models.classifier(iteration.model_blob).score(data)
+        probabilities = context.models.classifier(model).score(data)
         return scores.of_classifier(iteration.model_tags, probabilities)
     except ModelUnusable as unusable:
         raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None

@@ -1,9 +1,9 @@
 """Projects: creating, listing, changing, deleting."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from emulator.core import deletions, domains, lookup, quotas
 from emulator.core.blob_sweep import (
@@ -159,20 +159,40 @@ def delete(context: Context, project_id: str) -> None:
                     "BadRequestIterationIsPublished",
                     f"Iteration is already published as: {iteration.publish_name}",
                 )
-        blobs = set(session.exec(select(Image.blob).where(Image.project_id == project_id)))
-        blobs |= set(
-            session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project_id))
-        )
-        blobs |= deletions.blobs_of(session, project_id)
-        blobs |= export_blobs(session, [iteration.id for iteration in iterations])
-        for iteration in iterations:
-            blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
-        blobs |= test_image_blobs(session, project_id)
-        blobs |= test_evaluation_blobs(session, [iteration.id for iteration in iterations])
-        session.delete(project)
-    context.jobs.cancel({iteration.id for iteration in iterations}, {project_id})
-    context.score_index.forget([project_id, *(iteration.id for iteration in iterations)])
-    sweep_blobs(context, blobs)
+        deleted = delete_in(session, project)
+    forget_deleted(context, deleted)
+    sweep_blobs(context, deleted.blobs)
+
+
+class Deleted(NamedTuple):
+    """A project whose rows were deleted. blobs: those to which its rows referred."""
+
+    project_id: str
+    iteration_ids: list[str]
+    blobs: set[str]
+
+
+def delete_in(session: Session, project: Project) -> Deleted:
+    """Delete the rows of a project in a transaction of the caller, who calls `forget_deleted` after it."""
+    iterations = session.exec(select(Iteration).where(Iteration.project_id == project.id)).all()
+    ids = [iteration.id for iteration in iterations]
+    blobs = set(session.exec(select(Image.blob).where(Image.project_id == project.id)))
+    blobs |= set(session.exec(select(StoredPrediction.blob).where(StoredPrediction.project_id == project.id)))
+    blobs |= deletions.blobs_of(session, project.id)
+    blobs |= export_blobs(session, ids)
+    for iteration in iterations:
+        blobs |= {blob for blob in (iteration.model_blob, iteration.evaluation_blob) if blob}
+    blobs |= test_image_blobs(session, project.id)
+    blobs |= test_evaluation_blobs(session, ids)
+    session.delete(project)
+    session.flush()
+    return Deleted(project.id, ids, blobs)
+
+
+def forget_deleted(context: Context, deleted: Deleted) -> None:
+    """Stop the jobs of a deleted project and clear its caches."""
+    context.jobs.cancel(set(deleted.iteration_ids), {deleted.project_id})
+    context.score_index.forget([deleted.project_id, *deleted.iteration_ids])
 
 
 def _known_domain(domain_id: str) -> domains.Domain:

@@ -151,10 +151,12 @@ def _check_numbers(connection: sqlite3.Connection) -> None:
 
 def _check_trained(connection: sqlite3.Connection) -> None:
     """Raises SnapshotRejected for a completed iteration without a model or without names of its tags."""
-    rows = connection.execute("SELECT model_blob, model_tags FROM iteration WHERE status = 'Completed'")
-    for blob, text in rows:
+    rows = connection.execute(
+        "SELECT model_blob IS NOT NULL OR is_pulled, model_tags FROM iteration WHERE status = 'Completed'"
+    )
+    for is_whole, text in rows:
         tags = json.loads(text or "null")
-        if blob is None or not isinstance(tags, list) or not all(map(_is_tag, tags)):
+        if not is_whole or not isinstance(tags, list) or not all(map(_is_tag, tags)):
             raise SnapshotRejected("It has a completed iteration without its model or its tags.")
 
 

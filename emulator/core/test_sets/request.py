@@ -46,6 +46,7 @@ def _requested(context: Context, session: Session, test_set: TestSet, iteration_
             "BadRequestIterationIsNotTrained",
             f"Iteration '{iteration.name}' is not trained: its status is {iteration.status}.",
         )
+    lookup.model_of(iteration)
     row = evaluation_row(session, test_set.id, iteration_id)
     if row is not None:
         is_current = row.status == EvaluationStatus.COMPLETED and row.revision == test_set.revision

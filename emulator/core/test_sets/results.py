@@ -372,7 +372,7 @@ def _summary(
 
 def _trained_image_count(session: Session, test_set: TestSet, iteration: Iteration) -> int:
     """The number of images of a test set that are among the tagged images of an iteration's training."""
-    if iteration.is_imported:
+    if iteration.is_imported and not iteration.is_pulled:
         return 0
     view = View(lookup.project(session, test_set.project_id), iteration.revision)
     tagged = exists().where(col(ImageTag.image_number) == col(Image.number), view.holds(ImageTag))

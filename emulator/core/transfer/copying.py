@@ -33,7 +33,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
     """
     ids = context.ids.branch(project.id)
     tag_ids = [ids.new() for _ in manifest.tags]
-    _add(
+    insert_rows(
         session,
         Tag,
         [
@@ -42,7 +42,7 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
         ],
     )
     image_ids = [ids.new() for _ in manifest.images]
-    _add(
+    insert_rows(
         session,
         Image,
         [
@@ -71,8 +71,8 @@ def fill(context: Context, session: Session, project: Project, manifest: "Manife
         number = numbers[image_id]
         bearers += [_on_image(bearer, number, tag_ids) for bearer in image.tags]
         regions += [{"id": ids.new(), **_on_image(region, number, tag_ids)} for region in image.regions]
-    _add(session, ImageTag, bearers)
-    _add(session, Region, regions)
+    insert_rows(session, ImageTag, bearers)
+    insert_rows(session, Region, regions)
     for iteration in manifest.iterations:
         session.add(
             Iteration(
@@ -121,6 +121,7 @@ def _on_image(part: "ImageTagPart | RegionPart", number: int, tag_ids: list[str]
     }
 
 
-def _add(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
+def insert_rows(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, given as values by column, without loading them as objects."""
     for start in range(0, len(rows), _BATCH_SIZE):
         session.execute(insert(table), rows[start : start + _BATCH_SIZE])

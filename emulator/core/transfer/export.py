@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 TOKEN_LIFETIME = timedelta(hours=24)
 INFO, DATA = "project-export-info", "project-export-data"
 _PATH = re.compile(rf"(?P<base>.*)(?P<path>/prjexp-(?P<digits>[0-9a-f]{{32}})/{INFO})")
+# The iterations that are exported: a copy without its model would be of no use.
+_WITH_MODEL = (col(Iteration.status) == IterationStatus.COMPLETED, col(Iteration.model_blob).is_not(None))
 # Rough estimates of the duration of an import: the minimum, and for each image.
 _IMPORT_MILLISECONDS, _IMPORT_MILLISECONDS_PER_IMAGE = 500, 5
 
@@ -120,7 +122,7 @@ def export(context: Context, base: str, project_id: str) -> ProjectExport:
             raise ServiceError(
                 "BadRequestExportWhileTraining", "The project cannot be exported while it is training."
             )
-        iterations = session.exec(of_project.where(Iteration.status == IterationStatus.COMPLETED)).all()
+        iterations = session.exec(of_project.where(*_WITH_MODEL)).all()
         views = [View(project), *(View(project, iteration.revision) for iteration in iterations)]
         tags = sum(
             session.scalar(
@@ -194,7 +196,7 @@ def describe(context: Context, session: Session, project: Project) -> "Manifest"
 
     iterations = session.exec(
         select(Iteration)
-        .where(Iteration.project_id == project.id, Iteration.status == IterationStatus.COMPLETED)
+        .where(Iteration.project_id == project.id, *_WITH_MODEL)
         .order_by(col(Iteration.number))
     ).all()
     revisions = sorted({iteration.revision for iteration in iterations})
@@ -295,5 +297,6 @@ def _iteration_part(iteration: Iteration, place: dict[str, int]) -> "IterationPa
             for output in iteration.model_tags or ()
         ],
         model=iteration.model_blob,
-        evaluation=iteration.evaluation_blob,
+        # A pulled model becomes an imported one, which has none.
+        evaluation=None if iteration.is_pulled else iteration.evaluation_blob,
     )

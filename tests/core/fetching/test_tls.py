@@ -46,9 +46,9 @@ def tls(tmp_path: Path) -> Iterator[Tls]:
     context.load_cert_chain(certificate, key)
     names: list[str | None] = []
     context.sni_callback = lambda connection, name, context: names.append(name)
-    fetching._ssl_context.cache_clear()
+    fetching.ssl_context.cache_clear()
     yield context, certificate, names
-    fetching._ssl_context.cache_clear()
+    fetching.ssl_context.cache_clear()
 
 
 def test_certificate_is_verified_against_the_name_of_the_url(

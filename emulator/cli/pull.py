@@ -1,0 +1,219 @@
+"""The command `pull`: projects of a resource of the service, into archives and into the emulator."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.flags import with_settings
+from emulator.settings import SettingError, Settings
+
+if TYPE_CHECKING:
+    from emulator.core.pulled.archive import PullArchive
+    from emulator.pulling.project import Choice, ProjectPull
+    from emulator.pulling.service import Service
+
+# The names that Microsoft's quickstarts read.
+_ENDPOINT_VARIABLE, _KEY_VARIABLE = "VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY"
+_FOLDER_NAME = "pulled"
+_SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_UPDATES = 0.5
+
+
+@click.command()
+@with_settings
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    help=f"The resource, such as https://NAME.cognitiveservices.azure.com. [{_ENDPOINT_VARIABLE}]",
+)
+@click.option(
+    "--key-file",
+    metavar="FILE",
+    help=f"File with the training key of the resource, - for standard input. [{_KEY_VARIABLE}, or a prompt]",
+)
+@click.option(
+    "--project",
+    "projects",
+    metavar="NAME|ID",
+    multiple=True,
+    help="A project of the resource; repeatable. [default: all]",
+)
+@click.option(
+    "--archive",
+    metavar="FOLDER",
+    help=f"Folder for what is pulled, one folder in it for each project. [default: {_FOLDER_NAME} in --data]",
+)
+@click.option(
+    "--tps",
+    type=click.FloatRange(0.1, 100),
+    default=8.0,
+    show_default=True,
+    help="Calls a second, of the 10 that the service allows; the rest is left for your programs.",
+)
+@click.option("--no-iterations", is_flag=True, help="Pull images, tags and settings alone.")
+@click.option("--no-predictions", is_flag=True, help="Leave out the stored predictions.")
+@click.option("--archive-only", is_flag=True, help="Fill the archive and insert nothing into the emulator.")
+@click.option("--replace", is_flag=True, help="Replace a project that was pulled before.")
+@click.option("--accept-missing", is_flag=True, help="Insert a project although some of it is missing.")
+def pull(
+    settings: Settings,
+    endpoint: str | None,
+    key_file: str | None,
+    projects: tuple[str, ...],
+    archive: str | None,
+    tps: float,
+    no_iterations: bool,
+    no_predictions: bool,
+    archive_only: bool,
+    replace: bool,
+    accept_missing: bool,
+) -> None:
+    """Copy projects out of Azure Custom Vision, with their ids, into the emulator's data folder.
+
+    Nothing is changed at the service. A pull that ends early goes on where it was when it is repeated. The
+    exit status is 0 when nothing is missing.
+    """
+    from emulator.core.pulled.archive import private_files
+    from emulator.core.pulled.journal import ArchiveUnusable
+    from emulator.pulling.project import Choice, chosen_projects
+    from emulator.pulling.service import Endpoint, PullFailed, Refused, Service, opened
+    from emulator.pulling.throttle import Throttle
+
+    folder = Path(archive) if archive else settings.data / _FOLDER_NAME
+    choice = Choice(iterations=not no_iterations, predictions=not no_predictions)
+    complete = True
+    try:
+        address = Endpoint.parse(_endpoint(endpoint))
+        with private_files(), opened(Service(address, _key(key_file), Throttle(tps))) as service:
+            found = list(chosen_projects(service, projects))
+            for project in found:
+                is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
+                complete = complete and is_complete
+                if archive_only:
+                    continue
+                if is_complete or accept_missing:
+                    _insert(settings, folder / project["id"], replace=replace)
+                else:
+                    print(
+                        "  not inserted; repeat the command, or insert what is there with --accept-missing",
+                        file=sys.stderr,
+                    )
+            if not found:
+                print("the resource has no projects")
+    except (ArchiveUnusable, PullFailed, LookupError) as error:
+        raise CommandFailed(error.args[0] if isinstance(error, LookupError) else str(error)) from None
+    except Refused as refused:
+        raise CommandFailed(f"the service refused a request: {refused}") from None
+    except KeyboardInterrupt:
+        raise CommandFailed("stopped; what was pulled is kept, repeat the command to go on") from None
+    if not complete:
+        raise CommandFailed("the pull is not complete; repeat the command to try again what is missing")
+
+
+def _endpoint(given: str | None) -> str:
+    endpoint = given or os.environ.get(_ENDPOINT_VARIABLE)
+    if not endpoint:
+        raise SettingError(f"--endpoint: give the endpoint of the resource, or set {_ENDPOINT_VARIABLE}")
+    return endpoint
+
+
+def _key(file: str | None) -> str:
+    """The training key. Not an option: options are shown in lists of processes and kept by shells."""
+    if file is not None:
+        try:
+            text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"--key-file: cannot read {file!r}: {error}") from None
+        return text.strip()
+    key = os.environ.get(_KEY_VARIABLE, "").strip()
+    if not key and sys.stdin.isatty():
+        key = click.prompt("Training key", hide_input=True, err=True).strip()
+    if not key:
+        raise SettingError(f"--key-file: give a file with the training key, or set {_KEY_VARIABLE}")
+    return key
+
+
+def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, tps: float) -> bool:
+    """Pull a project into its archive and print the manifest; returns whether it is complete."""
+    from emulator.core.pulled.archive import PullArchive
+    from emulator.pulling.manifest import manifest_of
+    from emulator.pulling.project import ProjectPull
+
+    archive = PullArchive(folder)
+    try:
+        pulling = ProjectPull(service, archive, project_id, choice)
+        with _shown(pulling, tps):
+            differences = pulling.run()
+        manifest = manifest_of(archive, differences)
+        archive.write_manifest(manifest.to_json())
+        for line in manifest.lines():
+            print(line)
+        return manifest.is_complete
+    finally:
+        archive.close()
+
+
+def _insert(settings: Settings, folder: Path, *, replace: bool) -> None:
+    from emulator.app import make_parts
+    from emulator.core.clock import Clock
+    from emulator.core.ids import Ids
+    from emulator.core.pulled.archive import PullArchive
+    from emulator.core.pulled.insert import InsertRefused, insert
+    from emulator.server.data_folder import exclusive_data_folder
+    from emulator.store.database import StorageFull
+
+    archive: PullArchive = PullArchive(folder, read_only=True)
+    try:
+        with exclusive_data_folder(settings) as locked:
+            parts = make_parts(locked, Clock(), Ids())
+            try:
+                result = insert(parts.context, archive, replace=replace)
+            finally:
+                parts.end_workers(wait=True)
+                parts.context.database.close()
+    except InsertRefused as refused:
+        raise CommandFailed(f"not inserted: {refused}; the archive {str(folder)!r} is complete") from None
+    except StorageFull:
+        raise CommandFailed("not inserted: the disk of the data folder is full") from None
+    finally:
+        archive.close()
+    for note in result.notes:
+        print(f"  note: {note}")
+    print(f"  inserted into {settings.data}: {result.images:,} images, {result.iterations} iterations")
+
+
+@contextmanager
+def _shown(pulling: ProjectPull, tps: float) -> Iterator[None]:
+    """Show the progress of a pull on standard error."""
+    ended = threading.Event()
+
+    def show() -> None:
+        from emulator.pulling.progress import Remaining
+
+        remaining, is_terminal = Remaining(tps), sys.stderr.isatty()
+        while not ended.wait(_SECONDS_BETWEEN_UPDATES if is_terminal else _SECONDS_BETWEEN_LINES):
+            line = remaining.line(pulling)
+            print(
+                f"\r{line[:119]:<119}" if is_terminal else line,
+                end="" if is_terminal else "\n",
+                file=sys.stderr,
+            )
+        if is_terminal:
+            print(f"\r{'':<119}\r", end="", file=sys.stderr)
+
+    thread = threading.Thread(target=show, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Projects that were pulled from a resource of the service: their archives, and inserting them."""

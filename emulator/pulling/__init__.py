@@ -1,0 +1,1 @@
+"""The client that pulls projects from a resource of the service into archives."""

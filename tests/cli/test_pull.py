@@ -1,0 +1,172 @@
+"""The command `pull`, as users start it: keys, exit statuses, kills, and what a later start serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.main import app
+from emulator.settings import SettingError, StartRefused
+from tests.support.cloud import KEY, Cloud, Reply, Request
+from tests.support.harness import TRAINING_KEY
+from tests.support.program import PATIENCE_SECONDS, Start
+
+_IMAGES = 40
+_WORKERS = 6
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud(_IMAGES) as started:
+        yield started
+
+
+def begin(cloud: Cloud, *arguments: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if "VISION" not in name}
+    environment["VISION_TRAINING_ENDPOINT"] = cloud.endpoint
+    environment["VISION_TRAINING_KEY"] = KEY
+    return subprocess.Popen(
+        [sys.executable, "-m", "emulator", "pull", "--tps", "100", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def pull(cloud: Cloud, *arguments: str) -> tuple[int, str, str]:
+    """The exit status of a pull in a process of its own, and what it printed."""
+    process = begin(cloud, *arguments)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, output, errors
+
+
+Here = Callable[..., str]
+
+
+@pytest.fixture
+def here(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """A pull in this process: returns what it printed, or raises what ends the program with a message."""
+
+    def run(*arguments: str, key: str | None = KEY) -> str:
+        monkeypatch.setenv("VISION_TRAINING_ENDPOINT", cloud.endpoint)
+        monkeypatch.delenv("VISION_TRAINING_KEY", raising=False)
+        if key is not None:
+            monkeypatch.setenv("VISION_TRAINING_KEY", key)
+        app(["pull", "--tps", "100", *arguments], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_pulled_project_is_served_by_the_next_start(
+    cloud: Cloud, start: Start, here: Here, tmp_path: Path
+) -> None:
+    cloud.iterate()
+    data = str(tmp_path / "data")
+    status, output, errors = pull(cloud, "--data", data)
+    assert (status, errors) == (0, "")
+    assert f"images {_IMAGES} of {_IMAGES}" in output
+    assert "missing 0" in output
+    assert f"inserted into {data}: {_IMAGES} images, 1 iterations" in output
+    manifest = json.loads((tmp_path / "data" / "pulled" / cloud.id / "manifest.json").read_text("utf-8"))
+    assert manifest["complete"] is True
+    with pytest.raises(CommandFailed, match=r"there is a project with the id .* --replace replaces it"):
+        here("--data", data)
+    assert f"{_IMAGES} images" in here("--data", data, "--project", "cloud", "--replace")
+    running = start("--data", data)
+    with pytest.raises(StartRefused, match="is in use by process"):
+        here("--data", data, "--replace")
+    found = httpx.get(
+        f"http://127.0.0.1:{running.port}/customvision/v3.3/training/projects/{cloud.id}/images/count",
+        headers={"Training-Key": TRAINING_KEY},
+        trust_env=False,
+    )
+    assert found.json() == _IMAGES
+
+
+def test_after_kills_at_any_time_no_file_is_fetched_again_that_was_complete(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.iterate()
+    cloud.predict(1)
+    kills = [1, 12, 33]  # when so many files were requested
+    reached = threading.Event()
+
+    def watch(request: Request) -> Reply | None:
+        if kills and sum(cloud.fetched().values()) >= kills[0]:
+            reached.set()
+        return None
+
+    cloud.interrupt = watch
+    arguments = ("--archive", str(tmp_path / "archive"), "--archive-only")
+    for _ in range(len(kills)):
+        process = begin(cloud, *arguments)
+        assert reached.wait(PATIENCE_SECONDS)
+        process.kill()
+        process.communicate()
+        kills.pop(0)
+        reached.clear()
+    status, output, _ = pull(cloud, *arguments)
+    assert (status, "missing 0" in output) == (0, True)
+    fetched = cloud.fetched()
+    assert len(fetched) == _IMAGES + 1
+    # Only those whose transfer was under way at a kill.
+    assert sum(fetched.values()) - len(fetched) <= 3 * _WORKERS
+
+
+def test_what_is_missing_decides_the_exit_status(
+    cloud: Cloud, here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del cloud.files[cloud.images[0]["id"]]
+    data = ("--data", str(tmp_path / "data"))
+    with pytest.raises(CommandFailed, match="not complete"):
+        here(*data)
+    printed = capsys.readouterr()
+    assert f"missing: image {cloud.images[0]['id']}: its file: status 404" in printed.out
+    assert "not inserted; repeat the command, or insert what is there with --accept-missing" in printed.err
+    with pytest.raises(CommandFailed, match="not complete"):
+        here(*data, "--accept-missing")
+    assert f"{_IMAGES - 1} images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "message"),
+    [
+        ([], None, "--key-file: give a file with the training key"),
+        ([], "0" * 32, "give the training key, not the prediction key"),
+        (["--key-file", "absent.txt"], None, "--key-file: cannot read 'absent.txt'"),
+        (["--project", "another"], KEY, "there is no project 'another'; the resource has: 'cloud'"),
+        (["--endpoint", "ftp://x"], KEY, "the endpoint is no address of a resource"),
+    ],
+)
+def test_refusals_are_one_line_without_a_key(
+    here: Here, tmp_path: Path, arguments: list[str], key: str | None, message: str
+) -> None:
+    with pytest.raises((CommandFailed, SettingError)) as refused:
+        here("--data", str(tmp_path / "data"), *arguments, key=key)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert (key or KEY) not in str(refused.value)
+
+
+def test_the_key_is_read_from_a_file(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n", "utf-8")
+    arguments = ("--archive", str(tmp_path / "archive"), "--archive-only", "--no-iterations")
+    assert "missing 0" in here(*arguments, "--key-file", str(file), key=None)
+
+
+def test_a_resource_without_projects_is_named(cloud: Cloud, here: Here, tmp_path: Path) -> None:
+    cloud.interrupt = lambda request: Reply(body=b"[]")
+    assert here("--data", str(tmp_path / "data")) == "the resource has no projects\n"

@@ -99,13 +99,13 @@ class ZipFiles:
         try:
             return self._archive.open(self._entries[name])
         except DAMAGED as error:
-            raise _unreadable(name, error) from None
+            raise unreadable(name, error) from None
 
     def read(self, name: str) -> bytes:
         try:
             return self._archive.read(self._entries[name])
         except DAMAGED as error:
-            raise _unreadable(name, error) from None
+            raise unreadable(name, error) from None
 
 
 class FolderFiles:
@@ -129,7 +129,7 @@ class FolderFiles:
         try:
             return self._paths[name].open("rb")
         except OSError as error:
-            raise _unreadable(name, error) from None
+            raise unreadable(name, error) from None
 
     def read(self, name: str) -> bytes:
         with self.open(name) as file:
@@ -164,7 +164,8 @@ def _is_of_a_system(name: str) -> bool:
     )
 
 
-def _unreadable(name: str, error: Exception) -> DataSetUnreadable:
+def unreadable(name: str, error: Exception) -> DataSetUnreadable:
+    """The error for a file that the archive or the system cannot read."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return DataSetUnreadable(f"It cannot be read: {reason}.", name)
 
@@ -220,7 +221,7 @@ def lines(files: Files, name: str) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError:
             raise DataSetUnreadable("It is not a text in UTF-8.", name, number + 1) from None
         except DAMAGED as error:
-            raise _unreadable(name, error) from None
+            raise unreadable(name, error) from None
 
 
 class ImageNames:

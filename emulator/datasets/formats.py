@@ -32,6 +32,11 @@ FORMATS = {
     "yolo-classification": Format(
         "folders", "YOLO, classification", detection=False, writer="write_for_yolo"
     ),
+    "voc": Format("voc", "Pascal VOC", classification=False),
+    "cvat": Format("cvat", "CVAT for images 1.1"),
+    "label-studio": Format("label_studio", "Label Studio"),
+    "azure-ml": Format("azure_ml", "Azure Machine Learning"),
+    "csv": Format("csv_tables", "CSV"),
     "folders": Format("folders", "Folders of tags"),
 }
 
@@ -57,12 +62,22 @@ def read(reading: Reading, format: str | None = None) -> DataSet:
 
 def recognized(reading: Reading) -> str:
     """The name of the format of files. Raises DataSetUnreadable."""
-    from emulator.datasets import coco, folders, yolo
+    from emulator.datasets import azure_ml, coco, csv_tables, cvat, folders, label_studio, voc, yolo
 
-    if any(coco.is_coco(reading, name) for name in reading.files.names):
-        return "coco"
+    by_files: dict[str, Callable[[Reading, str], bool]] = {
+        "azure-ml": azure_ml.is_azure_ml,
+        "label-studio": label_studio.is_label_studio,
+        "coco": coco.is_coco,
+        "cvat": cvat.is_cvat,
+        "voc": voc.is_voc,
+    }
+    for name, is_of_format in by_files.items():
+        if any(is_of_format(reading, file) for file in reading.files.names):
+            return name
     if yolo.is_yolo(reading.files):
         return "yolo"
+    if any(csv_tables.header_of(reading.files, file) for file in reading.files.names):
+        return "csv"
     if next(iter(reading.images), None) is None:
         raise DataSetUnreadable("It has neither images nor labels in a known format.")
     return "yolo-classification" if folders.is_divided(reading) else "folders"

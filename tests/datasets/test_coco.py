@@ -159,7 +159,8 @@ def test_the_memory_is_that_of_the_boxes_and_not_of_the_file(tmp_path: Path) -> 
     folder = write_files(tmp_path, {"a.png": b""})
     polygon = [round(number / 7, 3) for number in range(4_000)]
     with (folder / "big.json").open("w") as file:
-        file.write('{"images": [%s], "categories": [%s], "annotations": [' % (json.dumps(IMAGE), json.dumps(CAT)))
+        head = json.dumps({"images": [IMAGE], "categories": [CAT]})
+        file.write(head.removesuffix("}") + ', "annotations": [')
         for number in range(200):
             separator = ",\n" if number else ""
             file.write(separator + json.dumps(box([1, 2, 3, 4], segmentation=[polygon])))

@@ -137,9 +137,9 @@ READERS: dict[str, tuple[str, Callable[[Path], Boxes]]] = {
 
 @pytest.mark.parametrize("reader", list(READERS))
 def test_another_reader_finds_the_boxes_that_we_write(reader: str, tmp_path: Path) -> None:
-    format, read = READERS[reader]
+    name, read = READERS[reader]
     data = boxed_set(5)
-    folder = write_files(tmp_path / "data", written(data, format))
+    folder = write_files(tmp_path / "data", written(data, name))
     assert_equal(read(folder), boxes_of(data))
 
 

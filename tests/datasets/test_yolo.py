@@ -28,7 +28,10 @@ def test_lines_are_centers_and_sizes_in_fractions() -> None:
 
 def test_images_without_labels_are_background() -> None:
     reading = reading_of({"data.yaml": SETTINGS, "images/train/a.png": "", "images/val/b.png": ""})
-    assert [(image.split, image.boxes) for image in formats.read(reading).images] == [("train", ()), ("val", ())]
+    assert [(image.split, image.boxes) for image in formats.read(reading).images] == [
+        ("train", ()),
+        ("val", ()),
+    ]
 
 
 def test_folders_of_the_parts_come_first_in_exports_of_other_tools() -> None:
@@ -92,7 +95,9 @@ def test_settings_that_cannot_be_read_are_refused(settings: str, message: str, l
 def test_labels_without_an_image_are_refused() -> None:
     reading = reading_of({"data.yaml": SETTINGS, "images/a.png": "", "labels/b.txt": ""})
     formats.read(reading)
-    assert [problem.message for problem in reading.problems] == ["There is no image of the labels 'labels/b.txt'."]
+    assert [problem.message for problem in reading.problems] == [
+        "There is no image of the labels 'labels/b.txt'."
+    ]
 
 
 @pytest.mark.parametrize("format", ["yolo", "darknet"])

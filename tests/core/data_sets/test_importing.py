@@ -132,9 +132,7 @@ def test_rules_of_the_project_refuse_a_data_set_with_file_and_reason(
     assert ended["failure"].startswith("annotations.json, line 1: ")
 
 
-def test_an_interrupted_import_is_carried_out_after_the_next_start(
-    service: Service, sets: DataSets
-) -> None:
+def test_an_interrupted_import_is_carried_out_after_the_next_start(service: Service, sets: DataSets) -> None:
     begun = sets.begin(PETS, "pets")
     service.restart()
     sets.run()
@@ -170,8 +168,8 @@ def test_a_data_set_that_was_exported_comes_back_with_its_ids(service: Service, 
     tag = service.get(f"{project}/tags")[0]
     service.send("PATCH", f"{project}/tags/{tag['id']}", json={"description": "of the zoo"})
     before = everything_of(service, report["projectId"])
-    for format in ("coco", "yolo", "darknet"):
-        archive = sets.export(report["projectId"], format)
+    for name in ("coco", "yolo", "darknet", "voc", "cvat", "label-studio", "azure-ml", "csv"):
+        archive = sets.export(report["projectId"], name)
         service.delete(project)
         back = sets.added(archive, "boxes")
-        assert everything_of(service, back["projectId"]) == before, format
+        assert everything_of(service, back["projectId"]) == before, name

@@ -17,6 +17,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from emulator.api.errors import HANDLERS
 from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
+from emulator.api.metrics.counts import CountRequests, RequestCounts
 from emulator.api.middleware import Addressing, Identities, Keys
 from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
@@ -30,6 +31,7 @@ from emulator.core.fetching.client import FetchPolicy
 from emulator.core.ids import Ids, SeededIds
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
+from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.quotas import CallQuotas
 from emulator.core.seeding import mark
 from emulator.core.signed_uris import read_or_create_secret
@@ -127,6 +129,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
     if request_log is not None:
         parts.context.on_reset.append(request_log.clear)
+    request_counts = RequestCounts()
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
     sessions = _sessions(settings, proxies, parts.context)
@@ -149,6 +152,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         exception_handlers=HANDLERS,
         # A request passes these from first to last, its response from last to first.
         middleware=[
+            *([Middleware(CountRequests, counts=request_counts)] if settings.metrics else []),
             *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
             *strict,
             Middleware(ResponseHeaders, new_id=parts.context.ids.internal, origins=origins),
@@ -178,6 +182,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.settings = settings
     app.state.started = time.time()
     app.state.request_log = request_log
+    app.state.request_counts = request_counts
     app.state.accepts_tokens = settings.entra != "off"
     app.state.exit_export = exit_export
     app.state.sessions = sessions
@@ -372,4 +377,5 @@ def make_context(
         tier=TIERS[settings.tier],
         role_assignments=role_assignments,
         trainers=Trainers(settings.trainer),
+        prediction_counts=PredictionCounts() if settings.metrics else None,
     )

@@ -73,6 +73,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.test_kit.usage",
 )
 _PORTAL = LazyRoutes("emulator.portal.routes")
+_METRICS = LazyRoutes("emulator.api.metrics.route")
 
 
 def add_routes(app: FastAPI) -> None:
@@ -84,6 +85,8 @@ def add_routes(app: FastAPI) -> None:
     for group in _GROUPS:
         app.router.routes.extend(group.router.routes)
     app.router.routes.append(Route("/_emulator/{path:path}", _CONTROL))
+    if app.state.settings.metrics:
+        app.router.routes.append(Route("/metrics", _METRICS))
     app.router.routes.extend(Route(path, _PORTAL) for path in ("/portal", "/portal/{path:path}"))
     # Last, since their paths match every path of two segments.
     app.router.routes.extend(images.router.routes)

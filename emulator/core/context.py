@@ -26,6 +26,7 @@ from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.worker_protocol import Worker
+from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.test_kit.prediction_scripts import PredictionScripts
 from emulator.core.test_kit.roles import RoleAssignments
 from emulator.core.test_kit.trainers import Trainers
@@ -44,7 +45,7 @@ class Context:
     seed: of every training. training_hour_seconds: the duration of an hour of a training's budget.
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
-    ended. prediction_scripts: predictions that tests have set.
+    ended. prediction_scripts: predictions that tests have set. prediction_counts: None unless metrics are on.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
@@ -83,6 +84,7 @@ class Context:
     image_maps: ImageJobs = field(init=False)
     image_orders: ImageJobs = field(init=False)
     instant_features: InstantFeatures = field(default_factory=InstantFeatures)
+    prediction_counts: PredictionCounts | None = None
     choreography: Choreography = field(init=False)
     job_history: JobHistory = field(init=False)
 

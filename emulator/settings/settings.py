@@ -177,6 +177,10 @@ class Settings:
     request_log: int = option(
         1000, "--request-log", "NUMBER", "Requests that the request log keeps in memory; 0 for none.",
         whole_number(0, 100_000))
+    metrics: bool = option(
+        False, "--metrics", "",
+        "Serve metrics for Prometheus at /metrics, without a key.",
+        read_boolean, switch=True)
     strict: bool = option(
         False, "--strict", "",
         "Report each departure of requests and responses from the documents of the APIs.",

@@ -55,6 +55,7 @@ DISTRIBUTIONS = {
     "azure": "azure-cognitiveservices-vision-customvision",
     "PIL": "pillow",
     "google": "protobuf",
+    "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "yaml": "pyyaml",
 }
@@ -101,6 +102,7 @@ def test_the_server_starts_without_heavy_packages(start: str, more: list[str]) -
         "alembic",
         "rich",
         "multiprocessing",
+        "prometheus_client",
     ]
     code = f"import sys, {start}; print([name for name in {heavy!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -2,7 +2,7 @@
 
 Every request adds a tuple to a queue in memory; all formatting is done when the log is read (`entries`).
 Requests of the control API are left out, so that reading the log does not change it, and so are the files of
-the portal.
+the portal and the metrics.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from emulator.contract.operations import BY_NAME
 from emulator.core.refused_items import RefusedItems
 from emulator.gateway.refusal_log import Refusal, is_refused, refusal_of
 
-OWN_PATHS = ("/_emulator/", "/portal/")
+OWN_PATHS = ("/_emulator/", "/portal/", "/metrics")
 # The client of requests of the portal, which carry a session in place of a key.
 PORTAL = b"portal"
 # What all texts of requests together may take. The texts of each are cut accordingly.

@@ -4,7 +4,7 @@ In memory, and of this process: the rows of unfinished jobs outlive a restart, t
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -111,6 +111,7 @@ class JobHistory:
         self._lock = threading.Lock()
         self._begun: dict[str, datetime] = {}
         self._ended: deque[EndedJob] = deque(maxlen=CAPACITY)
+        self._numbers: Counter[tuple[str, str]] = Counter()
 
     def begun(self, job_id: str) -> None:
         """The execution of a job begins."""
@@ -137,6 +138,7 @@ class JobHistory:
             if any(other.job.id == job.id for other in self._ended):
                 return
             self._ended.appendleft(EndedJob(job, status, started, self._now(), failure))
+            self._numbers[job.kind, status.value] += 1
         self._changes.note()
 
     def started(self, job_id: str) -> datetime | None:
@@ -147,6 +149,11 @@ class JobHistory:
         """The jobs that have ended, the latest first."""
         with self._lock:
             return list(self._ended)
+
+    def numbers(self) -> dict[tuple[str, str], int]:
+        """How many jobs have ended since the start, by kind and status; `clear` does not change it."""
+        with self._lock:
+            return dict(self._numbers)
 
     def clear(self) -> None:
         """Forget the jobs that have ended."""

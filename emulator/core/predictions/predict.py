@@ -69,6 +69,9 @@ def predict(
         limit=PREDICTION_IMAGE_BYTES,
     )
     quotas.count_prediction(context)
+    if context.prediction_counts is not None:
+        found = ((tag.tag_name, tag.probability, tag.box is not None) for tag in predicted.probabilities)
+        context.prediction_counts.add(project_id, iteration.publish_name or published_name, found)
     return predicted
 
 

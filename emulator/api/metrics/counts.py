@@ -1,0 +1,94 @@
+"""Counts of requests by operation, with their durations, for `exposition`.
+
+All of it is changed and read in the thread of the event loop, so that no lock is taken; libraries for metrics
+take one for each value, and a microsecond more for a request.
+"""
+
+import time
+from bisect import bisect_left
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.contract.operations import BY_NAME
+
+PATH = "/metrics"
+# Upper bounds of the buckets of durations, in seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# Requests that are none of the service's operations.
+CONTROL, DOWNLOAD, UNKNOWN = "control", "download", "unknown"
+_OWN_PATHS = ("/_emulator/", "/portal/", PATH)
+
+
+class Durations(NamedTuple):
+    """buckets: numbers of requests up to each bound and above the last. seconds: the sum of all."""
+
+    buckets: tuple[int, ...]
+    seconds: float
+
+
+class RequestCounts:
+    """Numbers of requests since the start, by operation and status, and their durations by operation."""
+
+    def __init__(self) -> None:
+        # The last value is the sum of the seconds.
+        self._durations: dict[str, list[float]] = {}
+        self._numbers: dict[tuple[str, int], int] = {}
+
+    def add(self, operation: str, status: int, seconds: float) -> None:
+        """A request has ended. status: 0 if there was no response."""
+        key = (operation, status)
+        self._numbers[key] = self._numbers.get(key, 0) + 1
+        values = self._durations.get(operation)
+        if values is None:
+            values = self._durations[operation] = [0] * (len(BUCKETS) + 2)
+        values[bisect_left(BUCKETS, seconds)] += 1
+        values[-1] += seconds
+
+    def numbers(self) -> dict[tuple[str, int], int]:
+        """Numbers of requests by operation and status."""
+        return dict(self._numbers)
+
+    def durations(self) -> dict[str, Durations]:
+        """Durations by operation."""
+        return {
+            operation: Durations(tuple(int(value) for value in values[:-1]), values[-1])
+            for operation, values in self._durations.items()
+        }
+
+
+class CountRequests:
+    """ASGI middleware that counts each request when the last part of its response is sent."""
+
+    def __init__(self, app: ASGIApp, counts: RequestCounts) -> None:
+        self._app = app
+        self._counts = counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == PATH:
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            self._counts.add(operation_of(scope), status, time.perf_counter() - begun)
+
+
+def operation_of(scope: Scope) -> str:
+    """The operation of a request that was processed, or the group of other requests."""
+    route = scope.get("route")
+    if route is not None and scope["method"] in route.methods and route.name in BY_NAME:
+        name: str = route.name
+        return name
+    if scope["path"].startswith(_OWN_PATHS):
+        return CONTROL
+    return UNKNOWN if route is None or scope.get("address") is not None else DOWNLOAD

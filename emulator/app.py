@@ -29,6 +29,7 @@ from emulator.core.data_sets.runner import data_set_runner
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.ids import Ids, SeededIds
+from emulator.core.kept_predictions import KeptPredictions
 from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.prediction_counts import PredictionCounts
@@ -377,5 +378,7 @@ def make_context(
         tier=TIERS[settings.tier],
         role_assignments=role_assignments,
         trainers=Trainers(settings.trainer),
+        kept_predictions=KeptPredictions(settings.prediction_days, settings.most_predictions),
+        least_free_bytes=settings.least_free_mb * MEGABYTE,
         prediction_counts=PredictionCounts() if settings.metrics else None,
     )

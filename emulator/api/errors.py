@@ -9,6 +9,7 @@ from starlette.responses import Response
 from emulator.api.downloads.links import internal_error, is_link, link_rejected
 from emulator.contract.gateway_responses import counted, rate_limit_exceeded
 from emulator.contract.requests import Malformed
+from emulator.core.disk_space import UploadRefused
 from emulator.core.quotas import MonthIsUsedUp, TooManyCalls
 from emulator.core.signed_uris import LinkRejected
 from emulator.gateway import errors
@@ -53,8 +54,9 @@ def throttled(status: int, message: str, seconds: int) -> Response:
     return gateway_response(status, message, {"retry-after": str(seconds)})
 
 
-async def _storage_full(_request: Request, _error: StorageFull) -> Response:
-    return error_response(507, {"code": "ErrorUnknown", "message": _DISK_FULL})
+async def _storage_full(_request: Request, error: StorageFull) -> Response:
+    message = str(error) if isinstance(error, UploadRefused) else _DISK_FULL
+    return error_response(507, {"code": "ErrorUnknown", "message": message})
 
 
 async def _blob_damaged(request: Request, error: BlobDamaged) -> Response:

@@ -20,12 +20,14 @@ from emulator.core.caches.published import PublishedIterations
 from emulator.core.caches.score_index import ScoreIndex
 from emulator.core.choreography.choreography import Choreography
 from emulator.core.clock import Clock
+from emulator.core.disk_space import DiskGuard
 from emulator.core.fetching.policy import FetchPolicy
 from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.worker_protocol import Worker
+from emulator.core.kept_predictions import KeptPredictions
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.test_kit.prediction_scripts import PredictionScripts
 from emulator.core.test_kit.roles import RoleAssignments
@@ -46,6 +48,7 @@ class Context:
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
     ended. prediction_scripts: predictions that tests have set. prediction_counts: None unless metrics are on.
+    kept_predictions: how many are stored. least_free_bytes: of the disk, below which uploads are refused.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
@@ -85,12 +88,16 @@ class Context:
     image_orders: ImageJobs = field(init=False)
     instant_features: InstantFeatures = field(default_factory=InstantFeatures)
     prediction_counts: PredictionCounts | None = None
+    kept_predictions: KeptPredictions = field(default_factory=KeptPredictions)
+    least_free_bytes: int = 0
+    disk: DiskGuard = field(init=False)
     choreography: Choreography = field(init=False)
     job_history: JobHistory = field(init=False)
 
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
         self.on_reset.append(self.trainers.reset)
+        self.disk = DiskGuard(self.folder, self.least_free_bytes)
         self.score_index = ScoreIndex(self.database)
         self.published = PublishedIterations(self.database)
         self.models = ModelCache(self.blobs)
@@ -115,6 +122,7 @@ class Context:
         self.image_index.clear()
         self.score_index.clear()
         self.evaluations.clear()
+        self.kept_predictions.forget()
 
     @property
     def feature_cache(self) -> Path:

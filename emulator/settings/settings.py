@@ -152,6 +152,17 @@ class Settings:
     max_body_mb: int = option(
         550, "--max-body-mb", "NUMBER", "Largest request body, in megabytes (2^20 bytes).",
         whole_number(1, 4096))
+    prediction_days: int = option(
+        30, "--prediction-days", "NUMBER", "Days after which stored predictions are deleted.",
+        whole_number(1, 36500))
+    most_predictions: int = option(
+        0, "--most-predictions", "NUMBER",
+        "Largest number of stored predictions, beyond which the oldest are deleted; 0 for no limit.",
+        whole_number(0, 1_000_000_000))
+    least_free_mb: int = option(
+        0, "--least-free-mb", "NUMBER",
+        "Free disk space (megabytes) below which uploads are refused; 0 for no check.",
+        whole_number(0, 10_000_000))
     image_uri_hours: int = option(
         24, "--image-uri-hours", "NUMBER", "Hours for which an image URI is valid.",
         whole_number(1, 87600))

@@ -12,7 +12,6 @@ from emulator.api.dependencies import BaseUrl, Emulator, version_of
 from emulator.api.routing import OperationRouter, Result, response_of
 from emulator.contract import information as shapes
 from emulator.core import information
-from emulator.core.limits import STORED_PREDICTION_DAYS
 from emulator.core.tiers import Tier
 from emulator.settings import Settings
 
@@ -42,7 +41,7 @@ def get_information(request: Request, emulator: Emulator, base_url: BaseUrl) -> 
         tier=_tier(emulator.tier, information.tier_use(emulator)),
         trainer=emulator.trainers.default,
         training_hour_seconds=emulator.training_hour_seconds,
-        stored_prediction_days=STORED_PREDICTION_DAYS,
+        stored_prediction_days=emulator.kept_predictions.days,
         image_uri_hours=settings.image_uri_hours,
         request_log_capacity=settings.request_log,
         strict=settings.strict,

@@ -93,7 +93,7 @@ def check_batch(
     """Raises ServiceError when the whole batch is refused, before its images are read.
 
     That is when it is empty (message `nothing_valid`) or too large, or has regions and the project cannot
-    have any.
+    have any. Raises UploadRefused when too little of the disk is free.
     """
     if any(new.boxes for new in images):
         regions.check_project(context, project_id)
@@ -101,6 +101,7 @@ def check_batch(
         raise ServiceError("BadRequestImageBatch", nothing_valid)
     check_batch_size("The batch has", len(images), "images", IMAGES_PER_BATCH)
     check_batch_size("The batch has", len(tag_ids), "tags", TAGS_PER_BATCH)
+    context.disk.check_upload()
 
 
 def prepare(

@@ -69,6 +69,7 @@ def import_model(
     Raises:
         ServiceError: the export cannot be used; the message says why. Or a rule of projects, tags, iterations
             or publishing.
+        UploadRefused: too little of the disk is free.
     """
     given_type = classification_type
     classification_type = in_any_case(given_type or "", CLASSIFICATION_TYPES)
@@ -84,6 +85,7 @@ def import_model(
     else:
         with context.database.read() as session:
             lookup.project(session, project_id)
+    context.disk.check_upload()
     model, export = _loaded(export, preprocessing)
     blob = context.blobs.put(export)
     try:

@@ -234,6 +234,8 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
         predictions=scores.to_stored(predicted.probabilities),
     )
     try:
+        if context.disk.is_low():
+            _make_room(context)
         row.blob = context.blobs.put(data)
         with context.database.write() as session:
             dropped = expiry.delete_expired_predictions(context, session)
@@ -249,3 +251,12 @@ def _store(context: Context, predicted: Predicted, data: bytes, application: str
         sweep_blobs(context, dropped)
     except StorageFull:
         _log.error("The disk is full: prediction %s was not stored.", predicted.id)
+
+
+def _make_room(context: Context) -> None:
+    """Delete the oldest stored predictions. Raises StorageFull if there are none: the next is not stored."""
+    with context.database.write() as session:
+        dropped = expiry.delete_expired_predictions(context, session)
+    if not dropped:
+        raise StorageFull("too little of the disk is free")
+    sweep_blobs(context, dropped)

@@ -193,6 +193,7 @@ def forget_deleted(context: Context, deleted: Deleted) -> None:
     """Stop the jobs of a deleted project and clear its caches."""
     context.jobs.cancel(set(deleted.iteration_ids), {deleted.project_id})
     context.score_index.forget([deleted.project_id, *deleted.iteration_ids])
+    context.kept_predictions.forget()
 
 
 def _known_domain(domain_id: str) -> domains.Domain:

@@ -1,8 +1,9 @@
-"""Expiry of stored predictions and suggestions after 30 days."""
+"""Expiry of suggestions after 30 days, and of stored predictions by age, number and free disk space."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
@@ -15,23 +16,42 @@ _DELETED_AT_A_TIME = 8
 
 
 def oldest_kept(context: Context) -> datetime:
-    """The time of creation of the oldest predictions and suggestions that have not expired."""
+    """The time of creation of the oldest predictions that have not expired."""
+    return context.clock.now() - context.kept_predictions.time
+
+
+def oldest_kept_suggestion(context: Context) -> datetime:
+    """The time of creation of the oldest suggestions that have not expired."""
     return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
 
 
 def delete_expired_predictions(context: Context, session: Session) -> set[str]:
-    """Delete a few expired stored predictions, if there are any; returns the blobs of their images.
+    """Delete a few stored predictions that have expired or are too many, if there are any; returns the blobs
+    of their images.
 
-    Called when a prediction is stored: more are deleted than stored, so the store does not grow forever.
+    Called when a prediction is stored: more are deleted than stored, so the store does not grow forever. With
+    less free disk space than the option says, the oldest are too many.
     """
     expired = select(StoredPrediction.number).where(StoredPrediction.created < oldest_kept(context))
     which = col(StoredPrediction.number).in_(expired.limit(_DELETED_AT_A_TIME))
-    return prediction_rows.remove(context, session, [which])
+    blobs = prediction_rows.remove(context, session, [which])
+    excess = context.kept_predictions.excess(lambda: _number(session))
+    if context.disk.is_low():
+        excess = _DELETED_AT_A_TIME
+    if excess:
+        oldest = select(StoredPrediction.number).order_by(col(StoredPrediction.number))
+        which = col(StoredPrediction.number).in_(oldest.limit(min(excess, _DELETED_AT_A_TIME)))
+        blobs |= prediction_rows.remove(context, session, [which])
+    return blobs
+
+
+def _number(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(StoredPrediction)) or 0
 
 
 def delete_expired_suggestions(context: Context) -> None:
     """Delete the expired suggestions, if there are any."""
-    expired = col(Suggestion.created) < oldest_kept(context)
+    expired = col(Suggestion.created) < oldest_kept_suggestion(context)
     with context.database.read() as session:
         if session.scalar(select(Suggestion.number).where(expired).limit(1)) is None:
             return

@@ -21,6 +21,7 @@ def add(context: Context, session: Session, prediction: StoredPrediction) -> Non
     """Add a prediction."""
     session.add(prediction)
     session.flush()
+    context.kept_predictions.changed(1)
     change = partial(ScoreTable.add, row=_scored(prediction))
     when_committed(session, partial(context.score_index.change, prediction.project_id, change))
 
@@ -33,6 +34,7 @@ def remove(context: Context, session: Session, which: Sequence[ColumnElement[boo
         .returning(col(StoredPrediction.project_id), col(StoredPrediction.number), col(StoredPrediction.blob))
     )
     gone = session.execute(statement, execution_options={"synchronize_session": False}).all()
+    context.kept_predictions.changed(-len(gone))
     for project_id, number, _ in gone:
         change = partial(ScoreTable.remove, number=number)
         when_committed(session, partial(context.score_index.change, project_id, change))

@@ -141,6 +141,7 @@ def upload(context: Context, name: str, archive: bytes) -> tuple[NamedSnapshot, 
 
     Raises ServiceError, StorageFull; then nothing has changed.
     """
+    context.disk.check_upload()
     with context.snapshot_lock:
         folder, is_new = _place(context, name)
         try:

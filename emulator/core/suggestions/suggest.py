@@ -125,7 +125,7 @@ def _scored(context: Context, iteration: Iteration, image: Image) -> SuggestedIm
 def _store(context: Context, project_id: str, suggested: Sequence[SuggestedImage]) -> None:
     """Store the suggestions for images without tags, if these and the iteration still exist."""
     with context.database.write() as session:
-        expired = col(Suggestion.created) < expiry.oldest_kept(context)
+        expired = col(Suggestion.created) < expiry.oldest_kept_suggestion(context)
         suggestion_rows.remove(context, session, [expired])
         here = workspace_images(session, project_id, [item.image.id for item in suggested])
         for item in suggested:

@@ -39,6 +39,7 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
     if domains.find(info.project.domain_id) is None:
         raise _invalid(f"Its domain {info.project.domain_id[:40]} is not known here.")
     quotas.check_import(context, info.image_count, info.tag_count)
+    context.disk.check_upload()
     now = context.clock.now()
     part = info.project
     project = Project(

@@ -17,6 +17,7 @@ from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
 from emulator.core import refused_items
 from emulator.core.thread_pools import Work
+from emulator.gateway import log_context
 from emulator.gateway.errors import JSON
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -161,9 +162,11 @@ def _respond(
     endpoint: Callable[..., Any], arguments: dict[str, Any], version: Version, scope: Scope
 ) -> Response:
     items = refused_items.collect()
+    log_context.enter(scope)
     try:
         return response_of(endpoint(**arguments), version)
     finally:
+        log_context.leave()
         if items.count:
             scope["refused_items"] = items  # for the log
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.contract.gateway_responses import response_headers
+from emulator.gateway import log_context
 from emulator.gateway.address import Address
 from emulator.gateway.origins import Origins
 
@@ -33,6 +34,7 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         scope["request_id"] = self._new_id()  # which the endpoint may replace
+        log_context.enter(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -132,7 +132,17 @@ class RefusalLog:
         status = f"{start['status']} {refusal.code}".strip()
         request_id = scope.get("request_id", "-")
         what = reason or "no reason is known"
-        _log.info("%s %s %s (%s): %s", scope["method"], path, status, request_id, what)
+        fields = {
+            "method": scope["method"],
+            "path": path,
+            "status": start["status"],
+            "code": refusal.code or None,
+            "reason": what,
+            "requestId": request_id,
+        }
+        _log.info(
+            "%s %s %s (%s): %s", scope["method"], path, status, request_id, what, extra={"fields": fields}
+        )
 
 
 def _code_and_message(start: Message, body: bytes) -> tuple[str, str]:

@@ -59,6 +59,21 @@ class AccessLog:
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
             path = without_secrets(printable_path(scope), self._secrets)
+            fields = {
+                "method": scope["method"],
+                "path": path,
+                "status": int(status) if status.isdigit() else None,
+                "milliseconds": round(milliseconds, 3),
+                "bytes": size,
+                "requestId": request_id,
+            }
             logger.info(
-                "%s %s %s %.1f ms %d bytes %s", scope["method"], path, status, milliseconds, size, request_id
+                "%s %s %s %.1f ms %d bytes %s",
+                scope["method"],
+                path,
+                status,
+                milliseconds,
+                size,
+                request_id,
+                extra={"fields": fields},
             )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from emulator.server.access_log import AccessLog
 from emulator.server.data_folder import exclusive_data_folder
+from emulator.server.log import configure_log
 from emulator.server.start_block import print_start_block, warn_about_exposure
 from emulator.server.tls import authority_context, check_https
 from emulator.server.uvicorn_server import (
@@ -55,17 +54,13 @@ def run(settings: Settings) -> int:
 
 
 def prepare_process(settings: Settings) -> None:
-    """Set up memory, output and log of a process that serves the emulator."""
+    """Set up memory, output and log of a process that serves the emulator. Raises StartRefused."""
     limit_malloc_arenas()
     # The start allocates hundreds of thousands of objects that stay alive. Collecting garbage meanwhile takes
     # a fifth of the time to the first response; `serve_until_stopped` enables it again.
     gc.disable()
     line_buffer_output()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    configure_log(settings)
 
 
 def serve(

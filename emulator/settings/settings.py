@@ -64,6 +64,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 TIERS = ("unlimited", "s0", "f0")
 ENTRA_MODES = ("off", "basic")
 TRAINERS = ("real", "instant")
+LOG_FORMATS = ("text", "json")
 NUMBER_FORMATS = ("measured", "float32", "bfloat16")
 
 
@@ -182,6 +183,15 @@ class Settings:
         None, "--id-seed", "NUMBER", "Seed of ids: the same requests get the same ids in each run.",
         whole_number(0, 2**32 - 1), default_text="random ids")
     log_level: str = log_level_option()
+    log_format: Literal["text", "json"] = option(
+        "text", "--log-format", "FORMAT",
+        f"Form of the lines of the log: {', '.join(LOG_FORMATS)} (with the id of the request).",
+        one_of(*LOG_FORMATS))
+    log_file: Path | None = option(
+        None, "--log-file", "FILE", "Log to a file, too; it is rotated, and nine older ones are kept.",
+        read_path, default_text="none")
+    log_file_mb: int = option(
+        10, "--log-file-mb", "NUMBER", "Largest size of a log file, in megabytes.", whole_number(1, 10_000))
     access_log: bool = option(
         False, "--access-log", "", "Log every request to standard error, without keys.",
         read_boolean, switch=True)

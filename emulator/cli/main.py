@@ -32,6 +32,7 @@ _MODULES = {
     "backup": "backups",
     "restore": "backups",
     "doctor": "doctor",
+    "service": "service",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

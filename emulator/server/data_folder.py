@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emulator.settings import Settings, StartRefused
 from emulator.settings.https import AUTHORITY_FOLDER
+from emulator.settings.settings import LOG_FOLDER
 
 _PRIVATE_FOLDER, _PRIVATE_UMASK = 0o700, 0o077
 
@@ -92,7 +93,7 @@ def _is_only_for_data(folder: Path) -> bool:
     from emulator.vision.backbones.registry import FOLDER_NAME
 
     names = {each.name for each in folder.iterdir()}
-    return FILE_NAME in names or names <= {FOLDER_NAME, AUTHORITY_FOLDER}
+    return FILE_NAME in names or names <= {FOLDER_NAME, AUTHORITY_FOLDER, LOG_FOLDER}
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
+from emulator.server.systemd import Notifier
 from emulator.settings import StartRefused
 from emulator.settings.https import HttpsOptions
 
@@ -121,7 +122,7 @@ def serve_until_stopped(
 ) -> int:
     """Serve an application until a signal or `stop`; returns the exit status of the process.
 
-    Enables the garbage collector, which may be disabled during the start.
+    Enables the garbage collector, which may be disabled during the start. Started by systemd, reports to it.
 
     Args:
         when_ready: called when the server accepts requests.
@@ -145,6 +146,7 @@ def serve_until_stopped(
     limit = most_connections(raise_descriptor_limit() if owns_process else _ASSUMED_DESCRIPTORS)
     shared = Shared(Origins(cors_origins))
     speed_check = SpeedCheck()
+    notifier = Notifier() if owns_process else Notifier({})
 
     class Server(uvicorn.Server):
         """uvicorn's server with a hook for readiness, a deadline for its end, and exit status 0."""
@@ -157,6 +159,7 @@ def serve_until_stopped(
                 )
                 self.servers.append(cast("asyncio.Server", acceptor))
             when_ready()
+            notifier.ready()
             if owns_process:
                 # The objects of the start stay alive: frozen, they are not traversed by each collection.
                 gc.freeze()
@@ -173,11 +176,13 @@ def serve_until_stopped(
         async def on_tick(self, counter: int) -> bool:
             if counter % _TICKS_PER_CHECK == 0:
                 speed_check.run(self.server_state.connections, time.monotonic())
+            notifier.alive(time.monotonic())
             if stop is not None and stop.is_set():
                 self.should_exit = True
             return await super().on_tick(counter)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            notifier.stopping()
             await super().shutdown(sockets)
             # Those that did not end in the grace period: their sockets would stay open in this process.
             for one in [*self.server_state.connections]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from emulator.settings.errors import SettingError
 from emulator.settings.https import (
@@ -68,6 +68,23 @@ LOG_FORMATS = ("text", "json")
 NUMBER_FORMATS = ("measured", "float32", "bfloat16")
 
 
+# The defaults of options that a profile changes, by the names of their fields.
+PROFILES: dict[str, dict[str, Any]] = {
+    "desk": {},
+    "factory": {
+        "least_free_mb": 2048,
+        "most_predictions": 100_000,
+        "metrics": True,
+        "log_level": "info",
+        "log_format": "json",
+    },
+}
+
+
+# In the data folder.
+LOG_FOLDER = "logs"
+
+
 def default_data_folder() -> Path:
     """The operating system's folder for application data of the current user."""
     import platformdirs  # here, for a fast start: most commands and tests name a folder
@@ -80,6 +97,10 @@ class Settings:
     """The options of the emulator. Made by `load_settings`, or directly in programs and tests."""
 
     # fmt: off
+    profile: Literal["desk", "factory"] = option(
+        "desk", "--profile", "NAME",
+        f"Defaults of other options: {', '.join(PROFILES)} (a server that runs for months).",
+        one_of(*PROFILES))
     host: str = option("127.0.0.1", "--host", "ADDRESS", "Address to listen on.", read_host)
     port: int = option(
         DEFAULT_PORT, "--port", "NUMBER", "Port to listen on; 0 takes any free one.", whole_number(0, 65535))
@@ -254,7 +275,7 @@ def load_settings(
     flags: Mapping[str, str | bool | Sequence[str] | None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Settings from flags, environment variables, the keys file and defaults; earlier ones take precedence.
+    """Settings from flags, environment, keys file, profile and defaults; earlier ones take precedence.
 
     Args:
         flags: as for `load_options`.
@@ -269,6 +290,8 @@ def load_settings(
         described = options(Settings)
         fields_by_name = {described[field].name: field for field in ("training_keys", "prediction_keys")}
         values = {**read_keys_file(keys_file, fields_by_name), **values}
-    settings = replace(Settings(), **values)
+    settings = replace(Settings(), **{**PROFILES[values.get("profile", "desk")], **values})
+    if settings.profile == "factory" and "log_file" not in values and not settings.ephemeral:
+        settings = replace(settings, log_file=settings.data / LOG_FOLDER / "emulator.log")
     _ = settings.export_folder  # raises SettingError
     return settings

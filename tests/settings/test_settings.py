@@ -68,6 +68,7 @@ REFUSED = {
     "id_seed": ["-1", str(2**32), "random"],
     "log_level": ["", "loud"],
     "access_log": ["maybe"],
+    "profile": ["", "office"],
     "log_format": ["xml"],
     "log_file": ["", "\0"],
     "log_file_mb": ["0", "1.5"],

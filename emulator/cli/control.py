@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -211,12 +211,19 @@ def refusal_of(status: int, content: bytes) -> str | None:
 
 
 def call_emulator(
-    settings: Settings, method: str, path: str, body: bytes = b"", *, timeout: float | None = None
+    settings: Settings,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    timeout: float | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
     """Send a request to the running emulator; returns status and body.
 
     Args:
         timeout: in seconds; None: long for requests with a body, short for others.
+        headers: in place of that with the training key.
 
     Raises:
         CommandFailed: there is no response.
@@ -224,7 +231,7 @@ def call_emulator(
     if timeout is None:
         timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
     with control_connection(settings, timeout) as connection:
-        connection.request(method, path, body or None, {"Training-Key": settings.training_keys[0]})
+        connection.request(method, path, body or None, headers or {"Training-Key": settings.training_keys[0]})
         response = connection.getresponse()
         return response.status, response.read()
 

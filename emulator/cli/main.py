@@ -33,6 +33,7 @@ _MODULES = {
     "restore": "backups",
     "doctor": "doctor",
     "service": "service",
+    "watch": "watch",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

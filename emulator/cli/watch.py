@@ -1,0 +1,205 @@
+"""The command `watch`, which scores the pictures that a camera writes into a folder."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.flags import with_settings
+from emulator.cli.watching.pictures import PictureFolder, move
+from emulator.cli.watching.results import Picture, Results, ResultsDamaged
+from emulator.cli.watching.scorer import NotNow, Scorer
+from emulator.cli.watching.webhook import Webhook
+from emulator.settings import Settings
+from emulator.settings.readers import read_public_url
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 30.0
+_LAST_SENDING_SECONDS = 10.0
+
+
+@click.command()
+@with_settings
+@click.argument("folder")
+@click.option("--project", metavar="NAME|ID", required=True, help="The project of the published model.")
+@click.option("--published", metavar="NAME", required=True, help="The name under which it is published.")
+@click.option("--results", metavar="FOLDER", help="Where results are written; by default FOLDER/results.")
+@click.option(
+    "--move", "destination", metavar="FOLDER", help="Move each picture to the folder of its tag in this."
+)
+@click.option("--webhook", metavar="URL", help="Send each result to this address, too.")
+@click.option("--no-store", is_flag=True, help="Do not store predictions in the emulator.")
+@click.option(
+    "--threshold",
+    metavar="NUMBER",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Least probability of the objects of a detector.",
+)
+@click.option(
+    "--settle",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time for which a file must not change before it is complete.",
+)
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(0.01, 3600),
+    default=0.5,
+    show_default=True,
+    help="Time between two looks into the folder.",
+)
+@click.option("--once", is_flag=True, help="Stop when all pictures are scored; fail if that is not possible.")
+def watch(
+    settings: Settings,
+    folder: str,
+    project: str,
+    published: str,
+    results: str | None,
+    destination: str | None,
+    webhook: str | None,
+    no_store: bool,
+    threshold: float,
+    settle: float,
+    interval: float,
+    once: bool,
+) -> None:
+    """Score every picture that is written into FOLDER, each once, also after a power failure."""
+    from filelock import FileLock, Timeout
+
+    watched = _path(folder)
+    written = watched / "results" if results is None else _path(results)
+    target = None if destination is None else _path(destination)
+    url = _checked_url(webhook)
+    if not watched.is_dir():
+        raise CommandFailed(f"there is no folder {str(watched)!r}")
+    try:
+        written.mkdir(parents=True, exist_ok=True)
+        with FileLock(written / ".lock", timeout=0):
+            kept = Results(written)
+            pictures = PictureFolder(watched, [path for path in (written, target) if path], settle)
+            scorer = Scorer(settings, project, published, store=not no_store, threshold=threshold)
+            hook = None if url is None else Webhook(url, kept, written)
+            try:
+                Watch(pictures, kept, scorer, target, hook, interval=interval).run(once=once)
+            finally:
+                if hook is not None:
+                    hook.close(_LAST_SENDING_SECONDS if once else 1.0)
+    except Timeout:
+        raise CommandFailed(f"another watch writes to {str(written)!r}") from None
+    except ResultsDamaged as damaged:
+        raise CommandFailed(str(damaged)) from None
+    except OSError as error:
+        raise CommandFailed(f"cannot use {error.filename or watched}: {error.strerror or error}") from None
+
+
+class Watch:
+    """Scores the pictures of a folder until SIGINT or SIGTERM. destination: None leaves them in place."""
+
+    def __init__(
+        self,
+        pictures: PictureFolder,
+        results: Results,
+        scorer: Scorer,
+        destination: Path | None,
+        webhook: Webhook | None,
+        *,
+        interval: float,
+    ) -> None:
+        self._pictures = pictures
+        self._results = results
+        self._scorer = scorer
+        self._destination = destination
+        self._webhook = webhook
+        self._interval = interval
+        self._stop = threading.Event()
+        self._last_message = ""
+
+    def run(self, *, once: bool, now: Callable[[], float] = time.monotonic) -> None:
+        """Raises CommandFailed if `once` and a picture cannot be scored now; OSError."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        wait = _FIRST_WAIT_SECONDS
+        while not self._stop.is_set():
+            found = self._pictures.scan(now())
+            try:
+                for picture, is_complete in found.items():
+                    if self._stop.is_set():
+                        return
+                    if picture in self._results.done or (is_complete and self._score(picture)):
+                        self._move(picture)
+                wait = _FIRST_WAIT_SECONDS
+            except NotNow as reason:
+                if once:
+                    raise CommandFailed(str(reason)) from None
+                self._tell(f"waiting: {reason}")
+                self._stop.wait(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+                continue
+            self._results.keep(set(found))
+            if self._webhook is not None and self._webhook.failure:
+                self._tell(f"waiting: {self._webhook.failure}")
+            if once and all(picture in self._results.done for picture in found):
+                return
+            self._stop.wait(self._interval)
+
+    def _score(self, picture: Picture) -> bool:
+        """Score a picture and write its result; False when the file has changed or is gone. Raises NotNow."""
+        try:
+            data = self._pictures.path(picture).read_bytes()
+        except OSError:
+            return False
+        if not self._pictures.is_unchanged(picture):
+            return False
+        entry = self._scorer.score(picture, data)
+        if not self._pictures.is_unchanged(picture):
+            return False  # it was still being written
+        self._results.add(picture, entry, datetime.now(UTC))
+        if self._webhook is not None:
+            self._webhook.notify()
+        self._last_message = ""
+        return True
+
+    def _move(self, picture: Picture) -> None:
+        # Unless another picture has taken its name, which is scored first.
+        if self._destination is not None and self._pictures.is_unchanged(picture):
+            tag = self._results.done[picture]
+            move(self._pictures.path(picture), picture.path, self._destination, tag)
+
+    def _tell(self, message: str) -> None:
+        if message != self._last_message:
+            print(message, file=sys.stderr, flush=True)
+        self._last_message = message
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    from urllib.parse import urlsplit
+
+    try:
+        read_public_url(url.partition("?")[0])
+        urlsplit(url)
+    except ValueError as error:
+        raise CommandFailed(f"--webhook: {url!r} {error}") from None
+    return url

@@ -60,6 +60,7 @@ class Cloud:
         self.views: dict[str, list[dict[str, Any]]] = {}
         self.evaluated: dict[str, list[dict[str, Any]]] = {}
         self.predictions: list[dict[str, Any]] = []
+        self.exports: dict[str, list[dict[str, Any]]] = {}
         self.domain = domain
         self.modified = 1
         self.signature = SIGNATURE
@@ -121,6 +122,14 @@ class Cloud:
             }
         ]
         return iteration
+
+    def export(self, iteration: dict[str, Any], content: bytes, platform: str = "ONNX") -> None:
+        """Add a finished export of an iteration; its file is `content`."""
+        iteration["exportable"] = True
+        known = self.exports.setdefault(iteration["id"], [])
+        shown = {"platform": platform, "status": "Done", "flavor": None, "newerVersionAvailable": False}
+        known.append(shown)
+        self.files[iteration["id"]] = content
 
     def predict(self, number: int) -> dict[str, Any]:
         item = {
@@ -221,8 +230,9 @@ class Cloud:
                 return len(self.evaluated[id])
             case _, ["iterations", id, "performance", "images"]:
                 return _page(self.evaluated[id], request)
-            case _, ["iterations", _, "export"]:
-                return []
+            case _, ["iterations", id, "export"]:
+                uri = f"{self.endpoint}/file/{id}?{self.signature}"
+                return [{**export, "downloadUri": uri} for export in self.exports.get(id, [])]
             case _, ["predictions", "query"]:
                 return {
                     "token": {"continuation": None},

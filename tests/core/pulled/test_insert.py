@@ -18,7 +18,8 @@ from emulator.pulling.service import Service as Client
 from emulator.pulling.throttle import Throttle
 from emulator.store.database import StorageFull
 from tests.support.cloud import DETECTION, KEY, Cloud, guid, prediction
-from tests.support.harness import RESOURCE_ID, Service
+from tests.support.exported_models import COLOURS, classifier, classifier_zip, plain
+from tests.support.harness import COMPACT, RESOURCE_ID, Service
 from tests.support.images import picture
 
 Insert = Callable[..., Inserted]
@@ -169,6 +170,44 @@ def test_an_iteration_without_a_model_says_what_to_do(cloud: Cloud, service: Ser
     assert (status, "pulled from another resource" in message) == (400, True)
     exported = service.get(f"{path}/export")
     assert (exported["imageCount"], exported["iterationCount"]) == (5, 0)
+
+
+def test_an_iteration_with_an_export_answers_predictions_under_its_old_name(
+    cloud: Cloud, service: Service, pulled: Insert
+) -> None:
+    cloud.domain = COMPACT
+    cloud.tags = [
+        {**cloud.tags[0], "id": guid(100 + number), "name": name} for number, name in enumerate(COLOURS)
+    ]
+    iteration = cloud.iterate(publishName="production", originalPublishResourceId="/subscriptions/s")
+    exported = classifier_zip()
+    cloud.export(iteration, exported)
+    result = pulled()
+    assert result.notes == []
+    address = f"/customvision/v3.1/prediction/{cloud.id}/classify/iterations/production"
+    image = plain("blue")
+    predicted = service.predict(address, image).json()
+    assert predicted["iteration"] == iteration["id"]
+    scores = dict(zip(COLOURS, classifier(exported).score(image), strict=True))
+    found = {item["tagName"]: item["probability"] for item in predicted["predictions"]}
+    assert found == pytest.approx(scores, abs=1e-6)
+    path = f"/projects/{cloud.id}/iterations/{iteration['id']}"
+    (export,) = service.get(f"{path}/export")
+    assert (export["platform"], export["status"]) == ("ONNX", "Done")
+    assert service.follow(export["downloadUri"]).content == exported
+    assert service.get(f"{path}/performance/images/count") == 1
+    assert service.get(path)["exportable"] is True
+
+
+def test_an_export_that_cannot_be_run_is_kept_and_named(
+    cloud: Cloud, service: Service, pulled: Insert
+) -> None:
+    cloud.domain = COMPACT
+    iteration = cloud.iterate()
+    cloud.export(iteration, b"no zip")
+    result = pulled()
+    assert result.notes[0].startswith("the export ONNX of 'Iteration 1' cannot be run here")
+    assert len(service.get(f"/projects/{cloud.id}/iterations/{iteration['id']}/export")) == 1
 
 
 def test_an_iteration_without_evaluated_images_answers_with_the_nearest_thresholds(

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "light_install": "disk space of an install for test suites, without the training of networks",
     "portal_images": "grid of the portal with 100,000 images: frames, elements, the way to the end, tagging",
     "portal_views": "gallery of the portal and an image with 300 boxes, until they are drawn",
+    "pull": "pull of 10,000 images and 20 iterations with faults, and with 50 kills",
     "request_log": "processor time of small requests with the request log, compared with none",
     "since": "processor time of small requests and predictions, compared with an earlier commit",
     "snapshots": "saving and restoring a project of 50 images and a model; reset",

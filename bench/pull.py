@@ -248,7 +248,7 @@ def _ended(process: subprocess.Popen[str], expire: Running | None = None) -> tup
 
 
 def _peak_megabytes(pid: int) -> float:
-    """The largest resident memory of a process so far. That of `wait4` would be at least that of the caller."""
+    """The largest resident memory of a process so far. `wait4` adds that of the process that started it."""
     try:
         text = Path(f"/proc/{pid}/status").read_text("ascii")
     except OSError:

@@ -61,6 +61,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.labeling_queue",
     "emulator.api.control.model_imports",
     "emulator.api.control.near_duplicates",
+    "emulator.api.control.pulled_projects",
     "emulator.api.control.restoring",
     "emulator.api.control.comparison",
     "emulator.api.control.test_sets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -14,7 +15,7 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
-from emulator.settings import SettingError, Settings
+from emulator.settings import SettingError, Settings, StartRefused
 
 if TYPE_CHECKING:
     from emulator.core.pulled.archive import PullArchive
@@ -26,6 +27,8 @@ _ENDPOINT_VARIABLE, _KEY_VARIABLE = "VISION_TRAINING_ENDPOINT", "VISION_TRAINING
 _FOLDER_NAME = "pulled"
 _SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_BETWEEN_UPDATES = 0.5
+# A project of 100,000 images takes minutes.
+_INSERT_SECONDS = 3600.0
 
 
 @click.command()
@@ -62,6 +65,11 @@ _SECONDS_BETWEEN_UPDATES = 0.5
 @click.option("--no-iterations", is_flag=True, help="Pull images, tags and settings alone.")
 @click.option("--no-predictions", is_flag=True, help="Leave out the stored predictions.")
 @click.option("--archive-only", is_flag=True, help="Fill the archive and insert nothing into the emulator.")
+@click.option(
+    "--running",
+    is_flag=True,
+    help="Insert into the running emulator (--port), which must be able to read the archive.",
+)
 @click.option("--replace", is_flag=True, help="Replace a project that was pulled before.")
 @click.option("--accept-missing", is_flag=True, help="Insert a project although some of it is missing.")
 def pull(
@@ -74,6 +82,7 @@ def pull(
     no_iterations: bool,
     no_predictions: bool,
     archive_only: bool,
+    running: bool,
     replace: bool,
     accept_missing: bool,
 ) -> None:
@@ -101,7 +110,8 @@ def pull(
                 if archive_only:
                     continue
                 if is_complete or accept_missing:
-                    _insert(settings, folder / project["id"], replace=replace)
+                    insert = _insert_into_running if running else _insert
+                    insert(settings, folder / project["id"], replace=replace)
                 else:
                     print(
                         "  not inserted; repeat the command, or insert what is there with --accept-missing",
@@ -180,15 +190,33 @@ def _insert(settings: Settings, folder: Path, *, replace: bool) -> None:
             finally:
                 parts.end_workers(wait=True)
                 parts.context.database.close()
+    except StartRefused as refused:
+        hint = "; or insert into that emulator with --running" if "in use" in str(refused) else ""
+        raise CommandFailed(
+            f"not inserted: {refused}{hint}; the archive {str(folder)!r} is complete"
+        ) from None
     except InsertRefused as refused:
         raise CommandFailed(f"not inserted: {refused}; the archive {str(folder)!r} is complete") from None
     except StorageFull:
         raise CommandFailed("not inserted: the disk of the data folder is full") from None
     finally:
         archive.close()
-    for note in result.notes:
+    _print_inserted(str(settings.data), result.images, result.iterations, result.notes)
+
+
+def _insert_into_running(settings: Settings, folder: Path, *, replace: bool) -> None:
+    from emulator.cli.control import control_emulator
+
+    body = json.dumps({"folder": str(folder.absolute()), "replace": replace}).encode()
+    answer = control_emulator(settings, "POST", "/_emulator/pulledProjects", body, timeout=_INSERT_SECONDS)
+    result = json.loads(answer)
+    _print_inserted("the running emulator", result["imageCount"], result["iterationCount"], result["notes"])
+
+
+def _print_inserted(place: str, images: int, iterations: int, notes: list[str]) -> None:
+    for note in notes:
         print(f"  note: {note}")
-    print(f"  inserted into {settings.data}: {result.images:,} images, {result.iterations} iterations")
+    print(f"  inserted into {place}: {images:,} images, {iterations} iterations")
 
 
 @contextmanager

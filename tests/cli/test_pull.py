@@ -15,7 +15,7 @@ import pytest
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.main import app
-from emulator.settings import SettingError, StartRefused
+from emulator.settings import SettingError
 from tests.support.cloud import KEY, Cloud, Reply, Request
 from tests.support.harness import TRAINING_KEY
 from tests.support.program import PATIENCE_SECONDS, Start
@@ -85,8 +85,13 @@ def test_a_pulled_project_is_served_by_the_next_start(
         here("--data", data)
     assert f"{_IMAGES} images" in here("--data", data, "--project", "cloud", "--replace")
     running = start("--data", data)
-    with pytest.raises(StartRefused, match="is in use by process"):
+    with pytest.raises(CommandFailed, match=r"is in use by process .* with --running"):
         here("--data", data, "--replace")
+    port = ("--port", str(running.port))
+    with pytest.raises(CommandFailed, match="there is a project with the id"):
+        here("--data", data, "--running", *port)
+    printed = here("--data", data, "--running", *port, "--replace")
+    assert f"inserted into the running emulator: {_IMAGES} images, 1 iterations" in printed
     found = httpx.get(
         f"http://127.0.0.1:{running.port}/customvision/v3.3/training/projects/{cloud.id}/images/count",
         headers={"Training-Key": TRAINING_KEY},

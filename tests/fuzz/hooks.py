@@ -43,6 +43,7 @@ from tests.fuzz.world import (
 )
 from tests.support.exported_models import classifier_zip, detector_zip
 from tests.support.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
+from tests.support.pulled import temporary_archive
 from tests.support.snapshots import empty_archive
 
 # Hypothesis draws some values from constants in the source of local modules. Without them, a change of this
@@ -107,6 +108,7 @@ _BODIES: dict[str, tuple[Any, ...]] = {
         {"assignments": [{"principal": "*", "role": "Reader"}, {"principal": "anna", "role": "Trainer"}]},
     ),
     "UploadSnapshot": (empty_archive(),),
+    "InsertPulledProject": ({"folder": temporary_archive(), "replace": True},),
 }
 # Objects that are created for a request: path and body by the name of the id in the request's path.
 _CREATED = {

@@ -316,7 +316,9 @@ def insert_predictions(session: Session, contents: Contents) -> None:
             continue  # the manifest names it
         created = time_of(item["created"])
         if created < oldest:
-            contents.notes.add("a stored prediction is older than 30 days; it is in the archive alone")
+            contents.notes.add(
+                "a stored prediction is older than those that are kept; it is in the archive alone"
+            )
             continue
         probabilities = [_prediction(prediction) for prediction in item["predictions"]]
         row = StoredPrediction(

@@ -99,7 +99,9 @@ def reads(client: Any, project_id: str) -> Iterator[tuple[str, Callable[[], Any]
 def pulled(source: EmulatorServer, project_id: str, folder: Path) -> tuple[Manifest, EmulatorServer]:
     """Pull a project into a new data folder; returns the manifest, and an emulator on that folder."""
     archive = PullArchive(folder / "archive")
-    client = Client(Endpoint.parse(source.endpoint), source.training_key, Throttle(500), sleep=lambda seconds: None)
+    client = Client(
+        Endpoint.parse(source.endpoint), source.training_key, Throttle(500), sleep=lambda seconds: None
+    )
     try:
         manifest = manifest_of(archive, ProjectPull(client, archive, project_id).run())
         parts = make_parts(make_settings(data=folder / "data"), Clock(), Ids())

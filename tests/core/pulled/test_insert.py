@@ -236,7 +236,9 @@ def test_stored_predictions_are_kept(cloud: Cloud, service: Service, pulled: Ins
     assert [item["id"] for item in found] == [cloud.predictions[0]["id"]]
     assert found[0]["predictions"] == [prediction(cloud.tags[0], 0.5)]
     assert service.follow(found[0]["originalImageUri"]).headers["content-type"] == "image/jpeg"
-    assert result.notes == ["a stored prediction is older than 30 days; it is in the archive alone"]
+    assert result.notes == [
+        "a stored prediction is older than those that are kept; it is in the archive alone"
+    ]
 
 
 def test_an_unknown_domain_is_replaced_and_named(cloud: Cloud, service: Service, pulled: Insert) -> None:

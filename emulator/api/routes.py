@@ -53,6 +53,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.documents",
     "emulator.api.control.exports",
     "emulator.api.control.test_kit.faults",
+    "emulator.api.control.heat_map",
     "emulator.api.control.image_map",
     "emulator.api.control.insight",
     "emulator.api.control.information",

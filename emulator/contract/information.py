@@ -20,6 +20,14 @@ class TierInformation(Shape):
     calls_per_second: dict[str, int]
 
 
+class OwnDomain(Shape):
+    id: str
+    name: str
+    type: str
+    exportable_platforms: list[str]
+    description: str
+
+
 class ObjectCounts(Shape):
     projects: int
     images: int
@@ -51,6 +59,7 @@ class Information(Shape):
     request_log_capacity: int
     strict: bool
     clock: Clock
+    own_domains: list[OwnDomain]
 
 
 class ResourceKeys(Shape):

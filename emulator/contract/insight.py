@@ -129,3 +129,18 @@ class NearDuplicates(Shape):
     image_count: int
     group_count: int
     groups: list[NearDuplicateGroup]
+
+
+class HeatMap(Shape):
+    iteration_id: str
+    tag_id: str
+    tag_name: str
+    probability: float
+    method: str
+    width: int
+    height: int
+    bounding_box: BoundingBox
+    rows: int
+    columns: int
+    values: list[list[float]]
+    overlay: str

@@ -1,6 +1,7 @@
 """The domains of the service, looked up by id or name."""
 
 from emulator.core.errors import ServiceError
+from emulator.vision.recipes.domains import ANOMALY as ANOMALY
 from emulator.vision.recipes.domains import Domain as Domain
 from emulator.vision.recipes.domains import DomainType as DomainType
 from emulator.vision.recipes.domains import domains
@@ -9,6 +10,11 @@ from emulator.vision.recipes.domains import domains
 def listed() -> list[Domain]:
     """The domains that the service lists, in its order."""
     return [domain for domain in domains().all if domain.listed]
+
+
+def own() -> list[Domain]:
+    """The domains of the emulator that the service does not have."""
+    return [domain for domain in domains().all if domain.own]
 
 
 def default() -> Domain:

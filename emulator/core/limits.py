@@ -28,6 +28,8 @@ IMAGES_PER_TAG_MINIMUM = 5
 TAGS_MINIMUM = 2
 BOXED_IMAGES_PER_TAG_MINIMUM = 15
 ADVANCED_HOURS_MINIMUM = 1
+# Of the emulator's own domain for anomaly detection.
+GOOD_IMAGES_MINIMUM = 10
 
 
 class MetadataLimits(NamedTuple):

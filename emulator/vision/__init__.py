@@ -8,8 +8,9 @@ From top to bottom:
 
 * `library`: the functions for programs, datasets and reports; `domain_training`: the training of a domain;
 * `exports`: write trained models in the service's export formats; `exported`: load and run such exports;
-* `duplicates`: find nearly identical images;
+* `duplicates`: find nearly identical images; `heat_maps`: where a classifier finds the reasons for a tag;
 * `instant`: models of the instant trainer, for tests of programs;
+* `anomaly`: training on images of good parts alone;
 * `classification`, `detection`: training, and sessions that score images with trained models;
 * `backbones`: networks that users add, and models as the start of another training;
 * `evaluation`: metrics, curves and confusion;

@@ -1,4 +1,4 @@
-"""The training of a domain: one of four functions, with the domain's recipes.
+"""The training of a domain: one of five functions, with the domain's recipes.
 
 Importing this module is cheap; the functions import PyTorch when they run, in the worker of the server.
 """
@@ -10,15 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emulator.vision.anomaly.train import train_anomaly_detector
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 from emulator.vision.detection.train import train_detector
+from emulator.vision.recipes.domains import domains
 from emulator.vision.recipes.recipes import (
     AdvancedDetectorRecipe,
     AdvancedRecipe,
+    AnomalyRecipe,
     ClassifierRecipe,
     DetectorRecipe,
     recipe_for_domain,
@@ -79,6 +82,10 @@ def training_for_domain(
             **advanced,
             **common,
         )
+    if domains().by_id[domain_id.lower()].detects_anomalies:
+        # A budget or another model would change nothing: there is nothing that is trained step by step.
+        anomaly_recipe = recipe_for_domain(AnomalyRecipe, domain_id)
+        return partial(training, train_anomaly_detector, dataset, anomaly_recipe, **common)
     common["feature_cache"] = feature_cache
     recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:

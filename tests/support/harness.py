@@ -31,6 +31,7 @@ RESOURCE_ID = Settings().prediction_resource_id
 TRAINING_KEY = Settings().training_keys[0]
 PREDICTION_KEY = Settings().prediction_keys[0]
 COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
+ANOMALIES = "2f02d4b1-bf70-4825-8148-07fe427e5273"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 _validator = ContractValidator(note_validated)

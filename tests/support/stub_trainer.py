@@ -17,6 +17,7 @@ import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from emulator.vision.anomaly import train as anomaly_detection
 from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.boxes.geometry import DISTANCE_BINS, anchor_points, decode_boxes
 from emulator.vision.classification import advanced as advanced_classification
@@ -29,8 +30,11 @@ from emulator.vision.detection.session import DetectorSession
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.networks.graph import Network, Operation
 from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
+from emulator.vision.networks.onnx_writer import onnx_bytes
+from emulator.vision.networks.serialization import serialize
 from emulator.vision.training.number_formats import with_number_formats
 
 RESOLUTION = 32
@@ -57,7 +61,11 @@ def train_classifier(
     for row, image in enumerate(dataset.images):
         targets_NT[row, list(image.labels)] = 1
     centres_TC = numpy.array(
-        [means_NC[targets_NT[:, tag] > 0].mean(axis=0) for tag in range(len(dataset.tags))]
+        [
+            # A tag without images, as that of anomalies, is that of black ones.
+            means_NC[targets_NT[:, tag] > 0].mean(axis=0) if targets_NT[:, tag].any() else numpy.zeros(3)
+            for tag in range(len(dataset.tags))
+        ]
     )
     # |x - c|^2 without the term that all tags share.
     weight_CT = (2 * _SHARPNESS * centres_TC.T).astype(numpy.float32)
@@ -193,30 +201,24 @@ def _distribution(distances: numpy.ndarray) -> numpy.ndarray:
 
 
 def _model(dataset: ClassificationDataset, weight_CT: numpy.ndarray, bias_T: numpy.ndarray) -> bytes:
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Div", ["mean", "full"], ["colour"]),
-        helper.make_node("Gemm", ["colour", "weight", "bias"], ["logits"]),
-        helper.make_node("Sigmoid" if dataset.multilabel else "Softmax", ["logits"], ["probabilities"]),
-    ]
-    constants = {
-        "axes": numpy.array([1, 2], numpy.int64),
-        "full": numpy.array(255, numpy.float32),
-        "weight": weight_CT,
-        "bias": bias_T,
-    }
-    graph = helper.make_graph(
-        nodes,
-        "stand-in",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", RESOLUTION, RESOLUTION, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(dataset.tags)])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    network = Network(
+        RESOLUTION,
+        (
+            Operation("normalise", ("image",), "colours", scale=1 / 255),
+            Operation("global_average", ("colours",), "mean"),
+            Operation("dense", ("mean",), "logits", weight="weight", bias="bias"),
+            Operation("sigmoid" if dataset.multilabel else "softmax", ("logits",), "probabilities"),
+        ),
+        {"weight": weight_CT, "bias": bias_T},
+        {"probabilities": (len(dataset.tags),)},
     )
-    return _with_metadata(
-        graph,
-        ModelMetadata(labels=dataset.tags, resolution=RESOLUTION, multilabel=dataset.multilabel),
+    metadata = ModelMetadata(
+        labels=dataset.tags,
+        resolution=RESOLUTION,
+        multilabel=dataset.multilabel,
+        network=serialize(network),
     )
+    return onnx_bytes(network, metadata.to_properties())
 
 
 def _with_metadata(graph: onnx.GraphProto, metadata: ModelMetadata) -> bytes:
@@ -231,6 +233,7 @@ def _with_metadata(graph: onnx.GraphProto, metadata: ModelMetadata) -> bytes:
 TRAININGS: dict[Callable[..., Any], Callable[..., Any]] = {
     quick_classification.train_classifier: train_classifier,
     advanced_classification.train_advanced_classifier: train_classifier,
+    anomaly_detection.train_anomaly_detector: train_classifier,
     quick_detection.train_detector: train_detector,
     advanced_detection.train_advanced_detector: train_detector,
 }

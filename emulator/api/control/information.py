@@ -11,7 +11,7 @@ from emulator.api.control.test_kit.clock import shown_clock
 from emulator.api.dependencies import BaseUrl, Emulator, version_of
 from emulator.api.routing import OperationRouter, Result, response_of
 from emulator.contract import information as shapes
-from emulator.core import information
+from emulator.core import domains, information
 from emulator.core.tiers import Tier
 from emulator.settings import Settings
 
@@ -46,6 +46,16 @@ def get_information(request: Request, emulator: Emulator, base_url: BaseUrl) -> 
         request_log_capacity=settings.request_log,
         strict=settings.strict,
         clock=shown_clock(emulator),
+        own_domains=[
+            shapes.OwnDomain(
+                id=domain.id,
+                name=domain.name,
+                type=domain.type,
+                exportable_platforms=list(domain.platforms),
+                description=domain.description or "",
+            )
+            for domain in domains.own()
+        ],
     )
 
 

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
+from emulator.core import domains
 from emulator.core.labels.regions import holds_regions
-from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.core.limits import (
+    BOXED_IMAGES_PER_TAG_MINIMUM,
+    GOOD_IMAGES_MINIMUM,
+    IMAGES_PER_TAG_MINIMUM,
+    TAGS_MINIMUM,
+)
 from emulator.core.lookup import workspace_tags
 from emulator.core.revisions.views import View
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Project, Region
@@ -76,11 +82,15 @@ def untagged_images(project: Project) -> tuple[ColumnElement[bool], ...]:
 def _missing(session: Session, project: Project, labels: type[ImageTag] | type[Region]) -> int:
     """Images that tags lack to the minimum of a training."""
     minimum, fewest = IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+    detects_anomalies = domains.get(project.domain_id).detects_anomalies
+    if detects_anomalies:
+        minimum, fewest = GOOD_IMAGES_MINIMUM, 1
     if labels is Region:
         minimum, fewest = BOXED_IMAGES_PER_TAG_MINIMUM, 1
     # As in a training, a Negative tag without images does not count.
     every = workspace_tags(session, project.id).values()
-    tags = [tag for tag in every if tag.type != "Negative" or tag.image_count > 0]
+    negative_counts = not detects_anomalies
+    tags = [tag for tag in every if tag.type != "Negative" or (negative_counts and tag.image_count > 0)]
     counted = session.execute(
         select(labels.tag_id, func.count(func.distinct(col(labels.image_number))))
         .where(col(labels.tag_id).in_([tag.id for tag in tags]), col(labels.removed).is_(None))

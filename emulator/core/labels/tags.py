@@ -51,6 +51,31 @@ def create(
     return tag
 
 
+def with_negative(
+    context: Context, session: Session, project: Project, chosen: list[Tag], name: str
+) -> list[Tag]:
+    """The chosen tags and the Negative tag of the workspace, which is created if there is none.
+
+    name: of a new tag; a number is added where another tag has it.
+    """
+    known = list(lookup.workspace_tags(session, project.id).values())
+    negative = next((tag for tag in known if tag.type == "Negative"), None)
+    if negative is None:
+        quotas.check_tag(context, session, project.id)
+        taken = {tag.name.casefold() for tag in known}
+        names = (name, *(f"{name} {number}" for number in range(2, len(known) + 3)))
+        negative = Tag(
+            id=context.ids.new(),
+            project_id=project.id,
+            name=next(each for each in names if each.casefold() not in taken),
+            type="Negative",
+            born=revisions.next_revision(context, project, touched=()),
+        )
+        session.add_all((negative, project))
+        session.flush()
+    return [*(tag for tag in chosen if tag.id != negative.id), negative]
+
+
 def list_all(context: Context, project_id: str, iteration_id: str | None = None) -> list[CountedTag]:
     """The tags of the workspace or of an iteration, in the order of `guid_order` of their ids."""
     with context.database.read() as session:

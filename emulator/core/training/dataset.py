@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.revisions.views import View, open_view
 from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
@@ -23,16 +24,25 @@ _ORDER = attrgetter("tag_index", "left", "top", "width", "height")
 def trained_tags(session: Session, iteration: Iteration) -> list[Tag]:
     """The tags that the iteration is trained on, in the order of the model's outputs.
 
-    These are all tags, or the selected ones, without a Negative tag that has no images.
+    These are all tags, or the selected ones, without a Negative tag that has no images. Anomaly detection has
+    the Negative tag in any case.
     They are sorted by name, not by id, since the model may depend on the order, but must not depend on ids,
     which are random.
     """
     view = open_view(session, iteration.project_id, iteration.id)
     tags = session.exec(select(Tag).where(Tag.project_id == iteration.project_id, view.holds(Tag)))
     selected = iteration.selected_tags
+    if _detects_anomalies(iteration):
+        trained = [tag for tag in tags if not selected or tag.id in selected or tag.type == "Negative"]
+        return sorted(trained, key=lambda tag: tag.name)
     chosen = (tag for tag in tags if not selected or tag.id in selected)
-    trained = (tag for tag in chosen if tag.type != "Negative" or _has_images(session, view, tag))
+    trained = [tag for tag in chosen if tag.type != "Negative" or _has_images(session, view, tag)]
     return sorted(trained, key=lambda tag: tag.name)
+
+
+def _detects_anomalies(iteration: Iteration) -> bool:
+    domain = domains.find(iteration.domain_id or "")
+    return domain is not None and domain.detects_anomalies
 
 
 def _has_images(session: Session, view: View, tag: Tag) -> bool:
@@ -47,7 +57,10 @@ def _has_images(session: Session, view: View, tag: Tag) -> bool:
 def classification_dataset(
     context: Context, session: Session, iteration: Iteration, tags: Sequence[Tag]
 ) -> "ClassificationDataset":
-    """Images with any of `tags` (`trained_tags`), labelled with those tags."""
+    """Images with any of `tags` (`trained_tags`), labelled with those tags.
+
+    For anomaly detection, images with other tags alone are anomalies.
+    """
     from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 
     index = {tag.id: position for position, tag in enumerate(tags)}
@@ -58,11 +71,15 @@ def classification_dataset(
         .where(Image.project_id == iteration.project_id, view.holds(Image), view.holds(ImageTag))
         .order_by(col(Image.number))
     )
-    labels: dict[str, list[int]] = {}
+    negative = next((position for position, tag in enumerate(tags) if tag.type == "Negative"), None)
+    of_others = negative if _detects_anomalies(iteration) else None
+    labels: dict[str, set[int]] = {}
     for blob, tag_id in rows:
-        if tag_id in index:
-            labels.setdefault(blob, []).append(index[tag_id])
-    negative = [position for position, tag in enumerate(tags) if tag.type == "Negative"]
+        position = index.get(tag_id, of_others)
+        if position is not None:
+            labels.setdefault(blob, set()).add(position)
+    if of_others is not None:
+        labels = {blob: found - {of_others} or found for blob, found in labels.items()}
     return ClassificationDataset(
         images=tuple(
             LabelledImage(str(context.blobs.path(blob)), blob, tuple(sorted(of_image)))
@@ -70,7 +87,7 @@ def classification_dataset(
         ),
         tags=tuple(tag.name for tag in tags),
         multilabel=iteration.classification_type == "Multilabel",
-        negative=negative[0] if negative else None,
+        negative=negative,
     )
 
 

@@ -8,9 +8,15 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from emulator.core import domains
 from emulator.core.errors import ServiceError
 from emulator.core.labels.regions import holds_regions
-from emulator.core.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
+from emulator.core.limits import (
+    BOXED_IMAGES_PER_TAG_MINIMUM,
+    GOOD_IMAGES_MINIMUM,
+    IMAGES_PER_TAG_MINIMUM,
+    TAGS_MINIMUM,
+)
 from emulator.core.test_kit.trainers import Trainer
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
@@ -21,6 +27,8 @@ def check(session: Session, project: Project, tags: Sequence[Tag], trainer: Trai
 
     if holds_regions(project):
         _check_regions(session, tags)
+    elif domains.get(project.domain_id).detects_anomalies:
+        _check_good_images(session, project, tags)
     else:
         _check_images(session, project, tags)
     missing = missing_packages(project.domain_id) if trainer == "real" else None
@@ -29,10 +37,36 @@ def check(session: Session, project: Project, tags: Sequence[Tag], trainer: Trai
         raise ServiceError("BadRequestNotSupported", f"{missing} {hint}")
 
 
+def _check_good_images(session: Session, project: Project, tags: Sequence[Tag]) -> None:
+    """Anomaly detection is trained on the images of one tag; see `dataset.classification_dataset`."""
+    code = _refusal_of(project)
+    good = [tag for tag in tags if tag.type != "Negative"]
+    if len(good) != 1:
+        have = "there is none" if not good else f"there are {len(good)}"
+        raise ServiceError(
+            code,
+            f"Anomaly detection is trained on one Regular tag, that of images of good parts, but {have}. "
+            "Choose it with selectedTags, and give images of defects the Negative tag or none.",
+        )
+    if good[0].image_count < GOOD_IMAGES_MINIMUM:
+        raise ServiceError(
+            code,
+            f"Not enough images of good parts for training: at least {GOOD_IMAGES_MINIMUM} are needed, "
+            f"'{good[0].name}' has {good[0].image_count}.",
+        )
+    for negative in (tag for tag in tags if tag.type == "Negative"):
+        _check_negative_is_alone(session, project, tags, negative)
+
+
+def _refusal_of(project: Project) -> str:
+    """The error code of a project whose tags or images do not suffice."""
+    kind = "MultiClass" if project.classification_type == "Multiclass" else "MultiLabel"
+    return f"BadRequest{kind}ClassificationTrainingValidationFailed"
+
+
 def _check_images(session: Session, project: Project, tags: Sequence[Tag]) -> None:
     is_multiclass = project.classification_type == "Multiclass"
-    kind = "MultiClass" if is_multiclass else "MultiLabel"
-    code = f"BadRequest{kind}ClassificationTrainingValidationFailed"
+    code = _refusal_of(project)
     # A Negative tag without images teaches nothing; `dataset.trained_tags` leaves it out too.
     tags = [tag for tag in tags if tag.type != "Negative" or tag.image_count > 0]
     if len(tags) < TAGS_MINIMUM or all(tag.type == "Negative" for tag in tags):

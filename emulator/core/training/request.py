@@ -10,6 +10,7 @@ from emulator.core import domains, lookup, quotas, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
+from emulator.core.labels.tags import with_negative
 from emulator.core.limits import ADVANCED_HOURS_MINIMUM
 from emulator.core.training import preconditions
 from emulator.store.tables import UNFINISHED, Iteration, IterationStatus, Job, JobKind, Project, Tag
@@ -41,6 +42,8 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         project = lookup.project(session, project_id)
         _check_supported(project, request)
         tags = _chosen_tags(session, project_id, request.selected_tags)
+        if domains.get(project.domain_id).detects_anomalies:
+            tags = with_negative(context, session, project, tags, domains.ANOMALY)
         preconditions.check(session, project, tags, context.trainers.of(project_id))
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
@@ -126,6 +129,12 @@ def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> 
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
     base = lookup.iteration(session, project_id, iteration_id)
+    if domains.get(project.domain_id).detects_anomalies:
+        raise ServiceError(
+            "BadRequestCustomBaseModelDomainNotCompatible",
+            "Anomaly detection remembers images of good parts and cannot start from another model; leave the "
+            "custom base model out.",
+        )
     if base.status != IterationStatus.COMPLETED:
         raise ServiceError(
             "BadRequestCustomBaseModelIterationStatusNotCompleted",

@@ -80,11 +80,14 @@ def distinct_images(dataset: ClassificationDataset) -> list[LabelledImage]:
     return list(by_key.values())
 
 
-def check_every_tag_has_images(dataset: ClassificationDataset, targets_NT: Array) -> None:
+def check_every_tag_has_images(
+    dataset: ClassificationDataset, targets_NT: Array, but: int | None = None
+) -> None:
+    """Raises TrainingFailed unless each tag has an image that could be read; `but` may have none."""
     if not len(targets_NT):
         raise TrainingFailed(NONE_READABLE)
-    for tag, count in zip(dataset.tags, targets_NT.sum(axis=0), strict=True):
-        if count == 0:
+    for number, (tag, count) in enumerate(zip(dataset.tags, targets_NT.sum(axis=0), strict=True)):
+        if count == 0 and number != but:
             raise TrainingFailed(
                 f"None of the images of the tag {tag} could be read; add images to the tag or leave it out."
             )

@@ -107,7 +107,8 @@ def _train_classifier(
     with timed(seconds, "features"):
         readable, features_NF = _features(images, memory, progress)
     targets_NT = targets_of(dataset, readable)
-    check_every_tag_has_images(dataset, targets_NT)
+    # Images unlike all others have the negative tag, with or without examples; anomaly detection has none.
+    check_every_tag_has_images(dataset, targets_NT, but=dataset.negative)
     progress(_FEATURES_DONE, _EVALUATING)
     with timed(seconds, "evaluation"):
         has_NT = targets_NT > 0

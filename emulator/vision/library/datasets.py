@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.vision.boxes.box import Box, TaggedBox
 from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
+from emulator.vision.recipes.domains import ANOMALY
 
 if TYPE_CHECKING:
     import numpy
@@ -175,6 +176,14 @@ class Dataset:
         """A detection dataset as a classification dataset: an image has the tags of its objects."""
         samples = tuple(replace(sample, regions=()) for sample in self.samples)
         return replace(self, samples=samples, detection=False, multilabel=True)
+
+
+def with_anomaly_tag(dataset: Dataset) -> Dataset:
+    """The dataset for anomaly detection: a negative tag without images is added if there is none."""
+    if dataset.negative is not None or ANOMALY in dataset.tags:
+        return replace(dataset, negative=dataset.negative or ANOMALY, multilabel=False)
+    tags = tuple(sorted((*dataset.tags, ANOMALY)))
+    return replace(dataset, tags=tags, negative=ANOMALY, multilabel=False)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from emulator.vision.evaluation.detection import DEFAULT_OVERLAP_THRESHOLD, Dete
 from emulator.vision.exported.load import Classifier, Detector
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
 from emulator.vision.exports import formats
-from emulator.vision.library.datasets import Dataset, as_files
+from emulator.vision.library.datasets import Dataset, as_files, with_anomaly_tag
 from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
 from emulator.vision.library.reports import Report, classifier_report, detector_report
 from emulator.vision.recipes.domains import Domain, DomainType, domains
@@ -107,6 +107,8 @@ def train(
     """
     dataset = as_dataset(data)
     chosen = domains().named(domain, "ObjectDetection" if dataset.detection else "Classification")
+    if chosen.detects_anomalies:
+        dataset = with_anomaly_tag(dataset)
     output = Path(folder)
     with (
         as_files(dataset) as files,

@@ -38,6 +38,7 @@ OperationKind = Literal[
     "resize",  # images `factor` times as large; bilinear, half-pixel centres, no antialiasing
     "points",  # images to rows: one row a pixel, line by line, image after image
     "global_average",  # mean over height and width
+    "channel_minimum",  # the least channel of each pixel of an image, which then has one channel
     "l2_normalise",  # each row to the Euclidean length `scale`
     "dense",
     "softmax",  # along the last axis
@@ -46,18 +47,18 @@ OperationKind = Literal[
     "reshape",  # to `shape`; also from rows or vectors of one image, and to the shape of an output
     "slice",  # columns `span[0]` to `span[1]` - 1 of a matrix
     "transpose",  # a matrix
-    "join",  # concatenate the columns of matrices
+    "join",  # concatenate the columns of matrices, or vectors
     "matmul",  # of two matrices
     "add_each",
     "subtract",
-    "multiply",  # also of vectors
+    "multiply",  # also of vectors, and of images of one size
     "divide",
-    "minimum",
+    "minimum",  # also of images and constants
     "maximum",
     "greater",  # 1 where the first is greater than the second, else 0
     "exp",
-    "log",
-    "abs",
+    "log",  # also of vectors
+    "abs",  # also of images
     "floor",
     "sqrt",  # also of vectors
     "top_k",  # the `count` greatest elements of a vector (n,), descending; equal ones in their order

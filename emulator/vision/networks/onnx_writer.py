@@ -139,6 +139,9 @@ class _Writer:
                 pooled = f"{operation.output}.pooled"
                 self._node("GlobalAveragePool", operation.inputs, pooled)
                 self._node("Flatten", (pooled,), operation.output, axis=1)
+            case "channel_minimum":
+                self._keep_side(operation)
+                self._reduce_channels("ReduceMin", operation.inputs[0], operation.output)
             case "l2_normalise":
                 self._l2_normalise(operation)
             case "dense":
@@ -194,6 +197,7 @@ class _Writer:
                 self.integers.add(output)
                 self._node("Cast", inputs, output, to=TensorProto.INT64)
             case _:
+                self._keep_side(operation)
                 self._node(_SIMPLE[operation.kind], inputs, output)
 
     def _foreign_node(self, operation: Operation) -> None:
@@ -339,17 +343,20 @@ class _Writer:
 
     def _l2_normalise(self, operation: Operation) -> None:
         prefix, (tensor,) = operation.output, operation.inputs
-        if self._opset < 18:
-            self._node("ReduceL2", (tensor,), f"{prefix}.length", axes=[1], keepdims=1)
-        else:
-            axis = self._initializer("axis.1", [1], "int64")
-            self._node("ReduceL2", (tensor, axis), f"{prefix}.length", keepdims=1)
+        self._reduce_channels("ReduceL2", tensor, f"{prefix}.length")
         # A row of zeros stays zero instead of becoming NaN.
         smallest = self._constant(f"{prefix}.smallest", 1e-12)
         self._node("Max", (f"{prefix}.length", smallest), f"{prefix}.divisor")
         self._node("Div", (tensor, f"{prefix}.divisor"), f"{prefix}.unit")
         scale = self._constant(f"{prefix}.scale", operation.scale)
         self._node("Mul", (f"{prefix}.unit", scale), operation.output)
+
+    def _reduce_channels(self, operator: str, tensor: str, output: str) -> None:
+        """Reduce the axis after that of the batch, which stays as one of length 1."""
+        if self._opset < 18:
+            self._node(operator, (tensor,), output, axes=[1], keepdims=1)
+        else:
+            self._node(operator, (tensor, self._initializer("axis.1", [1], "int64")), output, keepdims=1)
 
     def _node(self, operator: str, inputs: tuple[str, ...], *outputs: str, **attributes: Any) -> None:
         from onnx import helper

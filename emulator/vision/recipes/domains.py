@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 DomainType = Literal["Classification", "ObjectDetection"]
 
+# The name of the tag of anomalies where a user has given it none.
+ANOMALY = "anomaly"
 _FILE = "domains.toml"
 
 
@@ -24,7 +26,8 @@ class NamedRecipe:
         name: as in the file.
         type: of its domains.
         platforms: export formats of its models; () if they cannot be exported.
-        quick, advanced: fields of the dataclasses in `recipes` that differ from their defaults.
+        quick, advanced, anomaly: fields of the dataclasses in `recipes` that differ from their defaults.
+        detects_anomalies: models are trained on good images alone, see `vision.anomaly`.
     """
 
     name: str
@@ -32,6 +35,8 @@ class NamedRecipe:
     platforms: tuple[str, ...]
     quick: Mapping[str, Any] = field(default_factory=dict)
     advanced: Mapping[str, Any] = field(default_factory=dict)
+    anomaly: Mapping[str, Any] = field(default_factory=dict)
+    detects_anomalies: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Domain:
         megabytes, description: of exported models, where the service lists them.
         retired: no longer documented by the service.
         listed: in the recorded list of domains of the service.
+        own: the service does not have it.
     """
 
     id: str
@@ -52,6 +58,11 @@ class Domain:
     description: str | None = None
     retired: bool = False
     listed: bool = True
+    own: bool = False
+
+    @property
+    def detects_anomalies(self) -> bool:
+        return self.recipe.detects_anomalies
 
     @property
     def platforms(self) -> tuple[str, ...]:

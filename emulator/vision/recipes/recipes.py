@@ -121,6 +121,28 @@ ADVANCED_COMPACT = AdvancedRecipe()
 
 
 @dataclass(frozen=True)
+class AnomalyRecipe:
+    """Anomaly detection: the distances of the patches of an image from those of good images.
+
+    Attributes:
+        backbone: name of the network, see `networks.weights.backbone_network`.
+        resolution: side in pixels of the square that images are resized to.
+        strides: of the layers whose patches are compared, in pixels: the last layer of each.
+        references: patches of good images that the model remembers, for each layer.
+        sampled_patches: patches of all good images together that the references are chosen from.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    resolution: int = 320
+    strides: tuple[int, ...] = (8, 16, 32)
+    references: int = 256
+    sampled_patches: int = 6000
+
+
+ANOMALY = AnomalyRecipe()
+
+
+@dataclass(frozen=True)
 class DetectorRecipe:
     """Quick training of a detector: the head of NanoDet-g on its frozen backbone, with new class layers.
 
@@ -218,12 +240,15 @@ class AdvancedDetectorRecipe:
 ADVANCED_DETECTOR = AdvancedDetectorRecipe()
 
 
-Recipe = TypeVar("Recipe", ClassifierRecipe, AdvancedRecipe, DetectorRecipe, AdvancedDetectorRecipe)
+Recipe = TypeVar(
+    "Recipe", ClassifierRecipe, AdvancedRecipe, AnomalyRecipe, DetectorRecipe, AdvancedDetectorRecipe
+)
 
 # The type of the domains that have each kind of recipe, and the name of its table in the data file.
 _KINDS: Mapping[type[Any], tuple[DomainType, str]] = {
     ClassifierRecipe: ("Classification", "quick"),
     AdvancedRecipe: ("Classification", "advanced"),
+    AnomalyRecipe: ("Classification", "anomaly"),
     DetectorRecipe: ("ObjectDetection", "quick"),
     AdvancedDetectorRecipe: ("ObjectDetection", "advanced"),
 }
@@ -233,7 +258,7 @@ def recipe_for_domain(kind: type[Recipe], domain_id: str) -> Recipe:
     """The recipe of a domain of the service: the defaults of `kind`, overridden by the domain's own values.
 
     Args:
-        kind: one of the four classes above.
+        kind: one of the five classes above.
         domain_id: in any case.
 
     Raises:

@@ -14,7 +14,8 @@ from emulator.vision.exports.formats import write_export
 from emulator.vision.recipes.domains import Domain, domains
 from tests.vision.exports.conftest import KINDS, Kind, MakeOrder
 
-COMPACT = [domain for domain in domains().all if domain.exportable]
+# Exports of anomaly detectors: tests/vision/anomaly/test_exports.py.
+COMPACT = [domain for domain in domains().all if domain.exportable and not domain.detects_anomalies]
 # The service lists this platform for one domain, but does not document such an export.
 WITHOUT_FORMAT = {"IVS"}
 NEEDED_PACKAGES = {"CoreML": "coremltools", "OpenVino": "openvino"}

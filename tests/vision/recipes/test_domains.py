@@ -34,7 +34,7 @@ everyone = pytest.mark.parametrize("domain", ALL, ids=lambda domain: f"{domain.t
 
 
 def test_ids_are_ids_and_each_stands_once() -> None:
-    assert len(ALL) == 18
+    assert len(ALL) == 19
     assert len(domains().by_id) == len(ALL)
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", domain.id) for domain in ALL)
     assert len({(domain.type, domain.name) for domain in ALL}) == len(ALL)

@@ -70,6 +70,8 @@ class ExportedNetwork(nn.Module):
                 return torch.cat([image.flatten(2) for image in inputs], 2).transpose(1, 2)
             case "global_average":
                 return first.mean((2, 3))
+            case "channel_minimum":
+                return first.amin(1, keepdim=True)
             case "l2_normalise":
                 return functional.normalize(first, dim=1) * operation.get("scale", 1.0)
             case "dense":

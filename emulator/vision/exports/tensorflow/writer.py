@@ -103,6 +103,10 @@ class TensorFlowGraph:
             case "global_average":
                 axes = self._constant(f"{output}/axes", [1, 2], "int32")
                 self._add("Mean", output, (*inputs, axes), Tidx="int32", keep_dims=False)
+            case "channel_minimum":
+                self._sides[operation.output] = self._sides[operation.inputs[0]]
+                axis = self._constant(f"{output}/axis", [3], "int32")
+                self._add("Min", output, (*inputs, axis), Tidx="int32", keep_dims=True)
             case "l2_normalise":
                 self._l2_normalise(operation, *inputs)
             case "dense":

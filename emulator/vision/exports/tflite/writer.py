@@ -93,6 +93,17 @@ class _Writer:
                     "ReducerOptions",
                     KeepDims=False,
                 )
+            case "channel_minimum":
+                axis = self._integers("axis of channels", [3])
+                shape = (*self._shape(inputs[0])[:3], 1)
+                self._compute(
+                    "REDUCE_MIN",
+                    [inputs[0], axis],
+                    operation.output,
+                    shape,
+                    "ReducerOptions",
+                    KeepDims=True,
+                )
             case "l2_normalise":
                 self._l2_normalise(operation, inputs[0])
             case "dense":

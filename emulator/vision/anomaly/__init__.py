@@ -1,0 +1,1 @@
+"""Detection of anomalies: models trained on images of good parts alone."""

@@ -1,0 +1,1 @@
+"""Where in an image a classifier finds the reasons for a tag."""

@@ -153,7 +153,7 @@ def _database(folder: Path, copy: _Copy) -> Iterator[Finding]:
         text = f"Rows of the table {wrong[0]!r} refer to rows of {wrong[2]!r} that do not exist."
         yield Finding("database", "problem", text, _FROM_BACKUP)
         return
-    size = (folder / FILE_NAME).stat().st_size / MEGABYTE
+    size = sum(_sizes(folder.glob(f"{FILE_NAME}*"))) / MEGABYTE
     yield Finding("database", "ok", f"{size:.1f} MB; structure, indexes, values and references are intact.")
 
 

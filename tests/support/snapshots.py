@@ -30,6 +30,8 @@ TO_OLDER = (
     "DROP TABLE test_evaluation",
     "DROP TABLE test_set",
     "DROP TABLE deletion",
+    "ALTER TABLE iteration DROP COLUMN is_pulled",
+    "DROP TABLE performance_record",
 )
 
 

@@ -50,10 +50,12 @@ from emulator.store.tables import microseconds
 OTHERS = "folder"
 _TIME = "%Y-%m-%dT%H-%M-%SZ"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?")
-# What a server makes again, what belongs to its process, and what the snapshot in the backup has.
+# What a server makes again, what belongs to its process, and what the snapshot in the backup has. Jobs are
+# executed from the beginning, so that the folders in which they work are left out, too.
 _LEFT_OUT = re.compile(
     rf"blobs|trash|{CLEARED}.*|features|thumbnails|number-formats|logs|{re.escape(FILE_NAME)}.*|"
-    rf"{re.escape(COMMITS)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log"
+    rf"{re.escape(COMMITS)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log|"
+    r"(advanced |instant )?training|exports|imports|data-set-imports|evaluations"
 )
 _ATTEMPTS = 3
 _CHUNK_BYTES = 2**20
@@ -234,9 +236,9 @@ def _copy_others(data: Path, target: Path, copies: _Copies) -> None:
                 if not (is_blob(source) and copies.link(source.name, copy)):
                     copies.copy(source, copy)
             return
-        except FileNotFoundError:  # a named snapshot was replaced meanwhile
+        except FileNotFoundError as gone:  # a named snapshot was replaced meanwhile
             if attempt == _ATTEMPTS:
-                raise
+                raise BackupFailed(f"{gone.filename} is replaced again and again; try it later") from None
             shutil.rmtree(target)
 
 

@@ -63,6 +63,20 @@ def test_named_snapshots_are_in_a_backup(service: Service, tmp_path: Path) -> No
         assert [project["name"] for project in other.get("/projects")] == ["saved"]
 
 
+def test_folders_in_which_jobs_work_and_caches_are_left_out(service: Service, tmp_path: Path) -> None:
+    folders = [runner.folder for runner in service.context.jobs.runners if hasattr(runner, "folder")]
+    assert len(folders) > 4
+    data = service.settings.data
+    kept = data / "backbones" / "a-network" / "network.onnx"
+    for folder in [*folders, service.context.feature_cache, data / "logs", kept.parent]:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file").write_text("x")
+    kept.write_text("x")
+    saved = save(data, tmp_path / "backups")
+    others = files_of(saved.folder / "folder").keys()
+    assert others == {"link-secret", "backbones/a-network/file", "backbones/a-network/network.onnx"}
+
+
 def test_a_backup_shares_no_file_with_the_data_folder_and_all_unchanged_ones_with_the_previous(
     service: Service, tmp_path: Path
 ) -> None:

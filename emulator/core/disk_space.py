@@ -41,10 +41,17 @@ class DiskGuard:
                 f"{self._least_bytes // MEGABYTE} MB left (--least-free-mb), so nothing was stored."
             )
 
+    def shortage(self, size: int) -> str | None:
+        """The reason why `size` bytes must not be written; None if the part is free after that, too."""
+        return shortage(self._folder, size, max(_KEPT_BYTES, self._least_bytes))
 
-def shortage(folder: Path, size: int) -> str | None:
-    """The reason why `size` bytes must not be written to the disk of `folder`; None if there is space."""
-    needed = size + _KEPT_BYTES
+
+def shortage(folder: Path, size: int, kept_bytes: int = _KEPT_BYTES) -> str | None:
+    """The reason why `size` bytes must not be written to the disk of `folder`; None if there is space.
+
+    kept_bytes: that must stay free.
+    """
+    needed = size + kept_bytes
     free = shutil.disk_usage(folder).free
     if needed <= free:
         return None

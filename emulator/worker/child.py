@@ -35,6 +35,9 @@ from emulator.worker.messages import (
 
 Messages = queue.SimpleQueue[Message]
 
+# Of at most 1000; a server of systemd or of a shell has 0 or little more.
+_OOM_SCORE = "500"
+
 
 def main() -> None:
     """Run jobs until the server closes the stream or kills this process. Does not return."""
@@ -89,6 +92,7 @@ def _read_requests(requests: BinaryIO, messages: Messages) -> None:
 def _set_up(set_up: SetUp, responses: BinaryIO) -> bool:
     """Lower the priority, set up logging and run the initializer. False when the initializer failed."""
     _lower_priority(set_up.nice)
+    _end_before_the_server()
     logging.basicConfig(
         stream=sys.stderr, level=set_up.log_level, format="%(levelname)s: %(name)s: %(message)s", force=True
     )
@@ -111,6 +115,12 @@ def _lower_priority(nice: int) -> None:
     # only, and this process has its own. On other systems the file is missing or not writable.
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+
+
+def _end_before_the_server() -> None:
+    """Let Linux end this process, and not the server, when memory is exhausted."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
 
 
 def _run(request: Run, responses: BinaryIO) -> Returned | Raised:

@@ -194,6 +194,7 @@ def describe_process(*, progress: Progress) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "nice": os.nice(0) if hasattr(os, "nice") else None,
+        "oom score": OOM_SCORE.read_text() if OOM_SCORE.exists() else None,
         "session": os.getsid(0) if hasattr(os, "getsid") else None,
         "autogroup": AUTOGROUP.read_text() if AUTOGROUP.exists() else None,
         "main": getattr(main, "__file__", None),
@@ -204,6 +205,8 @@ def describe_process(*, progress: Progress) -> dict[str, Any]:
 
 # The autogroup of this session on Linux, and its niceness.
 AUTOGROUP = Path("/proc/self/autogroup")
+# What is added to the score by which Linux chooses a process to end when memory is exhausted.
+OOM_SCORE = Path("/proc/self/oom_score_adj")
 INITIALIZED = 0
 KEPT: list[socket.socket] = []
 

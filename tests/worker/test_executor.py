@@ -66,6 +66,12 @@ def test_the_session_of_the_child_has_lower_priority_too() -> None:
     assert child["autogroup"].split() == [child["autogroup"].split()[0], "nice", "12"]
 
 
+@pytest.mark.skipif(not jobs.OOM_SCORE.exists(), reason="the system has no such score: run it on Linux")
+def test_the_child_is_ended_before_the_server_when_memory_is_exhausted(worker: WorkerExecutor) -> None:
+    child = worker.submit(jobs.describe_process).result(PATIENCE)
+    assert int(child["oom score"]) == 500 > int(jobs.OOM_SCORE.read_text())
+
+
 def test_jobs_run_first_come_first_served(worker: WorkerExecutor, tmp_path: Path) -> None:
     lines = [str(number) for number in range(200)]
     futures = [worker.submit(jobs.append_line, tmp_path / "lines", line) for line in lines]

@@ -13,7 +13,6 @@ from emulator.core.data_sets import kept, reports
 from emulator.core.data_sets.adding import Addition
 from emulator.core.data_sets.checking import CheckedImage, check_images
 from emulator.core.data_sets.kept import ImportState
-from emulator.core.disk_space import shortage
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.projects.manage import new_project
@@ -75,7 +74,7 @@ class DataSetImport:
         reading.problems.note("Images that are not in the data set are left out.", count=left_out)
         is_stored = not state.dry_run and not reading.problems.error_count
         if is_stored:
-            reason = shortage(context.folder, sum(map(files.size, labeled)))
+            reason = context.disk.shortage(sum(map(files.size, labeled)))
             if reason is not None:
                 raise StorageFull(reason)
         self._images = check_images(

@@ -11,7 +11,6 @@ from emulator.core import domains, lookup
 from emulator.core.context import Context
 from emulator.core.data_sets import kept
 from emulator.core.data_sets.kept import ImportState
-from emulator.core.disk_space import shortage
 from emulator.core.errors import ServiceError
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES
@@ -97,6 +96,8 @@ class Upload:
 def begin(context: Context, options: ImportOptions) -> Upload:
     """Begin to receive an archive. Raises ServiceError when the options are not valid."""
     kept.remove_old(context)
+    if not options.dry_run:
+        context.disk.check_upload()
     if options.format is not None and options.format not in FORMATS:
         known = ", ".join(FORMATS)
         raise ServiceError("BadRequest", f"There is no format '{options.format[:50]}'; there are {known}.")
@@ -134,7 +135,7 @@ def begin(context: Context, options: ImportOptions) -> Upload:
 
 def check_room(context: Context, size: int) -> None:
     """Raises StorageFull unless the disk has room for an archive of this size."""
-    reason = shortage(context.folder, size)
+    reason = context.disk.shortage(size)
     if reason is not None:
         raise StorageFull(reason)
 

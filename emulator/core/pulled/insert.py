@@ -15,7 +15,6 @@ from sqlmodel import Session
 from emulator.core import quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
-from emulator.core.disk_space import shortage
 from emulator.core.errors import ServiceError
 from emulator.core.projects import manage
 from emulator.core.pulled import models, workspace
@@ -129,9 +128,7 @@ def _store_files(
 ) -> dict[tuple[str, str], str]:
     """Store all files as blobs; returns their names by kind and id."""
     found = list(archive.files())
-    reason = shortage(
-        context.folder, sum(size for *_, size in found) if _needs_copies(context, archive) else 0
-    )
+    reason = context.disk.shortage(sum(size for *_, size in found) if _needs_copies(context, archive) else 0)
     if reason is not None:
         raise InsertRefused(reason)
     names = {}

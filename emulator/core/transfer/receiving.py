@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 
 from emulator.core import domains
 from emulator.core.context import Context
-from emulator.core.disk_space import shortage
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.transfer.archive import Manifest, Reader
 
@@ -26,7 +25,7 @@ def receive(
     reader = Reader(pieces)
     manifest = reader.manifest()
     size = sum(manifest.blobs.values())
-    reason = shortage(context.folder, size)
+    reason = context.disk.shortage(size)
     if reason is not None:
         raise JobFailed(reason)
     images = manifest.image_blobs

@@ -53,7 +53,7 @@ def install(target: Path, described: dict[str, str]) -> None:
     extras = f"[{described['extras']}]" if described["extras"] else ""
     command = [
         str(programs / "python"), str(pip / "pip"), "install", "--quiet", "--no-index", "--no-cache-dir",
-        "--disable-pip-version-check", "--find-links", str(BUNDLE / "wheels"),
+        "--disable-pip-version-check", "-f", str(BUNDLE / "wheels"),
         f"{described['name']}{extras}=={described['version']}",
     ]  # fmt: skip
     # No configuration of pip's may name a package index or other versions.

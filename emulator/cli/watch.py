@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -15,12 +15,12 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
+from emulator.cli.watching import receivers
+from emulator.cli.watching.delivery import Delivery
 from emulator.cli.watching.pictures import PictureFolder, move
 from emulator.cli.watching.results import Picture, Results, ResultsDamaged
 from emulator.cli.watching.scorer import NotNow, Scorer
-from emulator.cli.watching.webhook import Webhook
 from emulator.settings import Settings
-from emulator.settings.readers import read_public_url
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 30.0
 _LAST_SENDING_SECONDS = 10.0
@@ -36,6 +36,7 @@ _LAST_SENDING_SECONDS = 10.0
     "--move", "destination", metavar="FOLDER", help="Move each picture to the folder of its tag in this."
 )
 @click.option("--webhook", metavar="URL", help="Send each result to this address, too.")
+@click.option("--mqtt", metavar="URL", help="Publish each result to mqtt://host/topic, too.")
 @click.option("--no-store", is_flag=True, help="Do not store predictions in the emulator.")
 @click.option(
     "--threshold",
@@ -70,6 +71,7 @@ def watch(
     results: str | None,
     destination: str | None,
     webhook: str | None,
+    mqtt: str | None,
     no_store: bool,
     threshold: float,
     settle: float,
@@ -82,7 +84,9 @@ def watch(
     watched = _path(folder)
     written = watched / "results" if results is None else _path(results)
     target = None if destination is None else _path(destination)
-    url = _checked_url(webhook)
+    senders = {} if webhook is None else {".webhook": receivers.webhook(webhook)}
+    if mqtt is not None:
+        senders[".mqtt"] = receivers.mqtt(mqtt)
     if not watched.is_dir():
         raise CommandFailed(f"there is no folder {str(watched)!r}")
     try:
@@ -91,12 +95,12 @@ def watch(
             kept = Results(written)
             pictures = PictureFolder(watched, [path for path in (written, target) if path], settle)
             scorer = Scorer(settings, project, published, store=not no_store, threshold=threshold)
-            hook = None if url is None else Webhook(url, kept, written)
+            deliveries = [Delivery(send, kept, written / name) for name, send in senders.items()]
             try:
-                Watch(pictures, kept, scorer, target, hook, interval=interval).run(once=once)
+                Watch(pictures, kept, scorer, target, deliveries, interval=interval).run(once=once)
             finally:
-                if hook is not None:
-                    hook.close(_LAST_SENDING_SECONDS if once else 1.0)
+                for delivery in deliveries:
+                    delivery.close(_LAST_SENDING_SECONDS if once else 1.0)
     except Timeout:
         raise CommandFailed(f"another watch writes to {str(written)!r}") from None
     except ResultsDamaged as damaged:
@@ -114,7 +118,7 @@ class Watch:
         results: Results,
         scorer: Scorer,
         destination: Path | None,
-        webhook: Webhook | None,
+        deliveries: Collection[Delivery],
         *,
         interval: float,
     ) -> None:
@@ -122,7 +126,7 @@ class Watch:
         self._results = results
         self._scorer = scorer
         self._destination = destination
-        self._webhook = webhook
+        self._deliveries = deliveries
         self._interval = interval
         self._stop = threading.Event()
         self._last_message = ""
@@ -153,8 +157,9 @@ class Watch:
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
                 continue
             self._results.keep(set(found))
-            if self._webhook is not None and self._webhook.failure:
-                self._tell(f"waiting: {self._webhook.failure}")
+            for delivery in self._deliveries:
+                if delivery.failure:
+                    self._tell(f"waiting: {delivery.failure}")
             if once and all(picture in self._results.done for picture in found):
                 return
             self._stop.wait(self._interval)
@@ -171,8 +176,8 @@ class Watch:
         if not self._pictures.is_unchanged(picture):
             return False  # it was still being written
         self._results.add(picture, entry, datetime.now(UTC))
-        if self._webhook is not None:
-            self._webhook.notify()
+        for delivery in self._deliveries:
+            delivery.notify()
         self._last_message = ""
         return True
 
@@ -190,16 +195,3 @@ class Watch:
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
-
-
-def _checked_url(url: str | None) -> str | None:
-    if url is None:
-        return None
-    from urllib.parse import urlsplit
-
-    try:
-        read_public_url(url.partition("?")[0])
-        urlsplit(url)
-    except ValueError as error:
-        raise CommandFailed(f"--webhook: {url!r} {error}") from None
-    return url

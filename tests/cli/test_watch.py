@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -214,6 +215,65 @@ def test_each_result_is_sent_to_the_webhook_in_order(emulator: Emulator, folder:
     assert [hook["file"] for hook in emulator.hooks] == ["0000.jpg", "0001.jpg", "0002.jpg"]
 
 
+class Broker:
+    """Accepts connections as an MQTT broker does, and confirms what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, dict[str, Any]]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, connection.makefile("rb") as read:
+                    while self._packet(connection, read):
+                        pass
+
+    def _packet(self, connection: socket.socket, read: Any) -> bool:
+        """Answer a packet; False when the connection ends."""
+        kind = read.read(1)
+        if not kind:
+            return False
+        size = shift = 0
+        while True:
+            byte = read.read(1)[0]
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        body = read.read(size)
+        if kind[0] >> 4 == 1:  # CONNECT
+            connection.sendall(b"\x20\x02\x00\x00")
+        elif kind[0] >> 4 == 3:  # PUBLISH
+            length = int.from_bytes(body[:2], "big")
+            topic, number, text = body[2 : 2 + length], body[2 + length : 4 + length], body[4 + length :]
+            self.published.append((topic.decode(), json.loads(text)))
+            connection.sendall(b"\x40\x02" + number)
+        return kind[0] >> 4 != 14  # DISCONNECT
+
+
+def test_each_result_is_published_to_a_broker(emulator: Emulator, folder: Path) -> None:
+    write(folder, 2)
+    broker = Broker()
+    try:
+        url = f"mqtt://user:word@127.0.0.1:{broker.port}/line%201/results"
+        ran = run(*emulator.watch(folder, "--once", "--mqtt", url))
+        assert (ran.returncode, ran.stderr) == (0, "")
+    finally:
+        broker.close()
+    assert broker.published == [("line 1/results", line) for line in lines(folder / "results")]
+
+
 def test_mistakes_are_one_line(emulator: Emulator, folder: Path, tmp_path: Path) -> None:
     def refused(*arguments: str) -> str:
         ran = run(*arguments)
@@ -223,6 +283,7 @@ def test_mistakes_are_one_line(emulator: Emulator, folder: Path, tmp_path: Path)
 
     assert refused(*emulator.watch(tmp_path / "absent")).startswith("there is no folder")
     assert "--webhook" in refused(*emulator.watch(folder, "--webhook", "nowhere"))
+    assert "--mqtt" in refused(*emulator.watch(folder, "--mqtt", "mqtt://host"))
     write(folder, 1)
     assert "there is no project 'other'" in refused(*emulator.watch(folder, "--once", "--project", "other"))
     Results(folder / "results").add(Picture("a", 1, 1), {"tag": "ok", "status": "scored"}, NOON)

@@ -55,6 +55,7 @@ DISTRIBUTIONS = {
     "azure": "azure-cognitiveservices-vision-customvision",
     "PIL": "pillow",
     "google": "protobuf",
+    "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "yaml": "pyyaml",
@@ -64,7 +65,7 @@ DISTRIBUTIONS = {
 def test_the_requirements_are_the_packages_that_are_imported() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
     extras = PROJECT["optional-dependencies"]
-    used = ("train", "openvino", "coreml", "https", "testing")
+    used = ("train", "openvino", "coreml", "https", "mqtt", "testing")
     expected = required([*PROJECT["dependencies"], *(one for extra in used for one in extras[extra])])
     # `emulator.testing` extends programs that its users have installed.
     assert imported - expected == {"pytest", "testcontainers"}

@@ -372,6 +372,7 @@ def make_context(
         ids=ids,
         seed=settings.seed,
         number_format=settings.number_format,
+        quick_training_seconds=settings.quick_training_seconds,
         training_hour_seconds=settings.training_hour,
         image_uri_lifetime=timedelta(hours=settings.image_uri_hours),
         link_secret=link_secret,

@@ -44,7 +44,8 @@ class Context:
 
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
     writes exports, compares and arranges images. proposal_worker: writes the model of region proposals.
-    seed: of every training. training_hour_seconds: the duration of an hour of a training's budget.
+    seed: of every training. quick_training_seconds: the longest regular training of a classifier.
+    training_hour_seconds: the duration of an hour of a training's budget.
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
     ended. prediction_scripts: predictions that tests have set. prediction_counts: None unless metrics are on.
@@ -65,6 +66,7 @@ class Context:
     ids: Ids = field(default_factory=Ids)
     seed: int = 0
     number_format: Literal["measured", "float32", "bfloat16"] = "measured"
+    quick_training_seconds: int = 90
     training_hour_seconds: int = 3600
     image_uri_lifetime: timedelta = timedelta(hours=24)
     link_secret: bytes = b""

@@ -194,6 +194,10 @@ class Settings:
     training_hour: int = option(
         3600, "--training-hour", "SECONDS",
         "Length of one hour of an advanced training's budget, in seconds.", whole_number(1, 3600))
+    quick_training_seconds: int = option(
+        90, "--quick-training-seconds", "SECONDS",
+        "Longest regular training of a classifier, on two processors; 0: without training layers.",
+        whole_number(0, 3600))
     seed: int = option(
         0, "--seed", "NUMBER", "Seed of the random numbers in training.", whole_number(0, 2**32 - 1))
     number_format: Literal["measured", "float32", "bfloat16"] = option(

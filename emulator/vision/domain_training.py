@@ -6,6 +6,7 @@ Importing this module is cheap; the functions import PyTorch when they run, in t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from emulator.vision.detection.dataset import DetectionDataset, TrainedDetector
 from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.domains import domains
 from emulator.vision.recipes.recipes import (
+    LATE_LAYERS,
     AdvancedDetectorRecipe,
     AdvancedRecipe,
     AnomalyRecipe,
@@ -42,6 +44,7 @@ def training_for_domain(
     clock: Callable[[], float] | None = None,
     number_formats: Path | None = None,
     number_format: FormatSetting = "measured",
+    quick_seconds: float = LATE_LAYERS.most_seconds,
 ) -> partial[TrainedClassifier] | partial[TrainedDetector]:
     """The call that trains a model of a domain; it lacks the argument `progress`.
 
@@ -59,6 +62,8 @@ def training_for_domain(
         number_formats: folder of the number formats that were measured on this machine, created when needed;
             None measures them again in each process.
         number_format: "float32" or "bfloat16" instead of the faster one.
+        quick_seconds: longest quick training of a classifier, in seconds on two processors; 0: without
+            training layers.
 
     Raises:
         KeyError: there is no such domain of the dataset's type.
@@ -89,7 +94,8 @@ def training_for_domain(
     common["feature_cache"] = feature_cache
     recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:
-        return partial(training, train_classifier, dataset, recipe, **common)
+        late_layers = replace(LATE_LAYERS, most_seconds=quick_seconds)
+        return partial(training, train_classifier, dataset, recipe, late_layers=late_layers, **common)
     advanced["advanced"] = recipe_for_domain(AdvancedRecipe, domain_id)
     advanced["backbones"] = backbones
     return partial(training, train_advanced_classifier, dataset, recipe, **advanced, **common)

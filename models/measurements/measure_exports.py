@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy
 
-from emulator.vision.classification import train as classifier
+from emulator.vision.classification import model as classifier
 from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.detection import train as detector

@@ -11,7 +11,9 @@ network of quick training, as in quick training ("quick"), and, with the same dr
 
 * C x 0.3, C x 3: with stronger and weaker regularisation;
 * centroids: the tag whose mean feature is nearest, as a linear head of the same calibration;
-* features: of the features themselves instead of their square roots.
+* features: of the features themselves instead of their square roots;
+* crops: with four more views of each training image, random crops of 60 to 100% of its sides, half of them
+  mirrored.
 
 The first table has accuracies of quick training, with standard errors over the draws; the second has means
 over the sets, with differences to quick training and standard errors over the sets. "Own" is the accuracy
@@ -37,7 +39,13 @@ from surface_sets import make_sets
 from emulator.vision.boxes.box import TaggedBox
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import LabelledImage
-from emulator.vision.classification.features import MIRRORED, PLAIN, Features, compute_features
+from emulator.vision.classification.features import (
+    MIRRORED,
+    PLAIN,
+    Features,
+    backbone_session,
+    compute_features,
+)
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, calibration_of, probabilities
 from emulator.vision.classification.novelty import NoveltyFilter
 from emulator.vision.library.readers import LABELS_FILE
@@ -46,7 +54,8 @@ from emulator.vision.training.folds import stratified_folds
 
 _MOST_TESTED, _FEWEST_TESTED = 150, 25
 _SMALLEST_BOX = 20  # pixels
-_HEADS = ("quick", "C x 0.3", "C x 3", "centroids", "features")
+_HEADS = ("quick", "C x 0.3", "C x 3", "centroids", "features", "crops")
+_CROPS, _SMALLEST_CROP = 4, 0.6
 _QUICK, *_OTHERS = _HEADS
 
 # By set and images per tag: for each draw, the figures of each head.
@@ -69,8 +78,11 @@ def main() -> int:
             if name in figures:
                 continue
             features = features_of(photographs, Path(scratch) / "features")
+            crops: dict[str, list[numpy.ndarray]] = {}
             figures[name] = {
-                str(count): [measured(photographs, features, count, seed) for seed in range(arguments.draws)]
+                str(count): [
+                    measured(photographs, features, crops, count, seed) for seed in range(arguments.draws)
+                ]
                 for count in counts
             }
             if stored:
@@ -158,10 +170,36 @@ def features_of(photographs: list[Photograph], cache: Path) -> Features:
     )
 
 
+def crops_of(path: Path, key: str) -> list[numpy.ndarray]:
+    """Features of random crops of an image."""
+    random = numpy.random.default_rng(int(key[:16], 16))
+    session = backbone_session(QUICK.backbone, QUICK.resolution)
+    found = []
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    for _ in range(_CROPS):
+        share = numpy.array(image.size) * random.uniform(_SMALLEST_CROP, 1.0, 2)
+        corner = random.uniform(0, numpy.array(image.size) - share)
+        side = (QUICK.resolution, QUICK.resolution)
+        cut = image.resize(side, Image.Resampling.BILINEAR, box=(*corner, *(corner + share)))
+        pixels = numpy.asarray(cut)[:, :: -1 if random.random() < 0.5 else 1]
+        (vector,) = session.run(None, {"image": numpy.ascontiguousarray(pixels)[None]})
+        found.append(vector[0])
+    return found
+
+
 def measured(
-    photographs: list[Photograph], features: Features, count: int, seed: int
+    photographs: list[Photograph],
+    features: Features,
+    crops: dict[str, list[numpy.ndarray]],
+    count: int,
+    seed: int,
 ) -> dict[str, list[float]]:
-    """The figures of each head in one draw; empty if the set has too few images."""
+    """The figures of each head in one draw; empty if the set has too few images.
+
+    Args:
+        crops: features of crops by key, which is filled as needed.
+    """
     tags = sorted({photograph.tags[0] for photograph in photographs})
     of_tag_N = numpy.array([tags.index(photograph.tags[0]) for photograph in photographs])
     for_training_N = numpy.array([photograph.for_training for photograph in photographs])
@@ -192,9 +230,15 @@ def measured(
         training_set, folds_N, numpy.ones(len(drawn), bool), resolution=QUICK.resolution
     )
     distances_E = 1 - (tested_ED @ novelty.references_KD.T).max(axis=1) / FEATURE_LENGTH
+    for number in drawn:
+        if keys[number] not in crops:
+            crops[keys[number]] = crops_of(photographs[number].path, keys[number])
+    cropped_RD = numpy.stack(
+        [crop for view in zip(*(crops[keys[number]] for number in drawn), strict=True) for crop in view]
+    )
     figures = {}
     for name in _HEADS:
-        altered = alternative(name, training_set)
+        altered = alternative(name, training_set, cropped_RD)
         own_ED = scaled(numpy.sqrt(tested_ED)) if altered.roots else tested_ED
         # Heads lie in the space of the images that they are fitted to: there, the same are found much sooner.
         base, _ = numpy.linalg.qr(altered.features_RD.T)
@@ -221,11 +265,17 @@ def scaled(vectors: numpy.ndarray) -> numpy.ndarray:
     return scaled
 
 
-def alternative(name: str, training_set: TrainingSet) -> TrainingSet:
+def alternative(name: str, training_set: TrainingSet, cropped_RD: numpy.ndarray) -> TrainingSet:
     if name.startswith("C x "):
         factor = float(name.removeprefix("C x "))
         strength = factor * training_set.inverse_regularisation
         return replace(training_set, inverse_regularisation=strength)
+    if name == "crops":
+        rows_RD = numpy.concatenate([training_set.features_RD, scaled(numpy.sqrt(cropped_RD.astype(float)))])
+        images_R = numpy.tile(numpy.arange(len(training_set.targets_NT)), 2 + _CROPS)
+        # Six views instead of two have three times the weight.
+        strength = training_set.inverse_regularisation * 2 / (2 + _CROPS)
+        return replace(training_set, features_RD=rows_RD, images_R=images_R, inverse_regularisation=strength)
     if name == "features":
         return replace(training_set, features_RD=training_set.directions(), roots=False)
     return training_set

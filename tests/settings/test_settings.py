@@ -63,6 +63,7 @@ REFUSED = {
     "least_free_mb": ["-1", "1.5"],
     "trainer": ["", "fast"],
     "training_hour": ["0", "3601", "1h"],
+    "quick_training_seconds": ["-1", "3601", "1.5"],
     "seed": ["-1", str(2**32)],
     "number_format": ["", "bfloat", "16"],
     "id_seed": ["-1", str(2**32), "random"],

@@ -193,6 +193,7 @@ class TrainingWork:
             backbones=self._context.backbones,
             number_formats=self._context.number_formats,
             number_format=self._context.number_format,
+            quick_seconds=self._context.quick_training_seconds,
         )
         note = self._worker_job.progress_callback(task.iteration_id)
         return self._worker.submit(training.func, *training.args, on_progress=note, **training.keywords)

@@ -27,7 +27,7 @@ from emulator.vision.classification.dataset import (
     distinct_images,
     targets_of,
 )
-from emulator.vision.classification.train import evaluation_bytes, model_bytes
+from emulator.vision.classification.model import evaluation_bytes, model_bytes
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_file import read_image_file

@@ -10,8 +10,6 @@ far as there is time:
 
 Candidates are compared on images that they were not trained on (`candidates`), and the evaluation of the
 chosen model is of the same images.
-
-Axes: N images, E images with scores of the chosen candidate, T tags.
 """
 
 from __future__ import annotations
@@ -21,19 +19,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_backbone
+from emulator.vision.classification.candidates import write_candidate
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     TrainedClassifier,
     distinct_images,
-    novel_probabilities,
 )
-from emulator.vision.classification.head import probabilities
-from emulator.vision.classification.novelty import filtered
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
-from emulator.vision.classification.train import LOOK_AT_IMAGES, evaluation_bytes, model_bytes
+from emulator.vision.classification.train import LOOK_AT_IMAGES
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.errors import timed
@@ -111,20 +106,16 @@ def train_advanced_classifier(
         with timed(seconds, "writing"):
             chosen, calibration = search.best, search.comparison.calibration(search.best)
             _log.info("Chosen: %s", chosen.name)
-            held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
-            network = chosen.make(calibration)
-            if chosen.novelty is not None:
-                novelty, novel_T = chosen.novelty(), novel_probabilities(dataset)
-                held_out_ET = filtered(held_out_ET, novelty.inliers_N, novel_T)
-                network = novelty.applied(network, novel_T)
-            evaluation = evaluation_bytes(
-                held_out_ET,
-                search.targets_NT[chosen.rows],
-                search.folds_N[chosen.rows],
-                [search.images[row] for row in chosen.rows],
+            write_candidate(
+                chosen,
+                calibration,
+                output,
+                dataset,
+                images=search.images,
+                targets_NT=search.targets_NT,
+                folds_N=search.folds_N,
+                fit=recipe.fit,
             )
-            write_atomically(output / EVALUATION_FILE, evaluation)
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, network, recipe.fit))
     progress(1.0, "Done")
     readable = {image.key for image in search.images}
     return TrainedClassifier(

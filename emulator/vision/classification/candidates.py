@@ -6,19 +6,32 @@ Axes: N images, E images with scores of a candidate, R images of a comparison, T
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from emulator.durable_files import write_atomically
+from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.dataset import (
+    ClassificationDataset,
+    LabelledImage,
+    novel_probabilities,
+)
 from emulator.vision.classification.head import (
     LogitCalibration,
     balancing_weights,
     calibration_of,
     log_losses,
+    probabilities,
 )
-from emulator.vision.classification.novelty import NoveltyFilter
+from emulator.vision.classification.model import classifying_network, evaluation_bytes, model_bytes
+from emulator.vision.classification.novelty import NoveltyFilter, filtered
+from emulator.vision.fit import Fit
+from emulator.vision.networks.ensembles import member_tensor, sum_classifiers
 from emulator.vision.networks.graph import Network
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy
@@ -51,6 +64,67 @@ class Candidate:
     novelty: Callable[[], NoveltyFilter] | None = None
 
 
+def frozen_candidate(
+    name: str,
+    training_set: TrainingSet,
+    folds_N: NDArray[numpy.int8],
+    regular_N: NDArray[numpy.bool_],
+    backbone: Network,
+    progress: Callable[[float], None],
+) -> Candidate:
+    """A head on a frozen network, with scores of all images.
+
+    Args:
+        folds_N, regular_N: the fold of each image, and which images the limit of the filter depends on.
+        progress: called with the fraction that is done, 0..1.
+    """
+    import numpy
+
+    head, logits_NT = fit_heads(training_set, folds_N, progress)
+
+    def make(calibration: LogitCalibration) -> Network:
+        return classifying_network(
+            backbone,
+            head.calibrated(calibration),
+            multilabel=training_set.multilabel,
+            roots=training_set.roots,
+        )
+
+    def novelty() -> NoveltyFilter:
+        return NoveltyFilter.fit(training_set, folds_N, regular_N, resolution=backbone.resolution)
+
+    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make, novelty)
+
+
+def write_candidate(
+    chosen: Candidate,
+    calibration: LogitCalibration,
+    output: Path,
+    dataset: ClassificationDataset,
+    *,
+    images: Sequence[LabelledImage],
+    targets_NT: Array,
+    folds_N: NDArray[numpy.int8],
+    fit: Fit,
+) -> None:
+    """Write the model file and the evaluation of a candidate, on the images that it has scores for.
+
+    Args:
+        images, targets_NT, folds_N: all images of the training, their targets and folds.
+        fit: how images become square.
+    """
+    held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
+    network = chosen.make(calibration)
+    if chosen.novelty is not None:
+        novelty, novel_T = chosen.novelty(), novel_probabilities(dataset)
+        held_out_ET = filtered(held_out_ET, novelty.inliers_N, novel_T)
+        network = novelty.applied(network, novel_T)
+    rows = chosen.rows
+    evaluation = evaluation_bytes(held_out_ET, targets_NT[rows], folds_N[rows], [images[row] for row in rows])
+    write_atomically(output / EVALUATION_FILE, evaluation)
+    write_atomically(output / MODEL_FILE, model_bytes(dataset, network, fit))
+
+
 class CandidateComparison:
     """Compares candidates by log loss of calibrated scores and by errors, on the same held-out images.
 
@@ -78,6 +152,43 @@ class CandidateComparison:
     def loss(self, candidate: Candidate) -> float:
         """Mean log loss of the calibrated candidate on all its images."""
         return float(self._losses(candidate, candidate.rows).mean())
+
+    def loss_at(self, candidate: Candidate, rows: NDArray[numpy.integer]) -> float:
+        """Mean log loss of the calibrated candidate on some of its images."""
+        return float(self._losses(candidate, rows).mean())
+
+    def mistakes(self, candidate: Candidate) -> float:
+        """Number of errors on the images of the candidate: wrong tags, of which an image has at most one in
+        multiclass sets."""
+        return float(self._mistakes(candidate, candidate.rows).sum())
+
+    def blended(self, tuned: Candidate, frozen: Candidate, weight: float) -> Candidate:
+        """The mean of the calibrated logits of two candidates, with `weight` for the frozen one.
+
+        Args:
+            frozen: has a filter, and scores for all images that `tuned` has scores for.
+        """
+        import numpy
+
+        own = self.calibration(tuned).weighted(1 - weight)
+        others = self.calibration(frozen).weighted(weight)
+        places = numpy.searchsorted(frozen.rows, tuned.rows)
+        logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])
+
+        def make(calibration: LogitCalibration) -> Network:
+            # The logits are added, so the shift of the sum is applied to one of them only.
+            scale = LogitCalibration(calibration.scale)
+            members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
+            return sum_classifiers(members, max(member.resolution for member in members))
+
+        def novelty() -> NoveltyFilter:
+            assert frozen.novelty is not None
+            fitted = frozen.novelty()
+            features = member_tensor(1, fitted.features)
+            return replace(fitted, inliers_N=fitted.inliers_N[places], features=features)
+
+        name = f"{tuned.name} beside {weight:.0%} of {frozen.name}"
+        return Candidate(name, tuned.rows, logits_ET, make, novelty)
 
     def is_perfect(self, candidate: Candidate) -> bool:
         """Whether the candidate makes no errors, with high probabilities."""

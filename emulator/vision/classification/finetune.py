@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.floating]
     Pixels = NDArray[numpy.uint8]
+    Maps = NDArray[numpy.float16]
 
 _SLICE = 4
 # Weights above which slices are halved.
@@ -45,6 +46,9 @@ _LARGE_NETWORK = 10_000_000
 _HEAD = ("head.weight", "head.bias")
 # Largest weight in the loss, and largest repeat factor, of an image of a rare tag.
 _LARGEST_WEIGHT, _MOST_REPEATS = 5.0, 8.0
+# Epochs grow by about a quarter from one level to the next, so that small differences in the machine's speed
+# do not change the model.
+EPOCH_LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 38, 48, 60)
 # Streams of random numbers, independent of each other.
 _ORDER, _AUGMENTATION = range(2)
 
@@ -56,12 +60,13 @@ class TrainingImages:
     Attributes:
         pixels_PSS3: RGB, 0..255, of `imaging.decode.resize_to_square`; accessed one at a time. P is views x
             N: all images in the first view, then all in the next. A step takes a random view of each image.
+            Or maps of early layers, with other channels, for the late layers of a network.
         targets_NT: 1 where the image has the tag, else 0.
         multilabel: whether an image may have several tags.
         views: number of views of each image.
     """
 
-    pixels_PSS3: Pixels | ImageArrayFile  # noqa: N815 - the suffix names the axes
+    pixels_PSS3: Pixels | Maps | ImageArrayFile  # noqa: N815 - the suffix names the axes
     targets_NT: Array  # noqa: N815
     multilabel: bool
     views: int = 1
@@ -300,7 +305,7 @@ def _mixed(
     shown = chosen
     if images.views > 1:
         shown = chosen + len(images.targets_NT) * random.integers(0, images.views, len(chosen))
-    augmented = torch.stack([_augmented(images.pixels_PSS3[number], recipe, random) for number in shown])
+    augmented = torch.stack([augmented_image(images.pixels_PSS3[number], recipe, random) for number in shown])
     targets = images.targets_NT[chosen]
     floor = 0.5 if images.multilabel else 1 / targets.shape[1]
     targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing * floor
@@ -320,25 +325,27 @@ def _mixed(
     )
 
 
-def _augmented(image: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> torch.Tensor:
-    """The image (S, S, 3), shifted by up to `max_shift` of its side with its border reflected, and mirrored
-    half of the time.
+def augmented_image(image: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> torch.Tensor:
+    """The image (S, S, 3), shifted by up to `max_shift` of its side with its border reflected, and with
+    `mirror` mirrored half of the time.
 
     The parameters come from `random`: torchvision's own transforms draw them from the global generator of
     PyTorch, which does not repeat with several threads.
     """
     import torch
 
-    kernels = _torchvision.transforms()
     side = len(image)
     most = round(side * recipe.max_shift)
+    if not most and not recipe.mirror:
+        return torch.from_numpy(image)
+    kernels = _torchvision.transforms()
     down, right = random.integers(-most, most + 1, 2).tolist()
     augmented = torch.from_numpy(image).permute(2, 0, 1)
     # left, top, right, bottom: only where the shifted image lacks pixels.
     border = [max(0, -right), max(0, -down), max(0, right), max(0, down)]
     augmented = kernels.pad_image(augmented, border, padding_mode="reflect")
     augmented = kernels.crop_image(augmented, max(0, down), max(0, right), side, side)
-    if random.random() < 0.5:
+    if recipe.mirror and random.random() < 0.5:
         augmented = kernels.horizontal_flip_image(augmented)
     result: torch.Tensor = augmented.permute(1, 2, 0)
     return result

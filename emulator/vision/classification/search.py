@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,12 @@ from emulator.vision.backbones.registry import (
     parse_network,
     read_manifest,
 )
-from emulator.vision.classification.candidates import Candidate, CandidateComparison
-from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.candidates import (
+    Candidate,
+    CandidateComparison,
+    frozen_candidate,
+)
+from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
@@ -36,11 +40,8 @@ from emulator.vision.classification.features import (
     seconds_for_features,
     training_views,
 )
-from emulator.vision.classification.head import LogitCalibration
-from emulator.vision.classification.novelty import NoveltyFilter
-from emulator.vision.classification.train import classifying_network
-from emulator.vision.imaging.decode import ImageRejected, inspect_image
-from emulator.vision.imaging.image_file import read_image_file
+from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.imaging.usual_side import usual_side
 from emulator.vision.networks.ensembles import concatenate_backbones, concatenate_features
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
@@ -65,8 +66,6 @@ _log = logging.getLogger(__name__)
 _FROZEN_FRACTION = 0.35
 # Fraction of the then remaining budget for the user's own networks.
 _REGISTERED_FRACTION = 0.5
-# Number of images, evenly chosen, that the usual size of images is measured on.
-_MEASURED_IMAGES = 50
 
 
 @dataclass
@@ -145,7 +144,7 @@ class Search:
             roots=not dataset.multilabel,
         )
         comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
-        quick = _frozen("quick", quick_set, folds_N, regular_N, backbone, reporter)
+        quick = frozen_candidate("quick", quick_set, folds_N, regular_N, backbone, reporter)
         return cls(
             dataset=dataset,
             images=readable,
@@ -190,7 +189,7 @@ class Search:
             networks = [(self.recipe.backbone, self.recipe.resolution)]
             if self.advanced.backbones is not None:
                 networks.append((self.advanced.backbones, self.advanced.resolution))
-                if self.usual_side() >= self.advanced.large_resolution:
+                if usual_side(self.images) >= self.advanced.large_resolution:
                     networks.append((self.recipe.backbone, self.advanced.large_resolution))
             if self.start is not None:
                 # The user chose it: it is a candidate even if there is no time.
@@ -271,16 +270,6 @@ class Search:
             _log.warning("The network %s cannot be fine-tuned: %s", name, problem)
             return None
 
-    def usual_side(self) -> float:
-        """The median of the longer sides of the images, in pixels."""
-        import numpy
-
-        sides = []
-        for image in self.images[:: max(1, len(self.images) // _MEASURED_IMAGES)]:
-            shown = inspect_image(read_image_file(image))
-            sides.append(max(shown.width, shown.height))
-        return float(numpy.median(sides))
-
     def _features(
         self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None
     ) -> Features:
@@ -329,7 +318,7 @@ class Search:
             roots=not (network.has_nodes or self.dataset.multilabel),
         )
         for factor in self.advanced.regularisations:
-            yield _frozen(
+            yield frozen_candidate(
                 f"{name}, C x {factor}",
                 replace(training_set, inverse_regularisation=factor * strength),
                 self.folds_N,
@@ -337,30 +326,3 @@ class Search:
                 network,
                 self.reporter.until(budget),
             )
-
-
-def _frozen(
-    name: str,
-    training_set: TrainingSet,
-    folds_N: NDArray[numpy.int8],
-    regular_N: NDArray[numpy.bool_],
-    backbone: Network,
-    progress: Callable[[float], None],
-) -> Candidate:
-    """A head on a frozen network."""
-    import numpy
-
-    head, logits_NT = fit_heads(training_set, folds_N, progress)
-
-    def make(calibration: LogitCalibration) -> Network:
-        return classifying_network(
-            backbone,
-            head.calibrated(calibration),
-            multilabel=training_set.multilabel,
-            roots=training_set.roots,
-        )
-
-    def novelty() -> NoveltyFilter:
-        return NoveltyFilter.fit(training_set, folds_N, regular_N, resolution=backbone.resolution)
-
-    return Candidate(name, numpy.arange(len(folds_N)), logits_NT, make, novelty)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from emulator.vision.classification.candidates import Candidate
 from emulator.vision.classification.features import training_views
 from emulator.vision.classification.finetune import (
+    EPOCH_LEVELS,
     FineTuned,
     TrainingImages,
     averaged,
@@ -26,20 +27,21 @@ from emulator.vision.classification.finetune import (
     steps_per_epoch,
 )
 from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
-from emulator.vision.classification.novelty import NoveltyFilter
+from emulator.vision.classification.late_layers import QuickTraining, best_with_late_layers
+from emulator.vision.classification.model import classifying_network
 from emulator.vision.classification.search import Search
-from emulator.vision.classification.train import classifying_network
 from emulator.vision.concurrency import ordered, processor_count, single_threaded_operations
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
-from emulator.vision.networks.ensembles import member_tensor, sum_classifiers, with_input_resolution
+from emulator.vision.imaging.usual_side import usual_side
+from emulator.vision.networks.ensembles import with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
-from emulator.vision.recipes.recipes import AdvancedRecipe
+from emulator.vision.recipes.recipes import LATE_LAYERS, AdvancedRecipe
 from emulator.vision.training.budget import OutOfTime
 from emulator.vision.training.errors import LossNotFinite
 
@@ -64,9 +66,6 @@ _USABLE = 0.93
 # A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
 # the models without a fold is better.
 _ENOUGH_OF_PLAN = 0.6
-# Epochs grow by about a quarter from one level to the next, so that small differences in the machine's speed
-# do not change the model.
-EPOCH_LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 38, 48, 60)
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,8 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     """Fine-tune a network; candidates are it alone and blends with the best so far.
 
     The user's own network is fine-tuned if it is better than the built-in one; if there is no time or memory
-    for it, the built-in one is. Skipped if there is no time, or if the best so far makes no errors.
+    for it, the built-in one is. If there is no time for that either, the late layers are trained, as in quick
+    training. Skipped if the best so far makes no errors.
 
     Args:
         scratch: a folder for resized images, which are removed at the end.
@@ -125,6 +125,22 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
     for backbone in _starts(search):
         if _fine_tuned(search, scratch, backbone):
             return
+    seconds = min(LATE_LAYERS.most_seconds, max(0.0, search.reporter.budget.left))
+    search.best = best_with_late_layers(
+        QuickTraining(
+            dataset=search.dataset,
+            images=search.images,
+            targets_NT=search.targets_NT,
+            folds_N=search.folds_N,
+            recipe=search.recipe,
+            late_layers=replace(LATE_LAYERS, most_seconds=seconds),
+            comparison=search.comparison,
+            frozen=search.best,
+            seed=search.seed,
+            budget=search.reporter.budget,
+            report=search.reporter.at,
+        )
+    )
 
 
 def _starts(search: Search) -> Iterator[Network]:
@@ -243,7 +259,13 @@ class _Attempt:
         if search.advanced.backbones is None:
             return [self._alone]
         beside = replace(self._alone, logits_ET=beside_NT[self._rows])
-        return [self._alone, *(self._with_best(beside, weight) for weight in search.advanced.blend_weights)]
+        return [
+            self._alone,
+            *(
+                search.comparison.blended(beside, search.best, weight)
+                for weight in search.advanced.blend_weights
+            ),
+        ]
 
     def learn_from_everything(self) -> None:
         """Train one more model on all images, if there is time for most of the plan, and average the weights
@@ -345,33 +367,6 @@ class _Attempt:
             multilabel=self._search.dataset.multilabel,
         )
 
-    def _with_best(self, tuned: Candidate, weight: float) -> Candidate:
-        """A blend: the mean of their calibrated logits, with `weight` for the best so far."""
-        import numpy
-
-        comparison, frozen = self._search.comparison, self._search.best
-        own, others = (
-            comparison.calibration(tuned).weighted(1 - weight),
-            comparison.calibration(frozen).weighted(weight),
-        )
-        places = numpy.searchsorted(frozen.rows, tuned.rows)
-        logits_ET = own.applied(tuned.logits_ET) + others.applied(frozen.logits_ET[places])
-
-        def make(calibration: LogitCalibration) -> Network:
-            # The logits are added, so the shift of the sum is applied to one of them only.
-            scale = LogitCalibration(calibration.scale)
-            members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
-            return sum_classifiers(members, max(member.resolution for member in members))
-
-        def novelty() -> NoveltyFilter:
-            assert frozen.novelty is not None
-            fitted = frozen.novelty()
-            features = member_tensor(1, fitted.features)
-            return replace(fitted, inliers_N=fitted.inliers_N[places], features=features)
-
-        name = f"{tuned.name} beside {weight:.0%} of {frozen.name}"
-        return Candidate(name, tuned.rows, logits_ET, make, novelty)
-
 
 @contextmanager
 def _training_images(search: Search, scratch: Path, backbone: Network) -> Iterator[TrainingImages]:
@@ -417,7 +412,7 @@ def _resolution(search: Search) -> int:
         return search.recipe.resolution
     if search.best.make(LogitCalibration()).resolution == advanced.large_resolution:
         return advanced.large_resolution
-    tiny = search.usual_side() <= advanced.tiny_side
+    tiny = usual_side(search.images) <= advanced.tiny_side
     return advanced.tiny_resolution if tiny else advanced.resolution
 
 

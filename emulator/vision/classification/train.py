@@ -5,52 +5,43 @@ Axes: N images, T tags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from emulator.durable_files import write_atomically
-from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
+from emulator.vision.classification.candidates import (
+    CandidateComparison,
+    frozen_candidate,
+    write_candidate,
+)
+from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
-    LabelledImage,
     TrainedClassifier,
     check_every_tag_has_images,
     distinct_images,
-    novel_probabilities,
     regular_images,
     targets_of,
 )
 from emulator.vision.classification.features import backbone_session, compute_features, training_views
-from emulator.vision.classification.head import (
-    FEATURE_LENGTH,
-    LinearHead,
-    calibration_of,
-    fit_linear_head,
-    probabilities,
+from emulator.vision.classification.head import fit_linear_head
+from emulator.vision.classification.late_layers import (
+    QuickTraining,
+    best_with_late_layers,
+    budget_seconds,
+    may_be_tried,
 )
-from emulator.vision.classification.novelty import NoveltyFilter, filtered
-from emulator.vision.evaluation.classification import Evaluation
-from emulator.vision.fit import Fit
-from emulator.vision.networks.graph import Network, with_classifier
-from emulator.vision.networks.model_file import ModelMetadata
-from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.serialization import serialize
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
-from emulator.vision.recipes.recipes import QUICK, ClassifierRecipe
+from emulator.vision.recipes.recipes import LATE_LAYERS, QUICK, ClassifierRecipe, LateLayersRecipe
+from emulator.vision.training.budget import Budget, processor_seconds
 from emulator.vision.training.errors import TrainingFailed, timed
 from emulator.vision.training.folds import stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
-    Array = NDArray[numpy.floating]
-
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
 # Progress after the first two steps, by the approximate duration of each.
 _FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
+# The part of these two if the training of late layers may follow.
+_FIRST_PART = 0.25
 
 
 def train_classifier(
@@ -61,22 +52,32 @@ def train_classifier(
     output: Path,
     feature_cache: Path,
     progress: Callable[[float, str], None],
+    late_layers: LateLayersRecipe = LATE_LAYERS,
+    clock: Callable[[], float] = processor_seconds,
 ) -> TrainedClassifier:
     """Train a classifier and write it, with its evaluation, into the folder `output`.
 
-    The same images, tags, recipe and seed give the same model file, byte by byte, on the same machine.
+    The same images, tags, recipe and seed give the same model file, byte by byte, on the same machine, unless
+    it is so slow that the plan for late layers does not fit into their time.
+
+    The evaluation is of the held-out images of the chosen model: all images for a frozen network.
 
     Args:
         seed: determines the folds of cross-validation.
         output: created if missing. Files are written atomically.
         feature_cache: folder of the features of images of earlier trainings; trainings may share it.
         progress: called with the fraction that is done, 0..1 and never falling, and the current step.
+        late_layers: training of late layers, if the recipe allows it.
+        clock: returns seconds, from any origin, for the time that training late layers may take.
 
     Raises:
         TrainingFailed: with a message for the user.
         ValueError: a label is not an index of a tag.
     """
     images = distinct_images(dataset)
+    budget = Budget(late_layers.most_slowness * budget_seconds(late_layers, len(images)), clock)
+    # Training of late layers takes most of the time, if it is tried.
+    first_part = _FIRST_PART if may_be_tried(recipe, late_layers, len(images)) else 1.0
     seconds: dict[str, float] = {}
     with training_failures(LOOK_AT_IMAGES):
         progress(0.0, "Looking at the images")
@@ -87,7 +88,7 @@ def train_classifier(
                 resolution=recipe.resolution,
                 views=training_views(recipe, len(images)),
                 cache_folder=feature_cache,
-                progress=lambda done: progress(_FEATURES_DONE * done, "Looking at the images"),
+                progress=lambda done: progress(first_part * _FEATURES_DONE * done, "Looking at the images"),
             )
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
@@ -102,37 +103,50 @@ def train_classifier(
                 roots=not dataset.multilabel,
             )
             folds_N = stratified_folds(targets_NT > 0, seed)
-            head, held_out_logits_NT = fit_heads(
-                training_set,
-                folds_N,
-                lambda done: progress(
-                    _FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * done, "Training and evaluating"
-                ),
-            )
-            calibration = calibration_of(held_out_logits_NT, targets_NT, multilabel=dataset.multilabel)
-            novelty = NoveltyFilter.fit(
+            comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
+            chosen = frozen_candidate(
+                "frozen",
                 training_set,
                 folds_N,
                 regular_images(dataset, targets_NT),
-                resolution=recipe.resolution,
+                backbone_network(recipe.backbone, recipe.resolution),
+                lambda done: progress(
+                    first_part * (_FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * done),
+                    "Training and evaluating",
+                ),
             )
+        if first_part < 1:
+            with timed(seconds, "late layers"):
+                chosen = best_with_late_layers(
+                    QuickTraining(
+                        dataset=dataset,
+                        images=readable,
+                        targets_NT=targets_NT,
+                        folds_N=folds_N,
+                        recipe=recipe,
+                        late_layers=late_layers,
+                        comparison=comparison,
+                        frozen=chosen,
+                        seed=seed,
+                        budget=budget,
+                        report=lambda done, step: progress(
+                            _HEADS_DONE * (first_part + (1 - first_part) * done), step
+                        ),
+                    )
+                )
         progress(_HEADS_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
-            calibrated_NT = calibration.applied(held_out_logits_NT)
-            novel_T = novel_probabilities(dataset)
-            known_NT = probabilities(calibrated_NT, multilabel=dataset.multilabel)
-            held_out_NT = filtered(known_NT, novelty.inliers_N, novel_T)
-            evaluation = evaluation_bytes(held_out_NT, targets_NT, folds_N, readable)
-            write_atomically(output / EVALUATION_FILE, evaluation)
-            network = classifying_network(
-                backbone_network(recipe.backbone, recipe.resolution),
-                head.calibrated(calibration),
-                multilabel=dataset.multilabel,
-                roots=training_set.roots,
+            write_candidate(
+                chosen,
+                comparison.calibration(chosen),
+                output,
+                dataset,
+                images=readable,
+                targets_NT=targets_NT,
+                folds_N=folds_N,
+                fit=recipe.fit,
             )
-            network = novelty.applied(network, novel_T)
-            write_atomically(output / MODEL_FILE, model_bytes(dataset, network, recipe.fit))
     progress(1.0, "Done")
     return TrainedClassifier(
         model_path=output / MODEL_FILE,
@@ -157,51 +171,3 @@ def warm_up(recipe: ClassifierRecipe = QUICK) -> None:
         raise TrainingFailed(str(error)) from error
     session.run(None, {"image": numpy.zeros((1, recipe.resolution, recipe.resolution, 3), numpy.uint8)})
     fit_linear_head(numpy.eye(2), numpy.eye(2), numpy.ones(2), multilabel=False, inverse_regularisation=1.0)
-
-
-def classifying_network(
-    backbone: Network, head: LinearHead, *, multilabel: bool, roots: bool = False
-) -> Network:
-    """The network from the image to probabilities.
-
-    Args:
-        roots: whether the head was fitted to the square roots of the features (see `TrainingSet`).
-    """
-    import numpy
-
-    return with_classifier(
-        backbone,
-        head.weight.astype(numpy.float32),
-        head.bias.astype(numpy.float32),
-        feature_length=FEATURE_LENGTH,
-        multilabel=multilabel,
-        roots=roots,
-    )
-
-
-def model_bytes(dataset: ClassificationDataset, network: Network, fit: Fit) -> bytes:
-    """The model file of a network of `classifying_network`, or of an ensemble of such networks, for images of
-    this fit."""
-    metadata = ModelMetadata(
-        labels=dataset.tags,
-        resolution=network.resolution,
-        multilabel=dataset.multilabel,
-        network=serialize(network),
-        fit=fit,
-    )
-    return onnx_bytes(network, metadata.to_properties())
-
-
-def evaluation_bytes(
-    probabilities_NT: NDArray[numpy.float32],
-    targets_NT: Array,
-    folds_N: NDArray[numpy.int8],
-    images: Sequence[LabelledImage],
-) -> bytes:
-    """The file for `evaluation.classification.Evaluation`."""
-    return Evaluation(
-        keys=tuple(image.key for image in images),
-        folds=folds_N,
-        probabilities_NT=probabilities_NT,
-        targets_NT=targets_NT > 0,
-    ).content()

@@ -19,7 +19,7 @@ from emulator.vision.classification.dataset import (
     targets_of,
 )
 from emulator.vision.classification.dataset import distinct_images as distinct_labelled
-from emulator.vision.classification.train import evaluation_bytes
+from emulator.vision.classification.model import evaluation_bytes
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.detection.dataset import (
     BoxedImage,

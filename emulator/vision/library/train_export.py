@@ -32,6 +32,7 @@ from emulator.vision.library.datasets import Dataset, as_files, with_anomaly_tag
 from emulator.vision.library.predict import Data, Progress, as_dataset, load_model, no_progress
 from emulator.vision.library.reports import Report, classifier_report, detector_report
 from emulator.vision.recipes.domains import Domain, DomainType, domains
+from emulator.vision.recipes.recipes import LATE_LAYERS
 
 # Written beside the model: the arguments and the report of its training.
 DESCRIPTION_FILE = "training.json"
@@ -82,6 +83,7 @@ def train(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    quick_seconds: float = LATE_LAYERS.most_seconds,
 ) -> Trained:
     """Train a model and write it to a folder as `model.onnx`, together with its evaluation and a description.
 
@@ -99,6 +101,8 @@ def train(
         progress: called with the completed share, 0..1, never falling, and the name of the step.
         cancel: when set, the training ends with `TrainingCancelled`.
         clock: returns seconds, for the budget.
+        quick_seconds: longest quick training of a classifier, in seconds on two processors; 0: without
+            training layers of the network.
 
     Raises:
         TrainingFailed: with a message for the user.
@@ -125,6 +129,7 @@ def train(
             feature_cache=Path(cache),
             base_model=None if base_model is None else Path(base_model),
             clock=clock,
+            quick_seconds=quick_seconds,
             number_formats=None if feature_cache is None else Path(cache) / "number-formats",
         )
         trained = training(progress=_cancellable(progress or no_progress, cancel))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from emulator.vision.networks.graph import INPUT, Network, Operation
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # The length of each feature vector before concatenation, so that no network dominates another.
 _LENGTH = 10.0
+# Layers that members may share: those on images, which are nearly all of the computation.
+_SHARED = ("normalise", "resize", "convolution", "depthwise_convolution", "add")
 
 
 def concatenate_backbones(networks: Sequence[Network], resolution: int) -> Network:
@@ -54,7 +57,8 @@ def concatenate_features(
 def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
     """A network that sums the scores of all classifiers before the softmax or sigmoid.
 
-    Its probabilities are, up to normalisation, the geometric mean of the classifiers' probabilities.
+    Its probabilities are, up to normalisation, the geometric mean of the classifiers' probabilities. Layers
+    that are equal in several classifiers, with the same weights and input, are computed once.
 
     Args:
         classifiers: as `graph.with_classifier` makes them, all for the same tags.
@@ -68,7 +72,7 @@ def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
         scores.append(f"{number}.{member.operations[-1].inputs[0]}")
     operations.append(Operation("add", tuple(scores), "scores"))
     operations.append(replace(last, inputs=("scores",), output="probabilities"))
-    return Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs)
+    return _without_repeats(Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs))
 
 
 def with_input_resolution(network: Network, resolution: int) -> Network:
@@ -99,6 +103,31 @@ def _factor(side: int, wanted: int) -> float:
 def member_tensor(number: int, name: str) -> str:
     """The name that a tensor of a member has in the joined network."""
     return f"{number}.{name}"
+
+
+def _without_repeats(network: Network) -> Network:
+    """The same network without layers that repeat an earlier one."""
+    digests = {
+        name: blake2b(repr(weight.shape).encode() + weight.tobytes()).hexdigest()
+        for name, weight in network.weights.items()
+    }
+    outputs: dict[Operation, str] = {}
+    earlier: dict[str, str] = {}
+    kept: list[Operation] = []
+    for operation in network.operations:
+        operation = replace(operation, inputs=tuple(earlier.get(name, name) for name in operation.inputs))
+        if operation.kind in _SHARED:
+            weight, bias = (name and digests[name] for name in (operation.weight, operation.bias))
+            first = outputs.setdefault(
+                replace(operation, output="", weight=weight, bias=bias), operation.output
+            )
+            if first != operation.output:
+                earlier[operation.output] = first
+                continue
+        kept.append(operation)
+    read = {name for each in kept for name in (each.weight, each.bias, *each.inputs)}
+    weights = {name: weight for name, weight in network.weights.items() if name in read}
+    return replace(network, operations=tuple(kept), weights=weights)
 
 
 def _prefixed(member: Network, number: int) -> list[Operation]:

@@ -29,6 +29,8 @@ class ClassifierRecipe:
         fully_regularised_from: number of images from which the inverse strength of regularisation, C, is 1. C
             grows as the number falls, up to 10: with C = 1 probabilities on twenty images are too similar,
             and twenty images do not determine the calibration.
+        late_layers: whether the late layers may be trained, too (`LateLayersRecipe`). The model then has them
+            twice, so this is not for models that are exported.
     """
 
     backbone: str = "efficientnet-lite0"
@@ -36,6 +38,7 @@ class ClassifierRecipe:
     fit: Fit = "stretch"
     mirror_up_to: int = 500
     fully_regularised_from: int = 200
+    late_layers: bool = True
 
     def inverse_regularisation(self, image_count: int) -> float:
         """C of the logistic regression (see `head.fit_linear_head`) for a number of images."""
@@ -61,6 +64,7 @@ class FineTuningRecipe:
         max_shift: of an image, as a fraction of its side.
         mixup: both parameters of the beta distribution of the fraction of another image that is mixed in.
         label_smoothing: the fraction of a target that is spread over all tags.
+        mirror: whether half of the images are mirrored.
     """
 
     learning_rate: float = 3e-4
@@ -73,9 +77,62 @@ class FineTuningRecipe:
     max_shift: float = 1 / 16
     mixup: float = 0.2
     label_smoothing: float = 0.05
+    mirror: bool = True
 
 
 FINE_TUNING = FineTuningRecipe()
+
+
+@dataclass(frozen=True)
+class LateLayersRecipe:
+    """Training of the late layers of a classification network within a quick training.
+
+    Attributes:
+        resolution, first_layer: side in pixels of the input, and the beginning of the name of the first layer
+            that is trained. The model has the late layers twice, frozen and trained, and takes no longer than
+            the frozen network at its usual side.
+        tiny_side, tiny_resolution, tiny_first_layer: the same for images with sides of at most `tiny_side`
+            pixels.
+        views: number of views of each image: as it is, mirrored, and shifted ones. Fewer, at least two, if
+            their maps would need much memory.
+        fine_tuning: how the late layers are trained.
+        max_shift: of the shifted views, as a fraction of the side.
+        epochs, min_epochs: passes over the images; with little time for each image at least `min_epochs`, or
+            none.
+        folds: number of models, each without a fold, whose weights are averaged.
+        blend_weights: weights of the frozen network in blends with the trained one.
+        min_images: fewer images are not enough to train layers.
+        min_mistakes, min_error: nothing is tried if cross-validation finds fewer mistakes, or fewer for each
+            image.
+        seconds_per_image, most_seconds: seconds on two processors that the whole quick training may take.
+        epoch_seconds_per_image, other_seconds_per_image: what an epoch with all models, and all the rest,
+            takes of it on a usual machine.
+        most_slowness: on a machine that is slower by more than this factor, layers are not trained.
+    """
+
+    resolution: int = 192
+    first_layer: str = "_blocks.11."
+    tiny_side: int = 64
+    tiny_resolution: int = 128
+    tiny_first_layer: str = "_blocks.5."
+    views: int = 4
+    fine_tuning: FineTuningRecipe = FineTuningRecipe(frozen_to_stride=1, max_shift=0.0, mirror=False)
+    max_shift: float = 1 / 16
+    epochs: int = 6
+    min_epochs: int = 3
+    folds: int = 2
+    blend_weights: tuple[float, ...] = (0.5, 0.25)
+    min_images: int = 150
+    min_mistakes: int = 15
+    min_error: float = 0.03
+    seconds_per_image: float = 0.09
+    most_seconds: float = 90.0
+    epoch_seconds_per_image: float = 0.009
+    other_seconds_per_image: float = 0.027
+    most_slowness: float = 2.5
+
+
+LATE_LAYERS = LateLayersRecipe()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ class ProgressReporter:
         self._done = max(self._done, min(used, _BEFORE_WRITING))
         self._progress(self._done, self.step)
 
+    def at(self, done: float, step: str) -> None:
+        """Report a step; `done` as for a call."""
+        self.step = step
+        self(done)
+
     def until(self, part: Budget) -> Callable[[float], None]:
         """A function that reports, and raises OutOfTime when a part of the budget is used up."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from emulator.vision.classification import candidates as advanced_candidates
+from emulator.vision.classification import late_layers
 from emulator.vision.classification import search_finetune as advanced_finetuning
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
@@ -24,7 +25,7 @@ from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.train import train_detector
-from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, QUICK
+from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, LATE_LAYERS, QUICK
 from emulator.vision.training.number_formats import number_formats_from
 from tests.support.vision.detection_images import TINY, scenes
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
@@ -38,6 +39,9 @@ SMALL_ADVANCED = replace(
     fine_tuning=replace(FINE_TUNING, batch=24),
     regularisations=(1.0,),
 )
+SMALL_LATE_LAYERS = replace(
+    LATE_LAYERS, resolution=64, epochs=3, min_images=12, min_mistakes=0, min_error=0.0
+)
 SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), window_size=64, wanted_side=16.0)
 
 
@@ -48,8 +52,9 @@ def digests(folder: Path) -> dict[str, str]:
     advanced_detection.is_significantly_better = lambda *_: True
     advanced_candidates.CandidateComparison.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
     advanced_candidates.CandidateComparison.replaces = (  # type: ignore[method-assign]
-        lambda self, challenger, champion: challenger.name.startswith("fine-tuned beside")
+        lambda self, challenger, champion: challenger.name.startswith(("fine-tuned beside", "late layers"))
     )
+    late_layers._Attempt._check_promise = lambda self, first: None  # type: ignore[method-assign]
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
     images = tuple(
@@ -66,6 +71,14 @@ def digests(folder: Path) -> dict[str, str]:
     for name, train in {
         "quick": lambda output: train_classifier(classes, SMALL_QUICK, output=output, **cached),
         "quick, multilabel": lambda output: train_classifier(several, SMALL_QUICK, output=output, **cached),
+        "late layers": lambda output: train_classifier(
+            classes,
+            SMALL_QUICK,
+            output=output,
+            late_layers=SMALL_LATE_LAYERS,
+            clock=lambda: 0.0,
+            **cached,
+        ),
         "advanced": lambda output: train_advanced_classifier(
             classes, SMALL_QUICK, SMALL_ADVANCED, output=output, **cached, **timed
         ),

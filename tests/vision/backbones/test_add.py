@@ -29,9 +29,9 @@ from emulator.vision.classification import candidates, finetune, search, search_
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
+from emulator.vision.classification.model import classifying_network
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import classifying_network
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks import torch_nodes

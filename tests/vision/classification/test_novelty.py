@@ -12,9 +12,10 @@ from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage, TrainedClassifier
 from emulator.vision.classification.features import Features
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, probabilities
+from emulator.vision.classification.model import classifying_network
 from emulator.vision.classification.novelty import NoveltyFilter, filtered
 from emulator.vision.classification.session import ClassifierSession
-from emulator.vision.classification.train import classifying_network, train_classifier
+from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.graph import INPUT

@@ -15,7 +15,7 @@ import numpy
 import onnx
 import pytest
 
-from emulator.vision.classification import train as classifier
+from emulator.vision.classification import model as classifier
 from emulator.vision.classification.dataset import ClassificationDataset, novel_probabilities
 from emulator.vision.classification.features import backbone_session
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead

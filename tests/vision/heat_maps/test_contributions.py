@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 from emulator.vision.classification.dataset import ClassificationDataset
-from emulator.vision.classification.train import model_bytes
+from emulator.vision.classification.model import model_bytes
 from emulator.vision.heat_maps.contributions import NotLinear, pooled_layers, score_contributions
 from emulator.vision.heat_maps.mapper import HeatMapper, NoHeatMap
 from emulator.vision.heat_maps.overlay import overlay_png

@@ -1,12 +1,14 @@
 """Ensembles of networks, and networks run by PyTorch, compute what ONNX Runtime computes for each network."""
 
+from dataclasses import replace
+
 import numpy
 import pytest
 import torch
 from PIL import Image
 
 from emulator.vision.classification.head import LinearHead, probabilities
-from emulator.vision.classification.train import classifying_network
+from emulator.vision.classification.model import classifying_network
 from emulator.vision.networks.ensembles import (
     concatenate_backbones,
     sum_classifiers,
@@ -69,6 +71,34 @@ def test_sum_classifiers_adds_their_scores(multilabel: bool) -> None:
         features = run(network, pixels(64)).astype(float)
         scores += head.logits(features * (10 / numpy.linalg.norm(features)))
     expected = probabilities(scores[None], multilabel=multilabel)[0]
+    numpy.testing.assert_allclose(run(together, pixels(64)), expected, atol=1e-4)
+
+
+def test_sum_classifiers_computes_equal_layers_once() -> None:
+    random = numpy.random.default_rng(0)
+    network = backbone_network(LITE0, 64)
+    tuned = replace(
+        network,
+        weights={
+            name: weight * numpy.float32(1.01 if name.startswith(("_blocks.14.", "_conv_head")) else 1)
+            for name, weight in network.weights.items()
+        },
+    )
+    head = LinearHead(random.normal(0, 0.1, (1280, 3)), random.normal(0, 1, 3))
+    members = [classifying_network(each, head, multilabel=False) for each in (tuned, network)]
+    together = sum_classifiers(members, 64)
+
+    layers = [operation.output for operation in together.operations]
+    assert len([name for name in layers if "_blocks.14." in name]) == 8
+    assert not [name for name in layers if name.startswith("1._blocks.13.")]
+    # Without the layers of the second network that are equal, nor their weights.
+    late = [name for name in network.weights if name.startswith(("_blocks.14.", "_blocks.15.", "_conv_head"))]
+    assert len(together.weights) == len(network.weights) + len(late) + 4
+    scores = numpy.zeros(3)
+    for each in (tuned, network):
+        features = run(each, pixels(64)).astype(float)
+        scores += head.logits(features * (10 / numpy.linalg.norm(features)))
+    expected = probabilities(scores[None], multilabel=False)[0]
     numpy.testing.assert_allclose(run(together, pixels(64)), expected, atol=1e-4)
 
 

@@ -101,6 +101,9 @@ def watch(
             finally:
                 for delivery in deliveries:
                     delivery.close(_LAST_SENDING_SECONDS if once else 1.0)
+            failures = [delivery.failure for delivery in deliveries if delivery.failure]
+            if once and failures:
+                raise CommandFailed(f"all pictures are scored, but not all results were sent: {failures[0]}")
     except Timeout:
         raise CommandFailed(f"another watch writes to {str(written)!r}") from None
     except ResultsDamaged as damaged:

@@ -215,6 +215,19 @@ def test_each_result_is_sent_to_the_webhook_in_order(emulator: Emulator, folder:
     assert [hook["file"] for hook in emulator.hooks] == ["0000.jpg", "0001.jpg", "0002.jpg"]
 
 
+def test_results_that_are_not_accepted_are_sent_by_the_next_run(emulator: Emulator, folder: Path) -> None:
+    write(folder, 1)
+    url = f"http://127.0.0.1:{emulator.port}/hook?a=b"
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    refused = run(*emulator.watch(folder, "--once", "--webhook", nowhere))
+    assert refused.returncode == 1
+    assert "not all results were sent: the webhook does not answer" in refused.stderr
+    assert run(*emulator.watch(folder, "--once", "--webhook", url)).returncode == 0
+    assert emulator.hooks == lines(folder / "results")
+    assert len(emulator.scored) == 1
+
+
 class Broker:
     """Accepts connections as an MQTT broker does, and confirms what is published."""
 

@@ -132,6 +132,17 @@ def test_systemd_accepts_the_unit_files(tmp_path: Path) -> None:
     assert (ours, verified.returncode) == ([], 0), verified.stderr
 
 
+def test_systemd_calls_the_exposure_of_the_service_low(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    path = tmp_path / "custom-vision-emulator.service"
+    path.write_text(unit_files(service_of(tmp_path))[path.name])
+    command = [program or "", "security", "--offline=yes", "--no-pager", "--threshold=25", str(path)]
+    if program is None or b"--offline" not in subprocess.run([program, "--help"], capture_output=True).stdout:
+        pytest.skip("systemd-analyze of systemd 250 or newer is missing: it is in the package systemd")
+    rated = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert rated.returncode == 0, rated.stdout.splitlines()[-1]
+
+
 def test_the_units_have_what_a_service_for_months_needs(tmp_path: Path) -> None:
     files = unit_files(service_of(tmp_path))
     assert [name.partition("emulator")[2] for name in files] == [

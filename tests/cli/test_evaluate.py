@@ -20,7 +20,7 @@ from emulator.vision.networks.weights import backbone_network
 from tests.support.vision.detection_images import TINY, scene
 from tests.support.vision.images import PATTERNS, drawn, encoded
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.Co
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -259,7 +259,7 @@ def test_two_programs_on_one_data_folder(live: LiveServer, deleted: list[str]) -
     for name in deleted:
         (live.data / name).unlink()
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(live.data)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert second.returncode == 1
     assert second.stdout == ""
     assert len(second.stderr.strip().splitlines()) == 1

@@ -106,7 +106,7 @@ def data(killed: Path, tmp_path: Path) -> Path:
 def refused(data: Path) -> str:
     """The only line of a start that is refused."""
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(data)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (ran.returncode, ran.stdout) == (1, "")
     (line,) = ran.stderr.strip().splitlines()
     return line

@@ -68,7 +68,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def install(bundle: Path, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, str(bundle / "install.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def test_components_are_listed_with_hash_and_licence(bundle: Path) -> None:

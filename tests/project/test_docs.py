@@ -38,7 +38,7 @@ PAGES = [
 BLOCK = re.compile(r"^(<!-- runnable(?:: [^\n]*)? -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Marks blocks that use $PROJECT, $ITERATION and $TAG.
 OF_A_TRAINED_PROJECT = "<!-- runnable: of a project that is trained -->"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)

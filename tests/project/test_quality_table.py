@@ -15,7 +15,7 @@ from tests.support.vision.detection_images import scene
 from tests.support.vision.images import PATTERNS, drawn, encoded
 
 MEASUREMENTS = Path(__file__).parents[2] / "models" / "measurements"
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def models(*arguments: str, data: Path) -> str:
         [sys.executable, "-m", "emulator", "models", *arguments, "--data", str(data)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
@@ -57,7 +57,7 @@ def predicted(server: LiveServer, project: str, tag: str, number: int) -> str:
         f"{server.endpoint}{path}",
         headers={"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"},
         content=picture(tag, number),
-        timeout=60,
+        timeout=300,
         trust_env=False,
     )
     assert response.status_code == 200, response.text

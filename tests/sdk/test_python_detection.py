@@ -27,7 +27,7 @@ UNSEEN = PHOTOGRAPHS / "Test" / "test_od_image.jpg"
 # The objects of the unseen photograph, measured by eye.
 UNSEEN_OBJECT = ("fork", (0.1, 0.26, 0.64, 0.54))
 # A training on 40 images takes half a minute on an idle machine.
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 Box = tuple[float, float, float, float]
 

@@ -111,7 +111,7 @@ def test_exec_exports_the_state(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*command, "--", sys.executable, "-c", create],
         env={**clean_environment(), "no_proxy": "*"},
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ran.returncode == 0

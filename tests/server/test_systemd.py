@@ -18,7 +18,7 @@ from emulator.server.unit_files import Service, environment_file, unit_files
 from tests.conftest import Serve
 from tests.support.program import posix_only, run
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 300
 
 
 @pytest.fixture

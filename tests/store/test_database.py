@@ -84,7 +84,7 @@ def schema(path: Path) -> dict[str, Any]:
 def serve(folder: Path) -> subprocess.CompletedProcess[str]:
     """Start the program on a data folder that it must refuse."""
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--data", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 # --- migrations ---------------------------------------------------------------------------------------------

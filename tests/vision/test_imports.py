@@ -23,7 +23,7 @@ MODULES = sorted(
 def run(code: str, *arguments: str) -> object:
     """Run the code in a new Python process and return the JSON that it prints."""
     finished = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=600
     )
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)

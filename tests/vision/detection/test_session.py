@@ -140,7 +140,7 @@ print(len(DetectorSession(model).score(picture.read_bytes())) >= 0)
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
     assert (finished.stdout, finished.stderr) == ("True\n", "")

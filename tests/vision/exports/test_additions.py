@@ -48,7 +48,7 @@ def test_the_program_in_the_zip_predicts_what_the_prediction_api_predicts(
         text=True,
         encoding="utf-8",
         check=False,
-        timeout=120,
+        timeout=600,
         env={"PYTHONIOENCODING": "utf-8", "SYSTEMROOT": ""},
     )
 

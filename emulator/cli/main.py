@@ -24,6 +24,7 @@ _MODULES = {
     "import-data": "data_sets",
     "export-data": "data_sets",
     "pull": "pull",
+    "push": "push",
     "env": "control",
     "trust": "trust",
     "health": "control",

@@ -31,18 +31,29 @@ _SECONDS_BETWEEN_UPDATES = 0.5
 _INSERT_SECONDS = 3600.0
 
 
-@click.command()
-@with_settings
-@click.option(
+endpoint_option = click.option(
     "--endpoint",
     metavar="URL",
     help=f"The resource, such as https://NAME.cognitiveservices.azure.com. [{_ENDPOINT_VARIABLE}]",
 )
-@click.option(
+key_file_option = click.option(
     "--key-file",
     metavar="FILE",
     help=f"File with the training key of the resource, - for standard input. [{_KEY_VARIABLE}, or a prompt]",
 )
+tps_option = click.option(
+    "--tps",
+    type=click.FloatRange(0.1, 1000),
+    default=8.0,
+    show_default=True,
+    help="Calls a second, of the 10 that the service allows; the rest is left for your programs.",
+)
+
+
+@click.command()
+@with_settings
+@endpoint_option
+@key_file_option
 @click.option(
     "--project",
     "projects",
@@ -55,13 +66,7 @@ _INSERT_SECONDS = 3600.0
     metavar="FOLDER",
     help=f"Folder for what is pulled, one folder in it for each project. [default: {_FOLDER_NAME} in --data]",
 )
-@click.option(
-    "--tps",
-    type=click.FloatRange(0.1, 100),
-    default=8.0,
-    show_default=True,
-    help="Calls a second, of the 10 that the service allows; the rest is left for your programs.",
-)
+@tps_option
 @click.option("--no-iterations", is_flag=True, help="Pull images, tags and settings alone.")
 @click.option("--no-predictions", is_flag=True, help="Leave out the stored predictions.")
 @click.option("--archive-only", is_flag=True, help="Fill the archive and insert nothing into the emulator.")
@@ -101,8 +106,8 @@ def pull(
     choice = Choice(iterations=not no_iterations, predictions=not no_predictions)
     complete = True
     try:
-        address = Endpoint.parse(_endpoint(endpoint))
-        with private_files(), opened(Service(address, _key(key_file), Throttle(tps))) as service:
+        address = Endpoint.parse(read_endpoint(endpoint))
+        with private_files(), opened(Service(address, read_key(key_file), Throttle(tps))) as service:
             found = list(chosen_projects(service, projects))
             for project in found:
                 is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
@@ -129,14 +134,15 @@ def pull(
         raise CommandFailed("the pull is not complete; repeat the command to try again what is missing")
 
 
-def _endpoint(given: str | None) -> str:
+def read_endpoint(given: str | None) -> str:
+    """The endpoint of the resource. Raises SettingError without one."""
     endpoint = given or os.environ.get(_ENDPOINT_VARIABLE)
     if not endpoint:
         raise SettingError(f"--endpoint: give the endpoint of the resource, or set {_ENDPOINT_VARIABLE}")
     return endpoint
 
 
-def _key(file: str | None) -> str:
+def read_key(file: str | None) -> str:
     """The training key. Not an option: options are shown in lists of processes and kept by shells."""
     if file is not None:
         try:
@@ -161,7 +167,7 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
     archive = PullArchive(folder)
     try:
         pulling = ProjectPull(service, archive, project_id, choice)
-        with _shown(pulling, tps):
+        with shown(pulling, tps):
             differences = pulling.run()
         manifest = manifest_of(archive, differences)
         archive.write_manifest(manifest.to_json())
@@ -220,7 +226,7 @@ def _print_inserted(place: str, images: int, iterations: int, notes: list[str]) 
 
 
 @contextmanager
-def _shown(pulling: ProjectPull, tps: float) -> Iterator[None]:
+def shown(pulling: ProjectPull, tps: float) -> Iterator[None]:
     """Show the progress of a pull on standard error."""
     ended = threading.Event()
 

@@ -1,1 +1,1 @@
-"""The client that pulls projects from a resource of the service into archives."""
+"""The client that pulls projects of a resource into archives, and pushes archives into resources."""

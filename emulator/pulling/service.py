@@ -1,8 +1,9 @@
-"""HTTP client of the training API of a resource, for reading.
+"""HTTP client of the training API of a resource.
 
 The key is sent to the endpoint that the user names and to no other host: redirects are not followed, and
-images are fetched by another connection pool, without a key. Only GET is sent, and the POST that queries
-stored predictions. Messages have no key and no query of a URI, which may be a signature.
+images are fetched by another connection pool, without a key. Pulls send only GET, and the POST that
+queries stored predictions; `Service.send` is for pushes. Messages have no key and no query of a URI, which
+may be a signature.
 """
 
 import contextlib
@@ -29,6 +30,8 @@ _CONNECTIONS = 16
 _ATTEMPTS = 20
 _JSON_BYTES = 256 * 2**20
 _T = TypeVar("_T")
+# 207: of a batch, some of whose entries failed.
+_SUCCESS = frozenset({200, 207})
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 # Hosts of Azure are reached with https only: a key that was sent without it is known to others.
 _AZURE = (".azure.com", ".microsoft.com", ".azure.us", ".azure.cn", ".windows.net")
@@ -142,6 +145,23 @@ class Service:
         """The JSON of a response to a query."""
         return self._parsed("POST", path, version, {}, orjson.dumps(body))
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        recover: Callable[[], Any] | None = None,
+        **parameters: Any,
+    ) -> Any:
+        """Send a request that changes something, for a push; the JSON of its response.
+
+        recover: called before the request is repeated, which may have been carried out although its response
+            was lost; what it returns, unless it is None, takes the place of the response.
+        """
+        content = b"" if body is None else orjson.dumps(body)
+        return self._parsed(method, path, "v3.3", parameters, content, recover)
+
     def artifact(self, project_id: str, path: str, most: int) -> bytes:
         """The bytes of an image by its relative URI, as resources in a virtual network have them."""
         url = self._url(f"projects/{project_id}/artifacts", "v3.3", {"path": path})
@@ -162,7 +182,13 @@ class Service:
         self._repeated(attempt)
 
     def _parsed(
-        self, method: str, path: str, version: str, parameters: Mapping[str, str | int], body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        version: str,
+        parameters: Mapping[str, str | int],
+        body: bytes = b"",
+        recover: Callable[[], Any] | None = None,
     ) -> Any:
         url = self._url(path, version, parameters)
 
@@ -174,7 +200,7 @@ class Service:
                 raise _Transient(f"a response of {self._endpoint.host} is not JSON") from None
 
         try:
-            return self._repeated(attempt)
+            return self._repeated(attempt, recover)
         except Refused as refused:
             if refused.status in (401, 403) and refused.code in ("", "401", "403", "PermissionDenied"):
                 raise PullFailed(_denied(self._endpoint, refused)) from None
@@ -198,7 +224,7 @@ class Service:
         self._throttle.succeeded()
         return content
 
-    def _repeated(self, attempt: Callable[[], _T]) -> _T:
+    def _repeated(self, attempt: Callable[[], _T], recover: Callable[[], _T | None] | None = None) -> _T:
         for number in range(self._attempts):
             if self._stopped.is_set():
                 raise PullFailed("the pull was stopped")
@@ -207,6 +233,9 @@ class Service:
             except _Transient as transient:
                 reason = transient
             self._sleep(backoff(number, self._chance, reason.retry_after))
+            found = None if recover is None else recover()
+            if found is not None:
+                return found
         raise PullFailed(
             f"{reason}, {self._attempts} times; what was pulled is kept, run the command again later"
         )
@@ -279,7 +308,7 @@ def _read(
             content=body,
             extensions={"timeout": _TIMEOUTS},
         ) as response:
-            into = target if response.status == 200 else None
+            into = target if response.status in _SUCCESS else None
             content = _bounded(response, most, into)
     except (
         httpcore.TimeoutException,
@@ -291,7 +320,7 @@ def _read(
         raise _Transient(f"{place} could not be reached or broke off ({reason[:200]})") from None
     except (httpcore.UnsupportedProtocol, UnicodeError, ValueError):
         raise Refused(0, "", "the URI is not one of http") from None
-    if response.status == 200:
+    if response.status in _SUCCESS:
         return content
     raise _failure(place, response, content)
 

@@ -16,6 +16,7 @@ import pytest
 from emulator.cli.errors import CommandFailed
 from emulator.cli.main import app
 from emulator.settings import SettingError
+from emulator.testing import EmulatorServer
 from tests.support.cloud import KEY, Cloud, Reply, Request
 from tests.support.harness import TRAINING_KEY
 from tests.support.program import PATIENCE_SECONDS, Start
@@ -175,3 +176,32 @@ def test_the_key_is_read_from_a_file(here: Here, tmp_path: Path) -> None:
 def test_a_resource_without_projects_is_named(cloud: Cloud, here: Here, tmp_path: Path) -> None:
     cloud.interrupt = lambda request: Reply(body=b"[]")
     assert here("--data", str(tmp_path / "data")) == "the resource has no projects\n"
+
+
+def test_a_project_of_the_running_emulator_is_pushed_into_another_one(
+    here: Here, cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "archive"
+    here("--archive", str(archive), "--archive-only")
+    with EmulatorServer() as first, EmulatorServer() as second:
+        for source, target in (
+            (["--archive", str(archive / cloud.id)], first),
+            (["--project", "cloud", "--port", str(first.port), "--data", str(tmp_path / "data")], second),
+        ):
+            key = tmp_path / "key"
+            key.write_text(target.training_key, "utf-8")
+            options = ["--endpoint", target.endpoint, "--key-file", str(key), "--tps", "1000"]
+            app(["push", *source, *options], standalone_mode=False)
+            line = capsys.readouterr().out
+            assert f": {_IMAGES} images; ids in " in line
+            with target.training_client() as client:
+                (project,) = client.get_projects()
+                assert client.get_image_count(project.id) == _IMAGES
+                assert project.id in line
+        ids = json.loads((archive / cloud.id / "ids.json").read_text("utf-8"))
+        assert len(ids["image"]) == _IMAGES
+        assert ids["image"].keys() == {image["id"] for image in cloud.images}
+        with pytest.raises(SettingError, match="give one of them"):
+            app(["push"], standalone_mode=False)
+        with pytest.raises(CommandFailed, match="there is no project 'absent'"):
+            app(["push", "--project", "absent", "--port", str(first.port), *options], standalone_mode=False)

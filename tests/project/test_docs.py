@@ -113,9 +113,9 @@ def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     importing = flags | {"--project", "--publish-name", "--overwrite", "--classification-type"}
     for command in re.findall(r"custom-vision-emulator import-model\b([^`\n|#)]*)", text):
         assert set(re.findall(r"--[a-z-]+", command)) <= importing
-    pulling = flags | _flags_of("pull")
-    for command in re.findall(r"custom-vision-emulator pull\b([^`\n|#)]*)", text):
-        assert set(re.findall(r"--[a-z-]+", command)) <= pulling
+    for name in ("pull", "push"):
+        for command in re.findall(rf"custom-vision-emulator {name}\b([^`\n|#)]*)", text):
+            assert set(re.findall(r"--[a-z-]+", command)) <= _flags_of(name)
 
 
 def _flags_of(name: str) -> set[str]:

@@ -1,7 +1,7 @@
 """Fetching the images of a pull, beside the calls to the API.
 
 An image comes with the URI of its list, or with none: then the service is asked for 256 at a time.
-A URI that has expired (403) is asked for again.
+A URI that has expired (403) is asked for again; that of a prediction by the caller, with all predictions.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ IDS_PER_CALL = 256
 _MOST_WAITING = 20_000
 # While fewer wait, further URIs are asked for.
 _FEW_WAITING = 64
-_ATTEMPTS_WITH_NEW_URI = 3
+ATTEMPTS_WITH_NEW_URI = 3
 _log = logging.getLogger(__name__)
 
 
@@ -178,11 +178,14 @@ class Files:
 
     def _refused(self, wanted: Wanted, refused: Refused) -> bool:
         count = self._refusals[wanted.id] = self._refusals.get(wanted.id, 0) + 1
-        if count >= _ATTEMPTS_WITH_NEW_URI or wanted.kind != "image":
+        if count >= ATTEMPTS_WITH_NEW_URI:
             self._archive.put_reason(wanted.kind, wanted.id, f"its file: {refused}")
             return True
         with self._changed:
-            self._without_uri.append((wanted.id, self._archive.view_of(wanted.id)))
+            if wanted.kind == "image":
+                self._without_uri.append((wanted.id, self._archive.view_of(wanted.id)))
+            else:  # it is offered again with all predictions
+                self._pending.discard((wanted.kind, wanted.id))
             self._changed.notify_all()
         return False
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from emulator.core.pulled.archive import WORKSPACE, PullArchive
 from emulator.pulling import iterations
+from emulator.pulling.files import ATTEMPTS_WITH_NEW_URI
 from emulator.pulling.predictions import NAME as PREDICTIONS
 from emulator.pulling.predictions import pull_predictions
 from emulator.pulling.service import PullFailed, Refused, Service
@@ -151,6 +152,11 @@ class ProjectPull(Source):
             self.rest_of(iteration["id"])
         self.progress.step = "Files"
         self.files.wait()
+        for _ in range(ATTEMPTS_WITH_NEW_URI):
+            if not self._choice.predictions or not self.archive.unsettled_predictions():
+                break
+            pull_predictions(self)  # for new URIs
+            self.files.wait()
 
     def each(self, jobs: Iterable[Callable[[], None]]) -> None:
         """Run jobs, several at a time. Raises the error of the first that fails."""

@@ -110,12 +110,17 @@ def test_a_file_that_was_written_before_it_was_noted_is_not_fetched_again(
 
 
 def test_expired_uris_are_asked_for_again(cloud: Cloud, pull: Pull) -> None:
+    expired: set[bool] = set()
     cloud.iterate()
+    cloud.predict(1)
     only_in_iteration = cloud.images.pop(0)["id"]
 
     def expire(request: Request) -> Reply | None:
-        if request.path.startswith("/file/") and cloud.signature == SIGNATURE:
-            cloud.signature = "sig=new"
+        # With the first request for a file of each kind, those that were given out expire.
+        is_prediction = request.path.endswith(cloud.predictions[0]["id"])
+        if request.path.startswith("/file/") and is_prediction not in expired:
+            expired.add(is_prediction)
+            cloud.signature = f"sig=new{len(expired)}"
         return None
 
     cloud.interrupt = expire

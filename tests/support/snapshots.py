@@ -24,8 +24,6 @@ TO_OLDER = (
     f"UPDATE alembic_version SET version_num = '{OLDER}'",
     "ALTER TABLE job ADD COLUMN progress FLOAT",
     "ALTER TABLE job ADD COLUMN step VARCHAR",
-    "DROP TABLE performance_record",
-    "ALTER TABLE iteration DROP COLUMN is_pulled",
     "DROP TABLE kept_labels",
     "DROP TABLE test_label",
     "DROP TABLE test_image",

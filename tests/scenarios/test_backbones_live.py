@@ -79,7 +79,7 @@ def test_a_network_of_ones_own_in_a_running_emulator(serve: Serve, tmp_path: Pat
     begun = server.post(f"{project}/train", params={"trainingType": "Advanced", "reservedBudgetInHours": "1"})
     path = f"{project}/iterations/{begun['id']}"
     iteration = wait_until(
-        lambda: (now := server.get(path))["status"] in ("Completed", "Failed") and now, "the training", 120
+        lambda: (now := server.get(path))["status"] in ("Completed", "Failed") and now, "the training", 900
     )
 
     assert iteration["status"] == "Completed", iteration["trainingErrorDetails"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1280, 800
 # For each wait of a step; a page that is loaded by a busy machine takes a few seconds.
-STEP_SECONDS = 20
+STEP_SECONDS = 60
 OPTIONS = (
     "--no-sandbox",
     "--disable-background-networking",

@@ -30,6 +30,7 @@ from emulator.vision.classification.finetune import TrainingImages, measure_step
 from emulator.vision.concurrency import processor_count
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.finetune import measure_step as measure_detector_step
+from emulator.vision.detection.finetune import new_class_layers
 from emulator.vision.detection.scale import Scale
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.torch_runner import training_device, without_gpu
@@ -123,10 +124,11 @@ def step_rows(device: str) -> Iterator[Row]:
     box = numpy.array([[0.2, 0.2, 0.6, 0.7]])
     examples = [Example(str(number), "", box, numpy.array([number % 3])) for number in range(8)]
     scale = Scale(ADVANCED_DETECTOR.window_size, 1.0)
+    start = {**published_weights(), **new_class_layers(3, 0)}
     for what, measure in {
         "a step of fine-tuning, 16 images": lambda: measure_step(backbone, 4, images, FINE_TUNING, _clock),
         "a step on all layers of the detector, 8 images": lambda: measure_detector_step(
-            examples, OneImage(), published_weights(), 3, ADVANCED_DETECTOR, scale, _clock
+            examples, OneImage(), start, 3, ADVANCED_DETECTOR.fine_tuning(8), scale, _clock
         ),
     }.items():
         seconds = []

@@ -12,8 +12,8 @@ means over the seeds:
 * AP50, AP75: mean over the tags of the area under the precision-recall curve, at overlaps of .5 and .75;
 * own AP50: the same by the cross-validation of the training;
 * precision, recall: at a probability of .5 and an overlap of .3, the service's defaults;
-* calibration error: mean distance between probability and share of hits, over ten equal intervals weighted by
-  their detections;
+* calibration error: mean distance between probability and share of hits (overlap of .3), over ten equal
+  intervals weighted by their detections;
 * s: seconds of the training.
 
 Trainings are quick, or advanced with the budget `--advanced-minutes`, in processor seconds, 120 per minute,
@@ -120,7 +120,7 @@ def measure(
         own.performance(overlap_threshold=0.5).average_precision,
         defaults.precision,
         defaults.recall,
-        error_of_predictions(tested.probabilities, tested.hits(0.5)),
+        error_of_predictions(tested.probabilities, tested.hits()),
         sum(trained.seconds.values()),
     )
 

@@ -23,7 +23,7 @@ import numpy
 from emulator.vision.classification import model as classifier
 from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
-from emulator.vision.detection import train as detector
+from emulator.vision.detection import results as detector
 from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset
 from emulator.vision.exports.formats import FORMATS, ExportFailed, ExportOrder, write_export

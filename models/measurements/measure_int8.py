@@ -189,7 +189,7 @@ def detector(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | 
         "AP50",
         _pair(each.performance(overlap_threshold=0.5).average_precision for each in evaluations),
         None,
-        _pair(measuring.error_of_predictions(each.probabilities, each.hits(0.5)) for each in evaluations),
+        _pair(measuring.error_of_predictions(each.probabilities, each.hits()) for each in evaluations),
         _same_boxes(*found),
         _milliseconds(trained.model_path, smaller, pixels[:1]),
         _megabytes(trained.model_path, smaller),

@@ -10,7 +10,6 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,17 @@ from PIL import Image
 from emulator.vision.classification.finetune import TrainingImages, measure_step
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.finetune import measure_step as measure_detector_step
-from emulator.vision.detection.quick import Head, train_heads
+from emulator.vision.detection.finetune import new_class_layers
 from emulator.vision.detection.scale import Scale
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.networks.weights import backbone_network
-from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, FINE_TUNING, QUICK_DETECTOR
+from emulator.vision.recipes.recipes import (
+    ADVANCED_DETECTOR,
+    FINE_TUNING,
+    QUICK_DETECTOR,
+    AdvancedDetectorRecipe,
+    DetectorRecipe,
+)
 from emulator.vision.training.number_formats import (
     NumberFormat,
     number_formats_from,
@@ -62,17 +67,11 @@ def examples() -> list[Example]:
     return [Example(str(number), "", box, numpy.array([number % TAGS])) for number in range(8)]
 
 
-def quick_detector() -> None:
-    every = numpy.zeros(8, bool)
-    source: Any = OneImage()
-    recipe = replace(QUICK_DETECTOR, min_steps=1, max_steps=1)
-    train_heads(examples(), source, [Head(every)], TAGS, recipe, seed=0, progress=lambda share: None)
-
-
-def whole_detector() -> None:
-    scale = Scale(ADVANCED_DETECTOR.window_size, 1.0)
-    start = published_weights()
-    measure_detector_step(examples(), OneImage(), start, TAGS, ADVANCED_DETECTOR, scale, time.perf_counter)
+def detector(recipe: DetectorRecipe | AdvancedDetectorRecipe) -> None:
+    fine_tuning = recipe.fine_tuning(8)
+    start = {**published_weights(), **new_class_layers(TAGS, 0)}
+    scale = Scale(fine_tuning.window_size, 1.0)
+    measure_detector_step(examples(), OneImage(), start, TAGS, fine_tuning, scale, time.perf_counter)
 
 
 def measured(layers: Callable[[], None]) -> list[dict[str, Any]]:
@@ -85,7 +84,13 @@ def main() -> None:
     print(processor_model())
     print(row(("Layers", *(f"{each}, ms" for each in FORMATS), "Chosen")))
     print(row(("---",) * (len(FORMATS) + 2)))
-    for layers in (lambda: classifier(160), lambda: classifier(256), quick_detector, whole_detector):
+    measurements: list[Callable[[], None]] = [
+        lambda: classifier(160),
+        lambda: classifier(256),
+        lambda: detector(QUICK_DETECTOR),
+        lambda: detector(ADVANCED_DETECTOR),
+    ]
+    for layers in measurements:
         for found in measured(layers):
             seconds = found["seconds"]
             cells = [f"{1000 * seconds[str(each)]:.0f}" if str(each) in seconds else "" for each in FORMATS]

@@ -20,7 +20,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -183,7 +182,7 @@ def _of_other_tags(
     tags = tuple(name for number, name in enumerate(each.tags) if number != left_out)
     trained = train_detector(
         DetectionDataset(tuple(learned), tags),
-        replace(QUICK_DETECTOR, max_eval_folds=0),
+        QUICK_DETECTOR,
         seed=seed,
         output=scratch,
         progress=lambda share, step: None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -183,7 +183,7 @@ class _DetectorPool:
     def train(self, chosen: Sequence[int], seed: int, *, calibrated: bool = False) -> Learned:
         trained = train_detector(
             DetectionDataset(tuple(self._images[index] for index in chosen), self._tags),
-            QUICK_DETECTOR if calibrated else replace(QUICK_DETECTOR, max_eval_folds=0),
+            QUICK_DETECTOR,  # always calibrated
             seed=seed,
             output=self._scratch,
             progress=lambda share, step: None,

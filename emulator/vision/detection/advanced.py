@@ -1,8 +1,10 @@
 """Advanced training of detectors: all layers, at the scale that small objects need, never worse than quick
 training. Runs in the worker process; PyTorch is imported by the functions.
 
-The network is fully convolutional: trained on small windows of images at their full resolution, it detects in
-whole images of that resolution. Only images too large for one run are divided into tiles.
+It begins as a quick training and continues with the weights that were evaluated, so that nothing is trained
+for the comparison alone. The network is fully convolutional: trained on small windows of images at their full
+resolution, it detects in whole images of that resolution. Only images too large for one run are divided into
+tiles.
 
 Letters of shapes: N images, T tags.
 """
@@ -10,36 +12,39 @@ Letters of shapes: N images, T tags.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
-from emulator.vision.boxes.box import BoxArrays
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import PlattScaling
+from emulator.vision.detection.comparison import is_significantly_better
 from emulator.vision.detection.dataset import (
+    BoxedImage,
     DetectionDataset,
     Example,
     TrainedDetector,
     distinct_images,
     tag_presence,
 )
-from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, measure_step
-from emulator.vision.detection.large_image_crops import Crops
-from emulator.vision.detection.quick import new_class_layers
-from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
-from emulator.vision.detection.session import DetectorSession
-from emulator.vision.detection.train import (
-    detect_all,
-    evaluate_detections,
-    serialize_detector,
-    train_detector,
+from emulator.vision.detection.finetune import (
+    ImageSource,
+    fine_tune_detector,
+    measure_step,
+    new_class_layers,
 )
+from emulator.vision.detection.large_image_crops import Crops
+from emulator.vision.detection.novelty import with_filter
+from emulator.vision.detection.quick import Evaluated, QuickTraining, held_out_factors
+from emulator.vision.detection.results import detect_all, evaluate_detections, serialize_detector
+from emulator.vision.detection.scale import Scale, choose_scale
+from emulator.vision.detection.session import DetectorSession
+from emulator.vision.detection.train import CHECK_REGIONS, require_torch
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.imaging.image_file import read_image_file
@@ -47,10 +52,9 @@ from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import LossNotFinite, TrainingFailed, storage_failure, timed
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.errors import LossNotFinite, TrainingFailed, timed
 from emulator.vision.training.progress import ProgressReporter
-from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE
+from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 if TYPE_CHECKING:
     import numpy
@@ -62,13 +66,13 @@ _log = logging.getLogger(__name__)
 
 # Share of the remaining budget, without the time for scoring, that training may use.
 _USABLE = 0.9
-_IOU_THRESHOLDS = (0.5, 0.75)
-# Bootstrap samples, and the share of them that the new model has to win: its gain then exceeds its standard
-# error.
-_SAMPLES, _WINS = 200, 0.84
 _MIN_PLANNED_SHARE = 0.6
 # Largest shares of the remaining budget for decoding images and for cutting crops out of large ones.
 _DECODING_SHARE, _CUTTING_SHARE = 0.5, 0.3
+# Time that is kept for finishing quick training, over the time expected.
+_RESERVED_FOR_FINISHING = 1.2
+# Second numbers of seeds, beside those of quick training.
+_ALL_LAYERS, _FINISHING = 2, 3
 # Fewer held-out images are not enough for a comparison.
 _MIN_SCORED = 4
 
@@ -87,8 +91,8 @@ def train_advanced_detector(
 ) -> TrainedDetector:
     """Train the best detector that the budget allows and write it, with its evaluation, into `output`.
 
-    After quick training, all layers of a detector are trained without a fifth of the images. If it detects
-    better on these than quick training's head without them, a final one is trained on all images. It is as
+    The detector of quick training, as it is evaluated, is trained further with all layers. If it then detects
+    better in the held-out images, it is finished on all images; otherwise the quick one is. It is as
     repeatable as `classification.advanced.train_advanced_classifier`.
 
     Args:
@@ -97,222 +101,217 @@ def train_advanced_detector(
         seed: of the folds, the crops and the initial weights.
         output: created if missing. Files are written atomically.
         progress: called with the share that is done, 0..1 and never falling, and the name of the step.
-        base_model: a detector of this program to start from, instead of the published one.
+        base_model: a detector of this program to start from, instead of the one of quick training.
         clock: returns seconds, from any origin.
 
     Raises:
         TrainingFailed: with a message for the user.
         ValueError: the tag of a box is not an index of a tag.
     """
+    require_torch()
+    images = distinct_images(dataset)
     reporter = ProgressReporter(progress, Budget(budget_seconds, clock))
     seconds: dict[str, float] = {}
-    start = published_weights() if base_model is None else starting_detector(base_model)
-    reporter.step = "Quick training"
-    quick_folder = output / "quick"
-    try:
+    start = None
+    if base_model is not None:
+        start = {**starting_detector(base_model), **new_class_layers(len(dataset.tags), seed)}
+    quick = QuickTraining(dataset, recipe, seed)
+    with training_failures(CHECK_REGIONS):
+        published_weights()
+        reporter.step = "Quick training"
         with timed(seconds, "quick"):
-            quick = train_detector(
-                dataset, recipe, seed=seed, output=quick_folder, progress=lambda share, step: reporter()
-            )
-        trim_heap()  # a gigabyte of images that quick training cached
-        quick_evaluation = DetectionEvaluation.load(quick.evaluation_path)
+            quick.load(images, reporter)
+            started = clock()
+            evaluated = quick.evaluate(reporter, reporter)
+            finishing = _RESERVED_FOR_FINISHING * recipe.finishing_share * (clock() - started)
         with timed(seconds, "training"):
-            result = _attempt(dataset, recipe, advanced, start, quick_evaluation, seed, reporter)
+            attempt = _Attempt(dataset, recipe, advanced, images, quick, evaluated, seed, reporter, finishing)
+            result = attempt.run(start or evaluated.weights)
         _log.info("Chosen: %s", "quick" if result is None else "all layers")
+        if result is None:
+            reporter.step = "Quick training with all images"
+            with timed(seconds, "finishing"):
+                result = _Result(quick.finish(evaluated, reporter), evaluated.evaluation)
         reporter.step = "Writing the model"
         reporter()
         with timed(seconds, "writing"):
-            if result is None:
-                result = _Result(quick.model_path.read_bytes(), quick.evaluation_path.read_bytes())
-            write_atomically(output / EVALUATION_FILE, result.evaluation)
+            output.mkdir(parents=True, exist_ok=True)
+            write_atomically(output / EVALUATION_FILE, result.evaluation.content())
             write_atomically(output / MODEL_FILE, result.model)
-    except (ImageRejected, OSError) as error:
-        raise storage_failure(error) from error
-    finally:
-        shutil.rmtree(quick_folder, ignore_errors=True)
     progress(1.0, "Done")
-    return replace(
-        quick,
+    readable = {example.key for example in quick.examples}
+    return TrainedDetector(
         model_path=output / MODEL_FILE,
         evaluation_path=output / EVALUATION_FILE,
         seconds=seconds,
+        image_count=len(quick.examples),
+        skipped=tuple(image.key for image in images if image.key not in readable),
     )
 
 
 @dataclass(frozen=True)
 class _Result:
-    """The bytes of the model file and of the evaluation file."""
+    """A detector: the bytes of the model file, and its evaluation."""
 
     model: bytes
-    evaluation: bytes
+    evaluation: DetectionEvaluation
 
 
-def is_significantly_better(
-    old: DetectionEvaluation, new: DetectionEvaluation, seed: int, check: Callable[[], None] = lambda: None
-) -> bool:
-    """Whether the new detections in the same images are better by more than chance.
+class _Attempt:
+    """The training of all layers after a quick training."""
 
-    The measure is mean average precision, averaged over IoU thresholds of 0.5 and 0.75. Chance is estimated
-    by the bootstrap (Efron, 1979) over images. `check` is called before each sample, and may raise OutOfTime.
-    """
-    import numpy
+    def __init__(
+        self,
+        dataset: DetectionDataset,
+        recipe: DetectorRecipe,
+        advanced: AdvancedDetectorRecipe,
+        images: list[BoxedImage],
+        quick: QuickTraining,
+        evaluated: Evaluated,
+        seed: int,
+        reporter: ProgressReporter,
+        finishing: float,
+    ) -> None:
+        """
+        Args:
+            evaluated: the detector of quick training.
+            finishing: seconds that quick training needs if it is the result.
+        """
+        self._dataset, self._recipe, self._advanced, self._images = dataset, recipe, advanced, images
+        self._quick, self._evaluated, self._seed = quick, evaluated, seed
+        self._reporter, self._finishing = reporter, finishing
 
-    random = numpy.random.default_rng(seed)
-    count = len(old.keys)
-    everything = numpy.ones(count)
-    before, after = _Precision(old), _Precision(new)
-    if after(everything) <= before(everything):
-        return False
-    wins = 0
-    for _ in range(_SAMPLES):
-        check()
-        weights = numpy.bincount(random.integers(count, size=count), minlength=count).astype(float)
-        wins += after(weights) > before(weights)
-    return wins >= _WINS * _SAMPLES
+    def run(self, start: Mapping[str, FloatArray]) -> _Result | None:
+        """A detector with all layers trained, or None if the one of quick training is as good.
 
-
-class _Precision:
-    """Mean average precision of an evaluation whose images have weights."""
-
-    def __init__(self, evaluation: DetectionEvaluation) -> None:
-        import numpy
-
-        self._evaluation = evaluation
-        self._order = numpy.argsort(-evaluation.probabilities, kind="stable")
-        self._found = [evaluation.hits(overlap)[self._order] for overlap in _IOU_THRESHOLDS]
-
-    def __call__(self, weights: NDArray[numpy.float64]) -> float:
-        import numpy
-
-        evaluation = self._evaluation
-        counts = weights[evaluation.detections.images[self._order]]
-        tags = evaluation.detections.tags[self._order]
-        objects = weights[evaluation.truths.images]
-        figures = []
-        for tag in range(evaluation.tag_count):
-            actual = objects[evaluation.truths.tags == tag].sum()
-            if not actual:
-                continue
-            of_tag = (tags == tag) & (counts > 0)
-            for found in self._found:
-                gained = counts[of_tag] * found[of_tag]
-                precision = numpy.cumsum(gained) / numpy.cumsum(counts[of_tag])
-                best_from_here = numpy.maximum.accumulate(precision[::-1])[::-1]
-                figures.append(float((gained * best_from_here).sum() / actual))
-        return sum(figures) / max(1, len(figures))
-
-
-def select_images(evaluation: DetectionEvaluation, keys: Sequence[str]) -> DetectionEvaluation:
-    """The evaluation of some of its images, in this order."""
-    import numpy
-
-    number = {key: row for row, key in enumerate(evaluation.keys)}
-    rows = numpy.array([number[key] for key in keys], int)
-    place = numpy.full(len(evaluation.keys), -1)
-    place[rows] = numpy.arange(len(rows))
-
-    def kept(boxes: BoxArrays) -> tuple[BoxArrays, NDArray[numpy.bool_]]:
-        inside = place[boxes.images] >= 0
-        images = place[boxes.images[inside]].astype(numpy.int32)
-        return BoxArrays(images, boxes.tags[inside], boxes.ltwh[inside]), inside
-
-    detections, shown = kept(evaluation.detections)
-    return replace(
-        evaluation,
-        keys=tuple(keys),
-        folds=evaluation.folds[rows],
-        truths=kept(evaluation.truths)[0],
-        detections=detections,
-        probabilities=evaluation.probabilities[shown],
-    )
-
-
-def _attempt(
-    dataset: DetectionDataset,
-    recipe: DetectorRecipe,
-    advanced: AdvancedDetectorRecipe,
-    start: Mapping[str, FloatArray],
-    quick: DetectionEvaluation,
-    seed: int,
-    reporter: ProgressReporter,
-) -> _Result | None:
-    """A detector with all layers trained, or None if the one of quick training is as good."""
-    try:
-        return _fine_tuned(dataset, recipe, advanced, start, quick, seed, reporter)
-    except OutOfTime:
-        _log.info("No time to train the whole detector")
-    except LossNotFinite:
-        _log.warning("The training became unstable: its loss became NaN or infinite")
-    except MemoryError:
-        _log.warning("Not enough memory to train the whole detector")
-    except (ImageRejected, OSError, TrainingFailed) as error:
-        _log.warning("The training of the whole detector ended: %s", error)
-    return None
-
-
-def _fine_tuned(
-    dataset: DetectionDataset,
-    recipe: DetectorRecipe,
-    advanced: AdvancedDetectorRecipe,
-    start: Mapping[str, FloatArray],
-    quick: DetectionEvaluation,
-    seed: int,
-    reporter: ProgressReporter,
-) -> _Result | None:
-    import numpy
-
-    budget = reporter.budget
-    budget.check()
-    material = _material(dataset, recipe, advanced, seed, reporter)
-    scale, source, hidden = material.scale, material.source, material.hidden
-    everything = material.everything
-    if not hidden or not material.shown:
+        Args:
+            start: initial weights of all layers, not trained on the held-out images.
+        """
+        try:
+            return self._fine_tuned(start)
+        except OutOfTime:
+            _log.info("No time to train the whole detector")
+        except LossNotFinite:
+            _log.warning("The training became unstable: its loss became NaN or infinite")
+        except MemoryError:
+            _log.warning("Not enough memory to train the whole detector")
+        except (ImageRejected, OSError, TrainingFailed) as error:
+            _log.warning("The training of the whole detector ended: %s", error)
         return None
-    scored = replace(recipe, resolution=scale.resolution)
-    tag_count = len(dataset.tags)
-    untrained = {**start, **new_class_layers(tag_count, seed)}
-    content = serialize_detector(dataset, scored, untrained, PlattScaling(), scale.tiling)
-    most = budget.left * advanced.share_of_scoring
-    hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
-    step_seconds = measure_step(everything, source, start, tag_count, advanced, scale, budget.clock)
-    share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / 2
-    steps = plan_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
-    if not steps:
-        raise OutOfTime
-    _log.info("%d steps of %.2f s, %s, %d crops", steps, step_seconds, scale, len(everything))
 
-    def train(which: Sequence[Example], number: int, share: float) -> dict[str, FloatArray]:
-        reporter.step = f"Training ({number + 1} of 2)"
-        return fine_tune_detector(
-            which,
+    def _fine_tuned(self, start: Mapping[str, FloatArray]) -> _Result | None:
+        import numpy
+
+        reporter, advanced, dataset, seed = self._reporter, self._advanced, self._dataset, self._seed
+        budget = reporter.budget.part(1.0, reserved=self._finishing)
+        if not budget.seconds:
+            raise OutOfTime
+        material = self._material(budget)
+        scale, source, hidden = material.scale, material.source, material.hidden
+        everything, shown = (
+            material.everything,
+            [
+                example
+                for example, is_hidden in zip(material.everything, material.is_hidden, strict=True)
+                if not is_hidden
+            ],
+        )
+        if not hidden or not shown:
+            return None
+        scored = replace(self._recipe, resolution=scale.resolution)
+        tag_count = len(dataset.tags)
+        content = serialize_detector(dataset, scored, start, PlattScaling(), scale.tiling)
+        most = budget.left * advanced.share_of_scoring
+        hidden, scoring = scorable_in_time(DetectorSession(content), hidden, most, budget.clock)
+        fine_tuning = advanced.fine_tuning(len(everything))
+        step_seconds = measure_step(everything, source, start, tag_count, fine_tuning, scale, budget.clock)
+        share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / (1 + advanced.finishing_share)
+        steps = plan_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
+        if not steps:
+            raise OutOfTime
+        _log.info("%d steps of %.2f s, %s, %d crops", steps, step_seconds, scale, len(everything))
+        reporter.step = "Training all layers"
+        weights = fine_tune_detector(
+            shown,
             source,
             start,
             tag_count,
-            advanced,
+            fine_tuning,
             scale,
             steps=steps,
-            seed=seed,
+            seed=(seed, _ALL_LAYERS),
             budget=budget.part(share),
             progress=reporter,
         )
+        session = DetectorSession(serialize_detector(dataset, scored, weights, PlattScaling(), scale.tiling))
+        detected = detect_all([(session, example) for example in hidden], reporter.until(budget))
+        none_N = numpy.zeros(len(hidden), numpy.int8)
+        evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)
+        before = self._evaluated.evaluation
+        number = {key: place for place, key in enumerate(before.keys)}
+        compared = before.subset([number[example.key] for example in hidden])
+        _log.info(
+            "Average precision: quick %.3f, all layers %.3f",
+            compared.performance(overlap_threshold=0.5).average_precision,
+            evaluation.performance(overlap_threshold=0.5).average_precision,
+        )
+        if not is_significantly_better(compared, evaluation, seed, budget.check):
+            return None
+        rest = reporter.budget  # the time to finish quick training is not needed any more
+        planned = round(advanced.finishing_share * steps)
+        if rest.part(_USABLE).left > _MIN_PLANNED_SHARE * planned * step_seconds:
+            reporter.step = "Training all layers with all images"
+            weights = fine_tune_detector(
+                everything,
+                source,
+                weights,
+                tag_count,
+                fine_tuning.slower(advanced.finishing_rate),
+                scale,
+                steps=planned,
+                seed=(seed, _FINISHING),
+                budget=rest.part(_USABLE),
+                progress=reporter,
+                factors_N=held_out_factors(numpy.array(material.is_hidden)),
+            )
+        # Tiles resemble crops of images, of which there are no references.
+        change = None if scale.tiling else partial(with_filter, self._quick.examples, self._quick.images)
+        model = serialize_detector(dataset, scored, weights, calibration, scale.tiling, change=change)
+        return _Result(model, evaluation)
 
-    weights = train(material.shown, 0, share)
-    session = DetectorSession(serialize_detector(dataset, scored, weights, PlattScaling(), scale.tiling))
-    detected = detect_all([(session, example) for example in hidden], reporter.until(budget))
-    none_N = numpy.zeros(len(hidden), numpy.int8)
-    evaluation, calibration = evaluate_detections(dataset, hidden, none_N, detected)
-    compared = select_images(quick, [example.key for example in hidden])
-    _log.info(
-        "Average precision: quick %.3f, all layers %.3f",
-        compared.performance(overlap_threshold=0.5).average_precision,
-        evaluation.performance(overlap_threshold=0.5).average_precision,
-    )
-    if not is_significantly_better(compared, evaluation, seed, budget.check):
-        return None
-    if budget.part(_USABLE).left > _MIN_PLANNED_SHARE * steps * step_seconds:
-        weights = train(everything, 1, _USABLE)
-    content = serialize_detector(dataset, scored, weights, calibration, scale.tiling)
-    return _Result(content, evaluation.content())
+    def _material(self, budget: Budget) -> _Material:
+        """The images or their crops, at the scale of the boxes."""
+        import numpy
+
+        advanced, reporter, quick = self._advanced, self._reporter, self._quick
+        longest = float(numpy.median([max(size) for size in quick.sizes]))
+        side = max(CACHED_SIDE, min(round(longest), advanced.resolutions[-1]))
+        cache, examples = quick.images, quick.examples
+        if side > CACHED_SIDE:
+            cache.clear()
+            trim_heap()  # up to half a gigabyte
+            cache = ImageCache(side)
+            examples = cache.load(self._images, reporter.until(budget.part(_DECODING_SHARE)))
+            tag_presence(self._dataset, examples)
+        scale = choose_scale(examples, advanced, quick.sizes)
+        source: ImageSource = cache
+        learned = [[example] for example in examples]
+        if scale.tiling is not None:
+            source = cutter = Crops(scale.tiling, scale.resolution, advanced.crop_size, self._seed)
+            cache.clear()
+            learned = cutter.load(examples, reporter.until(budget.part(_CUTTING_SHARE)))
+        held_out = set(self._evaluated.evaluation.keys)
+        return _Material(
+            scale=scale,
+            source=source,
+            everything=[crop for crops in learned for crop in crops],
+            is_hidden=[
+                example.key in held_out
+                for example, crops in zip(examples, learned, strict=True)
+                for _ in crops
+            ],
+            hidden=[example for example in examples if example.key in held_out],
+        )
 
 
 @dataclass(frozen=True)
@@ -322,48 +321,15 @@ class _Material:
     Attributes:
         source: provides the images of the examples trained on.
         everything: all examples: images, or crops of them.
-        shown: the examples that are not of held-out images.
+        is_hidden: whether each of them is of a held-out image.
         hidden: the held-out images.
     """
 
     scale: Scale
     source: ImageSource
     everything: list[Example]
-    shown: list[Example]
+    is_hidden: list[bool]
     hidden: list[Example]
-
-
-def _material(
-    dataset: DetectionDataset,
-    recipe: DetectorRecipe,
-    advanced: AdvancedDetectorRecipe,
-    seed: int,
-    reporter: ProgressReporter,
-) -> _Material:
-    import numpy
-
-    images = distinct_images(dataset)
-    sizes = image_sizes(images)
-    side = float(numpy.median([max(size) for size in sizes])) if sizes else 0.0
-    cache = ImageCache(max(CACHED_SIDE, min(round(side), advanced.resolutions[-1])))
-    examples = cache.load(images, reporter.until(reporter.budget.part(_DECODING_SHARE)))
-    has_NT = tag_presence(dataset, examples)
-    scale = choose_scale(examples, advanced, sizes)
-    fold_count, _ = recipe.folds(len(examples))
-    folds_N = stratified_folds(has_NT, seed, fold_count)
-    source: ImageSource = cache
-    learned = [[example] for example in examples]
-    if scale.tiling is not None:
-        source = cutter = Crops(scale.tiling, scale.resolution, advanced.crop_size, seed)
-        del cache
-        learned = cutter.load(examples, reporter.until(reporter.budget.part(_CUTTING_SHARE)))
-    return _Material(
-        scale=scale,
-        source=source,
-        everything=[crop for crops in learned for crop in crops],
-        shown=[crop for crops, fold in zip(learned, folds_N, strict=True) if fold != 0 for crop in crops],
-        hidden=[example for example, fold in zip(examples, folds_N, strict=True) if fold == 0],
-    )
 
 
 def scorable_in_time(

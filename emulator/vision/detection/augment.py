@@ -79,6 +79,11 @@ class ImageCache:
         cached = self._cached.get(example.key)
         return cached if cached is not None else _decode(example, self._side)
 
+    def clear(self) -> None:
+        """Free the memory; images are decoded again from now on."""
+        self._cached.clear()
+        self._bytes = 0
+
     def _keep(self, key: str, image: Image) -> None:
         size = _BYTES_PER_PIXEL * image.width * image.height
         if self._bytes + size <= _MAX_CACHED_BYTES:

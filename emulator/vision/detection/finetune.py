@@ -1,7 +1,8 @@
-"""Fine-tuning of detectors: backbone, neck and head, from given weights. PyTorch; for the worker alone."""
+"""Training of the layers of a detector, all or some, from given weights. PyTorch; for the worker alone."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING, Protocol
 from emulator.vision.detection.augment import random_crop
 from emulator.vision.detection.dataset import Example
 from emulator.vision.detection.loss import DetectionLoss, Truth
-from emulator.vision.detection.quick import new_class_layers, sample_batches
+from emulator.vision.detection.sampling import sample_batches
 from emulator.vision.detection.scale import Scale
 from emulator.vision.networks.graph import INPUT
 from emulator.vision.networks.nanodet import (
     DISTANCES,
     LOGITS,
+    PYRAMID_CHANNELS,
     backbone_and_neck_operations,
+    frozen_layers,
     head_operations,
 )
 from emulator.vision.networks.torch_runner import run_operations, training_device
-from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
+from emulator.vision.recipes.recipes import DetectorFineTuningRecipe
 from emulator.vision.training.budget import Budget
 from emulator.vision.training.trainer import (
     WholeNetwork,
@@ -42,8 +45,11 @@ if TYPE_CHECKING:
     Crop = tuple[NDArray[numpy.uint8], FloatArray, NDArray[numpy.int64]]
 
 _SLICE = 4
-# A stream of random numbers that quick training does not use.
-_CROPS = 10
+# Streams of random numbers, beside those of `sampling`.
+_CROPS, _CLASSES = 10, 2
+_CLASS_WEIGHT_STD = 0.01
+# Probability of each tag at each point before training.
+_INITIAL_PROBABILITY = 0.02
 
 
 class ImageSource(Protocol):
@@ -57,18 +63,21 @@ def fine_tune_detector(
     images: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
-    recipe: AdvancedDetectorRecipe,
+    recipe: DetectorFineTuningRecipe,
     scale: Scale,
     *,
     steps: int,
-    seed: int,
+    seed: Sequence[int],
     budget: Budget,
     progress: Callable[[float], None],
+    factors_N: NDArray[numpy.float64] | None = None,
 ) -> dict[str, FloatArray]:
-    """Train all layers; the classification layers start anew.
+    """Train layers of a detector.
 
     Args:
-        start: weights of the other layers, under the names of `nanodet.published_weights`.
+        start: initial weights of all layers, under the names of `nanodet.published_weights`.
+        seed: of the crops and their order; different numbers for trainings that continue each other.
+        factors_N: see `sampling.sample_batches`.
         steps: planned number; `Budget.plan` shortens it when time runs out.
         progress: called with the share that is done, 0..1.
 
@@ -78,10 +87,10 @@ def fine_tune_detector(
     Raises:
         LossNotFinite: the loss is not finite.
     """
-    chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed)
+    chosen = sample_batches(examples, tag_count, recipe.batch, steps, seed, factors_N)
     with ExitStack() as stack:
         pool = stack.enter_context(slice_threads())
-        learner = _Learner(examples, images, start, tag_count, recipe, scale, seed)
+        learner = _Learner(examples, images, start, recipe, scale, seed)
         done, step, remaining = 0.0, 0, budget.plan(steps)
         batches = stack.enter_context(closing(prepared_ahead(partial(learner.crops, chosen), steps)))
         while remaining:
@@ -99,18 +108,34 @@ def measure_step(
     images: ImageSource,
     start: Mapping[str, FloatArray],
     tag_count: int,
-    recipe: AdvancedDetectorRecipe,
+    recipe: DetectorFineTuningRecipe,
     scale: Scale,
     clock: Callable[[], float],
 ) -> float:
     """Seconds of a step at present: the second of two with a learning rate of 0."""
-    (chosen,) = sample_batches(examples, tag_count, recipe.batch, 1, 0)
+    (chosen,) = sample_batches(examples, tag_count, recipe.batch, 1, [0])
     with slice_threads() as pool:
-        learner = _Learner(examples, images, start, tag_count, recipe, scale, 0)
+        learner = _Learner(examples, images, start, recipe, scale, [0])
         for _ in range(2):
             started = clock()
             learner.train_step(0, chosen, 0.0, pool)
         return clock() - started
+
+
+def new_class_layers(tag_count: int, seed: int) -> dict[str, FloatArray]:
+    """Initial weights of the classification layers, by name."""
+    import numpy
+
+    random = numpy.random.default_rng([seed, _CLASSES])
+    layers: dict[str, FloatArray] = {}
+    for operation in head_operations():
+        if operation.output.endswith(".classes"):
+            shape = (tag_count, PYRAMID_CHANNELS, 1, 1)
+            weight = random.normal(0, _CLASS_WEIGHT_STD, shape).astype(numpy.float32)
+            layers[f"{operation.output}.weight"] = weight
+            bias = numpy.full(tag_count, -math.log(1 / _INITIAL_PROBABILITY - 1), numpy.float32)
+            layers[f"{operation.output}.bias"] = bias
+    return layers
 
 
 class _Learner:
@@ -119,27 +144,23 @@ class _Learner:
         examples: Sequence[Example],
         images: ImageSource,
         start: Mapping[str, FloatArray],
-        tag_count: int,
-        recipe: AdvancedDetectorRecipe,
+        recipe: DetectorFineTuningRecipe,
         scale: Scale,
-        seed: int,
+        seed: Sequence[int],
     ) -> None:
         self._examples, self._images, self._recipe = examples, images, recipe
         self._scale, self._seed = scale, seed
         self._loss = DetectionLoss(recipe.window_size)
         self._operations = (*backbone_and_neck_operations(), *head_operations()[:-1])  # the loss takes logits
-        weights = {
-            **{name: weight for name, weight in start.items() if ".classes." not in name},
-            **new_class_layers(tag_count, seed),
-        }
-        rate = recipe.learning_rate if len(examples) >= recipe.small_set else recipe.small_set_learning_rate
+        rates = (recipe.learning_rate, recipe.head_learning_rate, recipe.class_learning_rate)
         self._network = WholeNetwork(
-            weights,
-            learning_rate=lambda name: rate * (recipe.class_lr_multiplier if ".classes." in name else 1.0),
+            start,
+            learning_rate=lambda name: rates[name.startswith("head.") + (".classes." in name)],
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
             slice_size=_SLICE,
-            layers=f"detector, all layers, {recipe.window_size} pixels",
+            frozen=frozen_layers(recipe.frozen_stages),
+            layers=f"detector, {_trained(recipe)}, {recipe.window_size} pixels",
         )
 
     def crops(self, chosen: Sequence[Sequence[int]], step: int) -> list[Crop] | None:
@@ -155,7 +176,7 @@ class _Learner:
             self._images.get(self._examples[number]),
             self._examples[number],
             self._recipe.window_size,
-            numpy.random.default_rng([self._seed, _CROPS, step, slot]),
+            numpy.random.default_rng([*self._seed, _CROPS, step, slot]),
             self._scale.magnification,
         )
 
@@ -204,3 +225,10 @@ class _Learner:
 
     def result(self) -> dict[str, FloatArray]:
         return self._network.arrays()
+
+
+def _trained(recipe: DetectorFineTuningRecipe) -> str:
+    """The trained layers, for people."""
+    if not recipe.frozen_stages:
+        return "all layers"
+    return "head" if recipe.frozen_stages == 5 else f"stage {recipe.frozen_stages + 1} and later"

@@ -12,6 +12,9 @@ from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
     from emulator.vision.detection.dataset import BoxedImage, Example
 
 # Tiles are used only if they magnify the image by this factor, compared with scoring it in one piece.
@@ -19,6 +22,8 @@ _MIN_GAIN = 1.2
 # Tiles overlap by the length of this quantile of the boxes, times a margin.
 _OVERLAP_QUANTILE, _MARGIN = 0.95, 1.1
 _STEP = 32
+# A long, thin box is as hard as a square of this many times its thickness.
+_SIDE_OF_THIN = 1.75
 # Images whose size is read, evenly spaced.
 _SIZE_SAMPLES = 50
 
@@ -49,12 +54,9 @@ def choose_scale(
     """
     import numpy
 
-    boxes = numpy.concatenate([example.boxes[:, 2:] - example.boxes[:, :2] for example in examples])
-    small = float(numpy.quantile(numpy.sqrt(boxes.prod(axis=1)), 0.25)) if len(boxes) else 1.0
+    boxes, small = _box_sizes(examples)
     widths, heights = numpy.array(sizes, float).reshape(-1, 2).clip(1).T
-    longest = float(numpy.median(numpy.maximum(widths, heights)))
-    usable = [side for side in recipe.resolutions if side <= max(longest, recipe.resolutions[0])]
-    resolution = next((side for side in usable if small * side >= recipe.wanted_side), usable[-1])
+    resolution = choose_resolution(examples, recipe.resolutions, recipe.wanted_side, sizes)
     largest = recipe.resolutions[-1]
     side = min(recipe.wanted_side / small, float(numpy.median(numpy.sqrt(widths * heights))))
     side = min(side, recipe.largest_side) // _STEP * _STEP
@@ -70,6 +72,36 @@ def choose_scale(
         recipe.crop_size / recipe.window_size,
         Tiling(int(side), overlap, whole=bool((lengths > overlap).any())),
     )
+
+
+def choose_resolution(
+    examples: Sequence[Example], sides: Sequence[int], wanted_side: float, sizes: Sequence[tuple[int, int]]
+) -> int:
+    """The smallest of `sides` at which small boxes (first quartile) have `wanted_side` pixels, none but the
+    first larger than the images.
+
+    Args:
+        sides: rising, in pixels.
+        sizes: widths and heights of images, in pixels.
+    """
+    import numpy
+
+    _, small = _box_sizes(examples)
+    longest = float(numpy.median([max(size) for size in sizes])) if len(sizes) else 0.0
+    usable = [side for side in sides if side <= max(longest, sides[0])]
+    return next((side for side in usable if small * side >= wanted_side), usable[-1])
+
+
+def _box_sizes(examples: Sequence[Example]) -> tuple[NDArray[numpy.float64], float]:
+    """Widths and heights of all boxes (B, 2), and the side of small ones (first quartile), in fractions of
+    the image. The side is the root of the area, and less for boxes of more than three times their width."""
+    import numpy
+
+    boxes = numpy.concatenate([example.boxes[:, 2:] - example.boxes[:, :2] for example in examples])
+    if not len(boxes):
+        return boxes, 1.0
+    sides = numpy.minimum(numpy.sqrt(boxes.prod(axis=1)), _SIDE_OF_THIN * boxes.min(axis=1))
+    return boxes, float(numpy.quantile(sides, 0.25))
 
 
 def image_sizes(images: Sequence[BoxedImage]) -> list[tuple[int, int]]:

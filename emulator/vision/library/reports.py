@@ -16,7 +16,7 @@ from emulator.vision.evaluation.confusion import (
     confusion_of_detector,
 )
 from emulator.vision.evaluation.curves import calibration_curve
-from emulator.vision.evaluation.detection import CALIBRATION_IOU, DetectionEvaluation
+from emulator.vision.evaluation.detection import DetectionEvaluation
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,7 @@ def detector_report(
         average_precision=figures.average_precision,
         images=evaluation.count,
         accuracy=None,
-        calibration_error=calibration_curve(
-            evaluation.probabilities, evaluation.hits(CALIBRATION_IOU)
-        ).expected_error,
+        calibration_error=calibration_curve(evaluation.probabilities, evaluation.hits()).expected_error,
         threshold=threshold,
         overlap_threshold=overlap_threshold,
         confusion=_rows(confusion_of_detector(evaluation, threshold, overlap_threshold)),

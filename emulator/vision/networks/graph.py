@@ -43,6 +43,7 @@ OperationKind = Literal[
     "dense",
     "softmax",  # along the last axis
     "sigmoid",
+    "scale_rows",  # rows (N, rows, width) times a vector (N, width); `shape` is (1, width)
     # On plain tensors from here on.
     "reshape",  # to `shape`; also from rows or vectors of one image, and to the shape of an output
     "slice",  # columns `span[0]` to `span[1]` - 1 of a matrix
@@ -200,37 +201,106 @@ def with_novelty_filter(
 
     count, tags, known = references.shape[1], len(novel), "probabilities.known"
     *steps, last = classifier.operations
-    share_of_constant = numpy.zeros((count + 1, tags), numpy.float32)
-    share_of_constant[count] = 1
-    weights = {
-        "novelty.references.weight": numpy.pad(references, ((0, 0), (0, 1))),
-        "novelty.references.bias": numpy.append(numpy.full(count, -sharpness), -sharpness * limit).astype(
-            numpy.float32
-        ),
+    share_of_constant = _share_of_constant(count, tags)
+    compared, weights = _compared(features, references, sharpness=sharpness, limit=limit)
+    weights |= {
         # The complement of one share cannot exceed 1, as a rounded sum of many could.
         "novelty.inlier.weight": -share_of_constant,
         "novelty.inlier.bias": numpy.ones(tags, numpy.float32),
         "novelty.novel.weight": share_of_constant * novel,
         "novelty.novel.bias": numpy.zeros(tags, numpy.float32),
     }
-
-    def dense(tensor: str, output: str) -> Operation:
-        return Operation("dense", (tensor,), output, weight=f"{output}.weight", bias=f"{output}.bias")
-
     return replace(
         classifier,
         operations=(
             *steps,
             replace(last, output=known),
-            dense(features, "novelty.references"),
-            Operation("softmax", ("novelty.references",), "novelty.shares"),
-            dense("novelty.shares", "novelty.inlier"),
-            dense("novelty.shares", "novelty.novel"),
+            *compared,
+            _dense("novelty.shares", "novelty.inlier"),
+            _dense("novelty.shares", "novelty.novel"),
             Operation("multiply", (known, "novelty.inlier"), "novelty.discounted"),
             Operation("add", ("novelty.discounted", "novelty.novel"), last.output),
         ),
         weights={**classifier.weights, **weights},
     )
+
+
+def with_scores_filter(
+    detector: Network,
+    images: str,
+    scores: str,
+    references: FloatArray,
+    *,
+    sharpness: float,
+    limit: float,
+) -> Network:
+    """The detector with scores near 0 in images that are far from all references.
+
+    Its scores are multiplied by i, as in `with_novelty_filter`. The features are the means of a tensor of
+    images, scaled to the length 1.
+
+    Args:
+        images: a tensor of the detector.
+        scores: the output with the scores (N, points, tags).
+        references: (features, references) unit vectors x `sharpness`.
+    """
+    import numpy
+
+    _, tags = detector.outputs[scores]
+    compared, weights = _compared("novelty.features", references, sharpness=sharpness, limit=limit)
+    weights |= {
+        "novelty.inlier.weight": -_share_of_constant(references.shape[1], tags),
+        "novelty.inlier.bias": numpy.ones(tags, numpy.float32),
+    }
+    operations = [
+        replace(operation, output=f"{scores}.known") if operation.output == scores else operation
+        for operation in detector.operations
+    ]
+    return replace(
+        detector,
+        operations=(
+            *operations,
+            Operation("global_average", (images,), "novelty.average"),
+            Operation("l2_normalise", ("novelty.average",), "novelty.features", scale=1.0),
+            *compared,
+            _dense("novelty.shares", "novelty.inlier"),
+            Operation("scale_rows", (f"{scores}.known", "novelty.inlier"), scores, shape=(1, tags)),
+        ),
+        weights={**detector.weights, **weights},
+    )
+
+
+def _compared(
+    features: str, references: FloatArray, *, sharpness: float, limit: float
+) -> tuple[list[Operation], dict[str, FloatArray]]:
+    """Operations from features to "novelty.shares", a softmax of the similarity to each reference and a
+    constant, the last; and their weights. The arguments are those of `with_novelty_filter`."""
+    import numpy
+
+    count = references.shape[1]
+    constant = numpy.append(numpy.full(count, -sharpness), -sharpness * limit)
+    weights = {
+        "novelty.references.weight": numpy.pad(references, ((0, 0), (0, 1))),
+        "novelty.references.bias": constant.astype(numpy.float32),
+    }
+    operations = [
+        _dense(features, "novelty.references"),
+        Operation("softmax", ("novelty.references",), "novelty.shares"),
+    ]
+    return operations, weights
+
+
+def _share_of_constant(count: int, tags: int) -> FloatArray:
+    """The matrix that copies the last of `count` + 1 shares for each tag."""
+    import numpy
+
+    result = numpy.zeros((count + 1, tags), numpy.float32)
+    result[count] = 1
+    return result
+
+
+def _dense(tensor: str, output: str) -> Operation:
+    return Operation("dense", (tensor,), output, weight=f"{output}.weight", bias=f"{output}.bias")
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int, int]:

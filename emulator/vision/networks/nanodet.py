@@ -29,6 +29,8 @@ COCO_CLASSES = 80
 # The feature maps that the head reads, from fine to coarse, with `PYRAMID_CHANNELS` channels each.
 PYRAMID = ("pyramid.0", "pyramid.1", "pyramid.2")
 PYRAMID_CHANNELS = 128
+# The coarsest maps of the backbone, with the largest context.
+COARSEST_STAGE = "stage4"
 LOGITS, SCORES, DISTANCES = "logits", "scores", "distances"
 
 WEIGHTS_FILE = "nanodet-g-coco.npz"
@@ -109,6 +111,18 @@ def head_operations() -> tuple[Operation, ...]:
         Operation("sigmoid", (LOGITS,), SCORES),
     ]
     return tuple(operations)
+
+
+def frozen_layers(stages: int) -> list[str]:
+    """The names of the weights of the stem and of the first stages, none of 0; 5 adds the lateral layers."""
+    if not stages:
+        return []
+    parts = ("stem", *(f"stage{number}." for number in range(1, stages + 1)))
+    if stages > len(_STAGES):
+        parts = (*parts, "lateral.")
+    return [
+        f"{name}.{part}" for name in layer_names() for part in ("weight", "bias") if name.startswith(parts)
+    ]
 
 
 def detection_network(

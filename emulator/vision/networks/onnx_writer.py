@@ -151,6 +151,11 @@ class _Writer:
                 self._node("Softmax", operation.inputs, operation.output, axis=1)
             case "sigmoid":
                 self._node("Sigmoid", operation.inputs, operation.output)
+            case "scale_rows":
+                rows, vector = operation.inputs
+                shape = self._initializer(f"{operation.output}.shape", (-1, *operation.shape), "int64")
+                self._node("Reshape", (vector, shape), f"{operation.output}.factors")
+                self._node("Mul", (rows, f"{operation.output}.factors"), operation.output)
             case "node":
                 self._foreign_node(operation)
             case _:

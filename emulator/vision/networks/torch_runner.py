@@ -113,6 +113,8 @@ def _run(operation: Operation, inputs: list[Tensor], weights: Mapping[str, Tenso
             return first.softmax(1)
         case "sigmoid":
             return first.sigmoid()
+        case "scale_rows":
+            return first * inputs[1].unsqueeze(1)
         case "sqrt":
             return first.sqrt()
         case _:

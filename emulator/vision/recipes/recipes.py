@@ -6,7 +6,7 @@ The classes hold the defaults; the data file `models/domains.toml` overrides the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -200,44 +200,103 @@ ANOMALY = AnomalyRecipe()
 
 
 @dataclass(frozen=True)
-class DetectorRecipe:
-    """Quick training of a detector: the head of NanoDet-g on its frozen backbone, with new class layers.
+class DetectorFineTuningRecipe:
+    """How layers of a detector are trained.
 
     Attributes:
-        resolution: side in pixels of the square that images are resized to.
+        window_size: side in pixels of the windows of images, at the scale of scoring, that are learned from.
+        batch: windows per step.
+        frozen_stages: stages of the backbone that are not trained, from the finest one on, with the stem; 5
+            includes the layers that connect the backbone with the neck.
+        learning_rate, head_learning_rate, class_learning_rate: peaks of AdamW's: for the backbone and neck,
+            for the head's pretrained layers, and for the new layers.
+        weight_decay: of weights, not of biases.
+        warm_up_steps: at most; never more than a fifth of all steps.
+        max_grad_norm: norm that gradients are clipped to.
+    """
+
+    window_size: int = 320
+    batch: int = 8
+    frozen_stages: int = 0
+    learning_rate: float = 3e-4
+    head_learning_rate: float = 1e-3
+    class_learning_rate: float = 5e-3
+    weight_decay: float = 0.05
+    warm_up_steps: int = 15
+    max_grad_norm: float = 10.0
+
+    def slower(self, factor: float) -> DetectorFineTuningRecipe:
+        """The same with learning rates multiplied by `factor`."""
+        return replace(
+            self,
+            learning_rate=factor * self.learning_rate,
+            head_learning_rate=factor * self.head_learning_rate,
+            class_learning_rate=factor * self.class_learning_rate,
+        )
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """Quick training of a detector: NanoDet-g with new class layers; the coarse layers and the head.
+
+    Attributes:
+        resolution: side in pixels of the square that images are resized to, and of the windows learned from.
+        larger_resolutions: sides that are used instead if small boxes need them.
+        wanted_side: side in pixels that small boxes (first quartile) should have.
         input_resolution: side of the model's input, if it is another; the model resizes it.
         batch: augmented images per step.
-        min_steps, max_steps, steps_per_image: length of the training: `steps_per_image` for each image,
-            clipped to the other two.
+        min_steps, max_steps, steps_per_image: length of the training without held-out images:
+            `steps_per_image` for each image, clipped to the other two, and longer where windows show a part
+            of the image.
+        finishing_share: length of the training on all images that follows, as a fraction of it.
+        finishing_rate: its peak learning rates, as a fraction.
         warm_up_steps: steps until the peak learning rate, which then falls along a cosine.
-        learning_rate, class_learning_rate: peak for the layers pretrained on COCO, and for the new layers.
-        min_eval_images: number of images that are predicted by heads trained without them, if at most
-            `max_eval_folds` heads are needed for it.
-        max_images_per_fold: more folds than five are used where a fold would be larger.
+        learning_rate, head_learning_rate, class_learning_rate, frozen_stages: see `DetectorFineTuningRecipe`.
+        min_eval_images, max_eval_images: number of held-out images; between a third and a fifth of the images
+            if that is fewer or more.
     """
 
     resolution: int = 320
+    larger_resolutions: tuple[int, ...] = (416, 640)
+    wanted_side: float = 28.0
     input_resolution: int | None = None
     batch: int = 8
-    min_steps: int = 120
-    max_steps: int = 400
-    steps_per_image: int = 4
+    min_steps: int = 80
+    max_steps: int = 200
+    steps_per_image: float = 0.6
+    finishing_share: float = 1 / 3
+    finishing_rate: float = 0.5
     warm_up_steps: int = 15
-    learning_rate: float = 1e-3
+    frozen_stages: int = 2
+    learning_rate: float = 3e-4
+    head_learning_rate: float = 1e-3
     class_learning_rate: float = 5e-3
-    min_eval_images: int = 80
-    max_eval_folds: int = 3
-    max_images_per_fold: int = 200
+    weight_decay: float = 0.05
+    min_eval_images: int = 20
+    max_eval_images: int = 200
 
-    def steps(self, image_count: int) -> int:
+    def steps(self, image_count: int, magnification: float = 1.0) -> int:
         """Number of steps for a number of images."""
-        return min(self.max_steps, max(self.min_steps, self.steps_per_image * image_count))
+        steps = min(self.max_steps, max(self.min_steps, self.steps_per_image * image_count))
+        return round(magnification * steps)
 
-    def folds(self, image_count: int) -> tuple[int, int]:
-        """Number of folds for a number of images, and how many of the folds are evaluated."""
-        fold_count = min(100, max(5, -(-image_count // self.max_images_per_fold)))
-        evaluated = -(-self.min_eval_images * fold_count // max(1, image_count))
-        return fold_count, min(self.max_eval_folds, evaluated)
+    def folds(self, image_count: int) -> int:
+        """Number of folds for a number of images, the first of which is held out."""
+        most = max(3, min(5, image_count // self.min_eval_images))
+        return min(100, max(most, -(-image_count // self.max_eval_images)))
+
+    def fine_tuning(self, image_count: int) -> DetectorFineTuningRecipe:
+        """How layers are trained on a number of images."""
+        return DetectorFineTuningRecipe(
+            window_size=self.resolution,
+            batch=self.batch,
+            frozen_stages=self.frozen_stages,
+            learning_rate=self.learning_rate,
+            head_learning_rate=self.head_learning_rate,
+            class_learning_rate=self.class_learning_rate,
+            weight_decay=self.weight_decay,
+            warm_up_steps=self.warm_up_steps,
+        )
 
 
 QUICK_DETECTOR = DetectorRecipe()
@@ -267,6 +326,7 @@ class AdvancedDetectorRecipe:
         min_steps: nothing is trained if there is time for fewer.
         max_steps, steps_per_image: upper limit of the steps: `steps_per_image` for each image, from 600 to
             `max_steps`.
+        finishing_share, finishing_rate: as in `DetectorRecipe`.
     """
 
     resolutions: tuple[int, ...] = (320, 416, 640, 960)
@@ -288,6 +348,22 @@ class AdvancedDetectorRecipe:
     min_steps: int = 100
     max_steps: int = 3000
     steps_per_image: int = 10
+    finishing_share: float = 1 / 3
+    finishing_rate: float = 0.5
+
+    def fine_tuning(self, image_count: int) -> DetectorFineTuningRecipe:
+        """How layers are trained on a number of images."""
+        rate = self.learning_rate if image_count >= self.small_set else self.small_set_learning_rate
+        return DetectorFineTuningRecipe(
+            window_size=self.window_size,
+            batch=self.batch,
+            learning_rate=rate,
+            head_learning_rate=rate,
+            class_learning_rate=rate * self.class_lr_multiplier,
+            weight_decay=self.weight_decay,
+            warm_up_steps=self.warm_up_steps,
+            max_grad_norm=self.max_grad_norm,
+        )
 
     def steps(self, image_count: int) -> int:
         """Largest useful number of steps for a number of images."""

@@ -12,12 +12,12 @@ from emulator.vision.detection.advanced import scorable_in_time, train_advanced_
 from emulator.vision.detection.augment import ImageCache
 from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset, Example
-from emulator.vision.detection.finetune import ImageSource, fine_tune_detector
+from emulator.vision.detection.finetune import ImageSource, fine_tune_detector, new_class_layers
 from emulator.vision.detection.large_image_crops import Crops, crop_windows
+from emulator.vision.detection.results import detect_all, evaluate_detections, serialize_detector
 from emulator.vision.detection.scale import Scale, choose_scale, image_sizes
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.tiles import Tiling
-from emulator.vision.detection.train import detect_all, evaluate_detections, serialize_detector
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe, recipe_for_domain
 from emulator.vision.training.budget import Budget, OutOfTime
@@ -98,9 +98,10 @@ def test_tiles_find_what_one_look_does_not_show(dataset: DetectionDataset, tmp_p
     crops, of_pictures = cut_up(dataset, scale.tiling)
 
     def learned(examples: list[Example], source: ImageSource, scale: Scale) -> dict[str, numpy.ndarray]:
+        start = {**published_weights(), **new_class_layers(len(SHAPES), 0)}
         return fine_tune_detector(
-            examples, source, published_weights(), len(SHAPES), RECIPE, scale,
-            steps=60, seed=0, budget=Budget(1e9), progress=lambda share: None,
+            examples, source, start, len(SHAPES), RECIPE.fine_tuning(len(examples)), scale,
+            steps=60, seed=[0], budget=Budget(1e9), progress=lambda share: None,
         )  # fmt: skip
 
     in_tiles = learned([crop for some in of_pictures for crop in some], crops, scale)
@@ -289,10 +290,11 @@ def test_batches_without_objects_can_be_trained_on(tmp_path: Path) -> None:
     empty = kept(tmp_path, encoded(Image.new("RGB", (160, 120), "grey")), [])
     pictures = ImageCache()
     examples = pictures.load((*scenes(tmp_path, range(2)).images, empty), lambda share: None)
-    recipe = replace(RECIPE, batch=1)
+    recipe = replace(RECIPE, batch=1).fine_tuning(len(examples))
+    start = {**published_weights(), **new_class_layers(len(SHAPES), 0)}
     weights = fine_tune_detector(
-        examples, pictures, published_weights(), len(SHAPES), recipe, Scale(TILE, 1.0),
-        steps=6, seed=0, budget=Budget(1e9), progress=lambda share: None,
+        examples, pictures, start, len(SHAPES), recipe, Scale(TILE, 1.0),
+        steps=6, seed=[0], budget=Budget(1e9), progress=lambda share: None,
     )  # fmt: skip
     assert all(numpy.isfinite(weight).all() for weight in weights.values())
 

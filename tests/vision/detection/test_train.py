@@ -9,11 +9,11 @@ import numpy
 import pytest
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.detection import loss, quick
-from emulator.vision.detection import train as detector
-from emulator.vision.detection.augment import ImageCache
+from emulator.vision.detection import loss, quick, results
+from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
-from emulator.vision.detection.quick import Head, sample_batches, train_heads
+from emulator.vision.detection.quick import QuickTraining, held_out_images
+from emulator.vision.detection.sampling import sample_batches
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
@@ -23,6 +23,7 @@ from emulator.vision.recipes.recipes import (
     DetectorRecipe,
     recipe_for_domain,
 )
+from emulator.vision.training import trainer
 from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.detection_images import SHAPES, TINY, kept, scene, scenes, with_images
 from tests.support.vision.images import DATA, encoded, photograph
@@ -60,7 +61,7 @@ def test_the_evaluation_of_a_training(dataset: DetectionDataset, train) -> None:
     trained = train(dataset, reported=reported)
 
     assert (trained.image_count, trained.skipped) == (10, ())
-    assert list(trained.seconds) == ["images", "training", "evaluation", "writing"]
+    assert list(trained.seconds) == ["images", "training", "finishing", "writing"]
     assert sorted(file.name for file in trained.model_path.parent.iterdir()) == [
         "evaluation.npz",
         "model.onnx",
@@ -68,8 +69,8 @@ def test_the_evaluation_of_a_training(dataset: DetectionDataset, train) -> None:
     shares = [share for share, _ in reported]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
-    # Every image, every step, every image that is evaluated.
-    assert len(reported) == 1 + 10 + 3 + 6 + 2
+    # Every image, every step, every image that is evaluated, the last step.
+    assert len(reported) == 1 + 10 + 3 + 4 + 1 + 2
     assert DetectorSession(trained.model_path).labels == SHAPES
 
 
@@ -93,8 +94,8 @@ def test_the_number_of_processors_makes_none(
 ) -> None:
     files = []
     for processors in (1, 3):
-        monkeypatch.setattr(quick, "processor_count", lambda count=processors: count)
-        monkeypatch.setattr(detector, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(trainer, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(results, "processor_count", lambda count=processors: count)
         files.append(train(dataset, output=str(processors)).model_path.read_bytes())
 
     assert files[0] == files[1]
@@ -106,50 +107,55 @@ def test_the_seed_makes_a_difference(dataset: DetectionDataset, train) -> None:
     assert first.model_path.read_bytes() != second.model_path.read_bytes()
 
 
-def test_each_image_is_predicted_by_a_head_trained_without_it(
+def test_the_evaluated_images_were_not_learned_from(
     dataset: DetectionDataset, train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {}
-    real = detector.train_heads
+    learned: list[set[str]] = []
+    real = quick.fine_tune_detector
 
-    def spy(examples, pictures, heads, *arguments, **options):
-        asked["hidden"] = [head.held_out_N.copy() for head in heads]
-        asked["keys"] = [example.key for example in examples]
-        return real(examples, pictures, heads, *arguments, **options)
+    def spy(examples, *arguments, **options):
+        learned.append({example.key for example in examples})
+        return real(examples, *arguments, **options)
 
-    monkeypatch.setattr(detector, "train_heads", spy)
+    monkeypatch.setattr(quick, "fine_tune_detector", spy)
 
     evaluation = DetectionEvaluation.load(train(dataset).evaluation_path)
 
-    final, *others = asked["hidden"]
-    assert not final.any()
-    assert [hidden.sum() for hidden in others] == [2] * 3
-    predicted = {fold: set(numpy.array(evaluation.keys)[evaluation.folds == fold]) for fold in range(3)}
-    for fold, hidden in enumerate(others):
-        assert predicted[fold] == set(numpy.array(asked["keys"])[hidden])
-    assert evaluation.count == len(set(evaluation.keys)) == 6
+    before, all_at_last = learned
+    everything = {image.key for image in dataset.images}
+    assert all_at_last == everything
+    assert set(evaluation.keys) == everything - before
+    assert evaluation.count == 4
 
 
-def test_a_head_learns_nothing_from_held_out_images(dataset: DetectionDataset) -> None:
-    """Other objects on the held-out images change the head trained on them, and no bit of the other one."""
-    examples = ImageCache().load(dataset.images, lambda share: None)
-    hidden = numpy.arange(len(examples)) % 3 == 0
-    elsewhere = [
-        replace(example, boxes=example.boxes / 2) if hide else example
-        for example, hide in zip(examples, hidden, strict=True)
-    ]
+def test_held_out_images_change_nothing_before_the_end(dataset: DetectionDataset) -> None:
+    """Other objects on the held-out images change the final model, and no bit of the evaluated weights."""
 
-    def trained(chosen: list[Example]) -> list[dict[str, numpy.ndarray]]:
-        heads = [Head(hidden & False), Head(hidden)]
-        return train_heads(chosen, ImageCache(), heads, 2, TINY, seed=0, progress=lambda share: None)
+    def trained(shrunk: bool) -> tuple[dict[str, numpy.ndarray], bytes]:
+        training = QuickTraining(dataset, TINY, 0)
+        training.load(list(dataset.images), lambda share: None)
+        training.examples = [
+            replace(example, boxes=example.boxes / 2) if shrunk and hidden else example
+            for example, hidden in zip(training.examples, training.held_out_N, strict=True)
+        ]
+        evaluated = training.evaluate(lambda share: None, lambda share: None)
+        kept = replace(evaluated, calibration=PlattScaling())
+        return dict(evaluated.weights), training.finish(kept, lambda share: None)
 
-    def difference(head: int) -> float:
-        return max(numpy.abs(first[head][name] - second[head][name]).max() for name in first[head])
+    (first, model), (second, other_model) = trained(False), trained(True)
 
-    first, second = trained(examples), trained(elsewhere)
+    assert max(numpy.abs(first[name] - second[name]).max() for name in first) == 0
+    assert model != other_model
 
-    assert difference(0) > 0
-    assert difference(1) == 0
+
+def test_each_tag_is_learned_from() -> None:
+    has_NT = numpy.zeros((12, 3), bool)
+    has_NT[:10, 0] = has_NT[10:, 1] = has_NT[11, 2] = True
+    for seed in range(5):
+        held_out_N = held_out_images(has_NT, QUICK_DETECTOR, seed)
+        assert (has_NT & ~held_out_N[:, None]).any(axis=0).all()
+        assert 3 <= held_out_N.sum() <= 5
+    assert not held_out_images(has_NT[:1], QUICK_DETECTOR, 0).any()
 
 
 def test_the_evaluation_holds_what_is_marked(dataset: DetectionDataset, train) -> None:
@@ -196,7 +202,7 @@ def test_the_smallest_sets_train(tmp_path: Path, train, images: int) -> None:
     trained = train(DetectionDataset(tuple(chosen), ("square",)))
 
     evaluation = DetectionEvaluation.load(trained.evaluation_path)
-    assert evaluation.count == (2 if images == 2 else 0)
+    assert evaluation.count == images - 1
     assert 0 <= evaluation.performance().average_precision <= 1
     DetectorSession(trained.model_path).score(encoded(picture))
 
@@ -281,7 +287,7 @@ def examples(*tags: tuple[int, ...]) -> list[Example]:
 
 
 def test_every_image_is_sampled_before_any_is_repeated() -> None:
-    batches = sample_batches(examples(*[(0,)] * 10), 1, 5, 4, 0)
+    batches = sample_batches(examples(*[(0,)] * 10), 1, 5, 4, [0])
 
     assert [len(batch) for batch in batches] == [5] * 4
     assert sorted(batches[0] + batches[1]) == list(range(10))
@@ -291,7 +297,7 @@ def test_every_image_is_sampled_before_any_is_repeated() -> None:
 def test_rare_tags_come_more_often_and_empty_images_not_too_often() -> None:
     chosen = examples(*[(0,)] * 90, *[(1,)] * 10, *[()] * 400)
 
-    looked_at = numpy.bincount(numpy.concatenate(sample_batches(chosen, 2, 8, 250, 0)), minlength=500)
+    looked_at = numpy.bincount(numpy.concatenate(sample_batches(chosen, 2, 8, 250, [0])), minlength=500)
 
     common, rare, empty = looked_at[:90], looked_at[90:100], looked_at[100:]
     assert rare.mean() > 1.8 * common.mean()
@@ -308,16 +314,14 @@ def test_recipes_of_domains() -> None:
         )  # General, of classification
 
 
-@pytest.mark.parametrize(("images", "steps"), [(1, 120), (40, 160), (1000, 400)])
+@pytest.mark.parametrize(("images", "steps"), [(1, 80), (200, 120), (1000, 200)])
 def test_steps(images: int, steps: int) -> None:
     assert QUICK_DETECTOR.steps(images) == steps
+    assert QUICK_DETECTOR.steps(images, 2.0) == 2 * steps
 
 
-@pytest.mark.parametrize(
-    ("images", "folds"),
-    [(1, (5, 3)), (40, (5, 3)), (133, (5, 3)), (240, (5, 2)), (400, (5, 1)), (10_000, (50, 1))],
-)
-def test_how_much_is_evaluated(images: int, folds: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("images", "folds"), [(1, 3), (15, 3), (80, 4), (100, 5), (1000, 5), (10_000, 50)])
+def test_how_much_is_evaluated(images: int, folds: int) -> None:
     assert QUICK_DETECTOR.folds(images) == folds
 
 

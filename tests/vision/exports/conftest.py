@@ -20,9 +20,10 @@ from emulator.vision.classification.dataset import ClassificationDataset, novel_
 from emulator.vision.classification.features import backbone_session
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
 from emulator.vision.classification.novelty import NoveltyFilter
-from emulator.vision.detection import train as detector
+from emulator.vision.detection import results as detector
 from emulator.vision.detection.calibration import PlattScaling
 from emulator.vision.detection.dataset import DetectionDataset
+from emulator.vision.detection.novelty import DetectorFilter
 from emulator.vision.exports.formats import ExportOrder
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.nanodet import published_weights
@@ -172,4 +173,8 @@ def _detector(kind: Kind) -> bytes:
     head |= {name: weight[list(_COCO)] for name, weight in head.items() if ".classes." in name}
     dataset = DetectionDataset((), LABELS)
     recipe = recipe_for_domain(DetectorRecipe, kind.domain_id)
-    return detector.serialize_detector(dataset, recipe, head, PlattScaling())
+    random = numpy.random.default_rng(0)
+    references = random.random((3, 512)).astype(numpy.float32)
+    references /= numpy.linalg.norm(references, axis=1, keepdims=True)
+    novelty = DetectorFilter(references, 0.8)
+    return detector.serialize_detector(dataset, recipe, head, PlattScaling(), change=novelty.applied)

@@ -125,6 +125,14 @@ CASES: dict[str, tuple[tuple[Operation, ...], dict[str, tuple[int, ...]]]] = {
         (_POINTS, Operation("sigmoid", ("points",), "result")),
         {"result": (1, SIDE * SIDE, 3)},
     ),
+    "scale_rows": (
+        (
+            _POINTS,
+            Operation("global_average", ("normalised",), "average"),
+            Operation("scale_rows", ("points", "average"), "result", shape=(1, 3)),
+        ),
+        {"result": (1, SIDE * SIDE, 3)},
+    ),
     "reshape": (
         (_POINTS, Operation("reshape", ("points",), "result", shape=(2, SIDE, 9))),
         {"result": (2, SIDE, 9)},

@@ -80,7 +80,7 @@ def test_compact_domains_differ_where_their_exports_promise_something() -> None:
             )
             size = None if domain.name.endswith("[S1]") else 416
             assert recipe_for_domain(DetectorRecipe, domain.id) == replace(
-                QUICK_DETECTOR, input_resolution=size
+                QUICK_DETECTOR, input_resolution=size, larger_resolutions=()
             )
 
 

@@ -31,7 +31,8 @@ from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection import finetune
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.dataset import BoxedImage, DetectionDataset, Example, TrainedDetector
-from emulator.vision.detection.quick import sample_batches
+from emulator.vision.detection.quick import Evaluated, QuickTraining
+from emulator.vision.detection.sampling import sample_batches
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.classification import Evaluation
@@ -90,6 +91,18 @@ def detect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
         return train_advanced_detector(dataset, TINY, SMALL_DETECTOR, **common, **more)
 
     return run
+
+
+def only_on_all_layers(monkeypatch: pytest.MonkeyPatch, place: object, name: str, changed: object) -> None:
+    """Change something after the quick training that advanced training of detectors begins with."""
+    real = advanced_detection._Attempt.run
+
+    def run(self: Any, start: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, changed)
+            return real(self, start)
+
+    monkeypatch.setattr(advanced_detection._Attempt, "run", run)
 
 
 def works(trained: TrainedClassifier | TrainedDetector, data: bytes) -> None:
@@ -246,7 +259,7 @@ def test_objects_on_three_images_beside_those_on_three_thousand() -> None:
         Example(str(number), "", place, numpy.array([1 if number < 3 else 0])) for number in range(3003)
     ]
     steps = QUICK_DETECTOR.steps(len(examples))
-    batches = sample_batches(examples, 2, QUICK_DETECTOR.batch, steps, seed=0)
+    batches = sample_batches(examples, 2, QUICK_DETECTOR.batch, steps, seed=[0])
     looks = sum(number < 3 for batch in batches for number in batch)
     assert looks >= 20 * 3 * steps * QUICK_DETECTOR.batch / len(examples)
 
@@ -282,7 +295,7 @@ def test_weights_that_are_no_numbers_after_the_last_step_leave_the_quick_detecto
         with torch.no_grad():
             next(iter(self._weights.values())).fill_(numpy.inf)
 
-    monkeypatch.setattr(WholeNetwork, "_step", last_one_explodes)
+    only_on_all_layers(monkeypatch, WholeNetwork, "_step", last_one_explodes)
     monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 1)
     assert detect(objects, advanced=True).model_path.read_bytes() == quick
 
@@ -341,15 +354,15 @@ def test_images_deleted_after_quick_training_leave_its_model(
 ) -> None:
     objects = scenes(tmp_path, range(4))
     quick = detect(objects, advanced=False).model_path.read_bytes()
-    real = advanced_detection.train_detector
+    real = QuickTraining.evaluate
 
-    def then_they_go(*arguments: Any, **keywords: Any) -> TrainedDetector:
-        trained = real(*arguments, **keywords)
+    def then_they_go(*arguments: Any) -> Evaluated:
+        evaluated = real(*arguments)
         for image in objects.images:
             Path(image.path).unlink()
-        return trained
+        return evaluated
 
-    monkeypatch.setattr(advanced_detection, "train_detector", then_they_go)
+    monkeypatch.setattr(QuickTraining, "evaluate", then_they_go)
     assert detect(objects, advanced=True).model_path.read_bytes() == quick
 
 
@@ -376,5 +389,5 @@ def test_a_detector_that_does_not_fit_into_memory_leaves_the_quick_one(
     def too_large(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(finetune, "run_operations", too_large)
+    only_on_all_layers(monkeypatch, finetune, "run_operations", too_large)
     assert detect(objects, advanced=True).model_path.read_bytes() == quick

@@ -154,8 +154,10 @@ def test_a_detector(
         monkeypatch.setattr(DetectorSession, "score", lambda *_: clock.work(score_seconds))
         return real_attempt(*arguments)
 
-    real_attempt = advanced._attempt
-    monkeypatch.setattr(advanced, "_attempt", attempt)
+    real_attempt = advanced._Attempt.run
+    monkeypatch.setattr(advanced._Attempt, "run", attempt)
+    # Images of this size would be shared with quick training.
+    monkeypatch.setattr(advanced, "CACHED_SIDE", 64)
     monkeypatch.setattr(advanced, "fine_tune_detector", fine_tune)
     monkeypatch.setattr(advanced, "measure_step", lambda *_: 1.0)
     monkeypatch.setattr(advanced, "detect_all", detect_all)

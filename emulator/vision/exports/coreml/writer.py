@@ -200,6 +200,8 @@ class _Writer:
                 return build.softmax(x=first, axis=-1)
             case "sigmoid":
                 return build.sigmoid(x=first)
+            case "scale_rows":
+                return build.mul(x=first, y=inputs[1])  # of one image
             case _:
                 return self._plain(operation, inputs)
 

@@ -49,6 +49,8 @@ class ExportedNetwork(nn.Module):
                 return inputs[0] - inputs[1]
             case "multiply":
                 return inputs[0] * inputs[1]
+            case "scale_rows":
+                return inputs[0] * inputs[1].unsqueeze(1)
             case "divide":
                 return inputs[0] / inputs[1]
             case "minimum":

@@ -114,6 +114,9 @@ class TensorFlowGraph:
                 self._add("MatMul", f"{output}/product", (*inputs, self._read(operation.weight)), **_PLAIN)
                 bias = self._read(operation.bias)
                 self._add("BiasAdd", output, (f"{output}/product", bias), data_format="NHWC")
+            case "scale_rows":
+                self._reshape(f"{output}/factors", inputs[1], (-1, *operation.shape))
+                self._add("Mul", output, (inputs[0], f"{output}/factors"))
             case "reshape":
                 self._reshape(output, inputs[0], operation.shape)
             case "picture":

@@ -114,6 +114,10 @@ class _Writer:
                 )
             case "sigmoid":
                 self._compute("LOGISTIC", inputs, operation.output, self._shape(inputs[0]))
+            case "scale_rows":
+                factors = self._reshape(inputs[1], f"{operation.output}.factors", (1, *operation.shape))
+                shape = self._shape(inputs[0])
+                self._compute("MUL", [inputs[0], factors], operation.output, shape, "MulOptions")
             case _:
                 self._plain(operation, inputs)
 

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "serving": "a server of one exported model, compared with a bare loop",
     "exec": "a command with an emulator of its own, compared with the bare start of the server",
     "instant": "trainings of 100 images by the instant trainer, and predictions",
+    "import_data": "import of 10,000 images with 50,000 boxes, and their export",
     "light_install": "disk space of an install for test suites, without the training of networks",
     "portal_images": "grid of the portal with 100,000 images: frames, elements, the way to the end, tagging",
     "portal_views": "gallery of the portal and an image with 300 boxes, until they are drawn",

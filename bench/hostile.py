@@ -61,7 +61,7 @@ def measure() -> Iterator[Measurement]:
             "GET projects": EMULATOR.operation,
             "prediction": programs.request("POST", f"{model}/image/nostore", headers, images[0][0]),
         }
-        memory = _Memory(server.process.pid)
+        memory = PeakMemory(server.process.pid)
         alone = _timed_together(server.port, others)
         for case in CASES:
             if wanted and not any(part in case for part in wanted):
@@ -129,7 +129,7 @@ def _time(port: int, data: bytes, deadline: float, taken: list[float]) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-class _Memory:
+class PeakMemory:
     """The peak memory of a process: as Linux counts it; elsewhere the current memory."""
 
     def __init__(self, pid: int) -> None:

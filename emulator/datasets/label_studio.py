@@ -186,9 +186,15 @@ def write(data: DataSet, losses: Problems) -> Iterator[Output]:
             results.append(
                 {"id": "tags", "from_name": "tags", "to_name": "image", "type": "choices", "value": value}
             )
+        assert image.size is not None
         task: dict[str, Any] = {
             "id": index,
-            "data": {"image": f"/data/local-files/?d={IMAGE_FOLDER}/{image.file}"},
+            "data": {
+                "image": f"/data/local-files/?d={IMAGE_FOLDER}/{image.file}",
+                # For other readers: results without boxes have no size.
+                "width": image.size[0],
+                "height": image.size[1],
+            },
             "annotations": [{"result": results}] if results else [],
         }
         tasks.append(task)

@@ -85,6 +85,12 @@ def read_by_panlabel(place: Path, format: str) -> Boxes:
     return found
 
 
+def with_plain_names(tasks: Path) -> Path:
+    """The tasks without addresses of local storage, which panlabel does not know."""
+    tasks.write_text(tasks.read_text().replace("/data/local-files/?d=", ""))
+    return tasks
+
+
 def of_globox(read: globox.AnnotationSet, names: list[str] | None = None) -> Boxes:
     return {
         Path(one.image_id).stem: [
@@ -132,6 +138,20 @@ READERS: dict[str, tuple[str, Callable[[Path], Boxes]]] = {
             NAMES,
         ),
     ),
+    "VOC by globox": (
+        "voc",
+        lambda folder: of_globox(globox.AnnotationSet.from_pascal_voc(folder / "Annotations")),
+    ),
+    "VOC by panlabel": ("voc", lambda folder: read_by_panlabel(folder, "voc")),
+    "CVAT by globox": (
+        "cvat",
+        lambda folder: of_globox(globox.AnnotationSet.from_cvat(folder / "annotations.xml")),
+    ),
+    "CVAT by panlabel": ("cvat", lambda folder: read_by_panlabel(folder / "annotations.xml", "cvat")),
+    "Label Studio by panlabel": (
+        "label-studio",
+        lambda folder: read_by_panlabel(with_plain_names(folder / "tasks.json"), "label-studio"),
+    ),
 }
 
 
@@ -144,7 +164,13 @@ def test_another_reader_finds_the_boxes_that_we_write(reader: str, tmp_path: Pat
 
 
 # The format of panlabel, and where it writes.
-WRITERS = {"coco": ("coco", "labels.json"), "yolo": ("yolo", "")}
+WRITERS = {
+    "coco": ("coco", "labels.json"),
+    "yolo": ("yolo", ""),
+    "voc": ("voc", ""),
+    "cvat": ("cvat", "annotations.xml"),
+    "label-studio": ("label-studio", "tasks.json"),
+}
 
 
 @pytest.mark.parametrize("format", list(WRITERS))

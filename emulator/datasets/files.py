@@ -8,13 +8,13 @@ import io
 import stat
 import unicodedata
 import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from emulator.datasets.record import DataSetUnreadable
+from emulator.zip_archives import DAMAGED, ZipRejected, opened
 
 MEGABYTE = 2**20
 # See `side_file`.
@@ -29,8 +29,6 @@ TEXT_BYTES = 16 * MEGABYTE
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
 # Readable by other tools, not by the service.
 _OTHER_IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".webp", ".heic", ".avif", ".jp2"})
-# What zipfile and the decompression raise for damaged archives.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
 
 
 class Files(Protocol):
@@ -58,16 +56,16 @@ class ZipFiles:
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         try:
-            self._archive = zipfile.ZipFile(file)
-        except DAMAGED:
-            raise DataSetUnreadable("It is not a zip file, or it is not complete.") from None
+            self._archive = opened(
+                file, size, allowance=_EXPANDED_BYTES, expansion=_EXPANSION, what="data set"
+            )
+        except ZipRejected as rejected:
+            raise DataSetUnreadable(str(rejected)) from None
         entries = self._archive.infolist()
         if len(entries) > MOST_FILES:
             raise DataSetUnreadable(f"It has {len(entries):,} files; at most {MOST_FILES:,} are read.")
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        expanded = 0
         for entry in entries:
-            expanded += entry.file_size
             if entry.is_dir():
                 continue
             name = _checked_name(entry)
@@ -75,10 +73,6 @@ class ZipFiles:
                 raise DataSetUnreadable("It has two files with this name.", name)
             if not _is_of_a_system(name):
                 self._entries[name] = entry
-        if expanded > _EXPANDED_BYTES + _EXPANSION * size:
-            raise DataSetUnreadable(
-                f"It expands from {size // MEGABYTE} to {expanded // MEGABYTE:,} MB, which no data set does."
-            )
         self._strip_common_folder()
         self.names = sorted(self._entries)
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.datasets.files import DAMAGED, Files
+from emulator.datasets.files import Files
 from emulator.datasets.record import DataSetUnreadable, Place
+from emulator.zip_archives import DAMAGED
 
 _CHUNK_CHARACTERS = 2**18
 # One annotation with the polygons or the mask of a large object.

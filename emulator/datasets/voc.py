@@ -117,6 +117,9 @@ def _splits(reading: Reading) -> dict[str, str]:
 def write(data: DataSet, losses: Problems) -> Iterator[Output]:
     """The files of a data set in this format: corners with decimals, edges from 0."""
     names = [stem(image.file) for image in data.images]
+    # For CVAT and datumaro, which refuse classes that are not those of the devkit.
+    colors = "".join(f"{name.replace(':', '_')}:::\n" for name in data.tags)
+    yield Output("labelmap.txt", f"# label:color_rgb:parts:actions\n{colors}".encode())
     yield Output("ImageSets/Main/trainval.txt", "".join(f"{name}\n" for name in names).encode())
     for image in data.images:
         image_tags(data, image, losses)

@@ -5,9 +5,10 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import quoteattr
 
-from emulator.datasets.files import DAMAGED, Files, unreadable
+from emulator.datasets.files import Files, unreadable
 from emulator.datasets.reading import number
 from emulator.datasets.record import DataSetUnreadable, Place
+from emulator.zip_archives import DAMAGED
 
 _DEEPEST = 50
 

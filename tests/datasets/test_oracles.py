@@ -1,7 +1,9 @@
 """Independent readers and writers of the formats agree with ours on every box.
 
-datumaro and supervision are too heavy to be installed with the tests (894 MB together); what they read of our
-files was compared once, see `HEAVY_ORACLES`.
+datumaro and supervision are too heavy to be installed with the tests (894 MB together). Once, datumaro
+1.13.12 read our COCO, CVAT, VOC, YOLO and Darknet with every box within 0.005 pixels, since it rounds to
+hundredths, and supervision 0.31.2 our COCO and YOLO within 0.00004. supervision reads VOC as the devkit
+writes it: it subtracts 1 from left and top, of ours too.
 """
 
 import json

@@ -10,7 +10,6 @@ enforced while a file is unpacked; every file is hashed.
 
 import hashlib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,6 +18,7 @@ from emulator.core.limits import MEGABYTE
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.files import DATABASE_NAME, Snapshot
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
+from emulator.zip_archives import DAMAGED, ZipRejected, opened
 
 _BLOB_FOLDER = "blobs/"
 # Databases with few rows consist of empty pages, so that they are compressed well; larger ones are not.
@@ -27,7 +27,6 @@ _EXPANSION = 50
 _CHUNK_BYTES = MEGABYTE
 # The same state has the same bytes at any time.
 _TIME = (1980, 1, 1, 0, 0, 0)
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 def write_archive(snapshot: Snapshot, file: IO[bytes]) -> None:
@@ -61,14 +60,13 @@ class ArchiveSource:
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         try:
-            self._archive = zipfile.ZipFile(file)
-        except _DAMAGED:
-            raise SnapshotRejected("It is not a zip file, or it is not complete.") from None
+            self._archive = opened(
+                file, size, allowance=_EXPANDED_BYTES, expansion=_EXPANSION, what="snapshot"
+            )
+        except ZipRejected as rejected:
+            raise SnapshotRejected(str(rejected)) from None
         entries = self._archive.infolist()
         self._entries = {entry.filename: entry for entry in entries}
-        expanded = sum(entry.file_size for entry in entries)
-        if expanded > _EXPANDED_BYTES + _EXPANSION * size:
-            raise SnapshotRejected(f"It expands to {expanded // MEGABYTE} MB, which no snapshot does.")
         self.manifest = self._manifest()
         names = [manifests.FILE_NAME, DATABASE_NAME, *(_BLOB_FOLDER + blob for blob in self.manifest.blobs)]
         if sorted(entry.filename for entry in entries) != sorted(names):
@@ -80,7 +78,7 @@ class ArchiveSource:
             raise SnapshotRejected(f"It has no {manifests.FILE_NAME}, so it is not a snapshot.")
         try:
             text = self._archive.read(entry)
-        except _DAMAGED:
+        except DAMAGED:
             raise _damaged(manifests.FILE_NAME) from None
         return manifests.parse(text)
 
@@ -115,7 +113,7 @@ class ArchiveSource:
                         raise _damaged(name)
                     left -= len(chunk)
                     yield chunk
-        except _DAMAGED:
+        except DAMAGED:
             raise _damaged(name) from None
 
 

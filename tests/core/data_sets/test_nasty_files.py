@@ -144,7 +144,7 @@ REFUSED = {
     "an absolute name": Refused({"/a.png": PICTURE}, "/a.png: Its name leads out"),
     "a link": Refused(special_zip(stat.S_IFLNK, "/etc/passwd"), "cats/a.png: It is a link or a device"),
     "an encrypted file": Refused(encrypted(), "cats/a.png: It is encrypted."),
-    "a zip bomb": Refused(bomb(), "It expands from 0 to 2 MB"),
+    "a zip bomb": Refused(bomb(), "It expands to 2 MB, which no data set does."),
     "no zip": Refused(b"GIF89a", "It is not a zip file"),
     "a zip that is cut": Refused(zip_of({"cats/a.png": PICTURE})[:-30], "It is not a zip file"),
     "an empty zip": Refused(zip_of({}), "There are no files."),

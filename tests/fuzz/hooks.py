@@ -41,6 +41,7 @@ from tests.fuzz.world import (
     as_base64,
     make,
 )
+from tests.support.data_sets import zip_of
 from tests.support.exported_models import classifier_zip, detector_zip
 from tests.support.harness import NOWHERE, RESOURCE_ID, TRAINING_KEY, wait_until
 from tests.support.pulled import temporary_archive
@@ -97,6 +98,7 @@ _SETTINGS = ("/choreography", "/trainer", "/clock")
 _ENDLESS = {"training": {"polls": 10_000}}
 _CLOCK_CHANGES = {"ChangeClock", "AdvanceClock"}
 _SNAPSHOTS = (SNAPSHOT, "other.snapshot")
+_DATA_SET = zip_of({"red/1.png": PICTURES[0], "blue/2.png": PICTURES[1]})
 # Bodies that random values hardly ever become.
 _BODIES: dict[str, tuple[Any, ...]] = {
     "CreateFaultScenario": (
@@ -107,6 +109,7 @@ _BODIES: dict[str, tuple[Any, ...]] = {
         {"assignments": []},
         {"assignments": [{"principal": "*", "role": "Reader"}, {"principal": "anna", "role": "Trainer"}]},
     ),
+    "ImportDataSet": (_DATA_SET,),
     "UploadSnapshot": (empty_archive(),),
     "InsertPulledProject": ({"folder": temporary_archive(), "replace": True},),
 }
@@ -276,6 +279,10 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             path, body = _CREATED[name]
             made = _control(str(case.operation.base_url).partition("/_emulator")[0], "POST", path, json=body)
             case.path_parameters[name] = made.json()["id"]
+    if "importId" in (case.path_parameters or {}) and meaning.is_positive:
+        case.path_parameters["importId"] = _checked_data_set(
+            str(case.operation.base_url).partition("/_emulator")[0]
+        )
     if _name(case) == "CancelJob" and meaning.is_positive:
         case.path_parameters["jobId"] = _begun_job(str(case.operation.base_url).partition("/_emulator")[0])
     for values in (case.path_parameters or {}, case.query or {}):
@@ -338,6 +345,16 @@ def _begun_job(endpoint: str) -> str:
     ).raise_for_status()
     _control(endpoint, "PUT", f"projects/{project}/choreography", json={})
     return str(_control(endpoint, "GET", f"jobs?projectId={project}").json()["jobs"][0]["id"])
+
+
+def _checked_data_set(endpoint: str) -> str:
+    """The id of a data set of which a dry run was made."""
+    made = _control(endpoint, "POST", "dataSets?project=checked&dryRun=true", content=_DATA_SET)
+    import_id = str(made.json()["id"])
+    wait_until(
+        lambda: _control(endpoint, "GET", f"dataSets/{import_id}").json()["status"] != "Waiting", "a dry run"
+    )
+    return import_id
 
 
 def _new_test_set(endpoint: str) -> dict[str, str]:

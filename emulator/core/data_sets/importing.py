@@ -90,6 +90,7 @@ class DataSetImport:
             added = self._prepared(session, reading.problems).added
         state.report = reports.report_of(data, self._images, reading.problems, parts, added)
         if reading.problems.error_count:
+            self._report(_CHECKED, _ADDING)  # which raises if the import was cancelled or forgotten meanwhile
             kept.write(context, state)
             raise JobFailed(_refusal(reading.problems))
 

@@ -5,6 +5,7 @@ The archive is deleted when the import has ended; the state is kept for those wh
 
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,8 @@ MOST_KEPT = 50
 # How long the archive of a dry run is kept, so that it can be imported without being sent again.
 _CHECKED_LIFETIME = timedelta(hours=1)
 _STATE, _ARCHIVE = "state.json", "upload.zip"
-_lock = threading.Lock()
+# For those who read a state and write it or remove it.
+lock = threading.Lock()
 
 WAITING, CHECKED, COMPLETED, FAILED = "Waiting", "Checked", "Completed", "Failed"
 
@@ -111,12 +113,15 @@ def remove(context: Context, id: str) -> None:
 
 
 def remove_archive(context: Context, id: str) -> None:
-    archive_path(context, id).unlink(missing_ok=True)
+    """Delete the archive of an import, if it has one."""
+    # Windows cannot delete the file while a cancelled import still reads it; `remove_old` does it later.
+    with suppress(PermissionError):
+        archive_path(context, id).unlink(missing_ok=True)
 
 
 def remove_old(context: Context) -> None:
     """Forget what nobody can need: archives of old dry runs, and the oldest imports that have ended."""
-    with _lock:
+    with lock:
         latest = microseconds(context.clock.reading - _CHECKED_LIFETIME)
         ended = [state for state in list_all(context) if state.status != WAITING]
         for state in ended[MOST_KEPT:]:

@@ -154,13 +154,14 @@ def target(session: Session, project_id: str | None, project_name: str | None) -
 
 def import_checked(context: Context, id: str) -> ImportState:
     """Carry out an import of which only a dry run was made. Raises ServiceError."""
-    state = kept.get(context, id)
-    if state.status != kept.CHECKED or not kept.archive_path(context, id).exists():
-        raise ServiceError(
-            "Conflict", "Only a data set that was checked within the last hour can be imported."
-        )
-    state.dry_run, state.status, state.report = False, kept.WAITING, None
-    return _enqueue(context, state)
+    with kept.lock:
+        state = kept.get(context, id)
+        if state.status != kept.CHECKED or not kept.archive_path(context, id).exists():
+            raise ServiceError(
+                "Conflict", "Only a data set that was checked within the last hour can be imported."
+            )
+        state.dry_run, state.status, state.report = False, kept.WAITING, None
+        return _enqueue(context, state)
 
 
 def forget(context: Context, id: str) -> None:

@@ -104,6 +104,7 @@ def test_a_checked_data_set_is_imported_without_being_sent_again(service: Servic
     checked = sets.imported(PETS, "pets", dryRun="true")
     path = f"/_emulator/dataSets/{checked['id']}"
     assert service.request("POST", f"{path}/import").status_code == 202
+    assert service.request("POST", f"{path}/import").status_code == 409
     sets.run()
     assert sets.get(checked["id"])["status"] == "Completed"
     assert len(service.get("/projects")) == 1

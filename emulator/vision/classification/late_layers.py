@@ -104,13 +104,17 @@ def budget_seconds(recipe: LateLayersRecipe, image_count: int) -> float:
     return min(recipe.most_seconds, recipe.seconds_per_image * image_count)
 
 
-def planned_epochs(recipe: LateLayersRecipe, image_count: int) -> int:
+def planned_epochs(recipe: LateLayersRecipe, image_count: int, *, tiny: bool = False) -> int:
     """Number of epochs that fit into the time of a quick training; 0 if they are too few.
 
     It does not depend on the machine, whose speed must not change the model.
+
+    Args:
+        tiny: the images have sides of at most `recipe.tiny_side` pixels.
     """
     for_epochs = budget_seconds(recipe, image_count) / image_count - recipe.other_seconds_per_image
-    epochs = min(recipe.epochs, int(for_epochs / recipe.epoch_seconds_per_image))
+    each = recipe.tiny_epoch_seconds_per_image if tiny else recipe.epoch_seconds_per_image
+    epochs = min(recipe.tiny_epochs if tiny else recipe.epochs, int(for_epochs / each))
     return epochs if epochs >= recipe.min_epochs else 0
 
 
@@ -171,6 +175,9 @@ class _Attempt:
         resolution = recipe.tiny_resolution if tiny else recipe.resolution
         first = recipe.tiny_first_layer if tiny else recipe.first_layer
         self._training, self._recipe = training, recipe
+        self._epochs = planned_epochs(recipe, len(training.images), tiny=tiny)
+        if not self._epochs:
+            raise OutOfTime
         self._network = backbone_network(training.recipe.backbone, resolution)
         self._divided = divided(self._network, first)
         self._maps_PHHC, features = _looked_at(training, self._divided)
@@ -182,7 +189,6 @@ class _Attempt:
             views=len(self._maps_PHHC) // len(training.images),
         )
         self._models: list[FineTuned] = []
-        self._epochs = planned_epochs(recipe, len(training.images))
         self._folds = min(recipe.folds, int(training.folds_N.max()) + 1)
         self._check_speed()
 

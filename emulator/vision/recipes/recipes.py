@@ -97,28 +97,29 @@ class LateLayersRecipe:
             their maps would need much memory.
         fine_tuning: how the late layers are trained.
         max_shift: of the shifted views, as a fraction of the side.
-        epochs, min_epochs: passes over the images; with little time for each image at least `min_epochs`, or
-            none.
+        epochs, tiny_epochs, min_epochs: passes over the images; with little time for each image at least
+            `min_epochs`, or none.
         folds: number of models, each without a fold, whose weights are averaged.
         blend_weights: weights of the frozen network in blends with the trained one.
         min_images: fewer images are not enough to train layers.
         min_mistakes, min_error: nothing is tried if cross-validation finds fewer mistakes, or fewer for each
             image.
         seconds_per_image, most_seconds: seconds on two processors that the whole quick training may take.
-        epoch_seconds_per_image, other_seconds_per_image: what an epoch with all models, and all the rest,
-            takes of it on a usual machine.
+        epoch_seconds_per_image, tiny_epoch_seconds_per_image, other_seconds_per_image: what an epoch of all
+            models, and all the rest, takes of it on a usual machine.
         most_slowness: on a machine that is slower by more than this factor, layers are not trained.
     """
 
     resolution: int = 192
     first_layer: str = "_blocks.11."
     tiny_side: int = 64
-    tiny_resolution: int = 128
+    tiny_resolution: int = 160
     tiny_first_layer: str = "_blocks.5."
     views: int = 4
     fine_tuning: FineTuningRecipe = FineTuningRecipe(frozen_to_stride=1, max_shift=0.0, mirror=False)
     max_shift: float = 1 / 16
     epochs: int = 6
+    tiny_epochs: int = 4
     min_epochs: int = 3
     folds: int = 2
     blend_weights: tuple[float, ...] = (0.5, 0.25)
@@ -128,6 +129,7 @@ class LateLayersRecipe:
     seconds_per_image: float = 0.09
     most_seconds: float = 90.0
     epoch_seconds_per_image: float = 0.009
+    tiny_epoch_seconds_per_image: float = 0.0145
     other_seconds_per_image: float = 0.027
     most_slowness: float = 2.5
 

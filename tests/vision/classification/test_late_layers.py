@@ -42,6 +42,7 @@ SMALL = replace(
     tiny_resolution=32,
     views=3,
     epochs=2,
+    tiny_epochs=2,
     min_epochs=2,
     min_images=12,
     min_mistakes=2,
@@ -259,6 +260,7 @@ def test_a_training_may_take_no_longer_than_asked_for() -> None:
     assert budget_seconds(replace(LATE_LAYERS, most_seconds=20), 5000) == 20
     counts = (150, 500, 1000, 1400, 2000)
     assert [planned_epochs(LATE_LAYERS, count) for count in counts] == [6, 6, 6, 4, 0]
+    assert [planned_epochs(LATE_LAYERS, count, tiny=True) for count in counts] == [4, 4, 4, 0, 0]
 
 
 @pytest.mark.parametrize(("domain", "allowed"), [("General", True), ("General (compact)", False)])

@@ -25,7 +25,7 @@ from bench.report import Measurement
 
 IMAGES = int(os.environ.get("BENCH_IMPORT_IMAGES", "10000"))
 SECONDS, MEGABYTES = 60, 200
-_DIFFERENT, _TAGS, _BOXES = 200, 10, 5
+_DIFFERENT, _TAGS, _BOXES = 50, 10, 5
 
 
 def measure() -> Iterator[Measurement]:
@@ -34,6 +34,7 @@ def measure() -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         archive = folder / "set.zip"
+        (folder / "data").mkdir()
         _write(archive)
         with programs.running(EMULATOR, folder / "data") as server:
             port = str(server.port)

@@ -146,6 +146,8 @@ def test_wrong_lines_have_their_number(text: str, error: str) -> None:
 
 
 def test_the_lines_are_those_of_the_reference() -> None:
+    # The package mltable is proprietary and heavy. Once, its version 1.7.0 loaded such a folder: all rows,
+    # each image_url a StreamInfo of the datastore, each label as it is in the line.
     files = written(boxed_set(2), "azure-ml")
     entry = json.loads(files["train_annotations.jsonl"].splitlines()[1])
     assert entry["image_url"] == f"{PREFIX}images/image1.png"

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     Floats = NDArray[numpy.float64]
     Flags = NDArray[numpy.bool_]
 
-# In standard deviations of held-out good images, from their mean: the limit, at which an anomaly is as
-# probable as not; the nearest place that known anomalies can move it to; and the distance from which good
-# images are taken for defects among the good ones, and are left out.
-_LIMIT, _NEAREST_LIMIT, _NOT_GOOD = 2.0, 1.0, 6.0
-# At least this share of the held-out good images is within the limit.
+# At the limit, an anomaly is as probable as not. This share of the held-out good images is within it: their
+# distribution is skewed, so that a number of standard deviations would say less.
 _QUANTILE = 0.95
+# In standard deviations of held-out good images, from their mean: the nearest place of the limit, and the
+# distance from which good images are taken for defects among the good ones, and are left out.
+_NEAREST_LIMIT, _NOT_GOOD = 1.0, 6.0
 # Change of the log odds over a standard deviation.
 _SHARPNESS = 2.0
 # The least standard deviation of a layer's score. Where all images look the same, that is chance.
@@ -52,7 +52,7 @@ class Calibration:
         sums_N = ((good_NL - mean_L) / deviation_L).sum(axis=1)
         deviation = max(float(sums_N.std()), 1e-6 + _LEAST_DEVIATION)
         good_N = sums_N / deviation
-        limit = max(_LIMIT, float(numpy.quantile(good_N, _QUANTILE)))
+        limit = max(_NEAREST_LIMIT, float(numpy.quantile(good_N, _QUANTILE)))
         if len(anomalies_NL):
             anomalies_N = ((anomalies_NL - mean_L) / deviation_L).sum(axis=1) / deviation
             limit = _nearer(limit, good_N, anomalies_N)

@@ -43,15 +43,15 @@ class DiskGuard:
 
     def shortage(self, size: int) -> str | None:
         """The reason why `size` bytes must not be written; None if the part is free after that, too."""
-        return shortage(self._folder, size, max(_KEPT_BYTES, self._least_bytes))
+        return shortage(self._folder, size, self._least_bytes)
 
 
-def shortage(folder: Path, size: int, kept_bytes: int = _KEPT_BYTES) -> str | None:
+def shortage(folder: Path, size: int, least_bytes: int = 0) -> str | None:
     """The reason why `size` bytes must not be written to the disk of `folder`; None if there is space.
 
-    kept_bytes: that must stay free.
+    least_bytes: that must stay free, if they are more than the usual part.
     """
-    needed = size + kept_bytes
+    needed = size + max(_KEPT_BYTES, least_bytes)
     free = shutil.disk_usage(folder).free
     if needed <= free:
         return None

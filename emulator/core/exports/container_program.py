@@ -35,6 +35,7 @@ _FILES = (
     "server/http_protocol.py",
     "server/incoming_request.py",
     "server/speed_check.py",
+    "server/systemd.py",
     "server/throttle.py",
     "server/tls.py",
     "server/uvicorn_server.py",

@@ -193,7 +193,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.proxies = proxies
     app.state.max_body_bytes = max_body_bytes
     app.state.threads = RequestThreads()
-    add_routes(app)
+    add_routes(app, metrics=settings.metrics)
     return app
 
 

@@ -78,8 +78,8 @@ _PORTAL = LazyRoutes("emulator.portal.routes")
 _METRICS = LazyRoutes("emulator.api.metrics.route")
 
 
-def add_routes(app: FastAPI) -> None:
-    """Add the routes of all groups to the application.
+def add_routes(app: FastAPI, *, metrics: bool = False) -> None:
+    """Add the routes of all groups to the application, with `metrics` that of Prometheus, too.
 
     The routes themselves are added: `FastAPI.include_router` would copy each of them at the first
     request, which takes as long as making it.
@@ -87,7 +87,7 @@ def add_routes(app: FastAPI) -> None:
     for group in _GROUPS:
         app.router.routes.extend(group.router.routes)
     app.router.routes.append(Route("/_emulator/{path:path}", _CONTROL))
-    if app.state.settings.metrics:
+    if metrics:
         app.router.routes.append(Route("/metrics", _METRICS))
     app.router.routes.extend(Route(path, _PORTAL) for path in ("/portal", "/portal/{path:path}"))
     # Last, since their paths match every path of two segments.

@@ -278,7 +278,8 @@ def test_numbers_of_a_prediction_are_single_precision(service: Service) -> None:
     written = re.findall(r'"probability":([^,}]+)', body)
     assert len(written) == 2
     for text in written:
-        assert re.fullmatch(r"\d\.\d{1,10}(E-\d\d)?", text)
+        # At most nine significant digits.
+        assert re.fullmatch(r"0\.0*\d{1,9}|1\.0|\d\.\d{1,8}E-\d\d", text)
     assert sum(map(float, written)) == pytest.approx(1, abs=1e-6)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from tests.contract_chain.spec import METHODS, VERSIONS, render
 from tests.support import insight
+from tests.support.data_sets import DataSets
 from tests.support.exported_models import classifier_zip
 from tests.support.harness import COMPACT, Service
-from tests.support.images import pictures
+from tests.support.images import picture, pictures
 from tests.support.predicting import insert
 from tests.support.suggesting import Suggesting
 from tests.support.test_sets import Sets
@@ -265,6 +266,26 @@ def _imported_model(service: Service, version: str, value: str) -> Any:
     return _json(response)["classificationType"]
 
 
+def _imported_data_set(parameter: str) -> Sender:
+    def send(service: Service, version: str, value: str) -> Any:
+        sets = DataSets(service)
+        name = f"imported {len(service.get('/projects'))}"
+        if parameter == "format":
+            return sets.imported({"cats/1.png": picture(1)}, name, dryRun="true", format=value)["format"]
+        report = sets.added({"cats/1.png": picture(1)}, name, classificationType=value)
+        return service.get(f"/projects/{report['projectId']}")["settings"]["classificationType"]
+
+    return send
+
+
+def _exported_data_set(service: Service, version: str, value: str) -> Any:
+    """The format; of one that cannot hold images with several tags, or without boxes, the refusal."""
+    parameters = {"format": value, "dryRun": "true"}
+    path = f"/_emulator{_images(service)}/dataSet"
+    body = service.request("GET", path, params=parameters).json()
+    return body.get("format") or body["message"]
+
+
 def _planned(path: str, kind: str, name: str) -> Sender:
     """A plan of a choreography."""
 
@@ -333,6 +354,9 @@ SENDERS: dict[Place, Sender] = {
         for kind in ("training", "export", "import")
         for name in ("complete", "states")
     },
+    ("emulator", "ImportDataSet", ("query", "format")): _imported_data_set("format"),
+    ("emulator", "ImportDataSet", ("query", "classificationType")): _imported_data_set("classificationType"),
+    ("emulator", "ExportDataSet", ("query", "format")): _exported_data_set,
     ("emulator", "GetRequests", ("query", "order")): _requests_in_order,
     ("emulator", "GetUsage", ("query", "format")): _usage_format,
     ("emulator", "GetChangedImages", ("query", "change")): _changed_images,

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from emulator.core import domains, lookup
 from emulator.core.context import Context
+from emulator.core.data_sets.format_names import known_format
 from emulator.core.errors import ServiceError
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.revisions.views import View
@@ -50,12 +51,13 @@ class Export(NamedTuple):
 
 def summary(context: Context, project_id: str, format: str) -> DataSetSummary:
     """What an export of a project in a format has and loses. Raises ServiceError."""
+    known = known_format(format)
     data = _data_set(context, project_id)
     losses = Problems()
-    for _ in _outputs(data, format, losses):
+    for _ in _outputs(data, known, losses):
         pass
     return DataSetSummary(
-        format=format,
+        format=known,
         image_count=len(data.images),
         tag_count=len(data.tags),
         box_count=sum(len(image.boxes) for image in data.images),
@@ -69,22 +71,20 @@ def export(context: Context, project_id: str, format: str) -> Export:
     Raises ServiceError. The pieces raise BlobDamaged or FileNotFoundError when the bytes of an image are
     damaged, or gone since the image was deleted meanwhile.
     """
+    known = known_format(format)
     data = _data_set(context, project_id)
-    outputs = _outputs(data, format, Problems())
+    outputs = _outputs(data, known, Problems())
     blobs = data.blobs
 
     def read(image: ImageLabels) -> bytes:
         return context.blobs.read(blobs[image.file])
 
     assert data.project is not None
-    return Export(f"{data.project.name}-{format}.zip", zip_pieces(outputs, read))
+    return Export(f"{data.project.name}-{known}.zip", zip_pieces(outputs, read))
 
 
 def _outputs(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
     """The files of an export, of which at least the first is made. Raises ServiceError."""
-    if format not in formats.FORMATS:
-        known = ", ".join(formats.FORMATS)
-        raise ServiceError("BadRequest", f"There is no format '{format[:50]}'; there are {known}.")
     outputs = formats.write(data, format, losses)
     try:
         first = next(outputs)

@@ -10,12 +10,12 @@ from sqlmodel import Session, select
 from emulator.core import domains, lookup
 from emulator.core.context import Context
 from emulator.core.data_sets import kept
+from emulator.core.data_sets.format_names import known_format
 from emulator.core.data_sets.kept import ImportState
 from emulator.core.errors import ServiceError
 from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES
 from emulator.core.validation import checked_name, in_any_case
-from emulator.datasets.formats import FORMATS
 from emulator.durable_files import is_disk_full
 from emulator.store.database import StorageFull
 from emulator.store.tables import Job, JobKind, Project, microseconds
@@ -31,7 +31,7 @@ class ImportOptions:
     Attributes:
         project_id: of the project that gets the images.
         project_name: of the project, if no id is given: the only one with this name, or else a new one.
-        format: a name in `emulator.datasets.formats.FORMATS`; None: it is recognized.
+        format: a name in `emulator.datasets.formats.FORMATS`, in any case; None: it is recognized.
         domain: name or id of the domain of a new project; None: General, for boxes or for tags.
         dry_run: nothing is written; the import can be carried out afterwards.
         missing_allowed: labels of images that are not there are left out.
@@ -98,9 +98,7 @@ def begin(context: Context, options: ImportOptions) -> Upload:
     kept.remove_old(context)
     if not options.dry_run:
         context.disk.check_upload()
-    if options.format is not None and options.format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise ServiceError("BadRequest", f"There is no format '{options.format[:50]}'; there are {known}.")
+    chosen = None if options.format is None else known_format(options.format)
     classification_type = in_any_case(options.classification_type or "", CLASSIFICATION_TYPES)
     if options.classification_type is not None and classification_type is None:
         raise ServiceError(
@@ -123,7 +121,7 @@ def begin(context: Context, options: ImportOptions) -> Upload:
         project_id=project.id if project else context.ids.new(),
         project_name=name,
         project_is_new=project is None,
-        format=options.format,
+        format=chosen,
         domain_id=domain,
         classification_type=classification_type,
         dry_run=options.dry_run,

@@ -100,6 +100,7 @@ def test_a_runner_whose_thread_has_ended_is_not_ready(service: Service) -> None:
         service.runner(JobKind.IMPORT),
         service.runner(JobKind.NOTIFICATION),
         service.runner(JobKind.EVALUATION),
+        service.runner(JobKind.DATA_SET),
     ):
         runs.start()
     answer = service.request("GET", "/_emulator/health/ready")

@@ -1,0 +1,14 @@
+"""The names of formats in requests."""
+
+from emulator.core.errors import ServiceError
+from emulator.core.validation import in_any_case
+from emulator.datasets.formats import FORMATS
+
+
+def known_format(text: str) -> str:
+    """The name in `FORMATS` that matches in any case. Raises ServiceError."""
+    found = in_any_case(text, tuple(FORMATS))
+    if found is None:
+        known = ", ".join(FORMATS)
+        raise ServiceError("BadRequest", f"There is no format '{text[:50]}'; there are {known}.")
+    return found

@@ -46,7 +46,7 @@ class Filled:
 
 def project_with_tags(project_id: str, images: int, start: datetime) -> tuple[Project, list[Tag]]:
     """Rows of a multilabel project of `images` images, and of its TAGS tags. start: when it was created."""
-    from emulator.core import domains
+    from emulator.core.rules import domains
     from emulator.store.tables import Project, Tag
 
     tags = [
@@ -78,7 +78,7 @@ def fill(data: Path, images: int) -> Filled:
     """
     from sqlalchemy import func, insert, select
 
-    from emulator.core import domains
+    from emulator.core.rules import domains
     from emulator.store.blobs import FolderBlobStore
     from emulator.store.database import Database
     from emulator.store.tables import (

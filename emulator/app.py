@@ -29,18 +29,18 @@ from emulator.core.data_sets.runner import data_set_runner
 from emulator.core.exports.runner import export_runner
 from emulator.core.fetching.client import FetchPolicy
 from emulator.core.ids import Ids, SeededIds
-from emulator.core.kept_predictions import KeptPredictions
-from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.quotas import CallQuotas
+from emulator.core.rules.kept_predictions import KeptPredictions
+from emulator.core.rules.limits import MEGABYTE, TRAINING_IMAGE_BYTES
+from emulator.core.rules.tiers import TIERS
 from emulator.core.seeding import mark
 from emulator.core.signed_uris import read_or_create_secret
 from emulator.core.test_kit.roles import RoleAssignments, assignment_of
 from emulator.core.test_kit.trainers import Trainers
 from emulator.core.test_sets.runner import evaluation_runner
 from emulator.core.thread_pools import RequestThreads
-from emulator.core.tiers import TIERS
 from emulator.core.training.runner import (
     advanced_training_runner,
     instant_training_runner,

@@ -20,7 +20,7 @@ from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import FromUrl, NoImage
-from emulator.core.limits import IMAGE_BODY_BYTES, MEGABYTE, TEXT_BODY_BYTES
+from emulator.core.rules.limits import IMAGE_BODY_BYTES, MEGABYTE, TEXT_BODY_BYTES
 from emulator.core.thread_pools import Work
 from emulator.gateway.bodies import form_parts, media_type, no_image, read_body
 from emulator.gateway.errors import UnknownResource

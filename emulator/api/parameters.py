@@ -14,8 +14,8 @@ from emulator.api.dependencies import version_of
 from emulator.contract import version_differences
 from emulator.contract.gateway_responses import guid as parse_guid
 from emulator.core.errors import ServiceError
-from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
-from emulator.core.validation import in_any_case
+from emulator.core.rules.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
+from emulator.core.rules.validation import in_any_case
 
 _INTEGER_LIMIT = 2**31 - 1
 

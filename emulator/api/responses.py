@@ -7,7 +7,6 @@ from emulator.contract import exports as names
 from emulator.contract import responses as shapes
 from emulator.contract import version_differences
 from emulator.contract.versions import Version
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.exports import request as exports
 from emulator.core.images.tagged import TaggedImage, TagOnImage
@@ -15,6 +14,7 @@ from emulator.core.images.upload import CreatedImage
 from emulator.core.iterations.performance import EvaluatedImage
 from emulator.core.labels.regions import RegionOnImage
 from emulator.core.predictions.predict import Predicted
+from emulator.core.rules import domains
 from emulator.core.scored_rows.scores import TagProbability, from_stored
 from emulator.core.signed_uris import PredictionSize, Size, image_uri, prediction_image_uri
 from emulator.core.suggestions.suggest import SuggestedImage

@@ -17,7 +17,7 @@ from emulator.contract.validation.documents import Documents, shipped
 from emulator.contract.validation.requests import RequestValidator
 from emulator.contract.validation.responses import API_PATH, ResponseValidator, path_of
 from emulator.contract.versions import VERSIONS
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.gateway.origins import header
 from emulator.gateway.printable import printable, printable_path, without_secrets
 

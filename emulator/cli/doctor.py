@@ -17,7 +17,7 @@ from emulator.settings import Settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each finding.")
 def doctor(settings: Settings, no_hashes: bool, as_json: bool) -> None:
     """Examine the data folder, also while it is in use, and say what to do: exit status 1 for problems."""
-    from emulator.core.doctor import examine
+    from emulator.core.status.doctor import examine
 
     problems = 0
     for finding in examine(settings.data, hashes=not no_hashes):

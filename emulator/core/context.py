@@ -27,12 +27,12 @@ from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.worker_protocol import Worker
-from emulator.core.kept_predictions import KeptPredictions
 from emulator.core.prediction_counts import PredictionCounts
+from emulator.core.rules.kept_predictions import KeptPredictions
+from emulator.core.rules.tiers import TIERS, Tier
 from emulator.core.test_kit.prediction_scripts import PredictionScripts
 from emulator.core.test_kit.roles import RoleAssignments
 from emulator.core.test_kit.trainers import Trainers
-from emulator.core.tiers import TIERS, Tier
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 from emulator.store.thumbnails import ThumbnailFiles

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.store.database import StorageFull
 
 # For requests that store something meanwhile.

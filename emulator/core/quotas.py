@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.tiers import CallKind, Tier
+from emulator.core.rules.tiers import CallKind, Tier
 from emulator.store.tables import Iteration, Project, Tag, Usage
 from emulator.store.test_set_tables import TestSet
 

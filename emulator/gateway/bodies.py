@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope
 
 from emulator.contract.form_data import FormDataUnreadable, Part, parts
 from emulator.core.errors import ServiceError
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.gateway.errors import TooLarge
 from emulator.vision.imaging.work_limits import has_image_signature
 

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.vision.imaging.memory import trim_heap
 
 # A body leaves several times its size of freed memory in the heap: its chunks, texts and images.

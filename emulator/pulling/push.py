@@ -11,7 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from emulator.core.limits import (
+from emulator.core.pulled.archive import WORKSPACE, PullArchive
+from emulator.core.rules.limits import (
     IMAGE_IDS_PER_METADATA_UPDATE,
     IMAGE_TAGS_PER_BATCH,
     IMAGES_PER_BATCH,
@@ -19,7 +20,6 @@ from emulator.core.limits import (
     REGIONS_PER_BATCH,
     TAGS_PER_BATCH,
 )
-from emulator.core.pulled.archive import WORKSPACE, PullArchive
 from emulator.pulling.service import Refused, Service
 from emulator.pulling.source import Progress
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from emulator.contract.json_text import InvalidJson, TooManyValues, read_json
 from emulator.core.errors import ServiceError
-from emulator.core.limits import MEGABYTE, PREDICTION_IMAGE_BYTES
+from emulator.core.rules.limits import MEGABYTE, PREDICTION_IMAGE_BYTES
 from emulator.gateway.bodies import form_parts, media_type, no_image
 
 # An image has at most 4 MB; the rest is for a multipart form around it.

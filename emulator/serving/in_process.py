@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.fetching.client import FetchPolicy
-from emulator.core.limits import PREDICTION_IMAGE_BYTES
+from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES
 from emulator.serving.container_routes import response_body
 from emulator.serving.scoring import Scorer
 from emulator.serving.settings import ServingSettings

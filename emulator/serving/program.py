@@ -40,7 +40,7 @@ def run(settings: ServingSettings) -> int:
         tls = authority_context(authority_folder(settings, default_data_folder), server_names(settings))
     with opened_listeners(settings, tls) as listeners:
         from emulator.core.fetching.client import FetchPolicy
-        from emulator.core.limits import PREDICTION_IMAGE_BYTES
+        from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES
         from emulator.serving.app import serving_app
         from emulator.serving.scoring import Scorer
         from emulator.vision.exported.model import load_export

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
 from emulator.core.fetching.client import FetchPolicy
-from emulator.core.limits import PREDICTION_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
+from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES
 from emulator.core.scored_rows import scores
 from emulator.core.thread_pools import RequestThreads
 from emulator.vision.imaging.work_limits import is_costly

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.core.errors import ServiceError
-from emulator.core.validation import checked_path_name
+from emulator.core.rules.validation import checked_path_name
 from emulator.settings.https import (
     HttpsMode,
     certificate_key_option,

@@ -9,7 +9,7 @@ import pytest
 from emulator.contract.json_text import MAX_VALUES
 from emulator.contract.operations import OPERATIONS
 from emulator.contract.requests import MAX_ITEMS
-from emulator.core.limits import IMAGE_BODY_BYTES, TEXT_BODY_BYTES
+from emulator.core.rules.limits import IMAGE_BODY_BYTES, TEXT_BODY_BYTES
 from tests.support.harness import COMPACT, NOWHERE, PREDICTION_KEY, Service, expect, refusal
 from tests.support.images import picture
 from tests.support.predicting import Predicted

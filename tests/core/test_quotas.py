@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from emulator.core.limits import IMAGES_PER_BATCH
-from emulator.core.tiers import TIERS, Tier
+from emulator.core.rules.limits import IMAGES_PER_BATCH
+from emulator.core.rules.tiers import TIERS, Tier
 from emulator.store.tables import JobKind
 from tests.support.harness import NEWEST, Service, expect, running_service, training_path
 from tests.support.images import picture, pictures

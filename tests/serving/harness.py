@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from emulator.core.fetching.client import FetchPolicy
-from emulator.core.limits import PREDICTION_IMAGE_BYTES
+from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES
 from emulator.serving.app import serving_app
 from emulator.serving.scoring import Scorer
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export

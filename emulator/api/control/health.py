@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from emulator.api.dependencies import Emulator
 from emulator.api.parameters import flag
 from emulator.api.routing import OperationRouter
-from emulator.core import readiness
 from emulator.core.projects.reset import reset
+from emulator.core.status import readiness
 from emulator.core.transfer import import_request as project_imports
 
 router = OperationRouter()

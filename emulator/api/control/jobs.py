@@ -10,10 +10,10 @@ from emulator.api.dependencies import Emulator, JobId, in_thread, version_of
 from emulator.api.parameters import guid_in, integer_in, number_in, text_in
 from emulator.api.routing import OperationRouter, response_of
 from emulator.contract import jobs as shapes
-from emulator.core import job_list
 from emulator.core.errors import ServiceError
-from emulator.core.job_list import ListedJob
 from emulator.core.jobs.changes import Changes
+from emulator.core.status import job_list
+from emulator.core.status.job_list import ListedJob
 
 router = OperationRouter()
 

@@ -8,8 +8,8 @@ from emulator.api.dependencies import Body, Emulator
 from emulator.api.parameters import flag, text
 from emulator.api.routing import OperationRouter
 from emulator.contract.gateway_responses import guid
-from emulator.core import domains
 from emulator.core.iterations.import_model import Publication, import_model
+from emulator.core.rules import domains
 
 router = OperationRouter()
 

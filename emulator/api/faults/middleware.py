@@ -7,7 +7,7 @@ else: a call that is not carried out counts in no quota and changes nothing.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.api.faults.scenarios import FaultScenarios
-from emulator.core.tiers import TIERS, Tier
+from emulator.core.rules.tiers import TIERS, Tier
 
 
 class Faults:

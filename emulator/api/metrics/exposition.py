@@ -21,9 +21,9 @@ from sqlmodel import col, select
 
 from emulator import __version__
 from emulator.api.metrics.counts import BUCKETS, Durations
-from emulator.core import information, readiness
 from emulator.core.context import Context
-from emulator.core.information import FolderSize
+from emulator.core.status import information, readiness
+from emulator.core.status.information import FolderSize
 from emulator.store.database import DatabaseDamaged
 from emulator.store.tables import Iteration, Job, JobKind, Project
 

@@ -5,7 +5,7 @@ from emulator.api.dependencies import ApiVersion, DomainId
 from emulator.api.routing import OperationRouter
 from emulator.contract import responses as shapes
 from emulator.contract import version_differences
-from emulator.core import domains
+from emulator.core.rules import domains
 
 router = OperationRouter()
 

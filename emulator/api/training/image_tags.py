@@ -13,7 +13,7 @@ from emulator.contract.version_differences import metadata_limits
 from emulator.core.errors import ServiceError
 from emulator.core.images import metadata
 from emulator.core.labels import image_tags
-from emulator.core.limits import MetadataLimits
+from emulator.core.rules.limits import MetadataLimits
 
 router = OperationRouter()
 

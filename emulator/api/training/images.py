@@ -43,7 +43,7 @@ from emulator.core.images.incoming import NewImage
 from emulator.core.images.listing import Filter
 from emulator.core.images.sources import FromPrediction, FromUrl
 from emulator.core.labels.regions import RegionBox
-from emulator.core.limits import MetadataLimits
+from emulator.core.rules.limits import MetadataLimits
 
 router = OperationRouter()
 

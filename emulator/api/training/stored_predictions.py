@@ -14,7 +14,7 @@ from emulator.contract import responses as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.predictions import stored as stored_predictions
 from emulator.core.predictions.stored import ORDERS, PredictionPage, PredictionQuery, TagThresholds
-from emulator.core.validation import in_any_case
+from emulator.core.rules.validation import in_any_case
 
 router = OperationRouter()
 

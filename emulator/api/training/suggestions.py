@@ -9,9 +9,9 @@ from emulator.api.routing import OperationRouter
 from emulator.api.training.stored_predictions import invalid_query
 from emulator.contract import requests
 from emulator.contract import responses as shapes
+from emulator.core.rules.validation import in_any_case
 from emulator.core.suggestions import suggest as suggestions
 from emulator.core.suggestions.suggest import ORDERS, SuggestionQuery
-from emulator.core.validation import in_any_case
 
 router = OperationRouter()
 

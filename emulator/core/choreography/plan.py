@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from emulator.core.errors import ServiceError
-from emulator.core.validation import in_any_case
+from emulator.core.rules.validation import in_any_case
 from emulator.store.tables import ExportStatus, IterationStatus, ProjectStatus
 
 Kind = Literal["training", "export", "import"]

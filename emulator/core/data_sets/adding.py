@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, quotas
+from emulator.core import lookup, quotas
 from emulator.core.context import Context
 from emulator.core.data_sets.checking import CheckedImage
 from emulator.core.errors import ServiceError
@@ -22,11 +22,12 @@ from emulator.core.images.incoming import Refusal
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.images.upload import new_numbers
 from emulator.core.labels.regions import RegionBox
-from emulator.core.limits import DESCRIPTION_LENGTH
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
+from emulator.core.rules import domains
+from emulator.core.rules.limits import DESCRIPTION_LENGTH
+from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import suggestion_rows
-from emulator.core.validation import checked_name
 from emulator.datasets.record import NEGATIVE, REGULAR, DataSet, Problems, TagInfo
 from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag

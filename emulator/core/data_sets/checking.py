@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from emulator.core.context import Context
 from emulator.core.errors import reasons
-from emulator.core.limits import MEGABYTE, TRAINING_IMAGE_BYTES
+from emulator.core.rules.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.thread_pools import in_parallel
 from emulator.datasets.frames import boxes_in_fractions
 from emulator.datasets.reading import Reading

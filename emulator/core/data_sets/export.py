@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.data_sets.format_names import known_format
 from emulator.core.errors import ServiceError
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.revisions.views import View
+from emulator.core.rules import domains
 from emulator.datasets import formats
 from emulator.datasets.record import (
     DataSet,

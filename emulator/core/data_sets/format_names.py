@@ -1,7 +1,7 @@
 """The names of formats in requests."""
 
 from emulator.core.errors import ServiceError
-from emulator.core.validation import in_any_case
+from emulator.core.rules.validation import in_any_case
 from emulator.datasets.formats import FORMATS
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from sqlmodel import Session
 
-from emulator.core import domains, quotas
+from emulator.core import quotas
 from emulator.core.context import Context
 from emulator.core.data_sets import kept, reports
 from emulator.core.data_sets.adding import Addition
@@ -16,6 +16,7 @@ from emulator.core.data_sets.kept import ImportState
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.projects.manage import new_project
+from emulator.core.rules import domains
 from emulator.datasets import formats
 from emulator.datasets.files import ZipFiles
 from emulator.datasets.reading import Reading

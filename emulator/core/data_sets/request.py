@@ -7,15 +7,16 @@ from typing import IO
 
 from sqlmodel import Session, select
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.data_sets import kept
 from emulator.core.data_sets.format_names import known_format
 from emulator.core.data_sets.kept import ImportState
 from emulator.core.errors import ServiceError
-from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES
-from emulator.core.validation import checked_name, in_any_case
+from emulator.core.rules import domains
+from emulator.core.rules.limits import MEGABYTE
+from emulator.core.rules.validation import checked_name, in_any_case
 from emulator.durable_files import is_disk_full
 from emulator.store.database import StorageFull
 from emulator.store.tables import Job, JobKind, Project, microseconds

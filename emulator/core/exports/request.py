@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, signed_uris
+from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.validation import in_any_case
+from emulator.core.rules import domains
+from emulator.core.rules.validation import in_any_case
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Export, ExportStatus, Iteration, IterationStatus, Job, JobKind
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmodel import Session
 
-from emulator.core import domains
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.exports.request import download_uri
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.notifications import outbox
+from emulator.core.rules import domains
 from emulator.durable_files import is_disk_full
 from emulator.store.database import StorageFull
 from emulator.store.references import raise_if_missing

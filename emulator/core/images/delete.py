@@ -10,10 +10,10 @@ from emulator.core import deletions, lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions import revisions
+from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.scored_rows import suggestion_rows
-from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 

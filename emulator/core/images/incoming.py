@@ -15,9 +15,14 @@ from emulator.core.images.sources import FromPrediction, FromUrl, ImageSource, r
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import tagging_problem
 from emulator.core.labels.regions import RegionBox
-from emulator.core.limits import IMAGES_PER_BATCH, REGIONS_PER_IMAGE, TAGS_PER_BATCH, TRAINING_IMAGE_BYTES
+from emulator.core.rules.limits import (
+    IMAGES_PER_BATCH,
+    REGIONS_PER_IMAGE,
+    TAGS_PER_BATCH,
+    TRAINING_IMAGE_BYTES,
+)
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.thread_pools import downloading_in_parallel, in_parallel
-from emulator.core.validation import check_batch_size
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
 from emulator.store.database import StorageFull

@@ -12,10 +12,10 @@ from sqlmodel import Session, col, select
 from emulator.core.context import Context
 from emulator.core.images.filters import Expression
 from emulator.core.images.tagged import TaggedImage, with_tags
-from emulator.core.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
-from emulator.core.validation import check_batch_size
+from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
+from emulator.core.rules.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Tag
 
 # Up to this offset the database skips rows faster than the numbers of all images are read.

@@ -8,9 +8,9 @@ from sqlmodel import col, select
 from emulator.core import lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import IMAGE_IDS_PER_METADATA_UPDATE, METADATA_LIMITS, MetadataLimits
 from emulator.core.revisions import revisions
-from emulator.core.validation import check_batch_size
+from emulator.core.rules.limits import IMAGE_IDS_PER_METADATA_UPDATE, METADATA_LIMITS, MetadataLimits
+from emulator.core.rules.validation import check_batch_size
 from emulator.store.tables import Image
 
 

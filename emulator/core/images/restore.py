@@ -10,9 +10,9 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import attach, tagging_problem
 from emulator.core.labels.restore import RestoreStatus, restore_region
-from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions import revisions
-from emulator.core.validation import check_batch_size
+from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY
+from emulator.core.rules.validation import check_batch_size
 from emulator.store.tables import Deletion, Image, Project, Tag, moment
 
 

@@ -18,9 +18,9 @@ from emulator.core.images.sources import FromPrediction
 from emulator.core.images.tagged import TaggedImage, TagOnImage, with_tags
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import count_added
-from emulator.core.limits import METADATA_LIMITS, MetadataLimits
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
+from emulator.core.rules.limits import METADATA_LIMITS, MetadataLimits
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.core.thread_pools import in_parallel
 from emulator.store.tables import Image, ImageTag, Project, Tag

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import select
 
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import FromPrediction, read_image
 from emulator.core.insight.evaluated import position_of
-from emulator.core.limits import TRAINING_IMAGE_BYTES
 from emulator.core.predictions.predict import trained_iteration
 from emulator.core.predictions.refusals import check_size
+from emulator.core.rules import domains
+from emulator.core.rules.limits import TRAINING_IMAGE_BYTES
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image, Iteration
 

@@ -7,10 +7,11 @@ from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import col
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.caches.image_jobs import Call, ImageJob, ImageJobs, ImageState
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.rules import domains
 from emulator.store.blobs import BlobDamaged
 from emulator.store.tables import Image, Project
 

@@ -13,9 +13,9 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels import regions
 from emulator.core.labels.image_tags import workspace_images
-from emulator.core.limits import IMAGE_IDS_PER_QUERY
 from emulator.core.revisions.views import View
-from emulator.core.validation import check_batch_size
+from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY
+from emulator.core.rules.validation import check_batch_size
 from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, KeptLabels
 

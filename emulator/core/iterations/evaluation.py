@@ -2,10 +2,11 @@
 
 from typing import Protocol
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.caches.evaluations import CachedEvaluation
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.rules import domains
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Iteration, IterationStatus
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session, select
 
-from emulator.core import domains, lookup, quotas
+from emulator.core import lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations import publishing
 from emulator.core.iterations.manage import free_name
-from emulator.core.limits import MEGABYTE
 from emulator.core.projects.manage import CLASSIFICATION_TYPES, new_project
 from emulator.core.revisions import revisions
-from emulator.core.validation import checked_name, in_any_case
+from emulator.core.rules import domains
+from emulator.core.rules.limits import MEGABYTE
+from emulator.core.rules.validation import checked_name, in_any_case
 from emulator.store.tables import Iteration, IterationStatus, Project, Tag
 
 if TYPE_CHECKING:

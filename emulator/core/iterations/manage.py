@@ -8,7 +8,7 @@ from emulator.core.blob_sweep import export_blobs, sweep_blobs, test_evaluation_
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.delete import delete_unreferenced
-from emulator.core.validation import checked_name
+from emulator.core.rules.validation import checked_name
 from emulator.store.tables import UNFINISHED, Iteration, Project
 
 _INSTANT_SECONDS = 0.1

@@ -7,7 +7,7 @@ from sqlmodel import Session, select
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.validation import checked_path_name
+from emulator.core.rules.validation import checked_path_name
 from emulator.store.tables import Iteration, IterationStatus
 
 _RESOURCE = re.compile(

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
 from emulator.core.labels.regions import holds_regions
-from emulator.core.limits import (
+from emulator.core.lookup import workspace_tags
+from emulator.core.revisions.views import View
+from emulator.core.rules import domains
+from emulator.core.rules.limits import (
     BOXED_IMAGES_PER_TAG_MINIMUM,
     GOOD_IMAGES_MINIMUM,
     IMAGES_PER_TAG_MINIMUM,
     TAGS_MINIMUM,
 )
-from emulator.core.lookup import workspace_tags
-from emulator.core.revisions.views import View
 from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Project, Region
 
 _GROWTH = 5

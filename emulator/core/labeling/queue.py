@@ -31,8 +31,8 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.insight.image_jobs import job_of, known_statistics, network_domain, result_of
 from emulator.core.labeling.next_training import NextTraining, next_training, untagged_count, untagged_images
-from emulator.core.limits import SUGGESTED_IMAGES_PER_REQUEST
 from emulator.core.predictions.predict import trained_iteration
+from emulator.core.rules.limits import SUGGESTED_IMAGES_PER_REQUEST
 from emulator.core.suggestions.suggest import suggest
 from emulator.store.tables import Image, Iteration, IterationStatus, Project, Suggestion, Tag
 

@@ -6,18 +6,19 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, refused_items
+from emulator.core import lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import (
+from emulator.core.revisions import revisions
+from emulator.core.rules import domains
+from emulator.core.rules.limits import (
     IMAGE_IDS_PER_UNTAGGING,
     IMAGE_TAGS_PER_BATCH,
     TAGS_PER_BATCH,
     TAGS_PER_IMAGE,
 )
-from emulator.core.revisions import revisions
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.scored_rows import suggestion_rows
-from emulator.core.validation import check_batch_size
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 

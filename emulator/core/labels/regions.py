@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, refused_items
+from emulator.core import lookup, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import (
@@ -23,12 +23,13 @@ from emulator.core.labels.image_tags import (
     tagging_problem,
     workspace_images,
 )
-from emulator.core.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
-from emulator.core.region_edges import clipped, edge_problem
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
+from emulator.core.rules import domains
+from emulator.core.rules.limits import REGIONS_PER_BATCH, REGIONS_PER_IMAGE
+from emulator.core.rules.region_edges import clipped, edge_problem
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.scored_rows import suggestion_rows
-from emulator.core.validation import check_batch_size
 from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 from emulator.vision.boxes.box import Box

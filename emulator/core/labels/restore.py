@@ -10,10 +10,10 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels import on_test_images
 from emulator.core.labels.image_tags import attach, present_tags, tagging_problem
-from emulator.core.limits import REGIONS_PER_IMAGE, TAGS_PER_BATCH
 from emulator.core.revisions import revisions
+from emulator.core.rules.limits import REGIONS_PER_IMAGE, TAGS_PER_BATCH
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.scored_rows import suggestion_rows
-from emulator.core.validation import check_batch_size
 from emulator.store.batches import batches
 from emulator.store.tables import Image, Project, Region, Tag, moment
 

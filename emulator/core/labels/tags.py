@@ -8,13 +8,14 @@ from sqlalchemy import func
 from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import deletions, domains, lookup, quotas
+from emulator.core import deletions, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels import on_test_images
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
-from emulator.core.validation import checked_description, checked_name, in_any_case
+from emulator.core.rules import domains
+from emulator.core.rules.validation import checked_description, checked_name, in_any_case
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 TYPES = ("Regular", "Negative", "GeneralProduct")

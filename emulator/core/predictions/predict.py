@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, quotas
+from emulator.core import lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import ImageSource, read_image
-from emulator.core.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
+from emulator.core.rules import domains
+from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from emulator.core.errors import ServiceError
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 
 if TYPE_CHECKING:
     from emulator.vision.imaging.decode import ImageRejected

@@ -10,15 +10,16 @@ from functools import partial
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import TRAINING_IMAGE_BYTES
-from emulator.core.region_edges import clipped, edge_problem
+from emulator.core.rules import domains
+from emulator.core.rules.limits import TRAINING_IMAGE_BYTES
+from emulator.core.rules.region_edges import clipped, edge_problem
+from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.core.test_kit.prediction_scripts import Script, ScriptedPrediction
-from emulator.core.validation import checked_name
 from emulator.store.tables import Iteration, IterationStatus
 from emulator.vision.boxes.box import Box, DetectedBox
 

@@ -14,10 +14,10 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import PREDICTION_IDS_PER_REQUEST, TAGS_PER_PREDICTION_QUERY
+from emulator.core.rules.limits import PREDICTION_IDS_PER_REQUEST, TAGS_PER_PREDICTION_QUERY
+from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import expiry, prediction_rows
 from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid
-from emulator.core.validation import checked_name
 from emulator.store.tables import Moment, StoredPrediction, microseconds
 
 ORDERS = ("Newest", "Oldest", "Suggested")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import deletions, domains, lookup, quotas
+from emulator.core import deletions, lookup, quotas
 from emulator.core.blob_sweep import (
     export_blobs,
     sweep_blobs,
@@ -15,7 +15,8 @@ from emulator.core.blob_sweep import (
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.notifications import azure_storage
-from emulator.core.validation import checked_description, checked_name, in_any_case
+from emulator.core.rules import domains
+from emulator.core.rules.validation import checked_description, checked_name, in_any_case
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")

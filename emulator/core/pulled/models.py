@@ -118,7 +118,7 @@ def _iteration(contents: Contents, source: dict[str, Any], number: int, model: M
 
 
 def _detects(contents: Contents, iteration: Iteration) -> bool:
-    from emulator.core import domains
+    from emulator.core.rules import domains
 
     return domains.get(iteration.domain_id or "").type == "ObjectDetection"
 

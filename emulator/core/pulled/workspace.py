@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.projects.manage import AUGMENTATION_METHODS
 from emulator.core.pulled.archive import WORKSPACE, PullArchive
 from emulator.core.pulled.history import ImageHistory, Life, image_history, life
-from emulator.core.region_edges import clipped
 from emulator.core.revisions import revisions
+from emulator.core.rules import domains
+from emulator.core.rules.region_edges import clipped
 from emulator.core.transfer.copying import insert_rows
 from emulator.store.tables import Image, ImageTag, Project, ProjectStatus, Region, Tag
 

@@ -7,7 +7,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
-from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.rules.limits import STORED_PREDICTION_DAYS
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.store.database import StorageFull
 from emulator.store.tables import StoredPrediction, Suggestion

@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, select
 from emulator.core.caches.score_index import Cursor
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
+from emulator.core.rules.limits import PAGE_SIZE, PAGE_SIZE_MAXIMUM
 from emulator.core.scored_rows.continuation import ContinuationRejected, seal, unseal
 from emulator.store.tables import Moment, microseconds, moment
 

@@ -20,8 +20,8 @@ from emulator.core.images import upload
 from emulator.core.images.incoming import NewImage
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.labels import tags
-from emulator.core.limits import IMAGES_PER_BATCH
 from emulator.core.projects import manage
+from emulator.core.rules.limits import IMAGES_PER_BATCH
 from emulator.core.seeding import mark
 from emulator.core.seeding.find import ImageFolder, SeedRejected, find
 from emulator.core.snapshots import files

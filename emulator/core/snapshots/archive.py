@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.files import DATABASE_NAME, Snapshot
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected

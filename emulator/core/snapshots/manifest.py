@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.core.limits import MICROSECONDS_MAXIMUM
+from emulator.core.rules.limits import MICROSECONDS_MAXIMUM
 from emulator.store.database import SCHEMA_REVISION
 
 FORMAT = "custom-vision-emulator-snapshot"

@@ -19,14 +19,14 @@ from emulator.core.caches.score_index import Cursor, ScoreFilter, ScoreRange, Sc
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.image_tags import workspace_images
-from emulator.core.limits import SUGGESTED_IMAGES_PER_REQUEST, TAGS_PER_SUGGESTION_QUERY
 from emulator.core.predictions.predict import probabilities_of, trained_iteration
 from emulator.core.predictions.stored import SESSION
+from emulator.core.rules.limits import SUGGESTED_IMAGES_PER_REQUEST, TAGS_PER_SUGGESTION_QUERY
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.scored_rows import expiry, suggestion_rows
 from emulator.core.scored_rows.pages import PagedQuery, check_page, invalid
 from emulator.core.scored_rows.scores import TagProbability, from_stored, to_stored, uncertainty
 from emulator.core.thread_pools import in_parallel
-from emulator.core.validation import check_batch_size
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image, Iteration, Suggestion
 

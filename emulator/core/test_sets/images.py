@@ -18,9 +18,9 @@ from emulator.core.context import Context
 from emulator.core.images import incoming
 from emulator.core.images.incoming import AddedLabels, NewImage, Prepared, Refusal
 from emulator.core.labels.regions import RegionBox
-from emulator.core.limits import IMAGE_IDS_PER_QUERY, NAME_LENGTH
+from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY, NAME_LENGTH
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.test_sets.manage import find
-from emulator.core.validation import check_batch_size
 from emulator.store.batches import batches
 from emulator.store.tables import Image, Project, Tag
 from emulator.store.test_set_tables import TestImage, TestLabel, TestSet

@@ -11,7 +11,7 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.labels.tags import guid_order
-from emulator.core.validation import checked_name
+from emulator.core.rules.validation import checked_name
 from emulator.store.tables import Job, JobKind, Tag
 from emulator.store.test_set_tables import TestEvaluation, TestImage, TestLabel, TestSet
 

@@ -8,8 +8,8 @@ from emulator.core import lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.rules.validation import check_batch_size
 from emulator.core.test_sets.manage import delete_jobs, find
-from emulator.core.validation import check_batch_size
 from emulator.store.tables import IterationStatus, Job, JobKind
 from emulator.store.test_set_tables import EvaluationStatus, TestEvaluation, TestSet
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.revisions.views import View, open_view
+from emulator.core.rules import domains
 from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
 
 if TYPE_CHECKING:

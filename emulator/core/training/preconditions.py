@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from emulator.core import domains
 from emulator.core.errors import ServiceError
 from emulator.core.labels.regions import holds_regions
-from emulator.core.limits import (
+from emulator.core.rules import domains
+from emulator.core.rules.limits import (
     BOXED_IMAGES_PER_TAG_MINIMUM,
     GOOD_IMAGES_MINIMUM,
     IMAGES_PER_TAG_MINIMUM,

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup, quotas, refused_items
+from emulator.core import lookup, quotas, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
 from emulator.core.labels.tags import with_negative
-from emulator.core.limits import ADVANCED_HOURS_MINIMUM
+from emulator.core.rules import domains
+from emulator.core.rules.limits import ADVANCED_HOURS_MINIMUM
 from emulator.core.training import preconditions
 from emulator.store.tables import UNFINISHED, Iteration, IterationStatus, Job, JobKind, Project, Tag
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
-from emulator.core import domains, lookup
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, TryAgain
 from emulator.core.jobs.worker_job import WorkerJob
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.labels.regions import holds_regions
 from emulator.core.notifications import outbox
+from emulator.core.rules import domains
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
 from emulator.store.blobs import BlobDamaged
 from emulator.store.database import StorageFull

@@ -21,14 +21,14 @@ from typing import Annotated, Literal, Self, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emulator.core.limits import (
+from emulator.core.rules.limits import (
     DESCRIPTION_LENGTH,
     METADATA_LIMITS,
     MICROSECONDS_MAXIMUM,
     NAME_LENGTH,
     TRAINING_IMAGE_BYTES,
 )
-from emulator.core.region_edges import clipped
+from emulator.core.rules.region_edges import clipped
 
 FORMAT = "custom-vision-emulator-project"
 VERSION = 1

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert
 from sqlmodel import Session, select
 
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.revisions import revisions
+from emulator.core.rules import domains
 from emulator.store.tables import (
     Image,
     ImageTag,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmodel import col, select
 
-from emulator.core import domains, quotas, signed_uris
+from emulator.core import quotas, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
-from emulator.core.limits import NAME_LENGTH
+from emulator.core.rules import domains
+from emulator.core.rules.limits import NAME_LENGTH
+from emulator.core.rules.validation import checked_name
 from emulator.core.transfer.export import Token, info_of, parse_token
-from emulator.core.validation import checked_name
 from emulator.store.tables import Job, JobKind, Project, ProjectStatus
 
 if TYPE_CHECKING:

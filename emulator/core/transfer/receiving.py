@@ -3,9 +3,9 @@ loading them."""
 
 from collections.abc import Callable, Iterable
 
-from emulator.core import domains
 from emulator.core.context import Context
 from emulator.core.jobs.job_runner import JobFailed
+from emulator.core.rules import domains
 from emulator.core.transfer.archive import Manifest, Reader
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from emulator import __version__
-from emulator.core.information import FolderSize
-from emulator.core.tiers import TIERS
+from emulator.core.rules.tiers import TIERS
+from emulator.core.status.information import FolderSize
 from emulator.settings import Settings
 from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, Service, expect
 from tests.support.images import pictures

@@ -4,7 +4,7 @@ import base64
 
 import httpx
 
-from emulator.core import limits
+from emulator.core.rules import limits
 from tests.contract_chain.error_cases.registry import raises_code
 from tests.support import detection
 from tests.support.harness import NOWHERE, Service

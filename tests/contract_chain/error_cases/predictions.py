@@ -6,7 +6,7 @@ from unittest import mock
 
 import httpx
 
-from emulator.core import limits
+from emulator.core.rules import limits
 from tests.contract_chain.error_cases.registry import raises_code
 from tests.contract_chain.error_cases.situations import (
     CONTROL_CHARACTER,

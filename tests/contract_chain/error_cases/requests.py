@@ -2,7 +2,7 @@
 
 import httpx
 
-from emulator.core import limits
+from emulator.core.rules import limits
 from tests.contract_chain.error_cases.registry import raises_code
 from tests.contract_chain.error_cases.situations import trained_iteration
 from tests.support.harness import Service, files_body

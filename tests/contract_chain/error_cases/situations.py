@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from emulator.core.tiers import TIERS
+from emulator.core.rules.tiers import TIERS
 from tests.support.exported_models import classifier_zip
 from tests.support.harness import Service
 

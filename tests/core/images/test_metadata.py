@@ -7,7 +7,7 @@ import pytest
 
 from emulator.contract.version_differences import metadata_limits
 from emulator.contract.versions import VERSIONS
-from emulator.core.limits import METADATA_LIMITS
+from emulator.core.rules.limits import METADATA_LIMITS
 from tests.support.harness import NOWHERE, Service, expect, files_body, refusal
 from tests.support.images import pictures
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from emulator.core import deletions
-from emulator.core.tiers import TIERS
+from emulator.core.rules.tiers import TIERS
 from tests.support.harness import NOWHERE, Service, expect, refusal
 from tests.support.images import pictures
 from tests.support.importing import DETECTION

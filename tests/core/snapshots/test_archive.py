@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.store.database import SCHEMA_REVISION
 from tests.support.harness import Service, refusal
 from tests.support.images import pictures

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from emulator.core.limits import STORED_PREDICTION_DAYS
+from emulator.core.rules.limits import STORED_PREDICTION_DAYS
 
 # Counting all rows takes a millisecond for 100,000, so that a number is kept, and compared from time to time.
 _COUNTED_EVERY = 1000

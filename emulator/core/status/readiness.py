@@ -3,7 +3,7 @@
 import shutil
 
 from emulator.core.context import Context
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.store.database import DatabaseDamaged
 from emulator.store.tables import JobKind
 

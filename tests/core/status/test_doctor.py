@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.core.doctor import Finding, examine
+from emulator.core.status.doctor import Finding, examine
 from emulator.store.database import FILE_NAME
 from tests.support.backups import files_of, flip
 from tests.support.harness import Service, checkpoint

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from emulator.core.disk_space import shortage
-from emulator.core.information import FolderSize
-from emulator.core.limits import MEGABYTE
+from emulator.core.rules.limits import MEGABYTE
 from emulator.core.snapshots import files
 from emulator.core.snapshots.manage import FOLDER_NAME as SNAPSHOTS
 from emulator.core.snapshots.manifest import SnapshotRejected
+from emulator.core.status.information import FolderSize
 from emulator.durable_files import UNFINISHED_PREFIX
 from emulator.store.blob_trash import BlobTrash, is_blob
 from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from emulator.core.errors import ServiceError
-from emulator.core.limits import DESCRIPTION_LENGTH, NAME_LENGTH
+from emulator.core.rules.limits import DESCRIPTION_LENGTH, NAME_LENGTH
 
 # Those that are not control characters: Unicode's line and paragraph separators.
 _LINE_BREAKS = "\u2028\u2029"

@@ -10,7 +10,7 @@ from emulator import __version__
 from emulator.api.control.test_kit.clock import shown_clock
 from emulator.api.dependencies import BaseUrl, Emulator, version_of
 from emulator.api.routing import OperationRouter, Result, response_of
-from emulator.contract import information as shapes
+from emulator.contract.control import information as shapes
 from emulator.core.rules import domains
 from emulator.core.rules.tiers import Tier
 from emulator.core.status import information

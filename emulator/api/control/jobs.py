@@ -9,7 +9,7 @@ from starlette.responses import Response
 from emulator.api.dependencies import Emulator, JobId, in_thread, version_of
 from emulator.api.parameters import guid_in, integer_in, number_in, text_in
 from emulator.api.routing import OperationRouter, response_of
-from emulator.contract import jobs as shapes
+from emulator.contract.control import jobs as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.changes import Changes
 from emulator.core.status import job_list

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from emulator.api.dependencies import Emulator, ProjectId, json_body
 from emulator.api.routing import OperationRouter
-from emulator.contract import restoring as shapes
+from emulator.contract.control import restoring as shapes
 from emulator.core.images import restore as images
 from emulator.core.labels import restore as tags
 

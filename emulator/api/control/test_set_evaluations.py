@@ -6,8 +6,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from emulator.api import responses
-from emulator.api.control.cells import AnyCell, matches
-from emulator.api.control.comparison import (
+from emulator.api.control.insight.cells import AnyCell, matches
+from emulator.api.control.insight.comparison import (
     ChangesOfRequest,
     OtherId,
     OverlapThreshold,
@@ -18,8 +18,8 @@ from emulator.api.control.test_sets import TEST_SET, labeled
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId, TestSetId, json_body
 from emulator.api.parameters import TakeAndSkip, choice
 from emulator.api.routing import OperationRouter, Result
-from emulator.contract import test_sets as shapes
-from emulator.contract.insight import NamedTag
+from emulator.contract.control import test_sets as shapes
+from emulator.contract.control.insight import NamedTag
 from emulator.core.test_sets import manage, request, results, tables
 from emulator.core.test_sets.results import Shown, Summary, TagResult
 

@@ -20,7 +20,7 @@ from emulator.api.dependencies import (
 from emulator.api.parameters import TagIds, TakeAndSkip, flag, guid, guids, repeated_texts
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter, Result, batch_result
-from emulator.contract import test_sets as shapes
+from emulator.contract.control import test_sets as shapes
 from emulator.contract.form_data import Part
 from emulator.contract.test_kit.strict_body import parse_strictly
 from emulator.contract.version_differences import image_status

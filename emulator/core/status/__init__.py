@@ -1,1 +1,1 @@
-"""The state of the emulator as a whole: readiness, information, jobs, and the examination of a data folder."""
+"""The state of the emulator: readiness, information, jobs, and the examination of a data folder."""

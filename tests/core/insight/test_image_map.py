@@ -99,7 +99,7 @@ def test_the_map_is_kept_until_images_change(instant: Service) -> None:
 
 
 def test_a_map_that_takes_its_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.api.control.image_jobs._MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("emulator.api.control.insight.image_jobs._MAX_WAIT_SECONDS", 0.01)
     project = service.project()
     service.images(project, pictures(2))
     service.exporter.held = True

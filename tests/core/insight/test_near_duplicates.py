@@ -187,7 +187,7 @@ def test_few_images(service: Service, project: str, count: int) -> None:
 def test_a_search_that_takes_its_time(
     service: Service, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.api.control.image_jobs._MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("emulator.api.control.insight.image_jobs._MAX_WAIT_SECONDS", 0.01)
     service.images(project, pictures(2))
     service.exporter.held = True
     response = ask(service, project)
@@ -202,7 +202,7 @@ def test_a_search_that_takes_its_time(
 
 
 def test_a_search_that_is_overtaken(service: Service, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.api.control.image_jobs._MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("emulator.api.control.insight.image_jobs._MAX_WAIT_SECONDS", 0.01)
     service.images(project, pictures(2))
     service.exporter.held = True
     expect(ask(service, project), 202)

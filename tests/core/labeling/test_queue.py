@@ -256,7 +256,7 @@ def test_labels_of_a_detection_project(instant: Service) -> None:
 def test_a_preliminary_order_while_features_are_computed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.api.control.image_jobs._MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("emulator.api.control.insight.image_jobs._MAX_WAIT_SECONDS", 0.01)
     project = service.project()
     ids = service.images(project, pictures(3))
     service.exporter.held = True

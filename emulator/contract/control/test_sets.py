@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from emulator.contract.insight import Match, NamedTag
+from emulator.contract.control.insight import Match, NamedTag
 from emulator.contract.requests import MAX_ITEMS, Guid, Ids, StrictBody
 from emulator.contract.responses import ImagePerformance, Prediction, Zulu
 from emulator.contract.wire import Rule, Shape

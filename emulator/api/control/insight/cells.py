@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from emulator.api import responses
 from emulator.api.parameters import choice_in, guid_in, text_in
-from emulator.contract import insight as shapes
+from emulator.contract.control import insight as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.insight import images as cell_images
 from emulator.core.insight.images import Cell, FoundPair, TagOutcome

@@ -15,7 +15,7 @@ from starlette.types import Send
 from emulator.api.dependencies import Emulator, ImportId, ProjectId, in_thread, version_of
 from emulator.api.parameters import flag_in, required_text, text_in
 from emulator.api.routing import OperationRouter, Result, response_of
-from emulator.contract import data_sets as shapes
+from emulator.contract.control import data_sets as shapes
 from emulator.contract.gateway_responses import guid
 from emulator.core.data_sets import export as exports
 from emulator.core.data_sets import kept

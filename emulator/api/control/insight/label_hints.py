@@ -7,7 +7,7 @@ from emulator.api.dependencies import Emulator, ImageLinks, IterationId, Project
 from emulator.api.parameters import TakeAndSkip, guids
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
-from emulator.contract import labeling as shapes
+from emulator.contract.control import labeling as shapes
 from emulator.core.insight import kept_labels, label_hints
 
 router = OperationRouter()

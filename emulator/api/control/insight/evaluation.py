@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from emulator.api import responses
-from emulator.api.control.cells import AnyCell, matches
+from emulator.api.control.insight.cells import AnyCell, matches
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
 from emulator.api.parameters import (
     TagIds,
@@ -14,7 +14,7 @@ from emulator.api.parameters import (
 )
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
-from emulator.contract import insight as shapes
+from emulator.contract.control import insight as shapes
 from emulator.core.insight import confusion, curves
 from emulator.core.insight import images as cell_images
 from emulator.store.tables import Iteration

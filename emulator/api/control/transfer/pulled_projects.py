@@ -5,7 +5,7 @@ from typing import Annotated
 
 from emulator.api.dependencies import Emulator, json_body
 from emulator.api.routing import OperationRouter
-from emulator.contract import pulled_projects as shapes
+from emulator.contract.control import pulled_projects as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.pulled.archive import PullArchive
 from emulator.core.pulled.insert import InsertRefused, insert

@@ -7,7 +7,7 @@ from emulator.api import responses
 from emulator.api.dependencies import Emulator, IterationId, ProjectId, UploadedImage
 from emulator.api.parameters import guid
 from emulator.api.routing import OperationRouter
-from emulator.contract import insight as shapes
+from emulator.contract.control import insight as shapes
 from emulator.core.insight import heat_map
 from emulator.core.insight.heat_map import MappedTag
 

@@ -8,7 +8,7 @@ from emulator.api import responses
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
 from emulator.api.parameters import TakeAndSkip, number, required_choice, required_guid
 from emulator.api.routing import OperationRouter
-from emulator.contract import test_sets as shapes
+from emulator.contract.control import test_sets as shapes
 from emulator.core.insight import comparison
 from emulator.core.insight.comparison import Change, ComparedTag, Comparison, Figures
 from emulator.core.iterations.performance import EvaluatedImage

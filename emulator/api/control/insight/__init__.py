@@ -1,0 +1,1 @@
+"""What models get wrong, and why: evaluation, comparison, hints, maps."""

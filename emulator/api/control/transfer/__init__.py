@@ -1,0 +1,1 @@
+"""Data in and out: data sets, models, exports, pulled projects."""

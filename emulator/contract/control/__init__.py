@@ -1,0 +1,1 @@
+"""Shapes of the requests and responses of the emulator's own API."""

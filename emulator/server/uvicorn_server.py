@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
-from emulator.server.systemd import Notifier
+from emulator.server.systemd.notifier import Notifier
 from emulator.settings import StartRefused
 from emulator.settings.https import HttpsOptions
 
@@ -139,9 +139,9 @@ def serve_until_stopped(
     from uvicorn.protocols.http import httptools_impl
 
     from emulator.gateway.origins import Origins
-    from emulator.server.acceptor import Acceptor, most_connections, raise_descriptor_limit
-    from emulator.server.http_protocol import Protocol, Shared
-    from emulator.server.speed_check import SpeedCheck
+    from emulator.server.connections.acceptor import Acceptor, most_connections, raise_descriptor_limit
+    from emulator.server.connections.http_protocol import Protocol, Shared
+    from emulator.server.connections.speed_check import SpeedCheck
 
     limit = most_connections(raise_descriptor_limit() if owns_process else _ASSUMED_DESCRIPTORS)
     shared = Shared(Origins(cors_origins))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from emulator.gateway.origins import Origins
-from emulator.server.http_protocol import Shared
+from emulator.server.connections.http_protocol import Shared
 from tests.support.connections import Connection, exchange, responses
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from emulator.server.acceptor import Acceptor
+from emulator.server.connections.acceptor import Acceptor
 from emulator.server.tls import authority_context, certificate_context, check_https
 from emulator.settings import Settings, StartRefused
 from emulator.settings.https import CERTIFICATE_FILE, ServerNames

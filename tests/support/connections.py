@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from emulator.server.http_protocol import Protocol, Shared
+from emulator.server.connections.http_protocol import Protocol, Shared
 
 
 class Transport(asyncio.Transport):

@@ -4,7 +4,7 @@ Run as ``python -m tests.support.impatient_server serve ...``.
 """
 
 from emulator.__main__ import main
-from emulator.server import incoming_request
+from emulator.server.connections import incoming_request
 
 if __name__ == "__main__":
     incoming_request.HEAD_SECONDS = incoming_request.BODY_SECONDS = 1.0

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from emulator.cli.control import call_emulator, message_in
 from emulator.cli.errors import CommandFailed
-from emulator.cli.watching.results import Picture
+from emulator.cli.factory.watching.results import Picture
 from emulator.settings import Settings
 
 _TRAINING = "/customvision/v3.3/training"

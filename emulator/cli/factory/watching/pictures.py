@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from emulator.cli.watching.results import Picture
+from emulator.cli.factory.watching.results import Picture
 from emulator.durable_files import UNFINISHED_PREFIX
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})

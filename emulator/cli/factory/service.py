@@ -63,7 +63,7 @@ def install(
     only_print: bool,
 ) -> None:
     """Write the unit files; all options of serve can be given, and --profile is factory by default."""
-    from emulator.server.unit_files import NAME, Service, environment_file, unit_files
+    from emulator.server.systemd.unit_files import NAME, Service, environment_file, unit_files
 
     variables = _variables()
     data = Path(variables[options(Settings)["data"].variable])

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from emulator.cli.watching.pictures import PictureFolder, move
-from emulator.cli.watching.results import Picture, Position, Results, ResultsDamaged
+from emulator.cli.factory.watching.pictures import PictureFolder, move
+from emulator.cli.factory.watching.results import Picture, Position, Results, ResultsDamaged
 from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, wait_until
 from tests.support.images import picture, pictures
 from tests.support.live_server import LiveServer

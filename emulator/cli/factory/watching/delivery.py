@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator.cli.watching.results import Position, Results
+from emulator.cli.factory.watching.results import Position, Results
 from emulator.durable_files import write_atomically
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from emulator.server.http_protocol import Protocol
+from emulator.server.connections.http_protocol import Protocol
 
 # A longer time between two checks means that the server was too busy to read.
 _LONGEST_SECONDS = 2.0

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.server.systemd import Notifier
-from emulator.server.unit_files import Service, environment_file, unit_files
+from emulator.server.systemd.notifier import Notifier
+from emulator.server.systemd.unit_files import Service, environment_file, unit_files
 from tests.conftest import Serve
 from tests.support.program import posix_only, run
 

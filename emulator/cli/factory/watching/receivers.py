@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from emulator.cli.errors import CommandFailed
-from emulator.cli.watching.delivery import NotSent
+from emulator.cli.factory.watching.delivery import NotSent
 
 _TIMEOUT_SECONDS = 30.0
 _SUCCESS = range(200, 300)

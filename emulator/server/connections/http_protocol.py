@@ -27,8 +27,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from emulator.contract.gateway_responses import gateway_error
 from emulator.gateway.connection import EXTENSION
 from emulator.gateway.origins import Origins
-from emulator.server.connection_end import ConnectionEnd
-from emulator.server.incoming_request import (
+from emulator.server.connections.connection_end import ConnectionEnd
+from emulator.server.connections.incoming_request import (
     BODY,
     HEAD,
     NONE,
@@ -36,7 +36,7 @@ from emulator.server.incoming_request import (
     IncomingRequest,
     RequestRefused,
 )
-from emulator.server.throttle import Throttle
+from emulator.server.connections.throttle import Throttle
 
 # Longer URLs are cut before httptools parses them; no route has a path of this length.
 _LONGEST_PARSED_URL = 32 * 1024

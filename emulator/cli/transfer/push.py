@@ -11,7 +11,14 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
-from emulator.cli.pull import endpoint_option, key_file_option, read_endpoint, read_key, shown, tps_option
+from emulator.cli.transfer.pull import (
+    endpoint_option,
+    key_file_option,
+    read_endpoint,
+    read_key,
+    shown,
+    tps_option,
+)
 from emulator.settings import SettingError, Settings
 from emulator.settings.client_variables import NO_PORT
 

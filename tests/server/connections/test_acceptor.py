@@ -16,8 +16,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from emulator.server.acceptor import Acceptor, most_connections
-from emulator.server.http_protocol import Protocol, Shared
+from emulator.server.connections.acceptor import Acceptor, most_connections
+from emulator.server.connections.http_protocol import Protocol, Shared
 from emulator.server.uvicorn_server import listening_socket
 from tests.support.connections import echo
 from tests.support.harness import files_body
@@ -185,7 +185,7 @@ def test_the_limit_of_open_files_is_raised() -> None:
     if os.name != "posix":
         pytest.skip("limits of open files exist on POSIX systems only")
     program = (
-        "import resource; from emulator.server.acceptor import raise_descriptor_limit;"
+        "import resource; from emulator.server.connections.acceptor import raise_descriptor_limit;"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
         "wanted = min(hard, 900) if hard != resource.RLIM_INFINITY else 900;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, wanted));"

@@ -14,8 +14,8 @@ import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from emulator.server.http_protocol import Protocol, error_response
-from emulator.server.throttle import Throttle
+from emulator.server.connections.http_protocol import Protocol, error_response
+from emulator.server.connections.throttle import Throttle
 
 if TYPE_CHECKING:
     import ssl

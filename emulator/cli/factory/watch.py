@@ -14,12 +14,12 @@ from types import FrameType
 import click
 
 from emulator.cli.errors import CommandFailed
+from emulator.cli.factory.watching import receivers
+from emulator.cli.factory.watching.delivery import Delivery
+from emulator.cli.factory.watching.pictures import PictureFolder, move
+from emulator.cli.factory.watching.results import Picture, Results, ResultsDamaged
+from emulator.cli.factory.watching.scorer import NotNow, Scorer
 from emulator.cli.flags import with_settings
-from emulator.cli.watching import receivers
-from emulator.cli.watching.delivery import Delivery
-from emulator.cli.watching.pictures import PictureFolder, move
-from emulator.cli.watching.results import Picture, Results, ResultsDamaged
-from emulator.cli.watching.scorer import NotNow, Scorer
 from emulator.settings import Settings
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 30.0

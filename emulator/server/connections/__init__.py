@@ -1,0 +1,1 @@
+"""Connections and the protocol: limits, slow clients, broken ends."""

@@ -1,0 +1,1 @@
+"""The service manager of Linux: readiness, watchdog, units."""

@@ -16,7 +16,7 @@ from tests.support.images import pictures
 from tests.support.predicting import Predicted
 from tests.support.snapshots import data_folder, save
 
-ARCHIVES = Path(__file__).parents[1] / "upgrades" / "archives"
+ARCHIVES = Path(__file__).parents[2] / "upgrades" / "archives"
 
 
 def problems(folder: Path, *, hashes: bool = True) -> list[Finding]:

@@ -5,7 +5,6 @@ are added in one transaction. Whatever stops an import before that leaves the pr
 """
 
 import logging
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +15,8 @@ from emulator.core.context import Context
 from emulator.core.data_sets import kept
 from emulator.core.data_sets.kept import ImportState
 from emulator.core.errors import ServiceError
-from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped
-from emulator.core.jobs.progress import JobProgress, Progress
+from emulator.core.jobs.server_job import ServerJob
 from emulator.store.database import StorageFull
 from emulator.store.tables import Job, JobKind
 
@@ -26,51 +24,20 @@ _log = logging.getLogger(__name__)
 
 
 def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
-    control = ImportControl(context.jobs.changes)
+    server_job = ServerJob(context.database, context.jobs.changes)
     kept.remove_unused(context)
     context.on_reset.append(lambda: kept.clear(context))
     return JobRunner(
         context.database,
         JobKind.DATA_SET,
-        ImportWork(context, control),
-        control,
+        ImportWork(context, server_job),
+        server_job,
         name="imports of data sets",
         folder=context.folder / "data-set-imports",
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
     )
-
-
-class ImportControl:
-    """The `Control` of imports of data sets, which end at the next images."""
-
-    def __init__(self, changes: Changes) -> None:
-        self.interrupted = False
-        self._changes = changes
-        self._progress: dict[str, JobProgress] = {}
-
-    def interrupt(self) -> None:
-        self.interrupted = True
-
-    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
-        """Nothing to do: at each batch of images, the import looks whether its job still exists."""
-
-    def cancel_job(self, job_id: str) -> None:
-        """Nothing to do, for the same reason."""
-
-    def progress(self, id: str) -> Progress | None:
-        progress = self._progress.get(id)
-        return None if progress is None else progress.reading
-
-    def note(self, id: str, fraction: float, step: str) -> None:
-        """Note the progress of a job."""
-        if self._progress.setdefault(id, JobProgress()).note(fraction, step):
-            self._changes.note()
-
-    def end(self, id: str) -> None:
-        """The job has ended."""
-        self._progress.pop(id, None)
 
 
 class ImportTask(NamedTuple):
@@ -83,9 +50,9 @@ class ImportTask(NamedTuple):
 class ImportWork:
     """The `Work` of imports of data sets (`emulator.core.jobs.job_runner`)."""
 
-    def __init__(self, context: Context, control: ImportControl) -> None:
+    def __init__(self, context: Context, server_job: ServerJob) -> None:
         self._context = context
-        self._control = control
+        self._server_job = server_job
 
     def begin(self, session: Session, job: Job) -> None:
         """Nothing changes when an import begins."""
@@ -109,7 +76,7 @@ class ImportWork:
         except ServiceError as error:
             raise JobFailed(error.message) from None
         finally:
-            self._control.end(task.job_id)
+            self._server_job.end(task.job_id)
             # Those that rows refer to now stay.
             sweep_blobs(self._context, stored)
 
@@ -136,8 +103,8 @@ class ImportWork:
         from emulator.core.data_sets.importing import DataSetImport
 
         def report(fraction: float, step: str) -> None:
-            self._stop_if_unwanted(task)
-            self._control.note(task.job_id, fraction, step)
+            self._server_job.check(task.job_id)
+            self._server_job.note(task.job_id, fraction, step)
 
         with DataSetImport(self._context, task.state, stored, report) as imported:
             imported.check()
@@ -152,23 +119,12 @@ class ImportWork:
         """Record the end, in the transaction that deletes the job."""
         job = session.get(Job, task.job_id)
         if job is None:
-            raise _stopped(task)
+            raise JobStopped(f"The job {task.job_id} was cancelled or deleted")
         session.delete(job)
         task.state.status = kept.CHECKED if task.state.dry_run else kept.COMPLETED
         kept.write(self._context, task.state)
-
-    def _stop_if_unwanted(self, task: ImportTask) -> None:
-        if self._control.interrupted:
-            raise _stopped(task)
-        with self._context.database.read() as session:
-            if session.get(Job, task.job_id) is None:
-                raise _stopped(task)
 
 
 def _state(context: Context, job: Job) -> ImportState | None:
     assert job.details is not None
     return kept.find(context, job.details["dataSet"])
-
-
-def _stopped(task: ImportTask) -> JobStopped:
-    return JobStopped(f"The import {task.state.id} of a data set was stopped")

@@ -5,7 +5,6 @@ threshold are computed; the status becomes ``Completed``, or ``Failed`` with the
 """
 
 import logging
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,9 +14,8 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.evaluation import is_detector
-from emulator.core.jobs.changes import Changes
-from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner, JobStopped
-from emulator.core.jobs.progress import JobProgress, Progress
+from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner
+from emulator.core.jobs.server_job import ServerJob
 from emulator.core.predictions.predict import probabilities_of
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.core.test_sets.images import LabeledImage, with_labels
@@ -36,49 +34,18 @@ _log = logging.getLogger(__name__)
 
 
 def evaluation_runner(context: Context) -> JobRunner["EvaluationTask"]:
-    control = EvaluationControl(context.jobs.changes)
+    server_job = ServerJob(context.database, context.jobs.changes)
     return JobRunner(
         context.database,
         JobKind.EVALUATION,
-        EvaluationWork(context, control),
-        control,
+        EvaluationWork(context, server_job),
+        server_job,
         name="evaluations",
         folder=context.folder / "evaluations",
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
     )
-
-
-class EvaluationControl:
-    """The `Control` of evaluations, which end at the next image."""
-
-    def __init__(self, changes: Changes) -> None:
-        self.interrupted = False
-        self._changes = changes
-        self._progress: dict[str, JobProgress] = {}
-
-    def interrupt(self) -> None:
-        self.interrupted = True
-
-    def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
-        """Nothing to do: at each image, the evaluation looks whether its job still exists."""
-
-    def cancel_job(self, job_id: str) -> None:
-        """Nothing to do, for the same reason."""
-
-    def progress(self, id: str) -> Progress | None:
-        progress = self._progress.get(id)
-        return None if progress is None else progress.reading
-
-    def note(self, id: str, fraction: float) -> None:
-        """Note the progress of an evaluation."""
-        if self._progress.setdefault(id, JobProgress()).note(fraction, _STEP):
-            self._changes.note()
-
-    def end(self, id: str) -> None:
-        """The evaluation has ended."""
-        self._progress.pop(id, None)
 
 
 class EvaluationTask(NamedTuple):
@@ -101,9 +68,9 @@ class EvaluatedSet(NamedTuple):
 class EvaluationWork:
     """The `Work` of evaluations (`emulator.core.jobs.job_runner`)."""
 
-    def __init__(self, context: Context, control: EvaluationControl) -> None:
+    def __init__(self, context: Context, server_job: ServerJob) -> None:
         self._context = context
-        self._control = control
+        self._server_job = server_job
 
     def begin(self, session: Session, job: Job) -> None:
         """Nothing changes when an evaluation begins."""
@@ -126,23 +93,14 @@ class EvaluationWork:
         try:
             found = []
             for number, image in enumerate(task.images):
-                self._control.note(task.evaluation_id, number / len(task.images))
-                self._stop_if_unwanted(task)
+                self._server_job.note(task.evaluation_id, number / len(task.images), _STEP)
+                self._server_job.check(task.job_id)
                 found.append(self._score(task, image))
         finally:
-            self._control.end(task.evaluation_id)
+            self._server_job.end(task.evaluation_id)
         if is_detector(task.iteration):
             return EvaluatedSet(_detection_evaluation(task.images, tags, found), tags)
         return EvaluatedSet(_evaluation(task, tags, found), tags)
-
-    def _stop_if_unwanted(self, task: EvaluationTask) -> None:
-        """Raises JobStopped when the process ends, or the job was deleted: with its evaluation, test set,
-        iteration or project, or since it was cancelled."""
-        if self._control.interrupted:
-            raise JobStopped(f"Evaluation {task.evaluation_id} was interrupted")
-        with self._context.database.read() as session:
-            if session.get(Job, task.job_id) is None:
-                raise JobStopped(f"Evaluation {task.evaluation_id} was stopped, since it was deleted")
 
     def _score(self, task: EvaluationTask, image: LabeledImage) -> list[TagProbability]:
         from emulator.vision.imaging.decode import ImageRejected

@@ -2,6 +2,7 @@
 
 import json
 
+from emulator.store.tables import JobKind
 from tests.support.data_sets import DataSets, boxed_set, everything_of, written
 from tests.support.harness import Service
 from tests.support.images import picture
@@ -135,6 +136,11 @@ def test_rules_of_the_project_refuse_a_data_set_with_file_and_reason(
 
 def test_an_interrupted_import_is_carried_out_after_the_next_start(service: Service, sets: DataSets) -> None:
     begun = sets.begin(PETS, "pets")
+    runner = service.runner(JobKind.DATA_SET)
+    runner.stop()
+    runner._run_next()
+    assert sets.get(begun["id"])["status"] == "Waiting"
+    assert (service.get("/projects"), service.blobs()) == ([], set())
     service.restart()
     sets.run()
     assert sets.get(begun["id"])["status"] == "Completed"

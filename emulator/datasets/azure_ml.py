@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from emulator.datasets.files import folder_of, lines, suffix
-from emulator.datasets.reading import Reading, number, split_in
+from emulator.datasets.reading import Reading, numbers, split_in
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -105,16 +105,16 @@ def _add(reading: Reading, data: DataSet, text: str, place: Place) -> None:
 
 def _boxes(reading: Reading, data: DataSet, entry: dict[str, Any], place: Place) -> list[LabeledBox]:
     tag = reading.tag(entry.get("label"), place)
-    corners = [number(entry.get(name)) for name in _CORNERS]
+    corners = numbers([entry.get(name) for name in _CORNERS], 4)
     if tag is None:
         return []
-    if None in corners:
+    if corners is None:
         reading.problems.error("A corner of a box is no number.", place)
         return []
     if str(entry.get("isCrowd", "")).lower() in ("1", "true"):
         reading.problems.note("Boxes of crowds (isCrowd) are left out.", place)
         return []
-    left, top, right, bottom = (corner for corner in corners if corner is not None)
+    left, top, right, bottom = corners
     if max(right, bottom) > 1.5:
         reading.problems.error("Its corners are not fractions of the sides of the image.", place)
         return []

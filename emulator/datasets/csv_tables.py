@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from emulator.datasets.files import SIDE_FILE, Files, decoded, lines, suffix
-from emulator.datasets.reading import SPLITS, Reading, number, size_of
+from emulator.datasets.reading import SPLITS, Reading, numbers, size_of
 from emulator.datasets.record import DataSet, DataSetUnreadable, ImageLabels, Place, Problems, box_of
 from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of
 
@@ -142,11 +142,13 @@ class _Table:
         if not any(places):
             image.tags = tuple(dict.fromkeys((*image.tags, tag)))
             return image, 0.0
-        sides = [number(text.replace(",", ".") if self._separator != "," else text) for text in places]
-        if None in sides:
+        if self._separator != ",":
+            places = [text.replace(",", ".") for text in places]
+        sides = numbers(places, 4)
+        if sides is None:
             problems.error("A side of a box is no number.", place)
             return None
-        left, top, third, fourth = (side for side in sides if side is not None)
+        left, top, third, fourth = sides
         if self._has_corners:
             third, fourth = third - left, fourth - top
         image.boxes = (*image.boxes, box_of(tag, (left, top, third, fourth)))

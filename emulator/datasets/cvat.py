@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from emulator.datasets.files import folder_of, suffix
-from emulator.datasets.reading import SPLITS, Reading, hull, number, size_of
+from emulator.datasets.reading import SPLITS, Reading, hull, number, numbers, size_of
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -42,13 +42,16 @@ def read(reading: Reading) -> DataSet:
     if not found:
         raise DataSetUnreadable("There is no XML file with annotations.")
     for name in found:
-        for element, place in elements(reading.files, name, "label"):
-            tag = reading.tag(text_of(element, "name"), place)
-            if tag is not None:
-                data.add_tag(tag)
-        for element, place in elements(reading.files, name, "image"):
-            _add(reading, data, element, place)
-        tracks = sum(1 for _ in elements(reading.files, name, "track"))
+        tracks = 0
+        for element, place in elements(reading.files, name, "label", "image", "track"):
+            if element.tag == "image":
+                _add(reading, data, element, place)
+            elif element.tag == "track":
+                tracks += 1
+            else:
+                tag = reading.tag(text_of(element, "name"), place)
+                if tag is not None:
+                    data.add_tag(tag)
         reading.problems.note("Tracks of videos are left out.", Place(name), tracks)
     data.detection = any(image.boxes for image in data.images)
     return data
@@ -94,11 +97,11 @@ def _add(reading: Reading, data: DataSet, element: Element, place: Place) -> Non
 def _sides(reading: Reading, part: Element, place: Place) -> tuple[float, ...] | None:
     """The sides of a box, or of the box around another shape; None, with a problem, when there is none."""
     if part.tag == "box":
-        corners = [number(part.get(name)) for name in ("xtl", "ytl", "xbr", "ybr")]
-        if None in corners:
+        corners = numbers([part.get(name) for name in ("xtl", "ytl", "xbr", "ybr")], 4)
+        if corners is None:
             reading.problems.error("A corner of a box is no number.", place)
             return None
-        left, top, right, bottom = (corner for corner in corners if corner is not None)
+        left, top, right, bottom = corners
         if number(part.get("rotation", "0")):
             reading.problems.note("Boxes that are turned are read as they are before the turn.", place)
         return left, top, right - left, bottom - top
@@ -106,14 +109,11 @@ def _sides(reading: Reading, part: Element, place: Place) -> tuple[float, ...] |
         reading.problems.note(f"Shapes of the kind '{part.tag}' are left out.", place)
         return None
     reading.problems.note("Of polygons, the box around them is read.", place)
-    points: list[tuple[float, float]] = []
-    for point in part.get("points", "").split(";"):
-        across, _, down = point.partition(",")
-        pair = number(across), number(down)
-        if pair[0] is None or pair[1] is None:
-            reading.problems.error("A point of a polygon is no pair of numbers.", place)
-            return None
-        points.append((pair[0], pair[1]))
+    texts = part.get("points", "").split(";")
+    points = [pair for text in texts if (pair := numbers(text.split(","), 2)) is not None]
+    if len(points) < len(texts):
+        reading.problems.error("A point of a polygon is no pair of numbers.", place)
+        return None
     return hull(points)
 
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from emulator.datasets.files import SIDE_FILE, folder_of, suffix
 from emulator.datasets.json_stream import JsonReader
-from emulator.datasets.reading import Reading, hull, number, size_of
+from emulator.datasets.reading import Reading, hull, number, numbers, size_of
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -128,11 +128,11 @@ class _Task:
 
     def _rectangle(self, value: dict[str, Any]) -> tuple[float, ...] | None:
         """Sides in percent; of a turned rectangle, those of the box around it."""
-        sides = [number(value.get(name)) for name in ("x", "y", "width", "height")]
-        if None in sides:
+        sides = numbers([value.get(name) for name in ("x", "y", "width", "height")], 4)
+        if sides is None:
             self._reading.problems.error("A side of a rectangle is no number.", self._place)
             return None
-        left, top, width, height = (side for side in sides if side is not None)
+        left, top, width, height = sides
         angle = number(value.get("rotation", 0)) or 0.0
         if not angle:
             return left, top, width, height
@@ -149,14 +149,10 @@ class _Task:
 
     def _polygon(self, value: dict[str, Any]) -> tuple[float, ...] | None:
         points = value.get("points")
-        pairs = [
-            (number(point[0]), number(point[1]))
-            for point in (points if isinstance(points, list) else [])
-            if isinstance(point, list) and len(point) == 2
-        ]
-        found = [(x, y) for x, y in pairs if x is not None and y is not None]
+        if not isinstance(points, list):
+            points = []
         self._reading.problems.note("Of polygons, the box around them is read.", self._place)
-        return hull(found)
+        return hull(pair for point in points if (pair := numbers(point, 2)) is not None)
 
 
 def _names(value: Any) -> list[Any]:

@@ -62,11 +62,11 @@ class Reading:
 
 
 def numbers(values: object, count: int) -> tuple[float, ...] | None:
-    """So many finite numbers in a list; None when it is something else."""
+    """A list of `count` finite numbers, or of their texts; None for something else."""
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != count:
         return None
-    found = tuple(number(value) for value in values)
-    return None if None in found else found  # type: ignore[return-value]
+    found = tuple(one for value in values if (one := number(value)) is not None)
+    return found if len(found) == count else None
 
 
 def number(value: Any) -> float | None:
@@ -80,20 +80,16 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def side(value: Any) -> int | None:
-    """A number of pixels; None for something else."""
-    found = number(value)
-    return int(found) if found is not None and 0 < found < 2**31 and found == int(found) else None
+def size_of(width: object, height: object) -> tuple[int, int] | None:
+    """Width and height of an image in pixels; None unless both are positive integers."""
+    sides = numbers((width, height), 2)
+    if sides is None or not all(0 < side < 2**31 and side.is_integer() for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])
 
 
-def size_of(width: Any, height: Any) -> tuple[int, int] | None:
-    """Width and height of an image; None unless both are stated."""
-    found = side(width), side(height)
-    return None if None in found else found  # type: ignore[return-value]
-
-
-def hull(points: Iterable[tuple[float, float]]) -> tuple[float, float, float, float] | None:
-    """Left, top, width, height of the smallest box around points; None when there are none."""
+def hull(points: Iterable[Sequence[float]]) -> tuple[float, float, float, float] | None:
+    """Left, top, width, height of the smallest box around points (x, y); None when there are none."""
     found = list(points)
     if not found:
         return None

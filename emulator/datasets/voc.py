@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from emulator.datasets.files import folder_of, lines, stem, suffix
-from emulator.datasets.reading import Reading, size_of, split_in
+from emulator.datasets.reading import Reading, numbers, size_of, split_in
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -21,7 +21,7 @@ from emulator.datasets.record import (
     box_of,
 )
 from emulator.datasets.writing import Output, image_tags
-from emulator.datasets.xml_files import cleaned, elements, number_of, place_of, text_of
+from emulator.datasets.xml_files import cleaned, elements, place_of, text_of
 
 IMAGES, LABELS = "JPEGImages", "Annotations"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -75,20 +75,20 @@ def _add(reading: Reading, data: DataSet, element: Element, place: Place, splits
     for part in element.findall("object"):
         where = place_of(part, name)
         tag = reading.tag(text_of(part, "name"), where)
-        corners = [number_of(part, f"bndbox/{corner}") for corner in _CORNERS]
         if tag is None:
             continue
-        if None in corners:
+        texts = [text_of(part, f"bndbox/{corner}") or "" for corner in _CORNERS]
+        corners = numbers(texts, 4)
+        if corners is None:
             reading.problems.error("A corner of a 'bndbox' is no number.", where)
             continue
-        texts = [text_of(part, f"bndbox/{corner}") or "" for corner in _CORNERS]
-        is_from_0 |= corners[0] == 0 or corners[1] == 0 or any("." in text for text in texts)
-        left, top, right, bottom = (corner for corner in corners if corner is not None)
+        left, top, right, bottom = corners
+        is_from_0 |= left == 0 or top == 0 or any("." in text for text in texts)
         if text_of(part, "difficult") == "1":
             reading.problems.note("Objects that are marked as difficult are objects like all others.", where)
         boxes.append(box_of(data.add_tag(tag), (left, top, right - left, bottom - top)))
     if file is not None:
-        size = size_of(number_of(element, "size/width"), number_of(element, "size/height"))
+        size = size_of(text_of(element, "size/width"), text_of(element, "size/height"))
         data.images.append(
             ImageLabels(
                 file, place, boxes=tuple(boxes), size=size, in_pixels=True, split=splits.get(stem(file))

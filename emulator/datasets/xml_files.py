@@ -1,33 +1,23 @@
 """XML files, one element after the other. Entities and document types with them are refused."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import quoteattr
 
 from emulator.datasets.files import Files, unreadable
-from emulator.datasets.reading import number
 from emulator.datasets.record import DataSetUnreadable, Place
 from emulator.zip_archives import DAMAGED
 
 _DEEPEST = 50
+_CHUNK_BYTES = 65536
+# The attribute with the line of an element; no name of XML begins like this.
+_LINE = "\0line"
 
 
-class _Input:
-    """What is read of a file, with the number of its lines."""
+def elements(files: Files, name: str, *wanted: str) -> Iterator[tuple[Element, Place]]:
+    """The outermost elements with these names, in their order, each with its place.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._file.read(size if size > 0 else 65536)
-        return data
-
-
-def elements(files: Files, name: str, wanted: str) -> Iterator[tuple[Element, Place]]:
-    """The elements with a name, in their order, each with its line, and dropped after it was used.
-
-    Raises DataSetUnreadable.
+    The file is read meanwhile, so that only some of its elements are in memory. Raises DataSetUnreadable.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
@@ -37,8 +27,7 @@ def elements(files: Files, name: str, wanted: str) -> Iterator[tuple[Element, Pl
     builder.line_of = lambda: parser.parser.CurrentLineNumber
     try:
         with files.open(name) as file:
-            source = _Input(file)
-            while chunk := source.read():
+            while chunk := file.read(_CHUNK_BYTES):
                 parser.feed(chunk)
                 yield from builder.take(name)
             parser.close()
@@ -56,20 +45,20 @@ def elements(files: Files, name: str, wanted: str) -> Iterator[tuple[Element, Pl
 
 
 class _Builder:
-    """Builds the wanted elements with what they contain, and nothing else."""
+    """Builds the wanted elements with what they contain, and nothing else.
 
-    def __init__(self, wanted: str) -> None:
+    line_of: the number of the line that the parser reads.
+    """
+
+    def __init__(self, wanted: Collection[str]) -> None:
         self._wanted = wanted
         self._open: list[Element] = []
-        self._done: list[tuple[Element, int]] = []
-        self._begun = 0
-        self.line_of: Any = lambda: 1
+        self._done: list[Element] = []
+        self.line_of: Callable[[], int] = lambda: 1
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if not self._open:
-            if tag != self._wanted:
-                return
-            self._begun = self.line_of()
+        if not self._open and tag not in self._wanted:
+            return
         element = Element(tag, attributes)
         element.set(_LINE, str(self.line_of()))
         if len(self._open) > _DEEPEST:
@@ -87,19 +76,16 @@ class _Builder:
         if self._open:
             element = self._open.pop()
             if not self._open:
-                self._done.append((element, self._begun))
+                self._done.append(element)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Part of the interface of a parser's target; nothing is left to do."""
 
     def take(self, name: str) -> Iterator[tuple[Element, Place]]:
+        """The elements that are complete, each once."""
         done, self._done = self._done, []
-        for element, line in done:
-            yield element, Place(name, line)
-
-
-# The attribute with the line of an element; no name of XML begins like this.
-_LINE = "\0line"
+        for element in done:
+            yield element, place_of(element, name)
 
 
 def place_of(element: Element, file: str) -> Place:
@@ -111,11 +97,6 @@ def text_of(element: Element, path: str) -> str | None:
     """The text of an element within another, without blanks around it; None when there is none."""
     found = element.findtext(path)
     return found.strip() if found is not None and found.strip() else None
-
-
-def number_of(element: Element, path: str) -> float | None:
-    """The number of an element within another; None when there is none."""
-    return number(text_of(element, path))
 
 
 def attribute(value: object) -> str:

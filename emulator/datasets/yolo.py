@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.datasets.files import MEGABYTE, Files, ImageNames, folder_of, lines, stem, suffix, text
-from emulator.datasets.reading import SPLITS, Reading, hull, number, split_in, split_of
+from emulator.datasets.reading import SPLITS, Reading, hull, numbers, split_in, split_of
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -90,11 +90,11 @@ def _boxes(reading: Reading, name: str, classes: list[str]) -> Iterator[LabeledB
     for line, content in lines(reading.files, name):
         place = Place(name, line)
         words = content.split()
-        values = [number(word) for word in words]
-        if len(values) < 5 or None in values:
+        values = numbers(words, len(words))
+        if values is None or len(values) < 5:
             problems.error(f"It is no object, but {content[:60]!r}.", place)
             continue
-        kind, *rest = [value for value in values if value is not None]
+        kind, *rest = values
         if kind != int(kind) or not 0 <= kind < len(classes):
             problems.error(f"There is no class {words[0][:20]}; there are {len(classes)}.", place)
             continue

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from emulator.datasets.files import folder_of, lines, suffix
+from emulator.datasets.json_stream import json_head
 from emulator.datasets.reading import Reading, numbers, split_in
 from emulator.datasets.record import (
     DataSet,
@@ -41,7 +42,6 @@ transformations:
       - columns: image_url
         column_type: stream_info
 """
-_SNIFFED_BYTES = 65536
 _CORNERS = ("topX", "topY", "bottomX", "bottomY")
 
 
@@ -49,9 +49,8 @@ def is_azure_ml(reading: Reading, name: str) -> bool:
     """Whether a file looks like one of this format."""
     if suffix(name) not in (".jsonl", ".ndjson", ".json"):
         return False
-    with reading.files.open(name) as file:
-        head = file.read(_SNIFFED_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return head.startswith(b"{") and b'"image_url"' in head.split(b"\n")[0]
+    first = json_head(reading.files, name).partition("\n")[0]
+    return first.startswith("{") and '"image_url"' in first
 
 
 def read(reading: Reading) -> DataSet:

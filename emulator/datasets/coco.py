@@ -5,10 +5,11 @@ instead. Annotations without a box are tags of the image.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from emulator.datasets.files import SIDE_FILE, folder_of, stem, suffix
-from emulator.datasets.json_stream import JsonReader
+from emulator.datasets.json_stream import JsonReader, json_head
 from emulator.datasets.reading import Reading, hull, numbers, size_of, split_in
 from emulator.datasets.record import (
     DataSet,
@@ -25,16 +26,14 @@ FILE_NAME = "annotations.json"
 _LISTS = ("images", "categories", "annotations")
 # Files of other tasks on the same images, which come with the data sets of COCO.
 _OTHER_TASKS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
-_SNIFFED_BYTES = 65536
 
 
 def is_coco(reading: Reading, name: str) -> bool:
     """Whether a file looks like one of this format."""
     if suffix(name) != ".json" or name == SIDE_FILE:
         return False
-    with reading.files.open(name) as file:
-        head = file.read(_SNIFFED_BYTES).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return head.startswith("{") and any(f'"{key}"' in head for key in _LISTS)
+    text = json_head(reading.files, name)
+    return text.startswith("{") and any(f'"{key}"' in text for key in _LISTS)
 
 
 def read(reading: Reading) -> DataSet:
@@ -65,9 +64,8 @@ class _File:
         self._categories: dict[Any, str] = {}
         self._labels: dict[Any, list[_Label]] = {}
         self._largest = 0.0
-        reader = JsonReader(reading.files, name)
         found = set()
-        try:
+        with closing(JsonReader(reading.files, name)) as reader:
             for key in reader.members():
                 if key not in _LISTS:
                     reader.skip()
@@ -80,8 +78,6 @@ class _File:
                     add(entry, reader.place)
             if reader.first():
                 raise reader.wrong("Something follows the end of the JSON value.")
-        finally:
-            reader.close()
         if not {"images", "annotations"} <= found:
             raise DataSetUnreadable("It has no images or no annotations.", name)
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from emulator.datasets.files import SIDE_FILE, Files, decoded, lines, suffix
+from emulator.datasets.files import SIDE_FILE, Files, decoded, head, lines, suffix
 from emulator.datasets.reading import SPLITS, Reading, numbers, size_of
 from emulator.datasets.record import DataSet, DataSetUnreadable, ImageLabels, Place, Problems, box_of
 from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of
@@ -30,7 +30,6 @@ _NAMES = {
     "unit": ("unit",),
     "split": ("split", "subset", "set", "part"),
 }
-_SNIFFED_BYTES = 4096
 _SEPARATORS = ",;\t|"
 _FIELD_CHARACTERS = 100_000
 
@@ -44,8 +43,7 @@ def header_of(files: Files, name: str) -> _Header | None:
     """The header of a file with columns for path and tag; None when it has none."""
     if suffix(name) not in (".csv", ".tsv") or name == SIDE_FILE:
         return None
-    with files.open(name) as file:
-        first = decoded(file.read(_SNIFFED_BYTES).split(b"\n")[0], name)
+    first = decoded(head(files, name).split(b"\n")[0], name)
     for separator in _SEPARATORS:
         words = [word.strip().lower() for word in next(csv.reader([first], delimiter=separator), [])]
         columns = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from emulator.datasets.files import folder_of, suffix
+from emulator.datasets.files import folder_of, head, suffix
 from emulator.datasets.reading import SPLITS, Reading, hull, number, numbers, size_of
 from emulator.datasets.record import (
     DataSet,
@@ -22,17 +22,13 @@ from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of
 from emulator.datasets.xml_files import attribute, elements, place_of, text_of
 
 FILE_NAME = "annotations.xml"
-_SNIFFED_BYTES = 4096
 _OTHER_SHAPES = ("polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "mask")
 _WITH_POINTS = ("polygon", "polyline", "points", "cuboid")
 
 
 def is_cvat(reading: Reading, name: str) -> bool:
     """Whether a file looks like one of this format."""
-    if suffix(name) != ".xml":
-        return False
-    with reading.files.open(name) as file:
-        return b"<annotations" in file.read(_SNIFFED_BYTES)
+    return suffix(name) == ".xml" and b"<annotations" in head(reading.files, name)
 
 
 def read(reading: Reading) -> DataSet:

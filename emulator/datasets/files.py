@@ -24,6 +24,8 @@ MOST_FILES = 2_000_000
 # Files of labels are compressed well; images are not.
 _EXPANDED_BYTES = 256 * MEGABYTE
 _EXPANSION = 200
+# A format is recognized by the beginning of a file.
+_HEAD_BYTES = 2**16
 # Of files that are read at once: labels of one image, names of classes.
 TEXT_BYTES = 16 * MEGABYTE
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
@@ -182,6 +184,15 @@ def folder_of(name: str) -> str:
 def is_image(name: str) -> bool:
     """Whether the suffix is one of an image, also of a format that the service does not take."""
     return suffix(name) in IMAGE_SUFFIXES or suffix(name) in _OTHER_IMAGE_SUFFIXES
+
+
+def head(files: Files, name: str) -> bytes:
+    """The first 64 KB of a file. Raises DataSetUnreadable."""
+    with files.open(name) as file:
+        try:
+            return file.read(_HEAD_BYTES)
+        except DAMAGED as error:
+            raise unreadable(name, error) from None
 
 
 def text(files: Files, name: str) -> str:

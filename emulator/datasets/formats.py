@@ -1,6 +1,7 @@
 """The formats: reading a data set in any of them, and writing one."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -119,7 +120,4 @@ def _merge_tags(data: DataSet, problems: Problems) -> None:
     data.tags = merged
     for image in data.images:
         image.tags = tuple(dict.fromkeys(names[tag] for tag in image.tags))
-        image.boxes = tuple(
-            type(box)(names[box.tag], box.left, box.top, box.width, box.height, id=box.id)
-            for box in image.boxes
-        )
+        image.boxes = tuple(replace(box, tag=names[box.tag]) for box in image.boxes)

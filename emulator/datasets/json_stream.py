@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.datasets.files import Files
+from emulator.datasets.files import Files, head, unreadable
 from emulator.datasets.record import DataSetUnreadable, Place
 from emulator.zip_archives import DAMAGED
 
@@ -21,8 +21,13 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _MAY_GO_ON = re.compile(r"[-+0-9.eE]*")
 
 
+def json_head(files: Files, name: str) -> str:
+    """The first 64 KB of a JSON file, from its first value on. Raises DataSetUnreadable."""
+    return head(files, name).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+
+
 class JsonReader:
-    """Reads the values of a JSON file as they come. Raises DataSetUnreadable with the line."""
+    """Reads the values of a JSON file as they come; to be closed. Raises DataSetUnreadable with the line."""
 
     def __init__(self, files: Files, name: str) -> None:
         self._name = name
@@ -69,7 +74,7 @@ class JsonReader:
 
     def items(self) -> Iterator[Any]:
         """The elements of the next value, which must be an array."""
-        self._expect("[", "a list")
+        self._expect("[", "A list")
         if self.first() == "]":
             self._at += 1
             return
@@ -81,7 +86,7 @@ class JsonReader:
 
     def members(self) -> Iterator[str]:
         """The names of the next value, which must be an object; the caller reads each value."""
-        self._expect("{", "an object")
+        self._expect("{", "An object")
         if self.first() == "}":
             self._at += 1
             return
@@ -89,7 +94,7 @@ class JsonReader:
             if self.first() != '"':
                 raise self.wrong("A name of a property is expected.")
             name = self.value()
-            self._expect(":", "a colon")
+            self._expect(":", "A colon")
             yield name
             if not self._goes_on("}"):
                 return
@@ -116,12 +121,12 @@ class JsonReader:
     def _expect(self, character: str, what: str) -> None:
         found = self.first()
         if found != character:
-            raise self.wrong(f"{what.capitalize()} is expected" + (f", not {found!r}." if found else "."))
+            raise self.wrong(f"{what} is expected" + (f", not {found!r}." if found else "."))
         self._at += 1
 
     def _goes_on(self, closing: str) -> bool:
         found = self.first()
-        if found not in (",", closing) or not found:
+        if found not in (",", closing):
             raise self.wrong(f"It is not JSON: ',' or '{closing}' is expected.")
         self._at += 1
         return found == ","
@@ -135,7 +140,7 @@ class JsonReader:
         except UnicodeDecodeError:
             raise self.wrong("It is not a text in UTF-8.") from None
         except DAMAGED as error:
-            raise self.wrong(f"It cannot be read: {error}.") from None
+            raise unreadable(self._name, error) from None
         if not chunk:
             self._is_at_end = True
             return False

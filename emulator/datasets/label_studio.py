@@ -3,12 +3,13 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from emulator.datasets.files import SIDE_FILE, folder_of, suffix
-from emulator.datasets.json_stream import JsonReader
+from emulator.datasets.json_stream import JsonReader, json_head
 from emulator.datasets.reading import Reading, hull, number, numbers, size_of
 from emulator.datasets.record import (
     DataSet,
@@ -23,7 +24,6 @@ from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of, json_text
 from emulator.datasets.xml_files import cleaned
 
 FILE_NAME, CONFIG_NAME = "tasks.json", "label_config.xml"
-_SNIFFED_BYTES = 65536
 # Label Studio puts a random prefix before the names of uploaded files.
 _UPLOADED = re.compile(r"[0-9a-f]{8}-")
 _POINTED = {"polygonlabels": "points", "keypointlabels": None, "ellipselabels": None, "brushlabels": None}
@@ -33,9 +33,8 @@ def is_label_studio(reading: Reading, name: str) -> bool:
     """Whether a file looks like one of this format."""
     if suffix(name) != ".json" or name == SIDE_FILE:
         return False
-    with reading.files.open(name) as file:
-        head = file.read(_SNIFFED_BYTES).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
-    return head.startswith("[") and '"data"' in head
+    text = json_head(reading.files, name)
+    return text.startswith("[") and '"data"' in text
 
 
 def read(reading: Reading) -> DataSet:
@@ -45,14 +44,11 @@ def read(reading: Reading) -> DataSet:
     if not found:
         raise DataSetUnreadable("There is no JSON file with a list of tasks.")
     for name in found:
-        reader = JsonReader(reading.files, name)
-        try:
+        with closing(JsonReader(reading.files, name)) as reader:
             for task in reader.items():
                 if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
                     raise reader.wrong("A task has no 'data'.")
                 _Task(reading, data, reader.place).add(task)
-        finally:
-            reader.close()
     data.detection = any(image.boxes for image in data.images)
     return data
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
-from emulator.datasets.files import folder_of, lines, stem, suffix
+from emulator.datasets.files import folder_of, head, lines, stem, suffix
 from emulator.datasets.reading import Reading, numbers, size_of, split_in
 from emulator.datasets.record import (
     DataSet,
@@ -25,15 +25,13 @@ from emulator.datasets.xml_files import cleaned, elements, place_of, text_of
 
 IMAGES, LABELS = "JPEGImages", "Annotations"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_SNIFFED_BYTES = 4096
 
 
 def is_voc(reading: Reading, name: str) -> bool:
     """Whether a file looks like one of this format."""
     if suffix(name) != ".xml":
         return False
-    with reading.files.open(name) as file:
-        return b"<annotation" in file.read(_SNIFFED_BYTES).replace(b"<annotations", b"")
+    return b"<annotation" in head(reading.files, name).replace(b"<annotations", b"")
 
 
 def read(reading: Reading) -> DataSet:

@@ -9,7 +9,7 @@ from emulator.datasets.record import DataSetUnreadable, Place
 from emulator.zip_archives import DAMAGED
 
 _DEEPEST = 50
-_CHUNK_BYTES = 65536
+_CHUNK_BYTES = 2**16
 # The attribute with the line of an element; no name of XML begins like this.
 _LINE = "\0line"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.datasets import files as data_files
-from emulator.datasets.files import FolderFiles, ImageNames, ZipFiles, lines, text
+from emulator.datasets.files import FolderFiles, ImageNames, ZipFiles, head, lines, text
 from emulator.datasets.record import DataSetUnreadable
 from tests.support.data_sets import write_files, zip_of
 
@@ -61,9 +61,11 @@ def test_damaged_archives_and_files_are_refused() -> None:
             opened(archive)
     archive = bytearray(zip_of({"a.txt": "some text"}))
     archive[archive.index(b"some")] ^= 1
-    with pytest.raises(DataSetUnreadable, match="cannot be read") as refused:
-        opened(bytes(archive)).read("a.txt")
-    assert refused.value.file == "a.txt"
+    files = opened(bytes(archive))
+    for read in (ZipFiles.read, head, text, lambda files, name: list(lines(files, name))):
+        with pytest.raises(DataSetUnreadable, match="cannot be read") as refused:
+            read(files, "a.txt")
+        assert refused.value.file == "a.txt"
 
 
 def test_files_of_systems_are_no_files_of_the_data_set() -> None:

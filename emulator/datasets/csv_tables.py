@@ -177,8 +177,7 @@ def write(data: DataSet, losses: Problems) -> Iterator[Output]:
         path = f"{IMAGE_FOLDER}/{image.file}"
         assert image.size is not None
         width, height = image.size
-        boxed = {box.tag for box in image.boxes}
-        for tag in [tag for tag in image.tags if tag not in boxed] or ([] if boxed else [""]):
+        for tag in image.unboxed_tags or (() if image.boxes else ("",)):
             table.writerow([path, tag, *([""] * len(box_columns))])
         for box in image.boxes:
             right, bottom = box.left + box.width, box.top + box.height

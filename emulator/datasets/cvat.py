@@ -131,10 +131,8 @@ def _text(data: DataSet) -> Iterator[str]:
         assert image.size is not None
         width, height = image.size
         yield f'  <image id="{number_}" name={attribute(image.file)} width="{width}" height="{height}">\n'
-        boxed = {box.tag for box in image.boxes}
-        for tag in image.tags:
-            if tag not in boxed:
-                yield f'    <tag label={attribute(tag)} source="manual"></tag>\n'
+        for tag in image.unboxed_tags:
+            yield f'    <tag label={attribute(tag)} source="manual"></tag>\n'
         for box in image.boxes:
             corners: dict[str, Any] = {
                 "xtl": box.left * width,

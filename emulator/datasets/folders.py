@@ -3,10 +3,18 @@
 YOLO's data sets for classification are the same, below folders of their parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from emulator.datasets.reading import SPLITS, Reading
-from emulator.datasets.record import NEGATIVE, DataSet, DataSetUnreadable, ImageLabels, Place, Problems
+from emulator.datasets.record import (
+    NEGATIVE,
+    DataSet,
+    DataSetUnreadable,
+    ImageLabels,
+    Place,
+    Problems,
+    TagInfo,
+)
 from emulator.datasets.writing import Output, folder_names
 
 UNTAGGED_FOLDER, NEGATIVE_FOLDER = "_untagged", "_negative"
@@ -45,8 +53,7 @@ def write(data: DataSet, losses: Problems) -> Iterator[Output]:
     """The images in folders of their tags; images with several tags in several folders."""
     folders = _folders(data, losses)
     for image in data.images:
-        tags = _tags(image)
-        for folder in [folders[tag] for tag in tags] or [UNTAGGED_FOLDER]:
+        for folder in [folders[tag] for tag in _tags(image)] or [UNTAGGED_FOLDER]:
             yield Output(f"{folder}/{image.file}", image)
 
 
@@ -68,12 +75,22 @@ def write_for_yolo(data: DataSet, losses: Problems) -> Iterator[Output]:
 
 
 def _tags(image: ImageLabels) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*image.tags, *(box.tag for box in image.boxes))))
+    return tuple(dict.fromkeys((*image.tags, *image.boxed_tags)))
 
 
 def _folders(data: DataSet, losses: Problems) -> dict[str, str]:
     losses.note("Boxes are left out.", count=sum(len(image.boxes) for image in data.images))
-    reserved = (UNTAGGED_FOLDER, NEGATIVE_FOLDER)
-    regular = [tag.name for tag in data.tags.values() if tag.type != NEGATIVE]
-    folders = folder_names(regular, losses, reserved)
-    return folders | {tag.name: NEGATIVE_FOLDER for tag in data.tags.values() if tag.type == NEGATIVE}
+    return _folders_of(data.tags, losses)
+
+
+def _folders_of(tags: Mapping[str, TagInfo], losses: Problems) -> dict[str, str]:
+    """The folder of each tag, by its name."""
+    regular = [tag.name for tag in tags.values() if tag.type != NEGATIVE]
+    folders = folder_names(regular, losses, (UNTAGGED_FOLDER, NEGATIVE_FOLDER))
+    return folders | {tag.name: NEGATIVE_FOLDER for tag in tags.values() if tag.type == NEGATIVE}
+
+
+def names_read(tags: Mapping[str, TagInfo]) -> dict[str, str]:
+    """The names that `read` gives tags after they were written, by their own names."""
+    folders = _folders_of(tags, Problems())
+    return {name: NEGATIVE if folder == NEGATIVE_FOLDER else folder for name, folder in folders.items()}

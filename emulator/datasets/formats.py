@@ -1,44 +1,57 @@
 """The formats: reading a data set in any of them, and writing one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from emulator.datasets import side_file
+from emulator.datasets import folders, side_file
 from emulator.datasets.files import SIDE_FILE
 from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, DataSetUnreadable, Problems, TagInfo
+from emulator.datasets.record import DataSet, DataSetUnreadable, Problems
+from emulator.datasets.side_file import ImageTags
 from emulator.datasets.writing import Output
 
 
 class Format(NamedTuple):
-    """A format. module: in this package, with functions `read` and `write`, or other ones by their names.
+    """A format.
 
-    detection, classification: of which projects it can have the labels.
+    Attributes:
+        module: in this package, with the functions `read` and `writer`.
+        detection, classification: of which projects it can have the labels.
+        image_tags: which tags of whole images it has.
     """
 
     module: str
     title: str
     detection: bool = True
     classification: bool = True
-    reader: str = "read"
+    image_tags: ImageTags = ImageTags.UNBOXED
     writer: str = "write"
 
 
 FORMATS = {
-    "coco": Format("coco", "COCO"),
-    "yolo": Format("yolo", "YOLO, Ultralytics", classification=False),
-    "darknet": Format("yolo", "YOLO, Darknet", classification=False, writer="write_darknet"),
-    "yolo-classification": Format(
-        "folders", "YOLO, classification", detection=False, writer="write_for_yolo"
+    "coco": Format("coco", "COCO", image_tags=ImageTags.NONE_BESIDE_BOXES),
+    "yolo": Format("yolo", "YOLO, Ultralytics", classification=False, image_tags=ImageTags.NONE_BESIDE_BOXES),
+    "darknet": Format(
+        "yolo",
+        "YOLO, Darknet",
+        classification=False,
+        image_tags=ImageTags.NONE_BESIDE_BOXES,
+        writer="write_darknet",
     ),
-    "voc": Format("voc", "Pascal VOC", classification=False),
+    "yolo-classification": Format(
+        "folders",
+        "YOLO, classification",
+        detection=False,
+        image_tags=ImageTags.ALL,
+        writer="write_for_yolo",
+    ),
+    "voc": Format("voc", "Pascal VOC", classification=False, image_tags=ImageTags.NONE_BESIDE_BOXES),
     "cvat": Format("cvat", "CVAT for images 1.1"),
     "label-studio": Format("label_studio", "Label Studio"),
-    "azure-ml": Format("azure_ml", "Azure Machine Learning"),
+    "azure-ml": Format("azure_ml", "Azure Machine Learning", image_tags=ImageTags.NONE_BESIDE_BOXES),
     "csv": Format("csv_tables", "CSV"),
-    "folders": Format("folders", "Folders of tags"),
+    "folders": Format("folders", "Folders of tags", image_tags=ImageTags.ALL),
 }
 
 
@@ -53,17 +66,18 @@ def read(reading: Reading, format: str | None = None) -> DataSet:
     if not reading.files.names:
         raise DataSetUnreadable("There are no files.")
     chosen = FORMATS[format or recognized(reading)]
-    data: DataSet = _function(chosen, chosen.reader)(reading)
+    data: DataSet = _function(chosen, "read")(reading)
     _merge_tags(data, reading.problems)
     side = side_file.read(reading.files)
     if side is not None:
-        side_file.apply(side, data, reading.problems)
+        written_names = folders.names_read(side.tags) if chosen.module == "folders" else {}
+        side_file.apply(side, data, reading.problems, chosen.image_tags, written_names)
     return data
 
 
 def recognized(reading: Reading) -> str:
     """The name of the format of files. Raises DataSetUnreadable."""
-    from emulator.datasets import azure_ml, coco, csv_tables, cvat, folders, label_studio, voc, yolo
+    from emulator.datasets import azure_ml, coco, csv_tables, cvat, label_studio, voc, yolo
 
     by_files: dict[str, Callable[[Reading, str], bool]] = {
         "azure-ml": azure_ml.is_azure_ml,
@@ -111,13 +125,5 @@ def _merge_tags(data: DataSet, problems: Problems) -> None:
     for name in data.tags:
         if chosen.setdefault(name.casefold(), name) != name:
             problems.note(f"'{name}' and '{chosen[name.casefold()]}' are read as one tag.")
-    if len(chosen) == len(data.tags):
-        return
-    names = {name: chosen[name.casefold()] for name in data.tags}
-    merged: dict[str, TagInfo] = {}
-    for name, tag in data.tags.items():
-        merged.setdefault(names[name], tag)
-    data.tags = merged
-    for image in data.images:
-        image.tags = tuple(dict.fromkeys(names[tag] for tag in image.tags))
-        image.boxes = tuple(replace(box, tag=names[box.tag]) for box in image.boxes)
+    if len(chosen) < len(data.tags):
+        data.rename_tags({name: chosen[name.casefold()] for name in data.tags})

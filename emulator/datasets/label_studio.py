@@ -171,10 +171,8 @@ def write(data: DataSet, losses: Problems) -> Iterator[Output]:
     tasks = []
     for index, image in enumerate(data.images, start=1):
         results = [_box_result(image, box, number) for number, box in enumerate(image.boxes)]
-        boxed = {box.tag for box in image.boxes}
-        tags = [tag for tag in image.tags if tag not in boxed]
-        if tags:
-            value = {"choices": tags}
+        if image.unboxed_tags:
+            value = {"choices": image.unboxed_tags}
             results.append(
                 {"id": "tags", "from_name": "tags", "to_name": "image", "type": "choices", "value": value}
             )

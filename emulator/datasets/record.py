@@ -1,7 +1,7 @@
 """The neutral record of a labeled data set, which all readers make and all writers take."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 # Problems with the same text are one entry with a count; other ones beyond this number are only counted.
@@ -101,8 +101,7 @@ class ImageLabels:
         file: its name among the files of the data set.
         tags: names, of the whole image; those of its boxes need not be among them.
         size: width and height in pixels that the labels state, of the image as it is shown or as it is
-        stored;
-            None when they state none.
+            stored; None when they state none.
         in_pixels: whether the boxes are in pixels; otherwise in fractions.
         split: the part of a data set that is divided, such as "train".
         id, metadata: of an image of an emulator.
@@ -117,6 +116,17 @@ class ImageLabels:
     split: str | None = None
     id: str | None = None
     metadata: dict[str, str] | None = None
+
+    @property
+    def boxed_tags(self) -> tuple[str, ...]:
+        """The tags of its boxes, each once."""
+        return tuple(dict.fromkeys(box.tag for box in self.boxes))
+
+    @property
+    def unboxed_tags(self) -> tuple[str, ...]:
+        """The tags of the whole image that none of its boxes has."""
+        boxed = self.boxed_tags
+        return tuple(tag for tag in self.tags if tag not in boxed)
 
 
 @dataclass(slots=True)
@@ -163,3 +173,16 @@ class DataSet:
         if known is None:
             self.tags[name] = known = TagInfo(name, type)
         return known.name
+
+    def rename_tags(self, names: Mapping[str, str]) -> None:
+        """Give tags other names; tags with the same new name become one, the first of them.
+
+        names: the new name of each tag, by the old one.
+        """
+        renamed: dict[str, TagInfo] = {}
+        for name, tag in self.tags.items():
+            renamed.setdefault(names[name], replace(tag, name=names[name]))
+        self.tags = renamed
+        for image in self.images:
+            image.tags = tuple(dict.fromkeys(names[tag] for tag in image.tags))
+            image.boxes = tuple(replace(box, tag=names[box.tag]) for box in image.boxes)

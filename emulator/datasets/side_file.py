@@ -1,12 +1,13 @@
 """`customvision.json`: what a format cannot say, beside the files of any format.
 
 It has the ids, types, descriptions and metadata of a project, and all its labels. When the labels of an image
-in the format are those that its writer would have made, those of this file replace them; where they were
+in the format are those that its writer would have made, those of this file replace them. When they were
 changed since, they count, and the file adds ids alone.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
@@ -34,13 +35,30 @@ _TYPES = (REGULAR, NEGATIVE, "GeneralProduct")
 _PIXELS, _FRACTION = 1.01, 1e-4
 
 
+class ImageTags(Enum):
+    """Which tags of whole images a format has."""
+
+    ALL = auto()  # also those of boxes, which it does not have
+    UNBOXED = auto()  # those that no box of the image has
+    NONE_BESIDE_BOXES = auto()  # none in data sets for detection
+
+
 @dataclass
 class SideFile:
-    """The content of the file. images: by name, without folders."""
+    """The content of the file. detection: whether the project has boxes. images: by name, without folders."""
 
     project: ProjectInfo
+    detection: bool
     tags: dict[str, TagInfo]
     images: dict[str, ImageLabels]
+
+    def written_tags(self, image: ImageLabels, image_tags: ImageTags) -> set[str]:
+        """The tags of a whole image of the file, in a format that has these."""
+        if image_tags is ImageTags.ALL:
+            return {*image.tags, *image.boxed_tags}
+        if image_tags is ImageTags.NONE_BESIDE_BOXES and self.detection:
+            return set()
+        return set(image.unboxed_tags)
 
 
 def content(data: DataSet) -> bytes:
@@ -51,6 +69,7 @@ def content(data: DataSet) -> bytes:
         {
             "format": "custom-vision-emulator-data-set",
             "version": VERSION,
+            "detection": data.detection,
             "project": {
                 "id": project.id,
                 "name": project.name,
@@ -86,6 +105,7 @@ def read(files: Files) -> SideFile | None:
         return None
     reader = JsonReader(files, SIDE_FILE)
     project: ProjectInfo | None = None
+    detection = False
     tags: dict[str, TagInfo] = {}
     images: dict[str, ImageLabels] = {}
     try:
@@ -94,6 +114,8 @@ def read(files: Files) -> SideFile | None:
                 version = reader.value()
                 if version != VERSION:
                     raise reader.wrong(f"It is of version {str(version)[:20]}; version {VERSION} is known.")
+            elif key == "detection":
+                detection = reader.value() is True
             elif key == "project":
                 project = _project(reader.value(), reader.place)
             elif key == "tags":
@@ -110,79 +132,77 @@ def read(files: Files) -> SideFile | None:
         reader.close()
     if project is None:
         raise DataSetUnreadable("It has no project.", SIDE_FILE)
-    return SideFile(project, tags, images)
+    return SideFile(project, detection, tags, images)
 
 
-def apply(side: SideFile, data: DataSet, problems: Problems) -> None:
-    """Add to a data set what its format could not say."""
+def apply(
+    side: SideFile,
+    data: DataSet,
+    problems: Problems,
+    image_tags: ImageTags,
+    names_read: Mapping[str, str],
+) -> None:
+    """Add to a data set what its format could not say.
+
+    Args:
+        image_tags: of the format.
+        names_read: the names that the reader gives tags, by their own names, if they are others.
+    """
     data.project = side.project
-    known = {name.casefold(): tag for name, tag in side.tags.items()}
+    data.detection |= side.detection
+    own_names = {names_read.get(name, name).casefold(): name for name in side.tags}
+    data.rename_tags({name: own_names.get(name.casefold(), name) for name in data.tags})
     # The order and the tags of no image are those of the project; tags that were added since follow.
-    data.tags = side.tags | {
-        name: tag for name, tag in data.tags.items() if name.casefold() not in known and tag.type == REGULAR
-    }
-    if any(image.boxes for image in side.images.values()):
-        data.detection = True
-    changed = 0
+    data.tags = side.tags | {name: tag for name, tag in data.tags.items() if name not in side.tags}
+    # An image with several tags is in several folders.
+    by_name: dict[str, list[ImageLabels]] = {}
     for image in data.images:
-        kept = side.images.get(image.file.rpartition("/")[2])
+        by_name.setdefault(image.file.rpartition("/")[2], []).append(image)
+    changed = 0
+    for name, images in by_name.items():
+        kept = side.images.get(name)
         if kept is None:
             continue
-        image.id, image.metadata = kept.id, kept.metadata
-        if not _is_unchanged(image, kept, data.format):
-            changed += 1
-            image.boxes = tuple(_with_ids(image, kept))
-            continue
-        image.tags, image.boxes, image.in_pixels = kept.tags, kept.boxes, False
-        image.size = None
+        matches = [_matches(image, kept) for image in images]
+        tags = {tag for image in images for tag in image.unboxed_tags}
+        box_count = 0 if image_tags is ImageTags.ALL else len(kept.boxes)
+        is_unchanged = tags == side.written_tags(kept, image_tags) and all(
+            None not in found and len(found) == box_count for found in matches
+        )
+        changed += not is_unchanged
+        for image, found in zip(images, matches, strict=True):
+            image.id, image.metadata = kept.id, kept.metadata
+            if is_unchanged:
+                image.tags, image.boxes, image.in_pixels, image.size = kept.tags, kept.boxes, False, None
+            else:
+                image.boxes = tuple(
+                    box if known is None else replace(box, id=known.id)
+                    for box, known in zip(image.boxes, found, strict=True)
+                )
     problems.note(
         f"Labels that were changed since the export are read instead of those of {SIDE_FILE}.", count=changed
     )
 
 
-def _is_unchanged(image: ImageLabels, kept: ImageLabels, format: str) -> bool:
-    """Whether the labels of an image are those that were exported, as far as the format has them."""
-    pairs = list(_pairs(image, kept))
-    if len(image.boxes) != len(pairs):
-        return False
-    boxed = {box.tag for box in kept.boxes}
-    if format in ("folders", "yolo-classification", "csv") and not image.boxes:
-        return {tag.casefold() for tag in image.tags} == _names({*kept.tags, *boxed})
-    if len(kept.boxes) != len(pairs):
-        return False
-    return not image.tags or _names(image.tags) <= _names({*kept.tags, *boxed})
-
-
-def _names(tags: Iterable[str]) -> set[str]:
-    return {tag.casefold() for tag in tags}
-
-
-def _pairs(image: ImageLabels, kept: ImageLabels) -> list[tuple[LabeledBox, LabeledBox]]:
-    """Boxes of an image with those of the file that they were, each once."""
+def _matches(image: ImageLabels, kept: ImageLabels) -> list[LabeledBox | None]:
+    """For each box of an image, that of the file which it was, each once; None for a new or changed one."""
     left = list(kept.boxes)
-    found = []
+    found: list[LabeledBox | None] = []
     width, height = image.size or kept.size or (1, 1)
+    across, down = (width, height) if image.in_pixels else (1, 1)
+    limits = [max(_FRACTION, _PIXELS / length) for length in (width, height, width, height)]
     for box in image.boxes:
-        across, down = (width, height) if image.in_pixels else (1, 1)
         sides = (box.left / across, box.top / down, box.width / across, box.height / down)
-        limits = [max(_FRACTION, _PIXELS / length) for length in (width, height, width, height)]
-        for candidate in left:
-            other = (candidate.left, candidate.top, candidate.width, candidate.height)
-            if candidate.tag.casefold() == box.tag.casefold() and all(
-                abs(one - two) <= limit for one, two, limit in zip(sides, other, limits, strict=True)
-            ):
-                left.remove(candidate)
-                found.append((box, candidate))
-                break
+        match = next((one for one in left if one.tag == box.tag and _is_near(one, sides, limits)), None)
+        found.append(match)
+        if match is not None:
+            left.remove(match)
     return found
 
 
-def _with_ids(image: ImageLabels, kept: ImageLabels) -> list[LabeledBox]:
-    ids = {id(box): candidate.id for box, candidate in _pairs(image, kept)}
-    return [
-        LabeledBox(box.tag, box.left, box.top, box.width, box.height, id=ids.get(id(box)))
-        for box in image.boxes
-    ]
+def _is_near(box: LabeledBox, sides: Sequence[float], limits: Sequence[float]) -> bool:
+    own = (box.left, box.top, box.width, box.height)
+    return all(abs(one - two) <= limit for one, two, limit in zip(own, sides, limits, strict=True))
 
 
 def _project(value: Any, place: Place) -> ProjectInfo:

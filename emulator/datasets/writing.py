@@ -49,8 +49,7 @@ def image_tags(data: DataSet, image: ImageLabels, losses: Problems) -> tuple[str
     """The tags of an image for a format whose data sets for detection have boxes alone."""
     if not data.detection:
         return image.tags
-    without_box = set(image.tags) - {box.tag for box in image.boxes}
-    losses.note("Tags without a box are left out.", count=len(without_box))
+    losses.note("Tags without a box are left out.", count=len(image.unboxed_tags))
     return ()
 
 

@@ -175,7 +175,7 @@ def test_a_data_set_that_was_exported_comes_back_with_its_ids(service: Service, 
     tag = service.get(f"{project}/tags")[0]
     service.send("PATCH", f"{project}/tags/{tag['id']}", json={"description": "of the zoo"})
     before = everything_of(service, report["projectId"])
-    for name in ("coco", "yolo", "darknet", "voc", "cvat", "label-studio", "azure-ml", "csv"):
+    for name in ("coco", "yolo", "darknet", "voc", "cvat", "label-studio", "azure-ml", "csv", "folders"):
         archive = sets.export(report["projectId"], name)
         service.delete(project)
         back = sets.added(archive, "boxes")

@@ -1,6 +1,6 @@
-"""The files of a data set: in a zip archive, which is not trusted, or in a folder.
+"""The files of a data set, in a zip archive that is not trusted.
 
-Names of an archive are keys and are never used as paths. Its sizes are checked before anything is unpacked,
+Names of the archive are keys and are never used as paths. Its sizes are checked before anything is unpacked,
 and enforced while it is.
 """
 
@@ -10,8 +10,8 @@ import unicodedata
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from pathlib import PurePosixPath
+from typing import IO
 
 from emulator.datasets.record import DataSetUnreadable
 from emulator.zip_archives import DAMAGED, ZipRejected, opened
@@ -33,27 +33,17 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
 _OTHER_IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".webp", ".heic", ".avif", ".jp2"})
 
 
-class Files(Protocol):
-    """Files by name: relative, with slashes, in the normal form C of Unicode."""
+class Files:
+    """The files of a zip archive by name: relative, with slashes, in the normal form C of Unicode.
 
-    @property
-    def names(self) -> list[str]:
-        """All names, sorted."""
+    Raises DataSetUnreadable. A folder around everything is no part of the names.
 
-    def size(self, name: str) -> int:
-        """Size in bytes."""
+    Args:
+        file: stays open as long as the object is used.
+        size: of the archive, in bytes.
 
-    def open(self, name: str) -> IO[bytes]:
-        """The content of a file. Raises DataSetUnreadable."""
-
-    def read(self, name: str) -> bytes:
-        """The content of a file. Raises DataSetUnreadable."""
-
-
-class ZipFiles:
-    """The files of a zip archive. Raises DataSetUnreadable.
-
-    file: stays open as long as the object is used. size: of the archive, in bytes.
+    Attributes:
+        names: all, sorted.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
@@ -89,47 +79,22 @@ class ZipFiles:
             self._entries = {name.partition("/")[2]: entry for name, entry in self._entries.items()}
 
     def size(self, name: str) -> int:
+        """Size in bytes."""
         return self._entries[name].file_size
 
     def open(self, name: str) -> IO[bytes]:
+        """The content of a file. Raises DataSetUnreadable."""
         try:
             return self._archive.open(self._entries[name])
         except DAMAGED as error:
             raise unreadable(name, error) from None
 
     def read(self, name: str) -> bytes:
+        """The content of a file. Raises DataSetUnreadable."""
         try:
             return self._archive.read(self._entries[name])
         except DAMAGED as error:
             raise unreadable(name, error) from None
-
-
-class FolderFiles:
-    """The files of a folder, without hidden ones. Links that lead out of it are no files of it."""
-
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise DataSetUnreadable(f"there is no folder {str(folder)!r}")
-        self._paths: dict[str, Path] = {}
-        root = folder.resolve()
-        for path in folder.rglob("*"):
-            name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-            if path.is_file() and not _is_of_a_system(name) and path.resolve().is_relative_to(root):
-                self._paths[name] = path
-        self.names = sorted(self._paths)
-
-    def size(self, name: str) -> int:
-        return self._paths[name].stat().st_size
-
-    def open(self, name: str) -> IO[bytes]:
-        try:
-            return self._paths[name].open("rb")
-        except OSError as error:
-            raise unreadable(name, error) from None
-
-    def read(self, name: str) -> bytes:
-        with self.open(name) as file:
-            return file.read()
 
 
 # Folders that formats and users give a meaning, which they keep when nothing else is beside them.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from emulator.datasets import formats
-from emulator.datasets.files import FolderFiles
+from emulator.datasets.files import Files
 from emulator.datasets.reading import Reading
 from emulator.datasets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
-from tests.support.data_sets import boxed_set, reading_of, tagged_set, write_files, written
+from tests.support.data_sets import boxed_set, reading_of, tagged_set, written, zip_of
 
 IMAGE = {"id": 3, "file_name": "a.png", "width": 48, "height": 36}
 CAT = {"id": 7, "name": "cat"}
@@ -156,23 +156,19 @@ def test_several_files_are_parts_with_images_in_folders_of_their_names() -> None
 
 
 def test_the_memory_is_that_of_the_boxes_and_not_of_the_file(tmp_path: Path) -> None:
-    folder = write_files(tmp_path, {"a.png": b""})
     polygon = [round(number / 7, 3) for number in range(4_000)]
-    with (folder / "big.json").open("w") as file:
-        head = json.dumps({"images": [IMAGE], "categories": [CAT]})
-        file.write(head.removesuffix("}") + ', "annotations": [')
-        for number in range(200):
-            separator = ",\n" if number else ""
-            file.write(separator + json.dumps(box([1, 2, 3, 4], segmentation=[polygon])))
-        file.write("]}")
-    size = (folder / "big.json").stat().st_size
+    labels = coco([box([1, 2, 3, 4], segmentation=[polygon])] * 200)
+    size = len(labels)
     assert size > 5_000_000
-    tracemalloc.start()
-    try:
-        data = formats.read(Reading(FolderFiles(folder)))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    archive = tmp_path / "set.zip"
+    archive.write_bytes(zip_of({"a.png": b"", "big.json": labels}))
+    with archive.open("rb") as file:
+        tracemalloc.start()
+        try:
+            data = formats.read(Reading(Files(file, archive.stat().st_size)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
     assert len(data.images[0].boxes) == 200
     assert peak < size / 4
 

@@ -17,11 +17,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from emulator.datasets import formats
-from emulator.datasets.files import FolderFiles
 from emulator.datasets.frames import boxes_in_fractions
-from emulator.datasets.reading import Reading
 from emulator.datasets.record import DataSet
-from tests.support.data_sets import boxed_set, write_files, written
+from tests.support.data_sets import boxed_set, reading_of_folder, write_files, written
 
 # Tag, left, top, right and bottom in pixels of each box, by the name of the image without its suffix.
 Boxes = dict[str, list[tuple[str, float, float, float, float]]]
@@ -48,7 +46,7 @@ def boxes_of(data: DataSet) -> Boxes:
 
 
 def read_by_us(folder: Path, size: tuple[int, int]) -> Boxes:
-    reading = Reading(FolderFiles(folder))
+    reading = reading_of_folder(folder)
     data = formats.read(reading)
     for image in data.images:
         image.boxes = boxes_in_fractions(image, b"", size, reading.problems)

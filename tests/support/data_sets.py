@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.datasets import formats
-from emulator.datasets.files import ZipFiles
+from emulator.datasets.files import Files
 from emulator.datasets.reading import Reading
 from emulator.datasets.record import DataSet, ImageLabels, LabeledBox, Place, Problems, TagInfo
 from emulator.datasets.writing import zip_pieces
@@ -33,7 +33,13 @@ def zip_of(files: Content) -> bytes:
 def reading_of(files: Content, **options: bool) -> Reading:
     """A reading of an archive with these files."""
     archive = zip_of(files)
-    return Reading(ZipFiles(io.BytesIO(archive), len(archive)), **options)
+    return Reading(Files(io.BytesIO(archive), len(archive)), **options)
+
+
+def reading_of_folder(folder: Path) -> Reading:
+    """A reading of an archive with the files of a folder."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return reading_of({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
 
 
 def files_in(archive: bytes) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.projects.manage import new_project
 from emulator.core.rules import domains
 from emulator.datasets import formats
-from emulator.datasets.files import ZipFiles
+from emulator.datasets.files import Files
 from emulator.datasets.reading import Reading
 from emulator.datasets.record import DataSet, Problems
 from emulator.store.database import StorageFull
@@ -61,7 +61,7 @@ class DataSetImport:
         """
         state, context = self._state, self._context
         self._report(0.0, _READING)
-        files = ZipFiles(self._file, self._size)
+        files = Files(self._file, self._size)
         self._reading = reading = Reading(files, missing_allowed=state.missing_allowed)
         self._data = data = formats.read(reading, state.format)
         state.format = data.format

@@ -7,7 +7,7 @@ from emulator.core.rules.limits import MEGABYTE
 from emulator.store.database import StorageFull
 
 # For requests that store something meanwhile.
-_KEPT_BYTES = 64 * MEGABYTE
+KEPT_BYTES = 64 * MEGABYTE
 
 
 class UploadRefused(StorageFull):
@@ -15,9 +15,11 @@ class UploadRefused(StorageFull):
 
 
 class DiskGuard:
-    """Keeps a part of the disk free, so that predictions, labels and jobs go on when uploads cannot.
+    """Keeps a part of the disk free: always `KEPT_BYTES`, so that requests go on while copies are written.
 
-    folder: on the disk. least_bytes: that stay free; 0 for no check.
+    With `least_bytes`, uploads are refused while less is free, so that predictions, labels and jobs go on.
+
+    folder: on the disk. least_bytes: 0 for no check of uploads.
     """
 
     def __init__(self, folder: Path, least_bytes: int = 0) -> None:
@@ -25,7 +27,9 @@ class DiskGuard:
         self._least_bytes = least_bytes
 
     def is_low(self) -> bool:
-        """Whether less is free. A disk that is out of reach is not: what fails then says why."""
+        """Whether less than `least_bytes` is free. A disk that is out of reach is not low: what fails then
+        says why.
+        """
         if not self._least_bytes:
             return False
         try:
@@ -42,17 +46,9 @@ class DiskGuard:
             )
 
     def shortage(self, size: int) -> str | None:
-        """The reason why `size` bytes must not be written; None if the part is free after that, too."""
-        return shortage(self._folder, size, self._least_bytes)
-
-
-def shortage(folder: Path, size: int, least_bytes: int = 0) -> str | None:
-    """The reason why `size` bytes must not be written to the disk of `folder`; None if there is space.
-
-    least_bytes: that must stay free, if they are more than the usual part.
-    """
-    needed = size + max(_KEPT_BYTES, least_bytes)
-    free = shutil.disk_usage(folder).free
-    if needed <= free:
-        return None
-    return f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."
+        """The reason why `size` bytes must not be written; None if the part stays free. Raises OSError."""
+        needed = size + max(KEPT_BYTES, self._least_bytes)
+        free = shutil.disk_usage(self._folder).free
+        if needed <= free:
+            return None
+        return f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."

@@ -26,7 +26,7 @@ from emulator.store.tables import Project
 Size = Literal["i", "t"]
 PredictionSize = Literal["o", "t"]
 _SIGNED_VERSION = "2017-04-17"
-_SECRET_BYTES = 32
+SECRET_FILE, SECRET_BYTES = "link-secret", 32
 _log = logging.getLogger(__name__)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -40,9 +40,9 @@ def read_or_create_secret(folder: Path, database: Database) -> bytes:
 
     A secret that is missing beside projects, or damaged, is replaced, which is logged.
     """
-    path = folder / "link-secret"
+    path = folder / SECRET_FILE
     secret = path.read_bytes() if path.exists() else b""
-    if len(secret) == _SECRET_BYTES:
+    if len(secret) == SECRET_BYTES:
         return secret
     with database.read() as session:
         is_in_use = session.exec(select(Project.id)).first() is not None
@@ -52,9 +52,9 @@ def read_or_create_secret(folder: Path, database: Database) -> bytes:
             "no longer valid",
             path,
             len(secret),
-            _SECRET_BYTES,
+            SECRET_BYTES,
         )
-    secret = secrets.token_bytes(_SECRET_BYTES)
+    secret = secrets.token_bytes(SECRET_BYTES)
     write_atomically(path, secret)
     return secret
 

@@ -112,6 +112,11 @@ def has_blobs(folder: Path) -> bool:
     return any(is_blob(file) for file in files)
 
 
+def blob_path(folder: Path, name: str) -> Path:
+    """The file of a blob in a data folder, or in a folder of a snapshot, whose blobs are arranged alike."""
+    return folder / _NAME / name[:2] / name
+
+
 class FolderBlobStore:
     """Blobs as files, ``ab/abcdef...``, written atomically.
 
@@ -161,7 +166,7 @@ class FolderBlobStore:
         return data
 
     def path(self, name: str) -> Path:
-        return self._folder / name[:2] / name
+        return blob_path(self._folder.parent, name)
 
     def verified_path(self, name: str) -> Path:
         path = self.path(name)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emulator.core.backups import hash_list
-from emulator.core.disk_space import shortage
+from emulator.core.disk_space import DiskGuard
 from emulator.core.snapshots import files
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.folder_lock import locked
@@ -33,7 +33,7 @@ from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.core.snapshots.saving import current_state
 from emulator.durable_files import UNFINISHED_PREFIX
 from emulator.store.blob_trash import is_blob
-from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, link_or_copy
+from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, blob_path, link_or_copy
 from emulator.store.commit_counter import FILE_NAME as COMMITS
 from emulator.store.damage_check import reading
 from emulator.store.database import (
@@ -66,11 +66,11 @@ class BackupFailed(Exception):
 
 
 class Backup(NamedTuple):
-    """A complete backup. copied: bytes that the previous backup did not have; None where not known."""
+    """A complete backup. copied: bytes that the previous backup did not have."""
 
     folder: Path
     manifest: Manifest
-    copied: int | None = None
+    copied: int
 
 
 def complete(target: Path) -> list[Path]:
@@ -130,12 +130,8 @@ def _save(data: Path, target: Path, now: datetime) -> Backup:
         digests |= {
             snapshot.blob(name).relative_to(work).as_posix(): name for name in snapshot.manifest.blobs
         }
-        _copy_others(data, work / OTHERS, copies)
-        digests |= {
-            path.relative_to(work).as_posix(): files.digest_of(path)
-            for path in sorted((work / OTHERS).rglob("*"))
-            if path.is_file()
-        }
+        others = _copy_others(data, work / OTHERS, copies)
+        digests |= {path.relative_to(work).as_posix(): digest for path, digest in others.items()}
         hash_list.write(work, digests)
         if hasattr(os, "sync"):
             os.sync()  # once, in place of every file
@@ -155,7 +151,7 @@ class _Rows:
         self._work = work
 
     def copy_to(self, target: Path) -> None:
-        reason = shortage(self._work, 2 * self._database.stat().st_size)
+        reason = DiskGuard(self._work).shortage(2 * self._database.stat().st_size)
         if reason is not None:
             raise StorageFull(reason)
         write_copy(self._database, target)
@@ -215,50 +211,51 @@ class _Blobs:
     """The blobs of a data folder that another process may be using."""
 
     def __init__(self, data: Path, copies: _Copies) -> None:
-        self._folder = data / "blobs"
+        self._data = data
         self._copies = copies
 
     def share(self, name: str, target: Path) -> None:
         if self._copies.link(name, target):
             return
-        if self._copies.copy(self._folder / name[:2] / name, target) != name:
+        if self._copies.copy(blob_path(self._data, name), target) != name:
             raise BlobDamaged(name)
 
 
-def _copy_others(data: Path, target: Path, copies: _Copies) -> None:
+def _copy_others(data: Path, target: Path, copies: _Copies) -> dict[Path, str]:
+    """Copy the files besides rows and blobs; returns the SHA-256 of the copies."""
     for attempt in range(1, _ATTEMPTS + 1):
         target.mkdir(mode=0o700)
+        digests: dict[Path, str] = {}
         try:
             for source in _others(data):
                 copy = target / source.relative_to(data)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 # The files of named snapshots are mostly those of the store.
-                if not (is_blob(source) and copies.link(source.name, copy)):
-                    copies.copy(source, copy)
-            return
+                is_linked = is_blob(source) and copies.link(source.name, copy)
+                digests[copy] = source.name if is_linked else copies.copy(source, copy)
+            break
         except FileNotFoundError as gone:  # a named snapshot was replaced meanwhile
             if attempt == _ATTEMPTS:
                 raise BackupFailed(f"{gone.filename} is replaced again and again; try it later") from None
             shutil.rmtree(target)
+    return digests
 
 
 def _others(data: Path) -> Iterator[Path]:
-    def below(folder: Path) -> Iterator[Path]:
-        for path in sorted(folder.iterdir()):
-            if path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX):
-                continue
-            if path.is_dir():
-                yield from below(path)
-            elif path.is_file() and path.name != ".lock" and "\n" not in str(path):
-                yield path
-
     for path in sorted(data.iterdir()):
-        if _LEFT_OUT.fullmatch(path.name) or path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX):
-            continue
-        if path.is_dir():
-            yield from below(path)
-        elif path.is_file() and "\n" not in path.name:
-            yield path
+        if not _LEFT_OUT.fullmatch(path.name):
+            yield from _files(path)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file at a path, or those of a folder, without links, locks, and files that are being written."""
+    if path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX) or path.name == ".lock":
+        return
+    if path.is_dir():
+        for each in sorted(path.iterdir()):
+            yield from _files(each)
+    elif path.is_file() and "\n" not in str(path):  # which the list of hashes cannot have
+        yield path
 
 
 def _free_name(target: Path, now: datetime) -> Path:

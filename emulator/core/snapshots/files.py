@@ -18,7 +18,7 @@ from typing import Protocol
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
-from emulator.store.blobs import BlobStore
+from emulator.store.blobs import BlobStore, blob_path
 from emulator.store.database import StorageFull
 from emulator.store.verified_files import VerifiedFiles
 
@@ -64,10 +64,6 @@ class Snapshot:
     def place_blobs(self, blobs: BlobStore) -> set[str]:
         """Store all blobs; returns the names of those that were missing. Raises StorageFull."""
         return {digest for digest in self.manifest.blobs if blobs.adopt(digest, self.blob(digest))}
-
-
-def blob_path(data: Path, digest: str) -> Path:
-    return data / "blobs" / digest[:2] / digest
 
 
 def read(folder: Path) -> Snapshot:

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
-from emulator.core.disk_space import shortage
-from emulator.core.snapshots.files import DATABASE_NAME, Build, Snapshot, blob_path, digest_of
+from emulator.core.disk_space import DiskGuard
+from emulator.core.snapshots.files import DATABASE_NAME, Build, Snapshot, digest_of
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
-from emulator.store.blobs import link_or_copy
+from emulator.store.blobs import blob_path, link_or_copy
 from emulator.store.damage_check import find_damage, reading
 from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, DatabaseDamaged, DatabaseRefused
 from emulator.store.references import blobs_in
@@ -94,7 +94,7 @@ def received(source: Source) -> Build:
 def _check_room(folder: Path, source: Source) -> None:
     manifest = source.manifest
     blobs = sum(size for digest, size in manifest.blobs.items() if source.takes_room(digest))
-    reason = shortage(folder, 2 * manifest.database_bytes + blobs)
+    reason = DiskGuard(folder).shortage(2 * manifest.database_bytes + blobs)
     if reason is not None:
         raise SnapshotRejected(reason)
 

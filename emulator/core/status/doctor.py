@@ -11,15 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from emulator.core.disk_space import shortage
+from emulator.core.disk_space import KEPT_BYTES, DiskGuard
 from emulator.core.rules.limits import MEGABYTE
+from emulator.core.signed_uris import SECRET_BYTES, SECRET_FILE
 from emulator.core.snapshots import files
 from emulator.core.snapshots.manage import FOLDER_NAME as SNAPSHOTS
 from emulator.core.snapshots.manifest import SnapshotRejected
 from emulator.core.status.information import FolderSize
 from emulator.durable_files import UNFINISHED_PREFIX
 from emulator.store.blob_trash import BlobTrash, is_blob
-from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing
+from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, blob_path
 from emulator.store.commit_counter import CommitCounter
 from emulator.store.damage import describe
 from emulator.store.damage_check import find_damage, is_damage, reading, structural_damage
@@ -33,10 +34,8 @@ State = Literal["ok", "note", "problem"]
 _FROM_BACKUP = "Restore the newest backup: custom-vision-emulator restore BACKUPS."
 # A blob without a row may belong to a request in progress.
 _IN_PROGRESS_SECONDS = 600
-_LEAST_FREE_BYTES = 64 * MEGABYTE
 _SMALL_SHARE = 0.05
 _MOST_SHOWN = 10
-_SECRET_FILE, _SECRET_BYTES = "link-secret", 32
 
 
 class Finding(NamedTuple):
@@ -86,8 +85,8 @@ def _permissions(folder: Path) -> Iterator[Finding]:
     if os.name != "nt" and mode & 0o077 and not mode & stat.S_ISGID:
         text = f"Other users of this machine can enter {folder} (mode {stat.S_IMODE(mode):o})."
         yield Finding("folder", "note", text, f"chmod 700 {folder}")
-    secret = folder / _SECRET_FILE
-    if secret.exists() and secret.stat().st_size != _SECRET_BYTES:
+    secret = folder / SECRET_FILE
+    if secret.exists() and secret.stat().st_size != SECRET_BYTES:
         text = f"{secret} is damaged: the next start replaces it, and URIs that were issued become invalid."
         yield Finding("folder", "problem", text, _FROM_BACKUP)
     else:
@@ -101,7 +100,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
         f"{FolderSize(folder).bytes // MEGABYTE} MB."
     )
     remedy = "Delete stored predictions, snapshots or exports, or move the folder to a larger disk."
-    if usage.free < _LEAST_FREE_BYTES:
+    if usage.free < KEPT_BYTES:
         yield Finding("disk", "problem", text, remedy)
     elif usage.free < _SMALL_SHARE * usage.total:
         yield Finding("disk", "note", text, remedy)
@@ -121,7 +120,7 @@ class _Copy:
 def _copy(folder: Path) -> Iterator[_Copy]:
     """A copy of the database in a temporary folder. Raises OSError, sqlite3.Error, DatabaseRefused."""
     with tempfile.TemporaryDirectory(prefix="custom-vision-emulator-") as name:
-        reason = shortage(Path(name), 2 * (folder / FILE_NAME).stat().st_size)
+        reason = DiskGuard(Path(name)).shortage(2 * (folder / FILE_NAME).stat().st_size)
         if reason is not None:
             raise OSError(f"no copy can be made for the check. {reason}")
 
@@ -162,7 +161,7 @@ def _blobs(folder: Path, copy: _Copy, hashes: bool, now: float) -> Iterator[Find
     referenced = blobs_in(copy.database.path)
     missing, damaged = set(), set()
     for name in sorted(referenced):
-        path = folder / "blobs" / name[:2] / name
+        path = blob_path(folder, name)
         try:
             if hashes and not verified.is_intact(path, name):
                 damaged.add(name)

@@ -3,12 +3,11 @@
 import shutil
 
 from emulator.core.context import Context
+from emulator.core.disk_space import KEPT_BYTES
 from emulator.core.rules.limits import MEGABYTE
 from emulator.store.database import DatabaseDamaged
 from emulator.store.tables import JobKind
 
-# With less than this, the next upload may not fit.
-_FREE_BYTES_NEEDED = 64 * MEGABYTE
 # The check that each kind of job belongs to, and what its thread does.
 _RUNNERS = {
     JobKind.TRAINING: ("trainings", "carries out trainings"),
@@ -34,7 +33,7 @@ def problems(context: Context) -> dict[str, str]:
         found["database"] = f"cannot be read: {error}"
     try:
         free = shutil.disk_usage(context.folder).free
-        if free < _FREE_BYTES_NEEDED:
+        if free < KEPT_BYTES:
             found["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         found["disk"] = f"the data folder is out of reach: {error.strerror}"

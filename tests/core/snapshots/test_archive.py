@@ -243,7 +243,7 @@ def test_an_archive_of_an_older_schema_is_migrated(service: Service, archive: by
 def test_a_full_disk_stores_no_part_of_an_archive(
     service: Service, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emulator.core.disk_space._KEPT_BYTES", 2**60)
+    monkeypatch.setattr("emulator.core.disk_space.KEPT_BYTES", 2**60)
     assert "are needed" in refused(service, archive)
 
 

@@ -163,14 +163,18 @@ def failed_checks_in(body: bytes) -> str:
 @click.option("--snapshots", is_flag=True, help="Delete all snapshots, too.")
 def reset(settings: Settings, yes: bool, snapshots: bool) -> None:
     """Delete everything in a running emulator: projects, images, models, predictions."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise SettingError("--yes: required when standard input is not a terminal")
-        click.confirm(
-            f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", abort=True
-        )
+    confirm(f"Delete everything in the emulator at {_local(settings).training_endpoint()}?", is_agreed=yes)
     control_emulator(settings, "POST", f"/_emulator/reset{'?snapshots=true' if snapshots else ''}")
     print("everything is deleted")
+
+
+def confirm(question: str, *, is_agreed: bool) -> None:
+    """Ask before something is deleted; ends the command unless the user agrees. is_agreed: by ``--yes``."""
+    if is_agreed:
+        return
+    if not sys.stdin.isatty():
+        raise SettingError("--yes: required when standard input is not a terminal")
+    click.confirm(question, abort=True)
 
 
 # --- requests to the emulator -------------------------------------------------------------------------------

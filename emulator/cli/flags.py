@@ -1,18 +1,28 @@
-"""Options of a settings class as options of a command."""
+"""Options of a settings class as options of a command, and types of other arguments."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from emulator.serving.settings import ServingSettings
-from emulator.settings import Settings, load_settings
+from emulator.settings import SettingError, Settings, load_settings
 from emulator.settings.option_fields import Option, load_options, options
+from emulator.settings.readers import read_path
 
 Flags = dict[str, Any]
+
+
+def absolute_path(text: str) -> Path:
+    """The type of an argument that is a path, read like those of the settings. Raises SettingError."""
+    try:
+        return read_path(text)
+    except ValueError as error:
+        raise SettingError(f"{text!r} {error}") from None
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emulator.cli.control import WORK_TIMEOUT_SECONDS, control_emulator
+from emulator.cli.control import WORK_TIMEOUT_SECONDS, confirm, control_emulator
 from emulator.cli.errors import CommandFailed
-from emulator.cli.flags import with_settings
-from emulator.settings import SettingError, Settings
+from emulator.cli.flags import absolute_path, with_settings
+from emulator.settings import Settings
 
 if TYPE_CHECKING:
     from emulator.core.snapshots.manifest import Manifest
@@ -21,7 +21,7 @@ _MEGABYTE = 2**20
 
 @click.command()
 @with_settings
-@click.argument("folder")
+@click.argument("folder", type=absolute_path)
 @click.option(
     "--keep",
     metavar="NUMBER",
@@ -29,56 +29,44 @@ _MEGABYTE = 2**20
     default=0,
     help="Delete older backups in the folder beyond this number; 0 (default) deletes none.",
 )
-def backup(settings: Settings, folder: str, keep: int) -> None:
+def backup(settings: Settings, folder: Path, keep: int) -> None:
     """Copy the whole data folder into a new folder in FOLDER, also while an emulator uses it."""
     from emulator.core.backups import saving
 
     try:
-        saved = saving.save(settings.data, _path(folder), now=datetime.now(UTC), keep=keep)
+        saved = saving.save(settings.data, folder, now=datetime.now(UTC), keep=keep)
     except saving.BackupFailed as failed:
         raise CommandFailed(f"no backup was made: {failed}") from None
-    copied = "" if saved.copied is None else f", {saved.copied / _MEGABYTE:.1f} MB of it new"
-    print(f"{saved.folder}  {_described(saved.manifest)}{copied}")
+    print(f"{saved.folder}  {_described(saved.manifest)}, {saved.copied / _MEGABYTE:.1f} MB of it new")
 
 
 @click.command()
 @with_settings
-@click.argument("backup")
+@click.argument("backup", type=absolute_path)
 @click.option(
     "--check", is_flag=True, help="Compare the files of the backup with its list, and change nothing."
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
-def restore(settings: Settings, backup: str, check: bool, yes: bool) -> None:
+def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
     """Replace all that is stored by BACKUP, or by the newest backup in that folder.
 
     The emulator may be running; the command then needs its port and its training key.
     """
     from emulator.core.backups import restoring
     from emulator.core.backups.hash_list import BackupRejected
-    from emulator.store.database import DatabaseRefused, StorageFull
+    from emulator.store.database import FILE_NAME, DatabaseRefused, StorageFull
 
     try:
-        folder = restoring.chosen(_path(backup))
+        folder = restoring.chosen(backup)
         if check:
             print(f"{folder}  {_described(restoring.verified(folder))}: all files are intact")
             return
-        _confirm(settings, folder, yes)
+        if (settings.data / FILE_NAME).exists():
+            confirm(f"Replace everything in {settings.data} by {folder}?", is_agreed=yes)
         manifest = _restore(settings, folder)
     except (BackupRejected, DatabaseRefused, StorageFull, OSError) as error:
         raise CommandFailed(f"nothing was restored: {error}") from None
     print(f"{folder}  {_described(manifest)}: restored to {settings.data}")
-
-
-def _confirm(settings: Settings, backup: Path, yes: bool) -> None:
-    from emulator.store.database import FILE_NAME
-
-    if yes or not (settings.data / FILE_NAME).exists():
-        return
-    import sys
-
-    if not sys.stdin.isatty():
-        raise SettingError("--yes: required when standard input is not a terminal")
-    click.confirm(f"Replace everything in {settings.data} by {backup}?", abort=True)
 
 
 def _restore(settings: Settings, backup: Path) -> Manifest:
@@ -93,32 +81,12 @@ def _restore(settings: Settings, backup: Path) -> Manifest:
 
 
 def _restore_through_server(settings: Settings, backup: Path) -> Manifest:
-    """Place the backup as a named snapshot, which the server restores and deletes."""
-    from emulator.core.backups import hash_list, restoring
-    from emulator.core.snapshots.manage import FOLDER_NAME
-    from emulator.store.blobs import FolderBlobStore
+    from emulator.core.backups import restoring
 
-    listed = hash_list.verify(backup)
-    with restoring.staged(backup, settings.data, FolderBlobStore(settings.data)) as staged:
-        name = f"restore-{staged.manifest.folder[:12]}"
-        target = settings.data / FOLDER_NAME / name
-        target.parent.mkdir(exist_ok=True)
-        staged.data.parent.rename(target)
-        path = f"/_emulator/snapshots/{name}"
-        try:
-            control_emulator(settings, "POST", f"{path}/restore", timeout=WORK_TIMEOUT_SECONDS)
-            control_emulator(settings, "DELETE", path)
-        except BaseException:
-            import shutil
-
-            shutil.rmtree(target, ignore_errors=True)
-            raise
-    restoring.place_others(backup, settings.data, listed, replace=False)
-    return staged.manifest
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    with restoring.as_named_snapshot(backup, settings.data) as snapshot:
+        path = f"/_emulator/snapshots/{snapshot.name}/restore"
+        control_emulator(settings, "POST", path, timeout=WORK_TIMEOUT_SECONDS)
+    return snapshot.manifest
 
 
 def _described(manifest: Manifest) -> str:

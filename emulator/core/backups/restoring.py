@@ -12,6 +12,7 @@ from emulator.core.backups.saving import OTHERS, complete
 from emulator.core.blob_sweep import mark_unclean
 from emulator.core.snapshots import files
 from emulator.core.snapshots.files import Snapshot
+from emulator.core.snapshots.manage import FOLDER_NAME, NamedSnapshot
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.core.snapshots.receiving import received
 from emulator.durable_files import write_atomically
@@ -50,17 +51,37 @@ def restore(backup: Path, folder: Path) -> Manifest:
     store = open_store(folder, accept_data_loss=True)
     try:
         mark_unclean(folder)  # superfluous blobs are removed at the next start
-        with staged(backup, folder, store.blobs) as snapshot, store.database.exclusively():
+        with _staged(backup, folder, store.blobs) as snapshot, store.database.exclusively():
             snapshot.place_blobs(store.blobs)
             store.database.replace_rows(snapshot.database)
     finally:
         store.database.close()
-    place_others(backup, folder, listed, replace=True)
+    _place_others(backup, folder, listed, replace=True)
     return snapshot.manifest
 
 
 @contextmanager
-def staged(backup: Path, folder: Path, blobs: FolderBlobStore) -> Iterator[Snapshot]:
+def as_named_snapshot(backup: Path, folder: Path) -> Iterator[NamedSnapshot]:
+    """A backup as a named snapshot, which the caller lets the server restore that uses the data folder.
+
+    At the end, the snapshot is deleted, and files of the backup are placed that the data folder lacks. Raises
+    BackupRejected, StorageFull.
+    """
+    listed = hash_list.verify(backup)
+    with _staged(backup, folder, FolderBlobStore(folder)) as staged:
+        name = f"restore-{staged.manifest.folder[:12]}"
+        target = folder / FOLDER_NAME / name
+        target.parent.mkdir(exist_ok=True)
+        staged.data.parent.rename(target)
+    try:
+        yield NamedSnapshot(name, staged.manifest)
+    finally:
+        files.remove(target)
+    _place_others(backup, folder, listed, replace=False)
+
+
+@contextmanager
+def _staged(backup: Path, folder: Path, blobs: FolderBlobStore) -> Iterator[Snapshot]:
     """A verified backup as a snapshot of this version, in a folder within the data folder `folder`.
 
     A process that is killed leaves the folder, which is removed at the next start.
@@ -74,7 +95,7 @@ def staged(backup: Path, folder: Path, blobs: FolderBlobStore) -> Iterator[Snaps
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def place_others(backup: Path, folder: Path, listed: Mapping[str, str], *, replace: bool) -> None:
+def _place_others(backup: Path, folder: Path, listed: Mapping[str, str], *, replace: bool) -> None:
     """Write the files of a backup besides rows and blobs into a data folder.
 
     replace: also those that the folder has.

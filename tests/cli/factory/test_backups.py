@@ -64,6 +64,10 @@ def test_a_damaged_backup_is_refused_in_one_line(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     (line,) = refused.stderr.splitlines()
     assert line.startswith("custom-vision-emulator: nothing was restored: ")
+    refused = run("restore", "~no-such-user/backups", "--data", str(tmp_path / "data"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.endswith("'~no-such-user/backups' names a home folder that does not exist")
     refused = run("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "no backup was made" in refused.stderr

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 NAME = "custom-vision-emulator"
+_NEEDS_NO_QUOTES = re.compile(r"[\w/.-]+")
 
 _SERVICE = """\
 # Written by '{name} service install'; changes belong in a drop-in: systemctl edit {name}
@@ -87,7 +89,7 @@ _TIMER = """\
 Description=Nightly backup of the Custom Vision Emulator
 
 [Timer]
-OnCalendar={time}
+OnCalendar=02:30
 RandomizedDelaySec=5min
 Persistent=yes
 
@@ -111,11 +113,10 @@ class Service(NamedTuple):
     user: str
     data: Path
     environment: Path
-    writable: Sequence[Path] = ()
-    backups: Path | None = None
-    keep: int = 14
-    time: str = "02:30"
-    gpu: bool = False
+    writable: Sequence[Path]
+    backups: Path | None
+    keep: int
+    gpu: bool
 
 
 def unit_files(service: Service) -> dict[str, str]:
@@ -125,7 +126,7 @@ def unit_files(service: Service) -> dict[str, str]:
     files = {
         f"{NAME}.service": _SERVICE.format(
             name=NAME,
-            command=command_line([*service.program, "serve"]),
+            command=_command_line([*service.program, "serve"]),
             environment=_escaped(str(service.environment)),
             user=service.user,
             paths=_writable(paths),
@@ -136,26 +137,26 @@ def unit_files(service: Service) -> dict[str, str]:
         arguments = ["backup", str(service.backups), "--keep", str(service.keep), "--data", str(service.data)]
         files[f"{NAME}-backup.service"] = _BACKUP.format(
             name=NAME,
-            command=command_line([*service.program, *arguments]),
+            command=_command_line([*service.program, *arguments]),
             user=service.user,
             paths=_writable([service.data, service.backups]),
             hardening=hardening,
         )
-        files[f"{NAME}-backup.timer"] = _TIMER.format(name=NAME, time=service.time)
+        files[f"{NAME}-backup.timer"] = _TIMER.format(name=NAME)
     return files
 
 
 def environment_file(variables: Mapping[str, str]) -> str:
     """The content of a file for ``EnvironmentFile=``."""
     lines = [f'{name}="{_quoted(value)}"\n' for name, value in sorted(variables.items())]
-    return "# Options of the emulator; after a change: systemctl restart " + NAME + "\n" + "".join(lines)
+    return "".join([f"# Options of the emulator; after a change: systemctl restart {NAME}\n", *lines])
 
 
-def command_line(arguments: Sequence[str]) -> str:
+def _command_line(arguments: Sequence[str]) -> str:
     """Arguments for ``ExecStart=``, quoted."""
     return " ".join(
         argument
-        if argument.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum()
+        if _NEEDS_NO_QUOTES.fullmatch(argument)
         else f'"{_escaped(_quoted(argument)).replace("$", "$$")}"'
         for argument in arguments
     )

@@ -114,6 +114,8 @@ def service_of(folder: Path) -> Service:
         environment=folder / "options.conf",
         writable=[folder / "logs"],
         backups=folder / "backups",
+        keep=14,
+        gpu=False,
     )
 
 
@@ -176,23 +178,34 @@ def test_values_of_the_environment_file_are_quoted() -> None:
 def test_install_writes_units_and_options_with_the_profile_factory(tmp_path: Path) -> None:
     units, environment = tmp_path / "units", tmp_path / "etc" / "emulator.conf"
     arguments = ["--units", str(units), "--environment", str(environment), "--user", "someone"]
-    data = str(tmp_path / "data")
+    data, logs = tmp_path / "data", tmp_path / "the logs"
+    (tmp_path / "images").mkdir()
     installed = run(
-        "service", "install", *arguments, "--backups", str(tmp_path / "backups"), "--data", data,
+        "service", "install", *arguments, "--backups", str(tmp_path / "backups"),
+        "--data", os.path.relpath(data), "--log-file", os.path.relpath(logs / "emulator.log"),
+        "--url-map", f"http://c={os.path.relpath(tmp_path / 'images')}",
         "--training-key", "secret-key", "--most-predictions", "5", "--cors-origin", "http://a",
         "--cors-origin", "http://b",
     )  # fmt: skip
     assert (installed.returncode, installed.stderr) == (0, "")
     assert "secret-key" not in installed.stdout
     assert "useradd" in installed.stdout
+    assert f"-o someone {data} '{logs}' {tmp_path / 'backups'}" in installed.stdout
     lines = environment.read_text().splitlines()
     for line in ("PROFILE=\"factory\"", f"DATA=\"{data}\"", "TRAINING_KEY=\"secret-key\"", "QUIET=\"on\"",
-                 "CORS_ORIGIN=\"http://a,http://b\"", "MOST_PREDICTIONS=\"5\""):  # fmt: skip
+                 "CORS_ORIGIN=\"http://a,http://b\"", "MOST_PREDICTIONS=\"5\"",
+                 f"LOG_FILE=\"{logs / 'emulator.log'}\"",
+                 f"URL_MAP=\"http://c={tmp_path / 'images'}\""):  # fmt: skip
         assert f"CUSTOM_VISION_EMULATOR_{line}" in lines
     if os.name != "nt":
         assert stat.S_IMODE(environment.stat().st_mode) == 0o600
-    assert "User=someone" in (units / "custom-vision-emulator.service").read_text()
-    printed = run("service", "install", *arguments, "--print")
+    unit = (units / "custom-vision-emulator.service").read_text()
+    assert "User=someone" in unit
+    assert f'ReadWritePaths="{data}"\nReadWritePaths="{logs}"\n' in unit
+    printed = run("service", "install", *arguments, "--print", "--profile", "factory")
     assert printed.stdout.startswith(f"# {units}/custom-vision-emulator.service\n")
+    # The log of the profile is in the data folder of the service, which is writable already.
+    assert printed.stdout.count("ReadWritePaths=") == 1
+    assert 'ReadWritePaths="/var/lib/custom-vision-emulator"' in printed.stdout
     refused = run("service", "install", *arguments[2:], "--units", str(environment))
     assert (refused.returncode, "cannot write" in refused.stderr) == (1, True)

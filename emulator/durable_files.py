@@ -13,11 +13,11 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that, even after a power cut, it exists completely or not at all.
 
-    It is written under a temporary name, synchronised, and renamed. Only its owner can read it. Raises
+    It is written under a temporary name, synchronized, and renamed. Only its owner can read it. Raises
     OSError.
 
     Args:
-        durable: False leaves out the synchronisation, for folders that nobody reads after a power cut.
+        durable: False leaves out the synchronization, for folders that nobody reads after a power cut.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
     try:
@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        _synchronise_folder(path.parent)
+        synchronize_folder(path.parent)
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -39,7 +39,8 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
-def _synchronise_folder(folder: Path) -> None:
+def synchronize_folder(folder: Path) -> None:
+    """Wait until new and renamed files of a folder are on the disk. Raises OSError."""
     if os.name == "nt":  # not possible on Windows, whose file system journals the rename
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from emulator.cli.factory.watching.delivery import Delivery
 from emulator.cli.factory.watching.pictures import PictureFolder, move
 from emulator.cli.factory.watching.results import Picture, Position, Results, ResultsDamaged
 from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, wait_until
@@ -359,6 +360,38 @@ def test_results_are_stored_predictions_of_a_real_emulator(tmp_path: Path, folde
 
 def entry(tag: str = "ok") -> dict[str, Any]:
     return {"status": "scored", "tag": tag, "probability": 0.5}
+
+
+def test_names_of_any_bytes_are_read_again_as_they_are(tmp_path: Path) -> None:
+    names = ["Maß.jpg", "\udcff.jpg"]
+    results = Results(tmp_path)
+    for name in names:
+        results.add(Picture(name, 1, 1), entry(), NOON)
+    assert list(Results(tmp_path).done) == [Picture(name, 1, 1) for name in names]
+    assert "Maß".encode() in next(tmp_path.glob("*.jsonl")).read_bytes()
+
+
+def test_a_receiver_that_does_not_answer_is_a_failure_of_the_last_sending(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.add(Picture("a.jpg", 1, 1), entry(), NOON)
+    sending, answered = threading.Event(), threading.Event()
+
+    def send(_body: bytes) -> None:
+        sending.set()
+        assert answered.wait(PATIENCE_SECONDS)
+
+    delivery = Delivery(send, results, tmp_path / ".receiver")
+    assert sending.wait(PATIENCE_SECONDS)
+    assert delivery.close(0.0) == "no answer in 0 seconds"
+    answered.set()
+    assert delivery.close(PATIENCE_SECONDS) is None
+
+
+def test_lines_that_are_damaged_meanwhile_are_a_failure_of_the_sending(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    (tmp_path / "results-2026-01-31.jsonl").write_bytes(b"damaged\n")
+    delivery = Delivery(lambda _body: None, results, tmp_path / ".receiver")
+    assert "is damaged before byte 8" in (delivery.close(PATIENCE_SECONDS) or "")
 
 
 @pytest.mark.parametrize("torn", [b'{"file": "b', b"\0" * 20, b"\0\0\0\n", b'{"half": \n'])

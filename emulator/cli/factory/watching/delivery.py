@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from emulator.cli.factory.watching.results import Position, Results
+from emulator.cli.factory.watching.results import Position, Results, ResultsDamaged
 from emulator.durable_files import write_atomically
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0
@@ -43,11 +43,17 @@ class Delivery:
         """There is a new result."""
         self._new.set()
 
-    def close(self, seconds: float) -> None:
-        """End when the results that are there were sent, or after some seconds."""
+    def close(self, seconds: float) -> str | None:
+        """End when the results that are there were sent, or after some seconds.
+
+        Returns the reason why not all were sent; None if they were.
+        """
         self._stop.set()
         self._new.set()
         self._thread.join(seconds)
+        if self._thread.is_alive():
+            return self.failure or f"no answer in {seconds:g} seconds"
+        return self.failure
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_SECONDS
@@ -60,7 +66,7 @@ class Delivery:
                     write_atomically(self._file, json.dumps(position).encode(), durable=False)
                     wait = _FIRST_WAIT_SECONDS
                 self.failure = None
-            except (NotSent, OSError) as error:
+            except (NotSent, ResultsDamaged, OSError) as error:
                 self.failure = str(error) or type(error).__name__
                 if self._stop.wait(wait):
                     return

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from emulator.cli.factory.watching.results import Picture
-from emulator.durable_files import UNFINISHED_PREFIX
+from emulator.durable_files import UNFINISHED_PREFIX, synchronize_folder
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
@@ -91,6 +91,7 @@ def move(source: Path, relative: str, destination: Path, tag: str) -> None:
         with copy.open("rb") as file:
             os.fsync(file.fileno())
         copy.replace(free)
+        synchronize_folder(free.parent)  # before the only other copy is deleted
         source.unlink()
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emulator.durable_files import write_atomically
+from emulator.durable_files import synchronize_folder, write_atomically
 
 _PREFIX = "results-"
 _COLUMNS = ("time", "file", "status", "tag", "probability", "iteration", "predictionId", "error")
@@ -54,7 +54,7 @@ class Results:
             _remove_torn_line(path)
             rows = [entry for entry, _ in _entries(path, 0)]
             for entry in rows:
-                self.done[_picture(entry)] = str(entry["tag"] or entry["status"])
+                self.done[_picture(entry)] = _tag_of(entry)
             _write_csv(path.with_suffix(".csv"), rows)
 
     def add(self, picture: Picture, entry: Mapping[str, Any], now: datetime) -> None:
@@ -68,10 +68,10 @@ class Results:
             **entry,
         }
         path = self._folder / f"{_PREFIX}{moment:%Y-%m-%d}.jsonl"
-        _append(path, json.dumps(complete, ensure_ascii=False).encode(errors="replace") + b"\n", durable=True)
-        self.done[picture] = str(complete["tag"] or complete["status"])
+        _append(path, _line(complete), durable=True)
+        self.done[picture] = _tag_of(complete)
         table = path.with_suffix(".csv")
-        row = _row(complete) if table.exists() else _row(dict.fromkeys(_COLUMNS), _COLUMNS) + _row(complete)
+        row = _row(complete) if table.exists() else _HEADER + _row(complete)
         _append(table, row.encode(errors="replace"), durable=False)
 
     def keep(self, present: set[Picture]) -> None:
@@ -91,6 +91,13 @@ class Results:
         return sorted(self._folder.glob(f"{_PREFIX}*.jsonl"))
 
 
+def _line(entry: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8: it is read again as it is
+        return json.dumps(entry).encode() + b"\n"
+
+
 def _append(path: Path, content: bytes, *, durable: bool) -> None:
     is_new = not path.exists()
     with path.open("ab") as file:
@@ -98,12 +105,8 @@ def _append(path: Path, content: bytes, *, durable: bool) -> None:
         file.flush()
         if durable:
             os.fsync(file.fileno())
-    if durable and is_new and os.name != "nt":
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if durable and is_new:
+        synchronize_folder(path.parent)
 
 
 def _remove_torn_line(path: Path) -> None:
@@ -137,15 +140,18 @@ def _entries(path: Path, begin: int) -> Iterator[tuple[dict[str, Any], int]]:
             offset += len(line)
             try:
                 entry = json.loads(line)
-                _picture(entry)
-                yield entry, offset
+                _picture(entry), _tag_of(entry)
             except (ValueError, LookupError, TypeError):
                 raise ResultsDamaged(f"{path} is damaged before byte {offset}") from None
+            yield entry, offset
 
 
 def _picture(entry: Mapping[str, Any]) -> Picture:
-    entry["tag"], entry["status"]
     return Picture(str(entry["file"]), int(entry["size"]), int(entry["modified"]))
+
+
+def _tag_of(entry: Mapping[str, Any]) -> str:
+    return str(entry["tag"] or entry["status"])
 
 
 def _write_csv(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -159,11 +165,14 @@ def _write_csv(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
             return
     except (OSError, csv.Error):
         pass
-    rows = [_row(dict.fromkeys(_COLUMNS), _COLUMNS), *(_row(entry) for entry in entries)]
+    rows = [_HEADER, *(_row(entry) for entry in entries)]
     write_atomically(path, "".join(rows).encode(errors="replace"))
 
 
-def _row(entry: Mapping[str, Any], values: Sequence[Any] | None = None) -> str:
+def _row(entry: Mapping[str, Any]) -> str:
     written = io.StringIO()
-    csv.writer(written).writerow([entry.get(name) for name in _COLUMNS] if values is None else values)
+    csv.writer(written).writerow([entry.get(name) for name in _COLUMNS])
     return written.getvalue()
+
+
+_HEADER = _row({name: name for name in _COLUMNS})

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from emulator.gateway.log_context import request_id
@@ -71,7 +72,7 @@ class JsonFormatter(logging.Formatter):
 class _RotatedFile(logging.handlers.RotatingFileHandler):
     """A file of at most a size, beside nine older ones. A full disk loses lines and nothing else."""
 
-    def __init__(self, path: Any, size: int) -> None:
+    def __init__(self, path: Path, size: int) -> None:
         super().__init__(path, maxBytes=size, backupCount=_OLDER_FILES, encoding="utf-8", errors="replace")
 
     def _open(self) -> Any:

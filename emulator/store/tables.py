@@ -379,7 +379,7 @@ class Usage(SQLModel, table=True):
 
 
 class StoredPrediction(SQLModel, table=True):
-    """A prediction and its image, kept for 30 days.
+    """A prediction and its image, kept for the days of ``--prediction-days``.
 
     uncertainty: 0 to 1, see `core.scored_rows.scores.uncertainty`.
     """

@@ -55,9 +55,9 @@ class Exposition:
 
     def _of_state(self) -> Iterator[Metric]:
         context = self._context
-        information_ = GaugeMetricFamily(f"{_PREFIX}emulator_info", "The emulator.", labels=["version"])
-        information_.add_metric([__version__], 1)
-        yield information_
+        version = GaugeMetricFamily(f"{_PREFIX}emulator_info", "The emulator.", labels=["version"])
+        version.add_metric([__version__], 1)
+        yield version
         yield from self._of_disk()
         problems = readiness.problems(context)
         ready = GaugeMetricFamily(f"{_PREFIX}ready", "1 if a check of health succeeds.", labels=["check"])

@@ -24,18 +24,20 @@ WORK_TIMEOUT_SECONDS = 300
 _SUCCESS = range(200, 300)
 _WRONG_KEY = "the emulator does not know this training key; give its own with --training-key"
 
+into_project = click.option(
+    "--project",
+    metavar="NAME|ID",
+    required=True,
+    help="The project to import into; created when no project has this name.",
+)
+
 # --- import-model -------------------------------------------------------------------------------------------
 
 
 @click.command()
 @with_settings
 @click.argument("export", help="The zip of the exported model.")
-@click.option(
-    "--project",
-    metavar="NAME|ID",
-    required=True,
-    help="The project to import into; created when no project has this name.",
-)
+@into_project
 @click.option("--publish-name", metavar="NAME", help="Publish the iteration under this name.")
 @click.option("--overwrite", is_flag=True, help="Take the name from another iteration that has it.")
 @click.option(
@@ -70,8 +72,7 @@ def import_model(
         "classificationType": classification_type,
         "preprocessing": preprocessing,
     }
-    query = urlencode({name: value for name, value in given.items() if value is not None})
-    path = f"/_emulator/models?{query}"
+    path = f"/_emulator/models?{query_of(given)}"
     print_import(settings, control_emulator(settings, "POST", path, content, subject=Path(export).name))
 
 
@@ -178,6 +179,11 @@ def confirm(question: str, *, is_agreed: bool) -> None:
 
 
 # --- requests to the emulator -------------------------------------------------------------------------------
+
+
+def query_of(given: Mapping[str, str | None]) -> str:
+    """The query string with the parameters that are not None."""
+    return urlencode({name: value for name, value in given.items() if value is not None})
 
 
 def control_emulator(

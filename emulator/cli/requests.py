@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 
-from emulator.cli.control import control_emulator
+from emulator.cli.control import control_emulator, query_of
 from emulator.cli.flags import with_settings
 from emulator.settings import Settings
 
@@ -49,8 +48,8 @@ def requests(settings: Settings, as_json: bool, clear: bool, **filters: str | No
 
 def logged_requests(settings: Settings, filters: Mapping[str, str | None]) -> dict[str, Any]:
     """The response of the control API, the newest request first. Raises CommandFailed."""
-    query = urlencode({name: value for name, value in filters.items() if value is not None})
-    found: dict[str, Any] = json.loads(control_emulator(settings, "GET", f"{_PATH}?{query}"))
+    body = control_emulator(settings, "GET", f"{_PATH}?{query_of(filters)}")
+    found: dict[str, Any] = json.loads(body)
     return found
 
 
@@ -82,8 +81,8 @@ def request_lines(request: Mapping[str, Any]) -> Iterator[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
 def usage(settings: Settings, client: str | None, as_json: bool) -> None:
     """Print which operations programs used, and which of their behavior is only inferred."""
-    parameters = {"format": "json" if as_json else "text"} | ({"client": client} if client else {})
-    body = control_emulator(settings, "GET", f"/_emulator/usage?{urlencode(parameters)}")
+    query = query_of({"format": "json" if as_json else "text", "client": client})
+    body = control_emulator(settings, "GET", f"/_emulator/usage?{query}")
     if as_json:
         click.echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     else:

@@ -8,22 +8,23 @@ import os
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 
-from emulator.cli.control import control_connection, control_emulator, refusal_of
+from emulator.cli.control import control_connection, control_emulator, into_project, query_of, refusal_of
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
+from emulator.datasets.files import is_image
+from emulator.datasets.record import place_text
+from emulator.durable_files import UNFINISHED_PREFIX
 from emulator.settings import Settings
 
 _PATH = "/_emulator/dataSets"
-_IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_UNPACKED = frozenset({*_IMAGES, ".gz", ".zip"})
 _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 300
 _CHUNK_BYTES = 2**20
@@ -34,12 +35,7 @@ _CHUNK_BYTES = 2**20
 @click.command()
 @with_settings
 @click.argument("path", help="A folder, a zip of one, or one file of labels.")
-@click.option(
-    "--project",
-    metavar="NAME|ID",
-    required=True,
-    help="The project to import into; created when no project has this name.",
-)
+@into_project
 @click.option("--format", "format_name", metavar="FORMAT", help="The format; recognized if not given.")
 @click.option("--images", metavar="FOLDER", help="The images, when they are not beside the labels.")
 @click.option("--dry-run", is_flag=True, help="Show tags, counts and problems; import nothing.")
@@ -71,9 +67,8 @@ def import_data(
         "parts": parts,
         "missingImagesAllowed": "true" if allow_missing_images else None,
     }
-    query = urlencode({name: value for name, value in given.items() if value is not None})
     with _archive_of(Path(path), None if images is None else Path(images)) as archive:
-        begun = _send(settings, f"{_PATH}?{query}", archive, Path(path).name)
+        begun = _send(settings, f"{_PATH}?{query_of(given)}", archive, Path(path).name)
     try:
         ended = _wait(settings, begun["id"])
     except KeyboardInterrupt:
@@ -109,8 +104,7 @@ def report_lines(ended: dict[str, Any]) -> Iterator[str]:
         kind = "" if tag["type"] == "Regular" else f"  {tag['type']}"
         yield f"  {tag['name']:<{width}} {counts}{kind}{'  new' if tag['isNew'] else ''}"
     for problem in report["problems"]:
-        place = problem["file"] or ""
-        place += f", line {problem['line']}" if problem["line"] else ""
+        place = place_text(problem["file"], problem["line"])
         count = f" ({problem['count']} times)" if problem["count"] > 1 else ""
         kind = "error" if problem["isError"] else "note"
         yield f"{kind:<9} {problem['message']}{count}{f' [{place}]' if place else ''}"
@@ -149,7 +143,7 @@ def _pack(archive: IO[bytes], path: Path, images: Path | None) -> None:
         files[path.name] = path
         if images is None:  # beside the labels
             beside = _files_of(path.parent)
-            files.update({name: one for name, one in beside.items() if one.suffix.lower() in _IMAGES})
+            files.update({name: one for name, one in beside.items() if is_image(name)})
     else:
         raise CommandFailed(f"there is no {str(path)!r}")
     if images is not None:
@@ -158,8 +152,7 @@ def _pack(archive: IO[bytes], path: Path, images: Path | None) -> None:
         files.update({f"images/{name}": one for name, one in _files_of(images).items()})
     with zipfile.ZipFile(archive, "w") as packed:
         for name, one in files.items():
-            is_compressed = one.suffix.lower() in _UNPACKED
-            method = zipfile.ZIP_STORED if is_compressed else zipfile.ZIP_DEFLATED
+            method = zipfile.ZIP_STORED if is_image(name) else zipfile.ZIP_DEFLATED
             packed.write(one, name, method, compresslevel=1)
 
 
@@ -255,25 +248,28 @@ def _project_id(settings: Settings, project: str) -> str:
 def _download(settings: Settings, path: str, target: Path) -> None:
     """Write the response to a file, which exists completely or not at all."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED_PREFIX)
+        try:
+            with os.fdopen(descriptor, "wb") as file, closing(_downloaded(settings, path)) as chunks:
+                file.writelines(chunks)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise CommandFailed(f"cannot write {str(target)!r}: {error.strerror or error}") from None
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as file,
-            control_connection(settings, _TIMEOUT_SECONDS) as connection,
-        ):
-            connection.request("GET", path, headers={"Training-Key": settings.training_keys[0]})
-            response = connection.getresponse()
-            refusal = None if response.status == 200 else refusal_of(response.status, response.read())
-            if refusal is not None:
-                raise CommandFailed(refusal)
-            try:
-                while chunk := response.read(_CHUNK_BYTES):
-                    file.write(chunk)
-            except http.client.IncompleteRead:
-                raise CommandFailed("the export ended early: an image is gone or damaged") from None
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+
+
+def _downloaded(settings: Settings, path: str) -> Generator[bytes]:
+    """The body of a response, in chunks. Raises CommandFailed."""
+    with control_connection(settings, _TIMEOUT_SECONDS) as connection:
+        connection.request("GET", path, headers={"Training-Key": settings.training_keys[0]})
+        response = connection.getresponse()
+        refusal = None if response.status == 200 else refusal_of(response.status, response.read())
+        if refusal is not None:
+            raise CommandFailed(refusal)
+        try:
+            while chunk := response.read(_CHUNK_BYTES):
+                yield chunk
+        except http.client.IncompleteRead:
+            raise CommandFailed("the export ended early: an image is gone or damaged") from None

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
+import pytest
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.transfer import data_sets
+from emulator.settings import Settings
 from tests.support.data_sets import boxed_set, files_in, write_files, written, zip_of
 from tests.support.images import picture
 from tests.support.program import Start, run
@@ -69,3 +76,20 @@ def test_refusals_are_one_line_with_file_and_line(start: Start, tmp_path: Path) 
     assert message == "wrong: a.json, line 2: An entry of 'annotations' is no object."
     assert "no format 'x'" in refused("import-data", str(wrong), "--project", "p", "--format", "x")
     assert refused("export-data", "p", "x.zip", "--format", "coco") == "there is no project 'p'"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a device of Linux")
+def test_a_full_disk_is_named_and_no_file_is_left(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(port=start("--ephemeral").port)
+    target = tmp_path / "pets.zip"
+
+    def on_full_disk(**_options: object) -> tuple[int, str]:
+        return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "unfinished")
+
+    monkeypatch.setattr(tempfile, "mkstemp", on_full_disk)
+    with pytest.raises(CommandFailed) as failed:
+        data_sets._download(settings, "/_emulator/dataSets", target)
+    assert str(failed.value) == f"cannot write {str(target)!r}: No space left on device"
+    assert list(tmp_path.glob("*.zip")) == []

@@ -52,3 +52,9 @@ class DiskGuard:
         if needed <= free:
             return None
         return f"The disk has {free // MEGABYTE} MB left, and {needed // MEGABYTE} MB are needed."
+
+    def check_room(self, size: int) -> None:
+        """Raises StorageFull unless `size` bytes can be written, and the part stays free. Raises OSError."""
+        reason = self.shortage(size)
+        if reason is not None:
+            raise StorageFull(reason)

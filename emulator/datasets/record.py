@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-# Problems with the same text are one entry with a count; other ones beyond this number are only counted.
+# Problems with the same text are one entry with a count. Entries beyond this number are only counted.
 MOST_PROBLEMS = 100
 REGULAR, NEGATIVE = "Regular", "Negative"
 
@@ -28,11 +28,18 @@ class Place(NamedTuple):
     line: int | None = None
 
 
+def place_text(file: str | None, line: int | None) -> str:
+    """A place for people, such as "labels.json, line 3"; empty without a file."""
+    if file is None:
+        return ""
+    return file if line is None else f"{file}, line {line}"
+
+
 @dataclass
 class Problem:
-    """What is wrong (an error), or not as in the files (a note). count: how often, the first time at a place.
+    """What is wrong (an error), or read in another way than it is written (a note).
 
-    An error refuses the whole data set.
+    An error refuses the whole data set. file, line: of the first occurrence. count: of all occurrences.
     """
 
     is_error: bool

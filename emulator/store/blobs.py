@@ -16,7 +16,7 @@ from typing import Protocol
 
 from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
 from emulator.store.blob_trash import BlobTrash, is_blob
-from emulator.store.database import StorageFull
+from emulator.store.database import full_disk_noticed
 from emulator.store.verified_files import VerifiedFiles
 
 _NAME = "blobs"
@@ -140,20 +140,17 @@ class FolderBlobStore:
             if self.is_intact(name):
                 return name
             try:
-                # Not the data folder: if it was moved while the emulator runs, the file would be lost.
-                self._folder.mkdir(exist_ok=True)
-                target.parent.mkdir(exist_ok=True)
-                write_atomically(target, data, durable=self._durable)
+                with full_disk_noticed():
+                    # Not the data folder: if it was moved while the emulator runs, the file would be lost.
+                    self._folder.mkdir(exist_ok=True)
+                    target.parent.mkdir(exist_ok=True)
+                    write_atomically(target, data, durable=self._durable)
                 break
             except (FileNotFoundError, FileExistsError):  # `clear` is removing the folder
                 if attempt == _ATTEMPTS:
                     if not self._folder.parent.exists():
                         raise OSError(errno.EIO, "the data folder is gone", str(target)) from None
                     raise
-            except OSError as error:
-                if is_disk_full(error):
-                    raise StorageFull(str(error)) from error
-                raise
         return name
 
     def put_file(self, path: Path) -> str:
@@ -241,7 +238,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     A hard link takes no room and no time. It is possible because the bytes of blobs are never changed: an
     intact file is replaced by a rename. Some file systems have none, and none leads to another file system.
     """
-    try:
+    with full_disk_noticed():
         for _ in range(_ATTEMPTS):
             try:
                 os.link(source, target)
@@ -255,10 +252,6 @@ def link_or_copy(source: Path, target: Path) -> None:
                     raise
                 break
         write_atomically(target, source.read_bytes())
-    except OSError as error:
-        if is_disk_full(error):
-            raise StorageFull(str(error)) from error
-        raise
 
 
 def delete_in_thread(folder: Path) -> None:

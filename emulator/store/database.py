@@ -17,6 +17,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
+from emulator.durable_files import is_disk_full
 from emulator.store import row_copy, tables, test_set_tables  # noqa: F401  (declares the tables)
 from emulator.store.commit_counter import CommitCounter, following
 from emulator.store.damage_check import find_damage, is_damage
@@ -177,7 +178,7 @@ class Database:
 
     def copy_to(self, target: Path) -> None:
         """Write the rows to a new database file, without what was deleted. Raises StorageFull."""
-        with _full_disk_noticed():
+        with full_disk_noticed():
             row_copy.write_copy(self.path, target)
 
     def replace_rows(self, source: Path) -> None:
@@ -190,7 +191,7 @@ class Database:
             StorageFull: the disk is full; nothing has changed.
             sqlite3.DatabaseError: the rows cannot be read, or violate a constraint; nothing has changed.
         """
-        with self._write_lock, _full_disk_noticed():
+        with self._write_lock, full_disk_noticed():
             number = following(self._number)
             row_copy.replace_rows(self.path, source, number, durable=self._durable)
             self._number = number
@@ -292,11 +293,12 @@ def _shows_full_disk(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _full_disk_noticed() -> Iterator[None]:
+def full_disk_noticed() -> Iterator[None]:
+    """Within its context, errors of SQLite and of files because the disk is full become StorageFull."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if _shows_full_disk(error):
+    except (sqlite3.OperationalError, OSError) as error:
+        if is_disk_full(error) or (isinstance(error, sqlite3.Error) and _shows_full_disk(error)):
             raise StorageFull(str(error)) from error
         raise
 

@@ -67,17 +67,8 @@ class DataSetExport(Shape):
 
 
 def report_of(content: dict[str, Any]) -> DataSetReport:
-    """The shape of a stored report, whose names are those of the contract."""
-    values = {_snake(name): value for name, value in content.items()}
-    values["parts"] = [_shape(DataSetPart, part) for part in values["parts"]]
-    values["tags"] = [_shape(DataSetTag, tag) for tag in values["tags"]]
-    values["problems"] = [_shape(DataSetProblem, problem) for problem in values["problems"]]
-    return DataSetReport(**values)
-
-
-def _shape(shape: type[Shape], content: dict[str, Any]) -> Any:
-    return shape(**{_snake(name): value for name, value in content.items()})
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    """The shape of a stored report."""
+    parts = [DataSetPart(**part) for part in content["parts"]]
+    tags = [DataSetTag(**tag) for tag in content["tags"]]
+    problems = [DataSetProblem(**problem) for problem in content["problems"]]
+    return DataSetReport(**content | {"parts": parts, "tags": tags, "problems": problems})

@@ -6,6 +6,7 @@ by their tags and sides.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
@@ -32,7 +33,7 @@ from emulator.datasets.record import NEGATIVE, REGULAR, DataSet, Problems, TagIn
 from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
-# A box that differs from one of the project by less is that one, rounded by a format.
+# A box whose edges are at most this far from those of a box of the project is that box, rounded by a format.
 _SAME_PIXELS = 0.51
 
 
@@ -52,7 +53,7 @@ class _Rows:
     images: list[dict[str, Any]] = field(default_factory=list)
     tags: list[dict[str, Any]] = field(default_factory=list)
     regions: list[dict[str, Any]] = field(default_factory=list)
-    # Images of the project that get tags: by their number, how many.
+    # Counts of new tags of images of the project, by the numbers of the images.
     tagged: dict[int, int] = field(default_factory=dict)
     touched: set[int] = field(default_factory=set)
 
@@ -192,7 +193,7 @@ class Addition:
     ) -> None:
         place = image.labels.place
         drawn = [] if present is None else [region.box for region in present.regions]
-        boxes, box_ids = self._boxes(image, ids, drawn)
+        boxes = self._boxes(image, ids, drawn)
         wanted = dict.fromkeys([ids[tag] for tag in image.tags] + [box.tag_id for box in boxes])
         labels = incoming.added_labels(
             self.project,
@@ -241,13 +242,13 @@ class Addition:
         self.added.boxes += len(labels.boxes)
         self._rows.tags += [{"image_number": number, "tag_id": tag.id, "created": now} for tag in labels.tags]
         self._rows.regions += [
-            self._region(number, box, now, _taken(free, box_ids.get(box))) for box in labels.boxes
+            self._region(number, box, now, _taken(free, boxes.get(box))) for box in labels.boxes
         ]
 
     def _boxes(
         self, image: CheckedImage, ids: dict[str, str], drawn: Sequence[RegionBox]
-    ) -> tuple[list[RegionBox], dict[RegionBox, str | None]]:
-        """The boxes that the image does not have yet, as they are stored, and their ids in the data set."""
+    ) -> dict[RegionBox, str | None]:
+        """The boxes that the image does not have yet, as they are stored, with their ids in the data set."""
         found: dict[RegionBox, str | None] = {}
         for box in image.boxes:
             rounded = RegionBox(ids[box.tag], box.left, box.top, box.width, box.height).rounded()
@@ -255,9 +256,9 @@ class Addition:
                 self._problems.note("Boxes without an area in the image are left out.", image.labels.place)
             elif not any(_is_same(rounded, other, image.width, image.height) for other in drawn):
                 found.setdefault(rounded, box.id)
-        return list(found), found
+        return found
 
-    def _region(self, number: int, box: RegionBox, now: Any, id: str | None) -> dict[str, Any]:
+    def _region(self, number: int, box: RegionBox, now: datetime, id: str | None) -> dict[str, Any]:
         return {
             "id": id or self._context.ids.new(),
             "image_number": number,

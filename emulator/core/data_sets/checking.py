@@ -124,8 +124,10 @@ def _join(reading: Reading, by_blob: dict[str, CheckedImage], image: ImageLabels
             "Images with the same bytes are one, with the labels of all.", Place(image.file)
         )
     known.tags.update(dict.fromkeys(image.tags))
-    present = {(box.tag, box.left, box.top, box.width, box.height) for box in known.boxes}
-    known.boxes += [
-        box for box in boxes if (box.tag, box.left, box.top, box.width, box.height) not in present
-    ]
+    present = {_without_id(box) for box in known.boxes}
+    known.boxes += [box for box in boxes if _without_id(box) not in present]
     image.boxes = ()  # not needed any longer, and most of the memory
+
+
+def _without_id(box: LabeledBox) -> tuple[str, float, float, float, float]:
+    return box.tag, box.left, box.top, box.width, box.height

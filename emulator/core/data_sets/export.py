@@ -1,6 +1,7 @@
 """Exporting the workspace of a project as a data set."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ class Export(NamedTuple):
 def summary(context: Context, project_id: str, format: str) -> DataSetSummary:
     """What an export of a project in a format has and loses. Raises ServiceError."""
     known = known_format(format)
-    data = _data_set(context, project_id)
+    data, _ = _data_set(context, project_id)
     losses = Problems()
     for _ in _outputs(data, known, losses):
         pass
@@ -73,9 +74,8 @@ def export(context: Context, project_id: str, format: str) -> Export:
     damaged, or gone since the image was deleted meanwhile.
     """
     known = known_format(format)
-    data = _data_set(context, project_id)
+    data, blobs = _data_set(context, project_id)
     outputs = _outputs(data, known, Problems())
-    blobs = data.blobs
 
     def read(image: ImageLabels) -> bytes:
         return context.blobs.read(blobs[image.file])
@@ -91,27 +91,17 @@ def _outputs(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
         first = next(outputs)
     except DataSetUnreadable as impossible:
         raise ServiceError("BadRequestNotSupported", str(impossible)) from None
-
-    def all_outputs() -> Iterator[Output]:
-        yield first
-        yield from outputs
-
-    return all_outputs()
+    return chain((first,), outputs)
 
 
-class _ProjectData(DataSet):
-    """The data set of a project. blobs: of its images, by the names of their files."""
-
-    blobs: dict[str, str]
-
-
-def _data_set(context: Context, project_id: str) -> _ProjectData:
+def _data_set(context: Context, project_id: str) -> tuple[DataSet, dict[str, str]]:
+    """The data set of a project, and the blobs of its images by the names of their files."""
+    blobs: dict[str, str] = {}
     with context.database.read() as session:
         project = lookup.project(session, project_id)
         view = View(project)
         is_detection = domains.get(project.domain_id).type == "ObjectDetection"
-        data = _ProjectData("", detection=is_detection)
-        data.blobs = {}
+        data = DataSet("", detection=is_detection)
         data.project = ProjectInfo(
             name=project.name,
             domain_id=project.domain_id,
@@ -125,9 +115,9 @@ def _data_set(context: Context, project_id: str) -> _ProjectData:
             data.tags[tag.name] = TagInfo(tag.name, tag.type, tag.description, tag.id)
         for image in _images(session, view):
             labels = _labels(context, image)
-            data.blobs[labels.file] = image.image.blob
+            blobs[labels.file] = image.image.blob
             data.images.append(labels)
-    return data
+    return data, blobs
 
 
 def _images(session: Session, view: View) -> Iterator[TaggedImage]:

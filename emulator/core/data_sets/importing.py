@@ -20,8 +20,7 @@ from emulator.core.rules import domains
 from emulator.datasets import formats
 from emulator.datasets.files import Files
 from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, Problems
-from emulator.store.database import StorageFull
+from emulator.datasets.record import DataSet, Problems, place_text
 from emulator.store.tables import Project
 
 _READING, _CHECKING, _ADDING = "Reading the labels", "Checking the images", "Adding the images"
@@ -75,9 +74,7 @@ class DataSetImport:
         reading.problems.note("Images that are not in the data set are left out.", count=left_out)
         is_stored = not state.dry_run and not reading.problems.error_count
         if is_stored:
-            reason = context.disk.shortage(sum(map(files.size, labeled)))
-            if reason is not None:
-                raise StorageFull(reason)
+            context.disk.check_room(sum(map(files.size, labeled)))
         self._images = check_images(
             context,
             reading,
@@ -167,9 +164,7 @@ def _domain(data: DataSet, wanted: str | None) -> domains.Domain:
 
 def _refusal(problems: Problems) -> str:
     first = next(iter(problems))
-    place = first.file or "The data set"
-    if first.line is not None:
-        place += f", line {first.line}"
+    place = place_text(first.file, first.line) or "The data set"
     others = problems.error_count - 1
     more = f" And {others:,} further {'error' if others == 1 else 'errors'}." if others else ""
     return f"{place}: {first.message}{more} Nothing was imported."

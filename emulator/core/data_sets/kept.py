@@ -15,8 +15,8 @@ import orjson
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.durable_files import is_disk_full, write_atomically
-from emulator.store.database import StorageFull
+from emulator.durable_files import write_atomically
+from emulator.store.database import full_disk_noticed
 from emulator.store.tables import Job, microseconds, moment
 
 FOLDER_NAME = "data-sets"
@@ -25,7 +25,7 @@ MOST_KEPT = 50
 # How long the archive of a dry run is kept, so that it can be imported without being sent again.
 _CHECKED_LIFETIME = timedelta(hours=1)
 _STATE, _ARCHIVE = "state.json", "upload.zip"
-# For those who read a state and write it or remove it.
+# Held while states are read, and then written or removed.
 lock = threading.Lock()
 
 WAITING, CHECKED, COMPLETED, FAILED = "Waiting", "Checked", "Completed", "Failed"
@@ -39,7 +39,7 @@ class ImportState:
         status: Waiting (also while it runs), Checked (the end of a dry run), Completed or Failed.
         created: in microseconds since 1970.
         project_id: of the project; of a new one the id that it gets.
-        report: what was found, in the shape of the contract; None until the data set is checked.
+        report: made by `reports.report_of`; None until the data set is checked.
     """
 
     id: str
@@ -74,13 +74,9 @@ def archive_path(context: Context, id: str) -> Path:
 
 def write(context: Context, state: ImportState) -> None:
     """Store a state. Raises StorageFull."""
-    try:
+    with full_disk_noticed():
         (folder(context) / state.id).mkdir(parents=True, exist_ok=True)
         write_atomically(folder(context) / state.id / _STATE, orjson.dumps(asdict(state)), durable=False)
-    except OSError as error:
-        if is_disk_full(error):
-            raise StorageFull(str(error)) from error
-        raise
 
 
 def find(context: Context, id: str) -> ImportState | None:

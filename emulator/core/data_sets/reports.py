@@ -1,7 +1,8 @@
-"""What was found in a data set, and what an import of it adds, in the shape of the contract."""
+"""What was found in a data set, and what an import of it adds."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from emulator.core.data_sets.adding import Added
@@ -16,7 +17,7 @@ def report_of(
     parts: dict[str, int],
     added: Added,
 ) -> dict[str, Any]:
-    """The report of a data set. parts: numbers of images, by the parts of a divided data set."""
+    """The report of a data set, as JSON of its import. parts: image counts of a divided data set."""
     tagged: Counter[str] = Counter()
     boxed: Counter[str] = Counter()
     untagged = 0
@@ -28,41 +29,32 @@ def report_of(
     new = {name.casefold() for name in added.tags}
     return {
         "detection": data.detection,
-        "imageCount": len(images),
-        "untaggedImageCount": untagged,
-        "boxCount": boxed.total(),
-        "parts": [{"name": name, "imageCount": count} for name, count in sorted(parts.items())],
+        "image_count": len(images),
+        "untagged_image_count": untagged,
+        "box_count": boxed.total(),
+        "parts": [{"name": name, "image_count": count} for name, count in sorted(parts.items())],
         "tags": [
             {
                 "name": tag.name,
                 "type": tag.type,
-                "imageCount": tagged[tag.name],
-                "boxCount": boxed[tag.name],
-                "isNew": tag.name.strip().casefold() in new,
+                "image_count": tagged[tag.name],
+                "box_count": boxed[tag.name],
+                "is_new": tag.name.strip().casefold() in new,
             }
             for tag in data.tags.values()
         ],
-        "errorCount": problems.error_count,
-        "problems": [
-            {
-                "isError": problem.is_error,
-                "message": problem.message,
-                "file": problem.file,
-                "line": problem.line,
-                "count": problem.count,
-            }
-            for problem in problems
-        ],
-        "problemsLeftOut": problems.left_out,
+        "error_count": problems.error_count,
+        "problems": [asdict(problem) for problem in problems],
+        "problems_left_out": problems.left_out,
     } | counts_of(added)
 
 
 def counts_of(added: Added) -> dict[str, Any]:
-    """What is added."""
+    """The part of a report about what is added."""
     return {
-        "newImageCount": added.new_images,
-        "knownImageCount": added.known_images,
-        "changedImageCount": added.changed_images,
-        "newBoxCount": added.boxes,
-        "newTagCount": len(added.tags),
+        "new_image_count": added.new_images,
+        "known_image_count": added.known_images,
+        "changed_image_count": added.changed_images,
+        "new_box_count": added.boxes,
+        "new_tag_count": len(added.tags),
     }

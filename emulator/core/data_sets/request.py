@@ -2,8 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from sqlmodel import Session, select
 
@@ -17,11 +15,10 @@ from emulator.core.projects.manage import CLASSIFICATION_TYPES
 from emulator.core.rules import domains
 from emulator.core.rules.limits import MEGABYTE
 from emulator.core.rules.validation import checked_name, in_any_case
-from emulator.durable_files import is_disk_full
-from emulator.store.database import StorageFull
+from emulator.store.database import full_disk_noticed
 from emulator.store.tables import Job, JobKind, Project, microseconds
 
-# So often the free space is checked while an archive of unknown size is received.
+# Received bytes between two checks of the free space, since a body need not have a Content-Length.
 _CHECKED_BYTES = 64 * MEGABYTE
 
 
@@ -56,29 +53,17 @@ class Upload:
         self._context, self.state = context, state
         self._path = kept.archive_path(context, state.id)
         self._received = 0
-        self._file = self._opened(self._path)
-
-    @staticmethod
-    def _opened(path: Path) -> IO[bytes]:
-        try:
-            path.parent.mkdir(parents=True)
-            return path.open("wb")
-        except OSError as error:
-            if is_disk_full(error):
-                raise StorageFull(str(error)) from error
-            raise
+        with full_disk_noticed():
+            self._path.parent.mkdir(parents=True)
+            self._file = self._path.open("wb")
 
     def write(self, chunk: bytes) -> None:
         """Append bytes of the archive."""
         if self._received // _CHECKED_BYTES != (self._received + len(chunk)) // _CHECKED_BYTES:
-            check_room(self._context, 0)
+            self._context.disk.check_room(0)
         self._received += len(chunk)
-        try:
+        with full_disk_noticed():
             self._file.write(chunk)
-        except OSError as error:
-            if is_disk_full(error):
-                raise StorageFull(str(error)) from error
-            raise
 
     def finish(self) -> ImportState:
         """The archive is complete: its check begins."""
@@ -109,7 +94,7 @@ def begin(context: Context, options: ImportOptions) -> Upload:
         )
     domain = None if options.domain is None else _domain(options.domain)
     with context.database.read() as session:
-        project = target(session, options.project_id, options.project_name)
+        project = _target(session, options.project_id, options.project_name)
         name = (
             project.name
             if project
@@ -132,14 +117,7 @@ def begin(context: Context, options: ImportOptions) -> Upload:
     return Upload(context, state)
 
 
-def check_room(context: Context, size: int) -> None:
-    """Raises StorageFull unless the disk has room for an archive of this size."""
-    reason = context.disk.shortage(size)
-    if reason is not None:
-        raise StorageFull(reason)
-
-
-def target(session: Session, project_id: str | None, project_name: str | None) -> Project | None:
+def _target(session: Session, project_id: str | None, project_name: str | None) -> Project | None:
     """The project that an import is for; None for a new one. Raises ServiceError."""
     if project_id is not None:
         return lookup.project(session, project_id)

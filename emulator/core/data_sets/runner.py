@@ -64,14 +64,13 @@ class ImportWork:
         return ImportTask(job.id, state)
 
     def execute(self, task: ImportTask, folder: Path) -> None:
-        from emulator.datasets.record import DataSetUnreadable
+        from emulator.datasets.record import DataSetUnreadable, place_text
 
         stored: set[str] = set()
         try:
             self._import(task, stored)
         except DataSetUnreadable as unreadable:
-            place = unreadable.file or ""
-            place += f", line {unreadable.line}" if place and unreadable.line else ""
+            place = place_text(unreadable.file, unreadable.line)
             raise JobFailed(f"{place}: {unreadable}" if place else str(unreadable)) from None
         except ServiceError as error:
             raise JobFailed(error.message) from None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
+from dataclasses import asdict
 from typing import Annotated
 from urllib.parse import quote
 
@@ -36,7 +37,7 @@ async def import_data_set(request: Request, emulator: Emulator) -> Response:
     options = _options(request)
     length = request.headers.get("content-length", "")
     if length.isdigit():
-        await in_thread(request, imports.check_room, emulator, int(length))
+        await in_thread(request, emulator.disk.check_room, int(length))
     upload = await in_thread(request, imports.begin, emulator, options)
     try:
         await _receive(request, upload)
@@ -83,12 +84,7 @@ def export_data_set(
             image_count=found.image_count,
             tag_count=found.tag_count,
             box_count=found.box_count,
-            losses=[
-                shapes.DataSetProblem(
-                    is_error=False, message=loss.message, file=loss.file, line=loss.line, count=loss.count
-                )
-                for loss in found.losses
-            ],
+            losses=[shapes.DataSetProblem(**asdict(loss)) for loss in found.losses],
         )
     made = exports.export(emulator, project_id, format)
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}

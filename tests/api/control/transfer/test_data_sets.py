@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from emulator.core.data_sets import kept, request
-from emulator.store.database import StorageFull
+from emulator.core.data_sets import kept
+from emulator.core.disk_space import DiskGuard
 from tests.support.data_sets import DataSets, zip_of
 from tests.support.harness import NOWHERE, Service, expect, refusal
 from tests.support.images import picture
@@ -44,10 +44,7 @@ def test_wrong_requests_are_refused_and_leave_nothing(
 def test_a_body_is_refused_when_the_disk_has_no_room(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_arguments: object) -> None:
-        raise StorageFull("no room")
-
-    monkeypatch.setattr(request, "check_room", full)
+    monkeypatch.setattr(DiskGuard, "shortage", lambda *_arguments: "no room")
     response = service.request("POST", PATH, params={"project": "p"}, content=zip_of(FILES))
     assert response.status_code == 507
     assert list(kept.folder(service.context).glob("*")) == []

@@ -18,7 +18,7 @@ DAMAGED = (
 
 
 class ZipRejected(Exception):
-    """It is no zip archive, or expands beyond measure. str() is one sentence, for a person."""
+    """It is no zip archive, or expands to more than is allowed. str() is one sentence, for a person."""
 
 
 def opened(file: IO[bytes], size: int, *, allowance: int, expansion: int, what: str) -> zipfile.ZipFile:
@@ -28,7 +28,7 @@ def opened(file: IO[bytes], size: int, *, allowance: int, expansion: int, what: 
 
     Args:
         size: of the archive, in bytes.
-        what: the archive is, for the message.
+        what: kind of the archive, for the message, such as "snapshot".
 
     Raises:
         ZipRejected

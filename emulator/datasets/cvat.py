@@ -127,10 +127,10 @@ def _text(data: DataSet) -> Iterator[str]:
     for name in data.tags:
         yield f"    <label><name>{escape(name)}</name><attributes></attributes></label>\n"
     yield "  </labels></task></meta>\n"
-    for number_, image in enumerate(data.images):
+    for index, image in enumerate(data.images):
         assert image.size is not None
         width, height = image.size
-        yield f'  <image id="{number_}" name={attribute(image.file)} width="{width}" height="{height}">\n'
+        yield f'  <image id="{index}" name={attribute(image.file)} width="{width}" height="{height}">\n'
         for tag in image.unboxed_tags:
             yield f'    <tag label={attribute(tag)} source="manual"></tag>\n'
         for box in image.boxes:

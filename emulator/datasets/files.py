@@ -194,6 +194,10 @@ def lines(files: Files, name: str) -> Iterator[tuple[int, str]]:
             raise unreadable(name, error) from None
 
 
+class ImageMissing(DataSetUnreadable):
+    """No image has the name that a label states."""
+
+
 class ImageNames:
     """Finds the image file that a label names, although tools write paths in many ways."""
 
@@ -209,7 +213,7 @@ class ImageNames:
     def find(self, named: str, *folders: str) -> str:
         """The file with this name, in one of the folders, or at the end of only one path, in any case.
 
-        Raises DataSetUnreadable when there is none, or more than one.
+        Raises ImageMissing when there is none, DataSetUnreadable when there are several.
         """
         cleaned = unicodedata.normalize("NFC", named.strip().replace("\\", "/"))
         parts = [part for part in cleaned.split("/") if part not in ("", ".", "..")]
@@ -226,7 +230,7 @@ class ImageNames:
                 break
             parts = parts[1:]
         if not found:
-            raise DataSetUnreadable(f"There is no image '{named[:200]}'.")
+            raise ImageMissing(f"There is no image '{named[:200]}'.")
         if len(found) > 1:
             shown = ", ".join(sorted(found)[:3])
             raise DataSetUnreadable(f"Several images could be '{named[:200]}': {shown}.")

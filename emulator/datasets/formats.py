@@ -101,7 +101,8 @@ def recognized(reading: Reading) -> str:
 def write(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
     """The files of a data set in a format, and `customvision.json` if it is one of a project.
 
-    losses: what the format cannot say is noted in it, while the files are made. Raises DataSetUnreadable.
+    losses: gets notes about what the format does not represent, while the files are made. Raises
+    DataSetUnreadable.
     """
     chosen = FORMATS[format]
     if data.detection and not chosen.detection:

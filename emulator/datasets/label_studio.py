@@ -26,7 +26,6 @@ from emulator.datasets.xml_files import cleaned
 FILE_NAME, CONFIG_NAME = "tasks.json", "label_config.xml"
 # Label Studio puts a random prefix before the names of uploaded files.
 _UPLOADED = re.compile(r"[0-9a-f]{8}-")
-_POINTED = {"polygonlabels": "points", "keypointlabels": None, "ellipselabels": None, "brushlabels": None}
 
 
 def is_label_studio(reading: Reading, name: str) -> bool:
@@ -89,11 +88,10 @@ class _Task:
         )
         if isinstance(named, str):
             named = _path_in(named)
-            shorter = _UPLOADED.sub("", named.rpartition("/")[2], count=1)
             try:
                 return self._reading.images.find(named, folder_of(self._place.file))
             except DataSetUnreadable:
-                named = shorter
+                named = _UPLOADED.sub("", named.rpartition("/")[2], count=1)
         return self._reading.image(named, self._place)
 
     def _result(self, result: dict[str, Any], value: dict[str, Any]) -> None:

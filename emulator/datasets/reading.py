@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.datasets.files import Files, ImageNames
+from emulator.datasets.files import Files, ImageMissing, ImageNames
 from emulator.datasets.record import DataSetUnreadable, Place, Problems
 
 # Names of the parts of divided data sets, as folders and in names of files; `valid` is that of some tools.
@@ -43,11 +43,10 @@ class Reading:
         try:
             return self.images.find(named, *folders)
         except DataSetUnreadable as unreadable:
-            message = str(unreadable)
-            if self.missing_allowed and message.startswith("There is no"):
+            if self.missing_allowed and isinstance(unreadable, ImageMissing):
                 self.problems.note("Labels of images that are not there are left out.", place)
             else:
-                self.problems.error(message, place)
+                self.problems.error(str(unreadable), place)
             return None
 
     def tag(self, name: object, place: Place) -> str | None:

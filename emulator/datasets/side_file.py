@@ -1,4 +1,4 @@
-"""`customvision.json`: what a format cannot say, beside the files of any format.
+"""`customvision.json`: what a format does not represent, beside the files of any format.
 
 It has the ids, types, descriptions and metadata of a project, and all its labels. When the labels of an image
 in the format are those that its writer would have made, those of this file replace them. When they were
@@ -142,7 +142,7 @@ def apply(
     image_tags: ImageTags,
     names_read: Mapping[str, str],
 ) -> None:
-    """Add to a data set what its format could not say.
+    """Add to a data set what its format does not represent.
 
     Args:
         image_tags: of the format.

@@ -4,10 +4,11 @@ Ultralytics: `data.yaml` and folders `images` and `labels`. Darknet: `obj.names`
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from emulator.datasets.files import MEGABYTE, Files, ImageNames, folder_of, lines, stem, suffix, text
-from emulator.datasets.reading import SPLITS, Reading, hull, numbers, split_in, split_of
+from emulator.datasets.files import MEGABYTE, Files, folder_of, lines, stem, suffix, text
+from emulator.datasets.reading import SPLITS, Reading, hull, numbers, split_of
 from emulator.datasets.record import (
     DataSet,
     DataSetUnreadable,
@@ -49,7 +50,7 @@ def read(reading: Reading) -> DataSet:
     for name in classes:
         data.add_tag(name)
     labels = {name for name in files.names if _is_of_labels(name)}
-    splits = _listed_splits(files)
+    splits = _listed_splits(reading)
     for image in reading.images:
         of_image = _labels_of(image, labels)
         entry = ImageLabels(image, Place(image), split=splits.get(image) or split_of(image))
@@ -73,7 +74,7 @@ def _is_of_labels(name: str) -> bool:
 
 def _labels_of(image: str, labels: set[str]) -> str | None:
     """The file of labels of an image: with `labels` for the last `images` of its path, or beside it."""
-    base = image.removesuffix(image[len(image) - len(suffix(image)) :])
+    base = image[: len(image) - len(suffix(image))]
     parts = base.split("/")
     places = [index for index, part in enumerate(parts[:-1]) if part == "images"]
     if places:
@@ -147,6 +148,7 @@ def _yaml(files: Files, name: str) -> Any:
     """The value of a YAML file, without aliases, by which small files become huge values."""
     import yaml
 
+    # PyYAML has no types.
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
@@ -165,18 +167,15 @@ def _yaml(files: Files, name: str) -> Any:
         ) from None
 
 
-def _listed_splits(files: Files) -> dict[str, str]:
+def _listed_splits(reading: Reading) -> dict[str, str]:
     """The part of each image that is in a list of images, such as `train.txt`."""
     found: dict[str, str] = {}
-    images = ImageNames(files)
-    for name in files.names:
-        if suffix(name) == ".txt" and stem(name).lower() in SPLITS:
-            split = split_in(stem(name))
-            for _, listed in lines(files, name):
-                try:
-                    found[images.find(listed, folder_of(name))] = split or ""
-                except DataSetUnreadable:
-                    continue
+    for name in reading.files.names:
+        split = SPLITS.get(stem(name).lower())
+        if suffix(name) == ".txt" and split is not None:
+            for _, listed in lines(reading.files, name):
+                with suppress(DataSetUnreadable):
+                    found[reading.images.find(listed, folder_of(name))] = split
     return found
 
 

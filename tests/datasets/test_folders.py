@@ -51,7 +51,7 @@ def test_images_with_several_tags_are_in_several_folders_or_refused() -> None:
         written(data, "yolo-classification")
 
 
-def test_names_that_file_systems_do_not_allow_are_changed_and_said() -> None:
+def test_names_that_file_systems_do_not_allow_are_changed_and_noted() -> None:
     names = ("a/b", "a:b", "CON", "..", "_negative", "nothing")
     data, losses = tagged_set([(name,) for name in names]), Problems()
     data.tags["nothing"] = TagInfo("nothing", "Negative")

@@ -1,4 +1,4 @@
-"""`customvision.json`: what a format cannot say comes back, and labels that were edited count."""
+"""`customvision.json`: what a format does not represent comes back, and labels that were edited count."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -74,7 +74,7 @@ def test_boxes_that_were_moved_or_removed_count_and_others_keep_their_ids(format
 
 
 @pytest.mark.parametrize("format", [*FORMATS_OF_BOXES, "folders"])
-def test_what_the_format_cannot_say_comes_back(format: str) -> None:
+def test_what_the_format_does_not_represent_comes_back(format: str) -> None:
     exported = with_ids(boxed_set(3))
     exported.images[0].tags = ("cat",)
     data, notes = read_back(exported, exported, format)

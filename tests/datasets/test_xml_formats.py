@@ -132,7 +132,7 @@ def test_boxes_and_tags_of_cvat() -> None:
     assert (notes, errors) == ([], [])
 
 
-def test_other_shapes_attributes_and_tracks_are_said() -> None:
+def test_other_shapes_attributes_and_tracks_are_noted() -> None:
     content = (
         '<polygon label="cat" points="1,2;5,2;3,9"/>\n'
         '<ellipse label="cat" cx="1" cy="1" rx="1" ry="1"/>\n'

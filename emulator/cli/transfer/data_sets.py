@@ -104,10 +104,7 @@ def report_lines(ended: dict[str, Any]) -> Iterator[str]:
         kind = "" if tag["type"] == "Regular" else f"  {tag['type']}"
         yield f"  {tag['name']:<{width}} {counts}{kind}{'  new' if tag['isNew'] else ''}"
     for problem in report["problems"]:
-        place = place_text(problem["file"], problem["line"])
-        count = f" ({problem['count']} times)" if problem["count"] > 1 else ""
-        kind = "error" if problem["isError"] else "note"
-        yield f"{kind:<9} {problem['message']}{count}{f' [{place}]' if place else ''}"
+        yield _problem_line(problem)
     if report["problemsLeftOut"]:
         yield f"          {report['problemsLeftOut']} other problems"
     verb = {"Checked": "would add", "Completed": "added"}.get(ended["status"], "refused; would add")
@@ -116,6 +113,13 @@ def report_lines(ended: dict[str, Any]) -> Iterator[str]:
         f"{report['newBoxCount']} boxes; {report['knownImageCount']} images are known"
         + (f", {report['changedImageCount']} of them get labels" if report["changedImageCount"] else "")
     )
+
+
+def _problem_line(problem: dict[str, Any]) -> str:
+    place = place_text(problem["file"], problem["line"])
+    count = f" ({problem['count']} times)" if problem["count"] > 1 else ""
+    kind = "error" if problem["isError"] else "note"
+    return f"{kind:<9} {problem['message']}{count}{f' [{place}]' if place else ''}"
 
 
 @contextmanager
@@ -227,8 +231,7 @@ def export_data(
         return
     click.echo(f"{found['imageCount']} images, {found['tagCount']} tags, {found['boxCount']} boxes")
     for loss in found["losses"]:
-        count = f" ({loss['count']})" if loss["count"] > 1 else ""
-        click.echo(f"{found['format']} cannot say all, only customvision.json can: {loss['message']}{count}")
+        click.echo(_problem_line(loss))
     if not dry_run:
         click.echo(f"{file} ({Path(file).stat().st_size} bytes)")
 

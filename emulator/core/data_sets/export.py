@@ -35,7 +35,7 @@ _PAGE = 1000
 
 
 class DataSetSummary(NamedTuple):
-    """What an export has. losses: what the format cannot say."""
+    """The content of an export. losses: what the format does not represent."""
 
     format: str
     image_count: int

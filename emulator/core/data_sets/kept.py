@@ -1,6 +1,6 @@
 """Uploaded data sets and the states of their imports: files, a folder for each import.
 
-The archive is deleted when the import has ended; the state is kept for those who ask how it ended.
+The archive is deleted when the import has ended; the state is kept, so that clients see how it ended.
 """
 
 import shutil
@@ -116,7 +116,7 @@ def remove_archive(context: Context, id: str) -> None:
 
 
 def remove_old(context: Context) -> None:
-    """Forget what nobody can need: archives of old dry runs, and the oldest imports that have ended."""
+    """Remove the archives of old dry runs, and the oldest imports that have ended."""
     with lock:
         latest = microseconds(context.clock.reading - _CHECKED_LIFETIME)
         ended = [state for state in list_all(context) if state.status != WAITING]

@@ -56,7 +56,7 @@ def test_data_sets_from_the_command_line(start: Start, tmp_path: Path) -> None:
     exported = tmp_path / "boxes.zip"
     shown = command("export-data", "boxes", str(exported), "--format", "yolo", "--dry-run").splitlines()
     assert shown[0] == "3 images, 2 tags, 3 boxes"
-    assert shown[1].startswith("yolo cannot say all, only customvision.json can: Images without boxes")
+    assert shown[1].startswith("note      Images without boxes are examples of background")
     assert not exported.exists()
     command("export-data", "boxes", str(exported), "--format", "yolo")
     assert {"customvision.json", "data.yaml"} < files_in(exported.read_bytes()).keys()

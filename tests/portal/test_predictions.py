@@ -9,6 +9,8 @@ from azure.cognitiveservices.vision.customvision.training.models import Predicti
 
 from emulator.testing.control_client import ControlClient
 from emulator.testing.projects import SampleProject, create_project
+from tests.conftest import Serve
+from tests.portal.conftest import OpenPortal
 from tests.support.harness import RESOURCE_ID, TRAINING_KEY
 from tests.support.portal import Portal
 
@@ -162,3 +164,15 @@ def test_deletion_of_predictions_is_asked_about(
     page.get_by_role("button", name="Delete 1 prediction").click()
     page.get_by_text("No predictions yet").wait_for()
     assert stored(portal, project) == []
+
+
+def test_the_days_for_which_predictions_are_kept_are_those_of_the_option(
+    open_portal: OpenPortal, serve: Serve
+) -> None:
+    portal = open_portal(serve("--trainer", "instant", "--prediction-days", "7"))
+    client = ControlClient(portal.server.endpoint, TRAINING_KEY)
+    project = create_project(client, RESOURCE_ID, trained=True)
+    page = portal.open(f"projects/{project.id}/predictions")
+    page.get_by_text("are listed here for up to 7 days").wait_for()
+    page = portal.open(f"projects/{project.id}/quicktest")
+    page.get_by_text("Kept for up to 7 days").wait_for()

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { count } from "../../lib/format";
 import { body, emulator } from "../client";
 import { cacheKeys } from "../keys";
 
@@ -8,6 +9,12 @@ export function useInformation() {
     queryKey: cacheKeys.info,
     queryFn: ({ signal }) => body(emulator.GET("/_emulator/info", { signal })),
   });
+}
+
+/** For how long predictions are stored: "up to 30 days", since the oldest are deleted earlier when there are many. */
+export function usePredictionTime(): string {
+  const days = useInformation().data?.storedPredictionDays;
+  return days === undefined ? "a limited time" : `up to ${count(days, "day")}`;
 }
 
 /** The keys of both resources, one or two of each. They are not kept when no page shows them. */

@@ -59,7 +59,7 @@ export function PredictionDialog({ projectId, predictions, openId, isLoading, on
       ) : isLoading ? (
         <Loading />
       ) : (
-        <EmptyState title="This prediction is not in the list">It was deleted, or its 30 days have passed.</EmptyState>
+        <EmptyState title="This prediction is not in the list">It was deleted, or has expired.</EmptyState>
       )}
     </Modal>
   );

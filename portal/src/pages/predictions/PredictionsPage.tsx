@@ -3,6 +3,7 @@ import { IconTrash } from "@tabler/icons-react";
 import { useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import type { PageProps } from "../../app/pages";
+import { usePredictionTime } from "../../api/queries/information";
 import { useProjectKind } from "../../api/queries/projects";
 import { useConfirm } from "../../components/confirm";
 import { EmptyState, Loaded } from "../../components/states";
@@ -113,6 +114,7 @@ export default function PredictionsPage({ projectId }: PageProps) {
 }
 
 function NoPredictions({ projectId, isFiltered }: { projectId: string; isFiltered: boolean }) {
+  const time = usePredictionTime();
   if (isFiltered) return <EmptyState title="No matching predictions">Choose another iteration, tag or probability.</EmptyState>;
   return (
     <EmptyState
@@ -123,7 +125,7 @@ function NoPredictions({ projectId, isFiltered }: { projectId: string; isFiltere
         </Button>
       }
     >
-      Images that clients send to a published model are listed here for 30 days, those of quick tests, too.
+      Images that clients send to a published model are listed here for {time}, those of quick tests, too.
     </EmptyState>
   );
 }

@@ -2,6 +2,7 @@ import { Button, Group, Select, Slider, Stack, Switch, Text, Title } from "@mant
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import type { PageProps } from "../../app/pages";
+import { usePredictionTime } from "../../api/queries/information";
 import { useInstantIterations } from "../../api/queries/instant";
 import { useIterations, type Iteration } from "../../api/queries/iterations";
 import { useProjectKind } from "../../api/queries/projects";
@@ -49,6 +50,7 @@ function QuickTest({ projectId, trained }: { projectId: string; trained: readonl
   const { isDetection } = useProjectKind(projectId);
   const asked = address.get("iteration");
   const instant = useInstantIterations(projectId);
+  const predictionTime = usePredictionTime();
   const iterationId = (trained.find(({ id }) => id === asked) ?? preferred(trained, instant ?? new Set()))?.id ?? "";
   const [store, setStore] = useState(true);
   const [threshold, setThreshold] = useState(SHOWN_FROM);
@@ -81,7 +83,7 @@ function QuickTest({ projectId, trained }: { projectId: string; trained: readonl
           <ImageInput onImages={(sources) => setCurrentId(add(sources).at(-1)?.id ?? null)} />
           <Switch
             label="Keep among the predictions"
-            description="Kept for 30 days; can be added to the training images"
+            description={`Kept for ${predictionTime}; can be added to the training images`}
             checked={store}
             onChange={(event) => setStore(event.currentTarget.checked)}
           />

@@ -58,7 +58,7 @@ export function Facts({ info }: { info: Information }) {
           ].join(", ")}
         </Fact>
         <Fact name="Retention">
-          Stored predictions are kept for {info.storedPredictionDays} days, addresses of images are valid for{" "}
+          Stored predictions are kept for {count(info.storedPredictionDays, "day")}, addresses of images are valid for{" "}
           {count(info.imageUriHours, "hour")}.
         </Fact>
         <Fact name="Trainer">

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from click import Context
+from click import Context, Group
 
-from emulator.cli.main import app
+from emulator.cli.main import PROGRAM, app
 from emulator.serving.settings import ServingSettings
 from emulator.settings import (
     DEFAULT_PREDICTION_KEYS,
@@ -92,35 +93,30 @@ def test_flags_and_variables_that_are_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     known = {one.variable for one in (*options(Settings).values(), *options(ServingSettings).values())}
     assert set(re.findall(ENVIRONMENT_PREFIX + r"[A-Z_]+", text)) <= known
-    flags = {one.flag for one in options(Settings).values()} | {
-        "--shell",
-        "--yes",
-        "--print-path",
-        "--pem",
-        "--snapshots",
-    }
-    for command in re.findall(
-        r"custom-vision-emulator (?:serve|env|health|reset|trust)(?!-)\b([^`\n|#)]*)", text
+    for name, arguments in _commands(text):
+        flags = _flags_of(name, arguments)
+        named = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
+        assert named <= flags, (name, arguments)
+
+
+def _commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Names and arguments of commands in blocks and in the text, without those after ``--``."""
+    joined = text.replace("\\\n", " ")
+    names = "|".join(app.list_commands(Context(app)))
+    for name, rest in (
+        *re.findall(rf"\b{PROGRAM} (?!{PROGRAM})([a-z][a-z-]*)\b([^`\n|#)]*)", joined),
+        *re.findall(rf"`({names}) (?!=)([^`\n]+)`", joined),
     ):
-        assert set(re.findall(r"--[a-z-]+", command)) <= flags
-    serving = {one.flag for one in options(ServingSettings).values()}
-    for command in re.findall(r"custom-vision-emulator serve-model\b([^`\n|#)]*)", text):
-        assert set(re.findall(r"--[a-z-]+", command)) <= serving
-    about_models = flags | {"--architecture", "--name", "--licence", "--resolution", "--json"}
-    for command in re.findall(r"custom-vision-emulator models\b([^`\n|#)]*)", text):
-        assert set(re.findall(r"--[a-z-]+", command)) <= about_models
-        assert command.split()[:1] in ([], ["add"], ["list"], ["remove"])
-    importing = flags | {"--project", "--publish-name", "--overwrite", "--classification-type"}
-    for command in re.findall(r"custom-vision-emulator import-model\b([^`\n|#)]*)", text):
-        assert set(re.findall(r"--[a-z-]+", command)) <= importing
-    for name in ("pull", "push"):
-        for command in re.findall(rf"custom-vision-emulator {name}\b([^`\n|#)]*)", text):
-            assert set(re.findall(r"--[a-z-]+", command)) <= _flags_of(name)
+        yield name, list(itertools.takewhile(lambda argument: argument != "--", rest.split()))
 
 
-def _flags_of(name: str) -> set[str]:
+def _flags_of(name: str, arguments: Sequence[str]) -> set[str]:
+    """The flags of a command, or of the command of a group that is the first argument."""
     command = app.get_command(Context(app), name)
-    assert command is not None
+    assert command is not None, f"there is no command {name}"
+    if isinstance(command, Group) and arguments:
+        command = command.get_command(Context(command), arguments[0])
+        assert command is not None, f"there is no command {name} {arguments[0]}"
     return {flag for one in command.params if one.param_type_name == "option" for flag in one.opts}
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from emulator.core.rules.limits import MEGABYTE
 from emulator.gateway.log_context import request_id
 from emulator.gateway.printable import without_secrets
 from emulator.settings import Settings, StartRefused
@@ -19,7 +20,6 @@ from emulator.settings import Settings, StartRefused
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Files beside the current one.
 _OLDER_FILES = 9
-_MEGABYTE = 2**20
 
 
 def configure_log(settings: Settings) -> None:
@@ -28,7 +28,7 @@ def configure_log(settings: Settings) -> None:
     if settings.log_file is not None:
         try:
             settings.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handlers.append(_RotatedFile(settings.log_file, settings.log_file_mb * _MEGABYTE))
+            handlers.append(_RotatedFile(settings.log_file, settings.log_file_mb * MEGABYTE))
         except OSError as error:
             reason = error.strerror or error
             raise StartRefused(f"--log-file: cannot write {str(settings.log_file)!r}: {reason}") from None

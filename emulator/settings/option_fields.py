@@ -133,7 +133,7 @@ def log_level_option() -> Any:
         "warning",
         "--log-level",
         "LEVEL",
-        f"Lowest level that is logged to standard error: {', '.join(LOG_LEVELS)}.",
+        f"Lowest level that is logged: {', '.join(LOG_LEVELS)}.",
         one_of(*LOG_LEVELS),
     )
 

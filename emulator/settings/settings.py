@@ -218,7 +218,7 @@ class Settings:
     log_file_mb: int = option(
         10, "--log-file-mb", "NUMBER", "Largest size of a log file, in megabytes.", whole_number(1, 10_000))
     access_log: bool = option(
-        False, "--access-log", "", "Log every request to standard error, without keys.",
+        False, "--access-log", "", "Log every request, without keys.",
         read_boolean, switch=True)
     request_log: int = option(
         1000, "--request-log", "NUMBER", "Requests that the request log keeps in memory; 0 for none.",

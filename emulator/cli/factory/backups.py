@@ -11,12 +11,11 @@ import click
 from emulator.cli.control import WORK_TIMEOUT_SECONDS, confirm, control_emulator
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import absolute_path, with_settings
+from emulator.core.rules.limits import MEGABYTE
 from emulator.settings import Settings
 
 if TYPE_CHECKING:
     from emulator.core.snapshots.manifest import Manifest
-
-_MEGABYTE = 2**20
 
 
 @click.command()
@@ -37,7 +36,7 @@ def backup(settings: Settings, folder: Path, keep: int) -> None:
         saved = saving.save(settings.data, folder, now=datetime.now(UTC), keep=keep)
     except saving.BackupFailed as failed:
         raise CommandFailed(f"no backup was made: {failed}") from None
-    print(f"{saved.folder}  {_described(saved.manifest)}, {saved.copied / _MEGABYTE:.1f} MB of it new")
+    print(f"{saved.folder}  {_described(saved.manifest)}, {saved.copied / MEGABYTE:.1f} MB of it new")
 
 
 @click.command()
@@ -92,4 +91,4 @@ def _restore_through_server(settings: Settings, backup: Path) -> Manifest:
 def _described(manifest: Manifest) -> str:
     created = datetime.fromtimestamp(manifest.created / 1e6, UTC).isoformat(timespec="seconds")
     counts = f"{manifest.projects} projects, {manifest.images} images, {manifest.iterations} iterations"
-    return f"of {created}: {counts}, {manifest.size / _MEGABYTE:.1f} MB"
+    return f"of {created}: {counts}, {manifest.size / MEGABYTE:.1f} MB"

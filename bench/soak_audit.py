@@ -110,8 +110,8 @@ def _counts(calls: Calls, project: Shared, tags: dict[str, set[str]]) -> Iterato
         query = {"tagIds": tag["id"]}
         listed = {image["id"] for image in calls.pages("list", f"{project.path}/images/tagged", query)}
         if tag["imageCount"] != len(bearers) or listed != bearers:
-            told = tag["imageCount"]
-            yield f"tag {tag['name']}: count {told}, {len(listed)} listed, {len(bearers)} bear it"
+            reported = tag["imageCount"]
+            yield f"tag {tag['name']}: count {reported}, {len(listed)} listed, {len(bearers)} bear it"
 
 
 def _predictions(calls: Calls, project: Shared, clients: Sequence[Client]) -> Iterator[str]:
@@ -136,8 +136,8 @@ def _suggestions(calls: Calls, project: Shared) -> Iterator[str]:
             ids = [item["id"] for item in found]
             if len(ids) != len(set(ids)):
                 yield "an image is suggested twice"
-            told = calls.ask("count", "POST", f"{path}/count", query, {"threshold": threshold})
-            for tag, count in told.items():
+            reported = calls.ask("count", "POST", f"{path}/count", query, {"threshold": threshold})
+            for tag, count in reported.items():
                 if count != sum(_best(item, tag) >= threshold for item in found):
                     yield f"{count} suggestions of {tag} above {threshold}, the list shows another number"
 
@@ -156,7 +156,9 @@ def on_disk(data: Path, clients: Sequence[Client]) -> list[str]:
         wrong += [f"foreign_key_check: {row}" for row in rows("PRAGMA foreign_key_check")]
         for what, query in _COUNTS.items():
             wrong += [
-                f"{what} {name}: {told}, not {real}" for name, told, real in rows(query) if told != real
+                f"{what} {name}: {reported}, not {real}"
+                for name, reported, real in rows(query)
+                if reported != real
             ]
         for what, query in _NONE_OF.items():
             wrong += [f"{what}: {row[0]}" for row in rows(query)]

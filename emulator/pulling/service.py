@@ -157,7 +157,7 @@ class Service:
         """Send a request that changes something, for a push; the JSON of its response.
 
         recover: called before the request is repeated, which may have been carried out although its response
-            was lost; what it returns, unless it is None, takes the place of the response.
+            was lost; a result other than None is used instead of the JSON of the response.
         """
         content = b"" if body is None else orjson.dumps(body)
         return self._parsed(method, path, "v3.3", parameters, content, recover)

@@ -37,7 +37,7 @@ def connected(service: Service, storage: Storage, *names: str) -> str:
     return project
 
 
-def told(service: Service, storage: Storage) -> list[dict[str, Any]]:
+def received(service: Service, storage: Storage) -> list[dict[str, Any]]:
     """Send pending notifications, and receive the messages."""
     service.runner(JobKind.NOTIFICATION).run_waiting()
     return [json.loads(message) for message in storage.messages()]
@@ -183,7 +183,7 @@ def test_the_end_of_a_training_is_notified(service: Service, storage: Storage) -
     iteration = service.train(project)
     _, _, project_id, _, iteration_id = iteration.split("/")
     content = {"projectId": project_id, "iterationId": iteration_id}
-    assert told(service, storage) == [
+    assert received(service, storage) == [
         {
             "version": "1.0",
             "type": "Training",
@@ -193,7 +193,7 @@ def test_the_end_of_a_training_is_notified(service: Service, storage: Storage) -
     service.images(project, pictures(1, start=50), service.get(f"{project}/tags")[0]["id"])
     service.worker.failures = [MemoryError("no")]
     failed = service.train(project).split("/")[-1]
-    (message,) = told(service, storage)
+    (message,) = received(service, storage)
     assert message["Content"] == {
         "projectId": project_id,
         "iterationId": failed,
@@ -205,10 +205,10 @@ def test_the_end_of_a_training_is_notified(service: Service, storage: Storage) -
 @pytest.mark.parametrize("flavor", [None, "ONNX12"])
 def test_an_export_is_copied_and_notified(service: Service, storage: Storage, flavor: str | None) -> None:
     iteration = service.train(connected(service, storage))
-    told(service, storage)
+    received(service, storage)
     export = service.export(iteration, "ONNX", flavor)
     _, _, project_id, _, iteration_id = iteration.split("/")
-    (message,) = told(service, storage)
+    (message,) = received(service, storage)
     assert (message["version"], message["type"]) == ("1.0", "Export")
     content = message["Content"]
     assert list(content) == ["projectId", "iterationId", "exportStatus", "modelUri"]
@@ -228,7 +228,7 @@ def test_the_notification_of_an_export_without_a_container_has_its_own_link(
 ) -> None:
     iteration = service.train(connected(service, storage, "notificationQueueUri"))
     service.export(iteration, "ONNX")
-    _, message = told(service, storage)
+    _, message = received(service, storage)
     parts = urlsplit(message["Content"]["modelUri"])
     assert parts.netloc == "emulator.localhost"
     assert service.request("GET", f"{parts.path}?{parts.query}", key=None).status_code == 200
@@ -237,17 +237,17 @@ def test_the_notification_of_an_export_without_a_container_has_its_own_link(
 def test_an_export_without_a_queue_is_copied(service: Service, storage: Storage) -> None:
     iteration = service.train(connected(service, storage, "exportModelContainerUri"))
     service.export(iteration, "CoreML")
-    assert told(service, storage) == []
+    assert received(service, storage) == []
     assert len(storage.blobs()) == 1
     assert service.rows("SELECT * FROM job") == []
 
 
 def test_an_export_that_failed_is_notified(service: Service, storage: Storage) -> None:
     iteration = service.train(connected(service, storage))
-    told(service, storage)
+    received(service, storage)
     service.exporter.failures = [ValueError("no")]
     service.export(iteration, "ONNX")
-    (message,) = told(service, storage)
+    (message,) = received(service, storage)
     assert message["Content"]["exportStatus"] == "ExportFailed"
     assert message["Content"]["modelUri"] is None
     assert storage.blobs() == {}
@@ -255,11 +255,11 @@ def test_an_export_that_failed_is_notified(service: Service, storage: Storage) -
 
 def test_exports_in_the_emulators_own_formats_are_notified_too(service: Service, storage: Storage) -> None:
     iteration = service.train(connected(service, storage))
-    told(service, storage)
+    received(service, storage)
     parameters = {"platform": "Torch", "flavor": "TorchStateDict"}
     service.request("POST", f"/_emulator{iteration}/exports", params=parameters)
     service.finish_exports()
-    assert len(told(service, storage)) == 1
+    assert len(received(service, storage)) == 1
     assert [name.partition(".")[2] for name in storage.blobs()] == ["Torch.TorchStateDict"]
 
 
@@ -283,9 +283,9 @@ def test_notifications_reach_storage_after_an_outage(service: Service, tmp_path:
         azurite.start()
         storage.create()  # a restarted Azurite may have lost them
         # The failed notification waits before its next attempt; those behind it were not attempted.
-        assert [message["type"] for message in told(service, storage)] == ["Export"]
+        assert [message["type"] for message in received(service, storage)] == ["Export"]
         service.clock.advance(seconds=30)
-        assert [message["type"] for message in told(service, storage)] == ["Training"]
+        assert [message["type"] for message in received(service, storage)] == ["Training"]
         assert len(storage.blobs()) == 1
         assert service.rows("SELECT count(*) FROM job") == [(0,)]
         storage.close()

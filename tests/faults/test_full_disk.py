@@ -157,8 +157,8 @@ def test_an_export_that_finds_no_room_fails_with_its_reason_and_can_be_asked_for
     with full_for_blobs():
         failed = service.export(iteration, "ONNX")
     assert (failed["status"], failed["downloadUri"]) == ("Failed", None)
-    (told,) = expect(service.request("GET", f"/_emulator{iteration}/exports"))
-    assert told["failure"] == "The disk is full: the export could not be stored."
+    (export,) = expect(service.request("GET", f"/_emulator{iteration}/exports"))
+    assert export["failure"] == "The disk is full: the export could not be stored."
     assert service.blobs() == service.referenced_blobs()
     assert list((service.settings.data / "exports").iterdir()) == []
     assert service.export(iteration, "ONNX")["status"] == "Done"

@@ -35,7 +35,7 @@ def fruit(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_uploaded_with_its_tags_and_each_refused_file_is_told(
+def test_a_folder_is_uploaded_with_its_tags_and_each_refused_file_is_listed(
     portal: Portal, fruit: Path
 ) -> None:
     trainer = portal.trainer
@@ -88,7 +88,7 @@ def test_the_first_folder_can_be_the_tag_and_a_multiclass_project_has_one(
     assert counts == {"apple": 3, "pear": 2}
 
 
-def test_archives_are_opened_and_broken_ones_are_told(portal: Portal, tmp_path: Path) -> None:
+def test_archives_are_opened_and_broken_ones_are_reported(portal: Portal, tmp_path: Path) -> None:
     trainer = portal.trainer
     project = trainer.create_project("archives").id
     with zipfile.ZipFile(tmp_path / "good.zip", "w", zipfile.ZIP_DEFLATED) as archive:

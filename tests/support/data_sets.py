@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emulator.datasets import formats
-from emulator.datasets.files import Files
-from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, ImageLabels, LabeledBox, Place, Problems, TagInfo
-from emulator.datasets.writing import zip_pieces
+from emulator.data_sets import formats
+from emulator.data_sets.files import Files
+from emulator.data_sets.reading import Reading
+from emulator.data_sets.record import DataSet, ImageLabels, LabeledBox, Place, Problems, TagInfo
+from emulator.data_sets.writing import zip_pieces
 from emulator.store.tables import JobKind
 from tests.support.harness import Service, expect
 from tests.support.images import picture

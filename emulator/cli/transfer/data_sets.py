@@ -19,8 +19,8 @@ import click
 from emulator.cli.control import control_connection, control_emulator, into_project, query_of, refusal_of
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
-from emulator.datasets.files import is_image
-from emulator.datasets.record import place_text
+from emulator.data_sets.files import is_image
+from emulator.data_sets.record import place_text
 from emulator.durable_files import UNFINISHED_PREFIX
 from emulator.settings import Settings
 

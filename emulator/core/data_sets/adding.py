@@ -29,7 +29,7 @@ from emulator.core.rules import domains
 from emulator.core.rules.limits import DESCRIPTION_LENGTH
 from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import suggestion_rows
-from emulator.datasets.record import NEGATIVE, REGULAR, DataSet, Problems, TagInfo
+from emulator.data_sets.record import NEGATIVE, REGULAR, DataSet, Problems, TagInfo
 from emulator.store.batches import batches
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 

@@ -9,9 +9,9 @@ from emulator.core.context import Context
 from emulator.core.errors import reasons
 from emulator.core.rules.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.thread_pools import in_parallel
-from emulator.datasets.frames import boxes_in_fractions
-from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, DataSetUnreadable, ImageLabels, LabeledBox, Place
+from emulator.data_sets.frames import boxes_in_fractions
+from emulator.data_sets.reading import Reading
+from emulator.data_sets.record import DataSet, DataSetUnreadable, ImageLabels, LabeledBox, Place
 
 # Of images that are in memory at once.
 _BATCH_BYTES = 16 * MEGABYTE

@@ -14,8 +14,8 @@ from emulator.core.errors import ServiceError
 from emulator.core.images.tagged import TaggedImage, with_tags
 from emulator.core.revisions.views import View
 from emulator.core.rules import domains
-from emulator.datasets import formats
-from emulator.datasets.record import (
+from emulator.data_sets import formats
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -26,7 +26,7 @@ from emulator.datasets.record import (
     ProjectInfo,
     TagInfo,
 )
-from emulator.datasets.writing import Output, zip_pieces
+from emulator.data_sets.writing import Output, zip_pieces
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image
 

@@ -2,7 +2,7 @@
 
 from emulator.core.errors import ServiceError
 from emulator.core.rules.validation import in_any_case
-from emulator.datasets.formats import FORMATS
+from emulator.data_sets.formats import FORMATS
 
 
 def known_format(text: str) -> str:

@@ -17,10 +17,10 @@ from emulator.core.errors import ServiceError
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.projects.manage import new_project
 from emulator.core.rules import domains
-from emulator.datasets import formats
-from emulator.datasets.files import Files
-from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, Problems, place_text
+from emulator.data_sets import formats
+from emulator.data_sets.files import Files
+from emulator.data_sets.reading import Reading
+from emulator.data_sets.record import DataSet, Problems, place_text
 from emulator.store.tables import Project
 
 _READING, _CHECKING, _ADDING = "Reading the labels", "Checking the images", "Adding the images"

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.core.data_sets.adding import Added
 from emulator.core.data_sets.checking import CheckedImage
-from emulator.datasets.record import DataSet, Problems
+from emulator.data_sets.record import DataSet, Problems
 
 
 def report_of(

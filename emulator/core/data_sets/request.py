@@ -29,7 +29,7 @@ class ImportOptions:
     Attributes:
         project_id: of the project that gets the images.
         project_name: of the project, if no id is given: the only one with this name, or else a new one.
-        format: a name in `emulator.datasets.formats.FORMATS`, in any case; None: it is recognized.
+        format: a name in `emulator.data_sets.formats.FORMATS`, in any case; None: it is recognized.
         domain: name or id of the domain of a new project; None: General, for boxes or for tags.
         dry_run: nothing is written; the import can be carried out afterwards.
         missing_allowed: labels of images that are not there are left out.

@@ -64,7 +64,7 @@ class ImportWork:
         return ImportTask(job.id, state)
 
     def execute(self, task: ImportTask, folder: Path) -> None:
-        from emulator.datasets.record import DataSetUnreadable, place_text
+        from emulator.data_sets.record import DataSetUnreadable, place_text
 
         stored: set[str] = set()
         try:

@@ -42,7 +42,7 @@ class Calibration:
     def fit(cls, good_NL: Floats, anomalies_NL: Floats) -> Self:
         """Calibrate on the scores of held-out good images and of known anomalies, which may be none.
 
-        Known anomalies move the limit nearer to the good images, to where most of both are told apart, but
+        Known anomalies move the limit nearer to the good images, to where fewest are misclassified, but
         not away from them: unknown anomalies may be less distinct.
         """
         import numpy

@@ -5,9 +5,9 @@ let offset = 0;
 
 /** Note the time of a response that has just arrived. Its header counts in seconds. */
 export function noteServerTime(response: Response): void {
-  const told = Date.parse(response.headers.get("Date") ?? "");
+  const sentAt = Date.parse(response.headers.get("Date") ?? "");
   // Within the accuracy of the header, the clocks agree.
-  if (Number.isFinite(told)) offset = Math.abs(told - Date.now()) < 2_000 ? 0 : told - Date.now();
+  if (Number.isFinite(sentAt)) offset = Math.abs(sentAt - Date.now()) < 2_000 ? 0 : sentAt - Date.now();
 }
 
 /** Now, in milliseconds of the server's clock. */

@@ -106,7 +106,7 @@ def test_after_kills_at_any_time_no_file_is_fetched_again_that_was_complete(
 ) -> None:
     cloud.iterate()
     cloud.predict(1)
-    kills = [1, 12, 33]  # when so many files were requested
+    kills = [1, 12, 33]  # the numbers of requested files at which the process is killed
     reached = threading.Event()
 
     def watch(request: Request) -> Reply | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from emulator.datasets import files as data_files
+from emulator.data_sets import files as data_files
 from tests.support.data_sets import Content, DataSets, everything_of, zip_of
 from tests.support.harness import Service
 from tests.support.images import picture

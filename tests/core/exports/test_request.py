@@ -412,8 +412,8 @@ def test_both_views_share_their_exports(service: Service, iteration: str) -> Non
     assert refusal_of(service, iteration, platform="CoreML")[1] == "BadRequestExportAlreadyInProgress"
     service.finish_exports()
     (shown,) = service.get(f"{iteration}/export")
-    (told,) = details(service, iteration)
-    assert {key: told[key] for key in shown} == shown
+    (found,) = details(service, iteration)
+    assert {key: found[key] for key in shown} == shown
 
 
 # --- beside other rules -------------------------------------------------------------------------------------

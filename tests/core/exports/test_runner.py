@@ -52,8 +52,8 @@ def test_a_failure_tells_its_reason(
         "flavor": "ONNX12",
         "newerVersionAvailable": False,
     }
-    (told,) = details(service, iteration)
-    assert reason in told["failure"]
+    (found,) = details(service, iteration)
+    assert reason in found["failure"]
     assert reason in caplog.text
     assert iteration.split("/")[-1] in caplog.text
     assert service.rows("SELECT * FROM job") == []

@@ -84,7 +84,7 @@ def test_compact_domains_differ_where_their_exports_promise_something() -> None:
             )
 
 
-def test_names_are_found_in_any_case_and_unknown_ones_are_told_what_there_is() -> None:
+def test_names_are_found_in_any_case_and_errors_about_unknown_ones_list_the_known() -> None:
     general = domains().named("general (COMPACT)", "ObjectDetection")
     assert general.id == "a27d5ca5-bb19-49d8-a70a-fec086c47f5b"
     assert domains().named(general.id.upper(), "ObjectDetection") is general

@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from emulator.datasets import files as data_files
-from emulator.datasets.files import Files, ImageNames, head, lines, text
-from emulator.datasets.record import DataSetUnreadable
+from emulator.data_sets import files as data_files
+from emulator.data_sets.files import Files, ImageNames, head, lines, text
+from emulator.data_sets.record import DataSetUnreadable
 from tests.support.data_sets import zip_of
 
 

@@ -9,10 +9,10 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from emulator.datasets.files import SIDE_FILE, Files, decoded, head, lines, suffix
-from emulator.datasets.reading import SPLITS, Reading, numbers, size_of
-from emulator.datasets.record import DataSet, DataSetUnreadable, ImageLabels, Place, Problems, box_of
-from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of
+from emulator.data_sets.files import SIDE_FILE, Files, decoded, head, lines, suffix
+from emulator.data_sets.reading import SPLITS, Reading, numbers, size_of
+from emulator.data_sets.record import DataSet, DataSetUnreadable, ImageLabels, Place, Problems, box_of
+from emulator.data_sets.writing import IMAGE_FOLDER, Output, images_of
 
 FILE_NAME = "labels.csv"
 # Names of columns of other tools, in lower case.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import quoteattr
 
-from emulator.datasets.files import Files, unreadable
-from emulator.datasets.record import DataSetUnreadable, Place
+from emulator.data_sets.files import Files, unreadable
+from emulator.data_sets.record import DataSetUnreadable, Place
 from emulator.zip_archives import DAMAGED
 
 _DEEPEST = 50

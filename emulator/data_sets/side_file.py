@@ -11,10 +11,10 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from emulator.datasets.files import SIDE_FILE, TEXT_BYTES, Files
-from emulator.datasets.json_stream import JsonReader
-from emulator.datasets.reading import numbers
-from emulator.datasets.record import (
+from emulator.data_sets.files import SIDE_FILE, TEXT_BYTES, Files
+from emulator.data_sets.json_stream import JsonReader
+from emulator.data_sets.reading import numbers
+from emulator.data_sets.record import (
     NEGATIVE,
     REGULAR,
     DataSet,
@@ -27,7 +27,7 @@ from emulator.datasets.record import (
     TagInfo,
     box_of,
 )
-from emulator.datasets.writing import json_text
+from emulator.data_sets.writing import json_text
 
 VERSION = 1
 _TYPES = (REGULAR, NEGATIVE, "GeneralProduct")

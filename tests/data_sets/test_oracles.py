@@ -16,9 +16,9 @@ import globox
 import pytest
 from pycocotools.coco import COCO
 
-from emulator.datasets import formats
-from emulator.datasets.frames import boxes_in_fractions
-from emulator.datasets.record import DataSet
+from emulator.data_sets import formats
+from emulator.data_sets.frames import boxes_in_fractions
+from emulator.data_sets.record import DataSet
 from tests.support.data_sets import boxed_set, reading_of_folder, write_files, written
 
 # Tag, left, top, right and bottom in pixels of each box, by the name of the image without its suffix.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from emulator.datasets import folders, side_file
-from emulator.datasets.files import SIDE_FILE
-from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, DataSetUnreadable, Problems
-from emulator.datasets.side_file import ImageTags
-from emulator.datasets.writing import Output
+from emulator.data_sets import folders, side_file
+from emulator.data_sets.files import SIDE_FILE
+from emulator.data_sets.reading import Reading
+from emulator.data_sets.record import DataSet, DataSetUnreadable, Problems
+from emulator.data_sets.side_file import ImageTags
+from emulator.data_sets.writing import Output
 
 
 class Format(NamedTuple):
@@ -77,7 +77,7 @@ def read(reading: Reading, format: str | None = None) -> DataSet:
 
 def recognized(reading: Reading) -> str:
     """The name of the format of files. Raises DataSetUnreadable."""
-    from emulator.datasets import azure_ml, coco, csv_tables, cvat, label_studio, voc, yolo
+    from emulator.data_sets import azure_ml, coco, csv_tables, cvat, label_studio, voc, yolo
 
     by_files: dict[str, Callable[[Reading, str], bool]] = {
         "azure-ml": azure_ml.is_azure_ml,
@@ -116,7 +116,7 @@ def write(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
 
 
 def _function(format: Format, name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(import_module(f"emulator.datasets.{format.module}"), name)
+    function: Callable[..., Any] = getattr(import_module(f"emulator.data_sets.{format.module}"), name)
     return function
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.datasets import formats
-from emulator.datasets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
+from emulator.data_sets import formats
+from emulator.data_sets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
 from tests.support.data_sets import boxed_set, reading_of, tagged_set, written
 
 VOC = """<annotation>

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
-from emulator.datasets.record import DataSetUnreadable
+from emulator.data_sets.record import DataSetUnreadable
 from emulator.zip_archives import DAMAGED, ZipRejected, opened
 
 MEGABYTE = 2**20

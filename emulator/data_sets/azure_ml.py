@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from emulator.datasets.files import folder_of, lines, suffix
-from emulator.datasets.json_stream import json_head
-from emulator.datasets.reading import Reading, numbers, split_in
-from emulator.datasets.record import (
+from emulator.data_sets.files import folder_of, lines, suffix
+from emulator.data_sets.json_stream import json_head
+from emulator.data_sets.reading import Reading, numbers, split_in
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -20,7 +20,7 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import IMAGE_FOLDER, Output, image_tags, images_of
+from emulator.data_sets.writing import IMAGE_FOLDER, Output, image_tags, images_of
 
 FILE_NAME, TABLE_NAME = "train_annotations.jsonl", "MLTable"
 # To be replaced by the place to which the folder `images` is uploaded.

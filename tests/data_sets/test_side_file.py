@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from emulator.datasets import formats
-from emulator.datasets.files import SIDE_FILE
-from emulator.datasets.record import DataSet, LabeledBox, ProjectInfo, TagInfo
+from emulator.data_sets import formats
+from emulator.data_sets.files import SIDE_FILE
+from emulator.data_sets.record import DataSet, LabeledBox, ProjectInfo, TagInfo
 from tests.support.data_sets import boxed_set, reading_of, tagged_set, written
 
 FORMATS_OF_TAGS = ["coco", "cvat", "label-studio", "azure-ml", "csv", "folders"]

@@ -9,9 +9,9 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
-from emulator.datasets.files import folder_of, head, lines, stem, suffix
-from emulator.datasets.reading import Reading, numbers, size_of, split_in
-from emulator.datasets.record import (
+from emulator.data_sets.files import folder_of, head, lines, stem, suffix
+from emulator.data_sets.reading import Reading, numbers, size_of, split_in
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -20,8 +20,8 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import Output, image_tags
-from emulator.datasets.xml_files import cleaned, elements, place_of, text_of
+from emulator.data_sets.writing import Output, image_tags
+from emulator.data_sets.xml_files import cleaned, elements, place_of, text_of
 
 IMAGES, LABELS = "JPEGImages", "Annotations"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

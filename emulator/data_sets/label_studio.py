@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
-from emulator.datasets.files import SIDE_FILE, folder_of, suffix
-from emulator.datasets.json_stream import JsonReader, json_head
-from emulator.datasets.reading import Reading, hull, number, numbers, size_of
-from emulator.datasets.record import (
+from emulator.data_sets.files import SIDE_FILE, folder_of, suffix
+from emulator.data_sets.json_stream import JsonReader, json_head
+from emulator.data_sets.reading import Reading, hull, number, numbers, size_of
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -20,8 +20,8 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of, json_text
-from emulator.datasets.xml_files import cleaned
+from emulator.data_sets.writing import IMAGE_FOLDER, Output, images_of, json_text
+from emulator.data_sets.xml_files import cleaned
 
 FILE_NAME, CONFIG_NAME = "tasks.json", "label_config.xml"
 # Label Studio puts a random prefix before the names of uploaded files.

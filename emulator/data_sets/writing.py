@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from emulator.datasets.record import DataSet, ImageLabels, Problems
+from emulator.data_sets.record import DataSet, ImageLabels, Problems
 
 IMAGE_FOLDER = "images"
 # The same data set has the same bytes at any time.

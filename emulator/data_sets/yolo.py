@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from emulator.datasets.files import MEGABYTE, Files, folder_of, lines, stem, suffix, text
-from emulator.datasets.reading import SPLITS, Reading, hull, numbers, split_of
-from emulator.datasets.record import (
+from emulator.data_sets.files import MEGABYTE, Files, folder_of, lines, stem, suffix, text
+from emulator.data_sets.reading import SPLITS, Reading, hull, numbers, split_of
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -18,7 +18,7 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import Output, image_tags
+from emulator.data_sets.writing import Output, image_tags
 
 _SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _NAMES = ("obj.names", "classes.txt", "classes.names")

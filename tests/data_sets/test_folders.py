@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.datasets import formats
-from emulator.datasets.record import DataSetUnreadable, Problems, TagInfo
+from emulator.data_sets import formats
+from emulator.data_sets.record import DataSetUnreadable, Problems, TagInfo
 from tests.support.data_sets import boxed_set, reading_of, tagged_set, written
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from emulator.datasets.files import folder_of, head, suffix
-from emulator.datasets.reading import SPLITS, Reading, hull, number, numbers, size_of
-from emulator.datasets.record import (
+from emulator.data_sets.files import folder_of, head, suffix
+from emulator.data_sets.reading import SPLITS, Reading, hull, number, numbers, size_of
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -18,8 +18,8 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import IMAGE_FOLDER, Output, images_of
-from emulator.datasets.xml_files import attribute, elements, place_of, text_of
+from emulator.data_sets.writing import IMAGE_FOLDER, Output, images_of
+from emulator.data_sets.xml_files import attribute, elements, place_of, text_of
 
 FILE_NAME = "annotations.xml"
 _OTHER_SHAPES = ("polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "mask")

@@ -5,8 +5,8 @@ YOLO's data sets for classification are the same, below folders of their parts.
 
 from collections.abc import Iterator, Mapping
 
-from emulator.datasets.reading import SPLITS, Reading
-from emulator.datasets.record import (
+from emulator.data_sets.reading import SPLITS, Reading
+from emulator.data_sets.record import (
     NEGATIVE,
     DataSet,
     DataSetUnreadable,
@@ -15,7 +15,7 @@ from emulator.datasets.record import (
     Problems,
     TagInfo,
 )
-from emulator.datasets.writing import Output, folder_names
+from emulator.data_sets.writing import Output, folder_names
 
 UNTAGGED_FOLDER, NEGATIVE_FOLDER = "_untagged", "_negative"
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.datasets.files import Files, head, unreadable
-from emulator.datasets.record import DataSetUnreadable, Place
+from emulator.data_sets.files import Files, head, unreadable
+from emulator.data_sets.record import DataSetUnreadable, Place
 from emulator.zip_archives import DAMAGED
 
 _CHUNK_CHARACTERS = 2**18

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from emulator.datasets.record import ImageLabels, LabeledBox, Problems
+from emulator.data_sets.record import ImageLabels, LabeledBox, Problems
 
 # Boxes may exceed the edges by the rounding of labels with few digits, without being noted.
 _ROUNDING = 1e-4

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from emulator.datasets.files import SIDE_FILE, folder_of, stem, suffix
-from emulator.datasets.json_stream import JsonReader, json_head
-from emulator.datasets.reading import Reading, hull, numbers, size_of, split_in
-from emulator.datasets.record import (
+from emulator.data_sets.files import SIDE_FILE, folder_of, stem, suffix
+from emulator.data_sets.json_stream import JsonReader, json_head
+from emulator.data_sets.reading import Reading, hull, numbers, size_of, split_in
+from emulator.data_sets.record import (
     DataSet,
     DataSetUnreadable,
     ImageLabels,
@@ -20,7 +20,7 @@ from emulator.datasets.record import (
     Problems,
     box_of,
 )
-from emulator.datasets.writing import IMAGE_FOLDER, Output, image_tags, images_of, json_text
+from emulator.data_sets.writing import IMAGE_FOLDER, Output, image_tags, images_of, json_text
 
 FILE_NAME = "annotations.json"
 _LISTS = ("images", "categories", "annotations")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from emulator.datasets import formats
-from emulator.datasets.files import Files
-from emulator.datasets.reading import Reading
-from emulator.datasets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
+from emulator.data_sets import formats
+from emulator.data_sets.files import Files
+from emulator.data_sets.reading import Reading
+from emulator.data_sets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
 from tests.support.data_sets import boxed_set, reading_of, tagged_set, written, zip_of
 
 IMAGE = {"id": 3, "file_name": "a.png", "width": 48, "height": 36}

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.datasets.files import Files, ImageMissing, ImageNames
-from emulator.datasets.record import DataSetUnreadable, Place, Problems
+from emulator.data_sets.files import Files, ImageMissing, ImageNames
+from emulator.data_sets.record import DataSetUnreadable, Place, Problems
 
 # Names of the parts of divided data sets, as folders and in names of files; `valid` is that of some tools.
 SPLITS = {

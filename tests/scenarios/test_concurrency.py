@@ -53,6 +53,33 @@ def test_one_publication_of_a_name(service: Service) -> None:
     assert outcomes(service.together(*requests)) == {"ok": 1, "BadRequestInvalidPublishName": 2}
 
 
+def test_a_name_that_is_published_again_answers_all_the_time(service: Service) -> None:
+    project, _, _ = service.trainable()
+    iterations = [service.train(project, params={"forceTrain": "true"}) for _ in range(2)]
+    address = service.publish(iterations[0])
+    parameters = {"publishName": "published", "predictionId": RESOURCE_ID, "overwrite": "true"}
+    headers = {"Content-Type": "application/octet-stream"}
+    image = {"content": picture(), "headers": headers}
+    requests = [
+        request
+        for _ in range(10)
+        for iteration in reversed(iterations)
+        for request in (
+            ("POST", f"{address}/image/nostore", dict(image)),
+            post(f"{iteration}/publish", params=parameters),
+            ("POST", f"{address}/image", dict(image)),
+        )
+    ]
+    responses = service.together(*requests)
+    changes = outcomes([item for item in responses if item.request.url.path.endswith("/publish")])
+    assert changes["ok"] >= 1
+    assert changes.keys() <= {"ok", "BadRequestIterationIsPublished"}
+    predictions = [item for item in responses if "/prediction/" in item.request.url.path]
+    assert outcomes(predictions) == {"ok": 40}
+    answering = {item.json()["iteration"] for item in predictions}
+    assert answering <= {iteration.rpartition("/")[2] for iteration in iterations}
+
+
 def test_counters_under_uploads_tags_and_deletions(service: Service) -> None:
     project = service.project()
     tags = [service.tag(project, name) for name in "ab"]

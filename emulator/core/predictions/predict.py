@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
@@ -35,6 +36,10 @@ class Predicted(NamedTuple):
     probabilities: list[TagProbability]
 
 
+class _IterationGone(ServiceError):
+    """The iteration was deleted after it was looked up."""
+
+
 def predict(
     context: Context,
     prediction_id: str,
@@ -60,15 +65,21 @@ def predict(
     if application is not None:
         application = checked_application(application)
     iteration = published(context, project_id, published_name, type)
-    predicted = _score(
+    score = partial(
+        _score,
         context,
         prediction_id,
-        iteration,
-        image,
+        data=image,
         store=store,
         application=application,
         limit=PREDICTION_IMAGE_BYTES,
     )
+    try:
+        predicted = score(iteration)
+    except _IterationGone:
+        # Another iteration may have the name: then it has had one all the time.
+        iteration = published(context, project_id, published_name, type)
+        predicted = score(iteration)
     quotas.count_prediction(context)
     if context.prediction_counts is not None:
         found = ((tag.tag_name, tag.probability, tag.box is not None) for tag in predicted.probabilities)
@@ -187,8 +198,7 @@ def _score(
             probabilities = probabilities_of(context, iteration, data)
     except FileNotFoundError:
         raise_if_missing(context.database, iteration.model_blob or "")
-        # Unpublished and deleted after the look-up.
-        raise ServiceError("NotFoundIteration", "Invalid iteration") from None
+        raise _IterationGone("NotFoundIteration", "Invalid iteration") from None
     except ImageRejected as rejected:
         raise refusal(rejected, prediction_id) from rejected
     predicted = Predicted(

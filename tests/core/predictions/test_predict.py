@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.harness import NOWHERE, Service, expect, refusal, test_settings
+from emulator.core.iterations import manage, publishing
+from emulator.core.predictions import predict as predictions
+from tests.support.harness import NOWHERE, RESOURCE_ID, Service, expect, refusal, test_settings
 from tests.support.images import picture, pictures
 
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
@@ -54,6 +56,29 @@ def test_unpublishing_and_republishing_take_effect_at_once(service: Service) -> 
     service.images(project, pictures(5, "green"), service.tag(project, "green"))
     assert service.publish(service.train(project)) == address
     assert len(expect(service.predict(address, picture(72)))["predictions"]) == 3
+
+
+def test_a_model_that_is_replaced_and_deleted_after_the_look_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _, _ = service.trainable()
+    first = service.train(project)
+    address = service.publish(first)
+    service.images(project, pictures(5, "green"), service.tag(project, "green"))
+    second = service.train(project)
+    context, score = service.context, predictions.probabilities_of
+
+    def replaced_before(*arguments: Any) -> Any:
+        monkeypatch.setattr(predictions, "probabilities_of", score)
+        project_id, first_id = first.split("/")[2::2]
+        publishing.publish(context, project_id, second.rpartition("/")[2], "published", RESOURCE_ID, True)
+        manage.delete(context, project_id, first_id)
+        return score(*arguments)
+
+    monkeypatch.setattr(predictions, "probabilities_of", replaced_before)
+    answer = expect(service.predict(address, picture(72)))
+    assert answer["iteration"] == second.rpartition("/")[2]
+    assert len(answer["predictions"]) == 3
 
 
 def test_the_wrong_kind_of_operation(service: Service) -> None:

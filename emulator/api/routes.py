@@ -65,6 +65,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.transfer.pulled_projects",
     "emulator.api.control.restoring",
     "emulator.api.control.insight.comparison",
+    "emulator.api.control.insight.leave_report",
     "emulator.api.control.test_sets",
     "emulator.api.control.test_set_evaluations",
     "emulator.api.control.test_kit.trainer",

@@ -25,6 +25,7 @@ _MODULES = {
     "export-data": "transfer.data_sets",
     "pull": "transfer.pull",
     "push": "transfer.push",
+    "leave-report": "transfer.leave_report",
     "env": "control",
     "trust": "trust",
     "health": "control",

@@ -35,6 +35,7 @@ class Reply(NamedTuple):
     drop: bool = False
 
 
+Figures = Callable[[str | None, float], tuple[float, float, float]]
 Interrupt = Callable[[Request], Reply | None]
 
 
@@ -47,7 +48,9 @@ class Cloud:
 
     Attributes:
         interrupt: may answer a request instead of the resource.
+        figures: precision, recall and average precision of a tag (or of all, None) at a threshold.
         signature: without which images are refused; a new one is given out from then on.
+        classification_type: of the project, and of new iterations.
         relative: URIs of images have no host, as with a virtual network.
     """
 
@@ -62,8 +65,10 @@ class Cloud:
         self.predictions: list[dict[str, Any]] = []
         self.exports: dict[str, list[dict[str, Any]]] = {}
         self.domain = domain
+        self.classification_type = "Multilabel"
         self.modified = 1
         self.signature = SIGNATURE
+        self.figures: Figures = lambda tag_id, threshold: (threshold, 1.0, 0.5)
         self.relative = False
         self.interrupt: Interrupt = lambda request: None
         self.requests: list[Request] = []
@@ -103,7 +108,7 @@ class Cloud:
             "exportable": False,
             "exportableTo": None,
             "domainId": self.domain,
-            "classificationType": "Multilabel",
+            "classificationType": self.classification_type,
             "trainingType": "Regular",
             "reservedBudgetInHours": 0,
             "trainingTimeInMinutes": 1,
@@ -249,7 +254,7 @@ class Cloud:
             "description": "all there is",
             "settings": {
                 "domainId": self.domain,
-                "classificationType": "Multilabel",
+                "classificationType": self.classification_type,
                 "targetExportPlatforms": [],
                 "useNegativeSet": True,
                 "detectionParameters": None,
@@ -272,15 +277,18 @@ class Cloud:
         return {**image, "resizedImageUri": uri, "thumbnailUri": uri, "originalImageUri": uri}
 
     def _performance(self, threshold: float) -> dict[str, Any]:
-        figures = {
-            "precision": threshold,
-            "precisionStdDeviation": 0.0,
-            "recall": 1.0,
-            "recallStdDeviation": 0.0,
-            "averagePrecision": 0.5,
-        }
-        per_tag = [{"id": tag["id"], "name": tag["name"], **figures} for tag in self.tags]
-        return {"perTagPerformance": per_tag, **figures}
+        def figures(tag_id: str | None) -> dict[str, float]:
+            precision, recall, average_precision = self.figures(tag_id, threshold)
+            return {
+                "precision": precision,
+                "precisionStdDeviation": 0.0,
+                "recall": recall,
+                "recallStdDeviation": 0.0,
+                "averagePrecision": average_precision,
+            }
+
+        per_tag = [{"id": tag["id"], "name": tag["name"], **figures(tag["id"])} for tag in self.tags]
+        return {"perTagPerformance": per_tag, **figures(None)}
 
 
 def error(status: int, code: str, message: str) -> Reply:

@@ -1,4 +1,4 @@
-"""Archives of pulled projects, written without a resource."""
+"""Archives of pulled projects, and projects that are pulled and inserted."""
 
 import atexit
 import shutil
@@ -6,8 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from emulator.core.context import Context
 from emulator.core.pulled.archive import PullArchive
-from tests.support.cloud import GENERAL, guid
+from emulator.core.pulled.insert import Inserted, insert
+from emulator.pulling.project import ProjectPull
+from emulator.pulling.service import Endpoint, Service
+from emulator.pulling.throttle import Throttle
+from tests.support.cloud import GENERAL, KEY, Cloud, guid
 
 
 def write_archive(folder: Path, name: str = "pulled") -> Path:
@@ -33,3 +38,13 @@ def temporary_archive() -> str:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return str(write_archive(Path(folder) / "archive"))
+
+
+def pull_into(context: Context, cloud: Cloud, archive: PullArchive, **more: Any) -> Inserted:
+    """Pull the project of a cloud and insert it."""
+    client = Service(Endpoint.parse(cloud.endpoint), KEY, Throttle(1000), attempts=2)
+    try:
+        ProjectPull(client, archive, cloud.id).run()
+    finally:
+        client.close()
+    return insert(context, archive, **more)

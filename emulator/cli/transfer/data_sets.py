@@ -222,10 +222,10 @@ def export_data(
     settings: Settings, project: str, file: str, format_name: str, dry_run: bool, as_json: bool
 ) -> None:
     """Write the images and labels of a project of a running emulator as a data set."""
-    path = f"/_emulator/projects/{_project_id(settings, project)}/dataSet?format={quote(format_name)}"
+    path = f"/_emulator/projects/{project_id_of(settings, project)}/dataSet?format={quote(format_name)}"
     found = json.loads(control_emulator(settings, "GET", f"{path}&dryRun=true", timeout=_TIMEOUT_SECONDS))
     if not dry_run:
-        _download(settings, path, Path(file).absolute())
+        download(settings, path, Path(file).absolute())
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -236,7 +236,8 @@ def export_data(
         click.echo(f"{file} ({Path(file).stat().st_size} bytes)")
 
 
-def _project_id(settings: Settings, project: str) -> str:
+def project_id_of(settings: Settings, project: str) -> str:
+    """The id of a project of the running emulator, given by its id or name. Raises CommandFailed."""
     listed = json.loads(control_emulator(settings, "GET", "/customvision/v3.3/training/projects"))
     found = [one["id"] for one in listed if project.lower() == one["id"] or project == one["name"]]
     if len(found) != 1:
@@ -248,8 +249,8 @@ def _project_id(settings: Settings, project: str) -> str:
     return str(found[0])
 
 
-def _download(settings: Settings, path: str, target: Path) -> None:
-    """Write the response to a file, which exists completely or not at all."""
+def download(settings: Settings, path: str, target: Path) -> None:
+    """Write the response to a GET to a file, which exists completely or not at all."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED_PREFIX)
         try:

@@ -116,7 +116,7 @@ def compare_iterations(
     overlap_threshold: float | None,
 ) -> Comparison:
     """An iteration compared with another one, by the predictions of their cross-validations."""
-    side, other, threshold, overlap = _sides(
+    side, other, threshold, overlap = open_sides(
         context, project_id, iteration_id, other_id, threshold, overlap_threshold
     )
     return compare(side, other, threshold, overlap)
@@ -138,7 +138,7 @@ def changed_images(
 
     They have the labels of the training of the iteration.
     """
-    side, other, threshold, overlap = _sides(
+    side, other, threshold, overlap = open_sides(
         context, project_id, iteration_id, other_id, threshold, overlap_threshold
     )
     keys = changed_keys(side, other, threshold, overlap, change)
@@ -164,10 +164,7 @@ def changed_images(
 def compare(side: Side, other: Side, threshold: float, overlap: float | None) -> Comparison:
     """A model compared with another one of the same kind of project. overlap: None for classifiers."""
     aligned = align(side, other)
-    both = [
-        (part, CachedEvaluation(part.kept.figures.subset(indexes)))
-        for part, indexes in ((side, aligned.indexes), (other, aligned.other_indexes))
-    ]
+    both = list(zip((side, other), on_compared(side, other, aligned), strict=True))
     errors = [errors_of(part.model, kept, threshold, overlap) for part, kept in both]
     right, other_right = (~found.is_wrong for found in errors)
     found = [figures_of(part.model, kept.figures, threshold, overlap) for part, kept in both]
@@ -197,6 +194,14 @@ def compare(side: Side, other: Side, threshold: float, overlap: float | None) ->
     )
 
 
+def on_compared(side: Side, other: Side, aligned: Aligned) -> tuple[CachedEvaluation, CachedEvaluation]:
+    """The evaluations of both on the compared images alone."""
+    return (
+        CachedEvaluation(side.kept.figures.subset(aligned.indexes)),
+        CachedEvaluation(other.kept.figures.subset(aligned.other_indexes)),
+    )
+
+
 def changed_keys(
     side: Side, other: Side, threshold: float, overlap: float | None, change: Change
 ) -> list[str]:
@@ -223,8 +228,7 @@ def align(side: Side, other: Side) -> Aligned:
     """
     import numpy
 
-    shared = {tag["id"] for tag in side.model.model_tags or []}
-    shared &= {tag["id"] for tag in other.model.model_tags or []}
+    shared = shared_tags(side, other)
     labels, other_labels = (labels_of(part, shared) for part in (side, other))
     pairs = [
         (key, index, other.kept.indexes[key])
@@ -238,6 +242,12 @@ def align(side: Side, other: Side) -> Aligned:
         other_indexes=numpy.array([index for _, _, index in same], int),
         relabeled_count=len(pairs) - len(same),
     )
+
+
+def shared_tags(side: Side, other: Side) -> set[str]:
+    """The ids of the tags that both models have."""
+    first, second = ({tag["id"] for tag in part.model.model_tags or []} for part in (side, other))
+    return first & second
 
 
 def labels_of(side: Side, tag_ids: set[str]) -> list[frozenset[Any]]:
@@ -259,7 +269,7 @@ def labels_of(side: Side, tag_ids: set[str]) -> list[frozenset[Any]]:
     return [frozenset(found) for found in labels]
 
 
-def _sides(
+def open_sides(
     context: Context,
     project_id: str,
     iteration_id: str,
@@ -267,6 +277,7 @@ def _sides(
     threshold: float | None,
     overlap_threshold: float | None,
 ) -> tuple[Side, Side, float, float | None]:
+    """Both iterations, and both thresholds; that of overlap is None for classifiers. Raises ServiceError."""
     check_other(iteration_id, other_id)
     first, kept, checked, overlap = open_evaluation(
         context, project_id, iteration_id, threshold, overlap_threshold

@@ -1,8 +1,9 @@
 """The performance of pulled iterations, as the service reported it for some thresholds."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from emulator.store.tables import Iteration, PerformanceRecord
 
@@ -24,6 +25,28 @@ def to_record(response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class RecordedFigures(NamedTuple):
+    """The performance for the thresholds of a request; None where it had none."""
+
+    threshold: float | None
+    overlap_threshold: float | None
+    figures: "PerformanceFigures"
+
+
+def all_figures(session: Session, iteration: Iteration) -> list[RecordedFigures]:
+    """All that was recorded of an iteration, in the order of the thresholds, without thresholds first."""
+    return [
+        RecordedFigures(row.threshold, row.overlap_threshold, _performance(iteration, row.figures))
+        for row in _rows(session, iteration)
+    ]
+
+
+def _rows(session: Session, iteration: Iteration) -> Sequence[PerformanceRecord]:
+    of_iteration = PerformanceRecord.iteration_id == iteration.id
+    order = col(PerformanceRecord.threshold), col(PerformanceRecord.overlap_threshold)
+    return session.exec(select(PerformanceRecord).where(of_iteration).order_by(*order)).all()
+
+
 def figures(
     session: Session,
     iteration: Iteration,
@@ -38,7 +61,7 @@ def figures(
     overlap_threshold: None for classifiers. is_default: whether the request named no threshold, so that the
     figures of such a request are preferred. nearest: whether those for the nearest thresholds will do.
     """
-    rows = session.exec(select(PerformanceRecord).where(PerformanceRecord.iteration_id == iteration.id)).all()
+    rows = _rows(session, iteration)
 
     def distance(row: PerformanceRecord) -> float:
         if row.threshold is None:

@@ -1,5 +1,6 @@
 """The dataset of a training: images, tags and regions of the revision of the iteration."""
 
+import logging
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -8,15 +9,18 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
+from emulator.core.iterations.evaluation import is_detector
 from emulator.core.revisions.views import View, open_view
 from emulator.core.rules import domains
-from emulator.store.tables import Image, ImageTag, Iteration, Region, Tag
+from emulator.store.blobs import BlobDamaged
+from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Region, Tag
 
 if TYPE_CHECKING:
     from emulator.vision.boxes.box import TaggedBox
     from emulator.vision.classification.dataset import ClassificationDataset
     from emulator.vision.detection.dataset import DetectionDataset
 
+_log = logging.getLogger(__name__)
 # `dataclasses.astuple` copies each value, and takes twenty times as long.
 _ORDER = attrgetter("tag_index", "left", "top", "width", "height")
 
@@ -88,6 +92,7 @@ def classification_dataset(
         tags=tuple(tag.name for tag in tags),
         multilabel=iteration.classification_type == "Multilabel",
         negative=negative,
+        held_out=_held_out_elsewhere(context, session, iteration.project_id),
     )
 
 
@@ -127,7 +132,31 @@ def detection_dataset(
             for blob, of_image in boxes.items()
         ),
         tags=tuple(tag.name for tag in tags),
+        held_out=_held_out_elsewhere(context, session, iteration.project_id),
     )
+
+
+def _held_out_elsewhere(context: Context, session: Session, project_id: str) -> frozenset[str]:
+    """The blobs of the images by which the service evaluated the last iteration that was pulled from it.
+
+    A training of the project holds them out too, so that both iterations can be compared on them
+    (`core.insight.leave_report`). Empty without such an iteration.
+    """
+    pulled = select(Iteration).where(
+        Iteration.project_id == project_id,
+        col(Iteration.is_pulled),
+        Iteration.status == IterationStatus.COMPLETED,
+        col(Iteration.evaluation_blob).is_not(None),
+    )
+    last = session.exec(pulled.order_by(col(Iteration.number).desc())).first()
+    if last is None or last.evaluation_blob is None:
+        return frozenset()
+    try:
+        kept = context.evaluations.get(last.evaluation_blob, last.id, of_detector=is_detector(last))
+    except (FileNotFoundError, BlobDamaged) as error:
+        _log.warning("The evaluation of the pulled iteration %s cannot be read: %s", last.id, error)
+        return frozenset()
+    return frozenset(kept.indexes)
 
 
 def _inside(tag_index: int, left: float, top: float, width: float, height: float) -> "TaggedBox":

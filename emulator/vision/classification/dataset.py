@@ -45,12 +45,14 @@ class ClassificationDataset:
         multilabel: whether an image may have several tags.
         negative: index of the tag for images that show none of the others. It is trained and predicted like
             the other tags; its images may have no other tag.
+        held_out: keys of images to evaluate the training on, see `first_N` of `stratified_folds`.
     """
 
     images: tuple[LabelledImage, ...]
     tags: tuple[str, ...]
     multilabel: bool
     negative: int | None = None
+    held_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

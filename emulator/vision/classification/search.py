@@ -50,7 +50,7 @@ from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.folds import members, stratified_folds
 from emulator.vision.training.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class Search:
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
         check_every_tag_has_images(dataset, targets_NT)
-        folds_N = stratified_folds(targets_NT > 0, seed)
+        held_out_N = members((image.key for image in readable), dataset.held_out)
+        folds_N = stratified_folds(targets_NT > 0, seed, first_N=held_out_N)
         reporter.step = "Quick training"
         regular_N = regular_images(dataset, targets_NT)
         quick_set = TrainingSet.of(

@@ -34,7 +34,7 @@ from emulator.vision.networks.weights import BaseWeightsMissing, backbone_networ
 from emulator.vision.recipes.recipes import LATE_LAYERS, QUICK, ClassifierRecipe, LateLayersRecipe
 from emulator.vision.training.budget import Budget, processor_seconds
 from emulator.vision.training.errors import TrainingFailed, timed
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.folds import members, stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
@@ -102,7 +102,8 @@ def train_classifier(
                 inverse_regularisation=recipe.inverse_regularisation(len(readable)),
                 roots=not dataset.multilabel,
             )
-            folds_N = stratified_folds(targets_NT > 0, seed)
+            held_out_N = members((image.key for image in readable), dataset.held_out)
+            folds_N = stratified_folds(targets_NT > 0, seed, first_N=held_out_N)
             comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
             chosen = frozen_candidate(
                 "frozen",

@@ -40,10 +40,12 @@ class DetectionDataset:
     Attributes:
         images: in any order; the order does not change the model.
         tags: ids or names, in the order of the model's outputs.
+        held_out: keys of images to evaluate the training on, see `first_N` of `stratified_folds`.
     """
 
     images: tuple[BoxedImage, ...]
     tags: tuple[str, ...]
+    held_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import DetectorFineTuningRecipe, DetectorRecipe
 from emulator.vision.training.budget import Budget
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.folds import members, stratified_folds
 
 if TYPE_CHECKING:
     import numpy
@@ -81,7 +81,8 @@ class QuickTraining:
         """
         self.examples = self.images.load(images, progress)
         has_NT = tag_presence(self._dataset, self.examples)
-        self.held_out_N = held_out_images(has_NT, self._recipe, self._seed)
+        first_N = members((example.key for example in self.examples), self._dataset.held_out)
+        self.held_out_N = held_out_images(has_NT, self._recipe, self._seed, first_N=first_N)
         self.sizes = image_sizes(images)
         recipe = self._recipe
         sides = (recipe.resolution, *recipe.larger_resolutions)
@@ -168,12 +169,20 @@ class QuickTraining:
         )
 
 
-def held_out_images(has_NT: NDArray[numpy.bool_], recipe: DetectorRecipe, seed: int) -> NDArray[numpy.bool_]:
+def held_out_images(
+    has_NT: NDArray[numpy.bool_],
+    recipe: DetectorRecipe,
+    seed: int,
+    *,
+    first_N: NDArray[numpy.bool_] | None = None,
+) -> NDArray[numpy.bool_]:
     """Which of N images (with T tags) evaluate the training: a fifth to a third, evenly of all tags.
 
-    At least one image of each tag is learned from, so a single image is not held out.
+    At least one image of each tag is learned from, so a single image is not held out. first_N: images that
+    are to be among them, see `stratified_folds`.
     """
-    held_out_N: NDArray[numpy.bool_] = stratified_folds(has_NT, seed, recipe.folds(len(has_NT))) == 0
+    folds_N = stratified_folds(has_NT, seed, recipe.folds(len(has_NT)), first_N=first_N)
+    held_out_N: NDArray[numpy.bool_] = folds_N == 0
     for tag in range(has_NT.shape[1]):
         of_tag_N = has_NT[:, tag]
         if not (of_tag_N & ~held_out_N).any():

@@ -171,5 +171,4 @@ class Evaluation:
 def average_precision(scores: NDArray[numpy.floating], targets: NDArray[numpy.bool_]) -> float:
     """Area under the precision-recall curve as a step function. 0 if no image has the tag, or if it is NEVER
     predicted."""
-    possible = scores > NEVER
-    return precision_recall_curve(scores[possible], targets[possible], int(targets.sum())).area()
+    return precision_recall_curve(scores, targets, int(targets.sum())).area()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy
@@ -107,6 +107,32 @@ class PrecisionRecallCurve:
         result: NDArray[numpy.float64] = self.correct / max(1, self.actual)
         return result
 
+    def at(self, threshold: float) -> OperatingPoint:
+        """Precision and recall at a threshold: predictions with this probability or more count."""
+        count = int((self.thresholds >= threshold).sum())
+        return self._point(threshold, count - 1)
+
+    def best(self) -> OperatingPoint | None:
+        """The point with the highest F1 score, 2 x correct / (counted + actual); of equal ones, the highest
+        threshold. None if nothing was predicted, or `actual` is 0.
+        """
+        if self.actual == 0 or not len(self.thresholds):
+            return None
+        row = int((2 * self.correct / (self.counted + self.actual)).argmax())
+        return self._point(float(self.thresholds[row]), row)
+
+    def with_precision(self, precision: float) -> OperatingPoint | None:
+        """The point with the highest recall among those with at least this precision; None without one."""
+        import numpy
+
+        rows = numpy.flatnonzero(self.precision >= precision)
+        return self._point(float(self.thresholds[rows[-1]]), int(rows[-1])) if len(rows) else None
+
+    def _point(self, threshold: float, row: int) -> OperatingPoint:
+        if row < 0:
+            return OperatingPoint(threshold, 0.0, 0.0)
+        return OperatingPoint(threshold, float(self.precision[row]), float(self.recall[row]))
+
     def area(self, *, best_from_here: bool = False) -> float:
         """Area under the curve: recall gained x precision, summed from the highest threshold down.
 
@@ -140,6 +166,14 @@ class PrecisionRecallCurve:
         )
 
 
+class OperatingPoint(NamedTuple):
+    """A threshold of probability with precision and recall at it; precision is 0 if nothing is predicted."""
+
+    threshold: float
+    precision: float
+    recall: float
+
+
 @dataclass(frozen=True)
 class CalibrationCurve:
     """Accuracy of predictions by their probability, in bins of equal width from 0 to 1.
@@ -169,9 +203,14 @@ class CalibrationCurve:
 def precision_recall_curve(
     probabilities: NDArray[numpy.floating], is_correct: NDArray[numpy.bool_], actual: int
 ) -> PrecisionRecallCurve:
-    """Predictions with equal probabilities are one point. `actual`: see `PrecisionRecallCurve`."""
+    """Predictions with equal probabilities are one point. `actual`: see `PrecisionRecallCurve`.
+
+    A probability of minus infinity is that of a tag that cannot be predicted, which is none of the points.
+    """
     import numpy
 
+    possible = numpy.isfinite(probabilities)
+    probabilities, is_correct = probabilities[possible], is_correct[possible]
     order = numpy.argsort(-probabilities, kind="stable")
     falling = probabilities[order]
     last_of_equals = numpy.flatnonzero(numpy.append(falling[1:] != falling[:-1], True)[: len(falling)])
@@ -182,9 +221,11 @@ def precision_recall_curve(
 def calibration_curve(
     probabilities: NDArray[numpy.floating], is_correct: NDArray[numpy.bool_], bins: int = CALIBRATION_BINS
 ) -> CalibrationCurve:
-    """See `CalibrationCurve`; `bins`: their number."""
+    """See `CalibrationCurve`; `bins`: their number. Probabilities of minus infinity do not count."""
     import numpy
 
+    possible = numpy.isfinite(probabilities)
+    probabilities, is_correct = probabilities[possible], is_correct[possible]
     # Multiplying by the number of bins and truncating would put some edges (0.7 of 10) into the bin below.
     edges = numpy.linspace(0, 1, bins + 1).astype(probabilities.dtype)
     places = (numpy.searchsorted(edges, probabilities, side="right") - 1).clip(0, bins - 1)

@@ -37,7 +37,7 @@ from emulator.vision.instant.feature_memory import FeatureMemory
 from emulator.vision.instant.features import image_features
 from emulator.vision.instant.model import InstantModel
 from emulator.vision.training.errors import TrainingFailed, timed
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.folds import members, stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _train_classifier(
                 for shares in others.shares(progress)
             ]
         )
-        folds_N = stratified_folds(has_NT, seed)
+        in_first_N = members((image.key for image in readable), dataset.held_out)
+        folds_N = stratified_folds(has_NT, seed, first_N=in_first_N)
     model = InstantModel(
         labels=dataset.tags,
         multilabel=dataset.multilabel,
@@ -169,13 +170,14 @@ def _train_detector(
     boxes = numpy.concatenate([example.boxes for example in examples])
     with timed(seconds, "evaluation"):
         others = _Others(features_NF)
+        in_first_N = members((image.key for image in readable), dataset.held_out)
         known = scoring.KnownBoxes.of(len(others.rows), *_of_images(others.rows, box_images, box_tags, boxes))
         detected = [
             scoring.detections(shares_R, known) for shares in others.shares(progress) for shares_R in shares
         ]
         evaluation = DetectionEvaluation(
             keys=tuple(image.key for image in readable),
-            folds=stratified_folds(has_NT, seed),
+            folds=stratified_folds(has_NT, seed, first_N=in_first_N),
             tag_count=len(dataset.tags),
             truths=BoxArrays.of_images([image.boxes for image in readable]),
             detections=BoxArrays.of_images(detected),

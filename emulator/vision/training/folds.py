@@ -5,6 +5,7 @@ Axes: N images, T tags, F folds.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ MOST_FOLDS = 5
 
 
 def stratified_folds(
-    targets_NT: NDArray[numpy.bool_], seed: int, fold_count: int | None = None
+    targets_NT: NDArray[numpy.bool_],
+    seed: int,
+    fold_count: int | None = None,
+    *,
+    first_N: NDArray[numpy.bool_] | None = None,
 ) -> NDArray[numpy.int8]:
     """Assign images to folds so that every tag is spread evenly over the folds.
 
@@ -28,6 +33,10 @@ def stratified_folds(
         targets_NT: whether an image has a tag. Every tag has an image; images without tags are allowed.
         fold_count: another number of folds, at most 127; a tag with fewer images is then missing from some,
             and the first fold has it.
+        first_N: images that belong into the first fold, which is evaluated by all trainings: those that
+            another model was evaluated on, so that both can be compared. At most half of all images, and of
+            the images of each tag, are in it for this reason. The first fold is larger than the others where
+            they are more than its share.
 
     Returns:
         The fold of each image, shape (N,), from 0.
@@ -46,11 +55,20 @@ def stratified_folds(
     def deal(image: int, tag: int | None) -> None:
         # The fold that lacks most of the tag; among equals the one that lacks most images; then the first.
         wanted = lacking_F if tag is None else lacking_FT[:, tag]
-        fold = numpy.lexsort((-lacking_F, -wanted))[0]
+        put(image, int(numpy.lexsort((-lacking_F, -wanted))[0]))
+
+    def put(image: int, fold: int) -> None:
         folds[image] = fold
         lacking_FT[fold] -= targets_NT[image]
         lacking_F[fold] -= 1
 
+    if first_N is not None:
+        free_T, free = images_per_tag // 2, image_count // 2
+        for image in order[first_N[order]]:
+            if free > 0 and (free_T[targets_NT[image]] > 0).all():
+                free_T[targets_NT[image]] -= 1
+                free -= 1
+                put(image, 0)
     for tag in numpy.argsort(images_per_tag, kind="stable"):
         for image in order[targets_NT[order, tag]]:
             if folds[image] < 0:
@@ -58,3 +76,10 @@ def stratified_folds(
     for image in order[folds[order] < 0]:
         deal(image, None)
     return folds
+
+
+def members(keys: Iterable[str], chosen: Collection[str]) -> NDArray[numpy.bool_]:
+    """Whether each key is one of `chosen`, (N,)."""
+    import numpy
+
+    return numpy.array([key in chosen for key in keys], bool)

@@ -21,6 +21,7 @@ from tests.support.cloud import DETECTION, KEY, Cloud, guid, prediction
 from tests.support.exported_models import COLOURS, classifier, classifier_zip, plain
 from tests.support.harness import COMPACT, RESOURCE_ID, Service
 from tests.support.images import picture
+from tests.support.pulled import pull_into
 
 Insert = Callable[..., Inserted]
 
@@ -43,12 +44,7 @@ def pulled(cloud: Cloud, archive: PullArchive, service: Service) -> Insert:
     """Pulls the project of the cloud and inserts it into the service."""
 
     def run(**more: Any) -> Inserted:
-        client = Client(Endpoint.parse(cloud.endpoint), KEY, Throttle(1000), attempts=2)
-        try:
-            ProjectPull(client, archive, cloud.id).run()
-        finally:
-            client.close()
-        return insert(service.context, archive, **more)
+        return pull_into(service.context, cloud, archive, **more)
 
     return run
 

@@ -112,6 +112,55 @@ def test_a_long_thinned_curve_has_no_gaps() -> None:
     assert -numpy.diff(thin.thresholds).min() < 0.02
 
 
+@given(predictions, st.sampled_from([0.0, 0.1, 0.25, 0.4, 0.7, 1.0]))
+def test_figures_at_a_threshold_count_the_predictions_from_it_on(
+    made: list[tuple[float, bool]], threshold: float
+) -> None:
+    scores, right = arrays(made)
+    point = precision_recall_curve(scores, right, int(right.sum()) + 1).at(threshold)
+    counted = scores >= threshold
+    assert point.precision == pytest.approx(right[counted].mean() if counted.any() else 0)
+    assert point.recall == pytest.approx(right[counted].sum() / (right.sum() + 1))
+
+
+@given(predictions)
+def test_the_best_point_has_the_highest_f1_score(made: list[tuple[float, bool]]) -> None:
+    scores, right = arrays(made)
+    point = precision_recall_curve(scores, right, int(right.sum())).best()
+    if not right.any():
+        assert point is None
+        return
+    assert point is not None
+    scored = [sklearn_metrics.f1_score(right, scores >= threshold) for threshold in scores]
+    f1 = 2 * point.precision * point.recall / max(1e-9, point.precision + point.recall)
+    assert f1 == pytest.approx(max(scored))
+
+
+@given(predictions, st.floats(0, 1))
+def test_the_point_with_a_precision_has_the_highest_recall(
+    made: list[tuple[float, bool]], precision: float
+) -> None:
+    scores, right = arrays(made)
+    curve = precision_recall_curve(scores, right, int(right.sum()))
+    point = curve.with_precision(precision)
+    enough = curve.precision >= precision
+    if point is None:
+        assert not enough.any()
+        return
+    assert point.precision >= precision
+    assert point.recall == curve.recall[enough].max()
+
+
+def test_tags_that_cannot_be_predicted_are_no_points() -> None:
+    scores = numpy.array([0.5, -numpy.inf], numpy.float32)
+    curve = precision_recall_curve(scores, numpy.array([True, True]), 2)
+    assert curve.thresholds.tolist() == [0.5]
+    assert curve.recall.tolist() == [0.5]
+    calibration = calibration_curve(scores, numpy.array([True, True]), 10)
+    assert calibration.counts.sum() == 1
+    assert calibration.expected_error == pytest.approx(0.5)
+
+
 # --- calibration --------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.vision.training.folds import stratified_folds
+from emulator.vision.training.folds import members, stratified_folds
 
 
 def one_hot(counts: list[int]) -> numpy.ndarray:
@@ -60,3 +60,45 @@ def test_the_seed_decides() -> None:
 
     assert stratified_folds(targets, 1).tolist() == stratified_folds(targets, 1).tolist()
     assert stratified_folds(targets, 1).tolist() != stratified_folds(targets, 2).tolist()
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 3), max_size=3), min_size=2, max_size=40),
+    st.sets(st.integers(0, 39)),
+    st.integers(0, 3),
+)
+def test_images_of_the_first_fold_are_in_it_as_far_as_half_of_each_tag_allows(
+    labels: list[set[int]], first: set[int], seed: int
+) -> None:
+    used = sorted({tag for tags in labels for tag in tags})
+    targets = numpy.array([[tag in tags for tag in used] for tags in labels], bool)
+    wanted = members((str(number) for number in range(len(labels))), {str(number) for number in first})
+
+    folds = stratified_folds(targets, seed, first_N=wanted)
+
+    assert folds.min() >= 0
+    in_first = wanted & (folds == 0)
+    left = wanted & (folds > 0)
+    counts, kept = targets.sum(axis=0), targets[in_first].sum(axis=0)
+    # Each image that is elsewhere has a tag, half of whose images are in the first fold; or half of all are.
+    full = kept >= counts // 2
+    half = in_first.sum() >= len(labels) // 2
+    assert all(half or full[targets[row]].any() for row in numpy.flatnonzero(left))
+
+
+def test_no_wanted_images_change_nothing() -> None:
+    targets = one_hot([7, 12])
+    nothing = numpy.zeros(19, bool)
+
+    assert stratified_folds(targets, 1, first_N=nothing).tolist() == stratified_folds(targets, 1).tolist()
+
+
+def test_a_fifth_of_the_images_is_the_first_fold() -> None:
+    targets = one_hot([20, 20])
+    wanted = numpy.zeros(40, bool)
+    wanted[[0, 5, 6, 7, 20, 30, 31, 39]] = True
+
+    folds = stratified_folds(targets, 2, first_N=wanted)
+
+    assert ((folds == 0) == wanted).all()
+    assert numpy.bincount(folds).tolist() == [8] * 5

@@ -1,5 +1,6 @@
 """Two iterations compared by the predictions of their cross-validations, in the emulator's own API."""
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends
@@ -7,10 +8,11 @@ from fastapi import Depends
 from emulator.api import responses
 from emulator.api.dependencies import Emulator, ImageLinks, IterationId, ProjectId
 from emulator.api.parameters import TakeAndSkip, number, required_choice, required_guid
+from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
 from emulator.contract.control import test_sets as shapes
 from emulator.core.insight import comparison
-from emulator.core.insight.comparison import Change, ComparedTag, Comparison, Figures
+from emulator.core.insight.comparison import Change, ComparedImage, ComparedTag, Comparison, Figures
 from emulator.core.iterations.performance import EvaluatedImage
 
 router = OperationRouter()
@@ -68,7 +70,13 @@ def get_changed_images(
     iteration_id: IterationId,
     changes: ChangesOfRequest,
 ) -> shapes.ComparedImages:
-    count, images = comparison.changed_images(emulator, project_id, iteration_id, **changes._asdict())
+    return images_shape(
+        links, *comparison.changed_images(emulator, project_id, iteration_id, **changes._asdict())
+    )
+
+
+def images_shape(links: Links, count: int, images: Sequence[ComparedImage]) -> shapes.ComparedImages:
+    """A page of gained or lost images. count: of all."""
     shown = [
         shapes.ComparedImage(
             **vars(responses.image_performance(links, EvaluatedImage(image.tagged, image.probabilities))),

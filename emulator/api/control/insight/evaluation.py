@@ -1,6 +1,6 @@
 """Evaluation of a model, in the emulator's own API: confusion matrix, its images, and curves."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from emulator.api import responses
 from emulator.api.control.insight.cells import AnyCell, matches
@@ -17,7 +17,11 @@ from emulator.api.routing import OperationRouter
 from emulator.contract.control import insight as shapes
 from emulator.core.insight import confusion, curves
 from emulator.core.insight import images as cell_images
+from emulator.core.insight.confusion import ConfusionMatrix
 from emulator.store.tables import Iteration
+
+if TYPE_CHECKING:
+    from emulator.vision.evaluation.curves import PrecisionRecallCurve
 
 router = OperationRouter()
 
@@ -34,9 +38,11 @@ def confusion_matrix(
     threshold: _Threshold,
     overlap_threshold: _OverlapThreshold,
 ) -> shapes.ConfusionMatrix:
-    iteration, matrix = confusion.confusion_matrix(
-        emulator, project_id, iteration_id, threshold, overlap_threshold
-    )
+    found = confusion.confusion_matrix(emulator, project_id, iteration_id, threshold, overlap_threshold)
+    return matrix_shape(*found)
+
+
+def matrix_shape(iteration: Iteration, matrix: ConfusionMatrix) -> shapes.ConfusionMatrix:
     tags = [_named(iteration, item.position) for item in matrix.per_tag]
     per_tag = [
         shapes.TagOutcomes(
@@ -125,7 +131,7 @@ def precision_recall_curve(
                 average_precision=curve.average_precision,
                 average_precision_std_deviation=curve.deviation,
                 count=curve.actual,
-                points=_points(curve),
+                points=curve_points(curve.points),
             )
         )
     return shapes.PrecisionRecallCurve(
@@ -133,7 +139,7 @@ def precision_recall_curve(
         average_precision=overall.average_precision,
         average_precision_std_deviation=overall.deviation,
         count=overall.actual,
-        points=_points(overall),
+        points=curve_points(overall.points),
         per_tag=per_tag,
     )
 
@@ -183,8 +189,7 @@ def _image(links: Links, item: cell_images.ImageOfCell, names: dict[str, str]) -
     return shapes.ImageOfCell(**vars(shown), fold=item.fold, matches=matches(item.pairs, names))
 
 
-def _points(curve: curves.TagCurve) -> list[shapes.CurvePoint]:
-    points = curve.points
+def curve_points(points: "PrecisionRecallCurve") -> list[shapes.CurvePoint]:
     rows = zip(points.thresholds.tolist(), points.precision.tolist(), points.recall.tolist(), strict=True)
     return [
         shapes.CurvePoint(threshold=threshold, precision=precision, recall=recall)

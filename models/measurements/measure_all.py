@@ -1,6 +1,6 @@
 """Write the quality table: quick and advanced training and baselines on all sets.
 
-    python models/measurements/measure_all.py FOLDER [--sets NAME ...] [--quick-only] [--out FILE]
+    python models/measurements/measure_all.py FOLDER [--sets NAME ...] [--seeds 0 1 2] [--quick-only]
 
 FOLDER contains sets in folders, in any layout that `emulator.vision.read_dataset` detects; or folders of
 images with a file `regions.json` for those with boxes (see `measuring.py`), while the others form a
@@ -18,11 +18,14 @@ Methods for classification:
 
 Methods for detection: quick; advanced with 3 s per image, at least 2 minutes.
 
-Every cell (a set and a method) is measured in its own process. Times are processor seconds, two for each
-second of a budget. Measured cells are stored in a JSON file beside the table, so it can be completed in
-several runs: `--only SET:METHOD` measures one cell again, `--render` only writes the page, and
-`--budget-scale 0.02` tries everything with tiny budgets. `--shrink 32` adds each set of tags scaled to 32
-pixels.
+Every cell (a set, a method and a seed) is measured in its own process. Times are processor seconds, two for
+each second of a budget. A measured cell is stored at once in a JSON file beside the table, so the script can
+be stopped at any time: the next run leaves out the cells that were measured with the present code of the
+training (`training_code.py`), the same budget and the same seed. The page has the mean and the standard
+deviation over the seeds, which change folds, initial weights and augmentation, not the images; and it marks
+figures that were measured with older code than others of their method. `--methods quick` measures one
+method, `--only SET:METHOD` one cell again, `--render` only writes the page, and `--budget-scale 0.02` tries
+everything with tiny budgets. `--shrink 32` adds each set of tags scaled to 32 pixels.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +58,7 @@ from measuring import (
     shrunk,
 )
 from quality_table import HEAD_TO_HEAD, METHODS, rendered
+from training_code import version
 
 from emulator import vision
 from emulator.vision.classification.train import warm_up
@@ -66,6 +71,7 @@ WAYS = 4
 OVERLAP = 0.5
 SECONDS_AN_IMAGE_WITH_BOXES, LEAST_SECONDS_WITH_BOXES = 3.0, 120.0
 SLOW = ("fine-tuning", "advanced")
+WITHOUT_SEED = ("logistic-regression", HEAD_TO_HEAD)
 BY_PRESENCE = " by presence"
 
 
@@ -102,39 +108,65 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="*", metavar="NAME")
+    parser.add_argument("--methods", nargs="*", metavar="METHOD")
     parser.add_argument("--quick-only", action="store_true", help="leave out methods that take minutes")
     parser.add_argument("--only", metavar="SET:METHOD", help="measure one cell in this process")
     parser.add_argument("--render", action="store_true", help="only write the page, from stored cells")
     parser.add_argument("--out", type=Path, default=RESULTS / "quality.md")
     parser.add_argument("--kept", type=Path, help="the JSON file of the cells; by default beside --out")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED")
     parser.add_argument("--shrink", type=int, metavar="SIDE")
     parser.add_argument("--budget-scale", type=float, default=1.0)
     arguments = parser.parse_args()
     kept = Kept(arguments.kept or arguments.out.with_suffix(".json"))
+    sets = dict(sets_in(arguments.folder, arguments.shrink))
     if arguments.only:
         name, _, method = arguments.only.rpartition(":")
-        sets = dict(sets_in(arguments.folder, arguments.shrink))
         if name not in sets or method not in methods_of(sets[name]()):
             print(f"there is no cell {arguments.only!r}; sets: {', '.join(sets)}", file=sys.stderr)
             return 1
-        kept.put(arguments.only, cell(sets[name](), name, method, arguments.seed, arguments.budget_scale))
+        for seed in arguments.seeds:
+            measured = cell(sets[name](), name, method, seed, arguments.budget_scale)
+            kept.put(f"{arguments.only}:{seed}", measured)
     elif not arguments.render:
-        for name, read in sets_in(arguments.folder, arguments.shrink):
-            if arguments.sets and name not in arguments.sets:
-                continue
-            for method in methods_of(read()):
-                wanted = f"{name}:{method}"
-                if arguments.quick_only and method in SLOW:
-                    continue
-                if kept.has(wanted, arguments.seed, arguments.budget_scale):
-                    continue
+        for wanted in wanted_cells(sets, arguments):
+            if not kept.has(wanted, arguments.budget_scale):
                 measure_elsewhere(wanted, kept.path, arguments)
     if not kept.cells():
         print(f"{arguments.folder} has no set that can be measured", file=sys.stderr)
         return 1
     arguments.out.write_text(rendered(kept.cells()), encoding="utf-8")
     return 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A cell to be measured."""
+
+    set_name: str
+    detection: bool
+    method: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """In the file of the cells."""
+        return f"{self.set_name}:{self.method}:{self.seed}"
+
+
+def wanted_cells(
+    sets: dict[str, Callable[[], vision.Dataset]], arguments: argparse.Namespace
+) -> Iterator[Wanted]:
+    """Seed by seed, so that a run that is stopped has most sets once instead of a few sets often."""
+    for seed in arguments.seeds:
+        for name in arguments.sets or sets:
+            dataset = sets[name]()
+            for method in methods_of(dataset):
+                if arguments.methods and method not in arguments.methods:
+                    continue
+                again = method in WITHOUT_SEED and seed != arguments.seeds[0]
+                if not (again or (arguments.quick_only and method in SLOW)):
+                    yield Wanted(name, dataset.detection, method, seed)
 
 
 def methods_of(dataset: vision.Dataset) -> tuple[str, ...]:
@@ -154,9 +186,11 @@ class Kept:
         cells: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
         return cells
 
-    def has(self, name: str, seed: int, budget_scale: float) -> bool:
-        known = self.cells().get(name)
-        return known is not None and (known["seed"], known["budget_scale"]) == (seed, budget_scale)
+    def has(self, wanted: Wanted, budget_scale: float) -> bool:
+        """Whether the cell was measured with this budget and the present code of the training."""
+        known = self.cells().get(wanted.key)
+        present = version(wanted.detection, wanted.method)
+        return known is not None and (known["code"], known["budget_scale"]) == (present, budget_scale)
 
     def put(self, name: str, measured: dict[str, Any]) -> None:
         cells = dict(sorted({**self.cells(), name: measured}.items()))
@@ -165,15 +199,16 @@ class Kept:
         unfinished.replace(self.path)
 
 
-def measure_elsewhere(wanted: str, kept: Path, arguments: argparse.Namespace) -> None:
+def measure_elsewhere(wanted: Wanted, kept: Path, arguments: argparse.Namespace) -> None:
     """Measure a cell in its own process, without the caches and packages that another one has loaded."""
-    print(wanted, file=sys.stderr, flush=True)
-    command = [sys.executable, __file__, str(arguments.folder), "--only", wanted, "--out", str(arguments.out)]
-    command += ["--kept", str(kept), "--seed", str(arguments.seed)]
+    print(wanted.key, file=sys.stderr, flush=True)
+    command = [sys.executable, __file__, str(arguments.folder), "--out", str(arguments.out)]
+    command += ["--only", f"{wanted.set_name}:{wanted.method}", "--seeds", str(wanted.seed)]
+    command += ["--kept", str(kept)]
     command += ["--budget-scale", str(arguments.budget_scale)]
     command += ["--shrink", str(arguments.shrink)] if arguments.shrink else []
     if subprocess.run(command).returncode:
-        print(f"{wanted} could not be measured", file=sys.stderr, flush=True)
+        print(f"{wanted.key} could not be measured", file=sys.stderr, flush=True)
 
 
 # --- sets ---------------------------------------------------------------------------------------------------
@@ -238,7 +273,8 @@ def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scal
         "tags": len(dataset.tags),
         "images": len(parts[0].learned.samples),
         "tested": sum(len(part.tested.samples) for part in parts),
-        "seed": seed,
+        "code": version(dataset.detection, method),
+        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
         "budget_scale": budget_scale,
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
     }

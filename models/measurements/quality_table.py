@@ -13,18 +13,40 @@ HEAD_TO_HEAD = "head-to-head"
 METHODS = {False: ("logistic-regression", "quick", "fine-tuning", "advanced"), True: ("quick", "advanced")}
 
 
+# Figures that are averaged over the seeds, and those with a deviation.
+AVERAGED = ("figure", "own", "calibration_error", "seconds", "processor_seconds")
+WITH_DEVIATION = ("figure", "calibration_error")
+OLDER = "\\*"
+
+
 def rendered(cells: dict[str, dict[str, Any]]) -> str:
-    """The page in Markdown."""
-    by_set: dict[str, dict[str, dict[str, Any]]] = {}
+    """The page in Markdown.
+
+    Args:
+        cells: by set, method and seed, separated by colons. `code` is the version of the training code, None
+            for baselines, and `measured` the time, which tells the newest code.
+    """
+    by_seed: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for name, kept in cells.items():
-        set_name, _, method = name.rpartition(":")
-        by_set.setdefault(set_name, {})[method] = kept
+        set_name, method, _ = name.rsplit(":", 2)
+        by_seed.setdefault(set_name, {}).setdefault(method, []).append(kept)
+    newest = newest_code(cells)
+    by_set = {
+        name: {
+            method: over_seeds(kept, newest.get((kept[0]["detection"], method)))
+            for method, kept in methods.items()
+        }
+        for name, methods in by_seed.items()
+    }
     machines = sorted({kept["machine"] for kept in cells.values()})
     shortened = [
-        f"{name.replace(':', ', ')} {kept['budget_scale']:g}"
-        for name, kept in sorted(cells.items())
+        f"{name}, {method} {kept['budget_scale']:g}"
+        for name, methods in sorted(by_set.items())
+        for method, kept in sorted(methods.items())
         if kept["budget_scale"] != 1
     ]
+    seeds = sorted({kept["seeds"] for methods in by_set.values() for kept in methods.values()} - {1})
+    older = any(kept["older"] for methods in by_set.values() for kept in methods.values())
     lines = [
         "# How good trainings are",
         "",
@@ -36,6 +58,14 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
         f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two per budget second."
         + (f" Less than the usual budget: {', '.join(shortened)}." if shortened else ""),
     ]
+    if seeds:
+        numbers = " or ".join(str(number) for number in seeds)
+        lines += [
+            "",
+            f"Figures with ± are mean and standard deviation of {numbers} seeds; others, of one.",
+        ]
+    if older:
+        lines += ["", f"{OLDER} Measured with older code of the training than others of the same column."]
     for detection, title in ((False, "Classification"), (True, "Object detection")):
         chosen = {
             name: kept for name, kept in by_set.items() if next(iter(kept.values()))["detection"] is detection
@@ -105,9 +135,44 @@ def comparison(by_set: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield row((name, one["kind"], *figures, f"{one['own_loss']:.3f}", f"{one['other_loss']:.3f}"))
 
 
+def newest_code(cells: dict[str, dict[str, Any]]) -> dict[tuple[bool, str], str]:
+    """The version of the training code of the newest cell of each task and method."""
+    newest: dict[tuple[bool, str], tuple[str, str]] = {}
+    for name, kept in cells.items():
+        if kept["code"] is not None:
+            key = kept["detection"], name.rsplit(":", 2)[1]
+            newest[key] = max(newest.get(key, ("", "")), (kept["measured"], kept["code"]))
+    return {key: code for key, (_, code) in newest.items()}
+
+
+def over_seeds(cells: list[dict[str, Any]], newest: str | None) -> dict[str, Any]:
+    """One cell of those of several seeds, of the newest code that a set was measured with.
+
+    Returns:
+        The first cell with means, `deviations` by the names of figures, the number of `seeds`, and whether
+        it is `older` than the newest code of its method.
+    """
+    code = max(cells, key=lambda kept: str(kept["measured"]))["code"]
+    alike = [kept for kept in cells if kept["code"] == code]
+    joined = {**alike[0], "seeds": len(alike), "older": code != newest, "deviations": {}}
+    for what in AVERAGED:
+        values = [kept[what] for kept in alike if kept.get(what) is not None]
+        if values:
+            joined[what] = float(numpy.mean(values))
+        if what in WITH_DEVIATION and len(values) > 1:
+            joined["deviations"][what] = float(numpy.std(values, ddof=1))
+    joined["note"] = "; ".join(dict.fromkeys(kept["note"] for kept in alike if kept.get("note")))
+    return joined
+
+
 def shown(kept: dict[str, dict[str, Any]], method: str, what: str) -> str:
-    value = kept.get(method, {}).get(what)
-    return "-" if value is None else f"{value:.3f}"
+    one = kept.get(method, {})
+    value = one.get(what)
+    if value is None:
+        return "-"
+    deviation = one["deviations"].get(what)
+    text = f"{value:.3f}" if deviation is None else f"{value:.3f} ± {deviation:.3f}"
+    return text + OLDER * one["older"]
 
 
 def times(kept: dict[str, dict[str, Any]], method: str) -> str:

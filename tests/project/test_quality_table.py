@@ -109,18 +109,23 @@ def test_cells_are_measured_once_and_make_up_the_page(folder: Path, tmp_path: Pa
 
     def run() -> str:
         command = [sys.executable, str(MEASUREMENTS / "measure_all.py"), str(folder), "--out", str(page)]
-        command += ["--sets", "divided", "--quick-only"]
+        command += ["--sets", "divided", "--quick-only", "--seeds", "0", "1"]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert ran.returncode == 0, ran.stderr
         return ran.stderr
 
     first, again = run(), run()
 
-    assert first.count("  divided, quick: ") == 1
+    assert first.count("  divided, quick: ") == 2
     assert "divided, quick" not in again
     kept = json.loads(page.with_suffix(".json").read_text())
-    assert set(kept) == {"divided:head-to-head", "divided:logistic-regression", "divided:quick"}
-    both = kept.pop("divided:head-to-head")
+    assert set(kept) == {
+        "divided:head-to-head:0",
+        "divided:logistic-regression:0",
+        "divided:quick:0",
+        "divided:quick:1",
+    }
+    both = kept.pop("divided:head-to-head:0")
     assert both["own"] - both["other"] == pytest.approx(both["difference"])
     assert both["error"] >= 0
     assert all(0 <= one["figure"] <= 1 and one["processor_seconds"] > 0 for one in kept.values())
@@ -141,28 +146,81 @@ def test_the_reference_recipe_learns_and_keeps_to_its_time(script: ModuleType, f
     assert measured.own is None
 
 
-def test_mistakes_that_are_gone_are_counted(script: ModuleType) -> None:
-    def cell(method: str, figure: float) -> dict[str, object]:
-        return {
-            "detection": False,
-            "kind": "accuracy",
-            "tags": 2,
-            "images": 10,
-            "tested": 20,
-            "figure": figure,
-            "own": None if method == "fine-tuning" else 0.8,
-            "calibration_error": 0.01,
-            "seconds": 1.0,
-            "processor_seconds": 2.0,
-            "note": "6 epochs" if method == "fine-tuning" else "quick",
-            "budget_scale": 1.0,
-            "machine": "x",
-        }
+def cell(method: str, figure: float, **more: object) -> dict[str, object]:
+    return {
+        "detection": False,
+        "kind": "accuracy",
+        "tags": 2,
+        "images": 10,
+        "tested": 20,
+        "figure": figure,
+        "own": None if method == "fine-tuning" else 0.8,
+        "calibration_error": 0.01,
+        "seconds": 1.0,
+        "processor_seconds": 2.0,
+        "note": "6 epochs" if method == "fine-tuning" else "quick",
+        "budget_scale": 1.0,
+        "machine": "x",
+        "code": None if method == "fine-tuning" else "c0de",
+        "measured": "2030-01-01T00:00+00:00",
+        **more,
+    }
 
+
+def test_figures_of_several_seeds_and_of_older_code_are_marked(script: ModuleType) -> None:
+    older = {"code": "01d", "measured": "2029-01-01T00:00+00:00"}
+    page = script.rendered(
+        {
+            "a:quick:0": cell("quick", 0.9),
+            "a:quick:1": cell("quick", 0.8),
+            # Of older code than the other seeds of the set: left out of the mean.
+            "a:quick:2": cell("quick", 0.1, **older),
+            "a:logistic-regression:0": cell("fine-tuning", 0.7),
+            "b:quick:0": cell("quick", 0.6, **older),
+        }
+    )
+    rows = page.splitlines()
+    assert "| a | 2 | 10 | 20 | accuracy | 0.700 | 0.850 ± 0.071 | - | - | - | 0.800 / - |" in rows
+    assert "| b | 2 | 10 | 20 | accuracy | - | 0.600\\* | - | - | - | 0.800\\* / - |" in rows
+    assert "Figures with ± are mean and standard deviation of 2 seeds; others, of one." in rows
+    assert "\\* Measured with older code of the training than others of the same column." in rows
+
+
+def test_the_version_of_the_code_is_that_of_what_a_training_imports(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import training_code  # type: ignore[import-not-found]
+
+    assert training_code.version(False, "logistic-regression") is None
+    (tmp_path / "models").mkdir()
+    domains = tmp_path / "models" / "domains.toml"
+    domains.write_text("one")
+    package = tmp_path / "emulator" / "vision"
+    (package / "classification").mkdir(parents=True)
+    training, part = package / "classification" / "train.py", package / "part.py"
+    training.write_text("import sys\nfrom emulator.vision import part\nfrom emulator.store import tables\n")
+    part.write_text('"""Something."""\nx = 1\n')
+    (package / "other.py").write_text("x = 1\n")
+    monkeypatch.setattr(training_code, "ROOT", tmp_path)
+    monkeypatch.setattr(training_code, "DOMAINS", domains)
+    before = training_code.version(False, "quick")
+
+    part.write_text('"""Something else."""\nx = 1  # one\n')
+    (package / "other.py").write_text("x = 2\n")
+    assert training_code.version(False, "quick") == before
+
+    part.write_text("x = 2\n")
+    changed = training_code.version(False, "quick")
+    assert changed != before
+    domains.write_text("two")
+    assert training_code.version(False, "quick") != changed
+
+
+def test_mistakes_that_are_gone_are_counted(script: ModuleType) -> None:
     figures = {"quick": 0.9, "advanced": 0.95, "fine-tuning": 0.7}
     page = script.rendered(
-        {f"a: b:{method}": cell(method, figure) for method, figure in figures.items()}
-        | {"c:quick": cell("quick", 1.0), "c:advanced": cell("advanced", 1.0)}
+        {f"a: b:{method}:0": cell(method, figure) for method, figure in figures.items()}
+        | {"c:quick:0": cell("quick", 1.0), "c:advanced:0": cell("advanced", 1.0)}
     )
 
     row = "| a: b | 2 | 10 | 20 | accuracy | - | 0.900 | 0.700 | 0.950 | 50% | 0.800 / 0.800 |"

@@ -62,6 +62,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.labeling_queue",
     "emulator.api.control.transfer.model_imports",
     "emulator.api.control.insight.near_duplicates",
+    "emulator.api.control.insight.training_report",
     "emulator.api.control.transfer.pulled_projects",
     "emulator.api.control.restoring",
     "emulator.api.control.insight.comparison",

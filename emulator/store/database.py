@@ -23,7 +23,7 @@ from emulator.store.commit_counter import CommitCounter, following
 from emulator.store.damage_check import find_damage, is_damage
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"

@@ -273,6 +273,8 @@ class Iteration(SQLModel, table=True):
     model_tags: list[dict[str, str]] | None = json_column(nullable=True)
     model_blob: str | None = None
     evaluation_blob: str | None = None
+    # What the training tried: the fields of `vision.training.attempts.TrainingReport`, by name.
+    training_report: dict[str, Any] | None = json_column(nullable=True)
     # Pulled from a resource of the service: its model, if there is one, is an export.
     is_pulled: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})
 

@@ -80,6 +80,38 @@ def shown_matrix(page: Page) -> dict[tuple[str, str], int]:
     return found
 
 
+def test_the_page_tells_what_the_training_tried(portal: Portal, shown: PhotoProject) -> None:
+    assert control(portal, of_iteration(shown, "trainingReport"))["attempts"] == []
+    attempt = {"isChosen": True, "figure": 0.3125, "imageCount": 28, "seconds": 9.0, "plan": None}
+    report = {
+        "trainingType": "Advanced",
+        "budgetSeconds": 60.0,
+        "seconds": 11.4,
+        "measure": "LogLoss",
+        "attempts": [
+            {**attempt, "name": "quick", "outcome": "Finished", "reason": "The head of quick training."},
+            {
+                **attempt,
+                "name": "fine-tuned",
+                "outcome": "OutOfTime",
+                "isChosen": False,
+                "figure": None,
+                "reason": "An epoch takes 21 s.",
+            },
+        ],
+    }
+    portal.page.route("**/trainingReport", lambda route: route.fulfill(json=report))
+    page = results(portal, shown, "performance")
+    section = page.get_by_role("region", name="What the training tried")
+    section.get_by_text("The training took 11 s of a budget of 1 min 0 s.").wait_for()
+    rows = [row.inner_text().split("\t") for row in section.locator("tbody tr").all()]
+    assert rows == [
+        ["quick", "0.313", "9 s", "Chosen The head of quick training."],
+        ["fine-tuned", "\N{EN DASH}", "9 s", "No time An epoch takes 21 s."],
+    ]
+    portal.check_accessibility()
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.9])
 def test_the_matrix_is_that_of_the_api(portal: Portal, shown: PhotoProject, threshold: float) -> None:
     page = results(portal, shown, "matrix", f"&threshold={threshold}")

@@ -35,6 +35,7 @@ from emulator.vision.networks.model_file import ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.serialization import serialize
+from emulator.vision.training.attempts import Attempt, Measure, Outcome, TrainingReport
 from emulator.vision.training.number_formats import with_number_formats
 
 RESOLUTION = 32
@@ -43,6 +44,17 @@ _DETECTOR_RESOLUTION = 128
 # Probabilities of the first tag's box and of the whole image; each later tag is more probable.
 DETECTED, WHOLE_PICTURE, MORE_BY_TAG = 0.8, 0.2, 0.05
 _SHARPNESS = 8.0
+# What every stub of a classifier's training reports.
+REPORT = TrainingReport(
+    measure=Measure.LOG_LOSS,
+    budget_seconds=None,
+    seconds=1.5,
+    chosen="quick",
+    attempts=(
+        Attempt("quick", Outcome.FINISHED, 0.25, 10, 0.25, None, "The head of quick training."),
+        Attempt("fine-tuned", Outcome.OUT_OF_TIME, None, 0, 1.25, None, "An epoch takes 60 s."),
+    ),
+)
 
 
 def train_classifier(
@@ -93,6 +105,7 @@ def train_classifier(
         seconds={"features": 0.25},
         image_count=len(dataset.images),
         skipped=(),
+        report=REPORT,
     )
 
 

@@ -95,6 +95,25 @@ class CalibrationCurve(Shape):
     per_tag: list[TagCalibration]
 
 
+class TrainingAttempt(Shape):
+    name: str
+    outcome: str
+    is_chosen: bool
+    figure: float | None
+    image_count: int
+    seconds: float
+    plan: str | None
+    reason: str
+
+
+class TrainingReport(Shape):
+    training_type: str
+    budget_seconds: float | None
+    seconds: float | None
+    measure: str | None
+    attempts: list[TrainingAttempt]
+
+
 class NearDuplicate(Shape):
     id: str
     created: Naive

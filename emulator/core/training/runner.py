@@ -8,6 +8,7 @@ blobs of the iteration, whose status becomes ``Completed``, or ``Failed`` with t
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -229,6 +230,7 @@ class TrainingWork:
             # Within the transaction, so that no sweep deletes the blobs before their row is committed.
             iteration.model_blob = self._context.blobs.put_file(trained.model_path)
             iteration.evaluation_blob = self._context.blobs.put_file(trained.evaluation_path)
+            iteration.training_report = None if trained.report is None else asdict(trained.report)
             session.add(iteration)
             session.delete(job)
             outbox.note_training(self._context, session, iteration)

@@ -124,4 +124,5 @@ def train_advanced_classifier(
         seconds=seconds,
         image_count=len(search.images),
         skipped=tuple(image.key for image in images if image.key not in readable),
+        report=search.attempts.report(chosen.name, budget_seconds),
     )

@@ -45,6 +45,44 @@ _STANDARD_ERRORS = 1.0
 _SURE_ENOUGH = 0.02
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a challenger has over a champion, on the images of the challenger.
+
+    Attributes:
+        loss, mistakes: how much less log loss, and how many fewer errors in all images; negative if more.
+        loss_error, mistakes_error: standard errors.
+        is_settled: the champion is kept whatever the challenger does: it makes no errors.
+    """
+
+    champion: str
+    loss: float
+    loss_error: float
+    mistakes: float
+    mistakes_error: float
+    is_settled: bool
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the challenger is significantly better, and makes no more errors."""
+        if self.is_settled or self.loss <= 0 or self.mistakes < 0:
+            return False
+        clear = self.loss > _STANDARD_ERRORS * self.loss_error
+        return clear or self.mistakes > _STANDARD_ERRORS * self.mistakes_error
+
+    def __str__(self) -> str:
+        """The result of the comparison, for people."""
+        if self.is_settled:
+            return f"{self.champion} makes no mistakes, so nothing replaces it."
+        change = "lower" if self.loss > 0 else "higher"
+        more = "fewer" if self.mistakes >= 0 else "more"
+        figures = (
+            f"log loss {change} by {abs(self.loss):.4f} ± {self.loss_error:.4f}, "
+            f"{abs(self.mistakes):.0f} ± {self.mistakes_error:.1f} {more} mistakes."
+        )
+        return f"{'Better' if self.is_significant else 'Not better'} than {self.champion}: {figures}"
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A model that could be chosen.
@@ -195,20 +233,24 @@ class CandidateComparison:
         return self._is_perfect(candidate, candidate.rows)
 
     def replaces(self, challenger: Candidate, champion: Candidate) -> bool:
-        """Whether the challenger is significantly better, and makes no more errors.
+        """Whether the challenger is significantly better, and makes no more errors."""
+        return challenger is not champion and self.gain(challenger, champion).is_significant
 
-        The champion has scores for all images that the challenger has scores for.
-        """
+    def gain(self, challenger: Candidate, champion: Candidate) -> Gain:
+        """What the challenger has over the champion, which has scores for all its images."""
         rows = challenger.rows
-        if challenger is champion or self._is_perfect(champion, rows):
-            return False
         losses = self._losses(champion, rows) - self._losses(challenger, rows)
         mistakes = self._mistakes(champion, rows) - self._mistakes(challenger, rows)
-        gain, of_chance = _mean_and_error(losses)
-        fewer, fewer_by_chance = _mean_and_error(mistakes)
-        if gain <= 0 or fewer < 0:
-            return False
-        return gain > _STANDARD_ERRORS * of_chance or fewer > _STANDARD_ERRORS * fewer_by_chance
+        loss, loss_error = _mean_and_error(losses)
+        fewer, fewer_error = _mean_and_error(mistakes)
+        return Gain(
+            champion=champion.name,
+            loss=loss,
+            loss_error=loss_error,
+            mistakes=len(rows) * fewer,
+            mistakes_error=len(rows) * fewer_error,
+            is_settled=self._is_perfect(champion, rows),
+        )
 
     def _is_perfect(self, candidate: Candidate, rows: NDArray[numpy.integer]) -> bool:
         losses, mistakes = self._losses(candidate, rows), self._mistakes(candidate, rows)

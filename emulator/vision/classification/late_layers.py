@@ -52,6 +52,7 @@ from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import ClassifierRecipe, FineTuningRecipe, LateLayersRecipe
+from emulator.vision.training.attempts import AttemptLog, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite
 
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NAME = "late layers"
 # Limit in bytes of the maps of all views.
 _MOST_IN_MEMORY = 300 * 2**20
 # Fraction of the remaining time that maps may take.
@@ -84,6 +86,7 @@ class QuickTraining:
         frozen: the model so far.
         budget: if it is exceeded, the model so far is kept.
         report: called with the fraction of this part that is done, 0..1, and the step.
+        attempts: what was tried so far.
     """
 
     dataset: ClassificationDataset
@@ -97,6 +100,7 @@ class QuickTraining:
     seed: int
     budget: Budget
     report: Callable[[float, str], None]
+    attempts: AttemptLog
 
 
 def budget_seconds(recipe: LateLayersRecipe, image_count: int) -> float:
@@ -124,46 +128,66 @@ def may_be_tried(recipe: ClassifierRecipe, late_layers: LateLayersRecipe, image_
     return recipe.late_layers and enough and planned_epochs(late_layers, image_count) > 0
 
 
-def worth_trying(training: QuickTraining) -> bool:
-    """Whether the frozen network makes enough mistakes that training late layers may correct some."""
+def reason_to_skip(training: QuickTraining) -> str | None:
+    """Why training late layers cannot gain much, for people; None if it can.
+
+    There must be enough images and time, and the frozen network must make enough mistakes that it may correct
+    some.
+    """
     recipe, count = training.late_layers, len(training.images)
     if not may_be_tried(training.recipe, recipe, count):
-        return False
+        return f"It needs {recipe.min_images} images and enough time, and the domain must not be compact."
     mistakes = training.comparison.mistakes(training.frozen)
     _log.info(
         "Frozen network: %.0f mistakes, log loss %.4f", mistakes, training.comparison.loss(training.frozen)
     )
-    return mistakes >= max(recipe.min_mistakes, recipe.min_error * count)
+    least = max(recipe.min_mistakes, recipe.min_error * count)
+    if mistakes >= least:
+        return None
+    return f"{training.frozen.name} makes {mistakes:.0f} mistakes; it needs {least:.0f} to show a gain."
 
 
 def best_with_late_layers(training: QuickTraining) -> Candidate:
     """The model with trained late layers if it is clearly better than the frozen network, else that."""
-    if not worth_trying(training):
+    obstacle = reason_to_skip(training)
+    if obstacle is not None:
+        training.attempts.add(_NAME, obstacle, outcome=Outcome.SKIPPED)
         return training.frozen
+    outcome = Outcome.FAILED
     try:
         attempt = _Attempt(training)
         candidates = attempt.candidates()
-    except OutOfTime:
-        _log.info("No time to train late layers, or no gain")
+    except OutOfTime as stop:
+        outcome, reason = Outcome.OUT_OF_TIME, str(stop) or "The time for it was used up."
+    except _NoGain as stop:
+        outcome, reason = Outcome.FINISHED, str(stop)
     except (ImageRejected, OSError) as error:
-        _log.warning("Late layers are not trained: %s", error)
+        reason = f"An image or the disk could not be used: {error}"
     except LossNotFinite:
-        _log.warning("Training of late layers became unstable: the loss became NaN or infinite")
+        reason = "It became unstable: its loss became NaN or infinite."
     except MemoryError:
-        _log.warning("Not enough memory to train late layers")
+        reason = "There is not enough memory."
     except ImportError as error:
-        _log.warning("Late layers are not trained: %s", error)
+        reason = f"A package is missing: {error}"
     else:
         comparison, best = training.comparison, training.frozen
         for each in candidates:
             loss = comparison.loss(each)
             _log.info("%s: log loss %.4f", each.name, loss)
+            gain = str(comparison.gain(each, training.frozen))
+            training.attempts.add(each.name, gain, figure=loss, image_count=len(each.rows), plan=attempt.plan)
             if comparison.replaces(each, training.frozen) and (
                 best is training.frozen or loss < comparison.loss(best)
             ):
                 best = each
         return best
+    _log.log(logging.WARNING if outcome == Outcome.FAILED else logging.INFO, "Late layers: %s", reason)
+    training.attempts.add(_NAME, reason, outcome=outcome)
     return training.frozen
+
+
+class _NoGain(Exception):
+    """The first model is no better than the frozen network; the message tells by how much."""
 
 
 class _Attempt:
@@ -177,7 +201,7 @@ class _Attempt:
         self._training, self._recipe = training, recipe
         self._epochs = planned_epochs(recipe, len(training.images), tiny=tiny)
         if not self._epochs:
-            raise OutOfTime
+            raise OutOfTime(f"There is time for fewer than {recipe.min_epochs} epochs.")
         self._network = backbone_network(training.recipe.backbone, resolution)
         self._divided = divided(self._network, first)
         self._maps_PHHC, features = _looked_at(training, self._divided)
@@ -219,13 +243,21 @@ class _Attempt:
         steps = self._epochs * used * steps_per_epoch(len(training.images), recipe)
         _log.info("%.0f steps of %.3f s; %.0f s are left", steps, step_seconds, training.budget.left)
         if steps * step_seconds > training.budget.left:
-            raise OutOfTime
+            seconds, left = steps * step_seconds, training.budget.left
+            raise OutOfTime(f"Training would take {seconds:.0f} s, and {left:.0f} s were left.")
+
+    @property
+    def plan(self) -> str:
+        """What was trained, for people."""
+        side = self._network.resolution
+        return f"{self._folds} models without a part of the images, {self._epochs} epochs at {side} pixels"
 
     def candidates(self) -> list[Candidate]:
         """Blends of the trained layers with the frozen ones.
 
         Raises:
-            OutOfTime: there is no time, or the first model is no better than the frozen network.
+            OutOfTime: there is no time.
+            _NoGain: the first model is no better than the frozen network.
         """
         import numpy
 
@@ -238,22 +270,26 @@ class _Attempt:
             hidden = numpy.flatnonzero(hidden_N)
             logits_NT[hidden] = self._scores(self._models[-1], hidden)
             if fold == 0:
-                self._check_promise(Candidate("late layers", hidden, logits_NT[hidden], self._make))
+                self._check_promise(Candidate(_NAME, hidden, logits_NT[hidden], self._make))
         rows = numpy.flatnonzero(training.folds_N < folds)
-        tuned = Candidate("late layers", rows, logits_NT[rows], self._make)
+        tuned = Candidate(_NAME, rows, logits_NT[rows], self._make)
         self._average(tuned)
         return [comparison.blended(tuned, self._frozen_here, weight) for weight in self._recipe.blend_weights]
 
     def _check_promise(self, first: Candidate) -> None:
-        """Raises OutOfTime if the first model is no better than the frozen network."""
+        """Raises _NoGain if the first model is no better than the frozen network."""
         comparison, frozen = self._training.comparison, self._training.frozen
         losses = [
             comparison.loss(comparison.blended(first, self._frozen_here, weight))
             for weight in self._recipe.blend_weights
         ]
         _log.info("First fold: %.4f, frozen %.4f", min(losses), comparison.loss_at(frozen, first.rows))
-        if min(losses) >= comparison.loss_at(frozen, first.rows):
-            raise OutOfTime
+        before = comparison.loss_at(frozen, first.rows)
+        if min(losses) >= before:
+            raise _NoGain(
+                f"The first model is not better than {frozen.name}: log loss {min(losses):.4f}, not below "
+                f"{before:.4f}."
+            )
 
     def _train(self, used: Rows, number: int, count: int) -> FineTuned:
         training = self._training

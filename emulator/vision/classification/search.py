@@ -48,6 +48,7 @@ from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
+from emulator.vision.training.attempts import AttemptLog, Measure, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite
 from emulator.vision.training.folds import members, stratified_folds
@@ -81,6 +82,7 @@ class Search:
         best_registered: the name of the user's network with the best candidate that uses it alone, and the
             candidate's log loss; None if none was tried.
         quick_loss: log loss of quick training.
+        attempts: what was tried so far.
     """
 
     dataset: ClassificationDataset
@@ -95,6 +97,7 @@ class Search:
     reporter: ProgressReporter
     comparison: CandidateComparison
     best: Candidate
+    attempts: AttemptLog
     registered: Path | None = None
     best_registered: tuple[str, float] | None = None
     quick_loss: float = math.inf
@@ -120,6 +123,7 @@ class Search:
             BaseWeightsMissing: the network of quick training is not installed.
         """
         reporter()
+        attempts = AttemptLog(Measure.LOG_LOSS, reporter.budget.clock)
         backbone = backbone_network(recipe.backbone, recipe.resolution)
         features = compute_features(
             images,
@@ -146,6 +150,13 @@ class Search:
         )
         comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
         quick = frozen_candidate("quick", quick_set, folds_N, regular_N, backbone, reporter)
+        quick_loss = comparison.loss(quick)
+        attempts.add(
+            quick.name,
+            "The head of quick training; others must be better by more than the standard error.",
+            figure=quick_loss,
+            image_count=len(readable),
+        )
         return cls(
             dataset=dataset,
             images=readable,
@@ -159,19 +170,25 @@ class Search:
             reporter=reporter,
             comparison=comparison,
             best=quick,
+            attempts=attempts,
             registered=registered,
-            quick_loss=comparison.loss(quick),
+            quick_loss=quick_loss,
         )
 
-    def consider(self, challengers: Iterable[Candidate]) -> None:
+    def consider(self, challengers: Iterable[Candidate], plan: str | None = None) -> None:
         """Keep the best of the challengers that replace the best so far.
 
         Challengers are compared one by one, so that at most two of their networks are in memory.
+
+        Args:
+            plan: how they were trained, for people.
         """
         champion = self.best
         for each in challengers:
             loss = self.comparison.loss(each)
             _log.info("%s: log loss %.4f", each.name, loss)
+            gain = str(self.comparison.gain(each, champion))
+            self.attempts.add(each.name, gain, figure=loss, image_count=len(each.rows), plan=plan)
             if self.comparison.replaces(each, champion) and (
                 self.best is champion or loss < self.comparison.loss(self.best)
             ):
@@ -186,6 +203,7 @@ class Search:
 
     def _pretrained_candidates(self) -> Iterator[Candidate]:
         budget = self.reporter.budget.part(_FROZEN_FRACTION)
+        name = "other networks"
         try:
             networks = [(self.recipe.backbone, self.recipe.resolution)]
             if self.advanced.backbones is not None:
@@ -196,19 +214,21 @@ class Search:
                 # The user chose it: it is a candidate even if there is no time.
                 unlimited = Budget(math.inf, self.reporter.budget.clock)
                 data = onnx_bytes(self.start, {})
+                name = "the base model"
                 view = f"model {hashlib.sha256(data).hexdigest()}"
                 session = inference_session(data, threads=1)
                 features = self._features(view, self.start.resolution, unlimited, session)
-                yield from self._heads("the base model", self.start, features, unlimited)
+                yield from self._heads(name, self.start, features, unlimited)
             for name, resolution in networks:
                 features = self._features(name, resolution, budget)
                 yield from self._heads(name, backbone_network(name, resolution), features, budget)
         except OutOfTime:
-            _log.info("No time for more networks")
+            part = f"{_FROZEN_FRACTION:.0%} of the budget that quick training left"
+            self.out_of_time(name, f"Frozen networks may take {part}, and this was used up.")
         except (BaseWeightsMissing, ImageRejected, OSError) as error:
-            _log.warning("No more networks are tried: %s", error)
+            self.failed(name, f"No more networks are tried: {error}")
         except LossNotFinite:
-            _log.warning("The scores of a network are NaN or infinite")
+            self.failed(name, "The scores of the network are NaN or infinite.")
 
     def _registered_candidates(self, folder: Path) -> Iterator[Candidate]:
         """The user's own networks, each alone and joined with the network of quick training."""
@@ -216,21 +236,32 @@ class Search:
         try:
             known = names(folder)
         except OSError as error:
-            _log.warning("The networks in %s cannot be read: %s", folder, error)
+            self.failed("your own networks", f"The folder {folder} cannot be read: {error}")
             known = []
         for name in known:
             try:
                 yield from self._with_registered(folder, name, budget)
             except BackboneDamaged as problem:
-                _log.warning("The network %s cannot be used: %s; remove it and add it again", name, problem)
+                self.failed(name, f"The network cannot be used: {problem}; remove it and add it again.")
             except MemoryError:
-                _log.warning("There is not enough memory for the network %s", name)
-            except OutOfTime:
-                _log.info("No time for the network %s", name)
+                self.failed(name, "There is not enough memory for the network.")
+            except OutOfTime as stop:
+                self.out_of_time(name, str(stop))
             except (BaseWeightsMissing, ImageRejected, OSError) as error:
-                _log.warning("The network %s is not tried: %s", name, error)
+                self.failed(name, f"The network is not tried: {error}")
             except LossNotFinite:
-                _log.warning("The scores of the network %s are NaN or infinite", name)
+                self.failed(name, "The scores of the network are NaN or infinite.")
+
+    def out_of_time(self, name: str, reason: str = "") -> None:
+        """Note that there was no time for a model."""
+        reason = reason or "Its part of the budget was used up."
+        _log.info("No time for %s: %s", name, reason)
+        self.attempts.add(name, reason, outcome=Outcome.OUT_OF_TIME)
+
+    def failed(self, name: str, reason: str) -> None:
+        """Note that a model could not be made."""
+        _log.warning("%s: %s", name, reason)
+        self.attempts.add(name, reason, outcome=Outcome.FAILED)
 
     def _with_registered(self, folder: Path, name: str, budget: Budget) -> Iterator[Candidate]:
         budget.check()
@@ -294,8 +325,7 @@ class Search:
                 clock=budget.clock,
             )
             if seconds > budget.left:
-                _log.info("%s would take %.0f s, and %.0f are left", backbone, seconds, budget.left)
-                raise OutOfTime
+                raise OutOfTime(f"It would take {seconds:.0f} s; {budget.left:.0f} s were left for it.")
         return compute_features(
             self.images,
             backbone=backbone,

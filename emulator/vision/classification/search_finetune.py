@@ -42,6 +42,7 @@ from emulator.vision.networks.torch_runner import run_operations
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import LATE_LAYERS, AdvancedRecipe
+from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.budget import OutOfTime
 from emulator.vision.training.errors import LossNotFinite
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NAME = "fine-tuned"
 _IMAGES_FILE = "images"
 # Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
 _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
@@ -120,6 +122,8 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
         scratch: a folder for resized images, which are removed at the end.
     """
     if search.comparison.is_perfect(search.best):
+        reason = f"{search.best.name} makes no mistakes on the held-out images."
+        search.attempts.add(_NAME, reason, outcome=Outcome.SKIPPED)
         return
     search.reporter.step = "Fine-tuning"
     for backbone in _starts(search):
@@ -139,6 +143,7 @@ def try_fine_tuning(search: Search, scratch: Path) -> None:
             seed=search.seed,
             budget=search.reporter.budget,
             report=search.reporter.at,
+            attempts=search.attempts,
         )
     )
 
@@ -151,7 +156,7 @@ def _starts(search: Search) -> Iterator[Network]:
         if is_trainable(found):
             yield found
         else:
-            _log.info("A network of %d pixels is used as it is: PyTorch cannot train it", found.resolution)
+            search.failed(_NAME, "PyTorch cannot train the network, which is used as it is.")
     if search.start is None or search.start.has_nodes:
         yield backbone_network(search.recipe.backbone, _resolution(search))
 
@@ -189,18 +194,18 @@ def _fine_tuned(search: Search, scratch: Path, backbone: Network) -> bool:
             candidates = attempt.candidates()
             if any(search.comparison.replaces(each, search.best) for each in candidates):
                 attempt.learn_from_everything()
-            search.consider(candidates)
+            search.consider(candidates, attempt.plan)
             return True
-    except OutOfTime:
-        _log.info("No time to fine-tune")
+    except OutOfTime as stop:
+        search.out_of_time(_NAME, str(stop))
     except (ImageRejected, OSError) as error:
-        _log.warning("Fine-tuning ended: %s", error)
+        search.failed(_NAME, f"An image or the disk could not be used: {error}")
     except LossNotFinite:
-        _log.warning("Fine-tuning became unstable: its loss became NaN or infinite")
+        search.failed(_NAME, "It became unstable: its loss became NaN or infinite.")
     except MemoryError:
-        _log.warning("Not enough memory or disk space to fine-tune")
+        search.failed(_NAME, "There is not enough memory or disk space.")
     except ImportError as error:
-        _log.warning("Fine-tuning was skipped: %s", error)
+        search.failed(_NAME, f"A package is missing: {error}")
     return False
 
 
@@ -232,12 +237,24 @@ class _Attempt:
             scoring_epochs=self._score_seconds * len(search.images) / epoch_seconds,
         )
         if plan is None:
-            raise OutOfTime
+            raise OutOfTime(
+                f"An epoch takes {epoch_seconds:.0f} s, and {self._budget.left:.0f} s were left: too few for "
+                f"{search.advanced.min_epochs} epochs of two models."
+            )
         self._plan = plan
         _log.info("%s, %.2f s a step at %d pixels", plan, self._step_seconds, backbone.resolution)
         self._models: list[FineTuned] = []
         self._rows: Rows = numpy.flatnonzero(search.folds_N < plan.folds)
         self._alone: Candidate | None = None
+        self._has_all = False
+
+    @property
+    def plan(self) -> str:
+        """What was trained, for people."""
+        models = "1 model" if self._plan.folds == 1 else f"{self._plan.folds} models"
+        text = f"{models} without a part of the images, {self._plan.epochs} epochs"
+        text += f" at {self._backbone.resolution} pixels"
+        return text + ("; one more of all images" if self._has_all else "")
 
     def candidates(self) -> list[Candidate]:
         """The fine-tuned network, and for models without exports also its blends with the best so far."""
@@ -255,7 +272,7 @@ class _Attempt:
             beside_NT[hidden] = alone_NT[hidden]
             if self._beside_resolution != self._backbone.resolution:
                 beside_NT[hidden] = self._scores(model, self._beside_resolution, hidden)
-        self._alone = Candidate("fine-tuned", self._rows, alone_NT[self._rows], self._make)
+        self._alone = Candidate(_NAME, self._rows, alone_NT[self._rows], self._make)
         if search.advanced.backbones is None:
             return [self._alone]
         beside = replace(self._alone, logits_ET=beside_NT[self._rows])
@@ -277,6 +294,7 @@ class _Attempt:
         steps = self._plan.epochs * steps_per_epoch(len(everything), self._recipe)
         if self._budget.left > _ENOUGH_OF_PLAN * steps * self._step_seconds:
             self._models.append(self._train(everything, self._plan.folds))
+            self._has_all = True
         assert self._alone is not None
         mean = averaged(self._models)
         try:

@@ -32,6 +32,7 @@ from emulator.vision.classification.late_layers import (
 )
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import LATE_LAYERS, QUICK, ClassifierRecipe, LateLayersRecipe
+from emulator.vision.training.attempts import AttemptLog, Measure
 from emulator.vision.training.budget import Budget, processor_seconds
 from emulator.vision.training.errors import TrainingFailed, timed
 from emulator.vision.training.folds import members, stratified_folds
@@ -78,6 +79,7 @@ def train_classifier(
     budget = Budget(late_layers.most_slowness * budget_seconds(late_layers, len(images)), clock)
     # Training of late layers takes most of the time, if it is tried.
     first_part = _FIRST_PART if may_be_tried(recipe, late_layers, len(images)) else 1.0
+    attempts = AttemptLog(Measure.LOG_LOSS, clock)
     seconds: dict[str, float] = {}
     with training_failures(LOOK_AT_IMAGES):
         progress(0.0, "Looking at the images")
@@ -116,6 +118,12 @@ def train_classifier(
                     "Training and evaluating",
                 ),
             )
+            attempts.add(
+                chosen.name,
+                "A head on the frozen network; others must be better by more than the standard error.",
+                figure=comparison.loss(chosen),
+                image_count=len(readable),
+            )
         if first_part < 1:
             with timed(seconds, "late layers"):
                 chosen = best_with_late_layers(
@@ -133,6 +141,7 @@ def train_classifier(
                         report=lambda done, step: progress(
                             _HEADS_DONE * (first_part + (1 - first_part) * done), step
                         ),
+                        attempts=attempts,
                     )
                 )
         progress(_HEADS_DONE, "Writing the model")
@@ -155,6 +164,7 @@ def train_classifier(
         seconds=seconds,
         image_count=len(readable),
         skipped=tuple(image.key for image in images if image.key not in features.plain),
+        report=attempts.report(chosen.name, budget_seconds=None),
     )
 
 

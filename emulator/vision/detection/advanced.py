@@ -23,7 +23,7 @@ from emulator.durable_files import write_atomically
 from emulator.vision.backbones.base_models import starting_detector
 from emulator.vision.detection.augment import CACHED_SIDE, ImageCache
 from emulator.vision.detection.calibration import PlattScaling
-from emulator.vision.detection.comparison import is_significantly_better
+from emulator.vision.detection.comparison import compare_detectors, mean_precision
 from emulator.vision.detection.dataset import (
     BoxedImage,
     DetectionDataset,
@@ -51,6 +51,7 @@ from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
+from emulator.vision.training.attempts import AttemptLog, Measure, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite, TrainingFailed, timed
 from emulator.vision.training.progress import ProgressReporter
@@ -71,6 +72,7 @@ _MIN_PLANNED_SHARE = 0.6
 _DECODING_SHARE, _CUTTING_SHARE = 0.5, 0.3
 # Time that is kept for finishing quick training, over the time expected.
 _RESERVED_FOR_FINISHING = 1.2
+_QUICK, _ALL = "quick", "all layers"
 # Second numbers of seeds, beside those of quick training.
 _ALL_LAYERS, _FINISHING = 2, 3
 # Fewer held-out images are not enough for a comparison.
@@ -111,6 +113,7 @@ def train_advanced_detector(
     require_torch()
     images = distinct_images(dataset)
     reporter = ProgressReporter(progress, Budget(budget_seconds, clock))
+    attempts = AttemptLog(Measure.AVERAGE_PRECISION, clock)
     seconds: dict[str, float] = {}
     start = None
     if base_model is not None:
@@ -124,10 +127,19 @@ def train_advanced_detector(
             started = clock()
             evaluated = quick.evaluate(reporter, reporter)
             finishing = _RESERVED_FOR_FINISHING * recipe.finishing_share * (clock() - started)
+            attempts.add(
+                _QUICK,
+                "Quick training without the held-out images; others must be better by more than chance.",
+                figure=mean_precision(evaluated.evaluation),
+                image_count=len(evaluated.evaluation.keys),
+            )
         with timed(seconds, "training"):
-            attempt = _Attempt(dataset, recipe, advanced, images, quick, evaluated, seed, reporter, finishing)
+            attempt = _Attempt(
+                dataset, recipe, advanced, images, quick, evaluated, seed, reporter, finishing, attempts
+            )
             result = attempt.run(start or evaluated.weights)
-        _log.info("Chosen: %s", "quick" if result is None else "all layers")
+        chosen = _QUICK if result is None else _ALL
+        _log.info("Chosen: %s", chosen)
         if result is None:
             reporter.step = "Quick training with all images"
             with timed(seconds, "finishing"):
@@ -146,6 +158,7 @@ def train_advanced_detector(
         seconds=seconds,
         image_count=len(quick.examples),
         skipped=tuple(image.key for image in images if image.key not in readable),
+        report=attempts.report(chosen, budget_seconds),
     )
 
 
@@ -171,15 +184,18 @@ class _Attempt:
         seed: int,
         reporter: ProgressReporter,
         finishing: float,
+        attempts: AttemptLog,
     ) -> None:
         """
         Args:
             evaluated: the detector of quick training.
             finishing: seconds that quick training needs if it is the result.
+            attempts: what was tried so far.
         """
         self._dataset, self._recipe, self._advanced, self._images = dataset, recipe, advanced, images
         self._quick, self._evaluated, self._seed = quick, evaluated, seed
-        self._reporter, self._finishing = reporter, finishing
+        self._reporter, self._finishing, self._attempts = reporter, finishing, attempts
+        self._plan: str | None = None
 
     def run(self, start: Mapping[str, FloatArray]) -> _Result | None:
         """A detector with all layers trained, or None if the one of quick training is as good.
@@ -187,16 +203,19 @@ class _Attempt:
         Args:
             start: initial weights of all layers, not trained on the held-out images.
         """
+        outcome = Outcome.FAILED
         try:
             return self._fine_tuned(start)
-        except OutOfTime:
-            _log.info("No time to train the whole detector")
+        except OutOfTime as stop:
+            outcome, reason = Outcome.OUT_OF_TIME, str(stop) or "The budget was used up."
         except LossNotFinite:
-            _log.warning("The training became unstable: its loss became NaN or infinite")
+            reason = "It became unstable: its loss became NaN or infinite."
         except MemoryError:
-            _log.warning("Not enough memory to train the whole detector")
+            reason = "There is not enough memory."
         except (ImageRejected, OSError, TrainingFailed) as error:
-            _log.warning("The training of the whole detector ended: %s", error)
+            reason = f"An image or the disk could not be used: {error}"
+        _log.log(logging.WARNING if outcome == Outcome.FAILED else logging.INFO, "All layers: %s", reason)
+        self._attempts.add(_ALL, reason, outcome=outcome, plan=self._plan)
         return None
 
     def _fine_tuned(self, start: Mapping[str, FloatArray]) -> _Result | None:
@@ -205,7 +224,7 @@ class _Attempt:
         reporter, advanced, dataset, seed = self._reporter, self._advanced, self._dataset, self._seed
         budget = reporter.budget.part(1.0, reserved=self._finishing)
         if not budget.seconds:
-            raise OutOfTime
+            raise OutOfTime("Quick training used the budget.")
         material = self._material(budget)
         scale, source, hidden = material.scale, material.source, material.hidden
         everything, shown = (
@@ -217,6 +236,8 @@ class _Attempt:
             ],
         )
         if not hidden or not shown:
+            reason = "There are too few images to hold some out for the comparison."
+            self._attempts.add(_ALL, reason, outcome=Outcome.SKIPPED)
             return None
         scored = replace(self._recipe, resolution=scale.resolution)
         tag_count = len(dataset.tags)
@@ -228,7 +249,12 @@ class _Attempt:
         share = (_USABLE - scoring / max(budget.left, scoring, 1e-6)) / (1 + advanced.finishing_share)
         steps = plan_steps(budget.left * share / max(step_seconds, 1e-6), len(everything), advanced)
         if not steps:
-            raise OutOfTime
+            needed = advanced.min_steps * step_seconds / max(share, 1e-6)
+            raise OutOfTime(
+                f"{advanced.min_steps} steps, the fewest that are tried, and the evaluation would take "
+                f"{needed:.0f} s; {budget.left:.0f} s were left after quick training."
+            )
+        self._plan = f"{steps} steps at {scale.resolution} pixels without the held-out images"
         _log.info("%d steps of %.2f s, %s, %d crops", steps, step_seconds, scale, len(everything))
         reporter.step = "Training all layers"
         weights = fine_tune_detector(
@@ -255,12 +281,15 @@ class _Attempt:
             compared.performance(overlap_threshold=0.5).average_precision,
             evaluation.performance(overlap_threshold=0.5).average_precision,
         )
-        if not is_significantly_better(compared, evaluation, seed, budget.check):
+        comparison = compare_detectors(compared, evaluation, seed, budget.check)
+        if not comparison.is_significantly_better:
+            self._note(str(comparison), comparison.after, len(hidden))
             return None
         rest = reporter.budget  # the time to finish quick training is not needed any more
         planned = round(advanced.finishing_share * steps)
         if rest.part(_USABLE).left > _MIN_PLANNED_SHARE * planned * step_seconds:
             reporter.step = "Training all layers with all images"
+            self._plan += f", then {planned} with all images"
             weights = fine_tune_detector(
                 everything,
                 source,
@@ -277,7 +306,11 @@ class _Attempt:
         # Tiles resemble crops of images, of which there are no references.
         change = None if scale.tiling else partial(with_filter, self._quick.examples, self._quick.images)
         model = serialize_detector(dataset, scored, weights, calibration, scale.tiling, change=change)
+        self._note(str(comparison), comparison.after, len(hidden))
         return _Result(model, evaluation)
+
+    def _note(self, reason: str, figure: float, image_count: int) -> None:
+        self._attempts.add(_ALL, reason, figure=figure, image_count=image_count, plan=self._plan)
 
     def _material(self, budget: Budget) -> _Material:
         """The images or their crops, at the scale of the boxes."""

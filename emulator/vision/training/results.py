@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.networks.weights import BaseWeightsMissing
+from emulator.vision.training.attempts import TrainingReport
 from emulator.vision.training.errors import (
     LossNotFinite,
     TrainingFailed,
@@ -32,6 +33,7 @@ class TrainedModel:
         seconds: duration of each step, by its name.
         image_count: number of images that were trained on.
         skipped: keys of images that could not be read or decoded.
+        report: what was tried; None for trainings that try nothing else.
     """
 
     model_path: Path
@@ -39,6 +41,7 @@ class TrainedModel:
     seconds: dict[str, float]
     image_count: int
     skipped: tuple[str, ...]
+    report: TrainingReport | None = None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from emulator.vision.classification.dataset import (
 )
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
+from emulator.vision.detection.comparison import Comparison
 from emulator.vision.recipes.recipes import (
     ADVANCED,
     FINE_TUNING,
@@ -22,6 +23,8 @@ _SIZES = {"resolution": 80, "tiny_resolution": 64, "large_resolution": 10_000}
 SMALL = replace(ADVANCED, **_SIZES, fine_tuning=replace(FINE_TUNING, batch=8), regularisations=(1.0,))
 SMALL_COMPACT = replace(SMALL, backbones=None)
 PAIR = "efficientnet-lite0+efficientnet-lite2, C x 1.0"
+# The outcomes of a comparison of two detectors.
+BETTER, NO_BETTER = Comparison(before=0.0, after=1.0, wins=1.0), Comparison(before=1.0, after=1.0, wins=0.0)
 SHORT, LONG = Plan(epochs=2, folds=1), Plan(epochs=10, folds=1)
 
 

@@ -27,6 +27,7 @@ from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, LATE_LAYERS, QUICK
 from emulator.vision.training.number_formats import number_formats_from
+from tests.support.vision.advanced_training import BETTER
 from tests.support.vision.detection_images import TINY, scenes
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
 
@@ -49,7 +50,7 @@ def digests(folder: Path) -> dict[str, str]:
     # Planning and selection depend on the clock and on few images; only the learned weights are tested.
     advanced_finetuning.planned = lambda *_, **__: Plan(epochs=3, folds=1)
     advanced_detection.plan_steps = lambda *_: 4
-    advanced_detection.is_significantly_better = lambda *_: True
+    advanced_detection.compare_detectors = lambda *_: BETTER
     advanced_candidates.CandidateComparison.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
     advanced_candidates.CandidateComparison.replaces = (  # type: ignore[method-assign]
         lambda self, challenger, champion: challenger.name.startswith(("fine-tuned beside", "late layers"))

@@ -30,6 +30,7 @@ from emulator.vision.recipes.recipes import (
     ADVANCED_COMPACT,
     AdvancedRecipe,
 )
+from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.advanced_training import (
     LONG,
@@ -62,6 +63,16 @@ def test_without_time_it_is_quick_training(
 
     assert trained.model_path.read_bytes() == quick.model_path.read_bytes()
     assert Evaluation.load(trained.evaluation_path).keys == Evaluation.load(quick.evaluation_path).keys
+    report = trained.report
+    assert report is not None
+    assert (report.chosen, report.budget_seconds) == ("quick", 0.0)
+    outcomes = {attempt.name: attempt.outcome for attempt in report.attempts}
+    assert outcomes == {
+        "quick": Outcome.FINISHED,
+        "efficientnet-lite0": Outcome.OUT_OF_TIME,
+        "fine-tuned": Outcome.OUT_OF_TIME,
+        "late layers": Outcome.SKIPPED,
+    }
 
 
 def test_features_of_known_images_are_not_computed_again(
@@ -95,7 +106,11 @@ def test_pictures_that_quick_training_tells_apart_are_left_to_it(
 
     monkeypatch.setattr(candidates, "_SURE_ENOUGH", 1.0)
     monkeypatch.setattr(search_finetune, "fine_tune", never)
-    assert train(patterns).image_count == len(patterns.images)
+    trained = train(patterns)
+    assert trained.image_count == len(patterns.images)
+    assert trained.report is not None
+    assert trained.report.attempts[-1].outcome == Outcome.SKIPPED
+    assert trained.report.attempts[-1].reason.endswith("makes no mistakes on the held-out images.")
 
 
 def test_the_evaluation_of_random_tags_is_not_that_of_the_training_images(
@@ -230,6 +245,10 @@ def test_the_budget_is_kept(
 
     assert trained.model_path.exists()
     assert clock.now < 1.1 * seconds
+    report = trained.report
+    assert report is not None
+    assert report.seconds == pytest.approx(sum(attempt.seconds for attempt in report.attempts))
+    assert report.seconds < clock.now
     assert reported == sorted(reported)
     assert reported[-1] == 1.0
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from emulator.vision.classification.candidates import Candidate, CandidateComparison
+from emulator.vision.classification.candidates import Candidate, CandidateComparison, Gain
 from emulator.vision.classification.head import LogitCalibration
 from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, planned
 from emulator.vision.networks.graph import Network
@@ -38,6 +38,27 @@ def test_fewer_mistakes_win() -> None:
 
     assert COMPARISON.replaces(better, candidate(HALF_RIGHT))
     assert not COMPARISON.replaces(candidate(HALF_RIGHT), better)
+
+
+@pytest.mark.parametrize(
+    ("loss", "mistakes", "text"),
+    [
+        (0.2, 3, "Better than quick: log loss lower by 0.2000 ± 0.1000, 3 ± 2.0 fewer mistakes."),
+        (-0.2, 3, "Not better than quick: log loss higher by 0.2000 ± 0.1000, 3 ± 2.0 fewer mistakes."),
+        (0.2, -1, "Not better than quick: log loss lower by 0.2000 ± 0.1000, 1 ± 2.0 more mistakes."),
+        (0.05, 1, "Not better than quick: log loss lower by 0.0500 ± 0.1000, 1 ± 2.0 fewer mistakes."),
+    ],
+)
+def test_a_gain_is_explained(loss: float, mistakes: float, text: str) -> None:
+    gain = Gain("quick", loss, 0.1, mistakes, 2.0, is_settled=False)
+    assert str(gain) == text
+    assert gain.is_significant == text.startswith("Better")
+
+
+def test_a_model_without_mistakes_is_not_replaced() -> None:
+    gain = Gain("quick", 0.2, 0.1, 3, 2.0, is_settled=True)
+    assert str(gain) == "quick makes no mistakes, so nothing replaces it."
+    assert not gain.is_significant
 
 
 def test_nothing_replaces_itself_or_its_equal() -> None:

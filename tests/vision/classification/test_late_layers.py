@@ -31,6 +31,7 @@ from emulator.vision.networks.weights import backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.domains import domains
 from emulator.vision.recipes.recipes import LATE_LAYERS, LateLayersRecipe
+from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.errors import LossNotFinite
 from tests.support.vision.advanced_training import SMALL_QUICK, Ticks
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
@@ -198,7 +199,10 @@ def test_a_failure_keeps_the_frozen_network(
     frozen = train(hard, replace(SMALL, most_seconds=0.0), output="frozen")
     monkeypatch.setattr(late_layers, "fine_tune", failing)
 
-    assert digest(train(hard)) == digest(frozen)
+    trained = train(hard)
+    assert digest(trained) == digest(frozen)
+    assert trained.report is not None
+    assert (trained.report.chosen, trained.report.attempts[-1].outcome) == ("frozen", Outcome.FAILED)
 
 
 @pytest.mark.slow
@@ -216,6 +220,8 @@ def test_a_machine_that_is_too_slow_keeps_the_frozen_network(
     trained = train(hard, clock=Ticks(reading))
 
     assert "late layers" in trained.seconds
+    assert trained.report is not None
+    assert trained.report.attempts[-1].outcome == Outcome.OUT_OF_TIME
     assert Evaluation.load(trained.evaluation_path).count == len(hard.images)
 
 

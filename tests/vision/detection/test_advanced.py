@@ -18,7 +18,7 @@ from emulator.vision.detection.advanced import (
 )
 from emulator.vision.detection.augment import ImageCache, random_crop
 from emulator.vision.detection.calibration import PlattScaling
-from emulator.vision.detection.comparison import is_significantly_better
+from emulator.vision.detection.comparison import compare_detectors
 from emulator.vision.detection.dataset import DetectionDataset, Example, TrainedDetector
 from emulator.vision.detection.finetune import fine_tune_detector, new_class_layers
 from emulator.vision.detection.results import detect_all, evaluate_detections, serialize_detector
@@ -28,6 +28,7 @@ from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe
+from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import (
@@ -36,7 +37,7 @@ from emulator.vision.training.trainer import (
     learning_rate_factor,
     slice_threads,
 )
-from tests.support.vision.advanced_training import Ticks
+from tests.support.vision.advanced_training import BETTER, NO_BETTER, Ticks
 from tests.support.vision.detection_images import SHAPES, TINY, scenes
 from tests.support.vision.images import kept as kept_classified
 
@@ -63,7 +64,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         gain: bool = True,
     ) -> TrainedDetector:
         monkeypatch.setattr(advanced, "plan_steps", lambda *_: 3 if seconds else 0)
-        monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: gain)
+        monkeypatch.setattr(advanced, "compare_detectors", lambda *_: BETTER if gain else NO_BETTER)
         return train_advanced_detector(
             dataset,
             TINY,
@@ -98,6 +99,19 @@ def test_without_time_or_gain_it_is_quick_training(
         "evaluation.npz",
         "model.onnx",
     ]
+    report = trained.report
+    assert report is not None
+    assert (report.chosen, report.budget_seconds) == ("quick", seconds)
+    before, tried = report.attempts
+    assert (before.name, before.image_count) == ("quick", 4)
+    assert before.figure is not None
+    if seconds:
+        assert (tried.outcome, tried.figure) == (Outcome.FINISHED, NO_BETTER.after)
+        assert tried.reason == "Not better than quick training: average precision 1.000 instead of 1.000."
+        assert tried.plan == "3 steps at 96 pixels without the held-out images"
+    else:
+        assert (tried.outcome, tried.figure, tried.plan) == (Outcome.OUT_OF_TIME, None, None)
+        assert tried.reason == "Quick training used the budget."
 
 
 def test_a_training_of_all_layers_repeats(
@@ -108,6 +122,11 @@ def test_a_training_of_all_layers_repeats(
     assert second.model_path.read_bytes() == first.model_path.read_bytes()
     assert second.evaluation_path.read_bytes() == first.evaluation_path.read_bytes()
     assert first.model_path.read_bytes() != quick.model_path.read_bytes()
+    assert first.report is not None
+    assert first.report.chosen == "all layers"
+    assert first.report.attempts[-1].plan == (
+        "3 steps at 96 pixels without the held-out images, then 1 with all images"
+    )
     evaluation = DetectionEvaluation.load(first.evaluation_path)
     assert evaluation.count == 4
     assert evaluation.keys == DetectionEvaluation.load(quick.evaluation_path).keys
@@ -296,16 +315,19 @@ def test_the_comparison_ends_with_the_budget() -> None:
             raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        is_significantly_better(evaluation(0.5), evaluation(0.9, seed=1), 0, check)
+        compare_detectors(evaluation(0.5), evaluation(0.9, seed=1), 0, check)
+
+
+def is_significantly_better(old: DetectionEvaluation, new: DetectionEvaluation) -> bool:
+    return compare_detectors(old, new, 0).is_significantly_better
 
 
 def test_a_gain_that_is_larger_than_chance_is_real() -> None:
-    assert is_significantly_better(evaluation(0.5), evaluation(0.9, seed=1), 0)
-    assert not is_significantly_better(evaluation(0.9), evaluation(0.5, seed=1), 0)
-    assert not is_significantly_better(evaluation(0.9), evaluation(0.9), 0)
+    assert is_significantly_better(evaluation(0.5), evaluation(0.9, seed=1))
+    assert not is_significantly_better(evaluation(0.9), evaluation(0.5, seed=1))
+    assert not is_significantly_better(evaluation(0.9), evaluation(0.9))
     few = [
-        is_significantly_better(evaluation(0.7, 2 * n, 5), evaluation(0.7, 2 * n + 1, 5), 0)
-        for n in range(20)
+        is_significantly_better(evaluation(0.7, 2 * n, 5), evaluation(0.7, 2 * n + 1, 5)) for n in range(20)
     ]
     assert sum(few) <= 8
 

@@ -21,7 +21,7 @@ from emulator.vision.detection.tiles import Tiling
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedDetectorRecipe, recipe_for_domain
 from emulator.vision.training.budget import Budget, OutOfTime
-from tests.support.vision.advanced_training import Ticks
+from tests.support.vision.advanced_training import BETTER, Ticks
 from tests.support.vision.detection_images import COLOURS, SHAPES, TINY, kept, scene, scenes
 from tests.support.vision.images import encoded
 
@@ -118,7 +118,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
     dataset: DetectionDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advanced, "plan_steps", lambda *_: 2)
-    monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: True)
+    monkeypatch.setattr(advanced, "compare_detectors", lambda *_: BETTER)
     reported: list[float] = []
     first, second = (
         train_advanced_detector(

@@ -42,7 +42,7 @@ from emulator.vision.imaging.image_file import ImageFileDamaged
 from emulator.vision.recipes.recipes import QUICK_DETECTOR
 from emulator.vision.training.errors import TrainingFailed
 from emulator.vision.training.trainer import WholeNetwork
-from tests.support.vision.advanced_training import SMALL_COMPACT, SMALL_QUICK, Ticks
+from tests.support.vision.advanced_training import BETTER, SMALL_COMPACT, SMALL_QUICK, Ticks
 from tests.support.vision.detection_images import SHAPES, TINY, scene, scenes
 from tests.support.vision.detection_images import kept as kept_boxed
 from tests.support.vision.images import PATTERNS, drawn, encoded, kept
@@ -77,7 +77,7 @@ def classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classify:
 def detect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
     """Train a detector: quick training, or all layers in three steps, whose result is always chosen."""
     monkeypatch.setattr(advanced_detection, "plan_steps", lambda *_: 3)
-    monkeypatch.setattr(advanced_detection, "is_significantly_better", lambda *_: True)
+    monkeypatch.setattr(advanced_detection, "compare_detectors", lambda *_: BETTER)
 
     def run(dataset: DetectionDataset, *, advanced: bool) -> TrainedDetector:
         common: dict[str, Any] = {

@@ -22,7 +22,7 @@ from emulator.vision.networks.graph import Network
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedRecipe
 from emulator.vision.training.budget import Budget
-from tests.support.vision.advanced_training import SMALL, SMALL_COMPACT, SMALL_QUICK
+from tests.support.vision.advanced_training import BETTER, SMALL, SMALL_COMPACT, SMALL_QUICK
 from tests.support.vision.detection_images import TINY, scenes
 from tests.support.vision.images import PATTERNS
 
@@ -161,7 +161,7 @@ def test_a_detector(
     monkeypatch.setattr(advanced, "fine_tune_detector", fine_tune)
     monkeypatch.setattr(advanced, "measure_step", lambda *_: 1.0)
     monkeypatch.setattr(advanced, "detect_all", detect_all)
-    monkeypatch.setattr(advanced, "is_significantly_better", lambda *_: True)
+    monkeypatch.setattr(advanced, "compare_detectors", lambda *_: BETTER)
 
     train_advanced_detector(
         scenes(tmp_path, range(10)),

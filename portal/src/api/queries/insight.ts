@@ -11,6 +11,8 @@ export type TagOutcomes = ConfusionMatrix["perTag"][number];
 export type ImageOfCell = Shapes["ImageOfCell"];
 export type CurvePoint = Shapes["CurvePoint"];
 export type CalibrationBin = Shapes["CalibrationBin"];
+export type TrainingReport = Shapes["TrainingReport"];
+export type TrainingAttempt = Shapes["TrainingAttempt"];
 export type LabelHint = Shapes["LabelHint"];
 export type LabelIssue = Shapes["LabelIssue"];
 export type NearDuplicates = Shapes["NearDuplicates"];
@@ -44,6 +46,16 @@ export function useConfusionMatrix(projectId: string, iterationId: string, { thr
         ),
       ),
     placeholderData: keepPreviousData,
+    staleTime: Infinity,
+  });
+}
+
+/** What the training of an iteration tried. */
+export function useTrainingReport(projectId: string, iterationId: string) {
+  return useQuery({
+    queryKey: cacheKeys.iteration(projectId, iterationId, "trainingReport"),
+    queryFn: ({ signal }) =>
+      body(emulator.GET(`${ITERATION}/trainingReport`, { params: { path: { projectId, iterationId } }, signal })),
     staleTime: Infinity,
   });
 }

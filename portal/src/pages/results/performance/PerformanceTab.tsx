@@ -11,6 +11,7 @@ import { FigureRing } from "./FigureRing";
 import { predictedTags, tagRows } from "./rows";
 import styles from "./performance.module.css";
 import { TagTable } from "./TagTable";
+import { TrainingAttempts } from "./TrainingAttempts";
 
 /** The three figures of an iteration, over all and by tag. */
 export default function PerformanceTab(props: ResultsTabProps) {
@@ -27,6 +28,7 @@ export default function PerformanceTab(props: ResultsTabProps) {
           <Figures figures={figures} isDefined={predicted?.size !== 0} />
           <Measured {...props} imageCount={matrix?.imageCount} tagIds={figures.perTagPerformance.map((tag) => tag.id)} />
           <TagTable rows={tagRows(figures, tags.data ?? [], predicted)} />
+          <TrainingAttempts projectId={projectId} iterationId={iteration.id} />
         </Stack>
       )}
     </Loaded>

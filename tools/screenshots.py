@@ -91,8 +91,20 @@ def drop_unseen_images(page: Page, projects: Projects) -> None:
     page.locator("input[type=file]").first.set_input_files([str(path) for path in projects.unseen])
 
 
+def choose_a_data_set(page: Page, projects: Projects) -> None:
+    """The coins as COCO, for another project."""
+    archive = page.request.get(
+        f"/_emulator/projects/{projects.coins}/dataSet?format=coco",
+        headers={"Training-Key": DEFAULT_TRAINING_KEYS[0]},
+    ).body()
+    files = page.locator("[role=dialog] input[type=file]:not([webkitdirectory])")
+    files.set_input_files({"name": "greek-coins.zip", "mimeType": "application/zip", "buffer": archive})
+    page.get_by_role("region", name="Content of the data set").wait_for()
+
+
 SHOTS = (
     Shot("projects", lambda ids: "projects"),
+    Shot("data-set", lambda ids: "projects?dialog=import", choose_a_data_set),
     Shot("images", lambda ids: f"projects/{ids.ground}/images"),
     Shot("label", lambda ids: f"projects/{ids.coins}/label?status=tagged&order=oldest"),
     Shot("train", lambda ids: f"projects/{ids.ground}/train"),

@@ -266,6 +266,8 @@ DIALOGS = (
     Dialog("pages/projects/NewProjectDialog.tsx", "projects", button("New project"), "New project"),
     Dialog("pages/projects/ImportDialog.tsx", "projects", button("Import"), "Import"),
     Dialog("pages/images/upload/UploadDialog.tsx", IMAGES, button("Add images"), "Add images"),
+    Dialog("datasets/DataSetDialog.tsx", IMAGES, item("Data sets", "Import"), "Import a data set"),
+    Dialog("datasets/ExportDialog.tsx", IMAGES, item("Data sets", "Export"), "Export as a data set"),
     Dialog("uploads/UploadReport.tsx", "projects/{empty}/images", upload_something, "Upload"),
     Dialog(
         "pages/images/detail/ImageDetail.tsx", IMAGES, several(select_first_image, keys("Enter")), "Image"

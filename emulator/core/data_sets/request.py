@@ -166,6 +166,7 @@ def _enqueue(context: Context, state: ImportState) -> ImportState:
                     "dataSet": state.id,
                     "projectId": state.project_id,
                     "projectName": state.project_name,
+                    "dryRun": state.dry_run,
                 },
             )
         )

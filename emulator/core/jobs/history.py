@@ -38,7 +38,9 @@ class EndStatus(StrEnum):
 
 
 class JobDescription(NamedTuple):
-    """What a job is for, with the names of now. kind: training, export, import or evaluation."""
+    """What a job is for, with the names of now. kind: training, export, import,
+    evaluation, or check: the dry run of an import of a data set.
+    """
 
     id: str
     kind: str
@@ -69,6 +71,8 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
         return None
     if job.kind == JobKind.DATA_SET:
         details = job.details or {}
+        if details.get("dryRun"):  # absent in jobs of earlier versions
+            kind = "check"
         return JobDescription(job.id, kind, job.created, details["projectId"], details["projectName"])
     if kind == "import":
         target = session.get(Project, job.project_id)

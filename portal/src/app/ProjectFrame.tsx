@@ -30,6 +30,8 @@ export function ProjectFrame({ projectId }: { projectId: string }) {
       PROJECT_PAGES.flatMap(({ action, path }) => (action ? [[action, () => navigate(`${base}/${path}`)] as const] : [])),
     ),
     addImages: () => openDialog("images", "add"),
+    importDataSet: () => openDialog("images", "dataset"),
+    exportDataSet: () => openDialog("images", "export"),
     publish: () => openDialog("results", "publish"),
   });
   if (isMissing(project.error)) return <NoSuchProject />;

@@ -58,6 +58,8 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   // Without a key until a person gives them one; they are in the command palette.
   newProject: { scope: "everywhere", label: "New project", keys: [] },
   addImages: { scope: "everywhere", label: "Add images", keys: [] },
+  importDataSet: { scope: "everywhere", label: "Import a data set", keys: [] },
+  exportDataSet: { scope: "everywhere", label: "Export as a data set", keys: [] },
   publish: { scope: "everywhere", label: "Publish an iteration", keys: [] },
   changeColors: { scope: "everywhere", label: "Light or dark colors", keys: [] },
 

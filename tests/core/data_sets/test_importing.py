@@ -169,6 +169,13 @@ def test_it_is_listed_and_cancelled_as_a_job(service: Service, sets: DataSets) -
     assert (ended["status"], ended["failure"][:9]) == ("Failed", "Cancelled")
 
 
+def test_a_dry_run_is_a_job_of_its_own_kind_and_its_import_another(service: Service, sets: DataSets) -> None:
+    checked = sets.imported(PETS, "pets", dryRun="true")
+    assert service.request("POST", f"/_emulator/dataSets/{checked['id']}/import").status_code == 202
+    listed = service.request("GET", "/_emulator/jobs").json()["jobs"]
+    assert [(job["kind"], job["status"]) for job in listed] == [("import", "Waiting"), ("check", "Completed")]
+
+
 def test_a_data_set_that_was_exported_comes_back_with_its_ids(service: Service, sets: DataSets) -> None:
     report = sets.added(written(boxed_set(), "coco"), "boxes")
     project = f"/projects/{report['projectId']}"

@@ -13,7 +13,8 @@ const SHOWN_MS = 8000;
 const LINKS: Record<Job["kind"], string> = {
   training: "See the results",
   export: "Download it",
-  import: "Open it",
+  import: "See the images",
+  check: "See the projects",
   evaluation: "See the figures",
 };
 
@@ -29,10 +30,15 @@ export function useJobNotices(jobs: readonly Job[] | undefined): void {
     const begun = jobs.filter((job) => isUnfinished(job) && !unfinished.current.has(job.id));
     unfinished.current = new Set(jobs.filter(isUnfinished).map((job) => job.id));
     for (const job of [...ended, ...begun]) {
+      if (job.kind === "check") continue;
       void client.invalidateQueries({ queryKey: cacheKeys.iterations(job.projectId) });
       if (job.kind === "import") void client.invalidateQueries({ queryKey: cacheKeys.projects });
     }
     for (const job of ended) {
+      // Of a data set, the images and tags have arrived.
+      if (job.kind === "import") void client.invalidateQueries({ queryKey: cacheKeys.project(job.projectId) });
+      // The dialog that asked for it shows what was found.
+      if (job.kind === "check") continue;
       const title = endTitle(job);
       const id = `job-${job.id}`;
       announce(title);
@@ -44,11 +50,11 @@ export function useJobNotices(jobs: readonly Job[] | undefined): void {
         autoClose: job.status === "Failed" ? false : SHOWN_MS,
         message: (
           <>
-            <Text size="sm" className="project-name">
+            <Text size="sm" c="var(--mantine-color-text)" className="project-name">
               {job.projectName}
             </Text>
             {job.status === "Failed" && (
-              <Text size="sm" lineClamp={4}>
+              <Text size="sm" c="var(--mantine-color-text)" lineClamp={4}>
                 {withoutCode(job.failure ?? "")}
               </Text>
             )}

@@ -1,5 +1,6 @@
-import { Group, Progress, Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import type { Job } from "../../api/queries/jobs";
+import { ProgressBar } from "../ProgressBar";
 import { jobTitle, percentDone, timeLeft } from "./jobWords";
 import styles from "./jobs.module.css";
 
@@ -7,17 +8,14 @@ import styles from "./jobs.module.css";
 export function JobProgress({ job, size = "sm" }: { job: Job; size?: "sm" | "lg" }) {
   const percent = percentDone(job);
   const left = timeLeft(job.secondsLeft);
-  const isWaiting = job.status === "Waiting";
   return (
     <div>
-      <Progress
-        value={percent ?? (isWaiting ? 0 : 100)}
-        animated={percent === null && !isWaiting}
-        striped={percent === null && !isWaiting}
+      <ProgressBar
+        label={jobTitle(job)}
+        percent={percent}
         size={size}
-        aria-label={jobTitle(job)}
-        {...(percent === null ? { "aria-valuetext": job.stage ?? job.status } : {})}
-        transitionDuration={200}
+        text={job.stage ?? job.status}
+        isWaiting={job.status === "Waiting"}
       />
       <Group justify="space-between" gap="xs" mt={4} wrap="nowrap" align="flex-start">
         <Text size="sm" className={styles.stage}>

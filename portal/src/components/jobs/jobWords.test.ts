@@ -43,6 +43,12 @@ test("titles name what a job is for", () => {
   expect(jobTitle({ ...JOB, kind: "export", platform: "CoreML" })).toBe("Export of Iteration 3 to CoreML");
 });
 
+test("the check of a data set is no import", () => {
+  expect(jobTitle({ ...JOB, kind: "check" })).toBe("Check of a data set");
+  expect(jobTitle({ ...JOB, kind: "import" })).toBe("Import into the project");
+  expect(pageOf({ ...JOB, kind: "import", status: "Completed" })).toBe("/projects/p/images");
+});
+
 test("ends are completed, failed or stopped", () => {
   expect(endTitle({ ...JOB, status: "Completed" })).toBe("Iteration 3 is trained");
   expect(endTitle({ ...JOB, status: "Failed" })).toBe("The training of Iteration 3 failed");

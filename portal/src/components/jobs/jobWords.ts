@@ -15,12 +15,12 @@ export function timeLeft(seconds: number | null): string | null {
   return `about ${Math.floor(minutes / 60)} h${rest ? ` ${rest} min` : ""} left`;
 }
 
-/** "Training of Iteration 3", "Export to ONNX (ONNX12)", "Import". Names are isolated by their element. */
+/** "Training of Iteration 3", "Export to ONNX (ONNX12)", "Import into the project". Names are isolated by their element. */
 export function jobTitle(job: Job): string {
   if (job.kind === "training") return `Training of ${job.iterationName ?? "an iteration"}`;
   if (job.kind === "export") return `Export of ${job.iterationName ?? "an iteration"} to ${target(job)}`;
   if (job.kind === "evaluation") return `Evaluation of ${job.iterationName ?? "an iteration"} on a test set`;
-  return "Import of a project";
+  return job.kind === "check" ? "Check of a data set" : "Import into the project";
 }
 
 function target(job: Job): string {
@@ -32,14 +32,16 @@ export function endTitle(job: Job): string {
   const done: Record<Job["kind"], string> = {
     training: `${job.iterationName ?? "The iteration"} is trained`,
     export: `The export to ${target(job)} is ready`,
-    import: "The project is imported",
+    import: "The import is complete",
+    check: "The data set is checked",
     evaluation: `The evaluation of ${job.iterationName ?? "an iteration"} is ready`,
   };
   if (job.status === "Completed") return done[job.kind];
   const noun: Record<Job["kind"], string> = {
     training: `The training of ${job.iterationName ?? "an iteration"}`,
     export: `The export to ${target(job)}`,
-    import: "The import of the project",
+    import: "The import",
+    check: "The check of the data set",
     evaluation: `The evaluation of ${job.iterationName ?? "an iteration"}`,
   };
   return `${noun[job.kind]} ${job.status === "Cancelled" ? "was stopped" : "failed"}`;
@@ -49,6 +51,7 @@ export function endTitle(job: Job): string {
 export function pageOf(job: Job): string {
   const project = `/projects/${job.projectId}`;
   if (job.kind === "evaluation") return `${project}/testsets`;
+  if (job.kind === "check") return "/projects";
   if (job.kind === "import") return job.status === "Completed" ? `${project}/images` : "/projects";
   if (job.kind === "training" && job.status !== "Completed") return `${project}/train`;
   return `${project}/results/${job.iterationId ?? ""}`;

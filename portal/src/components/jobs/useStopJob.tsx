@@ -8,7 +8,8 @@ const CONSEQUENCES: Record<Job["kind"], string> = {
   training:
     "What was learned so far is lost. The iteration stays in the list as failed, and you can train again at once. Iterations that were trained before do not change.",
   export: "No file is written. The export can be requested again.",
-  import: "The new project stays empty.",
+  import: "Nothing is added; a new project stays empty.",
+  check: "Nothing was written. The data set can be checked again.",
   evaluation: "No figures are calculated. The evaluation can be requested again.",
 };
 

@@ -5,6 +5,7 @@ import { useImageCount } from "../../api/queries/images";
 import { useProjectKind } from "../../api/queries/projects";
 import { useConfirm } from "../../components/confirm";
 import { useOrderedTags } from "../../components/tagOrder";
+import { ExportDialog } from "../../datasets/ExportDialog";
 import { ErrorState, Loading } from "../../components/states";
 import { useDialogInAddress } from "../../components/useDialogInAddress";
 import { useKeys } from "../../keyboard/useKeys";
@@ -43,10 +44,9 @@ export default function ImagesPage({ projectId }: PageProps) {
     focused.current = id;
   }, []);
   const [openDialog, setDialog] = useDialogInAddress();
-  const uploading = openDialog === "add";
-  const setUploading = useCallback((opened: boolean) => setDialog(opened ? "add" : null), [setDialog]);
   const readOnly = filter.iterationId !== undefined;
-  const onUpload = readOnly ? null : () => setUploading(true);
+  const adding = !readOnly && (openDialog === "add" || openDialog === "dataset") ? openDialog : null;
+  const onUpload = readOnly ? null : () => setDialog("add");
 
   const [selection, select] = useSelection(projectId, filter);
   const names = useMemo(() => new Map((ordered ?? []).map((tag) => [tag.id, tag.name])), [ordered]);
@@ -129,6 +129,8 @@ export default function ImagesPage({ projectId }: PageProps) {
             total={total.data}
             tags={ordered ?? []}
             onUpload={onUpload}
+            onImport={readOnly ? null : () => setDialog("dataset")}
+            onExport={() => setDialog("export")}
           />
         )}
         {total.error && total.data === undefined ? (
@@ -171,10 +173,11 @@ export default function ImagesPage({ projectId }: PageProps) {
       <UploadArea
         projectId={projectId}
         tags={ordered ?? []}
-        opened={uploading && !readOnly}
-        onOpened={setUploading}
-        enabled={enabled && !readOnly}
+        opened={adding}
+        onOpened={setDialog}
+        enabled={enabled && !readOnly && openDialog !== "export"}
       />
+      <ExportDialog projectId={projectId} opened={openDialog === "export"} onClose={() => setDialog(null)} />
       {dialog}
     </div>
   );

@@ -1,5 +1,5 @@
-import { Button, Pill, SegmentedControl, Select, Text } from "@mantine/core";
-import { IconUpload } from "@tabler/icons-react";
+import { ActionIcon, Button, Menu, Pill, SegmentedControl, Select, Text } from "@mantine/core";
+import { IconDots, IconPackageExport, IconPackageImport, IconUpload } from "@tabler/icons-react";
 import { tagHue } from "../../components/tagColors";
 import type { Tag } from "../../api/queries/tags";
 import { count } from "../../lib/format";
@@ -16,10 +16,12 @@ interface Props {
   total: number | undefined;
   tags: readonly Tag[];
   onUpload: (() => void) | null;
+  onImport: (() => void) | null;
+  onExport: () => void;
 }
 
 /** What is shown and how: number of images, filter, order, size; and the upload. */
-export function Toolbar({ filter, onFilter, size, onSize, total, tags, onUpload }: Props) {
+export function Toolbar({ filter, onFilter, size, onSize, total, tags, onUpload, onImport, onExport }: Props) {
   const chosen = tags.filter((tag) => filter.tagIds.includes(tag.id));
   return (
     <div className={classes.bar}>
@@ -73,6 +75,23 @@ export function Toolbar({ filter, onFilter, size, onSize, total, tags, onUpload 
         value={size}
         onChange={(next) => onSize(next)}
       />
+      <Menu position="bottom-end" withinPortal>
+        <Menu.Target>
+          <ActionIcon variant="default" size={36} aria-label="Data sets">
+            <IconDots size={18} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {onImport && (
+            <Menu.Item leftSection={<IconPackageImport size={16} />} onClick={onImport}>
+              Import a data set
+            </Menu.Item>
+          )}
+          <Menu.Item leftSection={<IconPackageExport size={16} />} onClick={onExport}>
+            Export as a data set
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
     </div>
   );
 }

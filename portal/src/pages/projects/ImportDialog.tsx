@@ -6,22 +6,33 @@ import { useLocation } from "wouter";
 import { body, emulator, training } from "../../api/client";
 import { inWords } from "../../api/errors";
 import { cacheKeys } from "../../api/keys";
+import { lazyPart } from "../../components/lazyPart";
 import { named } from "../../lib/format";
+import type { DroppedFile } from "../../lib/droppedFiles";
+
+const DataSetImport = lazyPart(() => import("../../datasets/DataSetImport"));
 
 interface Props {
   opened: boolean;
   onClose: () => void;
+  /** Files that were dropped on the page or chosen: a data set. */
+  files: readonly DroppedFile[];
+  onFiles: (files: readonly DroppedFile[]) => void;
 }
 
-/** Copies of projects, and models that were exported elsewhere. */
-export function ImportDialog({ opened, onClose }: Props) {
+/** Data sets, copies of projects, and models that were exported elsewhere. */
+export function ImportDialog({ opened, onClose, files, onFiles }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title="Import" size="lg">
-      <Tabs defaultValue="project">
+    <Modal opened={opened} onClose={onClose} title="Import" size="xl">
+      <Tabs defaultValue="dataset" keepMounted={false}>
         <Tabs.List mb="md">
+          <Tabs.Tab value="dataset">Data set</Tabs.Tab>
           <Tabs.Tab value="project">Copy of a project</Tabs.Tab>
           <Tabs.Tab value="model">Exported model</Tabs.Tab>
         </Tabs.List>
+        <Tabs.Panel value="dataset">
+          <DataSetImport projectId={null} files={files} onFiles={onFiles} onClose={onClose} />
+        </Tabs.Panel>
         <Tabs.Panel value="project">
           <ProjectImport onClose={onClose} />
         </Tabs.Panel>

@@ -1,11 +1,15 @@
 import { Button, Group, NativeSelect, TextInput, Title } from "@mantine/core";
 import { IconPackageImport, IconPlus, IconSearch } from "@tabler/icons-react";
+import { useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 import { useDomains, useProjects, type Project } from "../../api/queries/projects";
 import { useDeleteProject } from "../../components/project/useDeleteProject";
 import { useDialogInAddress } from "../../components/useDialogInAddress";
 import { EmptyState, Loaded } from "../../components/states";
 import { count } from "../../lib/format";
+import type { DroppedFile } from "../../lib/droppedFiles";
+import { DropOverlay } from "../../uploads/DropOverlay";
+import { useDrop } from "../../uploads/useDrop";
 import { arranged, orderOf, ORDERS } from "./gallery";
 import { ImportDialog } from "./ImportDialog";
 import { NewProjectDialog } from "./NewProjectDialog";
@@ -15,11 +19,18 @@ import { useFailedImports } from "./useFailedImports";
 
 type Dialog = "new" | "import";
 
+const NO_FILES: readonly DroppedFile[] = [];
+
 /** The gallery: all projects. */
 export default function ProjectsPage() {
   const projects = useProjects();
   const [dialog, setDialog] = useDialogInAddress();
   const [, navigate] = useLocation();
+  const [files, setFiles] = useState<readonly DroppedFile[]>(NO_FILES);
+  const over = useDrop((dropped) => {
+    setFiles(dropped);
+    setDialog("import");
+  }, dialog !== "new");
   return (
     <div className="page">
       <Loaded query={projects}>
@@ -36,7 +47,16 @@ export default function ProjectsPage() {
         onClose={() => setDialog(null)}
         onCreated={(project) => navigate(`/projects/${project.id}/images`)}
       />
-      <ImportDialog opened={dialog === "import"} onClose={() => setDialog(null)} />
+      <ImportDialog
+        opened={dialog === "import"}
+        onClose={() => {
+          setDialog(null);
+          setFiles(NO_FILES);
+        }}
+        files={files}
+        onFiles={setFiles}
+      />
+      {over && <DropOverlay text="Drop a data set: a folder, a zip archive, or labels with their images" />}
     </div>
   );
 }
@@ -69,7 +89,7 @@ function FirstRun({ onOpen }: ActionProps) {
       }
     >
       A project holds images, their tags and the models that are trained on them. Create one, then drop a folder of
-      images on it: each subfolder becomes a tag.
+      images on it: each subfolder becomes a tag. Or drop a data set here, with its labels.
     </EmptyState>
   );
 }

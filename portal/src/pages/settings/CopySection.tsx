@@ -1,6 +1,7 @@
-import { Alert, Button, Group, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Stack, Text } from "@mantine/core";
 import { IconDownload, IconPackageExport } from "@tabler/icons-react";
 import { useState } from "react";
+import { Link } from "wouter";
 import { body, localUri, training, type Schemas } from "../../api/client";
 import { inWords } from "../../api/errors";
 import { CopyText } from "../../components/CopyText";
@@ -30,7 +31,11 @@ export function CopySection({ projectId }: { projectId: string }) {
     <Section title="Copy">
       <Text size="sm" c="dimmed">
         A copy has the images, tags, regions and trained iterations. It is made by 'Import' on the page of all projects, here
-        or in another emulator that can reach this one.
+        or in another emulator that can reach this one. For other tools,{" "}
+        <Anchor component={Link} href={`/projects/${projectId}/images?dialog=export`} underline="always">
+          export it as a data set
+        </Anchor>
+        .
       </Text>
       {exported === null ? (
         <Group>

@@ -32,6 +32,7 @@ from emulator.core.ids import Ids, SeededIds
 from emulator.core.notifications.sender import NotificationSender
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.quotas import CallQuotas
+from emulator.core.rollouts.saving import save as save_rollout_figures
 from emulator.core.rules.kept_predictions import KeptPredictions
 from emulator.core.rules.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.rules.tiers import TIERS
@@ -99,6 +100,8 @@ class Parts:
         self.end_workers(wait=True)
         if self.sweep is not None:  # most often it has ended; in a large store it can take long
             self.sweep.join(timeout=_SWEEP_SECONDS)
+        self.context.spare_work.stop()
+        save_rollout_figures(self.context)
         self.context.database.close()
         running = self.context.jobs.health()
         if not (running[JobKind.IMPORT] or running[JobKind.DATA_SET]):  # which may leave blobs without a row

@@ -65,6 +65,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.insight.training_report",
     "emulator.api.control.transfer.pulled_projects",
     "emulator.api.control.restoring",
+    "emulator.api.control.rollouts",
     "emulator.api.control.insight.comparison",
     "emulator.api.control.insight.leave_report",
     "emulator.api.control.test_sets",

@@ -211,6 +211,19 @@ def control_emulator(
     return content
 
 
+def project_id_of(settings: Settings, project: str) -> str:
+    """The id of a project of the running emulator. project: id or name. Raises CommandFailed."""
+    listed = json.loads(control_emulator(settings, "GET", "/customvision/v3.3/training/projects"))
+    found = [one["id"] for one in listed if project.lower() == one["id"] or project == one["name"]]
+    if len(found) != 1:
+        raise CommandFailed(
+            f"there is no project {project!r}"
+            if not found
+            else f"{len(found)} projects are named {project!r}"
+        )
+    return str(found[0])
+
+
 def refusal_of(status: int, content: bytes) -> str | None:
     """The message of a response that is an error; None of others."""
     if status == 401:

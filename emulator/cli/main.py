@@ -36,6 +36,7 @@ _MODULES = {
     "doctor": "factory.doctor",
     "service": "factory.service",
     "watch": "factory.watch",
+    "rollout": "factory.rollouts",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

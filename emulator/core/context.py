@@ -28,8 +28,10 @@ from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.prediction_counts import PredictionCounts
+from emulator.core.rollout_counts import RolloutCounts
 from emulator.core.rules.kept_predictions import KeptPredictions
 from emulator.core.rules.tiers import TIERS, Tier
+from emulator.core.spare_work import SpareWork
 from emulator.core.test_kit.prediction_scripts import PredictionScripts
 from emulator.core.test_kit.roles import RoleAssignments
 from emulator.core.test_kit.trainers import Trainers
@@ -49,6 +51,7 @@ class Context:
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
     ended. prediction_scripts: predictions that tests have set. prediction_counts: None unless metrics are on.
+    rollout_counts: figures of roll-outs that are not stored yet. spare_work: what no request waits for.
     kept_predictions: how many are stored. least_free_bytes: of the disk, below which uploads are refused.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
@@ -90,6 +93,8 @@ class Context:
     image_orders: ImageJobs = field(init=False)
     instant_features: InstantFeatures = field(default_factory=InstantFeatures)
     prediction_counts: PredictionCounts | None = None
+    rollout_counts: RolloutCounts = field(default_factory=RolloutCounts)
+    spare_work: SpareWork = field(default_factory=SpareWork)
     kept_predictions: KeptPredictions = field(default_factory=KeptPredictions)
     least_free_bytes: int = 0
     disk: DiskGuard = field(init=False)
@@ -99,6 +104,7 @@ class Context:
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
         self.on_reset.append(self.trainers.reset)
+        self.on_reset += (self.spare_work.clear, self.rollout_counts.clear)
         self.disk = DiskGuard(self.folder, self.least_free_bytes)
         self.score_index = ScoreIndex(self.database)
         self.published = PublishedIterations(self.database)

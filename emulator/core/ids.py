@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from sqlmodel import Session, col, select
 
 from emulator.store.database import Database
+from emulator.store.rollout_tables import Rollout
 from emulator.store.tables import Export, Image, Iteration, Job, Project, Region, StoredPrediction, Tag
 from emulator.store.test_set_tables import TestEvaluation, TestImage, TestSet
 
@@ -24,6 +25,7 @@ _WITH_IDS = (
     TestSet,
     TestImage,
     TestEvaluation,
+    Rollout,
 )
 
 

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 
 # Of a detector's boxes, as in the service's portal.
 _DETECTED = 0.5
-# Combinations of project, published name and tag; further ones are counted as the tag OTHERS.
+# Combinations of project, published name, iteration and tag; further ones are counted as the tag OTHERS.
 _MOST_COMBINATIONS = 5000
 OTHERS = "(others)"
 
-# Project id and published name.
-Published = tuple[str, str]
-# Project id, published name, name of the tag.
-PublishedTag = tuple[str, str, str]
+# Project id, published name, name of the iteration.
+Published = tuple[str, str, str]
+# Those, and the name of the tag.
+PublishedTag = tuple[str, str, str, str]
 
 
 class PredictionCounts:
@@ -23,8 +23,14 @@ class PredictionCounts:
         self._images: dict[Published, int] = {}
         self._tags: dict[PublishedTag, tuple[int, float]] = {}
 
-    def add(self, project_id: str, published_name: str, scores: Iterable[tuple[str, float, bool]]) -> None:
-        """An image was scored by a published iteration.
+    def add(
+        self,
+        project_id: str,
+        published_name: str,
+        iteration_name: str,
+        scores: Iterable[tuple[str, float, bool]],
+    ) -> None:
+        """An image was scored by an iteration under a published name.
 
         A classifier predicts the most probable tag; a detector each tag with a box of at least 0.5, with the
         probability of its best box.
@@ -42,9 +48,9 @@ class PredictionCounts:
         if first is not None:
             best[first[0]] = first[1]
         with self._lock:
-            image = (project_id, published_name)
+            image = (project_id, published_name, iteration_name)
             if image not in self._images and len(self._images) >= _MOST_COMBINATIONS:
-                image = (OTHERS, OTHERS)
+                image = (OTHERS, OTHERS, OTHERS)
             self._images[image] = self._images.get(image, 0) + 1
             for tag, probability in best.items():
                 key = (*image, tag)

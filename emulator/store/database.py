@@ -18,12 +18,17 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
 from emulator.durable_files import is_disk_full
-from emulator.store import row_copy, tables, test_set_tables  # noqa: F401  (declares the tables)
+from emulator.store import (  # noqa: F401  (they declare the tables)
+    rollout_tables,
+    row_copy,
+    tables,
+    test_set_tables,
+)
 from emulator.store.commit_counter import CommitCounter, following
 from emulator.store.damage_check import find_damage, is_damage
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
-SCHEMA_REVISION = "0011"
+SCHEMA_REVISION = "0012"
 FILE_NAME = "emulator.sqlite"
 _POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"

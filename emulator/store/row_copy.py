@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from sqlmodel import SQLModel
 
-from emulator.store import tables, test_set_tables  # noqa: F401  (declare the tables)
+from emulator.store import rollout_tables, tables, test_set_tables  # noqa: F401  (declare the tables)
 from emulator.store.damage_check import reading
 
 # More changes of a project than one transaction can make.

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.contract.operations import BY_NAME
 
 PATH = "/metrics"
+# Of the names of all metrics.
+PREFIX = "custom_vision_"
 # Upper bounds of the buckets of durations, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Requests that are none of the service's operations.

@@ -20,7 +20,8 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from emulator import __version__
-from emulator.api.metrics.counts import BUCKETS, Durations
+from emulator.api.metrics import rollouts
+from emulator.api.metrics.counts import BUCKETS, PREFIX, Durations
 from emulator.core.context import Context
 from emulator.core.status import information, readiness
 from emulator.core.status.information import FolderSize
@@ -28,7 +29,6 @@ from emulator.store.database import DatabaseDamaged
 from emulator.store.tables import Iteration, Job, JobKind, Project
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
-_PREFIX = "custom_vision_"
 
 
 class Requests(NamedTuple):
@@ -55,17 +55,17 @@ class Exposition:
 
     def _of_state(self) -> Iterator[Metric]:
         context = self._context
-        version = GaugeMetricFamily(f"{_PREFIX}emulator_info", "The emulator.", labels=["version"])
+        version = GaugeMetricFamily(f"{PREFIX}emulator_info", "The emulator.", labels=["version"])
         version.add_metric([__version__], 1)
         yield version
         yield from self._of_disk()
         problems = readiness.problems(context)
-        ready = GaugeMetricFamily(f"{_PREFIX}ready", "1 if a check of health succeeds.", labels=["check"])
+        ready = GaugeMetricFamily(f"{PREFIX}ready", "1 if a check of health succeeds.", labels=["check"])
         for check in readiness.CHECKS:
             ready.add_metric([check], 0 if check in problems else 1)
         yield ready
         ended = CounterMetricFamily(
-            f"{_PREFIX}jobs_ended",
+            f"{PREFIX}jobs_ended",
             "Jobs that ended since the start, such as trainings.",
             labels=["kind", "status"],
         )
@@ -83,20 +83,20 @@ class Exposition:
         except OSError:
             return
         yield GaugeMetricFamily(
-            f"{_PREFIX}disk_free_bytes", "Free bytes on the disk of the data folder.", value=usage.free
+            f"{PREFIX}disk_free_bytes", "Free bytes on the disk of the data folder.", value=usage.free
         )
         yield GaugeMetricFamily(
-            f"{_PREFIX}disk_size_bytes", "Size of the disk of the data folder.", value=usage.total
+            f"{PREFIX}disk_size_bytes", "Size of the disk of the data folder.", value=usage.total
         )
         yield GaugeMetricFamily(
-            f"{_PREFIX}data_bytes",
+            f"{PREFIX}data_bytes",
             "Size of the data folder, at most a minute ago.",
             value=self._folder_size.bytes,
         )
 
     def _of_rows(self) -> Iterator[Metric]:
         context = self._context
-        objects = GaugeMetricFamily(f"{_PREFIX}objects", "What is stored.", labels=["kind"])
+        objects = GaugeMetricFamily(f"{PREFIX}objects", "What is stored.", labels=["kind"])
         for kind, number in information.counts(context)._asdict().items():
             objects.add_metric([kind], number)
         yield objects
@@ -104,13 +104,13 @@ class Exposition:
             jobs = dict(session.execute(select(Job.kind, func.count()).group_by(col(Job.kind))).all())
             names = dict(session.execute(select(Project.id, Project.name)).all())
             published = session.exec(select(Iteration).where(col(Iteration.publish_name).is_not(None))).all()
-        queue = GaugeMetricFamily(f"{_PREFIX}jobs", "Jobs that wait or are being executed.", labels=["kind"])
+        queue = GaugeMetricFamily(f"{PREFIX}jobs", "Jobs that wait or are being executed.", labels=["kind"])
         for job_kind in JobKind:
             queue.add_metric([job_kind.value], jobs.get(job_kind, 0))
         yield queue
         labels = ["project", "published_name", "iteration_id", "iteration"]
         models = GaugeMetricFamily(
-            f"{_PREFIX}published_model_trained_timestamp_seconds",
+            f"{PREFIX}published_model_trained_timestamp_seconds",
             "When the model was trained that is published under a name.",
             labels=labels,
         )
@@ -120,6 +120,7 @@ class Exposition:
             models.add_metric([name, row.publish_name or "", row.id, row.name], trained)
         yield models
         yield from self._of_predictions(names)
+        yield from rollouts.metrics(context, names)
 
     def _of_predictions(self, names: dict[str, str]) -> Iterator[Metric]:
         counts = self._context.prediction_counts
@@ -127,20 +128,20 @@ class Exposition:
             return
         images, tags = counts.copy()
         predictions = CounterMetricFamily(
-            f"{_PREFIX}predictions",
+            f"{PREFIX}predictions",
             "Images that a published model has scored since the start.",
-            labels=["project", "published_name"],
+            labels=["project", "published_name", "iteration"],
         )
-        for (project_id, published), number in sorted(images.items()):
-            predictions.add_metric([names.get(project_id, project_id), published], number)
+        for (project_id, *published), number in sorted(images.items()):
+            predictions.add_metric([names.get(project_id, project_id), *published], number)
         yield predictions
         confidence = SummaryMetricFamily(
-            f"{_PREFIX}predicted_tag_confidence",
+            f"{PREFIX}predicted_tag_confidence",
             "Confidence of the most probable tag, or of a tag with a detected object, by image.",
-            labels=["project", "published_name", "tag"],
+            labels=["project", "published_name", "iteration", "tag"],
         )
-        for (project_id, published, tag), (number, total) in sorted(tags.items()):
-            confidence.add_metric([names.get(project_id, project_id), published, tag], number, total)
+        for (project_id, *published_tag), (number, total) in sorted(tags.items()):
+            confidence.add_metric([names.get(project_id, project_id), *published_tag], number, total)
         yield confidence
 
 
@@ -154,7 +155,7 @@ class _Collector:
 
 def _of_requests(requests: Requests) -> Iterator[Metric]:
     numbers = CounterMetricFamily(
-        f"{_PREFIX}requests",
+        f"{PREFIX}requests",
         "Requests since the start. Status 0: the connection ended without a response.",
         labels=["operation", "status"],
     )
@@ -162,7 +163,7 @@ def _of_requests(requests: Requests) -> Iterator[Metric]:
         numbers.add_metric([operation, str(status)], number)
     yield numbers
     durations = HistogramMetricFamily(
-        f"{_PREFIX}request_duration_seconds",
+        f"{PREFIX}request_duration_seconds",
         "Time from a request to the end of its response.",
         labels=["operation"],
     )

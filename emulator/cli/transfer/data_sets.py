@@ -16,7 +16,14 @@ from urllib.parse import quote
 
 import click
 
-from emulator.cli.control import control_connection, control_emulator, into_project, query_of, refusal_of
+from emulator.cli.control import (
+    control_connection,
+    control_emulator,
+    into_project,
+    project_id_of,
+    query_of,
+    refusal_of,
+)
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
 from emulator.data_sets.files import is_image
@@ -234,19 +241,6 @@ def export_data(
         click.echo(_problem_line(loss))
     if not dry_run:
         click.echo(f"{file} ({Path(file).stat().st_size} bytes)")
-
-
-def project_id_of(settings: Settings, project: str) -> str:
-    """The id of a project of the running emulator, given by its id or name. Raises CommandFailed."""
-    listed = json.loads(control_emulator(settings, "GET", "/customvision/v3.3/training/projects"))
-    found = [one["id"] for one in listed if project.lower() == one["id"] or project == one["name"]]
-    if len(found) != 1:
-        raise CommandFailed(
-            f"there is no project {project!r}"
-            if not found
-            else f"{len(found)} projects are named {project!r}"
-        )
-    return str(found[0])
 
 
 def download(settings: Settings, path: str, target: Path) -> None:

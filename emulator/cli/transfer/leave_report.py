@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import click
 
-from emulator.cli.control import control_emulator, query_of
+from emulator.cli.control import control_emulator, project_id_of, query_of
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import with_settings
-from emulator.cli.transfer.data_sets import download, project_id_of
+from emulator.cli.transfer.data_sets import download
 from emulator.settings import Settings
 
 # Thumbnails that were never shown are made first.

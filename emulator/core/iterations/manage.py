@@ -8,6 +8,7 @@ from emulator.core.blob_sweep import export_blobs, sweep_blobs, test_evaluation_
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.delete import delete_unreferenced
+from emulator.core.rollouts import names
 from emulator.core.rules.validation import checked_name
 from emulator.store.tables import UNFINISHED, Iteration, Project
 
@@ -72,7 +73,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
     """Delete the iteration, its model, exports and evaluations on test sets, and deleted images that no other
     iteration contains; its running training or export is stopped.
 
-    Refused while it is published.
+    Refused while it is published or being rolled out.
     """
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
@@ -81,6 +82,7 @@ def delete(context: Context, project_id: str, iteration_id: str) -> None:
                 "BadRequestIterationIsPublished",
                 f"Iteration is already published as: {iteration.publish_name}",
             )
+        names.check_no_candidate(session, iteration)
         blobs = export_blobs(session, [iteration_id]) | test_evaluation_blobs(session, [iteration_id])
         session.delete(iteration)
         session.flush()

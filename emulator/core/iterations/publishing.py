@@ -2,11 +2,12 @@
 
 import re
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.rollouts import names
 from emulator.core.rules.validation import checked_path_name
 from emulator.store.tables import Iteration, IterationStatus
 
@@ -24,7 +25,7 @@ def publish(
     prediction_id: str,
     overwrite: bool = False,
 ) -> None:
-    """Publish the iteration for predictions under `publish_name`, effective at once.
+    """Publish the iteration for predictions under `publish_name`, effective at once: it ends a roll-out.
 
     prediction_id: the ARM id of a Cognitive Services account; any account is accepted. overwrite: whether the
     name may be taken from another iteration.
@@ -67,34 +68,18 @@ def publish_in(
             "BadRequestIterationIsPublished",
             f"Iteration is already published as: {iteration.publish_name}",
         )
-    holder = session.exec(
-        select(Iteration).where(Iteration.project_id == iteration.project_id, Iteration.publish_name == name)
-    ).first()
-    now = context.clock.now()
-    if holder is not None:
-        if not overwrite:
-            raise ServiceError(
-                "BadRequestInvalidPublishName", f"Another iteration is already published as: {name}"
-            )
-        _withdraw(holder)
-        holder.last_modified = now
-        session.add(holder)
-        session.flush()
-    iteration.publish_name = name
-    iteration.original_publish_resource_id = prediction_id
-    iteration.last_modified = now
-    session.add(iteration)
+    names.check_no_candidate(session, iteration, except_as=name if overwrite else None)
+    if not overwrite and names.holder(session, iteration.project_id, name) is not None:
+        raise ServiceError(
+            "BadRequestInvalidPublishName", f"Another iteration is already published as: {name}"
+        )
+    names.give(session, iteration, name, prediction_id, context.clock.now())
 
 
 def unpublish(context: Context, project_id: str, iteration_id: str) -> None:
+    """Unpublish the iteration, effective at once. It ends a roll-out of its name."""
     with context.database.write() as session:
         iteration = lookup.iteration(session, project_id, iteration_id)
         if iteration.publish_name is None:
             raise ServiceError("BadRequestIterationNotPublished", "Iteration is not published")
-        _withdraw(iteration)
-        iteration.last_modified = context.clock.now()
-        session.add(iteration)
-
-
-def _withdraw(iteration: Iteration) -> None:
-    iteration.publish_name = iteration.original_publish_resource_id = None
+        names.take(session, iteration, context.clock.now())

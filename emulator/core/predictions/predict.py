@@ -5,25 +5,34 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from sqlalchemy import and_
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup, quotas
 from emulator.core.blob_sweep import sweep_blobs
+from emulator.core.caches.published import Published, RunningRollout
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import ImageSource, read_image
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
+from emulator.core.rollouts import answering
 from emulator.core.rules import domains
 from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
 from emulator.store.database import StorageFull
 from emulator.store.references import raise_if_missing
+from emulator.store.rollout_tables import Rollout, RolloutStatus
 from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
 _log = logging.getLogger(__name__)
 _NAMES_IN_LOG = 10
+_IS_ROLLED_OUT = and_(
+    col(Rollout.project_id) == Iteration.project_id,
+    col(Rollout.publish_name) == Iteration.publish_name,
+    col(Rollout.status) == RolloutStatus.RUNNING,
+)
 
 
 class Predicted(NamedTuple):
@@ -64,7 +73,7 @@ def predict(
         image = read_image(context, project_id, image, PREDICTION_IMAGE_BYTES)
     if application is not None:
         application = checked_application(application)
-    iteration = published(context, project_id, published_name, type)
+    found = published(context, project_id, published_name, type)
     score = partial(
         _score,
         context,
@@ -75,20 +84,27 @@ def predict(
         limit=PREDICTION_IMAGE_BYTES,
     )
     try:
-        predicted = score(iteration)
+        predicted = score(found.iteration, rollout=found.rollout)
     except _IterationGone:
         # Another iteration may have the name: then it has had one all the time.
-        iteration = published(context, project_id, published_name, type)
-        predicted = score(iteration)
+        found = published(context, project_id, published_name, type)
+        predicted = score(found.iteration, rollout=found.rollout)
     quotas.count_prediction(context)
     if context.prediction_counts is not None:
-        found = ((tag.tag_name, tag.probability, tag.box is not None) for tag in predicted.probabilities)
-        context.prediction_counts.add(project_id, iteration.publish_name or published_name, found)
+        tags = ((tag.tag_name, tag.probability, tag.box is not None) for tag in predicted.probabilities)
+        context.prediction_counts.add(project_id, *_names(found, predicted.iteration_id), tags)
     return predicted
 
 
-def published(context: Context, project_id: str, published_name: str, type: str) -> Iteration:
-    """The iteration that is published under a name in a project of that domain type.
+def _names(found: Published, answering_id: str) -> tuple[str, str]:
+    """The published name, and the name of the iteration that answered."""
+    candidate = found.rollout and found.rollout.candidate
+    answering = candidate if candidate and candidate.id == answering_id else found.iteration
+    return found.iteration.publish_name or "", answering.name
+
+
+def published(context: Context, project_id: str, published_name: str, type: str) -> Published:
+    """The iteration that is published under a name in a project of that domain type, and its roll-out.
 
     The result is cached until the next commit, since every prediction looks it up.
     """
@@ -98,19 +114,28 @@ def published(context: Context, project_id: str, published_name: str, type: str)
     if kept is not None:
         return kept
     with context.database.read() as session:
-        statement = select(Iteration).where(
-            Iteration.project_id == project_id, Iteration.publish_name == name
-        )
-        iteration = session.exec(statement).first()
-        if iteration is None:
+        # One statement, since stored predictions come here each time: each of them is a commit.
+        row = session.exec(
+            select(Iteration, Rollout)
+            .outerjoin(Rollout, _IS_ROLLED_OUT)
+            .where(Iteration.project_id == project_id, Iteration.publish_name == name)
+        ).first()
+        if row is None:
             _check_type(session, project_id, type)
             raise ServiceError(
                 "NotFoundIteration", "Invalid iteration", _not_published(session, project_id, published_name)
             )
+        iteration, rollout = row
         if domains.get(iteration.domain_id or "").type != type:
             raise _wrong_type(type)
-    context.published.put(key, iteration, commits)
-    return iteration
+        found = Published(iteration, None if rollout is None else _running(session, rollout))
+    context.published.put(key, found, commits)
+    return found
+
+
+def _running(session: Session, rollout: Rollout) -> RunningRollout:
+    candidate = session.get_one(Iteration, rollout.candidate_id)
+    return RunningRollout(rollout.id, rollout.mode, rollout.percent or 0.0, candidate)
 
 
 def quick_test(
@@ -184,18 +209,25 @@ def _score(
     store: bool,
     application: str | None,
     limit: int,
+    rollout: RunningRollout | None = None,
 ) -> Predicted:
+    """rollout: of the name of the iteration; its candidate may answer instead."""
     from emulator.vision.imaging.decode import ImageRejected
 
     check_size(data, limit)
     try:
-        probabilities = None
-        if context.prediction_scripts.is_active:
-            from emulator.core.predictions.scripted import scripted_probabilities
-
-            probabilities = scripted_probabilities(context, iteration, data)
-        if probabilities is None:
-            probabilities = probabilities_of(context, iteration, data)
+        if rollout is None:
+            probabilities = _scripted_or_scored(context, iteration.publish_name, data, iteration)
+        else:
+            iteration, probabilities = answering.answer(
+                context,
+                prediction_id,
+                iteration,
+                rollout,
+                score=partial(_scripted_or_scored, context, iteration.publish_name, data),
+                shadow=partial(probabilities_of, context, data=data),
+                size=len(data),
+            )
     except FileNotFoundError:
         raise_if_missing(context.database, iteration.model_blob or "")
         raise _IterationGone("NotFoundIteration", "Invalid iteration") from None
@@ -211,6 +243,18 @@ def _score(
     if store:
         _store(context, predicted, data, application)
     return predicted
+
+
+def _scripted_or_scored(
+    context: Context, published_name: str | None, data: bytes, iteration: Iteration
+) -> list[TagProbability]:
+    if context.prediction_scripts.is_active:
+        from emulator.core.predictions.scripted import scripted_probabilities
+
+        probabilities = scripted_probabilities(context, iteration, published_name, data)
+        if probabilities is not None:
+            return probabilities
+    return probabilities_of(context, iteration, data)
 
 
 def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> list[TagProbability]:

@@ -91,9 +91,11 @@ def sha256_of_contents(contents: str) -> str:
 
 
 def scripted_probabilities(
-    context: Context, iteration: Iteration, data: bytes
+    context: Context, iteration: Iteration, published_name: str | None, data: bytes
 ) -> list[TagProbability] | None:
     """The predictions of the script for a call, in the order of the service; None if there is no script.
+
+    published_name: of the call; None for a quick test of an unpublished iteration.
 
     Raises ServiceError when the iteration lacks a tag of the script or is of another type, and ImageRejected
     like the models.
@@ -102,10 +104,10 @@ def scripted_probabilities(
 
     scripts = context.prediction_scripts
     digest = scripts.digest(data)
-    if not scripts.has_one_for(iteration, digest):
+    if not scripts.has_one_for(iteration, published_name, digest):
         return None
     open_rgb(data, target=_SIDE)  # which refuses the images that models refuse
-    return scripts.use(iteration, digest, partial(_predictions, iteration))
+    return scripts.use(iteration, published_name, digest, partial(_predictions, iteration))
 
 
 def _predictions(iteration: Iteration, script: Script) -> list[TagProbability]:

@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.rollouts import saving as rollout_figures
 from emulator.core.snapshots import files
 from emulator.core.snapshots.archive import ArchiveSource, write_archive
 from emulator.core.snapshots.files import Snapshot
@@ -75,6 +76,7 @@ def save(context: Context, name: str) -> tuple[NamedSnapshot, bool]:
     """
     with context.snapshot_lock:
         folder, is_new = _place(context, name)
+        rollout_figures.save(context)
         state = current_state(
             context.database,
             context.blobs,

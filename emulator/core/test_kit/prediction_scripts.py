@@ -54,11 +54,11 @@ class Script:
         """Whether it was used as often as intended: without `times`, at least once."""
         return self.used > 0 if self.times is None else self.used == self.times
 
-    def is_for(self, iteration: Iteration) -> bool:
+    def is_for(self, iteration: Iteration, published_name: str | None) -> bool:
         return (
             self.project_id in (None, iteration.project_id)
             and self.iteration_id in (None, iteration.id)
-            and self.published_name in (None, iteration.publish_name)
+            and self.published_name in (None, published_name)
         )
 
 
@@ -116,13 +116,17 @@ class PredictionScripts:
         """The SHA-256 of an image; empty when no script is for one image."""
         return hashlib.sha256(data).hexdigest() if self._by_image else ""
 
-    def has_one_for(self, iteration: Iteration, digest: str) -> bool:
+    def has_one_for(self, iteration: Iteration, published_name: str | None, digest: str) -> bool:
         """Whether a call would use a script. digest: of the image, see `digest`."""
         with self._lock:
-            return next(self._for_call(iteration, digest), None) is not None
+            return next(self._for_call(iteration, published_name, digest), None) is not None
 
     def use(
-        self, iteration: Iteration, digest: str, respond: Callable[[Script], _Response]
+        self,
+        iteration: Iteration,
+        published_name: str | None,
+        digest: str,
+        respond: Callable[[Script], _Response],
     ) -> _Response | None:
         """The result of `respond` for the script of a call, which is then counted; None if there is none.
 
@@ -130,7 +134,7 @@ class PredictionScripts:
         of several concurrent calls use a script.
         """
         with self._lock:
-            script = next(self._for_call(iteration, digest), None)
+            script = next(self._for_call(iteration, published_name, digest), None)
             if script is None:
                 return None
             result = respond(script)
@@ -139,14 +143,18 @@ class PredictionScripts:
                 self._deactivate(script)
             return result
 
-    def _for_call(self, iteration: Iteration, digest: str) -> Iterator[Script]:
+    def _for_call(self, iteration: Iteration, published_name: str | None, digest: str) -> Iterator[Script]:
         ids = chain(
             self._by_image.get((digest, True), ()),
             self._by_image.get((digest, False), ()),
             self._by_count[True],
             self._by_count[False],
         )
-        return (script for script in map(self._scripts.__getitem__, ids) if script.is_for(iteration))
+        return (
+            script
+            for script in map(self._scripts.__getitem__, ids)
+            if script.is_for(iteration, published_name)
+        )
 
     def _group(self, script: Script) -> dict[str, None]:
         is_counted = script.times is not None

@@ -14,6 +14,7 @@ from emulator.core.prediction_counts import OTHERS, PredictionCounts
 from tests.support.harness import Service, running_service
 from tests.support.images import picture
 from tests.support.predicting import Predicted
+from tests.support.rollouts import RolledOut
 
 MONITORING = Path(__file__).parents[3] / "docker" / "monitoring"
 Labels = frozenset[tuple[str, str]]
@@ -70,7 +71,7 @@ def test_predictions_are_counted_by_tag_with_their_confidence(service: Service) 
     for colour in ("red", "red", "blue"):
         predicted.predict(colour)
     found = samples(service)
-    labels = {"project": "screws", "published_name": "published"}
+    labels = {"project": "screws", "published_name": "published", "iteration": "Iteration 1"}
     assert value(found, "predictions_total", **labels) == 3
     counts = {
         tag: value(found, "predicted_tag_confidence_count", tag=tag, **labels) for tag in ("red", "blue")
@@ -84,6 +85,32 @@ def test_predictions_are_counted_by_tag_with_their_confidence(service: Service) 
     assert value(found, "jobs_ended_total", kind="training", status="completed") == 1
     trained = [key for key in found if key[0] == "custom_vision_published_model_trained_timestamp_seconds"]
     assert [dict(key[1])["iteration_id"] for key in trained] == [predicted.iteration.rpartition("/")[2]]
+
+
+def test_a_running_roll_out_is_shown_with_its_iterations(service: Service) -> None:
+    rolled_out = RolledOut(service, name="screws")
+    rolled_out.start()
+    rolled_out.answering(200, "green")
+    rolled_out.state()
+    rolled_out.call("PATCH", percent=100)
+    rolled_out.answering(201)
+    found = samples(service)
+    name = {"project": "screws", "published_name": "live"}
+    candidate = {**name, "iteration": "Iteration 2"}
+    percent = {**candidate, "iteration_id": rolled_out.second, "mode": "percentage"}
+    assert value(found, "rollout_percent", **percent) == 100
+    for role, iteration, number in (("current", "Iteration 1", 1), ("candidate", "Iteration 2", 2)):
+        labels = {**name, "iteration": iteration, "role": role}
+        assert value(found, "rollout_scoring_seconds_count", **labels) == number
+        assert value(found, "rollout_confidence_count", **labels) == number
+        assert (value(found, "rollout_scoring_seconds_sum", **labels) or 0) > 0
+        assert value(found, "predictions_total", **name, iteration=iteration) == 1
+    counts = [value(found, f"rollout_{which}_total", **candidate) for which in ("compared", "agreed")]
+    assert counts == [1, 0]
+    counts = [value(found, f"rollout_{which}_total", **candidate) for which in ("failures", "dropped")]
+    assert counts == [0, 0]
+    rolled_out.call("POST", "/finish")
+    assert not any(key[0].startswith("custom_vision_rollout") for key in samples(service))
 
 
 def test_queue_disk_and_health_are_shown(service: Service) -> None:
@@ -102,7 +129,8 @@ def test_names_of_any_characters_are_escaped(service: Service) -> None:
     service.clock.advance(seconds=1)
     Predicted(service, name='a"b\\c d').predict()
     found = samples(service)
-    assert value(found, "predictions_total", project='a"b\\c d', published_name="published") == 1
+    labels = {"project": 'a"b\\c d', "published_name": "published", "iteration": "Iteration 1"}
+    assert value(found, "predictions_total", **labels) == 1
 
 
 def test_a_damaged_database_shows_in_ready_and_the_rest_goes_on(service: Service) -> None:
@@ -147,20 +175,20 @@ def test_a_duration_is_in_the_bucket_whose_bound_it_does_not_exceed() -> None:
 
 def test_detected_tags_are_counted_once_for_each_image_from_a_half_on() -> None:
     counts = PredictionCounts()
-    counts.add("p", "n", [("a", 0.6, True), ("a", 0.9, True), ("b", 0.49, True), ("c", 0.5, True)])
-    counts.add("p", "n", [])
+    counts.add("p", "n", "i", [("a", 0.6, True), ("a", 0.9, True), ("b", 0.49, True), ("c", 0.5, True)])
+    counts.add("p", "n", "i", [])
     images, tags = counts.copy()
-    assert images == {("p", "n"): 2}
-    assert tags == {("p", "n", "a"): (1, 0.9), ("p", "n", "c"): (1, 0.5)}
+    assert images == {("p", "n", "i"): 2}
+    assert tags == {("p", "n", "i", "a"): (1, 0.9), ("p", "n", "i", "c"): (1, 0.5)}
 
 
 def test_the_number_of_tags_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emulator.core.prediction_counts._MOST_COMBINATIONS", 2)
     counts = PredictionCounts()
     for tag in "abcd":
-        counts.add("p", "n", [(tag, 1.0, False)])
+        counts.add("p", "n", "i", [(tag, 1.0, False)])
     assert counts.copy()[1] == {
-        ("p", "n", "a"): (1, 1.0),
-        ("p", "n", "b"): (1, 1.0),
-        ("p", "n", OTHERS): (2, 2.0),
+        ("p", "n", "i", "a"): (1, 1.0),
+        ("p", "n", "i", "b"): (1, 1.0),
+        ("p", "n", "i", OTHERS): (2, 2.0),
     }

@@ -34,7 +34,7 @@ class Published:
         monkeypatch.setattr(database, "read", counted)
 
     def find(self, name: str = "a name", type: str = "Classification") -> Iteration:
-        return predictions.published(self.service.context, self.id, name, type)
+        return predictions.published(self.service.context, self.id, name, type).iteration
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ _log = logging.getLogger(__name__)
 # Share of the remaining budget, without the time for scoring, that training may use.
 _USABLE = 0.9
 _MIN_PLANNED_SHARE = 0.6
+_LEVEL_GROWTH = 1.1
 # Largest shares of the remaining budget for decoding images and for cutting crops out of large ones.
 _DECODING_SHARE, _CUTTING_SHARE = 0.5, 0.3
 # Time that is kept for finishing quick training, over the time expected.
@@ -387,12 +388,13 @@ def scorable_in_time(
 def plan_steps(steps_that_fit: float, image_count: int, recipe: AdvancedDetectorRecipe) -> int:
     """Steps of a training, or 0 if there is time for fewer than `recipe.min_steps`.
 
-    They are on levels that grow by a quarter, so that small differences in speed do not change the model.
+    They are on levels that grow by a tenth, so that small differences in speed do not change the model, and
+    little of a budget is left.
     """
     most = min(steps_that_fit, recipe.steps(image_count))
     level = float(recipe.min_steps)
     if most < level:
         return 0
-    while level * 1.25 <= most:
-        level *= 1.25
+    while level * _LEVEL_GROWTH <= most:
+        level *= _LEVEL_GROWTH
     return round(level)

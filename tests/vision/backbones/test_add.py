@@ -409,8 +409,8 @@ def test_damaged_networks_are_left_out(
     assert trained.model_path.exists()
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [message.split(" cannot")[0] for message in warned] == [
-        "The network resnet18",
-        "The network swin_t",
+        "resnet18: The network",
+        "swin_t: The network",
     ]
     assert not chosen(caplog).startswith("efficientnet-lite0+resnet18")
 

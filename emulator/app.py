@@ -22,6 +22,8 @@ from emulator.api.middleware import Addressing, Identities, Keys
 from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
+from emulator.api.upstream.middleware import ForwardCalls
+from emulator.api.upstream.state import LocalKeys, Upstream
 from emulator.core import blob_sweep
 from emulator.core.clock import Clock
 from emulator.core.context import Context
@@ -139,6 +141,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     sessions = _sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
     repeated = RepeatedResponses()
+    upstream = _upstream(settings, max_body_bytes)
     parts.context.on_reset += (faults.clear, repeated.clear)
 
     @asynccontextmanager
@@ -147,6 +150,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         try:
             yield
         finally:
+            if upstream is not None:
+                await upstream.close()
             parts.close()
 
     app = FastAPI(
@@ -168,6 +173,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
+            *([] if upstream is None else [Middleware(ForwardCalls, upstream=upstream)]),
             Middleware(
                 Keys,
                 training_keys=settings.training_keys,
@@ -192,12 +198,28 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.sessions = sessions
     app.state.quotas = CallQuotas(parts.context)
     app.state.faults = faults
+    app.state.upstream = upstream
     app.state.public_url = settings.public_url
     app.state.proxies = proxies
     app.state.max_body_bytes = max_body_bytes
     app.state.threads = RequestThreads()
     add_routes(app, metrics=settings.metrics)
     return app
+
+
+def _upstream(settings: Settings, max_body_bytes: int) -> Upstream | None:
+    """The resource to forward calls to. Raises StartRefused."""
+    if settings.upstream is None:
+        if settings.upstream_mode != "local" or settings.allow_upstream_writes:
+            raise StartRefused("--upstream-mode, --allow-upstream-writes: they need --upstream URL")
+        return None
+    return Upstream(
+        settings.upstream,
+        settings.upstream_mode,
+        LocalKeys(settings.training_keys[0], settings.prediction_keys[0]),
+        allows_writes=settings.allow_upstream_writes,
+        max_body_bytes=max_body_bytes,
+    )
 
 
 def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:

@@ -76,6 +76,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.test_kit.snapshots",
     "emulator.api.control.test_kit.prediction_scripts",
     "emulator.api.control.test_kit.usage",
+    "emulator.api.control.upstream",
 )
 _PORTAL = LazyRoutes("emulator.portal.routes")
 _METRICS = LazyRoutes("emulator.api.metrics.route")

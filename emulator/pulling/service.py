@@ -20,6 +20,7 @@ import orjson
 
 from emulator.core.fetching.client import ssl_context
 from emulator.pulling.throttle import Throttle, backoff
+from emulator.settings.addresses import AZURE_HOSTS
 
 if TYPE_CHECKING:
     import httpcore
@@ -33,8 +34,6 @@ _T = TypeVar("_T")
 # 207: of a batch, some of whose entries failed.
 _SUCCESS = frozenset({200, 207})
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-# Hosts of Azure are reached with https only: a key that was sent without it is known to others.
-_AZURE = (".azure.com", ".microsoft.com", ".azure.us", ".azure.cn", ".windows.net")
 
 
 class PullFailed(Exception):
@@ -81,7 +80,7 @@ class Endpoint:
             raise PullFailed(
                 "the endpoint is no address of a resource; it looks like https://NAME.cognitiveservices.azure.com"
             )
-        if parts.scheme == "http" and host.endswith(_AZURE):
+        if parts.scheme == "http" and host.endswith(AZURE_HOSTS):
             raise PullFailed("the endpoint begins with http://, which would show the key; use https://")
         prefix = parts.path.lower().partition("/customvision")[0].rstrip("/")
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path[: len(prefix)]}")

@@ -11,3 +11,7 @@ def is_loopback(host: str) -> bool:
     except OSError:
         return False
     return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
+
+
+# Hosts of Azure are reached with https only: a key that was sent without it is known to others.
+AZURE_HOSTS = (".azure.com", ".microsoft.com", ".azure.us", ".azure.cn", ".windows.net")

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from emulator.settings.addresses import AZURE_HOSTS
+
 LONGEST_KEY = 512
 
 
@@ -96,6 +98,17 @@ def read_public_url(text: str) -> str:
     ):
         raise ValueError(problem)
     return text.rstrip("/")
+
+
+def read_upstream(text: str) -> str:
+    """The endpoint of a resource; a path that begins with ``/customvision`` is cut off."""
+    url = read_public_url(text)
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    if scheme == "http" and host.lower().partition(":")[0].endswith(AZURE_HOSTS):
+        raise ValueError("begins with http://, which would show the key on the way; use https://")
+    prefix = f"/{path}".lower().partition("/customvision")[0]
+    return f"{scheme}://{host}{f'/{path}'[: len(prefix)].rstrip('/')}"
 
 
 def read_keys(text: str) -> tuple[str, str]:

@@ -46,6 +46,7 @@ from emulator.settings.readers import (
     read_public_url,
     read_resource_id,
     read_role_assignment,
+    read_upstream,
     read_url_mapping,
     whole_number,
 )
@@ -64,6 +65,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 TIERS = ("unlimited", "s0", "f0")
 ENTRA_MODES = ("off", "basic")
 TRAINERS = ("real", "instant")
+UPSTREAM_MODES = ("local", "shadow")
 LOG_FORMATS = ("text", "json")
 NUMBER_FORMATS = ("measured", "float32", "bfloat16")
 
@@ -160,6 +162,17 @@ class Settings:
         (), "--url-map", "URL=FOLDER",
         "Read URLs with this prefix from a folder, not the network; repeatable.",
         read_url_mapping, separator="|", default_text="none")
+    upstream: str | None = option(
+        None, "--upstream", "URL",
+        "Endpoint of a resource to forward calls to, such as https://NAME.cognitiveservices.azure.com.",
+        read_upstream, default_text="none")
+    upstream_mode: Literal["local", "shadow"] = option(
+        "local", "--upstream-mode", "MODE",
+        "Who answers: the emulator (local), or the upstream, whose responses are compared (shadow).",
+        one_of(*UPSTREAM_MODES))
+    allow_upstream_writes: bool = option(
+        False, "--allow-upstream-writes", "",
+        "Forward calls that change something at the upstream, too.", read_boolean, switch=True)
     cors_origins: tuple[str, ...] = cors_origin_option()
     https: HttpsMode = https_option()
     https_port: int | None = https_port_option()

@@ -6,12 +6,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from emulator.app import make_parts
+from emulator.core.clock import Clock
 from emulator.core.context import Context
+from emulator.core.ids import Ids
 from emulator.core.pulled.archive import PullArchive
 from emulator.core.pulled.insert import Inserted, insert
 from emulator.pulling.project import ProjectPull
 from emulator.pulling.service import Endpoint, Service
 from emulator.pulling.throttle import Throttle
+from emulator.testing import EmulatorServer
+from emulator.testing.server import make_settings
 from tests.support.cloud import GENERAL, KEY, Cloud, guid
 
 
@@ -48,3 +53,22 @@ def pull_into(context: Context, cloud: Cloud, archive: PullArchive, **more: Any)
     finally:
         client.close()
     return insert(context, archive, **more)
+
+
+def copied(source: EmulatorServer, project_id: str, folder: Path, **settings: Any) -> EmulatorServer:
+    """An emulator, not started, with the project of another one, which it has pulled.
+
+    settings: its options besides the data folder.
+    """
+    archive = PullArchive(folder / "archive")
+    client = Service(Endpoint.parse(source.endpoint), source.training_key, Throttle(500))
+    try:
+        ProjectPull(client, archive, project_id).run()
+        parts = make_parts(make_settings(data=folder / "data"), Clock(), Ids())
+        insert(parts.context, archive)
+        parts.end_workers(wait=True)
+        parts.context.database.close()
+    finally:
+        client.close()
+        archive.close()
+    return EmulatorServer(data=folder / "data", **settings)

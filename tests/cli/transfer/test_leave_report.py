@@ -8,36 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from emulator.app import make_parts
 from emulator.cli.errors import CommandFailed
 from emulator.cli.main import app
-from emulator.core.clock import Clock
-from emulator.core.ids import Ids
-from emulator.core.pulled.archive import PullArchive
-from emulator.core.pulled.insert import insert
-from emulator.pulling.project import ProjectPull
-from emulator.pulling.service import Endpoint, Service
-from emulator.pulling.throttle import Throttle
 from emulator.testing import EmulatorServer
-from emulator.testing.projects import SampleProject
-from emulator.testing.server import make_settings
 from tests.support.harness import wait_until
-
-
-def copied(source: EmulatorServer, project: SampleProject, folder: Path) -> EmulatorServer:
-    """An emulator with the project of another one, which it has pulled."""
-    archive = PullArchive(folder / "archive")
-    client = Service(Endpoint.parse(source.endpoint), source.training_key, Throttle(500))
-    try:
-        ProjectPull(client, archive, project.id).run()
-        parts = make_parts(make_settings(data=folder / "data"), Clock(), Ids())
-        insert(parts.context, archive)
-        parts.end_workers(wait=True)
-        parts.context.database.close()
-    finally:
-        client.close()
-        archive.close()
-    return EmulatorServer(data=folder / "data")
+from tests.support.pulled import copied
 
 
 def trained_again(target: EmulatorServer, project_id: str) -> None:
@@ -54,7 +29,7 @@ def test_the_same_images_labels_and_trainer_give_the_same_figures(
 ) -> None:
     with EmulatorServer() as source:
         project = source.create_project({"red": 15, "blue": 15}, detection=detection, published="production")
-        with copied(source, project, tmp_path) as target:
+        with copied(source, project.id, tmp_path) as target:
             trained_again(target, project.id)
             run = command(target, project.id)
             run("--theirs", "production", "--ours", "Iteration 2", "-o", str(tmp_path / "report.html"))

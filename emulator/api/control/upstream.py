@@ -1,0 +1,86 @@
+"""The upstream in the emulator's own API: its mode, counts, and differences to the emulator's responses."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from emulator.api.dependencies import json_body, version_of
+from emulator.api.parameters import integer_in
+from emulator.api.routing import OperationRouter, response_of
+from emulator.api.upstream.differences import ComparedCall
+from emulator.api.upstream.state import Upstream
+from emulator.contract.control import upstream as shapes
+from emulator.core.errors import ServiceError
+
+router = OperationRouter()
+
+_PATH = "/_emulator/upstream"
+_LIMIT, _MOST = 100, 500
+
+
+async def _upstream_of(request: Request) -> Upstream:
+    upstream: Upstream | None = request.app.state.upstream
+    if upstream is None:
+        raise ServiceError(
+            "BadRequestNotSupported", "There is no upstream; start the emulator with --upstream URL."
+        )
+    return upstream
+
+
+OfServer = Annotated[Upstream, Depends(_upstream_of)]
+
+
+@router.own("GET", _PATH)
+def get_upstream(upstream: OfServer) -> shapes.Upstream:
+    differences = upstream.differences
+    return shapes.Upstream(
+        url=upstream.url,
+        mode=upstream.mode,
+        allows_writes=upstream.allows_writes,
+        forwarded_count=upstream.forwarded,
+        refused_count=upstream.refused,
+        failed_count=upstream.failed,
+        compared_count=differences.compared,
+        different_count=differences.different,
+    )
+
+
+@router.own("PUT", _PATH)
+def set_upstream_mode(
+    upstream: OfServer, body: Annotated[shapes.UpstreamMode, json_body(shapes.UpstreamMode)]
+) -> shapes.Upstream:
+    upstream.mode = body.mode
+    return get_upstream(upstream)
+
+
+# In the event loop, in which responses are compared.
+@router.own("GET", f"{_PATH}/differences")
+async def get_upstream_differences(request: Request, upstream: OfServer) -> Response:
+    limit = integer_in(request, "limit", _LIMIT, 0, _MOST)
+    await upstream.settled()
+    differences = upstream.differences
+    calls = list(differences.calls)
+    shown = shapes.UpstreamDifferences(
+        compared_count=differences.compared,
+        different_count=differences.different,
+        fields=[shapes.FieldCount(**vars(one)) for one in differences.fields],
+        calls=[_call(one) for one in reversed(calls[len(calls) - min(limit, len(calls)) :])],
+    )
+    return response_of(shown, version_of(request))
+
+
+@router.own("DELETE", f"{_PATH}/differences")
+def clear_upstream_differences(upstream: OfServer) -> None:
+    upstream.clear()
+
+
+def _call(call: ComparedCall) -> shapes.ComparedCall:
+    return shapes.ComparedCall(
+        **{
+            **vars(call),
+            "time": datetime.fromtimestamp(call.time, UTC),
+            "fields": [shapes.DifferentField(**field._asdict()) for field in call.fields],
+        }
+    )

@@ -1,0 +1,1 @@
+"""Forwarding calls to another resource, whose responses are compared with those of the emulator."""

@@ -1,5 +1,6 @@
 """The FastAPI application, assembled from store, workers, rules and routes."""
 
+import asyncio
 import importlib.util
 import threading
 import time
@@ -141,12 +142,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     sessions = _sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
     repeated = RepeatedResponses()
-    upstream = _upstream(settings, max_body_bytes)
+    upstream = _upstream(settings, parts.context, max_body_bytes)
     parts.context.on_reset += (faults.clear, repeated.clear)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         parts.start()
+        if upstream is not None and upstream.mode != "record" and upstream.has_recorded:
+            # What was recorded before the last end.
+            await asyncio.get_running_loop().run_in_executor(None, upstream.set_mode, upstream.mode)
         try:
             yield
         finally:
@@ -207,13 +211,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     return app
 
 
-def _upstream(settings: Settings, max_body_bytes: int) -> Upstream | None:
+def _upstream(settings: Settings, context: Context, max_body_bytes: int) -> Upstream | None:
     """The resource to forward calls to. Raises StartRefused."""
     if settings.upstream is None:
         if settings.upstream_mode != "local" or settings.allow_upstream_writes:
             raise StartRefused("--upstream-mode, --allow-upstream-writes: they need --upstream URL")
         return None
     return Upstream(
+        context,
         settings.upstream,
         settings.upstream_mode,
         LocalKeys(settings.training_keys[0], settings.prediction_keys[0]),

@@ -7,11 +7,11 @@ Like the service, it accepts paths in any case: ``/customvision/v3.3/Training/pr
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.contract.matching import operation_at
+from emulator.contract.matching import api_path, operation_at
 from emulator.contract.versions import VERSIONS, Api
 from emulator.core.test_kit.roles import RoleAssignments
 from emulator.gateway.address import Address, address_of, retired
@@ -20,16 +20,9 @@ from emulator.gateway.keys import KEY_HEADERS, KeyRule
 from emulator.gateway.origins import header
 from emulator.portal.sessions import Sessions
 
-_API_PATH = re.compile(
-    r"/*customvision/+(v[^/]{1,40})/+(training|prediction)(/.*|$)", re.IGNORECASE | re.DOTALL
-)
 # The form of the routes, which only `Addressing` may produce.
 _ROUTE_PATH = re.compile(r"/+(training|prediction)(/|$)", re.IGNORECASE)
 _RETIRED_PATH = re.compile(r"/*customvision/+(v[12][^/]{0,40})(/|$)", re.IGNORECASE)
-# A path of the prediction API. The published name keeps its case and may contain slashes.
-_PREDICTION_PATH = re.compile(
-    r"(/[^/]+/(?:classify|detect)/iterations/)(.*)(/(?:image|url)(?:/nostore)?)", re.IGNORECASE
-)
 _SUPPORTED = (
     f"/customvision/v{VERSIONS['training'][-1]}/training or "
     f"/customvision/v{VERSIONS['prediction'][-1]}/prediction"
@@ -45,10 +38,7 @@ _KEYLESS = (
 
 
 class Addressing:
-    """Adds the `Address` to the scope and rewrites the path to the form of the routes: ``/training/...``.
-
-    The service matches paths in any case, but routes do not: literal segments and ids become lower-case here.
-    """
+    """Adds the `Address` to the scope and rewrites the path to the form of the routes: ``/training/...``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,24 +50,16 @@ class Addressing:
 
     def _address(self, scope: Scope) -> None:
         path: str = scope["path"]
-        match = _API_PATH.fullmatch(path)
-        if match:
-            api = cast(Api, match[2].lower())
-            scope["address"] = address_of(api, match[1], _SUPPORTED)
-            scope["path"] = f"/{api}{_canonical(api, match[3].rstrip('/'))}"
+        found = api_path(path)
+        if found is not None:
+            scope["address"] = address_of(found.api, found.version, _SUPPORTED)
+            scope["path"] = f"/{found.api}{found.path}"
         elif _RETIRED_PATH.match(path):
             raise retired(path.strip("/").split("/")[1], _SUPPORTED)
         elif _ROUTE_PATH.match(path):
             raise UnknownResource(
                 "the path lacks /customvision/ and a version, as /customvision/v3.3/training/..."
             )
-
-
-def _canonical(api: Api, path: str) -> str:
-    if api == "training":
-        return path.lower()
-    match = _PREDICTION_PATH.fullmatch(path)
-    return f"{match[1].lower()}{match[2]}{match[3].lower()}" if match else path
 
 
 class Identities(NamedTuple):

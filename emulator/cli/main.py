@@ -26,6 +26,7 @@ _MODULES = {
     "pull": "transfer.pull",
     "push": "transfer.push",
     "leave-report": "transfer.leave_report",
+    "import-har": "transfer.import_har",
     "env": "control",
     "trust": "trust",
     "health": "control",

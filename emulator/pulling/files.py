@@ -149,7 +149,7 @@ class Files:
                 self._archive.put_reason(wanted.kind, wanted.id, f"its file: {refused}")
                 return True
             return self._refused(wanted, refused)
-        reason, size = _checked(content, wanted.size)
+        reason, size = checked_image(content, wanted.size)
         if reason:
             self._archive.put_reason(wanted.kind, wanted.id, reason)
             return True
@@ -164,7 +164,7 @@ class Files:
             content = path.read_bytes()
         except FileNotFoundError:
             return False
-        reason, size = _checked(content, wanted.size)
+        reason, size = checked_image(content, wanted.size)
         if reason:
             path.unlink()
             return False
@@ -218,7 +218,7 @@ class Files:
             self._changed.notify_all()
 
 
-def _checked(content: bytes, size: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
+def checked_image(content: bytes, size: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
     """Why the bytes are not the image, or an empty text, and its width and height in pixels."""
     try:
         found = stored_size(inspect_image(content))
@@ -230,4 +230,4 @@ def _checked(content: bytes, size: tuple[int, int] | None) -> tuple[str, tuple[i
     return "", found
 
 
-__all__ = ["IDS_PER_CALL", "Files", "PullFailed", "Wanted"]
+__all__ = ["IDS_PER_CALL", "IMAGE_BYTES", "Files", "PullFailed", "Wanted", "checked_image"]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from emulator.contract.matching import operation_at, operations_at
-from emulator.contract.operations import OPERATIONS, Operation
+from emulator.contract.matching import api_path, operation_at, operations_at, parameters_of
+from emulator.contract.operations import BY_NAME, OPERATIONS, Operation
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -39,3 +39,27 @@ def test_the_operations_of_a_path_are_listed_with_all_methods() -> None:
     names = [operation.name for operation in operations_at("training", "/projects/1/tags/2")]
 
     assert names == ["GetTag", "UpdateTag", "DeleteTag"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/customvision/v3.3/Training/Projects/ABC/", ("training", "v3.3", "/projects/abc")),
+        ("//CustomVision//v3.4-preview//training", ("training", "v3.4-preview", "")),
+        (
+            "/customvision/v3.1/Prediction/ABC/Classify/Iterations/Name/Two/Image",
+            ("prediction", "v3.1", "/abc/classify/iterations/Name/Two/image"),
+        ),
+        ("/customvision/v3.3/other/projects", None),
+        ("/vision/v3.3/training", None),
+    ],
+)
+def test_paths_of_the_apis_are_read_in_any_case(path: str, found: tuple[str, str, str] | None) -> None:
+    assert api_path(path) == found
+
+
+def test_the_parameters_of_a_path() -> None:
+    operation = BY_NAME["ClassifyImage"]
+    path = "/abc/classify/iterations/Name/Two/image"
+    assert parameters_of(operation, path) == {"projectId": "abc", "publishedName": "Name/Two"}
+    assert parameters_of(operation, "/projects") == {}

@@ -1,8 +1,9 @@
-"""Calls of Microsoft's SDK that read."""
+"""Calls of Microsoft's SDK that read, and their results."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 
 def reads(client: Any, project_id: str) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -41,3 +42,15 @@ def reads(client: Any, project_id: str) -> Iterator[tuple[str, Callable[[], Any]
         yield f"evaluated {iteration.id}", partial(client.get_image_performances, *place, take=256)
         yield f"number of evaluated {iteration.id}", partial(client.get_image_performance_count, *place)
         yield f"exports {iteration.id}", partial(client.get_exports, *place)
+
+
+def without_hosts(value: Any) -> Any:
+    """A result of the SDK with the paths of its URIs alone."""
+    if isinstance(value, dict):
+        return {
+            name: urlsplit(item).path if name.endswith("_uri") and item else without_hosts(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_hosts(item) for item in value]
+    return without_hosts(value.as_dict()) if hasattr(value, "as_dict") else value

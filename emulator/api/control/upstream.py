@@ -13,6 +13,8 @@ from emulator.api.upstream.differences import ComparedCall
 from emulator.api.upstream.state import Upstream
 from emulator.contract.control import upstream as shapes
 from emulator.core.errors import ServiceError
+from emulator.core.pulled.journal import ArchiveUnusable
+from emulator.pulling.recording.recorder import Recorded
 
 router = OperationRouter()
 
@@ -35,6 +37,7 @@ OfServer = Annotated[Upstream, Depends(_upstream_of)]
 @router.own("GET", _PATH)
 def get_upstream(upstream: OfServer) -> shapes.Upstream:
     differences = upstream.differences
+    recorder = upstream.recorder if upstream.has_recorded else None
     return shapes.Upstream(
         url=upstream.url,
         mode=upstream.mode,
@@ -44,15 +47,22 @@ def get_upstream(upstream: OfServer) -> shapes.Upstream:
         failed_count=upstream.failed,
         compared_count=differences.compared,
         different_count=differences.different,
+        unrecorded_count=upstream.unrecorded,
+        pending_file_count=0 if recorder is None else recorder.pending,
+        projects=[] if recorder is None else [_project(one) for one in recorder.projects()],
     )
 
 
-@router.own("PUT", _PATH)
+# In the threads of images: what was recorded is inserted, which can take minutes.
+@router.own("PUT", _PATH, work="images")
 def set_upstream_mode(
     upstream: OfServer, body: Annotated[shapes.UpstreamMode, json_body(shapes.UpstreamMode)]
 ) -> shapes.Upstream:
-    upstream.mode = body.mode
-    return get_upstream(upstream)
+    try:
+        upstream.set_mode(body.mode)
+        return get_upstream(upstream)
+    except ArchiveUnusable as unusable:
+        raise ServiceError("BadRequest", f"What was recorded cannot be used: {unusable}.") from None
 
 
 # In the event loop, in which responses are compared.
@@ -74,6 +84,20 @@ async def get_upstream_differences(request: Request, upstream: OfServer) -> Resp
 @router.own("DELETE", f"{_PATH}/differences")
 def clear_upstream_differences(upstream: OfServer) -> None:
     upstream.clear()
+
+
+def _project(one: Recorded) -> shapes.RecordedProject:
+    return shapes.RecordedProject(
+        id=one.id,
+        name=one.name,
+        image_count=one.images,
+        total_image_count=one.total,
+        file_count=one.files,
+        missing_file_count=one.missing,
+        iteration_count=one.iterations,
+        is_inserted=one.is_inserted,
+        note=one.note,
+    )
 
 
 def _call(call: ComparedCall) -> shapes.ComparedCall:

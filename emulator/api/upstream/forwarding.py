@@ -12,8 +12,9 @@ import socket
 import tempfile
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,8 +29,10 @@ from emulator.contract.matching import operation_at
 from emulator.contract.operations import Operation
 from emulator.core.errors import ServiceError
 from emulator.core.fetching.client import ssl_context
+from emulator.core.pulled.journal import ArchiveUnusable
 from emulator.core.rules.limits import MEGABYTE
 from emulator.gateway.errors import TooLarge, gateway_response
+from emulator.pulling.recording.exchanges import exchange_of
 
 if TYPE_CHECKING:
     import httpcore
@@ -112,10 +115,13 @@ class Forwarding:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
             size = await _spool(scope, receive, body, self._upstream.max_body_bytes)
             local = None
-            if operation is not None and comparison.is_compared(operation) and size <= MOST_COMPARED:
+            record = _no_record
+            if self._upstream.mode == "record" and operation is not None:
+                record = partial(self._record, scope, operation, body)
+            elif operation is not None and comparison.is_compared(operation) and size <= MOST_COMPARED:
                 local = asyncio.create_task(self._local(scope, operation, _whole(body)))
             try:
-                received = await self._exchange(scope, send, body, size)
+                received = await self._exchange(scope, send, body, size, record)
             except UpstreamFailed as failed:
                 if local is not None:
                     local.cancel()
@@ -146,8 +152,10 @@ class Forwarding:
 
     # The upstream
 
-    async def _exchange(self, scope: Scope, send: Send, body: IO[bytes], size: int) -> Received:
-        """Send the request, and its response to the client.
+    async def _exchange(
+        self, scope: Scope, send: Send, body: IO[bytes], size: int, record: "Record"
+    ) -> Received:
+        """Send the request, and its response to the client, whose end waits for `record`.
 
         Raises UpstreamFailed before anything was sent to the client, and ConnectionError after that.
         """
@@ -188,6 +196,7 @@ class Forwarding:
                             kept = None
                     await _send_body(send, piece, more=True)
                 received.body = None if kept is None else bytes(kept)
+                await record(received)
                 if not is_sending:
                     is_sending = True
                     await _begin(scope, send, received)
@@ -201,6 +210,32 @@ class Forwarding:
             reason = (str(error) or type(error).__name__)[:200]
             message = f"The upstream {host} could not be reached or broke off ({reason})."
             raise _failed(is_sending, 502, message) from None
+
+    async def _record(self, scope: Scope, operation: Operation, body: IO[bytes], received: Received) -> None:
+        """Record a call before the client sees the end of its response."""
+        headers = {name.lower(): value for name, value in received.headers}
+        content = _decoded(received.body, headers.get(b"content-encoding", b""))
+        sent = b"" if operation.body_kind == "images" else _whole(body)
+        given = dict(scope["headers"])
+        try:
+            if content is None:
+                raise ValueError("the response is too large, or in an encoding that was not asked for")
+            exchange = exchange_of(
+                method=scope["method"],
+                api=operation.api,
+                path=scope["path"].removeprefix(f"/{operation.api}"),
+                query=scope["query_string"].decode("latin-1"),
+                status=received.status,
+                request=sent,
+                content_type=given.get(b"content-type", b"").decode("latin-1"),
+                response=content,
+            )
+            if exchange is not None:
+                note = self._upstream.recorder.note
+                await asyncio.get_running_loop().run_in_executor(None, note, exchange)
+        except (ArchiveUnusable, OSError, ValueError) as error:
+            self._upstream.unrecorded += 1
+            _log.warning("A response to %s is not recorded: %s", operation.name, error)
 
     # The emulator
 
@@ -261,6 +296,13 @@ class Forwarding:
             self._upstream.differences.add(scope, operation, theirs, ours, found, secrets)
         except Exception:  # noqa: BLE001  (the response was sent; no other call must fail for it)
             _log.exception("A response of the upstream could not be compared")
+
+
+Record = Callable[[Received], Coroutine[Any, Any, None]]
+
+
+async def _no_record(received: Received) -> None:
+    """For calls that are not recorded."""
 
 
 def _failed(is_sending: bool, status: int, message: str) -> Exception:

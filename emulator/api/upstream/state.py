@@ -1,15 +1,21 @@
 """The upstream: who answers calls, and what the control API shows."""
 
+import asyncio
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from emulator.core.context import Context
 from emulator.gateway.keys import KEY_HEADERS
 
 if TYPE_CHECKING:
     from emulator.api.upstream.differences import DifferenceLog
+    from emulator.pulling.recording.recorder import Recorder
 
-UpstreamMode = Literal["local", "shadow"]
+UpstreamMode = Literal["local", "shadow", "record"]
+_RECORDED_FOLDER = "recorded"
 CREDENTIALS = frozenset({*KEY_HEADERS, b"authorization"})
 
 
@@ -35,27 +41,38 @@ class Upstream:
     """The upstream, and how calls are answered.
 
     local: by the emulator alone. shadow: by the upstream; the emulator answers calls that read, too, and the
-    differences are noted.
+    differences are noted. record: by the upstream, whose responses become the state of the emulator.
 
     Attributes:
         url: scheme, host, port and path of the endpoint, without a slash at its end.
         allows_writes: whether calls are forwarded that change something.
         forwarded, refused, failed: numbers of calls: forwarded ones, refused writes, and those without a
             usable response of the upstream.
+        unrecorded: number of responses that could not be recorded.
         forwarder: None until the first call is forwarded.
     """
 
     def __init__(
-        self, url: str, mode: UpstreamMode, keys: LocalKeys, *, allows_writes: bool, max_body_bytes: int
+        self,
+        context: Context,
+        url: str,
+        mode: UpstreamMode,
+        keys: LocalKeys,
+        *,
+        allows_writes: bool,
+        max_body_bytes: int,
     ) -> None:
+        self._context = context
         self.url = url
         self.mode = mode
         self.keys = keys
         self.allows_writes = allows_writes
         self.max_body_bytes = max_body_bytes
-        self.forwarded = self.refused = self.failed = 0
+        self.forwarded = self.refused = self.failed = self.unrecorded = 0
         self.forwarder: Forwarder | None = None
         self._differences: DifferenceLog | None = None
+        self._recorder: Recorder | None = None
+        self._lock = threading.Lock()
 
     @property
     def differences(self) -> "DifferenceLog":
@@ -65,6 +82,32 @@ class Upstream:
             self._differences = DifferenceLog(self.keys)
         return self._differences
 
+    @property
+    def recorder(self) -> "Recorder":
+        """What records responses; opened at the first use. Raises ArchiveUnusable."""
+        with self._lock:
+            if self._recorder is None:
+                from emulator.api.upstream.recording import open_recorder  # here, for a fast start
+
+                self._recorder = open_recorder(self._context, self._folder, self.url)
+            return self._recorder
+
+    @property
+    def has_recorded(self) -> bool:
+        return self._recorder is not None or self._folder.is_dir()
+
+    @property
+    def _folder(self) -> Path:
+        return self._context.folder / _RECORDED_FOLDER
+
+    def set_mode(self, mode: UpstreamMode) -> None:
+        """Choose who answers from now on; what was recorded is inserted before the emulator answers."""
+        if mode != "record" and self.has_recorded:
+            self.recorder.insert(self._context)
+        self.mode = mode
+        if mode != "record" and self.has_recorded:
+            self.recorder.insert(self._context)  # calls that were answered meanwhile
+
     async def settled(self) -> None:
         """Wait until all responses that have arrived are compared."""
         if self.forwarder is not None:
@@ -72,10 +115,12 @@ class Upstream:
 
     def clear(self) -> None:
         """Forget all counts and differences."""
-        self.forwarded = self.refused = self.failed = 0
+        self.forwarded = self.refused = self.failed = self.unrecorded = 0
         if self._differences is not None:
             self._differences.clear()
 
     async def close(self) -> None:
         if self.forwarder is not None:
             await self.forwarder.close()
+        if self._recorder is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._recorder.close)

@@ -115,7 +115,7 @@ def pull(
                 if archive_only:
                     continue
                 if is_complete or accept_missing:
-                    insert = _insert_into_running if running else _insert
+                    insert = insert_into_running if running else insert_archive
                     insert(settings, folder / project["id"], replace=replace)
                 else:
                     print(
@@ -178,7 +178,8 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
         archive.close()
 
 
-def _insert(settings: Settings, folder: Path, *, replace: bool) -> None:
+def insert_archive(settings: Settings, folder: Path, *, replace: bool) -> None:
+    """Insert the project of an archive into the data folder. Raises CommandFailed."""
     from emulator.app import make_parts
     from emulator.core.clock import Clock
     from emulator.core.ids import Ids
@@ -198,11 +199,9 @@ def _insert(settings: Settings, folder: Path, *, replace: bool) -> None:
                 parts.context.database.close()
     except StartRefused as refused:
         hint = "; or insert into that emulator with --running" if "in use" in str(refused) else ""
-        raise CommandFailed(
-            f"not inserted: {refused}{hint}; the archive {str(folder)!r} is complete"
-        ) from None
+        raise CommandFailed(f"not inserted: {refused}{hint}; the archive is {str(folder)!r}") from None
     except InsertRefused as refused:
-        raise CommandFailed(f"not inserted: {refused}; the archive {str(folder)!r} is complete") from None
+        raise CommandFailed(f"not inserted: {refused}; the archive is {str(folder)!r}") from None
     except StorageFull:
         raise CommandFailed("not inserted: the disk of the data folder is full") from None
     finally:
@@ -210,7 +209,8 @@ def _insert(settings: Settings, folder: Path, *, replace: bool) -> None:
     _print_inserted(str(settings.data), result.images, result.iterations, result.notes)
 
 
-def _insert_into_running(settings: Settings, folder: Path, *, replace: bool) -> None:
+def insert_into_running(settings: Settings, folder: Path, *, replace: bool) -> None:
+    """Insert the project of an archive into the running emulator. Raises CommandFailed."""
     from emulator.cli.control import control_emulator
 
     body = json.dumps({"folder": str(folder.absolute()), "replace": replace}).encode()

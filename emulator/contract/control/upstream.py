@@ -8,7 +8,19 @@ from emulator.contract.wire import Shape
 
 
 class UpstreamMode(StrictBody):
-    mode: Literal["local", "shadow"]
+    mode: Literal["local", "shadow", "record"]
+
+
+class RecordedProject(Shape):
+    id: str
+    name: str
+    image_count: int
+    total_image_count: int | None
+    file_count: int
+    missing_file_count: int
+    iteration_count: int
+    is_inserted: bool
+    note: str
 
 
 class Upstream(Shape):
@@ -20,6 +32,9 @@ class Upstream(Shape):
     failed_count: int
     compared_count: int
     different_count: int
+    unrecorded_count: int
+    pending_file_count: int
+    projects: list[RecordedProject]
 
 
 class DifferentField(Shape):

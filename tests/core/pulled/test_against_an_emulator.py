@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,7 +21,7 @@ from emulator.pulling.throttle import Throttle
 from emulator.testing import EmulatorServer
 from emulator.testing.projects import SampleProject
 from emulator.testing.server import make_settings
-from tests.support.sdk_reads import reads
+from tests.support.sdk_reads import reads, without_hosts
 
 
 def changed(source: EmulatorServer, project: SampleProject) -> str:
@@ -43,18 +42,6 @@ def changed(source: EmulatorServer, project: SampleProject) -> str:
             threading.Event().wait(0.02)
         client.quick_test_image(project.id, project.image("blue", 7), iteration_id=iteration.id)
         return str(iteration.id)
-
-
-def without_hosts(value: Any) -> Any:
-    """A result of the SDK with the paths of its URIs alone."""
-    if isinstance(value, dict):
-        return {
-            name: urlsplit(item).path if name.endswith("_uri") and item else without_hosts(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_hosts(item) for item in value]
-    return without_hosts(value.as_dict()) if hasattr(value, "as_dict") else value
 
 
 def pulled(source: EmulatorServer, project_id: str, folder: Path) -> tuple[Manifest, EmulatorServer]:

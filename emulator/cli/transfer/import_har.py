@@ -1,0 +1,69 @@
+"""The command `import-har`: projects from recorded traffic of the service."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.flags import absolute_path, with_settings
+from emulator.cli.transfer.pull import insert_archive, insert_into_running
+from emulator.settings import Settings
+
+_FOLDER_NAME = "recorded"
+
+
+@click.command()
+@with_settings
+@click.argument("file", help="The HAR file.")
+@click.option(
+    "--archive",
+    metavar="FOLDER",
+    help=f"Folder for what is read, one folder in it for each project. [default: {_FOLDER_NAME} in --data]",
+)
+@click.option("--archive-only", is_flag=True, help="Fill the archive and insert nothing into the emulator.")
+@click.option(
+    "--running",
+    is_flag=True,
+    help="Insert into the running emulator (--port), which must be able to read the archive.",
+)
+@click.option("--replace", is_flag=True, help="Replace a project that is here.")
+def import_har(
+    settings: Settings, file: str, archive: str | None, archive_only: bool, running: bool, replace: bool
+) -> None:
+    """Insert projects that a program or a browser has seen at the service, from recorded traffic.
+
+    A HAR file (HTTP Archive) is what browsers and proxies save. It has what was requested, and seldom all of
+    a project: a pull into the same archive requests the rest.
+    """
+    from emulator.core.pulled.archive import private_files
+    from emulator.core.pulled.journal import ArchiveUnusable
+    from emulator.pulling.recording.har import HarUnusable, import_har
+
+    folder = settings.data / _FOLDER_NAME if archive is None else absolute_path(archive)
+    try:
+        with private_files():
+            recorder, found = import_har(absolute_path(file), folder)
+            try:
+                projects = recorder.projects()
+            finally:
+                recorder.close()
+        print(f"{found.exchanges} calls of the service in {found.entries} entries")
+        for project in projects:
+            total = "?" if project.total is None else str(project.total)
+            print(
+                f"{project.name or 'a project without its name'} ({project.id}): images {project.images} of "
+                f"{total}, files {project.files}, missing {project.missing}, iterations {project.iterations}"
+            )
+            if archive_only:
+                continue
+            if not project.name:
+                print("  not inserted: the project itself was not requested", file=sys.stderr)
+                continue
+            insert = insert_into_running if running else insert_archive
+            insert(settings, folder / project.id, replace=replace)
+    except (ArchiveUnusable, HarUnusable) as error:
+        raise CommandFailed(str(error)) from None
+    if not projects:
+        raise CommandFailed("the file has no successful call of the service")

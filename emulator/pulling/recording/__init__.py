@@ -1,0 +1,1 @@
+"""Archives of projects from recorded traffic: requests to the service with their responses."""

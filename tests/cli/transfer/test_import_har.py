@@ -1,0 +1,153 @@
+"""The command `import-har`: projects from HAR files."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from emulator.cli.errors import CommandFailed
+from emulator.cli.main import app
+from emulator.testing import EmulatorServer
+from tests.support.cloud import KEY, Cloud
+
+Import = Callable[..., str]
+NOT_BASE64 = (
+    '{"log": {"entries": [{"request": {"method": "GET", "url": "http://a"},'
+    ' "response": {"status": 200, "content": {"encoding": "base64", "text": "A"}}}]}}'
+)
+
+
+class Browser:
+    """Sends requests and keeps them as entries of a HAR file, as browsers do."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def get(self, url: str) -> httpx.Response:
+        response = httpx.get(url, headers={"Training-Key": KEY}, trust_env=False)
+        is_text = response.headers.get("content-type", "").startswith("application/json") or (
+            response.content[:1] in b"[{"
+        )
+        content = (
+            {"text": response.text}
+            if is_text
+            else {"text": b64encode(response.content).decode(), "encoding": "base64"}
+        )
+        self.entries.append(
+            {
+                "request": {
+                    "method": "GET",
+                    "url": url,
+                    "headers": [
+                        {"name": name, "value": value} for name, value in response.request.headers.items()
+                    ],
+                },
+                "response": {"status": response.status_code, "content": {"mimeType": "", **content}},
+            }
+        )
+        return response
+
+    def save(self, file: Path) -> str:
+        file.write_text(json.dumps({"log": {"version": "1.2", "entries": self.entries}}), "utf-8")
+        return str(file)
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud(4) as started:
+        yield started
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Import:
+    def command(*arguments: str) -> str:
+        app(["import-har", *arguments], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return command
+
+
+def test_a_project_that_a_browser_has_seen_is_served_here(cloud: Cloud, tmp_path: Path, run: Import) -> None:
+    cloud.iterate()
+    browser = Browser()
+    path = f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}"
+    for rest in ("", "/tags", "/iterations", "/images/count"):
+        browser.get(path + rest)
+    images = browser.get(f"{path}/images?take=50&skip=0&orderBy=Oldest").json()
+    for image in images[:3]:
+        browser.get(image["originalImageUri"])
+    browser.get(f"{cloud.endpoint}/elsewhere")
+    har = browser.save(tmp_path / "traffic.har")
+    data = tmp_path / "data"
+    printed = run(har, "--data", str(data)).splitlines()
+    assert printed[0] == "5 calls of the service in 9 entries"
+    assert printed[1] == f"cloud ({cloud.id}): images 4 of 4, files 3, missing 1, iterations 1"
+    assert printed[-1] == f"  inserted into {data}: 3 images, 1 iterations"
+    with pytest.raises(CommandFailed, match=r"there is a project with the id .* --replace replaces it"):
+        run(har, "--data", str(data))
+    run(har, "--data", str(data), "--replace")
+    with EmulatorServer(data=data) as server:
+        headers = {"Training-Key": server.training_key}
+        here = f"{server.endpoint}/customvision/v3.3/training/projects/{cloud.id}"
+        shown = httpx.get(f"{here}/images", headers=headers, trust_env=False).json()
+        assert {image["id"] for image in shown} == {image["id"] for image in images[:3]}
+        tags = httpx.get(f"{here}/tags", headers=headers, trust_env=False).json()
+        assert {tag["name"] for tag in tags} == {"red", "blue"}
+        with pytest.raises(CommandFailed, match="is in use by process"):
+            run(har, "--data", str(data), "--replace")
+        arguments = (
+            "--running",
+            "--port",
+            str(urlsplit(server.endpoint).port),
+            "--archive",
+            str(tmp_path / "other"),
+        )
+        assert "inserted into the running emulator: 3 images" in run(har, *arguments, "--replace")
+    for file in (*data.rglob("*"), *(tmp_path / "other").rglob("*")):
+        if file.is_file():
+            content = file.read_bytes()
+            assert KEY.encode() not in content, file
+            assert b"sig=" not in content, file
+
+
+def test_an_archive_is_filled_alone(cloud: Cloud, tmp_path: Path, run: Import) -> None:
+    browser = Browser()
+    browser.get(
+        f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}/images?take=50&skip=0&orderBy=Oldest"
+    )
+    har = browser.save(tmp_path / "traffic.har")
+    folder = tmp_path / "archive"
+    printed = run(har, "--archive", str(folder), "--archive-only", "--data", str(tmp_path / "data"))
+    assert f"a project without its name ({cloud.id}): images 4 of ?, files 0, missing 4" in printed
+    assert (folder / cloud.id / "journal.sqlite").is_file()
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{\n  broken", "traffic.har, line 2: it is no JSON"),
+        ("[]", "is no HAR file: it has no log with entries"),
+        ('{"log": {"entries": {}}}', "its entries are no list"),
+        ('{"log": {"entries": [{"request": {"method": "GET"}}]}}', "entry 0 of the HAR file cannot be read"),
+        (NOT_BASE64, "entry 0 of the HAR file cannot be read"),
+        ('{"log": {"entries": []}}', "no successful call of the service"),
+    ],
+)
+def test_files_that_are_no_recorded_traffic_are_refused(
+    content: str, message: str, tmp_path: Path, run: Import
+) -> None:
+    file = tmp_path / "traffic.har"
+    file.write_text(content, "utf-8")
+    with pytest.raises(CommandFailed, match=message):
+        run(str(file), "--data", str(tmp_path / "data"))
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path, run: Import) -> None:
+    with pytest.raises(CommandFailed, match=r"cannot read .*: No such file or directory"):
+        run(str(tmp_path / "none.har"), "--data", str(tmp_path / "data"))

@@ -31,8 +31,9 @@ import numpy
 from PIL import Image, ImageOps
 
 from emulator.vision.classification.features import MIRRORED, PLAIN, compute_features
-from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, StoredImage, find_near_duplicates
+from emulator.vision.duplicates.find import DEFAULT_SIMILARITY, find_near_duplicates
 from emulator.vision.imaging.decode import open_rgb
+from emulator.vision.imaging.image_file import StoredImage
 from emulator.vision.recipes.recipes import QUICK
 
 COPIED = 30

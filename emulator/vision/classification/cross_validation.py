@@ -5,10 +5,12 @@ Axes: N images, R rows (views of images), D features, T tags, F folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.features import Features
 from emulator.vision.classification.head import (
     FEATURE_LENGTH,
@@ -21,7 +23,9 @@ from emulator.vision.concurrency import (
     single_threaded_operations,
     single_threaded_pool,
 )
+from emulator.vision.duplicates.groups import near_duplicate_groups
 from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.folds import members, stratified_folds
 
 if TYPE_CHECKING:
     import numpy
@@ -117,6 +121,33 @@ def _scale(rows: Array) -> None:
     import numpy
 
     rows *= FEATURE_LENGTH / numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def folds_of(
+    images: Sequence[LabelledImage],
+    features: Features,
+    targets_NT: Array,
+    *,
+    seed: int,
+    held_out: Collection[str],
+    cache_folder: Path,
+    progress: Callable[[float], None],
+) -> NDArray[numpy.int8]:
+    """The fold of each image, (N,), from 0; near-duplicates are in one fold.
+
+    Args:
+        features: of all images; their plain views decide which images may be near-duplicates.
+        held_out: keys of images that belong into the first fold, see `first_N` of `stratified_folds`.
+        cache_folder: of the feature cache.
+        progress: called with the fraction that is done, 0..1.
+    """
+    import numpy
+
+    has_NT = targets_NT > 0
+    features_ND = numpy.stack([features.plain[image.key] for image in images])
+    groups_N = near_duplicate_groups(images, has_NT, features_ND, cache_folder, progress)
+    first_N = members((image.key for image in images), held_out)
+    return stratified_folds(has_NT, seed, first_N=first_N, groups_N=groups_N)
 
 
 def fit_heads(

@@ -26,7 +26,7 @@ from emulator.vision.classification.candidates import (
     CandidateComparison,
     frozen_candidate,
 )
-from emulator.vision.classification.cross_validation import TrainingSet
+from emulator.vision.classification.cross_validation import TrainingSet, folds_of
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
@@ -51,7 +51,6 @@ from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.attempts import AttemptLog, Measure, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite
-from emulator.vision.training.folds import members, stratified_folds
 from emulator.vision.training.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -136,8 +135,15 @@ class Search:
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
         check_every_tag_has_images(dataset, targets_NT)
-        held_out_N = members((image.key for image in readable), dataset.held_out)
-        folds_N = stratified_folds(targets_NT > 0, seed, first_N=held_out_N)
+        folds_N = folds_of(
+            readable,
+            features,
+            targets_NT,
+            seed=seed,
+            held_out=dataset.held_out,
+            cache_folder=cache,
+            progress=reporter,
+        )
         reporter.step = "Quick training"
         regular_N = regular_images(dataset, targets_NT)
         quick_set = TrainingSet.of(

@@ -13,7 +13,7 @@ from emulator.vision.classification.candidates import (
     frozen_candidate,
     write_candidate,
 )
-from emulator.vision.classification.cross_validation import TrainingSet
+from emulator.vision.classification.cross_validation import TrainingSet, folds_of
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     TrainedClassifier,
@@ -35,13 +35,12 @@ from emulator.vision.recipes.recipes import LATE_LAYERS, QUICK, ClassifierRecipe
 from emulator.vision.training.attempts import AttemptLog, Measure
 from emulator.vision.training.budget import Budget, processor_seconds
 from emulator.vision.training.errors import TrainingFailed, timed
-from emulator.vision.training.folds import members, stratified_folds
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
 
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
-# Progress after the first two steps, by the approximate duration of each.
-_FEATURES_DONE, _HEADS_DONE = 0.85, 0.98
-# The part of these two if the training of late layers may follow.
+# Progress after the first three steps, by the approximate duration of each.
+_FEATURES_DONE, _FOLDS_DONE, _HEADS_DONE = 0.80, 0.90, 0.98
+# The part of these if the training of late layers may follow.
 _FIRST_PART = 0.25
 
 
@@ -95,6 +94,19 @@ def train_classifier(
         readable = [image for image in images if image.key in features.plain]
         targets_NT = targets_of(dataset, readable)
         check_every_tag_has_images(dataset, targets_NT)
+        with timed(seconds, "folds"):
+            folds_N = folds_of(
+                readable,
+                features,
+                targets_NT,
+                seed=seed,
+                held_out=dataset.held_out,
+                cache_folder=feature_cache,
+                progress=lambda done: progress(
+                    first_part * (_FEATURES_DONE + (_FOLDS_DONE - _FEATURES_DONE) * done),
+                    "Comparing the images",
+                ),
+            )
         with timed(seconds, "heads"):
             training_set = TrainingSet.of(
                 features,
@@ -104,8 +116,6 @@ def train_classifier(
                 inverse_regularisation=recipe.inverse_regularisation(len(readable)),
                 roots=not dataset.multilabel,
             )
-            held_out_N = members((image.key for image in readable), dataset.held_out)
-            folds_N = stratified_folds(targets_NT > 0, seed, first_N=held_out_N)
             comparison = CandidateComparison(targets_NT, multilabel=dataset.multilabel)
             chosen = frozen_candidate(
                 "frozen",
@@ -114,7 +124,7 @@ def train_classifier(
                 regular_images(dataset, targets_NT),
                 backbone_network(recipe.backbone, recipe.resolution),
                 lambda done: progress(
-                    first_part * (_FEATURES_DONE + (_HEADS_DONE - _FEATURES_DONE) * done),
+                    first_part * (_FOLDS_DONE + (_HEADS_DONE - _FOLDS_DONE) * done),
                     "Training and evaluating",
                 ),
             )

@@ -55,7 +55,11 @@ _MIN_CONTRAST = 1.0
 
 
 def find_near_duplicates(
-    images: Sequence[ImageFile], cache_folder: Path, progress: Callable[[float, str], None]
+    images: Sequence[ImageFile],
+    cache_folder: Path,
+    progress: Callable[[float, str], None],
+    *,
+    is_candidate: Callable[[NDArray[numpy.int64]], NDArray[numpy.bool_]] | None = None,
 ) -> list[tuple[int, int, float, bool]]:
     """Find pairs of near-duplicates. Runs in a worker process.
 
@@ -66,6 +70,7 @@ def find_near_duplicates(
     Args:
         cache_folder: of the feature cache.
         progress: called with the share that is done, 0..1, and the name of the step.
+        is_candidate: which of some pairs (P, 2) of indexes are compared at all, (P,); None: all.
 
     Returns:
         For each pair the indexes of both images, the smaller first; their similarity (MIN_SIMILARITY to 1);
@@ -84,7 +89,7 @@ def find_near_duplicates(
     batches = [
         (pairs[begin : begin + _PAIRS_AT_A_TIME], mirrored)
         for mirrored in (False, True)
-        for pairs in [_candidates(colours, usable, mirrored)]
+        for pairs in [_candidates(colours, usable, mirrored, is_candidate)]
         for begin in range(0, len(pairs), _PAIRS_AT_A_TIME)
     ]
     with ThreadPoolExecutor(processor_count(), thread_name_prefix="comparing") as pool:
@@ -152,10 +157,13 @@ def _thumbnail(image: ImageFile) -> NDArray[numpy.float16] | None:
 
 
 def _candidates(
-    colours: NDArray[numpy.float16], usable: NDArray[numpy.bool_], mirrored: bool
+    colours: NDArray[numpy.float16],
+    usable: NDArray[numpy.bool_],
+    mirrored: bool,
+    is_candidate: Callable[[NDArray[numpy.int64]], NDArray[numpy.bool_]] | None,
 ) -> NDArray[numpy.int64]:
     """Pairs (P, 2) of indexes, the smaller first, in order: for each image those with the highest
-    correlation."""
+    correlation that are candidates."""
     import numpy
 
     def directions(fields: NDArray[numpy.float16]) -> NDArray[numpy.float32]:
@@ -177,7 +185,8 @@ def _candidates(
         nearest = numpy.argpartition(-correlations, most - 1, axis=1)[:, :most]
         near = numpy.take_along_axis(correlations, nearest, 1) >= _MIN_COLOUR_CORRELATION
         found.append(numpy.stack([numpy.repeat(rows, most), nearest.ravel()], axis=1)[near.ravel()])
-    return numpy.unique(numpy.sort(numpy.concatenate(found), axis=1), axis=0)
+    pairs: NDArray[numpy.int64] = numpy.unique(numpy.sort(numpy.concatenate(found), axis=1), axis=0)
+    return pairs if is_candidate is None else pairs[is_candidate(pairs)]
 
 
 def _similarities(
@@ -201,6 +210,8 @@ def _similarities(
         correlation, transforms = align(some[left], others[left], transforms, steps)
         kept = correlation >= least
         left, transforms = left[kept], transforms[kept]
+        if not len(left):
+            return result
     kept = detail_correlation(fixed[left], moved[left], transforms) >= _MIN_BEFORE_LAST_STEPS
     left, transforms = left[kept], transforms[kept]
     if len(left):

@@ -21,6 +21,7 @@ def stratified_folds(
     fold_count: int | None = None,
     *,
     first_N: NDArray[numpy.bool_] | None = None,
+    groups_N: NDArray[numpy.integer] | None = None,
 ) -> NDArray[numpy.int8]:
     """Assign images to folds so that every tag is spread evenly over the folds.
 
@@ -37,6 +38,8 @@ def stratified_folds(
             another model was evaluated on, so that both can be compared. At most half of all images, and of
             the images of each tag, are in it for this reason. The first fold is larger than the others where
             they are more than its share.
+        groups_N: images of one group are in one fold; large groups are assigned first. None: every image is
+            a group. With a group of all images of a tag, the tag is in one fold only.
 
     Returns:
         The fold of each image, shape (N,), from 0.
@@ -51,30 +54,40 @@ def stratified_folds(
     lacking_FT = numpy.tile(images_per_tag / fold_count, (fold_count, 1))
     lacking_F = numpy.full(fold_count, image_count / fold_count)
     order = numpy.random.default_rng(seed).permutation(image_count)
+    groups = [[image] for image in range(image_count)]
+    if groups_N is not None:
+        in_group: dict[int, list[int]] = {}
+        for image, number in enumerate(groups_N.tolist()):
+            in_group.setdefault(number, []).append(image)
+        groups = [in_group[number] for number in groups_N.tolist()]
+        order = order[numpy.argsort([-len(groups[image]) for image in order], kind="stable")]
 
     def deal(image: int, tag: int | None) -> None:
         # The fold that lacks most of the tag; among equals the one that lacks most images; then the first.
         wanted = lacking_F if tag is None else lacking_FT[:, tag]
-        put(image, int(numpy.lexsort((-lacking_F, -wanted))[0]))
+        put(groups[image], int(numpy.lexsort((-lacking_F, -wanted))[0]))
 
-    def put(image: int, fold: int) -> None:
-        folds[image] = fold
-        lacking_FT[fold] -= targets_NT[image]
-        lacking_F[fold] -= 1
+    def put(group: list[int], fold: int) -> None:
+        folds[group] = fold
+        lacking_FT[fold] -= targets_NT[group].sum(axis=0)
+        lacking_F[fold] -= len(group)
 
     if first_N is not None:
         free_T, free = images_per_tag // 2, image_count // 2
         for image in order[first_N[order]]:
-            if free > 0 and (free_T[targets_NT[image]] > 0).all():
-                free_T[targets_NT[image]] -= 1
-                free -= 1
-                put(image, 0)
+            group = groups[image]
+            counts_T = targets_NT[group].sum(axis=0)
+            if folds[image] < 0 and len(group) <= free and (counts_T <= free_T).all():
+                free_T -= counts_T
+                free -= len(group)
+                put(group, 0)
     for tag in numpy.argsort(images_per_tag, kind="stable"):
         for image in order[targets_NT[order, tag]]:
             if folds[image] < 0:
                 deal(image, tag)
-    for image in order[folds[order] < 0]:
-        deal(image, None)
+    for image in order:
+        if folds[image] < 0:
+            deal(image, None)
     return folds
 
 

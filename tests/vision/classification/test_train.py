@@ -55,7 +55,7 @@ def test_unseen_pictures_get_their_tag(trained: TrainedClassifier) -> None:
 def test_the_evaluation_of_a_training(trained: TrainedClassifier, patterns: ClassificationDataset) -> None:
     assert trained.image_count == len(patterns.images)
     assert trained.skipped == ()
-    assert list(trained.seconds) == ["features", "heads", "writing"]
+    assert list(trained.seconds) == ["features", "folds", "heads", "writing"]
     assert sorted(file.name for file in trained.model_path.parent.iterdir()) == [
         "evaluation.npz",
         "model.onnx",
@@ -86,6 +86,22 @@ def test_the_evaluation_of_random_tags_is_not_that_of_the_training_images(
     trained = train(ClassificationDataset(noise, ("odd", "even"), multilabel=False))
 
     assert Evaluation.load(trained.evaluation_path).performance().precision < 0.8
+
+
+def test_copies_of_an_image_are_in_its_fold(
+    pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train
+) -> None:
+    copies = []
+    for image in pattern_images:
+        with Image.open(image.path) as original:
+            copies.append(kept(tmp_path, encoded(original, "JPEG", quality=95), image.labels))
+
+    trained = train(ClassificationDataset((*pattern_images, *copies), PATTERNS, multilabel=False))
+
+    evaluation = Evaluation.load(trained.evaluation_path)
+    folds = dict(zip(evaluation.keys, evaluation.folds.tolist(), strict=True))
+    assert [folds[copy.key] for copy in copies] == [folds[image.key] for image in pattern_images]
+    assert len(set(folds.values())) > 1
 
 
 def test_the_same_training_gives_the_same_files(

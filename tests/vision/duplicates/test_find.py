@@ -98,6 +98,18 @@ def test_what_cannot_be_read_is_like_nothing(tmp_path: Path) -> None:
     assert find_near_duplicates([], tmp_path / "cache", nothing) == []
 
 
+def test_images_with_equal_colours_but_other_shapes_are_not_alike(tmp_path: Path) -> None:
+    # Red beside green of the same lightness, under different patterns of grey.
+    red_less_green = numpy.where(numpy.arange(64) < 32, 1, -1)[None, :, None] * numpy.array([60, -31, 0])
+    pictures = []
+    for seed in range(2):
+        grey = numpy.random.default_rng(seed).integers(-15, 16, (16, 16, 1)).repeat(4, 0).repeat(4, 1)
+        image = Image.fromarray((128 + red_less_green + grey).astype(numpy.uint8))
+        pictures.append(saved(tmp_path, str(seed), image))
+
+    assert find_near_duplicates(pictures, tmp_path / "cache", nothing) == []
+
+
 def test_a_thumbnail_is_moved_to_where_it_fits() -> None:
     pixels = numpy.asarray(photograph(5).convert("L").resize((96, 96)), numpy.float32)
     whole = Image.fromarray(pixels)

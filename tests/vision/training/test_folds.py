@@ -102,3 +102,48 @@ def test_a_fifth_of_the_images_is_the_first_fold() -> None:
 
     assert ((folds == 0) == wanted).all()
     assert numpy.bincount(folds).tolist() == [8] * 5
+
+
+def test_images_of_a_group_are_in_one_fold() -> None:
+    targets = one_hot([30, 30])
+    # Groups of three images, some of them with both tags.
+    groups = numpy.random.default_rng(0).permutation(60) // 3
+
+    folds = stratified_folds(targets, 0, groups_N=groups)
+
+    assert all(len(set(folds[groups == group])) == 1 for group in range(20))
+    assert numpy.bincount(folds).tolist() == [12] * 5
+    for tag in range(2):
+        assert numpy.bincount(folds[targets[:, tag]], minlength=5).min() >= 3
+
+
+def test_a_large_group_does_not_make_its_fold_larger() -> None:
+    targets = one_hot([50, 50])
+    groups = numpy.arange(100)
+    groups[45:55] = 45
+
+    folds = stratified_folds(targets, 0, groups_N=groups)
+
+    assert len(set(folds[45:55])) == 1
+    assert numpy.bincount(folds).tolist() == [20] * 5
+
+
+def test_groups_of_one_image_change_nothing() -> None:
+    targets = one_hot([20, 20])
+
+    alone = stratified_folds(targets, 1, groups_N=numpy.arange(40))
+
+    assert alone.tolist() == stratified_folds(targets, 1).tolist()
+
+
+def test_a_group_is_in_the_first_fold_with_one_of_its_images() -> None:
+    targets = one_hot([20, 20])
+    groups = numpy.arange(40)
+    groups[[3, 8, 9]] = 3
+    wanted = numpy.zeros(40, bool)
+    wanted[[8, 30]] = True
+
+    folds = stratified_folds(targets, 0, first_N=wanted, groups_N=groups)
+
+    assert folds[[3, 8, 9, 30]].tolist() == [0] * 4
+    assert numpy.bincount(folds).tolist() == [8] * 5

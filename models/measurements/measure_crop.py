@@ -117,7 +117,7 @@ def measure(
     with tempfile.TemporaryDirectory() as scratch:
         trained = train_classifier(
             classification_dataset(chosen, tags, multilabel),
-            replace(QUICK, fit=fit),
+            replace(QUICK, fit=fit, late_layers=False),
             seed=seed,
             output=Path(scratch, "model"),
             feature_cache=Path(scratch, "features"),

@@ -4,16 +4,18 @@
 
 FOLDER contains sets, as for `measure.py`. Heads of quick training are fitted on 5, 10 and 50 images per tag,
 which are drawn from the training images of the set ("given": the test images are those of the set) or from
-all its images ("random": the test images are all others). "large" is a training of more than 500 images, with
-the stretched view of some images, on 90% of the images. The figure is accuracy, or the mean average precision
-for sets with several tags per image:
+all its images ("random": the test images are all others). "large" is a training of more than 500 images, on
+90% of the images; models for stretched images then have no mirrored view. The figure is accuracy, or the mean
+average precision for sets with several tags per image:
 
 * stretch: of a model for stretched images in the Prediction API;
 * crop: of a model for the centre of images in the Prediction API;
 * crop, stretched: of this model in a program that stretches images;
 * after the differences to "stretch": standard errors, by bootstrap over the images of the set and over the
   divisions;
-* same: share of images with the same tags in the API and in the program that stretches images.
+* same: share of images with the same tags in the API and in the program that stretches images;
+* probability: mean absolute difference of their probabilities, of the API's most probable tag; with several
+  tags per image, of all tags.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ from emulator.vision.classification.features import (
     compute_features,
     training_views,
 )
-from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead, probabilities
 from emulator.vision.concurrency import single_threaded_operations
 from emulator.vision.recipes.recipes import QUICK
 
@@ -60,7 +62,10 @@ IMAGES_A_TAG = (5, 10, 50)
 BOOTSTRAPS = 200
 # Sets with fewer test images are left out.
 FEWEST_TESTED = 20
-HEADER = ("set", "images a tag", "test", "figure", "stretch", "crop", "-", "crop, stretched", "-", "same")
+HEADER = (
+    "set", "images a tag", "test", "figure", "stretch", "crop", "-", "crop, stretched", "-",
+    "same", "probability",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,15 @@ class LabelledFeatures:
             self.targets_NT[rows].astype(float),
             multilabel=self.multilabel,
             inverse_regularisation=QUICK.inverse_regularisation(len(chosen)),
+            roots=not self.multilabel,
         )
         with single_threaded_operations():
             return training_set.fit(numpy.ones(len(chosen), bool))
 
     def logits(self, head: LinearHead, view: View) -> numpy.ndarray:
         features_ND = numpy.stack([self.views[view][key] for key in self.keys]).astype(float)
+        if not self.multilabel:
+            features_ND = numpy.sqrt(features_ND)
         features_ND *= FEATURE_LENGTH / numpy.linalg.norm(features_ND, axis=1, keepdims=True)
         return head.logits(features_ND)
 
@@ -203,7 +211,9 @@ def report(
     ]
     figure = "mAP" if found.multilabel else "accuracy"
     same = f"{numpy.mean([agreement(each, found.multilabel) for each in divisions]):.3f}"
-    cells = (name, count, test, figure, stretch, crop, differences[0], stretched, differences[1], same)
+    probability = f"{numpy.mean([difference(each, found.multilabel) for each in divisions]):.3f}"
+    compared = (stretch, crop, differences[0], stretched, differences[1], same, probability)
+    cells = (name, count, test, figure, *compared)
     print(row(cells), flush=True)
 
 
@@ -227,6 +237,17 @@ def agreement(division: Division, multilabel: bool) -> float:
     """With several tags per image, the tags are those whose uncalibrated probability is at least 0.5."""
     _, one_NT, other_NT = (logits_NT[division.tested] for logits_NT in division.logits)
     return same_tags(one_NT, other_NT, multilabel, 0)
+
+
+def difference(division: Division, multilabel: bool) -> float:
+    """Of probabilities, which are not calibrated."""
+    one_NT, other_NT = (
+        probabilities(logits_NT[division.tested], multilabel=multilabel) for logits_NT in division.logits[1:]
+    )
+    differences_NT = numpy.abs(one_NT - other_NT)
+    if multilabel:
+        return float(differences_NT.mean())
+    return float(differences_NT[numpy.arange(len(one_NT)), one_NT.argmax(axis=1)].mean())
 
 
 if __name__ == "__main__":

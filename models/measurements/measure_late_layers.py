@@ -11,11 +11,12 @@ same images: "head" without training layers, "quick" as by default. `--recipe` c
 example `--recipe resolution=224 epochs=8 fine_tuning.learning_rate=1e-4`.
 
 Columns: tags; images for training and for tests; accuracy, or mean average precision; both models' figures
-and their difference, with its standard error over the draws; log losses; calibration errors; the figure that
-the second training reports; seconds, counted as processor seconds divided by two, without features that were
-computed before; in how many of the draws the layers were trained, and chosen; time of scoring an image,
-relative to "head". With `--results`, figures are stored after each draw, and draws that the file has are not
-measured again; `--cache` keeps features for the next run.
+and their difference, with its standard error over the draws; log losses; calibration errors, and what the
+second model would have on as many images if its probabilities were right; the figure that the second training
+reports; seconds, counted as processor seconds divided by two, without features that were computed before; in
+how many of the draws the layers were trained, and chosen; time of scoring an image, relative to "head". With
+`--results`, figures are stored after each draw, and draws that the file has are not measured again; `--cache`
+keeps features for the next run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from measuring import (
     accuracy,
     calibration_error,
     classification_dataset,
+    expected_calibration_error,
     load,
     log_loss,
     mean_average_precision,
@@ -61,7 +63,7 @@ _DIVIDED = ("ground", "brick", "gravel", "histology", "documents", "digits", "pc
 _TIMED = 30
 HEADER = (
     "set", "tags", "images", "tested", "figure", "head", "quick", "difference", "log loss",
-    "calibration error", "own", "s", "trained", "chosen", "scoring",
+    "calibration error", "if perfect", "own", "s", "trained", "chosen", "scoring",
 )  # fmt: skip
 
 Figures = dict[str, list[dict[str, Any]]]
@@ -190,6 +192,7 @@ def measured(
             "figure": quality(scores_NT, targets_NT),
             "log loss": log_loss(scores_NT, targets_NT, multilabel),
             "calibration error": calibration_error(scores_NT, targets_NT, multilabel),
+            "if perfect": expected_calibration_error(scores_NT, multilabel),
             "own": quality(own.probabilities_NT, own.targets_NT),
             "seconds": seconds,
             "tuning": trained.seconds.get("late layers", 0.0),
@@ -258,6 +261,7 @@ def report(figures: Figures) -> None:
                     with_error(differences, "{:+.3f}"),
                     f"{mean('head', 'log loss'):.3f} / {mean('quick', 'log loss'):.3f}",
                     f"{mean('head', 'calibration error'):.3f} / {mean('quick', 'calibration error'):.3f}",
+                    f"{mean('quick', 'if perfect'):.3f}",
                     f"{mean('quick', 'own'):.3f}",
                     f"{mean('head', 'seconds'):.1f} / {mean('quick', 'seconds'):.1f}",
                     f"{sum(draw['quick']['tuning'] > 1 for draw in draws)} of {len(draws)}",

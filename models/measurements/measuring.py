@@ -145,6 +145,23 @@ def calibration_error(scores_NT: numpy.ndarray, targets_NT: numpy.ndarray, multi
     return error_of_predictions(scores_NT.max(axis=1), scores_NT.argmax(axis=1) == targets_NT.argmax(axis=1))
 
 
+def expected_calibration_error(scores_NT: numpy.ndarray, multilabel: bool, draws: int = 200) -> float:
+    """The mean calibration error if every probability were right: of as many images, with random results.
+
+    The calibration error of a finite test set has a positive bias; this is the bias of a perfect model.
+    """
+    random = numpy.random.default_rng(0)
+    probabilities = scores_NT.ravel() if multilabel else scores_NT.max(axis=1)
+    return float(
+        numpy.mean(
+            [
+                error_of_predictions(probabilities, random.random(len(probabilities)) < probabilities)
+                for _ in range(draws)
+            ]
+        )
+    )
+
+
 def shrunk(picture: bytes, side: int) -> bytes:
     """The image, scaled to a square."""
     with Image.open(BytesIO(picture)) as opened:

@@ -93,6 +93,8 @@ class Candidate:
         logits_ET: these scores, before softmax or sigmoid; not calibrated.
         make: builds the network that was trained on all images, with calibrated scores.
         novelty: fits the filter of the network, with inliers in the order of `rows`; None: it has none.
+        gain: factor on the calibrated scores of the network, if it is more accurate than the models that the
+            scores are of.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Candidate:
     logits_ET: Array  # noqa: N815 - the suffix names the axes
     make: Callable[[LogitCalibration], Network]
     novelty: Callable[[], NoveltyFilter] | None = None
+    gain: float = 1.0
 
 
 def frozen_candidate(
@@ -152,7 +155,7 @@ def write_candidate(
         fit: how images become square.
     """
     held_out_ET = probabilities(calibration.applied(chosen.logits_ET), multilabel=dataset.multilabel)
-    network = chosen.make(calibration)
+    network = chosen.make(calibration.weighted(chosen.gain))
     if chosen.novelty is not None:
         novelty, novel_T = chosen.novelty(), novel_probabilities(dataset)
         held_out_ET = filtered(held_out_ET, novelty.inliers_N, novel_T)
@@ -226,7 +229,7 @@ class CandidateComparison:
             return replace(fitted, inliers_N=fitted.inliers_N[places], features=features)
 
         name = f"{tuned.name} beside {weight:.0%} of {frozen.name}"
-        return Candidate(name, tuned.rows, logits_ET, make, novelty)
+        return Candidate(name, tuned.rows, logits_ET, make, novelty, tuned.gain)
 
     def is_perfect(self, candidate: Candidate) -> bool:
         """Whether the candidate makes no errors, with high probabilities."""

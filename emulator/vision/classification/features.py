@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _ROWS_PER_SAVE = 64
-# Large trainings of models that crop images use the stretched view of one image in this many, to save time.
-# `models/defaults.md` has the cost in accuracy.
-_STRETCHED_ONE_IN = 3
+# Trainings of more images use the stretched view of one image in three for models that crop images, to save
+# time. `models/defaults.md` has the cost in accuracy.
+_STRETCHED_UP_TO, _STRETCHED_ONE_IN = 5000, 3
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def training_views(recipe: ClassifierRecipe, image_count: int) -> tuple[View, ..
     """The views that a training of this many images uses; the first is that of scoring.
 
     The second view of cropped images is also mirrored: it replaces the mirror image of the crop, so that a
-    small training takes no longer. Large trainings use it for some images only.
+    small training takes no longer. The largest trainings use it for some images only.
     """
-    small = image_count <= recipe.mirror_up_to
     if recipe.fit != "stretch":
-        return (View(recipe.fit), MIRRORED if small else View(mirrored=True, one_in=_STRETCHED_ONE_IN))
-    return (PLAIN, MIRRORED) if small else (PLAIN,)
+        one_in = 1 if image_count <= _STRETCHED_UP_TO else _STRETCHED_ONE_IN
+        return (View(recipe.fit), View(mirrored=True, one_in=one_in))
+    return (PLAIN, MIRRORED) if image_count <= recipe.mirror_up_to else (PLAIN,)
 
 
 def compute_features(

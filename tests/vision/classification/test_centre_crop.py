@@ -61,7 +61,8 @@ def test_the_compact_domains_crop_except_s1() -> None:
     ("recipe", "image_count", "views"),
     [
         (CROPPED, 500, (View("centre crop"), MIRRORED)),
-        (CROPPED, 501, (View("centre crop"), View(mirrored=True, one_in=3))),
+        (CROPPED, 5000, (View("centre crop"), MIRRORED)),
+        (CROPPED, 5001, (View("centre crop"), View(mirrored=True, one_in=3))),
         (QUICK, 500, (PLAIN, MIRRORED)),
         (QUICK, 501, (PLAIN,)),
     ],
@@ -71,14 +72,15 @@ def test_views_of_a_training(recipe: ClassifierRecipe, image_count: int, views: 
 
 
 def test_large_trainings_use_the_stretched_view_of_some_images(
-    fitted: Train, tmp_path: Path, patterns: ClassificationDataset
+    fitted: Train, tmp_path: Path, patterns: ClassificationDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = [image.key for image in patterns.images]
-    second = training_views(CROPPED, 501)[1]
+    monkeypatch.setattr(features, "_STRETCHED_UP_TO", len(keys) - 1)
+    second = training_views(CROPPED, len(keys))[1]
     included = [key for key in keys if second.includes(key)]
     assert 0 < len(included) < len(keys)
 
-    fitted(replace(CROPPED, mirror_up_to=0), tmp_path / "cache")
+    fitted(CROPPED, tmp_path / "cache")
 
     with FeatureCache(tmp_path / "cache") as cache:
         name = MIRRORED.name(CROPPED.backbone, CROPPED.resolution)

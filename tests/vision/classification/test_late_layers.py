@@ -14,7 +14,6 @@ from emulator.vision.backbones.base_models import starting_backbone
 from emulator.vision.classification import candidates, late_layers
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
-    LabelledImage,
     TrainedClassifier,
 )
 from emulator.vision.classification.late_layers import budget_seconds, features_of_maps, planned_epochs
@@ -141,6 +140,25 @@ def test_trained_layers_are_one_network_with_the_frozen_ones(
 
 
 @pytest.mark.slow
+def test_the_mean_of_models_is_more_certain_than_they_are(
+    hard: ClassificationDataset, train: Train, won: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the evaluation, which is of these models, is not."""
+    monkeypatch.setattr(late_layers.CandidateComparison, "loss", lambda self, candidate: 0.0)
+    image = encoded(drawn(PATTERNS[0], 100))
+    evaluations, scores = [], []
+    for gain in (1.0, 2.0):
+        monkeypatch.setattr(late_layers, "_GAIN_OF_MEAN", gain)
+        trained = train(hard, output=f"gain {gain}")
+        evaluations.append(trained.evaluation_path.read_bytes())
+        scores.append(numpy.array(ClassifierSession(trained.model_path).score(image)))
+
+    assert evaluations[0] == evaluations[1]
+    squared = scores[0] ** 2
+    numpy.testing.assert_allclose(scores[1], squared / squared.sum(), atol=1e-3)
+
+
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_files(hard: ClassificationDataset, train: Train, won: None) -> None:
     dataset = replace(hard, multilabel=True)
     first, second = (train(dataset, output=name) for name in ("first", "second"))
@@ -152,14 +170,14 @@ def test_the_same_training_gives_the_same_files(hard: ClassificationDataset, tra
 
 
 @pytest.mark.slow
-def test_tags_without_meaning_keep_the_frozen_network(
-    pattern_images: tuple[LabelledImage, ...], train: Train
-) -> None:
-    images = tuple(replace(image, labels=(number % 2,)) for number, image in enumerate(pattern_images))
-    noise = ClassificationDataset(images, ("odd", "even"), multilabel=False)
+def test_layers_that_learn_nothing_are_not_chosen(hard: ClassificationDataset, train: Train) -> None:
+    idle = replace(SMALL, fine_tuning=replace(SMALL.fine_tuning, learning_rate=0.0))
+    frozen = train(hard, replace(SMALL, most_seconds=0.0), output="frozen")
 
-    frozen = train(noise, replace(SMALL, most_seconds=0.0), output="frozen")
-    assert digest(train(noise)) == digest(frozen)
+    trained = train(hard, idle)
+
+    assert "late layers" in trained.seconds
+    assert digest(trained) == digest(frozen)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +256,7 @@ def test_progress_names_the_step_and_never_falls(
     steps = list(dict.fromkeys(step for _, step in reports))
     assert steps == [
         "Looking at the images",
+        "Comparing the images",
         "Training and evaluating",
         "Looking at the images again",
         "Training late layers (1 of 2)",

@@ -20,7 +20,7 @@ from emulator.store.database import DatabaseDamaged
 from emulator.store.references import missing_blobs, referenced
 from emulator.store.tables import Export
 from emulator.store.test_set_tables import TestEvaluation, TestImage, TestSet
-from emulator.vision.classification.feature_cache import forget
+from emulator.vision.imaging.feature_cache import forget
 
 _MARK = "unclean"
 _log = logging.getLogger(__name__)

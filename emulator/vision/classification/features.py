@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.concurrency import ordered, processor_count
 from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.feature_cache import FeatureCache
 from emulator.vision.imaging.image_file import ImageFile, read_image_file
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network

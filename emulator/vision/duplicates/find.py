@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.concurrency import processor_count
 from emulator.vision.duplicates.align import align, detail_correlation, downscaled
 from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.feature_cache import FeatureCache
 from emulator.vision.imaging.image_file import ImageFile, read_image_file
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.classification.features import compute_features, training_views
 from emulator.vision.concurrency import processor_count
 from emulator.vision.image_map.layout import arranged, reduced
 from emulator.vision.image_map.order import Order, diverse_order
 from emulator.vision.imaging.decode import ImageRejected
+from emulator.vision.imaging.feature_cache import FeatureCache
 from emulator.vision.imaging.image_file import ImageFile, read_image_file
 from emulator.vision.instant.features import FEATURE_COUNT, image_features
 from emulator.vision.recipes.recipes import ClassifierRecipe, recipe_for_domain

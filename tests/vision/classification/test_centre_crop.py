@@ -11,13 +11,13 @@ from PIL import Image
 
 from emulator.vision.classification import features
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
-from emulator.vision.classification.feature_cache import FeatureCache
 from emulator.vision.classification.features import MIRRORED, PLAIN, View, training_views
 from emulator.vision.classification.finetune import TrainingImages, fine_tune
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import resize_to_square
+from emulator.vision.imaging.feature_cache import FeatureCache
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.domains import domains
 from emulator.vision.recipes.recipes import FINE_TUNING, QUICK, ClassifierRecipe, recipe_for_domain

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from emulator.vision.classification.feature_cache import FeatureCache, forget
+from emulator.vision.imaging.feature_cache import FeatureCache, forget
 
 VECTOR = numpy.arange(4, dtype=numpy.float16)
 

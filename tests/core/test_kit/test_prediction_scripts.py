@@ -44,7 +44,7 @@ def scripts() -> PredictionScripts:
 
 def used(scripts: PredictionScripts, data: bytes = DATA, iteration: Iteration = ITERATION) -> str | None:
     """The id of the script that the next call uses."""
-    return scripts.use(iteration, scripts.digest(data), lambda script: script.id)
+    return scripts.use(iteration, iteration.publish_name, scripts.digest(data), lambda script: script.id)
 
 
 def test_without_scripts_there_is_none_to_use(scripts: PredictionScripts) -> None:
@@ -131,7 +131,7 @@ def test_a_script_whose_response_fails_is_not_counted(scripts: PredictionScripts
 
     scripts.add(script("counted", times=1))
     with pytest.raises(ValueError):
-        scripts.use(ITERATION, "", fail)
+        scripts.use(ITERATION, ITERATION.publish_name, "", fail)
     assert scripts.get("counted") == script("counted", times=1)
     assert used(scripts) == "counted"
 

@@ -20,7 +20,14 @@ Sender = Callable[[Service, str, str], Any]
 
 PRODUCTS = "3780a898-81c3-4516-81ae-3a139614e1f3"
 # Operations of the control API that do not accept values of their bodies in another case.
-READ_EXACTLY = {"ChangeRollout", "CreateFaultScenario", "SetProjectTrainer", "SetTrainer", "StartRollout"}
+READ_EXACTLY = {
+    "ChangeRollout",
+    "CreateFaultScenario",
+    "SetProjectTrainer",
+    "SetTrainer",
+    "SetUpstreamMode",
+    "StartRollout",
+}
 _FLAVORED = {"Linux": "DockerFile", "Windows": "DockerFile", "ARM": "DockerFile"}
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import and_
+from sqlalchemy import and_, bindparam
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup, quotas
@@ -28,10 +28,19 @@ from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
 
 _log = logging.getLogger(__name__)
 _NAMES_IN_LOG = 10
-_IS_ROLLED_OUT = and_(
-    col(Rollout.project_id) == Iteration.project_id,
-    col(Rollout.publish_name) == Iteration.publish_name,
-    col(Rollout.status) == RolloutStatus.RUNNING,
+# The published iteration, and the id of the running roll-out of its name. One statement that is built once,
+# since stored predictions look it up each time: each of them is a commit.
+_PUBLISHED = (
+    select(Iteration, Rollout.id)
+    .outerjoin(
+        Rollout,
+        and_(
+            col(Rollout.project_id) == Iteration.project_id,
+            col(Rollout.publish_name) == Iteration.publish_name,
+            col(Rollout.status) == RolloutStatus.RUNNING,
+        ),
+    )
+    .where(Iteration.project_id == bindparam("project_id"), Iteration.publish_name == bindparam("name"))
 )
 
 
@@ -114,26 +123,22 @@ def published(context: Context, project_id: str, published_name: str, type: str)
     if kept is not None:
         return kept
     with context.database.read() as session:
-        # One statement, since stored predictions come here each time: each of them is a commit.
-        row = session.exec(
-            select(Iteration, Rollout)
-            .outerjoin(Rollout, _IS_ROLLED_OUT)
-            .where(Iteration.project_id == project_id, Iteration.publish_name == name)
-        ).first()
+        row = session.exec(_PUBLISHED, params={"project_id": project_id, "name": name}).first()
         if row is None:
             _check_type(session, project_id, type)
             raise ServiceError(
                 "NotFoundIteration", "Invalid iteration", _not_published(session, project_id, published_name)
             )
-        iteration, rollout = row
+        iteration, rollout_id = row
         if domains.get(iteration.domain_id or "").type != type:
             raise _wrong_type(type)
-        found = Published(iteration, None if rollout is None else _running(session, rollout))
+        found = Published(iteration, None if rollout_id is None else _running(session, rollout_id))
     context.published.put(key, found, commits)
     return found
 
 
-def _running(session: Session, rollout: Rollout) -> RunningRollout:
+def _running(session: Session, rollout_id: str) -> RunningRollout:
+    rollout = session.get_one(Rollout, rollout_id)
     candidate = session.get_one(Iteration, rollout.candidate_id)
     return RunningRollout(rollout.id, rollout.mode, rollout.percent or 0.0, candidate)
 

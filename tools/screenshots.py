@@ -2,10 +2,11 @@
 
     python tools/screenshots.py [NAME ...] [--folder docs/images]
 
-Starts an emulator without persistent state, with two projects of real photographs: a classifier that is
+Starts an emulator without persistent state, with three projects of real photographs: a classifier that is
 trained on the photographs of `make demo`, three of which get a wrong tag on purpose, and coins with boxes,
-half of them labeled. Then each picture of SHOTS is taken in headless Chromium. Needs the built portal (`make
-portal`), the extras `demo` and `test`, and Chromium; without Chromium it prints a message and writes nothing.
+half of them labeled, and anomaly detection of bricks. Then each picture of SHOTS is taken in headless
+Chromium. Needs the built portal (`make portal`), the extras `demo` and `test`, and Chromium; without
+Chromium it prints a message and writes nothing.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ PATIENCE_SECONDS = 180
 # Windows of the photograph of coins: their sides in pixels, and how much larger they are stored.
 COIN_WINDOW, COIN_STEP, COIN_SCALE = (192, 152), (64, 50), 4
 SMALLEST_COIN = 400  # pixels
+ANOMALY_DETECTION = "2f02d4b1-bf70-4825-8148-07fe427e5273"
 
 
 class Projects(NamedTuple):
@@ -63,6 +65,7 @@ class Projects(NamedTuple):
     first: str
     second: str
     coins: str
+    bricks: str
     unseen: list[Path]
 
 
@@ -89,6 +92,21 @@ def wait_for_the_map(page: Page, _projects: Projects) -> None:
 
 def drop_unseen_images(page: Page, projects: Projects) -> None:
     page.locator("input[type=file]").first.set_input_files([str(path) for path in projects.unseen])
+
+
+def show_damage(page: Page, projects: Projects) -> None:
+    """A photograph of bricks with a patch of gravel, and its heat map."""
+    by_tag = {path.parent.name: path for path in projects.unseen}
+    wall = Image.open(by_tag["brick"]).convert("RGB")
+    patch = Image.open(by_tag["gravel"]).convert("RGB").resize((wall.width // 5, wall.height // 6))
+    wall.paste(patch, (wall.width // 2, wall.height // 3))
+    photograph = BytesIO()
+    wall.save(photograph, "JPEG", quality=90)
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "wall-17.jpg", "mimeType": "image/jpeg", "buffer": photograph.getvalue()}
+    )
+    page.get_by_role("switch", name="Heat map").check(force=True)
+    page.get_by_test_id("heat-map-text").wait_for()
 
 
 def choose_a_data_set(page: Page, projects: Projects) -> None:
@@ -118,6 +136,7 @@ SHOTS = (
     Shot("label-hints", lambda ids: f"projects/{ids.ground}/results/{ids.second}?tab=hints", scheme="dark"),
     Shot("predictions", lambda ids: f"projects/{ids.ground}/predictions"),
     Shot("quick-test", lambda ids: f"projects/{ids.ground}/quicktest", drop_unseen_images),
+    Shot("heat-map", lambda ids: f"projects/{ids.bricks}/quicktest", show_damage),
     Shot("test-sets", lambda ids: f"projects/{ids.ground}/testsets"),
     Shot("map", lambda ids: f"projects/{ids.ground}/map", wait_for_the_map),
     Shot("emulator", lambda ids: "emulator"),
@@ -187,7 +206,17 @@ def make_projects(endpoint: str, folder: Path) -> Projects:
     for path in unseen:
         predictor.classify_image(ground.id, "production", path.read_bytes())
     make_test_set(endpoint, ground.id, [first.id, second.id], unseen)
-    return Projects(ground.id, first.id, second.id, coins_project(trainer), unseen[::3])
+    bricks = bricks_project(trainer, photographs["brick"])
+    return Projects(ground.id, first.id, second.id, coins_project(trainer), bricks, unseen[::3])
+
+
+def bricks_project(trainer: CustomVisionTrainingClient, photographs: list[Path]) -> str:
+    """Anomaly detection, trained on photographs of bricks alone."""
+    project = trainer.create_project("Bricks", "Walls without damage", domain_id=ANOMALY_DETECTION)
+    good = trainer.create_tag(project.id, "good").id
+    upload(trainer, project.id, [(path.name, path.read_bytes(), [good]) for path in photographs])
+    trained(trainer, project.id)
+    return str(project.id)
 
 
 def make_test_set(endpoint: str, project: str, iterations: list[str], photographs: list[Path]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GENERAL = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 GENERAL_COMPACT = "0732100f-1a38-4e49-a514-c9b44c697ab5"
+ANOMALY_DETECTION = "2f02d4b1-bf70-4825-8148-07fe427e5273"
 DETECTION = "da2e3a8a-40a5-4171-82f4-58522f70fbc1"
 RESOURCE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/custom-vision-emulator/providers/"

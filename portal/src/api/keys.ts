@@ -20,6 +20,9 @@ export const cacheKeys = {
   failedImports: (projectIds: readonly string[]) => ["projects", "failedImports", projectIds] as const,
   /** Not below the project: what was predicted does not change with it. */
   quickTest: (projectId: string, iterationId: string, imageId: number) => ["quickTest", projectId, iterationId, imageId] as const,
+  /** Not below the project: a model finds the same in an image, whatever is labeled. */
+  heatMap: (projectId: string, iterationId: string, image: string, tagId: string | null) =>
+    ["heatMap", projectId, iterationId, image, tagId] as const,
   project: (projectId: string) => ["project", projectId] as const,
   trainer: (projectId: string) => ["project", projectId, "trainer"] as const,
   tags: (projectId: string, iterationId?: string) => ["project", projectId, "tags", iterationId ?? "workspace"] as const,

@@ -55,6 +55,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   goSettings: { scope: "everywhere", label: "Go to settings", keys: ["g s"] },
   goCompare: { scope: "everywhere", label: "Go to the comparison of iterations", keys: ["g c"] },
   goEmulator: { scope: "everywhere", label: "Go to the emulator", keys: ["g u"] },
+  toggleHeatMap: { scope: "everywhere", label: "Show or hide the heat map", keys: ["o"] },
   // Without a key until a person gives them one; they are in the command palette.
   newProject: { scope: "everywhere", label: "New project", keys: [] },
   addImages: { scope: "everywhere", label: "Add images", keys: [] },

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { body, training, type Schemas } from "../client";
+import { body, emulator, training, type Schemas } from "../client";
 import { cacheKeys } from "../keys";
 
 export type Project = Schemas["Project"];
@@ -25,10 +25,33 @@ export function useProject(projectId: string, enabled = true) {
   });
 }
 
+/** Models of this domain are trained on images of good parts alone; docs/anomaly-detection.md. */
+const ANOMALY_DETECTION = "2f02d4b1-bf70-4825-8148-07fe427e5273";
+
+export function detectsAnomalies(domain: Pick<Domain, "id"> | undefined): boolean {
+  return domain?.id === ANOMALY_DETECTION;
+}
+
+/** The domains of the service, and those that only the emulator has. */
 export function useDomains() {
   return useQuery({
     queryKey: cacheKeys.domains,
-    queryFn: ({ signal }) => body(training.GET("/domains", { signal })),
+    queryFn: async ({ signal }): Promise<Domain[]> => {
+      const [listed, { ownDomains }] = await Promise.all([
+        body(training.GET("/domains", { signal })),
+        body(emulator.GET("/_emulator/info", { signal })),
+      ]);
+      const own = ownDomains.map(({ id, name, type, exportablePlatforms }) => ({
+        id,
+        name,
+        type,
+        exportable: exportablePlatforms.length > 0,
+        exportablePlatforms: exportablePlatforms as Domain["exportablePlatforms"],
+        enabled: true,
+        modelInformation: null,
+      }));
+      return [...listed, ...own];
+    },
     staleTime: Infinity,
   });
 }
@@ -40,6 +63,7 @@ export function useProjectKind(projectId: string) {
   return {
     project,
     domain,
+    isAnomaly: detectsAnomalies(domain),
     isDetection: domain?.type === "ObjectDetection",
     isMulticlass: domain?.type === "Classification" && project?.settings.classificationType === "Multiclass",
   };

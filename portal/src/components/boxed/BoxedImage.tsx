@@ -1,4 +1,4 @@
-import { useState, type CSSProperties } from "react";
+import { useState, type CSSProperties, type ReactNode } from "react";
 import { percent } from "../../lib/format";
 import { tagStroke } from "../tagColors";
 import classes from "./boxed.module.css";
@@ -23,10 +23,12 @@ interface Props {
   current?: string | null;
   onCurrent?: (key: string | null) => void;
   onError?: () => void;
+  /** What is laid over the image, below the boxes. */
+  children?: ReactNode;
 }
 
 /** An image that fits its container, with boxes above it. What the boxes say is in a list beside it, too. */
-export function BoxedImage({ src, alt, boxes = [], current = null, onCurrent, onError }: Props) {
+export function BoxedImage({ src, alt, boxes = [], current = null, onCurrent, onError, children }: Props) {
   const [ratio, setRatio] = useState<number | null>(null);
   return (
     <div className={classes.stage}>
@@ -38,6 +40,7 @@ export function BoxedImage({ src, alt, boxes = [], current = null, onCurrent, on
           onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setRatio(naturalWidth / naturalHeight)}
           onError={onError}
         />
+        {ratio !== null && children}
         {ratio !== null &&
           boxes.map((box) => (
             <div

@@ -1,5 +1,5 @@
 /** Types of projects and domains in words. */
-import type { Domain } from "../../api/queries/projects";
+import { detectsAnomalies, type Domain } from "../../api/queries/projects";
 
 export const TASKS = [
   { value: "Classification", label: "Classification", text: "What is in the image? Tags belong to the whole image." },
@@ -24,9 +24,10 @@ export function targetPlatforms(choice: string): "VAIDK"[] {
   return choice === "VAIDK" ? [choice] : [];
 }
 
-/** What a project is, in two words: "Object detection", "Multiclass classification". */
+/** What a project is, in two words: "Object detection", "Multiclass classification", "Anomaly detection". */
 export function kindOf(domain: Domain | undefined, classificationType: string): string {
   if (!domain) return "";
+  if (detectsAnomalies(domain)) return "Anomaly detection";
   return domain.type === "ObjectDetection" ? "Object detection" : `${classificationType} classification`;
 }
 
@@ -37,6 +38,7 @@ const SUBJECTS: readonly (readonly [prefix: string, text: string])[] = [
   ["Adult", "Content that is not fit for children."],
   ["Food", "Dishes as they are on a menu, single fruits and vegetables."],
   ["Logo", "Logos of brands."],
+  ["Anomaly detection", "Images of good parts alone are learned; what differs from them is found."],
   ["General (compact) [S1]", "Any objects; faster than General (compact)."],
   ["General", "Anything that no other domain fits."],
 ];

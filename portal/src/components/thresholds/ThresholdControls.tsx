@@ -14,7 +14,7 @@ function stepped(value: number, direction: -1 | 1): number {
 }
 
 /** The thresholds that all figures of the results are calculated at. */
-export function ThresholdControls({ isDetection }: { isDetection: boolean }) {
+export function ThresholdControls({ isDetection, isAnomaly = false }: { isDetection: boolean; isAnomaly?: boolean }) {
   const { threshold, overlapThreshold } = useThresholds();
   const setParameters = useSetParameters();
   const setThreshold = (value: number) => setParameters({ threshold: String(value) });
@@ -28,7 +28,7 @@ export function ThresholdControls({ isDetection }: { isDetection: boolean }) {
     <Stack gap="md">
       <ThresholdSlider
         label="Probability threshold"
-        description="Predictions count from this probability. Keys: [ and ]"
+        description={`${isAnomaly ? "An image counts as an anomaly from this probability." : "Predictions count from this probability."} Keys: [ and ]`}
         value={threshold}
         onChange={setThreshold}
       />

@@ -3,8 +3,11 @@ import { IconChevronLeft, IconChevronRight } from "@tabler/icons-react";
 import { useMemo, useState } from "react";
 import { localUri } from "../../api/client";
 import { useProjectKind } from "../../api/queries/projects";
+import { AnomalyScore } from "../../components/anomalies/AnomalyScore";
+import { ANOMALY_FROM, anomalyOf } from "../../components/anomalies/score";
 import { BoxedImage } from "../../components/boxed/BoxedImage";
 import { PredictionTable } from "../../components/boxed/PredictionTable";
+import { useHeatMapLayer } from "../../components/heatmap/useHeatMapLayer";
 import { EmptyState, Loading } from "../../components/states";
 import { TagChoice } from "./AddWithTags";
 import { BoxChoice, PROPOSED_FROM, type ChosenBox } from "./BoxChoice";
@@ -73,7 +76,7 @@ interface ContentProps {
 }
 
 function Content({ projectId, prediction, navigation, onAdd }: ContentProps) {
-  const { isDetection, isMulticlass } = useProjectKind(projectId);
+  const { isDetection, isMulticlass, isAnomaly } = useProjectKind(projectId);
   const [current, setCurrent] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const shown = useMemo(
@@ -88,6 +91,18 @@ function Content({ projectId, prediction, navigation, onAdd }: ContentProps) {
     ),
   );
   const taken = boxes.filter((box) => box.taken);
+
+  const anomaly = isAnomaly ? anomalyOf(shown) : undefined;
+  const { layer, controls } = useHeatMapLayer({
+    projectId,
+    iterationId: prediction.iteration,
+    image: { predictionId: prediction.id },
+    src: localUri(prediction.originalImageUri),
+    name: prediction.id,
+    tags: shown,
+    isDetection,
+    isAnomaly,
+  });
 
   async function add() {
     setBusy(true);
@@ -111,7 +126,9 @@ function Content({ projectId, prediction, navigation, onAdd }: ContentProps) {
           boxes={isDetection ? taken : []}
           current={current}
           onCurrent={setCurrent}
-        />
+        >
+          {layer}
+        </BoxedImage>
       </div>
       <div className={classes.side}>
         {navigation}
@@ -119,7 +136,8 @@ function Content({ projectId, prediction, navigation, onAdd }: ContentProps) {
           <BoxChoice projectId={projectId} boxes={boxes} onChange={setBoxes} current={current} onCurrent={setCurrent} />
         ) : (
           <>
-            <PredictionTable predictions={shown} />
+            {anomaly ? <AnomalyScore probability={anomaly.probability} threshold={ANOMALY_FROM} /> : <PredictionTable predictions={shown} />}
+            {controls}
             <TagChoice projectId={projectId} value={tagIds} onChange={setTagIds} />
           </>
         )}

@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { body, training } from "../../api/client";
 import { cacheKeys } from "../../api/keys";
-import { useDomains, type Domain, type Project } from "../../api/queries/projects";
+import { detectsAnomalies, useDomains, type Domain, type Project } from "../../api/queries/projects";
 import { Choices } from "../../components/project/Choices";
 import { DomainChoice } from "../../components/project/DomainChoice";
 import { refusalOf, type ProjectField, type Refusal } from "../../components/project/fieldErrors";
@@ -40,7 +40,9 @@ function Form({ domains, onClose, onCreated }: Omit<Props, "opened"> & { domains
   const [platforms, setPlatforms] = useState("");
   const [refusal, setRefusal] = useState<Refusal | null>(null);
   const [busy, setBusy] = useState(false);
-  const isCompact = domains.find((each) => each.id === domainId)?.exportable ?? false;
+  const domain = domains.find((each) => each.id === domainId);
+  const isAnomaly = detectsAnomalies(domain);
+  const isCompact = !isAnomaly && (domain?.exportable ?? false);
   const errorOf = (field: ProjectField) => (refusal?.field === field ? refusal.message : null);
 
   const form = useRef<HTMLFormElement>(null);
@@ -59,7 +61,7 @@ function Form({ domains, onClose, onCreated }: Omit<Props, "opened"> & { domains
               name,
               description,
               domainId,
-              classificationType: task === "Classification" ? classificationType : "Multilabel",
+              classificationType: isAnomaly ? "Multiclass" : task === "Classification" ? classificationType : "Multilabel",
               ...(isCompact && platforms ? { targetExportPlatforms: targetPlatforms(platforms) } : {}),
             },
           },
@@ -110,7 +112,7 @@ function Form({ domains, onClose, onCreated }: Omit<Props, "opened"> & { domains
             setDomainId(firstOf(domains, value as Task));
           }}
         />
-        {task === "Classification" && (
+        {task === "Classification" && !isAnomaly && (
           <Choices
             label="Classification type"
             choices={CLASSIFICATION_TYPES}

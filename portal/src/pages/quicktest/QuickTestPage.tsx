@@ -8,7 +8,9 @@ import { useIterations, type Iteration } from "../../api/queries/iterations";
 import { useProjectKind } from "../../api/queries/projects";
 import { choiceOf, preferred } from "../../components/iterations/instant";
 import { InstantWarning } from "../../components/iterations/InstantMark";
+import { ANOMALY_FROM } from "../../components/anomalies/score";
 import { EmptyState, Loaded } from "../../components/states";
+import { ThresholdSlider } from "../../components/thresholds/ThresholdSlider";
 import { percent } from "../../lib/format";
 import { ImageInput } from "./ImageInput";
 import { Result } from "./Result";
@@ -47,13 +49,14 @@ export default function QuickTestPage({ projectId }: PageProps) {
 
 function QuickTest({ projectId, trained }: { projectId: string; trained: readonly Iteration[] }) {
   const [address, setAddress] = useSearchParams();
-  const { isDetection } = useProjectKind(projectId);
+  const { isDetection, isAnomaly } = useProjectKind(projectId);
   const asked = address.get("iteration");
   const instant = useInstantIterations(projectId);
   const predictionTime = usePredictionTime();
   const iterationId = (trained.find(({ id }) => id === asked) ?? preferred(trained, instant ?? new Set()))?.id ?? "";
   const [store, setStore] = useState(true);
   const [threshold, setThreshold] = useState(SHOWN_FROM);
+  const [anomalyFrom, setAnomalyFrom] = useState(ANOMALY_FROM);
   const [currentId, setCurrentId] = useState<number | null>(null);
   const { tested, add, remove, clear } = useTests({ projectId, iterationId, store });
   const current = tested.find(({ image }) => image.id === currentId) ?? tested.at(-1);
@@ -103,6 +106,14 @@ function QuickTest({ projectId, trained }: { projectId: string; trained: readonl
               />
             </div>
           )}
+          {isAnomaly && (
+            <ThresholdSlider
+              label="Anomaly from"
+              description="An image counts as an anomaly from this probability."
+              value={anomalyFrom}
+              onChange={setAnomalyFrom}
+            />
+          )}
           {tested.length > 0 && (
             <>
               <Group justify="space-between">
@@ -120,7 +131,16 @@ function QuickTest({ projectId, trained }: { projectId: string; trained: readonl
       </aside>
       <section aria-label="Result" className={classes.result}>
         {current ? (
-          <Result key={current.image.id} projectId={projectId} image={current.image} query={current.query} threshold={isDetection ? threshold : 0} />
+          <Result
+            key={current.image.id}
+            projectId={projectId}
+            iterationId={iterationId}
+            image={current.image}
+            query={current.query}
+            threshold={isDetection ? threshold : isAnomaly ? anomalyFrom : 0}
+            isDetection={isDetection}
+            isAnomaly={isAnomaly}
+          />
         ) : (
           <div className={classes.nothing}>
             <EmptyState title="Drop images here">Or choose files, paste an image, or give the address of one.</EmptyState>

@@ -2,8 +2,11 @@ import { Alert, Group, Text } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
 import { inWords } from "../../api/errors";
+import { AnomalyScore } from "../../components/anomalies/AnomalyScore";
+import { anomalyOf } from "../../components/anomalies/score";
 import { BoxedImage, type PredictedBox } from "../../components/boxed/BoxedImage";
 import { PredictionTable } from "../../components/boxed/PredictionTable";
+import { useHeatMapLayer } from "../../components/heatmap/useHeatMapLayer";
 import { Loading } from "../../components/states";
 import type { Outcome, TestedImage } from "./tests";
 import { useObjectUrl } from "../../components/useObjectUrl";
@@ -11,14 +14,17 @@ import classes from "./quicktest.module.css";
 
 interface Props {
   projectId: string;
+  iterationId: string;
   image: TestedImage;
   query: { data?: Outcome | undefined; error: unknown } | undefined;
-  /** Boxes of a lower probability are not shown. */
+  /** Boxes of a lower probability are not shown; images of a lower score are no anomalies. */
   threshold: number;
+  isDetection: boolean;
+  isAnomaly: boolean;
 }
 
 /** One tested image with what the model predicts. */
-export function Result({ projectId, image, query, threshold }: Props) {
+export function Result({ projectId, iterationId, image, query, threshold, isDetection, isAnomaly }: Props) {
   const url = useObjectUrl("file" in image.source ? image.source.file : null);
   const shown = url ?? query?.data?.imageUri;
   const [current, setCurrent] = useState<string | null>(null);
@@ -27,13 +33,27 @@ export function Result({ projectId, image, query, threshold }: Props) {
     () =>
       (query?.data?.predictions ?? [])
         .map((each, index) => ({ ...each, key: String(index) }))
-        .filter(({ probability }) => probability >= threshold),
-    [query?.data, threshold],
+        .filter(({ probability }) => !isDetection || probability >= threshold),
+    [query?.data, threshold, isDetection],
   );
   const boxes = useMemo<PredictedBox[]>(
     () => predictions.flatMap((each) => (each.boundingBox ? [{ ...each, ...each.boundingBox }] : [])),
     [predictions],
   );
+
+  const anomaly = isAnomaly ? anomalyOf(predictions) : undefined;
+  // Of an image that was given by its address, the stored one.
+  const stored = query?.data?.imageUri === undefined ? null : { predictionId: query.data.id };
+  const { layer, controls } = useHeatMapLayer({
+    projectId,
+    iterationId,
+    image: "file" in image.source ? { file: image.source.file } : stored,
+    src: shown,
+    name: image.name,
+    tags: predictions,
+    isDetection,
+    isAnomaly,
+  });
 
   return (
     <div className={classes.parts}>
@@ -46,7 +66,9 @@ export function Result({ projectId, image, query, threshold }: Props) {
             current={current}
             onCurrent={setCurrent}
             onError={() => setUnreadable(true)}
-          />
+          >
+            {layer}
+          </BoxedImage>
         ) : (
           <Text c="dimmed" ta="center" p="xl">
             {"url" in image.source ? "The image is shown here if the predictions are kept: this page loads nothing from other sites." : "The browser cannot show this file."}
@@ -70,11 +92,14 @@ export function Result({ projectId, image, query, threshold }: Props) {
           </Alert>
         ) : !query?.data ? (
           <Loading label="Predicting" />
+        ) : anomaly ? (
+          <AnomalyScore probability={anomaly.probability} threshold={threshold} />
         ) : predictions.length === 0 ? (
           <Text c="dimmed">Nothing was found with at least this probability.</Text>
         ) : (
           <PredictionTable predictions={predictions} current={current} onCurrent={setCurrent} />
         )}
+        {query?.data && controls}
       </div>
     </div>
   );

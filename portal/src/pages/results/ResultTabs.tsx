@@ -10,8 +10,9 @@ import { RESULTS_TABS, type ResultsTabProps } from "./tabs";
 export function ResultTabs(props: ResultsTabProps) {
   const [parameters] = useSearchParams();
   const setParameters = useSetParameters();
-  const first = RESULTS_TABS[0];
-  const active = RESULTS_TABS.find((tab) => tab.id === parameters.get("tab")) ?? first;
+  const tabs = RESULTS_TABS.filter((tab) => !(props.isAnomaly && tab.needsTags));
+  const first = tabs[0];
+  const active = tabs.find((tab) => tab.id === parameters.get("tab")) ?? first;
   // The tab of the images has its own handler, which opens the next one.
   useKeys(
     {
@@ -31,13 +32,13 @@ export function ResultTabs(props: ResultsTabProps) {
       activateTabWithKeyboard={false}
     >
       <Tabs.List aria-label="Results of the iteration">
-        {RESULTS_TABS.map((tab) => (
+        {tabs.map((tab) => (
           <Tabs.Tab key={tab.id} value={tab.id}>
             {tab.label}
           </Tabs.Tab>
         ))}
       </Tabs.List>
-      {RESULTS_TABS.map(({ id, component: Content }) => (
+      {tabs.map(({ id, component: Content }) => (
         <Tabs.Panel key={id} value={id} pt="md">
           <ErrorBoundary resetKey={`${props.iteration.id} ${id}`}>
             <Content {...props} />

@@ -2,7 +2,7 @@ import { Button, Stack } from "@mantine/core";
 import { Link, useRoute, useSearch } from "wouter";
 import type { PageProps } from "../../app/pages";
 import { useIterations, type Iteration } from "../../api/queries/iterations";
-import { useDomains, useProjectKind } from "../../api/queries/projects";
+import { detectsAnomalies, useDomains, useProjectKind } from "../../api/queries/projects";
 import { EmptyState, Loaded } from "../../components/states";
 import { ThresholdControls } from "../../components/thresholds/ThresholdControls";
 import { IterationHeader } from "./iterations/IterationHeader";
@@ -44,10 +44,11 @@ function Results({ projectId, iterations }: { projectId: string; iterations: rea
   const selected = named === undefined ? newest(iterations) : iterations.find((each) => each.id === named);
   const domain = domains?.find((each) => each.id === selected?.domainId);
   const isDetection = domain ? domain.type === "ObjectDetection" : projectDetects;
+  const isAnomaly = detectsAnomalies(domain);
   return (
     <div className="with-side">
       <Stack className="side" gap="lg">
-        <ThresholdControls isDetection={isDetection} />
+        <ThresholdControls isDetection={isDetection} isAnomaly={isAnomaly} />
         <IterationList
           projectId={projectId}
           iterations={iterations}
@@ -72,6 +73,7 @@ function Results({ projectId, iterations }: { projectId: string; iterations: rea
                   projectId={projectId}
                   iteration={selected}
                   isDetection={isDetection}
+                  isAnomaly={isAnomaly}
                   isMulticlass={!isDetection && selected.classificationType === "Multiclass"}
                 />
               ) : (

@@ -9,6 +9,7 @@ export interface ResultsTabProps {
   iteration: Iteration;
   isDetection: boolean;
   isMulticlass: boolean;
+  isAnomaly: boolean;
 }
 
 interface ResultsTab {
@@ -18,12 +19,14 @@ interface ResultsTab {
   component: ComponentType<ResultsTabProps>;
   /** Whether the thresholds above the tabs have an effect on it (see `useThresholds`). */
   usesThresholds: boolean;
+  /** Not of anomaly detection, which has scores and no tags to confuse. */
+  needsTags?: true;
 }
 
 export const RESULTS_TABS: readonly ResultsTab[] = [
   { id: "performance", label: "Performance", usesThresholds: true, component: lazyPart(() => import("./performance/PerformanceTab")) },
-  { id: "matrix", label: "Confusion matrix", usesThresholds: true, component: lazyPart(() => import("./matrix/MatrixTab")) },
-  { id: "curves", label: "Curves", usesThresholds: true, component: lazyPart(() => import("./curves/CurvesTab")) },
+  { id: "matrix", label: "Confusion matrix", usesThresholds: true, needsTags: true, component: lazyPart(() => import("./matrix/MatrixTab")) },
+  { id: "curves", label: "Curves", usesThresholds: true, needsTags: true, component: lazyPart(() => import("./curves/CurvesTab")) },
   { id: "images", label: "Images", usesThresholds: true, component: lazyPart(() => import("./images/ImagesTab")) },
-  { id: "hints", label: "Label hints", usesThresholds: false, component: lazyPart(() => import("./hints/HintsTab")) },
+  { id: "hints", label: "Label hints", usesThresholds: false, needsTags: true, component: lazyPart(() => import("./hints/HintsTab")) },
 ];

@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { body, training, type Schemas } from "../../api/client";
 import { cacheKeys } from "../../api/keys";
-import type { Domain, Project } from "../../api/queries/projects";
+import { detectsAnomalies, type Domain, type Project } from "../../api/queries/projects";
 import { Choices } from "../../components/project/Choices";
 import { DomainChoice } from "../../components/project/DomainChoice";
 import { refusalOf, type ProjectField, type Refusal } from "../../components/project/fieldErrors";
@@ -108,7 +108,7 @@ export function ProjectForm({ project, domains }: Props) {
             onChange={(event) => edit({ description: event.currentTarget.value })}
             error={errorOf("description")}
           />
-          {task === "Classification" && (
+          {task === "Classification" && !detectsAnomalies(domain) && (
             <Choices
               label="Classification type"
               choices={CLASSIFICATION_TYPES}
@@ -124,7 +124,7 @@ export function ProjectForm({ project, domains }: Props) {
             onChange={(domainId) => edit({ domainId })}
             error={errorOf("domain")}
           />
-          {domain?.exportable && (
+          {domain?.exportable && !detectsAnomalies(domain) && (
             <Choices
               label="Export capability"
               choices={EXPORT_CAPABILITIES}

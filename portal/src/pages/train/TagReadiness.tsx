@@ -14,10 +14,11 @@ interface Props {
   tags: readonly Tag[];
   state: Readiness;
   isDetection: boolean;
+  isAnomaly: boolean;
 }
 
 /** How many images each tag has, and what is missing for a training. */
-export function TagReadiness({ projectId, tags, state, isDetection }: Props) {
+export function TagReadiness({ projectId, tags, state, isDetection, isAnomaly }: Props) {
   const sorted = tags.toSorted((a, b) => a.imageCount - b.imageCount || compareNames(a.name, b.name));
   const most = Math.max(state.minimum, ...tags.map((tag) => tag.imageCount));
   const other = state.problems.length > 0 && state.lacking.length === 0 ? state.problems : [];
@@ -43,7 +44,7 @@ export function TagReadiness({ projectId, tags, state, isDetection }: Props) {
                   {isDetection ? "Tagged images" : "Images"}
                 </Table.Th>
                 <Table.Th scope="col" className={styles.barColumn}>
-                  {state.minimum} are needed
+                  {isAnomaly ? `${state.minimum} good ones are needed` : `${state.minimum} are needed`}
                 </Table.Th>
               </Table.Tr>
             </Table.Thead>
@@ -53,6 +54,7 @@ export function TagReadiness({ projectId, tags, state, isDetection }: Props) {
                   key={tag.id}
                   projectId={projectId}
                   tag={tag}
+                  isAnomaly={isAnomaly}
                   most={most}
                   minimum={state.minimum}
                   lack={state.lacking.includes(tag) ? lackOf(tag, state.minimum, isDetection) : null}
@@ -69,13 +71,14 @@ export function TagReadiness({ projectId, tags, state, isDetection }: Props) {
 interface RowProps {
   projectId: string;
   tag: Tag;
+  isAnomaly: boolean;
   /** Images of the largest tag, and images that are needed. */
   most: number;
   minimum: number;
   lack: string | null;
 }
 
-function Row({ projectId, tag, most, minimum, lack }: RowProps) {
+function Row({ projectId, tag, isAnomaly, most, minimum, lack }: RowProps) {
   const filter = addressOfFilter({ ...ALL_IMAGES, tagIds: [tag.id] }).toString();
   return (
     <Table.Tr>
@@ -85,7 +88,7 @@ function Row({ projectId, tag, most, minimum, lack }: RowProps) {
         </Anchor>
         {tag.type === "Negative" && (
           <Text size="xs" c="dimmed">
-            Negative: images without any of the other tags
+            {isAnomaly ? "Known defects: not learned, but scored, which shows how many are found" : "Negative: images without any of the other tags"}
           </Text>
         )}
         {lack !== null && (

@@ -26,11 +26,10 @@ const HOUR_SECONDS = 3600;
 /** Kind, budget, model to start from and tags of a training, and the button that begins it. */
 export function TrainForm({ projectId, tags, iterations, choice, onChange, isReady }: Props) {
   const train = useTrain(projectId);
-  const { domain, isDetection } = useProjectKind(projectId);
+  const { domain, isDetection, isAnomaly } = useProjectKind(projectId);
   const trainer = useTrainer(projectId).data?.trainer;
   const hourSeconds = useInformation().data?.trainingHourSeconds ?? HOUR_SECONDS;
   const isAdvanced = choice.kind === "Advanced";
-  const hoursAreValid = Number.isInteger(choice.hours) && choice.hours >= FEWEST_HOURS;
   const begin = (force: boolean) => train.mutate({ ...choice, force });
   const change = (part: Partial<TrainingChoice>) => {
     train.reset();
@@ -46,34 +45,15 @@ export function TrainForm({ projectId, tags, iterations, choice, onChange, isRea
       aria-label="New training"
     >
       <Stack gap="md">
-        <Radio.Group label="Kind of training" value={choice.kind} onChange={(kind) => change({ kind: kind })}>
-          <Stack gap="xs" mt={6}>
-            <KindCard
-              value="Regular"
-              title="Quick"
-              text={
-                isDetection
-                  ? "About a minute. Good for a first look, and to see which images are missing."
-                  : "Seconds. Good for a first look, and to see which images are missing."
-              }
-            />
-            <KindCard value="Advanced" title="Advanced" text="Takes the time that you allow, tries several networks and trains all of their layers." />
-          </Stack>
-        </Radio.Group>
-        <Collapse expanded={isAdvanced}>
-          <NumberInput
-            label="Budget in hours"
-            description={hoursAreValid ? budgetInWords(choice.hours, hourSeconds) : undefined}
-            error={hoursAreValid ? null : `A whole number of hours, at least ${FEWEST_HOURS}.`}
-            value={Number.isFinite(choice.hours) ? choice.hours : ""}
-            onChange={(hours) => change({ hours: hours === "" ? NaN : Number(hours) })}
-            min={FEWEST_HOURS}
-            max={MOST_HOURS}
-            allowDecimal={false}
-            maw={420}
-          />
-        </Collapse>
-        <More projectId={projectId} tags={tags} iterations={iterations} choice={choice} onChange={change} domainId={domain?.id} />
+        {isAnomaly ? (
+          <Text size="sm" maw={520}>
+            The model remembers images of good parts, which takes some seconds for each hundred images. There is nothing that a
+            longer training would improve; more images of good parts do.
+          </Text>
+        ) : (
+          <Kinds choice={choice} onChange={change} isDetection={isDetection} hourSeconds={hourSeconds} />
+        )}
+        <More projectId={projectId} tags={tags} iterations={iterations} choice={choice} onChange={change} domainId={domain?.id} isAnomaly={isAnomaly} />
         {domain && (
           <Text size="sm" c="dimmed">
             Domain: {domain.name}.{" "}
@@ -91,18 +71,64 @@ export function TrainForm({ projectId, tags, iterations, choice, onChange, isRea
         )}
         {train.error !== null && <Refusal error={train.error} onForce={() => begin(true)} isBusy={train.isPending} />}
         <Group>
-          <Button type="submit" size="md" loading={train.isPending} disabled={!isReady || (isAdvanced && !hoursAreValid)}>
+          <Button type="submit" size="md" loading={train.isPending} disabled={!isReady || (isAdvanced && !hoursAreValid(choice))}>
             Train
           </Button>
           {!isReady && (
             <Text size="sm" c="dimmed">
-              Some tags lack images, see the list.
+              {isAnomaly ? "Images or a tag are missing, see beside." : "Some tags lack images, see the list."}
             </Text>
           )}
         </Group>
       </Stack>
     </form>
   );
+}
+
+interface KindsProps {
+  choice: TrainingChoice;
+  onChange: (part: Partial<TrainingChoice>) => void;
+  isDetection: boolean;
+  hourSeconds: number;
+}
+
+/** Quick or advanced, the latter with a budget. */
+function Kinds({ choice, onChange, isDetection, hourSeconds }: KindsProps) {
+  return (
+    <>
+      <Radio.Group label="Kind of training" value={choice.kind} onChange={(kind) => onChange({ kind: kind })}>
+        <Stack gap="xs" mt={6}>
+          <KindCard
+            value="Regular"
+            title="Quick"
+            text={
+              isDetection
+                ? "About a minute. Good for a first look, and to see which images are missing."
+                : "Seconds. Good for a first look, and to see which images are missing."
+            }
+          />
+          <KindCard value="Advanced" title="Advanced" text="Takes the time that you allow, tries several networks and trains all of their layers." />
+        </Stack>
+      </Radio.Group>
+      <Collapse expanded={choice.kind === "Advanced"}>
+        <NumberInput
+          label="Budget in hours"
+          description={hoursAreValid(choice) ? budgetInWords(choice.hours, hourSeconds) : undefined}
+          error={hoursAreValid(choice) ? null : `A whole number of hours, at least ${FEWEST_HOURS}.`}
+          value={Number.isFinite(choice.hours) ? choice.hours : ""}
+          onChange={(hours) => onChange({ hours: hours === "" ? NaN : Number(hours) })}
+          min={FEWEST_HOURS}
+          max={MOST_HOURS}
+          allowDecimal={false}
+          maw={420}
+        />
+      </Collapse>
+    </>
+  );
+}
+
+function hoursAreValid({ hours }: TrainingChoice): boolean {
+  return Number.isInteger(hours) && hours >= FEWEST_HOURS;
 }
 
 function KindCard({ value, title, text }: { value: string; title: string; text: string }) {
@@ -126,10 +152,11 @@ function KindCard({ value, title, text }: { value: string; title: string; text: 
 interface MoreProps extends Pick<Props, "projectId" | "tags" | "iterations" | "choice"> {
   onChange: (part: Partial<TrainingChoice>) => void;
   domainId: string | undefined;
+  isAnomaly: boolean;
 }
 
 /** What most trainings leave at its default. */
-function More({ tags, iterations, choice, onChange, domainId }: MoreProps) {
+function More({ tags, iterations, choice, onChange, domainId, isAnomaly }: MoreProps) {
   const [opened, setOpened] = useState(choice.baseId !== null || choice.tagIds.length > 0);
   const bases = iterations.filter((each) => each.status === "Completed" && each.domainId === domainId);
   return (
@@ -144,20 +171,22 @@ function More({ tags, iterations, choice, onChange, domainId }: MoreProps) {
       />
       <Collapse expanded={opened}>
         <Stack gap="sm" mt="sm" maw={420}>
-          <Select
-            label="Start from"
-            description="An iteration of the same domain whose model is trained further."
-            placeholder={bases.length > 0 ? "The network of the domain" : "No iteration of this domain yet"}
-            data={optionsOf(bases)}
-            value={choice.baseId}
-            onChange={(baseId) => onChange({ baseId })}
-            disabled={bases.length === 0}
-            clearable
-            clearButtonProps={{ "aria-label": "Start from the network of the domain" }}
-          />
+          {!isAnomaly && (
+            <Select
+              label="Start from"
+              description="An iteration of the same domain whose model is trained further."
+              placeholder={bases.length > 0 ? "The network of the domain" : "No iteration of this domain yet"}
+              data={optionsOf(bases)}
+              value={choice.baseId}
+              onChange={(baseId) => onChange({ baseId })}
+              disabled={bases.length === 0}
+              clearable
+              clearButtonProps={{ "aria-label": "Start from the network of the domain" }}
+            />
+          )}
           <MultiSelect
             label="Only these tags"
-            description="Empty: all tags."
+            description={isAnomaly ? "The tag of the good parts; images of other tags are known defects." : "Empty: all tags."}
             data={optionsOf(tags)}
             value={[...choice.tagIds]}
             onChange={(tagIds) => onChange({ tagIds })}

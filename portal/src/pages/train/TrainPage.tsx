@@ -8,7 +8,7 @@ import { useTags, type Tag } from "../../api/queries/tags";
 import { Loaded } from "../../components/states";
 import { History } from "./History";
 import { LastTraining } from "./LastTraining";
-import { readiness } from "./readiness";
+import { anomalyReadiness, readiness } from "./readiness";
 import { RunningTraining } from "./RunningTraining";
 import { TagReadiness } from "./TagReadiness";
 import { TrainForm } from "./TrainForm";
@@ -36,13 +36,13 @@ export default function TrainPage({ projectId }: PageProps) {
 
 function Training({ projectId, tags, iterations }: { projectId: string; tags: readonly Tag[]; iterations: readonly Iteration[] }) {
   const [choice, setChoice] = useState(DEFAULT_CHOICE);
-  const { isDetection } = useProjectKind(projectId);
+  const { isDetection, isAnomaly } = useProjectKind(projectId);
   const job = useJobs().data?.jobs.find(
     (each) => isUnfinished(each) && each.kind === "training" && each.projectId === projectId,
   );
   const isRunning = job !== undefined || iterations.some((each) => RUNNING.has(each.status));
   const chosen = choice.tagIds.length > 0 ? tags.filter((tag) => choice.tagIds.includes(tag.id)) : tags;
-  const state = readiness(chosen, isDetection);
+  const state = isAnomaly ? anomalyReadiness(chosen) : readiness(chosen, isDetection);
   const last = iterations[0];
   return (
     <Stack gap="lg">
@@ -64,7 +64,7 @@ function Training({ projectId, tags, iterations }: { projectId: string; tags: re
             isReady={state.problems.length === 0}
           />
         )}
-        <TagReadiness projectId={projectId} tags={chosen} state={state} isDetection={isDetection} />
+        <TagReadiness projectId={projectId} tags={chosen} state={state} isDetection={isDetection} isAnomaly={isAnomaly} />
       </div>
       <History projectId={projectId} iterations={iterations} />
     </Stack>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Tag } from "../../api/queries/tags";
-import { readiness } from "./readiness";
+import { anomalyReadiness, readiness } from "./readiness";
 
 function tag(name: string, imageCount: number, type: Tag["type"] = "Regular"): Tag {
   return { id: name, name, description: null, type, imageCount };
@@ -40,4 +40,12 @@ test("more than twice as many images are unbalanced", () => {
   expect(readiness([tag("a", 5), tag("b", 10)], false).imbalance).toBeNull();
   const { imbalance } = readiness([tag("a", 5), tag("b", 11), tag("c", 7)], false);
   expect([imbalance?.smallest.name, imbalance?.largest.name]).toEqual(["a", "b"]);
+});
+
+test("anomaly detection needs ten images of one tag, and none of the negative one", () => {
+  expect(anomalyReadiness([tag("good", 10)]).problems).toEqual([]);
+  expect(anomalyReadiness([tag("good", 10), tag("defect", 1, "Negative")]).problems).toEqual([]);
+  expect(anomalyReadiness([tag("good", 9)]).problems).toEqual(["'\u2068good\u2069' needs 1 more image: it has 9 of 10."]);
+  expect(anomalyReadiness([tag("defect", 30, "Negative")]).problems[0]).toContain("no tag of good parts");
+  expect(anomalyReadiness([tag("good", 30), tag("scratch", 30)]).problems[0]).toContain("There are 2 tags");
 });

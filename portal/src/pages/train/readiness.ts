@@ -5,6 +5,8 @@ import { count, named } from "../../lib/format";
 const IMAGES_PER_TAG = 5;
 const BOXED_IMAGES_PER_TAG = 15;
 const FEWEST_TAGS = 2;
+/** Images of good parts for anomaly detection. */
+const GOOD_IMAGES = 10;
 /** Above this ratio of the largest tag to the smallest, the model prefers the large ones. */
 const MOST_IMBALANCE = 2;
 
@@ -31,6 +33,21 @@ export function readiness(tags: readonly Tag[], isDetection: boolean): Readiness
     lacking,
     imbalance: lacking.length > 0 ? null : imbalance(sorted),
   };
+}
+
+/** Whether anomaly detection can be trained on these tags: one has images of good parts, a Negative one known defects. */
+export function anomalyReadiness(tags: readonly Tag[]): Readiness {
+  const good = tags.filter((tag) => tag.type !== "Negative");
+  const lacking = good.length === 1 ? good.filter((tag) => tag.imageCount < GOOD_IMAGES) : [];
+  const found =
+    good.length === 0
+      ? [`There is no tag of good parts yet. Give at least ${GOOD_IMAGES} images of good parts a tag.`]
+      : good.length > 1
+        ? [
+            `There are ${good.length} tags, and one of them is that of the good parts. Choose it under 'More options'; images of the others are known defects then.`,
+          ]
+        : lacking.map((tag) => lackOf(tag, GOOD_IMAGES, false));
+  return { minimum: GOOD_IMAGES, problems: found, lacking, imbalance: null };
 }
 
 function problems(tags: readonly Tag[], lacking: readonly Tag[], minimum: number, isDetection: boolean): string[] {

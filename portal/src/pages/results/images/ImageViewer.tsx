@@ -2,6 +2,8 @@ import { ActionIcon, Group, Modal, SegmentedControl, Stack, Text, Title } from "
 import { IconCheck, IconChevronLeft, IconChevronRight, IconX } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { localUri } from "../../../api/client";
+import { useProjectKind } from "../../../api/queries/projects";
+import { useHeatMapLayer } from "../../../components/heatmap/useHeatMapLayer";
 import { TagBadge } from "../../../components/TagBadge";
 import { useKeys } from "../../../keyboard/useKeys";
 import { percent } from "../../../lib/format";
@@ -14,6 +16,7 @@ import { LAYERS, shownBoxes, type Layer } from "./view";
 
 interface Props {
   projectId: string;
+  iterationId: string;
   isDetection: boolean;
   isMulticlass: boolean;
   judgments: readonly Judgment[];
@@ -25,12 +28,24 @@ interface Props {
 }
 
 /** One image in full, with its labels and predictions. */
-export function ImageViewer({ projectId, isDetection, isMulticlass, judgments, index, layer, onMove, onLayer, onClose }: Props) {
+export function ImageViewer({ projectId, iterationId, isDetection, isMulticlass, judgments, index, layer, onMove, onLayer, onClose }: Props) {
   const judgment = judgments[index];
   const previous = () => index > 0 && onMove(index - 1);
   const next = () => index < judgments.length - 1 && onMove(index + 1);
   useKeys({ gridLeft: previous, gridRight: next });
   const current = useCurrent(projectId, useMemo(() => judgments.map((each) => each.image.id), [judgments]), index, index);
+  const { isAnomaly } = useProjectKind(projectId);
+  const { layer: heatMap, controls } = useHeatMapLayer({
+    projectId,
+    iterationId,
+    image: judgment ? { imageId: judgment.image.id } : null,
+    src: judgment && localUri(judgment.image.imageUri),
+    name: `image-${index + 1}`,
+    tags: judgment?.image.predictions ?? [],
+    isDetection,
+    isAnomaly,
+    isTrainedOn: true,
+  });
   if (!judgment) return null;
   const { image, labels, predictions } = judgment;
   const hasBoxes = [...labels, ...predictions].some((each) => each.box !== null);
@@ -83,6 +98,7 @@ export function ImageViewer({ projectId, isDetection, isMulticlass, judgments, i
               style={{ aspectRatio: `${image.width} / ${image.height}`, width: `min(100%, ${(image.width / image.height) * 70}vh)` }}
             >
               <img src={localUri(image.imageUri)} alt="" />
+              {heatMap}
               <Overlay boxes={shownBoxes(judgment, layer)} named />
             </span>
           </div>
@@ -107,6 +123,7 @@ export function ImageViewer({ projectId, isDetection, isMulticlass, judgments, i
               <Items items={predictions} wrongText="wrong" />
               <Others judgment={judgment} />
             </section>
+            {controls}
           </Stack>
         </div>
       </div>

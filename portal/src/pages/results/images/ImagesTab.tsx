@@ -1,6 +1,7 @@
 import { Group, NativeSelect, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useSearchParams } from "wouter";
+import { useTags } from "../../../api/queries/tags";
 import { usePerformance } from "../../../api/queries/performance";
 import { EmptyState, Loaded } from "../../../components/states";
 import { useKeys } from "../../../keyboard/useKeys";
@@ -39,7 +40,7 @@ interface Props extends ResultsTabProps {
   tags: readonly { id: string; name: string }[];
 }
 
-function Images({ projectId, isDetection, isMulticlass, images, total, isComplete, tags }: Props) {
+function Images({ projectId, iteration, isDetection, isMulticlass, isAnomaly, images, total, isComplete, tags }: Props) {
   const [parameters] = useSearchParams();
   const setParameters = useSetParameters();
   const { threshold, overlapThreshold } = useThresholds();
@@ -47,11 +48,15 @@ function Images({ projectId, isDetection, isMulticlass, images, total, isComplet
   const onlyWrong = parameters.get("wrong") === "1";
   const layer = layerOf(parameters.get("show"));
 
+  const types = useTags(projectId, iteration.id).data;
+  const goodTagId = isAnomaly
+    ? tags.find((tag) => !types?.some((each) => each.id === tag.id && each.type === "Negative"))?.id
+    : undefined;
   const judgments = useMemo(() => {
     const modelTagIds = new Set(tags.map((each) => each.id));
-    const rules = { isDetection, isMulticlass, threshold, overlapThreshold, modelTagIds };
+    const rules = { isDetection, isMulticlass, threshold, overlapThreshold, modelTagIds, goodTagId };
     return wrongFirst(images.map((each) => judged(each, rules)));
-  }, [images, tags, isDetection, isMulticlass, threshold, overlapThreshold]);
+  }, [images, tags, isDetection, isMulticlass, threshold, overlapThreshold, goodTagId]);
   const ofTag = tagId ? judgments.filter((each) => concerns(each, tagId)) : judgments;
   const isWrong = (each: Judgment) => (tagId ? isWrongAbout(each, tagId) : each.isWrong);
   const wrong = ofTag.filter(isWrong);
@@ -112,6 +117,7 @@ function Images({ projectId, isDetection, isMulticlass, images, total, isComplet
       {opened >= 0 && (
         <ImageViewer
           projectId={projectId}
+          iterationId={iteration.id}
           isDetection={isDetection}
           isMulticlass={isMulticlass}
           judgments={shown}

@@ -26,6 +26,24 @@ function detection(labels: [string, Box][], predictions: [string, number, Box][]
   } as unknown as EvaluatedImage;
 }
 
+describe("anomaly detection", () => {
+  const rules = { ...RULES, goodTagId: "cat", isMulticlass: true };
+
+  it("counts an anomaly from the threshold on, below one half, too", () => {
+    const low = { ...rules, threshold: 0.3 };
+    expect(judged(image(["cat"], { cat: 0.65, dog: 0.35 }), low).predictions.map((each) => each.tagId)).toEqual(["dog"]);
+    expect(judged(image(["cat"], { cat: 0.65, dog: 0.35 }), low).isWrong).toBe(true);
+    const high = { ...rules, threshold: 0.8 };
+    const good = judged(image(["cat"], { cat: 0.3, dog: 0.7 }), high);
+    expect([good.predictions[0]?.tagId, good.isWrong]).toEqual(["cat", false]);
+  });
+
+  it("takes images of any other tag for defects", () => {
+    expect(judged(image(["scratch"], { cat: 0.1, dog: 0.9 }), rules).isWrong).toBe(false);
+    expect(judged(image(["scratch"], { cat: 0.9, dog: 0.1 }), rules).isWrong).toBe(true);
+  });
+});
+
 describe("classification", () => {
   it("counts predictions from the threshold on", () => {
     const { predictions, labels, isWrong } = judged(image(["cat"], { cat: 0.5, dog: 0.49 }), RULES);

@@ -40,10 +40,16 @@ export interface Rules {
   overlapThreshold: number;
   /** Tags that the model can predict; labels of other tags are not counted. */
   modelTagIds: ReadonlySet<string>;
+  /** Of anomaly detection: the tag of the good parts. An image of any other tag is a known defect. */
+  goodTagId?: string | undefined;
 }
 
 export function judged(image: EvaluatedImage, rules: Rules): Judgment {
-  const { labels, predictions } = rules.isDetection ? detected(image, rules) : classified(image, rules);
+  const { labels, predictions } = rules.isDetection
+    ? detected(image, rules)
+    : rules.goodTagId === undefined
+      ? classified(image, rules)
+      : inspected(image, rules.goodTagId, rules.threshold);
   const falseOnes = predictions.filter((each) => !each.isRight).map((each) => each.probability);
   const missed = labels.filter((each) => !each.isRight).map((each) => 1 - bestOf(image, each.tagId));
   const severities = [...falseOnes, ...missed];
@@ -78,6 +84,19 @@ function classified(image: EvaluatedImage, rules: Rules) {
     box: null,
   }));
   return { labels, predictions };
+}
+
+/** Anomaly detection: an anomaly from the threshold on, however probable a good part is; below it a good part. */
+function inspected(image: EvaluatedImage, goodTagId: string, threshold: number) {
+  const anomaly = image.predictions.find((each) => each.tagId !== goodTagId);
+  const isFound = anomaly !== undefined && anomaly.probability >= threshold;
+  const isGood = image.tags.some((each) => each.tagId === goodTagId);
+  const isRight = isFound !== isGood;
+  const found = isFound ? anomaly : image.predictions.find((each) => each.tagId === goodTagId);
+  return {
+    labels: image.tags.map(({ tagId, tagName }) => ({ tagId, tagName, isRight, box: null })),
+    predictions: found ? [{ tagId: found.tagId, tagName: found.tagName, probability: found.probability, isRight, box: null }] : [],
+  };
 }
 
 /**

@@ -145,7 +145,7 @@ export function IterationHeader({ projectId, iteration, iterations, domain, isDe
 function Facts({ iteration, domain }: { iteration: Iteration; domain: Domain | undefined }) {
   const parts = [
     iteration.trainedAt ? `Trained on ${dateTime(iteration.trainedAt)}` : null,
-    domain ? `${domain.name}, ${kindOf(domain, iteration.classificationType ?? "")}` : null,
+    domain ? [...new Set([domain.name, kindOf(domain, iteration.classificationType ?? "")])].join(", ") : null,
     iteration.trainingType === "Advanced"
       ? `advanced training, ${iteration.trainingTimeInMinutes} of ${iteration.reservedBudgetInHours * 60} min`
       : null,

@@ -7,14 +7,20 @@ import { Loaded } from "../../../components/states";
 import { count } from "../../../lib/format";
 import { useThresholds } from "../../../components/thresholds/address";
 import type { ResultsTabProps } from "../tabs";
+import { AnomalyPerformance } from "../anomalies/AnomalyPerformance";
 import { FigureRing } from "./FigureRing";
 import { predictedTags, tagRows } from "./rows";
 import styles from "./performance.module.css";
 import { TagTable } from "./TagTable";
 import { TrainingAttempts } from "./TrainingAttempts";
 
-/** The three figures of an iteration, over all and by tag. */
+/** The figures of an iteration. */
 export default function PerformanceTab(props: ResultsTabProps) {
+  return props.isAnomaly ? <AnomalyPerformance {...props} /> : <TagPerformance {...props} />;
+}
+
+/** The three figures of an iteration, over all and by tag. */
+function TagPerformance(props: ResultsTabProps) {
   const { projectId, iteration } = props;
   const { threshold, overlapThreshold } = useThresholds();
   const performance = usePerformance(projectId, iteration.id, threshold, overlapThreshold);

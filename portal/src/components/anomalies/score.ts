@@ -1,0 +1,16 @@
+/** What anomaly detection says of an image. */
+
+interface Scored {
+  tagId: string;
+  tagName: string;
+  probability: number;
+  tagType?: string | null;
+}
+
+/** From this probability on, an image counts as an anomaly by default. */
+export const ANOMALY_FROM = 0.5;
+
+/** The prediction of the tag of anomalies, which is the Negative one; undefined where there is none. */
+export function anomalyOf<Each extends Scored>(predictions: readonly Each[]): Each | undefined {
+  return predictions.find((each) => each.tagType === "Negative");
+}

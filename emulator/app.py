@@ -23,8 +23,6 @@ from emulator.api.middleware import Addressing, Identities, Keys
 from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
-from emulator.api.upstream.middleware import ForwardCalls
-from emulator.api.upstream.state import LocalKeys, Upstream
 from emulator.core import blob_sweep
 from emulator.core.clock import Clock
 from emulator.core.context import Context
@@ -68,6 +66,7 @@ from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
 if TYPE_CHECKING:
+    from emulator.api.upstream.state import Upstream
     from emulator.core.snapshots.exit_export import ExitExport
 
 # An export is often followed by one to another platform, an advanced training by one with another budget.
@@ -177,7 +176,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
-            *([] if upstream is None else [Middleware(ForwardCalls, upstream=upstream)]),
+            *_forwarding(upstream),
             Middleware(
                 Keys,
                 training_keys=settings.training_keys,
@@ -211,12 +210,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     return app
 
 
-def _upstream(settings: Settings, context: Context, max_body_bytes: int) -> Upstream | None:
+def _upstream(settings: Settings, context: Context, max_body_bytes: int) -> "Upstream | None":
     """The resource to forward calls to. Raises StartRefused."""
     if settings.upstream is None:
         if settings.upstream_mode != "local" or settings.allow_upstream_writes:
             raise StartRefused("--upstream-mode, --allow-upstream-writes: they need --upstream URL")
         return None
+    from emulator.api.upstream.state import LocalKeys, Upstream  # here, for a fast start
+
     return Upstream(
         context,
         settings.upstream,
@@ -225,6 +226,15 @@ def _upstream(settings: Settings, context: Context, max_body_bytes: int) -> Upst
         allows_writes=settings.allow_upstream_writes,
         max_body_bytes=max_body_bytes,
     )
+
+
+def _forwarding(upstream: "Upstream | None") -> list[Middleware]:
+    """What forwards calls, with ``--upstream``."""
+    if upstream is None:
+        return []
+    from emulator.api.upstream.middleware import ForwardCalls  # here, for a fast start
+
+    return [Middleware(ForwardCalls, upstream=upstream)]
 
 
 def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:

@@ -114,25 +114,19 @@ class Forwarding:
             return
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
             size = await _spool(scope, receive, body, self._upstream.max_body_bytes)
-            local = None
+            local = None  # the body, if the emulator answers, too
             record = _no_record
             if self._upstream.mode == "record" and operation is not None:
                 record = partial(self._record, scope, operation, body)
             elif operation is not None and comparison.is_compared(operation) and size <= MOST_COMPARED:
-                local = asyncio.create_task(self._local(scope, operation, _whole(body)))
+                local = _whole(body)
             try:
                 received = await self._exchange(scope, send, body, size, record)
             except UpstreamFailed as failed:
-                if local is not None:
-                    local.cancel()
                 self._upstream.failed += 1
                 _log.warning("%s %s was not answered: %s", scope["method"], path[:200], failed)
                 await gateway_response(failed.status, str(failed))(scope, receive, send)
                 return
-            except BaseException:
-                if local is not None:
-                    local.cancel()
-                raise
         self._upstream.forwarded += 1
         if local is not None and operation is not None:
             self._start(self._compare(scope, operation, received, local))
@@ -279,15 +273,14 @@ class Forwarding:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _compare(
-        self, scope: Scope, operation: Operation, received: Received, local: "asyncio.Task[Answered]"
-    ) -> None:
+    async def _compare(self, scope: Scope, operation: Operation, received: Received, sent: bytes) -> None:
+        """Let the emulator answer after the client has its response, and note differences."""
         try:
-            ours = await local
             headers = {name.lower(): value for name, value in received.headers}
             body = _decoded(received.body, headers.get(b"content-encoding", b""))
             if body is None:
                 return
+            ours = await self._local(scope, operation, sent)
             theirs = Answered(received.status, headers.get(b"content-type", b""), body)
             secrets = [value.decode("latin-1") for name, value in scope["headers"] if name in CREDENTIALS]
             found = await asyncio.get_running_loop().run_in_executor(

@@ -18,7 +18,9 @@ from emulator.cli.flags import with_settings
 from emulator.settings import SettingError, Settings, StartRefused
 
 if TYPE_CHECKING:
+    from emulator.core.context import Context
     from emulator.core.pulled.archive import PullArchive
+    from emulator.core.pulled.insert import Inserted
     from emulator.pulling.project import Choice, ProjectPull
     from emulator.pulling.service import Service
 
@@ -77,6 +79,11 @@ tps_option = click.option(
 )
 @click.option("--replace", is_flag=True, help="Replace a project that was pulled before.")
 @click.option("--accept-missing", is_flag=True, help="Insert a project although some of it is missing.")
+@click.option(
+    "--retrain-local",
+    is_flag=True,
+    help="Train projects here whose last iteration has no model; begins at the next start of the emulator.",
+)
 def pull(
     settings: Settings,
     endpoint: str | None,
@@ -90,6 +97,7 @@ def pull(
     running: bool,
     replace: bool,
     accept_missing: bool,
+    retrain_local: bool,
 ) -> None:
     """Copy projects out of Azure Custom Vision, with their ids, into the emulator's data folder.
 
@@ -116,7 +124,7 @@ def pull(
                     continue
                 if is_complete or accept_missing:
                     insert = insert_into_running if running else insert_archive
-                    insert(settings, folder / project["id"], replace=replace)
+                    insert(settings, folder / project["id"], replace=replace, retrain=retrain_local)
                 else:
                     print(
                         "  not inserted; repeat the command, or insert what is there with --accept-missing",
@@ -178,8 +186,11 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
         archive.close()
 
 
-def insert_archive(settings: Settings, folder: Path, *, replace: bool) -> None:
-    """Insert the project of an archive into the data folder. Raises CommandFailed."""
+def insert_archive(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
+    """Insert the project of an archive into the data folder. Raises CommandFailed.
+
+    retrain: whether to request a training, which then begins when an emulator starts on the folder.
+    """
     from emulator.app import make_parts
     from emulator.core.clock import Clock
     from emulator.core.ids import Ids
@@ -194,6 +205,7 @@ def insert_archive(settings: Settings, folder: Path, *, replace: bool) -> None:
             parts = make_parts(locked, Clock(), Ids())
             try:
                 result = insert(parts.context, archive, replace=replace)
+                trained = _retrained(parts.context, result) if retrain else None
             finally:
                 parts.end_workers(wait=True)
                 parts.context.database.close()
@@ -207,16 +219,34 @@ def insert_archive(settings: Settings, folder: Path, *, replace: bool) -> None:
     finally:
         archive.close()
     _print_inserted(str(settings.data), result.images, result.iterations, result.notes)
+    if trained is not None:
+        print(f"  training here: {trained}, which begins when the emulator starts")
 
 
-def insert_into_running(settings: Settings, folder: Path, *, replace: bool) -> None:
+def _retrained(context: Context, result: Inserted) -> str | None:
+    """The name of the iteration whose training was requested; None when none was."""
+    from emulator.core.errors import ServiceError
+    from emulator.core.pulled.retrain import retrain
+
+    try:
+        iteration = retrain(context, result.project_id)
+    except ServiceError as error:
+        result.notes.append(f"no training was requested: {error.message}")
+        return None
+    return None if iteration is None else iteration.name
+
+
+def insert_into_running(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
     """Insert the project of an archive into the running emulator. Raises CommandFailed."""
     from emulator.cli.control import control_emulator
 
-    body = json.dumps({"folder": str(folder.absolute()), "replace": replace}).encode()
+    wanted = {"folder": str(folder.absolute()), "replace": replace, "retrain": retrain}
+    body = json.dumps(wanted).encode()
     answer = control_emulator(settings, "POST", "/_emulator/pulledProjects", body, timeout=_INSERT_SECONDS)
     result = json.loads(answer)
     _print_inserted("the running emulator", result["imageCount"], result["iterationCount"], result["notes"])
+    if result["trainingIterationName"] is not None:
+        print(f"  training here: {result['trainingIterationName']}")
 
 
 def _print_inserted(place: str, images: int, iterations: int, notes: list[str]) -> None:

@@ -13,6 +13,7 @@ _MAX_PATH_LENGTH = 4096
 class PulledProject(StrictBody):
     folder: Annotated[str, Field(min_length=1, max_length=_MAX_PATH_LENGTH)]
     replace: bool = False
+    retrain: bool = False
 
 
 class InsertedProject(Shape):
@@ -20,4 +21,6 @@ class InsertedProject(Shape):
     project_name: str
     image_count: int
     iteration_count: int
+    training_iteration_id: str | None
+    training_iteration_name: str | None
     notes: list[str]

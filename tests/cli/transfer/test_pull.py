@@ -18,7 +18,7 @@ from emulator.cli.main import app
 from emulator.settings import SettingError
 from emulator.testing import EmulatorServer
 from tests.support.cloud import KEY, Cloud, Reply, Request
-from tests.support.harness import TRAINING_KEY
+from tests.support.harness import TRAINING_KEY, wait_until
 from tests.support.program import PATIENCE_SECONDS, Start
 
 _IMAGES = 40
@@ -205,3 +205,20 @@ def test_a_project_of_the_running_emulator_is_pushed_into_another_one(
             app(["push"], standalone_mode=False)
         with pytest.raises(CommandFailed, match="there is no project 'absent'"):
             app(["push", "--project", "absent", "--port", str(first.port), *options], standalone_mode=False)
+
+
+def test_a_training_that_a_pull_requests_begins_with_the_next_start(
+    cloud: Cloud, here: Here, tmp_path: Path
+) -> None:
+    for number in range(_IMAGES, _IMAGES + 10):
+        tags = [{"tagId": cloud.tags[1]["id"], "tagName": "blue", "created": "2020-11-06T16:16:00"}]
+        cloud.add(number, tags=tags)
+    cloud.iterate()
+    data = tmp_path / "data"
+    printed = here("--data", str(data), "--retrain-local", "--trainer", "instant")
+    assert "training here: Iteration 2, which begins when the emulator starts" in printed
+    with EmulatorServer(data=data, trainer="instant") as server, server.training_client() as client:
+        wait_until(
+            lambda: [one.status for one in client.get_iterations(cloud.id)] == ["Completed"] * 2,
+            "the training",
+        )

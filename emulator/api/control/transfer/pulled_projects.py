@@ -10,6 +10,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.pulled.archive import PullArchive
 from emulator.core.pulled.insert import InsertRefused, insert
 from emulator.core.pulled.journal import ArchiveUnusable
+from emulator.core.pulled.retrain import retrain
 
 router = OperationRouter()
 
@@ -32,10 +33,18 @@ def insert_pulled_project(
         raise ServiceError("BadRequest", f"The archive cannot be used: {unusable}.") from None
     except InsertRefused as refused:
         raise ServiceError("Conflict", f"The project is not inserted: {refused}.") from None
+    iteration = None
+    if body.retrain:
+        try:
+            iteration = retrain(emulator, result.project_id)
+        except ServiceError as error:
+            result.notes.append(f"no training was requested: {error.message}")
     return shapes.InsertedProject(
         project_id=result.project_id,
         project_name=result.project_name,
         image_count=result.images,
         iteration_count=result.iterations,
+        training_iteration_id=None if iteration is None else iteration.id,
+        training_iteration_name=None if iteration is None else iteration.name,
         notes=result.notes,
     )

@@ -26,6 +26,7 @@ from emulator.pulling.source import without_uris
 
 _log = logging.getLogger(__name__)
 _IMAGES_AT_A_TIME = 4
+_SECONDS_TO_END = 20.0
 
 
 class FileNotFetched(Exception):
@@ -75,7 +76,12 @@ class Recorder:
             self._archive(found.parent.name)
 
     def close(self) -> None:
-        """End; files that wait are fetched when their images are listed again."""
+        """End, after files that wait were fetched, which may take 20 seconds.
+
+        The others are fetched when their images are listed again, since URIs are not kept.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._pending, timeout=_SECONDS_TO_END)
         self._pool.shutdown(wait=True, cancel_futures=True)
         for archive in self._archives.values():
             archive.close()

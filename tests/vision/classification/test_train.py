@@ -88,6 +88,18 @@ def test_the_evaluation_of_random_tags_is_not_that_of_the_training_images(
     assert Evaluation.load(trained.evaluation_path).performance().precision < 0.8
 
 
+def test_images_that_another_model_was_evaluated_on_are_in_the_first_fold(
+    patterns: ClassificationDataset, train
+) -> None:
+    wanted = {image.key for image in patterns.images[::6]}
+
+    trained = train(replace(patterns, held_out=frozenset(wanted)))
+
+    evaluation = Evaluation.load(trained.evaluation_path)
+    folds = dict(zip(evaluation.keys, evaluation.folds.tolist(), strict=True))
+    assert {folds[key] for key in wanted} == {0}
+
+
 def test_copies_of_an_image_are_in_its_fold(
     pattern_images: tuple[LabelledImage, ...], tmp_path: Path, train
 ) -> None:

@@ -158,6 +158,15 @@ def test_each_tag_is_learned_from() -> None:
     assert not held_out_images(has_NT[:1], QUICK_DETECTOR, 0).any()
 
 
+def test_images_that_another_model_was_evaluated_on_are_held_out() -> None:
+    has_NT = numpy.repeat(numpy.eye(2, dtype=bool), 50, axis=0)
+    wanted_N = numpy.zeros(100, bool)
+    wanted_N[[0, 3, 7, 60, 61, 99]] = True
+    held_out_N = held_out_images(has_NT, QUICK_DETECTOR, 0, first_N=wanted_N)
+    assert held_out_N[wanted_N].all()
+    assert held_out_N.sum() == held_out_images(has_NT, QUICK_DETECTOR, 0).sum()
+
+
 def test_the_evaluation_holds_what_is_marked(dataset: DetectionDataset, train) -> None:
     evaluation = DetectionEvaluation.load(train(dataset).evaluation_path)
 

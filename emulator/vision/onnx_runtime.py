@@ -1,12 +1,17 @@
-"""Sessions of ONNX Runtime, which is imported by the first one, and the limits that they share."""
+"""Sessions of ONNX Runtime, which is imported by the first one, and limits and threads that they share."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
 # The number of images that detectors and exported models score at once, in this process.
@@ -15,6 +20,27 @@ processors = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 class ModelUnusable(Exception):
     """The file is not a model that this program can run; the message says why."""
+
+
+@cache
+def tile_threads() -> ThreadPoolExecutor:
+    """Threads of all sessions together: at most one tile per processor is scored at a time.
+
+    Each concurrent run of a session allocates its own memory, which the session keeps.
+    """
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tiles")
+
+
+def run_outputs(
+    session: InferenceSession, outputs: Sequence[str], pixels: NDArray[numpy.uint8]
+) -> list[NDArray[numpy.float32]]:
+    """Some outputs for one image (side, side, 3), each without the batch axis. Other layers are not run."""
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    options.only_execute_path_to_fetches = True
+    (image,) = session.get_inputs()
+    return [value[0] for value in session.run(list(outputs), {image.name: pixels[None]}, options)]
 
 
 def inference_session(model: bytes, threads: int) -> InferenceSession:

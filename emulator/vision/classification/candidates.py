@@ -28,8 +28,9 @@ from emulator.vision.classification.head import (
 )
 from emulator.vision.classification.model import classifying_network, evaluation_bytes, model_bytes
 from emulator.vision.classification.novelty import NoveltyFilter, filtered
+from emulator.vision.classification.tiles.layout import TileLayout, TileScoring
 from emulator.vision.fit import Fit
-from emulator.vision.networks.ensembles import member_tensor, sum_classifiers
+from emulator.vision.networks.ensembles import member_tensor, side_by_side, sum_classifiers
 from emulator.vision.networks.graph import Network
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE
 
@@ -95,6 +96,7 @@ class Candidate:
         novelty: fits the filter of the network, with inliers in the order of `rows`; None: it has none.
         gain: factor on the calibrated scores of the network, if it is more accurate than the models that the
             scores are of.
+        tiles: how images are scored by their tiles; None: as a whole.
     """
 
     name: str
@@ -103,6 +105,38 @@ class Candidate:
     make: Callable[[LogitCalibration], Network]
     novelty: Callable[[], NoveltyFilter] | None = None
     gain: float = 1.0
+    tiles: TileUse | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TileUse:
+    """How a candidate scores images by their tiles. Its network has the scores of the windows of a tile.
+
+    Attributes:
+        layout: the tiles.
+        whole: the network from the whole image to the features that the filter reads.
+        first: what the candidate's scores are of the pooled scores of its network.
+    """
+
+    layout: TileLayout
+    whole: Network
+    first: LogitCalibration
+
+    def scoring(self, calibration: LogitCalibration, dataset: ClassificationDataset) -> TileScoring:
+        """What is stored in the model."""
+        import numpy
+
+        both = calibration.after(self.first)
+        shifts = numpy.broadcast_to(both.shift_T, len(dataset.tags)).tolist()
+        return TileScoring(self.layout, both.scale, tuple(shifts), dataset.negative)
+
+
+def restricted(candidate: Candidate, rows: NDArray[numpy.integer]) -> Candidate:
+    """The candidate with the scores of some of its images only, for comparisons."""
+    import numpy
+
+    logits_ET = candidate.logits_ET[numpy.searchsorted(candidate.rows, rows)]
+    return replace(candidate, rows=rows, logits_ET=logits_ET)
 
 
 def frozen_candidate(
@@ -159,11 +193,15 @@ def write_candidate(
     if chosen.novelty is not None:
         novelty, novel_T = chosen.novelty(), novel_probabilities(dataset)
         held_out_ET = filtered(held_out_ET, novelty.inliers_N, novel_T)
-        network = novelty.applied(network, novel_T)
+        if chosen.tiles is None:
+            network = novelty.applied(network, novel_T)
+        else:
+            network = side_by_side([network, novelty.outputs(chosen.tiles.whole, novel_T)])
     rows = chosen.rows
+    scoring = None if chosen.tiles is None else chosen.tiles.scoring(calibration, dataset)
     evaluation = evaluation_bytes(held_out_ET, targets_NT[rows], folds_N[rows], [images[row] for row in rows])
     write_atomically(output / EVALUATION_FILE, evaluation)
-    write_atomically(output / MODEL_FILE, model_bytes(dataset, network, fit))
+    write_atomically(output / MODEL_FILE, model_bytes(dataset, network, fit, scoring))
 
 
 class CandidateComparison:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.classification.head import FEATURE_LENGTH, LinearHead
+from emulator.vision.classification.tiles.layout import TileScoring
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.fit import Fit
 from emulator.vision.networks.graph import Network, with_classifier
@@ -44,14 +45,17 @@ def classifying_network(
     )
 
 
-def model_bytes(dataset: ClassificationDataset, network: Network, fit: Fit) -> bytes:
+def model_bytes(
+    dataset: ClassificationDataset, network: Network, fit: Fit, tiles: TileScoring | None = None
+) -> bytes:
     """The model file of a network of `classifying_network`, or of an ensemble of such networks, for images of
-    this fit."""
+    this fit; or of a network that scores tiles."""
     metadata = ModelMetadata(
         labels=dataset.tags,
         resolution=network.resolution,
         multilabel=dataset.multilabel,
         network=serialize(network),
+        tiling=None if tiles is None else tiles.to_json(),
         fit=fit,
     )
     return onnx_bytes(network, metadata.to_properties())

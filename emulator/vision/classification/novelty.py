@@ -13,13 +13,19 @@ Axes: N images, R rows (views of images), D features, K references (rows that ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from emulator.vision.classification.cross_validation import TrainingSet
 from emulator.vision.classification.head import FEATURE_LENGTH, aligned
 from emulator.vision.concurrency import single_threaded_operations
-from emulator.vision.networks.graph import NORMALISED_FEATURES, Network, with_novelty_filter
+from emulator.vision.networks.graph import (
+    NORMALISED_FEATURES,
+    Network,
+    Operation,
+    with_inlier_outputs,
+    with_novelty_filter,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -101,16 +107,27 @@ class NoveltyFilter:
             network: a classifier that has the tensor `features`.
             novel_T: the probabilities of an image unlike all, see `dataset.novel_probabilities`.
         """
+        return with_novelty_filter(network, self.features, **self._constants(novel_T))
+
+    def outputs(self, backbone: Network, novel_T: Array) -> Network:
+        """The backbone with what the filter does to probabilities as its outputs, see
+        `graph.with_inlier_outputs`."""
+        operations = (
+            *backbone.operations,
+            Operation("l2_normalise", (backbone.output,), self.features, scale=FEATURE_LENGTH),
+        )
+        normalised = replace(backbone, operations=operations, outputs={})
+        return with_inlier_outputs(normalised, self.features, **self._constants(novel_T))
+
+    def _constants(self, novel_T: Array) -> dict[str, Any]:
         import numpy
 
-        return with_novelty_filter(
-            network,
-            self.features,
-            (self.references_KD.T * (_SHARPNESS / FEATURE_LENGTH)).astype(numpy.float32),
-            sharpness=_SHARPNESS,
-            limit=self.limit,
-            novel=novel_T.astype(numpy.float32),
-        )
+        return {
+            "references": (self.references_KD.T * (_SHARPNESS / FEATURE_LENGTH)).astype(numpy.float32),
+            "sharpness": _SHARPNESS,
+            "limit": self.limit,
+            "novel": novel_T.astype(numpy.float32),
+        }
 
 
 def filtered(probabilities_NT: Array, inliers_N: Vector, novel_T: Array) -> NDArray[numpy.float32]:

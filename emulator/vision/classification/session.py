@@ -7,9 +7,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.vision.classification.tiles.layout import TileScoring
+from emulator.vision.classification.tiles.scoring import score_tiles
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.networks.model_file import ModelMetadata
-from emulator.vision.onnx_runtime import ModelUnusable, inference_session
+from emulator.vision.onnx_runtime import ModelUnusable, inference_session, processors
 
 if TYPE_CHECKING:
     import numpy
@@ -23,6 +25,8 @@ _classifications = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
 class ClassifierSession:
     """A trained classifier that scores images. Thread-safe.
+
+    Models of `classification.tiles` score the tiles of an image.
 
     Attributes:
         labels: the tags, in the order of the scores.
@@ -49,6 +53,8 @@ class ClassifierSession:
                 raise ValueError("it is a detector")
             self.labels, self.multilabel = metadata.labels, metadata.multilabel
             self._resolution, self._fit = metadata.resolution, metadata.fit
+            tiling = metadata.tiling
+            self._tiles = None if tiling is None else TileScoring.from_json(tiling, self._resolution)
         except Exception as error:
             # ONNX Runtime has a dozen exception types without a common base class.
             raise ModelUnusable(f"{model_path.name} is not a classifier of this program: {error}") from error
@@ -59,6 +65,13 @@ class ClassifierSession:
         Raises:
             ImageRejected: the bytes are not an acceptable image.
         """
+        if self._tiles is not None:
+            with processors:
+                found = score_tiles(
+                    self._session, data, self._tiles, self._resolution, multilabel=self.multilabel
+                )
+            by_tiles: list[float] = found.probabilities_T.tolist()
+            return by_tiles
         pixels = resize_to_square(data, self._resolution, self._fit)
         scores: list[float] = self.score_pixels(pixels[None])[0].tolist()
         return scores

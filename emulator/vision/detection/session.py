@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +11,7 @@ from emulator.vision.detection.tiles import Tiling, make_tiles, merge_tiles, who
 from emulator.vision.imaging.decode import crop_resize, open_rgb, resize_to_square
 from emulator.vision.networks.model_file import TASK, ModelMetadata
 from emulator.vision.networks.nanodet import DISTANCES, SCORES
-from emulator.vision.onnx_runtime import ModelUnusable, inference_session, processors
+from emulator.vision.onnx_runtime import ModelUnusable, inference_session, processors, tile_threads
 
 if TYPE_CHECKING:
     import numpy
@@ -87,14 +84,5 @@ class DetectorSession:
         def score(window: tuple[float, float, float, float]) -> list[DetectedBox]:
             return self.score_pixels(crop_resize(image, numpy.array(window) * scale, self.resolution)[0])
 
-        found = list(_tile_threads().map(score, windows))
+        found = list(tile_threads().map(score, windows))
         return merge_tiles(*size, tiling, tiles, found[: len(tiles)], found[-1] if tiling.whole else ())
-
-
-@cache
-def _tile_threads() -> ThreadPoolExecutor:
-    """Threads of all sessions together: at most one tile per processor is scored at a time.
-
-    Each concurrent run of a session allocates its own memory, which the session keeps.
-    """
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tiles")

@@ -31,6 +31,7 @@ __all__ = [
     "open_rgb",
     "resize_to_square",
     "silence_pillow_warnings",
+    "squared",
     "stored_size",
     "to_jpeg",
 ]
@@ -117,14 +118,18 @@ def resize_to_square(data: bytes, resolution: int, fit: Fit = "stretch") -> NDAr
     Raises:
         ImageRejected: as for `inspect_image`.
     """
+    shorter = resolution if fit == "stretch" else resized_side(resolution)
+    return squared(open_rgb(data, target=shorter), resolution, fit)
+
+
+def squared(image: Image, resolution: int, fit: Fit) -> NDArray[numpy.uint8]:
+    """The same for an image of `open_rgb`."""
     import numpy
     from PIL.Image import Resampling
 
-    shorter = resolution if fit == "stretch" else resized_side(resolution)
-    image = open_rgb(data, target=shorter)
     box = None
     if fit == "centre crop":
-        box = centre_box(*image.size, min(image.size) * resolution / shorter)
+        box = centre_box(*image.size, min(image.size) * resolution / resized_side(resolution))
     return numpy.asarray(image.resize((resolution, resolution), Resampling.BILINEAR, box=box))
 
 

@@ -75,6 +75,24 @@ def sum_classifiers(classifiers: Sequence[Network], resolution: int) -> Network:
     return _without_repeats(Network(resolution, tuple(operations), _weights(members), classifiers[0].outputs))
 
 
+def side_by_side(networks: Sequence[Network]) -> Network:
+    """A network with the outputs of all networks, which have the same input and different names of outputs.
+
+    Layers that are equal in several of them, with the same weights and input, are computed once.
+    """
+    operations: list[Operation] = []
+    names = {
+        member_tensor(number, name): name for number, each in enumerate(networks) for name in each.outputs
+    }
+    for number, member in enumerate(networks):
+        for operation in _prefixed(member, number):
+            inputs = tuple(names.get(name, name) for name in operation.inputs)
+            output = names.get(operation.output, operation.output)
+            operations.append(replace(operation, inputs=inputs, output=output))
+    outputs = {name: shape for each in networks for name, shape in each.outputs.items()}
+    return _without_repeats(Network(networks[0].resolution, tuple(operations), _weights(networks), outputs))
+
+
 def with_input_resolution(network: Network, resolution: int) -> Network:
     """The same network for images of another side, which it first resizes to its own."""
     if network.resolution == resolution:

@@ -39,7 +39,7 @@ OperationKind = Literal[
     "points",  # images to rows: one row a pixel, line by line, image after image
     "global_average",  # mean over height and width
     "channel_minimum",  # the least channel of each pixel of an image, which then has one channel
-    "l2_normalise",  # each row to the Euclidean length `scale`
+    "l2_normalise",  # each row, or pixel of an image, to the Euclidean length `scale`
     "dense",
     "softmax",  # along the last axis
     "sigmoid",
@@ -137,6 +137,10 @@ class Network:
 INPUT = "image"
 # The features of a classifier, of a fixed Euclidean length.
 NORMALISED_FEATURES = "normalised_features"
+# For an image, the probability of being like those of a training, and what is added for the rest.
+INLIER, NOVEL = "novelty.inlier", "novelty.novel"
+# The mean features of the windows of a tile, and their scores.
+WINDOW_MEANS, WINDOW_SCORES = "window_means", "window_scores"
 
 
 def with_classifier(
@@ -197,31 +201,116 @@ def with_novelty_filter(
         references: (features, references) unit vectors x `sharpness` / that length.
         novel: the probabilities of an image that is far from all references, (tags,).
     """
-    import numpy
-
-    count, tags, known = references.shape[1], len(novel), "probabilities.known"
+    known = "probabilities.known"
     *steps, last = classifier.operations
-    share_of_constant = _share_of_constant(count, tags)
-    compared, weights = _compared(features, references, sharpness=sharpness, limit=limit)
-    weights |= {
-        # The complement of one share cannot exceed 1, as a rounded sum of many could.
-        "novelty.inlier.weight": -share_of_constant,
-        "novelty.inlier.bias": numpy.ones(tags, numpy.float32),
-        "novelty.novel.weight": share_of_constant * novel,
-        "novelty.novel.bias": numpy.zeros(tags, numpy.float32),
-    }
+    shares, weights = _inlier_and_novel(features, references, sharpness=sharpness, limit=limit, novel=novel)
     return replace(
         classifier,
         operations=(
             *steps,
             replace(last, output=known),
-            *compared,
-            _dense("novelty.shares", "novelty.inlier"),
-            _dense("novelty.shares", "novelty.novel"),
-            Operation("multiply", (known, "novelty.inlier"), "novelty.discounted"),
-            Operation("add", ("novelty.discounted", "novelty.novel"), last.output),
+            *shares,
+            Operation("multiply", (known, INLIER), "novelty.discounted"),
+            Operation("add", ("novelty.discounted", NOVEL), last.output),
         ),
         weights={**classifier.weights, **weights},
+    )
+
+
+def with_inlier_outputs(
+    network: Network,
+    features: str,
+    references: FloatArray,
+    *,
+    sharpness: float,
+    limit: float,
+    novel: FloatArray,
+) -> Network:
+    """The network with two further outputs (N, tags), for programs that apply the filter of
+    `with_novelty_filter` themselves: `INLIER`, by which probabilities are multiplied, and `NOVEL`, which is
+    then added. The arguments are those of that function."""
+    shares, weights = _inlier_and_novel(features, references, sharpness=sharpness, limit=limit, novel=novel)
+    tags = (len(novel),)
+    return replace(
+        network,
+        operations=(*network.operations, *shares),
+        weights={**network.weights, **weights},
+        outputs={**network.outputs, INLIER: tags, NOVEL: tags},
+    )
+
+
+def _inlier_and_novel(
+    features: str, references: FloatArray, *, sharpness: float, limit: float, novel: FloatArray
+) -> tuple[list[Operation], dict[str, FloatArray]]:
+    """Operations from features to `INLIER` and `NOVEL`, and their weights."""
+    import numpy
+
+    tags = len(novel)
+    share_of_constant = _share_of_constant(references.shape[1], tags)
+    compared, weights = _compared(features, references, sharpness=sharpness, limit=limit)
+    weights |= {
+        # The complement of one share cannot exceed 1, as a rounded sum of many could.
+        f"{INLIER}.weight": -share_of_constant,
+        f"{INLIER}.bias": numpy.ones(tags, numpy.float32),
+        f"{NOVEL}.weight": share_of_constant * novel,
+        f"{NOVEL}.bias": numpy.zeros(tags, numpy.float32),
+    }
+    return [*compared, _dense("novelty.shares", INLIER), _dense("novelty.shares", NOVEL)], weights
+
+
+def with_window_scores(
+    backbone: Network, places: str, weight: FloatArray, bias: FloatArray, *, feature_length: float
+) -> Network:
+    """The backbone with a linear head on the mean features of windows of 3 x 3 places, every second place.
+
+    The output is `WINDOW_SCORES`, a row for each window, line by line; windows at edges have fewer places.
+
+    Args:
+        places: the tensor of images whose means are the features.
+        weight, bias: (features, columns) and (columns,).
+        feature_length: length to which the features of a window are scaled.
+    """
+    import numpy
+
+    channels, columns = weight.shape
+    side = backbone.resolution
+    for operation in backbone.operations:
+        side = -(-round(side * operation.factor) // operation.stride)
+        if operation.output == places:
+            break
+    rows = (-(-side // 2)) ** 2
+    operations = (
+        Operation(
+            "depthwise_convolution",
+            (places,),
+            WINDOW_MEANS,
+            weight="window_means.weight",
+            bias="window_means.bias",
+            stride=2,
+            symmetric_padding=True,
+        ),
+        Operation("l2_normalise", (WINDOW_MEANS,), "window_features", scale=feature_length),
+        Operation(
+            "convolution",
+            ("window_features",),
+            "window_score_map",
+            weight="window_head.weight",
+            bias="window_head.bias",
+        ),
+        Operation("points", ("window_score_map",), WINDOW_SCORES),
+    )
+    weights = {
+        # The zeros around the image do not change the direction of a mean, and its length is not used.
+        "window_means.weight": numpy.full((channels, 1, 3, 3), 1 / 9, numpy.float32),
+        "window_means.bias": numpy.zeros(channels, numpy.float32),
+        "window_head.weight": numpy.ascontiguousarray(weight.T[:, :, None, None], numpy.float32),
+        "window_head.bias": bias.astype(numpy.float32),
+    }
+    return replace(
+        backbone,
+        operations=backbone.operations + operations,
+        weights={**backbone.weights, **weights},
+        outputs={WINDOW_SCORES: (rows, columns)},
     )
 
 

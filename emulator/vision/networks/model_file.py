@@ -34,7 +34,8 @@ FIT = "emulator.fit"
 PREPROCESSING = "emulator.preprocessing"
 # The operations of the network, as `serialization.serialize` writes them. Exports start from these.
 NETWORK = "emulator.network"
-# For detectors that run on tiles of large images, a `detection.tiles.Tiling` as JSON.
+# For models that run on tiles of large images: of detectors a `detection.tiles.Tiling`, of classifiers a
+# `classification.tiles.layout.TileScoring`, as JSON.
 TILING = "emulator.tiling"
 
 _DETECTION = "detection"
@@ -55,7 +56,7 @@ class ModelMetadata:
         resolution: side in pixels of the square input.
         multilabel: for classifiers, whether an image may have several tags; None for detectors.
         network: its operations, from `serialization.serialize`; None if the model is never exported.
-        tiling: for detectors that run on tiles, `detection.tiles.Tiling` as JSON; else None.
+        tiling: for models that run on tiles, see `TILING`; else None.
         fit: how images become square, see `fit`.
     """
 

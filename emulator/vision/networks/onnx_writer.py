@@ -348,6 +348,7 @@ class _Writer:
 
     def _l2_normalise(self, operation: Operation) -> None:
         prefix, (tensor,) = operation.output, operation.inputs
+        self._keep_side(operation)
         self._reduce_channels("ReduceL2", tensor, f"{prefix}.length")
         # A row of zeros stays zero instead of becoming NaN.
         smallest = self._constant(f"{prefix}.smallest", 1e-12)

@@ -1,0 +1,1 @@
+"""Tiles of large images, and their scores."""

@@ -28,6 +28,7 @@ from emulator.vision.recipes.recipes import (
     DetectorRecipe,
     recipe_for_domain,
 )
+from emulator.vision.recipes.tiles import TILES
 from emulator.vision.training.number_formats import FormatSetting, with_number_formats
 
 
@@ -63,7 +64,7 @@ def training_for_domain(
             None measures them again in each process.
         number_format: "float32" or "bfloat16" instead of the faster one.
         quick_seconds: longest quick training of a classifier, in seconds on two processors; 0: without
-            training layers.
+            training layers. Tiles of large images may take as long again.
 
     Raises:
         KeyError: there is no such domain of the dataset's type.
@@ -95,7 +96,11 @@ def training_for_domain(
     recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:
         late_layers = replace(LATE_LAYERS, most_seconds=quick_seconds)
-        return partial(training, train_classifier, dataset, recipe, late_layers=late_layers, **common)
+        share = min(1.0, quick_seconds / LATE_LAYERS.most_seconds)
+        tiles = replace(TILES, most_of_all=int(share * TILES.most_of_all))
+        return partial(
+            training, train_classifier, dataset, recipe, late_layers=late_layers, tiles=tiles, **common
+        )
     advanced["advanced"] = recipe_for_domain(AdvancedRecipe, domain_id)
     advanced["backbones"] = backbones
     return partial(training, train_advanced_classifier, dataset, recipe, **advanced, **common)

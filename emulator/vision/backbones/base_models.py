@@ -6,7 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.networks.graph import INPUT, NORMALISED_FEATURES, Network, Operation
+from emulator.vision.networks.graph import (
+    INPUT,
+    NORMALISED_FEATURES,
+    WINDOW_MEANS,
+    WINDOW_SCORES,
+    Network,
+    Operation,
+)
 from emulator.vision.networks.model_file import INSTANT_MAGIC, NETWORK, read_model
 from emulator.vision.networks.serialization import deserialize
 from emulator.vision.training.errors import TrainingFailed
@@ -82,7 +89,8 @@ def _backbone(classifier: Network) -> Network | None:
     """The operations before the first feature vector of the first member."""
     operations: list[Operation] = []
     resolution = classifier.resolution
-    joined = any(
+    tiles = WINDOW_SCORES in classifier.outputs
+    joined = tiles or any(
         operation.kind == "add" and operation.output == "scores" for operation in classifier.operations
     )
     prefix = _FIRST_MEMBER if joined else ""
@@ -97,6 +105,8 @@ def _backbone(classifier: Network) -> Network | None:
             output=operation.output.removeprefix(prefix),
             further_outputs=tuple(name.removeprefix(prefix) for name in operation.further_outputs),
         )
+        if operation.output == WINDOW_MEANS:
+            break
         if operation.kind == "l2_normalise":
             if operation.output != NORMALISED_FEATURES:
                 return None
@@ -112,7 +122,8 @@ def _backbone(classifier: Network) -> Network | None:
             )
         )
     resolution, operations = _without_scaling(operations, resolution)
-    width = len(classifier.weights[f"{prefix}head.weight"])
+    head = classifier.weights[f"{prefix}{'window_head' if tiles else 'head'}.weight"]
+    width = head.shape[1 if tiles else 0]
     return Network(resolution, tuple(operations), weights, {operations[-1].output: (width,)})
 
 

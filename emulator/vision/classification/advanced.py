@@ -6,7 +6,8 @@ far as there is time:
 
 1. the model of quick training;
 2. other frozen networks, including the user's own, and other strengths of regularisation;
-3. a fine-tuned network (`finetune`), alone and in blends with the best so far.
+3. tiles of large images (`tile_training`);
+4. a fine-tuned network (`finetune`), alone and in blends with the best of 1 and 2.
 
 Candidates are compared on images that they were not trained on (`candidates`), and the evaluation of the
 chosen model is of the same images.
@@ -28,6 +29,7 @@ from emulator.vision.classification.dataset import (
 )
 from emulator.vision.classification.search import Search
 from emulator.vision.classification.search_finetune import try_fine_tuning
+from emulator.vision.classification.search_tiles import consider_tiles, tiles_candidate
 from emulator.vision.classification.train import LOOK_AT_IMAGES
 from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.budget import Budget
@@ -100,8 +102,11 @@ def train_advanced_classifier(
         output.mkdir(parents=True, exist_ok=True)
         with timed(seconds, "networks"):
             search.try_frozen()
+        with timed(seconds, "tiles"):
+            tiles = tiles_candidate(search)
         with timed(seconds, "fine-tuning"):
             try_fine_tuning(search, output)
+            consider_tiles(search, tiles)
         reporter.step = "Writing the model"
         with timed(seconds, "writing"):
             chosen, calibration = search.best, search.comparison.calibration(search.best)

@@ -76,6 +76,7 @@ class Search:
         images: those that can be read.
         targets_NT: 1 where the image has the tag, else 0.
         folds_N: the fold of each image, from 0.
+        quick: that of quick training.
         start: the network of another training, as a candidate and the start of fine-tuning.
         registered: folder of the user's own networks (`backbones.registry`).
         best_registered: the name of the user's network with the best candidate that uses it alone, and the
@@ -95,6 +96,7 @@ class Search:
     cache: Path
     reporter: ProgressReporter
     comparison: CandidateComparison
+    quick: Candidate
     best: Candidate
     attempts: AttemptLog
     registered: Path | None = None
@@ -175,6 +177,7 @@ class Search:
             cache=cache,
             reporter=reporter,
             comparison=comparison,
+            quick=quick,
             best=quick,
             attempts=attempts,
             registered=registered,

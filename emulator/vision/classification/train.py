@@ -6,6 +6,7 @@ Axes: N images, T tags.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.vision.classification.candidates import (
@@ -30,8 +31,11 @@ from emulator.vision.classification.late_layers import (
     budget_seconds,
     may_be_tried,
 )
+from emulator.vision.classification.tile_training.training import best_with_tiles, tiles_fit
+from emulator.vision.classification.tile_training.training import budget_seconds as tiles_seconds
 from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.recipes.recipes import LATE_LAYERS, QUICK, ClassifierRecipe, LateLayersRecipe
+from emulator.vision.recipes.tiles import TILES, TilesRecipe
 from emulator.vision.training.attempts import AttemptLog, Measure
 from emulator.vision.training.budget import Budget, processor_seconds
 from emulator.vision.training.errors import TrainingFailed, timed
@@ -40,8 +44,8 @@ from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, traini
 LOOK_AT_IMAGES = "Check that the images show what their tags say"
 # Progress after the first three steps, by the approximate duration of each.
 _FEATURES_DONE, _FOLDS_DONE, _HEADS_DONE = 0.80, 0.90, 0.98
-# The part of these if the training of late layers may follow.
-_FIRST_PART = 0.25
+# The duration of training late layers, and of tiles, as a multiple of these.
+_LATE_LAYERS_TAKE, _TILES_TAKE = 3, 6
 
 
 def train_classifier(
@@ -53,6 +57,7 @@ def train_classifier(
     feature_cache: Path,
     progress: Callable[[float, str], None],
     late_layers: LateLayersRecipe = LATE_LAYERS,
+    tiles: TilesRecipe = TILES,
     clock: Callable[[], float] = processor_seconds,
 ) -> TrainedClassifier:
     """Train a classifier and write it, with its evaluation, into the folder `output`.
@@ -67,8 +72,8 @@ def train_classifier(
         output: created if missing. Files are written atomically.
         feature_cache: folder of the features of images of earlier trainings; trainings may share it.
         progress: called with the fraction that is done, 0..1 and never falling, and the current step.
-        late_layers: training of late layers, if the recipe allows it.
-        clock: returns seconds, from any origin, for the time that training late layers may take.
+        late_layers, tiles: training of late layers, and on tiles, if the recipe allows it.
+        clock: returns seconds, from any origin, for the time that these may take.
 
     Raises:
         TrainingFailed: with a message for the user.
@@ -76,8 +81,11 @@ def train_classifier(
     """
     images = distinct_images(dataset)
     budget = Budget(late_layers.most_slowness * budget_seconds(late_layers, len(images)), clock)
-    # Training of late layers takes most of the time, if it is tried.
-    first_part = _FIRST_PART if may_be_tried(recipe, late_layers, len(images)) else 1.0
+    # Training of late layers, and of tiles, takes most of the time, if it is tried.
+    late = may_be_tried(recipe, late_layers, len(images))
+    large = recipe.tiles and tiles_fit(images, tiles)
+    first_part = 1 / (1 + _LATE_LAYERS_TAKE * late + _TILES_TAKE * large)
+    second_part = first_part * (1 + _LATE_LAYERS_TAKE * late)
     attempts = AttemptLog(Measure.LOG_LOSS, clock)
     seconds: dict[str, float] = {}
     with training_failures(LOOK_AT_IMAGES):
@@ -134,26 +142,30 @@ def train_classifier(
                 figure=comparison.loss(chosen),
                 image_count=len(readable),
             )
-        if first_part < 1:
+        training = QuickTraining(
+            dataset=dataset,
+            images=readable,
+            targets_NT=targets_NT,
+            folds_N=folds_N,
+            recipe=recipe,
+            late_layers=late_layers,
+            comparison=comparison,
+            frozen=chosen,
+            seed=seed,
+            budget=budget,
+            report=_part(progress, first_part, second_part),
+            attempts=attempts,
+        )
+        if late:
             with timed(seconds, "late layers"):
-                chosen = best_with_late_layers(
-                    QuickTraining(
-                        dataset=dataset,
-                        images=readable,
-                        targets_NT=targets_NT,
-                        folds_N=folds_N,
-                        recipe=recipe,
-                        late_layers=late_layers,
-                        comparison=comparison,
-                        frozen=chosen,
-                        seed=seed,
-                        budget=budget,
-                        report=lambda done, step: progress(
-                            _HEADS_DONE * (first_part + (1 - first_part) * done), step
-                        ),
-                        attempts=attempts,
-                    )
+                chosen = best_with_late_layers(training)
+        if large:
+            with timed(seconds, "tiles"):
+                allowed = late_layers.most_slowness * tiles_seconds(tiles, len(readable))
+                training = replace(
+                    training, budget=Budget(allowed, clock), report=_part(progress, second_part, 1.0)
                 )
+                chosen = best_with_tiles(training, chosen, tiles)
         progress(_HEADS_DONE, "Writing the model")
         with timed(seconds, "writing"):
             output.mkdir(parents=True, exist_ok=True)
@@ -176,6 +188,11 @@ def train_classifier(
         skipped=tuple(image.key for image in images if image.key not in features.plain),
         report=attempts.report(chosen.name, budget_seconds=None),
     )
+
+
+def _part(progress: Callable[[float, str], None], start: float, end: float) -> Callable[[float, str], None]:
+    """Progress of a part of the training before the model is written."""
+    return lambda done, step: progress(_HEADS_DONE * (start + (end - start) * done), step)
 
 
 def warm_up(recipe: ClassifierRecipe = QUICK) -> None:

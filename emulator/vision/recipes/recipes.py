@@ -31,6 +31,8 @@ class ClassifierRecipe:
             and twenty images do not determine the calibration.
         late_layers: whether the late layers may be trained, too (`LateLayersRecipe`). The model then has them
             twice, so this is not for models that are exported.
+        tiles: whether large images may be scored by their tiles (`recipes.tiles`); not for models that are
+            exported.
     """
 
     backbone: str = "efficientnet-lite0"
@@ -39,6 +41,7 @@ class ClassifierRecipe:
     mirror_up_to: int = 500
     fully_regularised_from: int = 200
     late_layers: bool = True
+    tiles: bool = True
 
     def inverse_regularisation(self, image_count: int) -> float:
         """C of the logistic regression (see `head.fit_linear_head`) for a number of images."""

@@ -1,0 +1,1 @@
+"""Training of classifiers that look at tiles of large images, from the tags of images alone."""

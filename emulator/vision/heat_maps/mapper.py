@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Literal
 from emulator.vision.anomaly.network import DISTANCES, DOUBLINGS
 from emulator.vision.anomaly.network import SCORES as ANOMALY_SCORES
 from emulator.vision.boxes.box import Box
+from emulator.vision.classification.tiles.layout import TileScoring
+from emulator.vision.classification.tiles.scoring import score_tiles
 from emulator.vision.fit import Fit, centre_box, resized_side
 from emulator.vision.heat_maps.contributions import NotLinear, pooled_layers, score_contributions
-from emulator.vision.imaging.decode import inspect_image, resize_to_square
+from emulator.vision.heat_maps.tile_map import tile_map
+from emulator.vision.imaging.decode import ImageInfo, inspect_image, resize_to_square
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.model_file import NETWORK, ModelMetadata, read_model
 from emulator.vision.networks.onnx_writer import bilinear_matrix, onnx_bytes
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[numpy.float64]
 
-Method = Literal["AnomalyProbability", "ClassActivation"]
+Method = Literal["AnomalyProbability", "ClassActivation", "TileActivation"]
 
 
 class NoHeatMap(Exception):
@@ -43,6 +46,7 @@ class HeatMap:
         method: "AnomalyProbability": the probability of an anomaly at the place; the greatest is that of the
             image. For the tag of good images it is 1 minus that. "ClassActivation": the contribution to the
             score of the tag, as a fraction of the greatest; 0 where the place speaks against the tag.
+            "TileActivation": the same for models that score tiles, see `tile_map`.
         values_HW: 0..1, from the top left.
         region: the part of the image that the map covers.
         tag: index of the tag.
@@ -92,6 +96,11 @@ class HeatMapper:
         self.labels = metadata.labels
         self._multilabel, self._fit = bool(metadata.multilabel), metadata.fit
         self._network = network
+        self._tiles = None
+        if metadata.tiling is not None:
+            self._tiles = TileScoring.from_json(metadata.tiling, network.resolution)
+            self._session = inference_session(onnx_bytes(network, {}), threads=1)
+            return
         self._anomaly = _anomaly_layers(network)
         try:
             self._layers = [*self._anomaly] or pooled_layers(network)
@@ -109,6 +118,8 @@ class HeatMapper:
             NoHeatMap: the scores of the network are no sums over places.
         """
         info = inspect_image(data)
+        if self._tiles is not None:
+            return self._of_tiles(data, info, self._tiles, tag)
         pixels = resize_to_square(data, self._network.resolution, self._fit)
         with processors:
             probabilities, *layers = self._session.run(
@@ -127,6 +138,25 @@ class HeatMapper:
             region=_region(self._fit, info.width, info.height, self._network.resolution),
             tag=tag,
             probability=float(probabilities[0, tag]),
+            width=info.width,
+            height=info.height,
+        )
+
+    def _of_tiles(self, data: bytes, info: ImageInfo, scoring: TileScoring, tag: int | None) -> HeatMap:
+        with processors:
+            found = score_tiles(
+                self._session, data, scoring, self._network.resolution, multilabel=self._multilabel
+            )
+        if tag is None:
+            tag = int(found.probabilities_T.argmax())
+        values_HW = tile_map(found, tag)
+        return HeatMap(
+            method="TileActivation",
+            # Nothing in an image speaks for the tag of images that show none of the others.
+            values_HW=values_HW * (tag != scoring.negative),
+            region=Box(0.0, 0.0, 1.0, 1.0),
+            tag=tag,
+            probability=float(found.probabilities_T[tag]),
             width=info.width,
             height=info.height,
         )

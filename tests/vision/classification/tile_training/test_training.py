@@ -58,11 +58,11 @@ Train = Callable[..., TrainedClassifier]
 
 
 def part(number: int, defect: str | None, size: tuple[int, int] = SIZE) -> Image.Image:
-    """A grey surface, with a cross or a disc of ten pixels somewhere."""
+    """A grey surface, with a cross or a disc of 12 pixels somewhere."""
     random = numpy.random.default_rng(number)
     surface = random.normal(128, 4, (size[1], size[0], 3)).clip(0, 255).astype(numpy.uint8)
     image = Image.fromarray(surface)
-    left, top = (int(random.integers(4, side - 20)) for side in size)
+    left, top = (int(random.integers(2, side - 14)) for side in size)
     drawing = ImageDraw.Draw(image)
     if defect == "cross":
         drawing.line((left, top, left + 12, top + 12), fill=(250, 20, 20), width=3)
@@ -257,6 +257,23 @@ def test_a_few_images_tell_whether_tiles_are_worth_their_time(
 
     assert looked == ([8, 24] if chosen else [8])
     assert (TILING in read_model(trained.model_path.read_bytes())[0]) is chosen
+
+
+@pytest.mark.slow
+def test_images_of_all_sizes_are_learned_from_and_scored(tmp_path: Path, train: Train, won: None) -> None:
+    """Some are smaller than a tile, some have more tiles than are allowed, some are thinner than a tile."""
+    sizes = [SIZE, (600, 400), (30, 40), (900, 40), (40, 900)]
+    images = tuple(
+        kept(tmp_path, encoded(part(100 * label + number, kind, sizes[number % len(sizes)])), (label,))
+        for label, kind in enumerate(("cross", "disc"))
+        for number in range(15)
+    )
+    trained = train(ClassificationDataset(images, ("cross", "disc"), False), min_images=1)
+
+    assert TILING in read_model(trained.model_path.read_bytes())[0]
+    for size in [*sizes, (20, 20), (2000, 90)]:
+        found = scores(trained, part(1, "cross", size))
+        assert sum(found) == pytest.approx(1, abs=1e-5) and all(0 <= score <= 1 for score in found)
 
 
 def test_tiles_need_many_large_images(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Measure classifiers of few images: 2, 3, 5 and 10 per tag.
 
     python models/measurements/measure_few_images.py FOLDER [--draws 10] [--counts 2 3 5 10]
-        [--results FILE]
+        [--heads NAME ...] [--results FILE]
 
 FOLDER contains sets as for `measure.py`. The sets are those of `surface_sets.py`, sets in FOLDER whose images
 have one tag each, and the boxes of sets with boxes, cut out. Images to train on are drawn from the training
@@ -16,8 +16,9 @@ network of quick training, as in quick training ("quick"), and, with the same dr
   mirrored.
 
 The first table has accuracies of quick training, with standard errors over the draws; the second has means
-over the sets, with differences to quick training and standard errors over the sets. "Own" is the accuracy
-that cross-validation reports; "beyond" is the share of own test images that the filter of
+over the sets, with differences to quick training and standard errors over the sets. "If perfect" is the
+calibration error that right probabilities would have on as many images. "Own" is the accuracy that
+cross-validation reports; "beyond" is the share of own test images that the filter of
 `emulator/vision/classification/novelty.py` takes for unlike the training. With `--results`, figures are
 stored after each set, and sets that the file has are not measured again.
 """
@@ -28,11 +29,22 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy
-from measuring import Photograph, accuracy, calibration_error, checksum, load, load_boxes, log_loss, row
+from measuring import (
+    Photograph,
+    accuracy,
+    calibration_error,
+    checksum,
+    expected_calibration_error,
+    load,
+    load_boxes,
+    log_loss,
+    row,
+)
 from PIL import Image
 from surface_sets import make_sets
 
@@ -56,7 +68,7 @@ _MOST_TESTED, _FEWEST_TESTED = 150, 25
 _SMALLEST_BOX = 20  # pixels
 _HEADS = ("quick", "C x 0.3", "C x 3", "centroids", "features", "crops")
 _CROPS, _SMALLEST_CROP = 4, 0.6
-_QUICK, *_OTHERS = _HEADS
+_QUICK = _HEADS[0]
 
 # By set and images per tag: for each draw, the figures of each head.
 Figures = dict[str, dict[str, list[dict[str, list[float]]]]]
@@ -69,9 +81,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--counts", type=int, nargs="+", default=[2, 3, 5, 10])
+    parser.add_argument("--heads", nargs="+", choices=_HEADS, default=_HEADS)
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     counts, stored = arguments.counts, arguments.results
+    heads = (_QUICK, *(head for head in arguments.heads if head != _QUICK))
     figures: Figures = json.loads(stored.read_text()) if stored and stored.is_file() else {}
     with tempfile.TemporaryDirectory() as scratch:
         for name, photographs in all_sets(arguments.folder, Path(scratch) / "sets").items():
@@ -81,17 +95,18 @@ def main() -> int:
             crops: dict[str, list[numpy.ndarray]] = {}
             figures[name] = {
                 str(count): [
-                    measured(photographs, features, crops, count, seed) for seed in range(arguments.draws)
+                    measured(photographs, features, crops, count, seed, heads)
+                    for seed in range(arguments.draws)
                 ]
                 for count in counts
             }
             if stored:
                 stored.write_text(json.dumps(figures))
-    report(figures, [str(count) for count in counts])
+    report(figures, [str(count) for count in counts], heads)
     return 0
 
 
-def report(figures: Figures, counts: list[str]) -> None:
+def report(figures: Figures, counts: list[str], heads: Sequence[str]) -> None:
     print(row(("set", *counts)))
     print(row(("---",) * (1 + len(counts))))
     for name, by_count in figures.items():
@@ -104,20 +119,32 @@ def report(figures: Figures, counts: list[str]) -> None:
         print(row((name, *cells)))
     print()
     print(
-        row(("images per tag", "sets", "head", "accuracy", "log loss", "calibration error", "own", "beyond"))
+        row(
+            (
+                "images per tag",
+                "sets",
+                "head",
+                "accuracy",
+                "log loss",
+                "calibration error",
+                "if perfect",
+                "own",
+                "beyond",
+            )
+        )
     )
-    print(row(("---",) * 8))
+    print(row(("---",) * 9))
     for count in counts:
         draws_of_sets = [by_count[count] for by_count in figures.values() if all(by_count[count])]
         means = {
             head: numpy.array([numpy.mean([draw[head] for draw in draws], axis=0) for draws in draws_of_sets])
-            for head in _HEADS
+            for head in heads
         }
         quick = means[_QUICK]
         print(row((count, len(quick), _QUICK, *(f"{value:.3f}" for value in quick.mean(axis=0)))))
-        for head in _OTHERS:
+        for head in heads[1:]:
             changes = [with_error(each, "{:+.3f}") for each in (means[head] - quick).T[:3]]
-            print(row((count, len(quick), head, *changes, "", "")))
+            print(row((count, len(quick), head, *changes, "", "", "")))
 
 
 def with_error(values: list[float] | numpy.ndarray, style: str) -> str:
@@ -194,6 +221,7 @@ def measured(
     crops: dict[str, list[numpy.ndarray]],
     count: int,
     seed: int,
+    heads: Sequence[str],
 ) -> dict[str, list[float]]:
     """The figures of each head in one draw; empty if the set has too few images.
 
@@ -230,14 +258,13 @@ def measured(
         training_set, folds_N, numpy.ones(len(drawn), bool), resolution=QUICK.resolution
     )
     distances_E = 1 - (tested_ED @ novelty.references_KD.T).max(axis=1) / FEATURE_LENGTH
-    for number in drawn:
+    for number in drawn if "crops" in heads else ():
         if keys[number] not in crops:
             crops[keys[number]] = crops_of(photographs[number].path, keys[number])
-    cropped_RD = numpy.stack(
-        [crop for view in zip(*(crops[keys[number]] for number in drawn), strict=True) for crop in view]
-    )
+    views = zip(*(crops.get(keys[number], ()) for number in drawn), strict=True)
+    cropped_RD = numpy.array([crop for view in views for crop in view])
     figures = {}
-    for name in _HEADS:
+    for name in heads:
         altered = alternative(name, training_set, cropped_RD)
         own_ED = scaled(numpy.sqrt(tested_ED)) if altered.roots else tested_ED
         # Heads lie in the space of the images that they are fitted to: there, the same are found much sooner.
@@ -254,6 +281,7 @@ def measured(
             accuracy(scores_ET, targets_ET),
             log_loss(scores_ET, targets_ET, multilabel=False),
             calibration_error(scores_ET, targets_ET, multilabel=False),
+            expected_calibration_error(scores_ET, multilabel=False),
             accuracy(held_out_NT, targets_NT[drawn]),
             float((distances_E > novelty.limit).mean()),
         ]

@@ -24,7 +24,7 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
 
     Args:
         cells: by set, method and seed, separated by colons. `code` is the version of the training code, None
-            for baselines, and `measured` the time, which tells the newest code.
+            for baselines, "" if it was not recorded, and `measured` the time, which tells the newest code.
     """
     by_seed: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for name, kept in cells.items():
@@ -65,7 +65,10 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
             f"Figures with ± are mean and standard deviation of {numbers} seeds; others, of one.",
         ]
     if older:
-        lines += ["", f"{OLDER} Measured with older code of the training than others of the same column."]
+        lines += [
+            "",
+            f"{OLDER} Measured with older code than others of the column, or before it was recorded.",
+        ]
     for detection, title in ((False, "Classification"), (True, "Object detection")):
         chosen = {
             name: kept for name, kept in by_set.items() if next(iter(kept.values()))["detection"] is detection
@@ -90,7 +93,8 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
         counts = (some["tags"], some["images"], some["tested"], some["kind"])
         figures = (shown(kept, method, "figure") for method in methods)
         own = " / ".join(shown(kept, method, "own") for method in ("quick", "advanced"))
-        yield row((name, *counts, *figures, "-" if share is None else f"{share:.0%}", own))
+        mark = OLDER * any(kept[method]["older"] for method in ("quick", "advanced") if method in kept)
+        yield row((name, *counts, *figures, "-" if share is None else f"{share:.0%}{mark}", own))
     yield ""
     yield (
         "`mistakes gone`: the share of quick training's mistakes that advanced training does not make; "
@@ -139,7 +143,7 @@ def newest_code(cells: dict[str, dict[str, Any]]) -> dict[tuple[bool, str], str]
     """The version of the training code of the newest cell of each task and method."""
     newest: dict[tuple[bool, str], tuple[str, str]] = {}
     for name, kept in cells.items():
-        if kept["code"] is not None:
+        if kept["code"]:
             key = kept["detection"], name.rsplit(":", 2)[1]
             newest[key] = max(newest.get(key, ("", "")), (kept["measured"], kept["code"]))
     return {key: code for key, (_, code) in newest.items()}
@@ -154,7 +158,7 @@ def over_seeds(cells: list[dict[str, Any]], newest: str | None) -> dict[str, Any
     """
     code = max(cells, key=lambda kept: str(kept["measured"]))["code"]
     alike = [kept for kept in cells if kept["code"] == code]
-    joined = {**alike[0], "seeds": len(alike), "older": code != newest, "deviations": {}}
+    joined = {**alike[0], "seeds": len(alike), "older": code not in (None, newest), "deviations": {}}
     for what in AVERAGED:
         values = [kept[what] for kept in alike if kept.get(what) is not None]
         if values:

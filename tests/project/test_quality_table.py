@@ -177,13 +177,15 @@ def test_figures_of_several_seeds_and_of_older_code_are_marked(script: ModuleTyp
             "a:quick:2": cell("quick", 0.1, **older),
             "a:logistic-regression:0": cell("fine-tuning", 0.7),
             "b:quick:0": cell("quick", 0.6, **older),
+            "b:advanced:0": cell("advanced", 0.8, code="", measured=""),
         }
     )
     rows = page.splitlines()
     assert "| a | 2 | 10 | 20 | accuracy | 0.700 | 0.850 ± 0.071 | - | - | - | 0.800 / - |" in rows
-    assert "| b | 2 | 10 | 20 | accuracy | - | 0.600\\* | - | - | - | 0.800\\* / - |" in rows
+    figures = "0.600\\* | - | 0.800\\* | 50%\\* | 0.800\\* / 0.800\\*"
+    assert f"| b | 2 | 10 | 20 | accuracy | - | {figures} |" in rows
     assert "Figures with ± are mean and standard deviation of 2 seeds; others, of one." in rows
-    assert "\\* Measured with older code of the training than others of the same column." in rows
+    assert "\\* Measured with older code than others of the column, or before it was recorded." in rows
 
 
 def test_the_version_of_the_code_is_that_of_what_a_training_imports(

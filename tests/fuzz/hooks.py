@@ -58,6 +58,7 @@ _LEFT_ALONE = 8
 _DESTROYING = {"DeleteProject", "DeleteTag", "DeleteImages", "DeleteTestSet"}
 # The objects of these operations are in projects that schemathesis created.
 _IN_OTHERS = {*_DESTROYING, "CreateTag"}
+_OF_ROLLOUTS = {"StartRollout", "ChangeRollout", "FinishRollout", "GoBack"}
 # These operations get projects of their own.
 _TRAINING = {
     "TrainProject",
@@ -294,6 +295,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         case.body = meaning.of("", case.body)
     if meaning.is_positive:
         case.body = meaning.body_instead(case.body)
+    if _name(case) in _OF_ROLLOUTS and meaning.is_positive and isinstance(case.body, dict):
+        _prepare_rollout(str(case.operation.base_url).partition("/_emulator")[0], case)
     if _name(case).endswith("PortalSession"):
         case.headers["Sec-Fetch-Site"] = "same-origin"  # as of a page of the portal
     if _name(case) == "BeginPortalSession" and meaning.is_positive:
@@ -362,6 +365,25 @@ def _new_test_set(endpoint: str) -> dict[str, str]:
     project = _world[KINDS[0]]
     made = _control(endpoint, "POST", f"projects/{project}/testSets", json={"name": "to delete"})
     return {"projectId": project, "testSetId": str(made.json()["id"])}
+
+
+def _prepare_rollout(endpoint: str, case: Case) -> None:
+    """Change a request about a roll-out so that there is one, or that one can be started."""
+    project = _world[KINDS[0]]
+    path = f"projects/{project}/rollouts"
+    name = {"publishName": PUBLISHED_NAME}
+    (state,) = _control(endpoint, "GET", path, params=name).json()
+    is_running = state["rollout"] is not None and state["rollout"]["status"] == "Running"
+    others = [one for one in _known[project]["iterationId"] if one != state["iteration"]["id"]]
+    candidate = name | {"iterationId": others[0]}
+    if _name(case) == "StartRollout":
+        if is_running:
+            _control(endpoint, "POST", f"{path}/back", json=name)
+        case.body |= candidate
+    elif not is_running:
+        _control(endpoint, "POST", path, json=candidate)
+    case.path_parameters["projectId"] = project
+    case.body |= name
 
 
 def _evaluate_again(endpoint: str, parameters: dict[str, Any]) -> None:

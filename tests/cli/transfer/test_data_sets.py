@@ -90,6 +90,6 @@ def test_a_full_disk_is_named_and_no_file_is_left(
 
     monkeypatch.setattr(tempfile, "mkstemp", on_full_disk)
     with pytest.raises(CommandFailed) as failed:
-        data_sets._download(settings, "/_emulator/dataSets", target)
+        data_sets.download(settings, "/_emulator/dataSets", target)
     assert str(failed.value) == f"cannot write {str(target)!r}: No space left on device"
     assert list(tmp_path.glob("*.zip")) == []

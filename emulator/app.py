@@ -147,9 +147,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         parts.start()
-        if upstream is not None and upstream.mode != "record" and upstream.has_recorded:
-            # What was recorded before the last end.
-            await asyncio.get_running_loop().run_in_executor(None, upstream.set_mode, upstream.mode)
+        if upstream is not None:
+            await asyncio.get_running_loop().run_in_executor(None, upstream.insert_earlier)
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from emulator.api.upstream.state import Upstream
 from emulator.contract.control import upstream as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.pulled.journal import ArchiveUnusable
-from emulator.pulling.recording.recorder import Recorded
+from emulator.pulling.recording.recorder import Recorded, Recorder
 
 router = OperationRouter()
 
@@ -37,7 +37,7 @@ OfServer = Annotated[Upstream, Depends(_upstream_of)]
 @router.own("GET", _PATH)
 def get_upstream(upstream: OfServer) -> shapes.Upstream:
     differences = upstream.differences
-    recorder = upstream.recorder if upstream.has_recorded else None
+    recorder = _recorder_of(upstream)
     return shapes.Upstream(
         url=upstream.url,
         mode=upstream.mode,
@@ -58,11 +58,9 @@ def get_upstream(upstream: OfServer) -> shapes.Upstream:
 def set_upstream_mode(
     upstream: OfServer, body: Annotated[shapes.UpstreamMode, json_body(shapes.UpstreamMode)]
 ) -> shapes.Upstream:
-    try:
-        upstream.set_mode(body.mode)
-        return get_upstream(upstream)
-    except ArchiveUnusable as unusable:
-        raise ServiceError("BadRequest", f"What was recorded cannot be used: {unusable}.") from None
+    _recorder_of(upstream)
+    upstream.set_mode(body.mode)
+    return get_upstream(upstream)
 
 
 # In the event loop, in which responses are compared.
@@ -84,6 +82,14 @@ async def get_upstream_differences(request: Request, upstream: OfServer) -> Resp
 @router.own("DELETE", f"{_PATH}/differences")
 def clear_upstream_differences(upstream: OfServer) -> None:
     upstream.clear()
+
+
+def _recorder_of(upstream: Upstream) -> Recorder | None:
+    """What has recorded something. Raises ServiceError when another process uses it."""
+    try:
+        return upstream.recorder if upstream.has_recorded else None
+    except ArchiveUnusable as unusable:
+        raise ServiceError("Conflict", f"What was recorded cannot be used: {unusable}.") from None
 
 
 def _project(one: Recorded) -> shapes.RecordedProject:

@@ -1,6 +1,7 @@
 """The upstream: who answers calls, and what the control API shows."""
 
 import asyncio
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from emulator.pulling.recording.recorder import Recorder
 
 UpstreamMode = Literal["local", "shadow", "record"]
+_log = logging.getLogger(__name__)
 _RECORDED_FOLDER = "recorded"
 CREDENTIALS = frozenset({*KEY_HEADERS, b"authorization"})
 
@@ -107,6 +109,17 @@ class Upstream:
         self.mode = mode
         if mode != "record" and self.has_recorded:
             self.recorder.insert(self._context)  # calls that were answered meanwhile
+
+    def insert_earlier(self) -> None:
+        """Insert what was recorded before the last end, unless it is to grow."""
+        if self.mode == "record" or not self.has_recorded:
+            return
+        from emulator.core.pulled.journal import ArchiveUnusable
+
+        try:
+            self.set_mode(self.mode)
+        except ArchiveUnusable as error:
+            _log.warning("What was recorded is not inserted: %s", error)
 
     async def settled(self) -> None:
         """Wait until all responses that have arrived are compared."""

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from emulator.pulling.recording.archive import RecordedArchive
 from emulator.pulling.recording.exchanges import Exchange
 from emulator.pulling.recording.rules import Content, apply, projects_in
 from emulator.pulling.source import without_uris
+from emulator.store.database import StorageFull
 
 _log = logging.getLogger(__name__)
 _IMAGES_AT_A_TIME = 4
@@ -59,7 +61,7 @@ class Recorded:
 class Recorder:
     """The archives of recorded projects in a folder. Methods may be called from several threads.
 
-    fetch: the bytes of a URI.
+    fetch: the bytes of a URI. Raises ArchiveUnusable, such as while a pull uses an archive.
     """
 
     def __init__(self, folder: Path, fetch: Fetch) -> None:
@@ -72,8 +74,13 @@ class Recorder:
         self._pending: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(_IMAGES_AT_A_TIME, "recorded images")
-        for found in sorted(folder.glob(f"*/{FILE_NAME}")):
-            self._archive(found.parent.name)
+        try:
+            for found in sorted(folder.glob(f"*/{FILE_NAME}")):
+                with suppress(ValueError):  # a folder that is no project's
+                    self._archive(guid(found.parent.name))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End, after files that wait were fetched, which may take 20 seconds.
@@ -144,7 +151,7 @@ class Recorder:
                 refresh(context, archive)
             archive.settle()
             self._notes.pop(project_id, None)
-        except (InsertRefused, ArchiveUnusable) as error:
+        except (InsertRefused, ArchiveUnusable, StorageFull) as error:
             self._notes[project_id] = str(error)
             _log.warning("The recorded project %s is not inserted: %s", project_id, error)
 

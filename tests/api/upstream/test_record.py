@@ -224,3 +224,20 @@ def test_images_whose_files_cannot_be_had_are_counted(tmp_path: Path) -> None:
             assert (recorded["imageCount"], recorded["totalImageCount"]) == (4, 4)
             with training_client(front, front.training_key) as client:
                 assert client.get_image_count(cloud.id) == 3
+
+
+def test_an_archive_that_a_pull_uses_is_named(tmp_path: Path) -> None:
+    with Cloud(2) as cloud:
+        archive = PullArchive(tmp_path / "recorded" / cloud.id)
+        (tmp_path / "recorded" / "notes").mkdir()
+        (tmp_path / "recorded" / "notes" / "journal.sqlite").touch()
+        settings: dict[str, Any] = {"upstream": cloud.endpoint}
+        with EmulatorServer(data=tmp_path, **settings) as front:
+            path = f"{front.endpoint}/_emulator/upstream"
+            headers = {"Training-Key": front.training_key}
+            for method, body in (("GET", None), ("PUT", {"mode": "shadow"})):
+                refused = httpx.request(method, path, headers=headers, json=body, trust_env=False)
+                assert (refused.status_code, refused.json()["code"]) == (409, "Conflict")
+                assert "another process uses" in refused.json()["message"]
+            archive.close()
+            assert choose(front, "shadow")["mode"] == "shadow"

@@ -21,8 +21,17 @@ _EXAMPLES_OF_OTHERS = 4
 _SEEDS = {_NEWEST: 22, CONTROL: 23}
 _SEED_OF_OTHERS = 20
 
-# It responds with 302 alone.
-_NEVER_SUCCESSFUL = {"GetInsightPage"}
+_NEVER_SUCCESSFUL = {
+    "GetInsightPage",  # 302 alone
+    # Without an upstream, which would get the requests.
+    "GetUpstream",
+    "SetUpstreamMode",
+    "GetUpstreamDifferences",
+    "ClearUpstreamDifferences",
+    # They need a project that was pulled and trained again.
+    "GetLeaveReport",
+    "GetLeaveReportPage",
+}
 
 
 @pytest.fixture

@@ -54,7 +54,9 @@ class ClassifierSession:
             self.labels, self.multilabel = metadata.labels, metadata.multilabel
             self._resolution, self._fit = metadata.resolution, metadata.fit
             tiling = metadata.tiling
-            self._tiles = None if tiling is None else TileScoring.from_json(tiling, self._resolution)
+            self._tiles = (
+                None if tiling is None else TileScoring.from_json(tiling, self._resolution, len(self.labels))
+            )
         except Exception as error:
             # ONNX Runtime has a dozen exception types without a common base class.
             raise ModelUnusable(f"{model_path.name} is not a classifier of this program: {error}") from error

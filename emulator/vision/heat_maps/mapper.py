@@ -86,6 +86,9 @@ class HeatMapper:
             properties, weights = read_model(content)
             metadata = ModelMetadata.from_properties(properties)
             network = deserialize(properties[NETWORK], weights)
+            tiles = None
+            if metadata.tiling is not None and not metadata.detection:
+                tiles = TileScoring.from_json(metadata.tiling, network.resolution, len(metadata.labels))
         except Exception as error:
             # Arbitrary bytes raise protobuf's own errors, KeyError, ValueError, ...
             raise NoHeatMap(
@@ -96,9 +99,8 @@ class HeatMapper:
         self.labels = metadata.labels
         self._multilabel, self._fit = bool(metadata.multilabel), metadata.fit
         self._network = network
-        self._tiles = None
-        if metadata.tiling is not None:
-            self._tiles = TileScoring.from_json(metadata.tiling, network.resolution)
+        self._tiles = tiles
+        if tiles is not None:
             self._session = inference_session(onnx_bytes(network, {}), threads=1)
             return
         self._anomaly = _anomaly_layers(network)

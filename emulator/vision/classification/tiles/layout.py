@@ -116,8 +116,8 @@ class TileScoring:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str, tile: int) -> TileScoring:
-        """From the metadata of a model with tiles of `tile` pixels.
+    def from_json(cls, text: str, tile: int, tag_count: int) -> TileScoring:
+        """From the metadata of a model with tiles of `tile` pixels and this many tags.
 
         Raises:
             ValueError: the text was not written by `to_json`, or has too many tiles.
@@ -134,6 +134,8 @@ class TileScoring:
             raise ValueError(f"no tiles of a classifier: {text[:100]}") from error
         if not (0 <= layout.overlap <= tile // 2 and 1 <= layout.most <= MAX_TILES):
             raise ValueError(f"tiles of {tile} pixels cannot be used as {layout}")
+        if len(shifts) != tag_count or not (negative is None or 0 <= negative < tag_count):
+            raise ValueError(f"the scoring of tiles is not one for {tag_count} tags")
         return scoring
 
     def probabilities(self, scores_RT: Array, *, multilabel: bool) -> NDArray[numpy.float64]:

@@ -59,7 +59,7 @@ def test_decoders_may_return_smaller_copies_of_images_that_are_scaled_down() -> 
 def test_scoring_is_stored_as_json() -> None:
     scoring = TileScoring(LAYOUT, 0.5, (1.0, -2.0), negative=1)
 
-    assert TileScoring.from_json(scoring.to_json(), TILE) == scoring
+    assert TileScoring.from_json(scoring.to_json(), TILE, 2) == scoring
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,15 @@ def test_scoring_is_stored_as_json() -> None:
         {"shifts": None},
         {"scale": "x"},
         {"negative": []},
+        {"negative": 1},
+        {"shifts": [0.0, 0.0]},
     ],
 )
 def test_other_content_is_refused(change: dict[str, object]) -> None:
     content = json.loads(TileScoring(LAYOUT, 1.0, (0.0,)).to_json()) | change
 
     with pytest.raises(ValueError, match=r"tiles|could not convert"):
-        TileScoring.from_json(json.dumps(content), TILE)
+        TileScoring.from_json(json.dumps(content), TILE, 1)
 
 
 def test_the_score_of_an_image_is_a_smooth_maximum() -> None:

@@ -101,3 +101,8 @@ def test_two_iterations_are_compared(portal: Portal, project: PhotoProject) -> N
     portal.check_accessibility()
     page.get_by_role("main").get_by_role("link", name="Results", exact=True).click()
     page.wait_for_url(f"**/projects/{project.id}/results/{second_id}")
+    # Where nothing is predicted, there is no precision.
+    portal.open(f"projects/{project.id}/compare?a={project.iteration_id}&b={second_id}&threshold=1")
+    row = page.get_by_role("row").filter(has_text="All tags")
+    row.get_by_text("no predictions → no predictions").wait_for()
+    assert row.get_by_role("cell").nth(0).inner_text().strip() == "no predictions → no predictions"

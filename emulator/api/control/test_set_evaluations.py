@@ -199,6 +199,7 @@ def _summary(found: Summary) -> shapes.TestEvaluation:
         precision=None if figures is None else figures.precision,
         recall=None if figures is None else figures.recall,
         average_precision=None if figures is None else figures.average_precision,
+        prediction_count=None if figures is None else figures.predicted,
     )
 
 

@@ -138,6 +138,7 @@ class TestEvaluation(Shape):
     precision: float | None
     recall: float | None
     average_precision: float | None
+    prediction_count: int | None
 
 
 class TestedTag(Shape):
@@ -181,6 +182,13 @@ class Figures(Shape):
     precision: float
     recall: float
     average_precision: float
+    prediction_count: int | None
+
+
+class FigureDifferences(Shape):
+    precision: float
+    recall: float
+    average_precision: float
 
 
 class ComparedTag(Shape):
@@ -189,7 +197,7 @@ class ComparedTag(Shape):
     count: int
     figures: Figures | None
     other_figures: Figures | None
-    difference: Figures | None
+    difference: FigureDifferences | None
 
 
 class Comparison(Shape):
@@ -208,7 +216,7 @@ class Comparison(Shape):
     lost_image_count: int
     figures: Figures
     other_figures: Figures
-    difference: Figures
+    difference: FigureDifferences
     per_tag: list[ComparedTag]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
+    from emulator.vision.evaluation.common import PerformanceFigures
 
 Change = Literal["Gained", "Lost"]
 CHANGES: tuple[Change, ...] = ("Gained", "Lost")
@@ -45,11 +46,12 @@ class Side(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Performance, all 0 to 1."""
+    """Performance, all 0 to 1. prediction_count: without any, precision is not defined; None: not known."""
 
     precision: float
     recall: float
     average_precision: float
+    prediction_count: int | None
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def compare(side: Side, other: Side, threshold: float, overlap: float | None) ->
     by_tag = [
         {
             (part.model.model_tags or [])[item.tag_index]["id"]: Figures(
-                item.precision, item.recall, item.average_precision
+                item.precision, item.recall, item.average_precision, item.predicted
             )
             for item in figures.per_tag
         }
@@ -188,10 +190,14 @@ def compare(side: Side, other: Side, threshold: float, overlap: float | None) ->
         other_right_count=int(other_right.sum()),
         gained_count=int((right & ~other_right).sum()),
         lost_count=int((other_right & ~right).sum()),
-        figures=Figures(found[0].precision, found[0].recall, found[0].average_precision),
-        other_figures=Figures(found[1].precision, found[1].recall, found[1].average_precision),
+        figures=_over_all(found[0]),
+        other_figures=_over_all(found[1]),
         per_tag=_compared_tags(both, by_tag),
     )
+
+
+def _over_all(found: "PerformanceFigures") -> Figures:
+    return Figures(found.precision, found.recall, found.average_precision, found.predicted)
 
 
 def on_compared(side: Side, other: Side, aligned: Aligned) -> tuple[CachedEvaluation, CachedEvaluation]:

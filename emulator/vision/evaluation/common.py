@@ -21,7 +21,10 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class TagFigures:
-    """Performance on one tag; all figures 0..1. `tag_index` counts the tags of the training."""
+    """Performance on one tag; all figures 0..1. `tag_index` counts the tags of the training.
+
+    predicted: number of predictions of the tag, without which precision is not defined; None: not known.
+    """
 
     tag_index: int
     precision: float
@@ -29,11 +32,12 @@ class TagFigures:
     recall: float
     recall_std: float
     average_precision: float
+    predicted: int | None = None
 
 
 @dataclass(frozen=True)
 class PerformanceFigures:
-    """Performance on each tag and on all of them; all figures 0..1."""
+    """Performance on each tag and on all of them; all figures 0..1. predicted: as of `TagFigures`."""
 
     per_tag: list[TagFigures]
     precision: float
@@ -41,6 +45,7 @@ class PerformanceFigures:
     recall: float
     recall_std: float
     average_precision: float
+    predicted: int | None = None
 
 
 def safe_divide(part: int, whole: int) -> float:
@@ -79,6 +84,7 @@ def performance_figures(
             recall=safe_divide(correct_FT[:, tag].sum(), actual_FT[:, tag].sum()),
             recall_std=std_over_folds(correct_FT[:, tag], actual_FT[:, tag]),
             average_precision=average_precision(tag),
+            predicted=int(predicted_FT[:, tag].sum()),
         )
         for tag in range(actual_FT.shape[1])
     ]
@@ -90,6 +96,7 @@ def performance_figures(
         recall=safe_divide(correct_FT.sum(), actual_FT.sum()),
         recall_std=std_over_folds(correct_FT.sum(axis=1), actual_FT.sum(axis=1)),
         average_precision=sum(tag.average_precision for tag in occurring) / max(1, len(occurring)),
+        predicted=int(predicted_FT.sum()),
     )
 
 

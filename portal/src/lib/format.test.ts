@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ago, bytes, count, duration, named, percent } from "./format";
+import { ago, bytes, count, duration, named, percent, precisionText } from "./format";
 
 it("writes percentages, counts, durations and sizes", () => {
   expect(percent(0.98765)).toBe("98.8%");
@@ -24,4 +24,11 @@ it("writes the date of what seems to be in the future, since a clock is wrong", 
 it("isolates and cuts names", () => {
   expect(named("cat")).toBe("'\u2068cat\u2069'");
   expect(Array.from(named("🐈".repeat(10_000)))).toHaveLength(44);
+});
+
+it("says that there are no predictions rather than a precision of 0", () => {
+  expect(precisionText(0, 0)).toBe("no predictions");
+  expect(precisionText(0, 4)).toBe("0.0%");
+  expect(precisionText(0.5, null)).toBe("50.0%");
+  expect(precisionText(null, undefined)).toBe("–");
 });

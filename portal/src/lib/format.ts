@@ -6,6 +6,11 @@ export function percent(fraction: number | null | undefined, digits = 1): string
   return fraction == null ? "–" : `${(fraction * 100).toFixed(digits)}%`;
 }
 
+/** A precision; without predictions there is none. predictions: null or undefined where it is not known. */
+export function precisionText(precision: number | null | undefined, predictions: number | null | undefined): string {
+  return predictions === 0 ? "no predictions" : percent(precision);
+}
+
 export function count(amount: number, one: string, many = `${one}s`): string {
   return `${amount.toLocaleString()} ${amount === 1 ? one : many}`;
 }

@@ -128,8 +128,8 @@ def _figures(figures: Figures) -> shapes.Figures:
     return shapes.Figures(**figures._asdict())
 
 
-def _difference(ours: Figures, theirs: Figures) -> shapes.Figures:
-    return shapes.Figures(
+def _difference(ours: Figures, theirs: Figures) -> shapes.FigureDifferences:
+    return shapes.FigureDifferences(
         precision=ours.precision - theirs.precision,
         recall=ours.recall - theirs.recall,
         average_precision=ours.average_precision - theirs.average_precision,

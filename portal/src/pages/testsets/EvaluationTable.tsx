@@ -9,7 +9,7 @@ import { csvAddress, useEvaluations, type TestEvaluation, type TestSet } from ".
 import { InstantBadge } from "../../components/iterations/InstantMark";
 import { Loaded } from "../../components/states";
 import { useThresholds } from "../../components/thresholds/address";
-import { count, percent } from "../../lib/format";
+import { count, percent, precisionText } from "../../lib/format";
 import styles from "./testsets.module.css";
 import { useEvaluate } from "./useEvaluate";
 
@@ -170,7 +170,7 @@ function Row({ base, iteration, evaluation, isInstant, isChosen, onChoose }: Row
       <Table.Td className={styles.cut} title={iteration.name}>
         {hasResult ? <Link href={`${base}/${iteration.id}${query}`}>{iteration.name}</Link> : <bdi>{iteration.name}</bdi>} {isInstant && <InstantBadge short />}
       </Table.Td>
-      <Table.Td ta="right">{percent(evaluation?.precision)}</Table.Td>
+      <Table.Td ta="right">{precisionText(evaluation?.precision, evaluation?.predictionCount)}</Table.Td>
       <Table.Td ta="right">{percent(evaluation?.recall)}</Table.Td>
       <Table.Td ta="right">{percent(evaluation?.averagePrecision)}</Table.Td>
       <Table.Td ta="right">

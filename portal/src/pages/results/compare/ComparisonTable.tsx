@@ -1,6 +1,6 @@
 import { Table, Text } from "@mantine/core";
 import type { Comparison } from "../../../api/queries/testSets";
-import { percent } from "../../../lib/format";
+import { percent, precisionText } from "../../../lib/format";
 import { byTagName } from "../../../lib/tagNames";
 import { difference, FIGURES } from "./difference";
 import styles from "./compare.module.css";
@@ -35,9 +35,9 @@ export function ComparisonTable({ comparison }: { comparison: Comparison }) {
               {FIGURES.map(([name]) => (
                 <Table.Td key={name}>
                   <span className={styles.figures}>
-                    {percent(tag.otherFigures?.[name])} → {percent(tag.figures?.[name])}
+                    {figureText(tag.otherFigures, name)} → {figureText(tag.figures, name)}
                   </span>{" "}
-                  <Difference value={tag.difference?.[name]} />
+                  {isDefined(tag.figures, name) && isDefined(tag.otherFigures, name) && <Difference value={tag.difference?.[name]} />}
                 </Table.Td>
               ))}
             </Table.Tr>
@@ -46,6 +46,18 @@ export function ComparisonTable({ comparison }: { comparison: Comparison }) {
       </Table>
     </Table.ScrollContainer>
   );
+}
+
+type Figures = Comparison["figures"] | null;
+type FigureName = (typeof FIGURES)[number][0];
+
+/** Without predictions there is no precision, and no difference to another one. */
+function isDefined(figures: Figures, name: FigureName): boolean {
+  return name !== "precision" || figures?.predictionCount !== 0;
+}
+
+function figureText(figures: Figures, name: FigureName): string {
+  return name === "precision" ? precisionText(figures?.precision, figures?.predictionCount) : percent(figures?.[name]);
 }
 
 function Difference({ value }: { value: number | undefined }) {

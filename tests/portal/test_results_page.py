@@ -268,6 +268,15 @@ def test_a_name_is_taken_from_another_iteration(portal: Portal, project: PhotoPr
     page.get_by_role("button", name="Prediction URL").wait_for()
     assert portal.trainer.get_iteration(project.id, second).publish_name == "Iteration1"
     assert portal.trainer.get_iteration(project.id, project.iteration_id).publish_name is None
+    # The name is never without an iteration.
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url.partition('?')[0]}"))
+    page.keyboard.press("Control+z")
+    page.get_by_role("button", name="Publish", exact=True).wait_for()
+    assert portal.trainer.get_iteration(project.id, project.iteration_id).publish_name == "Iteration1"
+    assert portal.trainer.get_iteration(project.id, second).publish_name is None
+    changes = [one for one in sent if one.endswith("/publish")]
+    assert [one.partition(" ")[0] for one in changes] == ["POST"]
 
 
 @pytest.mark.parametrize("is_detection", [False, True])

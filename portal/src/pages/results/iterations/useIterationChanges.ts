@@ -41,10 +41,11 @@ export function useIterationChanges(projectId: string) {
         {
           label: `Published ${named(iteration.name)} as ${named(name)}`,
           redo: () => publishAs(projectId, iteration, name, resourceId, holder !== undefined),
-          undo: async () => {
-            await unpublishOf(projectId, iteration);
-            if (holder) await publishAs(projectId, holder, name, holder.originalPublishResourceId ?? resourceId);
-          },
+          // One request, so that programs find the name at any time.
+          undo: () =>
+            holder
+              ? publishAs(projectId, holder, name, holder.originalPublishResourceId ?? resourceId, true)
+              : unpublishOf(projectId, iteration),
         },
         { onError },
       ),

@@ -37,6 +37,8 @@ ITERATION = {
 }  # fmt: skip
 TAGS = [{"id": guid(2), "name": "red", "type": "Regular"}, {"id": guid(3), "name": "blue", "type": "Regular"}]
 
+DESCRIBED: dict[str, Any] = {"id": PROJECT, "name": "Screws", "settings": {"domainId": guid(4)}}
+
 Note = Callable[..., None]
 
 
@@ -272,3 +274,49 @@ def test_files_that_are_gone_are_missing_until_the_next_start(
         assert again.projects()[0].missing == 0
     finally:
         again.close()
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        5,
+        {**DESCRIBED, "id": "../elsewhere"},
+        {**DESCRIBED, "id": None},
+        {**DESCRIBED, "name": None},
+        {**DESCRIBED, "settings": None},
+        {**DESCRIBED, "settings": [1]},
+    ],
+)
+def test_a_project_of_another_form_is_not_recorded(recorder: Recorder, project: Any) -> None:
+    exchange = exchange_of_url(
+        method="GET",
+        url=ROOT.rpartition("/")[0],
+        status=200,
+        request=b"",
+        content_type="",
+        response=json.dumps([project]).encode(),
+    )
+    assert exchange is not None
+    recorder.note(exchange)
+    assert recorder.projects() == []
+
+
+@pytest.mark.parametrize("tags", [5, [5], {"a": 1}, [{"id": guid(9)}], [{"id": [1], "name": "x"}, 5]])
+def test_tags_of_another_form_change_nothing(archive: Any, note: Note, tags: Any) -> None:
+    note("GET", "tags", tags)
+    assert archive.document("tags") == TAGS
+
+
+def test_images_of_another_form_change_nothing(archive: Any, note: Note) -> None:
+    nested: Any = []
+    for _ in range(600):
+        nested = [nested]
+    for images in ([{**IMAGE, "id": ["a"]}], nested):
+        note("GET", "images", images)
+        assert archive.listed_count(WORKSPACE) == 2
+
+
+def test_a_url_that_is_none_is_no_call() -> None:
+    url = "https://[bad/customvision/v3.3/training/projects"
+    given: dict[str, Any] = {"method": "GET", "status": 200, "content_type": ""}
+    assert exchange_of_url(url=url, request=b"", response=b"[]", **given) is None

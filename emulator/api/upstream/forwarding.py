@@ -59,6 +59,7 @@ _NOT_SENT = _OF_THE_CONNECTION | {b"host", b"cookie", b"content-length", b"accep
 # The server sends the others itself.
 _NOT_RECEIVED = _OF_THE_CONNECTION | {b"set-cookie", b"date", b"server"}
 _REDIRECTS = range(300, 400)
+_STATUSES = range(200, 600)
 
 
 class UpstreamFailed(Exception):
@@ -170,6 +171,10 @@ class Forwarding:
                         502,
                         f"The upstream {host} answered with a redirect (status {response.status}), which is "
                         "not followed, since the key would be sent to another address. Check --upstream.",
+                    )
+                if response.status not in _STATUSES:
+                    raise UpstreamFailed(
+                        502, f"The upstream {host} answered with {response.status}, which is no status."
                     )
                 received = Received(response.status, list(response.headers))
                 held, total = bytearray(), 0

@@ -66,4 +66,4 @@ def import_har(
     except (ArchiveUnusable, HarUnusable) as error:
         raise CommandFailed(str(error)) from None
     if not projects:
-        raise CommandFailed("the file has no successful call of the service")
+        raise CommandFailed("the file has no successful call of the service that describes a project")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import Session
 
 from emulator.core import quotas
@@ -25,6 +25,8 @@ from emulator.store.batches import batches
 from emulator.store.tables import Project
 
 _log = logging.getLogger(__name__)
+# What values of other types than the service's lead to: responses that were changed on their way, or edited.
+_OTHER_FORM = (AttributeError, KeyError, TypeError, ValueError, InterfaceError, ProgrammingError)
 
 
 class InsertRefused(Exception):
@@ -81,6 +83,8 @@ def insert(
             quotas.check_import(context, images, tags)
     except IntegrityError as error:
         sweep_blobs(context, stored)
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_NOTNULL":
+            raise _of_another_form(error) from None
         raise InsertRefused(
             f"an id of the project is that of something else here ({str(error.orig)[:200]}); it may be part "
             "of another project that was copied"
@@ -88,6 +92,9 @@ def insert(
     except ServiceError as error:
         sweep_blobs(context, stored)
         raise InsertRefused(error.message) from None
+    except _OTHER_FORM as error:
+        sweep_blobs(context, stored)
+        raise _of_another_form(error) from None
     except BaseException:
         sweep_blobs(context, stored)
         raise
@@ -97,6 +104,14 @@ def insert(
             sweep_blobs(context, batch)
     context.forget_rows()
     return Inserted(project_id, project.name, images, iterations, contents.notes.texts())
+
+
+def _of_another_form(error: Exception) -> InsertRefused:
+    _log.debug("The archive of a project is of another form than the service's", exc_info=error)
+    reason = str(getattr(error, "orig", None) or error)[:200]
+    return InsertRefused(
+        f"what its archive contains is not of the form of the service ({type(error).__name__}: {reason})"
+    )
 
 
 def _check(context: Context, project_id: str, replace: bool) -> None:

@@ -84,7 +84,10 @@ def exchange_of_url(
     *, method: str, url: str, status: int, request: bytes, content_type: str, response: bytes
 ) -> Exchange | None:
     """The same for a whole URL."""
-    parsed = urlsplit(url)
+    try:
+        parsed = urlsplit(url)
+    except ValueError:
+        return None
     found = api_path(unquote(parsed.path))
     if found is None:
         return None

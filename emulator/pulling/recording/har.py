@@ -99,8 +99,10 @@ def _entries(entries: list[Any]) -> Iterator[_Entry]:
                 content_type=str(headers.get("content-type") or posted.get("mimeType") or ""),
                 response=_body(response.get("content") or {}),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-            raise HarUnusable(f"entry {number} of the HAR file cannot be read: {error!r}") from None
+        except KeyError as error:
+            raise HarUnusable(f"entry {number} of the HAR file cannot be read: it has no {error}") from None
+        except (TypeError, ValueError, AttributeError, binascii.Error) as error:
+            raise HarUnusable(f"entry {number} of the HAR file cannot be read: {error}") from None
 
 
 def _body(content: dict[str, Any]) -> bytes:

@@ -23,7 +23,6 @@ from emulator.pulling.files import IMAGE_BYTES, Wanted, checked_image
 from emulator.pulling.recording.archive import RecordedArchive
 from emulator.pulling.recording.exchanges import Exchange
 from emulator.pulling.recording.rules import Content, apply, projects_in
-from emulator.pulling.source import without_uris
 from emulator.store.database import StorageFull
 
 _log = logging.getLogger(__name__)
@@ -112,7 +111,7 @@ class Recorder:
                     archive.put_document("domains", self._domains)
             for project in projects_in(exchange):
                 archive = self._archive(project["id"])
-                archive.put_project(without_uris(project))
+                archive.put_project(project)
                 archive.change(project["id"])
             if exchange.project_id is None:
                 return

@@ -4,9 +4,11 @@ A response shows what there is now; what it does not show may be there neverthel
 removes nothing. Operations without a rule change nothing, or cannot be followed.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from emulator.contract.gateway_responses import guid
 from emulator.core.pulled.archive import WORKSPACE
 from emulator.pulling.files import Wanted
 from emulator.pulling.recording.archive import RecordedArchive
@@ -14,6 +16,17 @@ from emulator.pulling.recording.exchanges import Exchange
 from emulator.pulling.source import without_uris
 
 _ADDED = ("OK", "OKDuplicate")
+# What a response of another form than the contract's leads to.
+_OTHER_FORM = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 
 class Content(NamedTuple):
@@ -41,20 +54,28 @@ def apply(archive: RecordedArchive, exchange: Exchange) -> list[Wanted | Content
             found = list(rule(archive, exchange))
             archive.change(str(exchange.project_id))
             return found
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except _OTHER_FORM:
         return []
 
 
 def projects_in(exchange: Exchange) -> list[dict[str, Any]]:
-    """The projects that a response describes."""
+    """The projects that a response describes in the form of the contract, without URIs."""
     if exchange.operation == "GetProjects" and isinstance(exchange.response, list):
-        return [
-            one for one in exchange.response if isinstance(one, dict) and "id" in one and "settings" in one
-        ]
-    described = exchange.operation in ("GetProject", "CreateProject", "UpdateProject")
-    if described and isinstance(exchange.response, dict) and "settings" in exchange.response:
-        return [exchange.response]
-    return []
+        described = exchange.response
+    elif exchange.operation in ("GetProject", "CreateProject", "UpdateProject"):
+        described = [exchange.response]
+    else:
+        return []
+    return [without_uris(one) for one in described if _is_project(one)]
+
+
+def _is_project(value: Any) -> bool:
+    try:
+        guid(value["id"])
+        without_uris(value)
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return False
+    return isinstance(value.get("name"), str) and isinstance(value.get("settings"), dict)
 
 
 # --- projects, tags, iterations -----------------------------------------------------------------------------
@@ -71,11 +92,13 @@ def _project_deleted(archive: RecordedArchive, exchange: Exchange) -> Found:
 
 
 def _tags(archive: RecordedArchive, exchange: Exchange) -> Found:
+    _ = [(tag["id"], tag["name"]) for tag in exchange.response]
     archive.put_tags(_view(exchange), exchange.response)
     yield from ()
 
 
 def _tag(archive: RecordedArchive, exchange: Exchange) -> Found:
+    _ = exchange.response["name"]
     if _view(exchange) == WORKSPACE:
         archive.put_tag(exchange.response)
     yield from ()

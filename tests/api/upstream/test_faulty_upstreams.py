@@ -17,7 +17,7 @@ from emulator.api.upstream import forwarding
 from emulator.settings import SettingError
 from emulator.testing import EmulatorServer
 from tests.support.certificates import self_signed
-from tests.support.web_servers import Server, Visit, answer_with, redirect_to
+from tests.support.web_servers import Server, Visit, answer_with, answer_with_head, redirect_to
 
 KEY = "f" * 32
 PROJECTS = "/customvision/v3.3/training/projects"
@@ -90,6 +90,13 @@ def test_an_upstream_that_is_down_is_named() -> None:
 def test_a_response_that_breaks_off_is_an_error(head: str) -> None:
     with in_front_of(lambda visit: visit.send(head, b"[]") if head else None) as (_, front):
         assert "could not be reached or broke off" in message(ask(front), 502)
+
+
+@pytest.mark.parametrize("status", [600, 999])
+def test_a_status_that_does_not_exist_is_an_error(status: int) -> None:
+    with in_front_of(answer_with_head(f"HTTP/1.1 {status} Odd\nContent-Length: 0")) as (_, front):
+        assert f"answered with {status}, which is no status" in message(ask(front), 502)
+        assert state(front)["failedCount"] == 1
 
 
 def test_a_large_response_that_breaks_off_ends_the_connection() -> None:

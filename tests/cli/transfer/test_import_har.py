@@ -134,7 +134,10 @@ def test_an_archive_is_filled_alone(cloud: Cloud, tmp_path: Path, run: Import) -
         ("{\n  broken", "traffic.har, line 2: it is no JSON"),
         ("[]", "is no HAR file: it has no log with entries"),
         ('{"log": {"entries": {}}}', "its entries are no list"),
-        ('{"log": {"entries": [{"request": {"method": "GET"}}]}}', "entry 0 of the HAR file cannot be read"),
+        (
+            '{"log": {"entries": [{"request": {"method": "GET"}}]}}',
+            "entry 0 of the HAR file cannot be read: it has no 'response'",
+        ),
         (NOT_BASE64, "entry 0 of the HAR file cannot be read"),
         ('{"log": {"entries": []}}', "no successful call of the service"),
     ],

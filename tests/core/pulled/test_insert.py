@@ -297,6 +297,21 @@ def test_a_damaged_file_of_the_archive_is_noticed(
     assert service.blobs() == set()
 
 
+@pytest.mark.parametrize(
+    "values", [{"created": "yesterday"}, {"name": ["a"]}, {"name": None}, {"settings": None}]
+)
+def test_an_archive_of_another_form_is_refused(
+    archive: PullArchive, service: Service, pulled: Insert, values: dict[str, Any]
+) -> None:
+    pulled()
+    state = archive.document("state")
+    service.delete(f"/projects/{state['project']['id']}")
+    archive.put_document("state", {**state, "project": {**state["project"], **values}})
+    with pytest.raises(InsertRefused, match="not of the form of the service"):
+        insert(service.context, archive)
+    assert service.get("/projects") == []
+
+
 def test_the_quotas_of_the_tier_hold(
     cloud: Cloud, archive: PullArchive, service: Service, pulled: Insert
 ) -> None:

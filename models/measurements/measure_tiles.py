@@ -158,7 +158,7 @@ def make_set(
             if share is None:
                 shown = [*kinds, GOOD][number % (len(kinds) + 1) :][:1]
             else:
-                shown = [kind for kind in kinds if random.random() < share]
+                shown = [kind for kind in kinds if random.random() < share][: rows**2]
             chosen = [_any_of(defective[kind], random) for kind in shown if kind != GOOD]
             others = random.choice(len(good), rows**2 - len(chosen), replace=False)
             chosen += [good[index] for index in others.tolist()]

@@ -246,7 +246,7 @@ def call_emulator(
 
     Args:
         timeout: in seconds; None: long for requests with a body, short for others.
-        headers: in place of that with the training key.
+        headers: in place of that with the training key. None reaches an upstream (``serve --upstream``).
 
     Raises:
         CommandFailed: there is no response.
@@ -254,7 +254,8 @@ def call_emulator(
     if timeout is None:
         timeout = WORK_TIMEOUT_SECONDS if body else CONTROL_TIMEOUT_SECONDS
     with control_connection(settings, timeout) as connection:
-        connection.request(method, path, body or None, headers or {"Training-Key": settings.training_keys[0]})
+        given = {"Training-Key": settings.training_keys[0]} if headers is None else headers
+        connection.request(method, path, body or None, {**given, "X-Emulator-Mode": "local"})
         response = connection.getresponse()
         return response.status, response.read()
 

@@ -25,6 +25,8 @@ _READING = frozenset(
         "QuickTestImageUrl",
     }
 )
+# Refused keys, throttling and outages of the upstream: the emulator has none of these.
+_NOT_COMPARED_STATUSES = frozenset({401, 403, 429, *range(500, 600)})
 # Their responses are bytes, or a token of one server.
 _NOT_COMPARED = frozenset({"GetArtifact", "ExportProject", "GetImageRegionProposals"})
 _PREDICTED = frozenset({"id", "created"})
@@ -70,6 +72,12 @@ def is_reading(method: str, operation: Operation | None) -> bool:
 
 def is_compared(operation: Operation) -> bool:
     return is_reading(operation.method, operation) and operation.name not in _NOT_COMPARED
+
+
+def has_comparable_status(status: int) -> bool:
+    """Whether a response of the upstream says something about its state, rather than about the caller or the
+    connection."""
+    return status not in _NOT_COMPARED_STATUSES
 
 
 def without_effect(operation: Operation, path: str, query: bytes) -> tuple[str, bytes]:

@@ -58,7 +58,8 @@ _OF_THE_CONNECTION = frozenset(
 _NOT_SENT = _OF_THE_CONNECTION | {b"host", b"cookie", b"content-length", b"accept-encoding", b"via"}
 # The server sends the others itself.
 _NOT_RECEIVED = _OF_THE_CONNECTION | {b"set-cookie", b"date", b"server"}
-_REDIRECTS = range(300, 400)
+# All of 300 to 399 but 304, which has no address.
+_REDIRECTS = frozenset(range(300, 400)) - {304}
 _STATUSES = range(200, 600)
 
 
@@ -129,7 +130,7 @@ class Forwarding:
                 await gateway_response(failed.status, str(failed))(scope, receive, send)
                 return
         self._upstream.forwarded += 1
-        if local is not None and operation is not None:
+        if local is not None and operation is not None and comparison.has_comparable_status(received.status):
             self._start(self._compare(scope, operation, received, local))
 
     def _refusal(self, scope: Scope, operation: Operation | None) -> Response | None:

@@ -159,6 +159,23 @@ def test_limits_of_the_upstream_are_passed_on() -> None:
         assert response.content == body
 
 
+@pytest.mark.parametrize(
+    ("status", "compared"), [(200, 1), (401, 0), (403, 0), (404, 1), (429, 0), (500, 0), (503, 0)]
+)
+def test_refused_keys_limits_and_outages_are_no_differences(status: int, compared: int) -> None:
+    """They say nothing about the state of the upstream."""
+    with in_front_of(answer_with_head(f"HTTP/1.1 {status} x\nContent-Length: 2", b"[]")) as (_, front):
+        assert ask(front).status_code == status
+        assert state(front, "/differences")["comparedCount"] == compared
+
+
+def test_not_modified_is_passed_on() -> None:
+    with in_front_of(answer_with_head('HTTP/1.1 304 Not Modified\nETag: "1"')) as (_, front):
+        response = ask(front, headers={"If-None-Match": '"1"'})
+        assert (response.status_code, response.headers["etag"], response.content) == (304, '"1"', b"")
+        assert state(front)["failedCount"] == 0
+
+
 def test_large_bodies_are_passed_on_in_both_directions() -> None:
     sent = hashlib.shake_128(b"sent").digest(6 * 2**20)
     answered = hashlib.shake_128(b"answered").digest(12 * 2**20)

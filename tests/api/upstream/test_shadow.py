@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from emulator.store.database import FILE_NAME
 from emulator.testing import EmulatorServer
 from emulator.testing.projects import SampleProject
 from tests.support.images import picture
+from tests.support.program import run
 from tests.support.pulled import copied
 from tests.support.sdk_reads import reads
 
@@ -221,6 +223,17 @@ def test_the_portal_and_requests_without_a_key_are_answered_here(pair: Pair) -> 
     response = httpx.get(f"{pair.front.endpoint}/customvision/v3.3/training/projects", trust_env=False)
     assert response.status_code == 401
     assert pair.state()["forwardedCount"] == 0
+
+
+def test_commands_are_answered_here(pair: Pair) -> None:
+    """In the mode shadow, `export-data` finds the project by its name, with the key of the emulator."""
+    name = pair.send("GET", f"/customvision/v3.3/training/projects/{pair.project.id}").json()["name"]
+    before = pair.state()["forwardedCount"]
+    key = ("--training-key", pair.front.training_key)
+    port = str(urlsplit(pair.front.endpoint).port)
+    ran = run("export-data", name, "unused.zip", "--format", "folders", "--dry-run", "--port", port, *key)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert pair.state()["forwardedCount"] == before
 
 
 def test_without_an_upstream_the_control_api_says_so(tmp_path: Path) -> None:

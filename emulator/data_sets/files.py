@@ -189,9 +189,20 @@ def lines(files: Files, name: str) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\r\n")
         except UnicodeDecodeError:
-            raise DataSetUnreadable("It is not a text in UTF-8.", name, number + 1) from None
+            raise DataSetUnreadable("It is not a text in UTF-8.", name, _not_utf_8(files, name)) from None
         except DAMAGED as error:
             raise unreadable(name, error) from None
+
+
+def _not_utf_8(files: Files, name: str) -> int:
+    """The number of the first line that is not UTF-8. A text reader decodes far ahead of its lines."""
+    with files.open(name) as reader:
+        for number, line in enumerate(iter(lambda: reader.readline(TEXT_BYTES), b""), start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return number
 
 
 class ImageMissing(DataSetUnreadable):

@@ -106,13 +106,20 @@ def write(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
     """
     chosen = FORMATS[format]
     if data.detection and not chosen.detection:
-        raise DataSetUnreadable(f"{chosen.title} cannot have boxes.")
+        raise DataSetUnreadable(f"{chosen.title} cannot have boxes. {_alternatives(detection=True)}")
     if not data.detection and not chosen.classification:
-        raise DataSetUnreadable(f"{chosen.title} cannot have tags of whole images.")
+        raise DataSetUnreadable(
+            f"{chosen.title} cannot have tags of whole images. {_alternatives(detection=False)}"
+        )
     outputs: Iterator[Output] = _function(chosen, chosen.writer)(data, losses)
     if data.project is not None:
         yield Output(SIDE_FILE, side_file.content(data))
     yield from outputs
+
+
+def _alternatives(*, detection: bool) -> str:
+    names = [name for name, one in FORMATS.items() if (one.detection if detection else one.classification)]
+    return f"Formats that can: {', '.join(names)}."
 
 
 def _function(format: Format, name: str) -> Callable[..., Any]:

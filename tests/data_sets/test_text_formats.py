@@ -210,7 +210,7 @@ def test_wrong_rows_have_their_number(row: str, error: str) -> None:
 def test_other_encodings_are_refused_with_their_line() -> None:
     with pytest.raises(DataSetUnreadable, match="not a text in UTF-8") as refused:
         read("x.csv", "path,tag\na.png,cat\na.png,Vögel\n".encode("latin-1"))
-    assert refused.value.file == "x.csv"
+    assert (refused.value.file, refused.value.line) == ("x.csv", 3)
 
 
 @pytest.mark.parametrize("name", ["label-studio", "azure-ml", "csv"])

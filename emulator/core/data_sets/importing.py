@@ -13,6 +13,7 @@ from emulator.core.data_sets import kept, reports
 from emulator.core.data_sets.adding import Addition
 from emulator.core.data_sets.checking import CheckedImage, check_images
 from emulator.core.data_sets.kept import ImportState
+from emulator.core.data_sets.request import project_named
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.job_runner import JobFailed
 from emulator.core.projects.manage import new_project
@@ -123,6 +124,11 @@ class DataSetImport:
     def _project(self, session: Session) -> Project:
         """The project of the import; a new one is not in the session. Raises ServiceError."""
         state, data = self._state, self._data
+        if state.project_is_new:
+            # Another import, or a user, may have created it since the request arrived.
+            found = project_named(session, state.project_name)
+            if found is not None:
+                state.project_is_new, state.project_id = False, found.id
         if not state.project_is_new:
             project = session.get(Project, state.project_id)
             if project is None:

@@ -94,7 +94,10 @@ def begin(context: Context, options: ImportOptions) -> Upload:
         )
     domain = None if options.domain is None else _domain(options.domain)
     with context.database.read() as session:
-        project = _target(session, options.project_id, options.project_name)
+        if options.project_id is not None:
+            project: Project | None = lookup.project(session, options.project_id)
+        else:
+            project = project_named(session, options.project_name or "")
         name = (
             project.name
             if project
@@ -117,15 +120,11 @@ def begin(context: Context, options: ImportOptions) -> Upload:
     return Upload(context, state)
 
 
-def _target(session: Session, project_id: str | None, project_name: str | None) -> Project | None:
-    """The project that an import is for; None for a new one. Raises ServiceError."""
-    if project_id is not None:
-        return lookup.project(session, project_id)
-    found = session.exec(select(Project).where(Project.name == (project_name or "").strip())).all()
+def project_named(session: Session, name: str) -> Project | None:
+    """The project with a name; None if there is none. Raises ServiceError when there are several."""
+    found = session.exec(select(Project).where(Project.name == name.strip())).all()
     if len(found) > 1:
-        raise ServiceError(
-            "BadRequestProjectName", f"{len(found)} projects are named '{project_name}'; give an id."
-        )
+        raise ServiceError("BadRequestProjectName", f"{len(found)} projects are named '{name}'; give an id.")
     return found[0] if found else None
 
 

@@ -50,6 +50,17 @@ def test_the_same_import_twice_adds_nothing(service: Service, sets: DataSets) ->
     assert everything_of(service, first["projectId"]) == before
 
 
+def test_imports_into_one_new_name_at_once_make_one_project(service: Service, sets: DataSets) -> None:
+    begun = [sets.begin({f"cats/{number}.png": picture(number)}, "pets") for number in (1, 1, 2)]
+    sets.run()
+    ended = [sets.get(one["id"]) for one in begun]
+    assert [one["report"]["newImageCount"] for one in ended] == [1, 0, 1]
+    assert len({one["projectId"] for one in ended}) == 1
+    (project,) = service.get("/projects")
+    assert service.get(f"/projects/{project['id']}/images/tagged/count") == 2
+    assert [service.get(f"/projects/{project['id']}/tags")[0]["imageCount"]] == [2]
+
+
 def test_an_image_in_two_folders_has_two_tags(service: Service, sets: DataSets) -> None:
     report = sets.added({"cats/1.png": picture(1), "small/x.png": picture(1), "dogs/2.png": picture(2)})
     shown = everything_of(service, report["projectId"])

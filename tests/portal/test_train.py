@@ -154,3 +154,11 @@ def test_the_reason_of_a_failure_is_shown(portal: Portal) -> None:
     alert = page.get_by_role("alert").filter(has_text="failed")
     expect(alert).to_contain_text("The images are all alike.")
     portal.check_accessibility()
+
+
+def test_a_tag_of_a_detector_counts_images_with_its_boxes(portal: Portal) -> None:
+    """Images with the tag and without a box are not trained on."""
+    page = portal.open(f"projects/{_project(portal, {'apple': 16}, domain_type='ObjectDetection')}/train")
+    expect(page.get_by_text("needs 15 more images with boxes: it has 0 of 15.")).to_be_visible()
+    assert _cells(page, "Images per tag")[0][1] == "0"
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()

@@ -66,6 +66,10 @@ def _shown(
         count=listed.count,
         labels_since_training=listed.training.labeled_since,
         labels_to_next_training=listed.training.needed,
+        tags=[
+            shapes.LabeledTag(tag_id=tag_id, image_count=count)
+            for tag_id, count in listed.training.of_tags.items()
+        ],
         images=[_queued(links, item) for item in listed.images],
     )
 

@@ -51,6 +51,11 @@ class QueuedImage(Shape):
     suggested_probability: float | None
 
 
+class LabeledTag(Shape):
+    tag_id: str
+    image_count: int
+
+
 class LabelingQueue(Shape):
     status: str
     progress: float
@@ -58,6 +63,7 @@ class LabelingQueue(Shape):
     count: int
     labels_since_training: int
     labels_to_next_training: int
+    tags: list[LabeledTag]
     images: list[QueuedImage]
 
 

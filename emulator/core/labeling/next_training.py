@@ -31,10 +31,12 @@ class NextTraining:
     """In images with tags, or with regions in detection projects.
 
     labeled_since: since the last training. needed: labels until the next training is worth it; 0 when it is.
+    of_tags: images of each tag of the workspace by its id.
     """
 
     labeled_since: int
     needed: int
+    of_tags: dict[str, int]
 
 
 def next_training(session: Session, project: Project) -> NextTraining:
@@ -52,9 +54,10 @@ def next_training(session: Session, project: Project) -> NextTraining:
         .where(*View(project).images, col(labels.removed).is_(None))
     )
     since = session.scalar(in_workspace.where(col(labels.born) > revision)) or 0
-    missing = _missing(session, project, labels)
+    of_tags = _images_of_tags(session, project, labels)
+    missing = _missing(session, project, of_tags)
     if last is None:
-        return NextTraining(since, missing)
+        return NextTraining(since, missing, of_tags)
     trained = View(project, revision)
     before = session.scalar(
         select(func.count(func.distinct(col(labels.image_number))))
@@ -62,7 +65,7 @@ def next_training(session: Session, project: Project) -> NextTraining:
         .where(*trained.images, trained.holds(labels))
     )
     wanted = max(1, -(-(before or 0) // _GROWTH)) - since
-    return NextTraining(since, max(missing, min(wanted, untagged_count(session, project)), 0))
+    return NextTraining(since, max(missing, min(wanted, untagged_count(session, project)), 0), of_tags)
 
 
 def untagged_count(session: Session, project: Project) -> int:
@@ -79,23 +82,29 @@ def untagged_images(project: Project) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _missing(session: Session, project: Project, labels: type[ImageTag] | type[Region]) -> int:
+def _images_of_tags(
+    session: Session, project: Project, labels: type[ImageTag] | type[Region]
+) -> dict[str, int]:
+    tags = workspace_tags(session, project.id)
+    counted = session.execute(
+        select(labels.tag_id, func.count(func.distinct(col(labels.image_number))))
+        .where(col(labels.tag_id).in_(tags), col(labels.removed).is_(None))
+        .group_by(col(labels.tag_id))
+    )
+    counts: dict[str, int] = dict(counted.all())
+    return dict.fromkeys(tags, 0) | counts
+
+
+def _missing(session: Session, project: Project, of_tags: dict[str, int]) -> int:
     """Images that tags lack to the minimum of a training."""
     minimum, fewest = IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
     detects_anomalies = domains.get(project.domain_id).detects_anomalies
     if detects_anomalies:
         minimum, fewest = GOOD_IMAGES_MINIMUM, 1
-    if labels is Region:
+    if holds_regions(project):
         minimum, fewest = BOXED_IMAGES_PER_TAG_MINIMUM, 1
     # As in a training, a Negative tag without images does not count.
     every = workspace_tags(session, project.id).values()
     negative_counts = not detects_anomalies
     tags = [tag for tag in every if tag.type != "Negative" or (negative_counts and tag.image_count > 0)]
-    counted = session.execute(
-        select(labels.tag_id, func.count(func.distinct(col(labels.image_number))))
-        .where(col(labels.tag_id).in_([tag.id for tag in tags]), col(labels.removed).is_(None))
-        .group_by(col(labels.tag_id))
-    )
-    counts: dict[str, int] = dict(counted.all())
-    of_tags = sum(max(0, minimum - counts.get(tag.id, 0)) for tag in tags)
-    return of_tags + max(0, fewest - len(tags)) * minimum
+    return sum(max(0, minimum - of_tags[tag.id]) for tag in tags) + max(0, fewest - len(tags)) * minimum

@@ -251,6 +251,9 @@ def test_labels_of_a_detection_project(instant: Service) -> None:
     instant.images(project, pictures(1, "blue"), tag)
     found = queue(instant, project)
     assert (found["labelsSinceTraining"], found["labelsToNextTraining"]) == (10, 5)
+    # The image without a box has the tag, and does not count.
+    assert found["tags"] == [{"tagId": tag, "imageCount": 10}]
+    assert instant.get(f"{project}/tags/{tag}")["imageCount"] == 11
 
 
 def test_a_preliminary_order_while_features_are_computed(

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { body, training, type Schemas } from "../client";
+import { body, emulator, training, type Schemas } from "../client";
 import { assignHues } from "../../components/tagColors";
 import { compareNames } from "../../lib/names";
 import { cacheKeys } from "../keys";
@@ -21,4 +21,30 @@ export function useTags(projectId: string, iterationId?: string) {
       return tags.toSorted((a, b) => compareNames(a.name, b.name));
     },
   });
+}
+
+/**
+ * The tags of the workspace, with the numbers of images that a training counts: with boxes of the tag in detection
+ * projects. The tags of the service count images without boxes, too.
+ */
+export function useTrainedTags(projectId: string) {
+  const tags = useTags(projectId);
+  const counts = useQuery({
+    queryKey: [...cacheKeys.tags(projectId), "trained"],
+    queryFn: ({ signal }) =>
+      body(
+        emulator.GET("/_emulator/projects/{projectId}/labelingQueue", {
+          params: { path: { projectId }, query: { take: 0 } },
+          signal,
+        }),
+      ),
+    select: (queue) => new Map(queue.tags.map((each) => [each.tagId, each.imageCount])),
+  });
+  const { data: found } = tags;
+  const { data: numbers } = counts;
+  return {
+    data: found && numbers && found.map((tag) => ({ ...tag, imageCount: numbers.get(tag.id) ?? 0 })),
+    error: tags.error ?? counts.error,
+    refetch: () => Promise.all([tags.refetch(), counts.refetch()]),
+  };
 }

@@ -41,7 +41,7 @@ export function TagReadiness({ projectId, tags, state, isDetection, isAnomaly }:
               <Table.Tr>
                 <Table.Th scope="col">Tag</Table.Th>
                 <Table.Th scope="col" className={styles.number}>
-                  {isDetection ? "Tagged images" : "Images"}
+                  {isDetection ? "Images with boxes" : "Images"}
                 </Table.Th>
                 <Table.Th scope="col" className={styles.barColumn}>
                   {isAnomaly ? `${state.minimum} good ones are needed` : `${state.minimum} are needed`}

@@ -4,7 +4,7 @@ import type { PageProps } from "../../app/pages";
 import { RUNNING, useIterations, type Iteration } from "../../api/queries/iterations";
 import { isUnfinished, useJobs } from "../../api/queries/jobs";
 import { useProjectKind } from "../../api/queries/projects";
-import { useTags, type Tag } from "../../api/queries/tags";
+import { useTrainedTags, type Tag } from "../../api/queries/tags";
 import { Loaded } from "../../components/states";
 import { History } from "./History";
 import { LastTraining } from "./LastTraining";
@@ -19,7 +19,7 @@ const DEFAULT_CHOICE: TrainingChoice = { kind: "Regular", hours: 1, baseId: null
 
 /** Training a model: what it needs, its progress, and the training history. */
 export default function TrainPage({ projectId }: PageProps) {
-  const tags = useTags(projectId);
+  const tags = useTrainedTags(projectId);
   const iterations = useIterations(projectId);
   return (
     <div className="page">

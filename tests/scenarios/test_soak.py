@@ -6,6 +6,7 @@
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.fakes import FakeWorker
 from tests.support.harness import PATIENCE_SECONDS, database_rows, test_settings, wait_until
 
 CLIENTS, SECONDS = 16, 4
+EXPECTED = {"upload", "train", "predict, stored", "delete a project"}
 
 
 @contextmanager
@@ -43,13 +45,20 @@ def serving(data: Path) -> Iterator[int]:
 @pytest.mark.slow
 def test_many_clients_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with serving(tmp_path) as port:
-        soaked = Soaking(port, CLIENTS, seed=1).run(SECONDS)
+        soaking = Soaking(port, CLIENTS, seed=1)
+        soaked = soaking.run(SECONDS)
+        # A busy machine may not come to the rare actions in that time.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not soaked.wrong and not set(soaked.record.milliseconds) >= EXPECTED:
+            assert time.monotonic() < deadline, (
+                f"never requested: {EXPECTED - set(soaked.record.milliseconds)}"
+            )
+            soaked = soaking.run(SECONDS)
         wait_until(lambda: not database_rows(tmp_path, "SELECT id FROM job"), "the end of all trainings")
         wrong = soaked.wrong + soak_audit.over_http(port, soaked.stage, soaked.clients)
     wrong += soak_audit.on_disk(tmp_path, soaked.clients)
     assert wrong == []
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
-    assert {"upload", "train", "predict, stored", "delete a project"} <= set(soaked.record.milliseconds)
 
 
 def test_the_audit_finds_every_error(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ TO_OLDER = (
     "DROP TABLE deletion",
     "ALTER TABLE iteration DROP COLUMN is_pulled",
     "DROP TABLE performance_record",
+    "ALTER TABLE iteration DROP COLUMN training_report",
+    "DROP TABLE former_publication",
+    "DROP TABLE rollout",
 )
 
 

@@ -94,7 +94,8 @@ def test_an_export_is_an_archive_with_a_name(service: Service, sets: DataSets) -
     )
     assert service.request("HEAD", path).status_code == 200
     assert refusal(service.request("GET", path.replace("coco", "yolo")))[2] == (
-        "YOLO, Ultralytics cannot have tags of whole images."
+        "YOLO, Ultralytics cannot have tags of whole images. "
+        "Formats that can: coco, yolo-classification, cvat, label-studio, azure-ml, csv, folders."
     )
     assert "There is no format" in refusal(service.request("GET", path.replace("coco", "x")))[2]
     response = service.request("GET", f"/_emulator/projects/{NOWHERE}/dataSet?format=coco")

@@ -4,7 +4,7 @@
         [--draws 3] [--shrink 32] [--render]
 
 FOLDER contains sets as for `measure_all.py`; those without boxes and those with boxes "by presence" are
-measured. Of the training images of the first division of a set, so many are drawn that each tag has the
+measured. From the training images of the first division of a set, images are drawn until each tag has the
 given number (an image with several tags counts for each of them), and the model is tested on all its test
 images. Counts that a tag has too few images for are left out.
 

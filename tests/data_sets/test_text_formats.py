@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emulator.data_sets import formats
-from emulator.data_sets.azure_ml import PREFIX
+from emulator.data_sets.formats.azure_ml import PREFIX
 from emulator.data_sets.record import DataSet, DataSetUnreadable, LabeledBox, Problems
 from tests.support.data_sets import boxed_set, reading_of, tagged_set, written
 

@@ -34,7 +34,7 @@ class FileNotFetched(Exception):
     """The file of an image cannot be had. str() is the reason."""
 
 
-# The bytes of a URI, at most so many. Raises FileNotFetched.
+# Fetches a URI. Arguments: the URI, and the most bytes to receive. Raises FileNotFetched.
 Fetch = Callable[[str, int], bytes]
 
 

@@ -205,7 +205,7 @@ def precision_recall_curve(
 ) -> PrecisionRecallCurve:
     """Predictions with equal probabilities are one point. `actual`: see `PrecisionRecallCurve`.
 
-    A probability of minus infinity is that of a tag that cannot be predicted, which is none of the points.
+    Predictions with a probability of minus infinity, of tags that cannot be predicted, are left out.
     """
     import numpy
 

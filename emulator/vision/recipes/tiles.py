@@ -17,15 +17,15 @@ class TilesRecipe:
         min_images: fewer images are not enough to learn which windows have what the tags say.
         min_mistakes, min_error: nothing is tried if cross-validation finds fewer mistakes, or fewer for each
             image.
-        probed, most_loss: with more than twice `probed` images, a head for so many is tried first; tiles are
-            given up if its log loss is more than `most_loss` times that of the best model so far.
+        probed, most_loss: of more than twice `probed` images, a head is first trained on `probed` images;
+            tiles are given up if its log loss is more than `most_loss` times that of the best model so far.
         components: number of features of a window, the principal components of those of the network.
         inverse_regularisation: of the head (`window_head.fit_window_head`).
         first_layer: the beginning of the name of the first layer that is trained.
         crop: side of the parts of maps that it is trained on, in places of the map.
         chosen: parts of an image for each of its tags, those with the highest scores.
-        unlike, random: parts of an image that show none of some tags it lacks: those with the highest scores
-            of that many of these tags, and random ones.
+        unlike, random: number of parts of an image that are learned as negatives: those with the highest
+            scores of `unlike` tags that the image does not have, and random ones.
         most_crops: number of parts of all images together.
         epochs: passes over the parts.
         folds: number of models, each without a fold, whose weights are averaged.

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from emulator.data_sets import folders, side_file
+from emulator.data_sets import side_file
 from emulator.data_sets.files import SIDE_FILE
+from emulator.data_sets.formats import folders
 from emulator.data_sets.reading import Reading
 from emulator.data_sets.record import DataSet, DataSetUnreadable, Problems
 from emulator.data_sets.side_file import ImageTags
@@ -77,7 +78,7 @@ def read(reading: Reading, format: str | None = None) -> DataSet:
 
 def recognized(reading: Reading) -> str:
     """The name of the format of files. Raises DataSetUnreadable."""
-    from emulator.data_sets import azure_ml, coco, csv_tables, cvat, label_studio, voc, yolo
+    from emulator.data_sets.formats import azure_ml, coco, csv_tables, cvat, label_studio, voc, yolo
 
     by_files: dict[str, Callable[[Reading, str], bool]] = {
         "azure-ml": azure_ml.is_azure_ml,
@@ -123,7 +124,7 @@ def _alternatives(*, detection: bool) -> str:
 
 
 def _function(format: Format, name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(import_module(f"emulator.data_sets.{format.module}"), name)
+    function: Callable[..., Any] = getattr(import_module(f"{__name__}.{format.module}"), name)
     return function
 
 

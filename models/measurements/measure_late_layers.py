@@ -221,7 +221,6 @@ def divided(
 
 def relative_time(first: ClassifierSession, second: ClassifierSession) -> float:
     """Time of scoring an image with the second model, relative to the first: the shortest of some runs."""
-    best = []
     images = [
         numpy.zeros((1, session._resolution, session._resolution, 3), numpy.uint8)
         for session in (first, second)
@@ -232,8 +231,8 @@ def relative_time(first: ClassifierSession, second: ClassifierSession) -> float:
             started = time.perf_counter()
             session.score_pixels(images[number])
             seconds[number].append(time.perf_counter() - started)
-    best = [min(each) for each in seconds]
-    return best[1] / best[0]
+    first_seconds, second_seconds = (min(each) for each in seconds)
+    return second_seconds / first_seconds
 
 
 def report(figures: Figures) -> None:

@@ -200,11 +200,6 @@ def _histology(random: Random) -> Crops:
     return images
 
 
-def _red_less_blue(image: Image.Image) -> float:
-    red, _, blue = numpy.asarray(image, float).mean(axis=(0, 1)).tolist()
-    return float(red - blue)
-
-
 def _digits(random: Random) -> Crops:
     from sklearn.datasets import load_digits
 

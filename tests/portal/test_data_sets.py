@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.portal.conftest import OpenPortal
-from tests.support.data_sets import Content, boxed_set, tagged_set, written, zip_of
+from tests.support.data_sets import Content, boxed_set, tagged_set, write_files, written, zip_of
 from tests.support.hands import Keyboard
 from tests.support.images import picture
 from tests.support.live_server import LiveServer
@@ -30,14 +30,6 @@ _TRANSFER = """files => {
   for (const [name, bytes] of files) transfer.items.add(new File([new Uint8Array(bytes)], name));
   return transfer;
 }"""
-
-
-def folder_of(files: Content, folder: Path) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder
 
 
 def archive(name: str, files: Content) -> Any:
@@ -74,7 +66,7 @@ def shows_focus(page: Page, element: Locator) -> bool:
 
 
 def test_a_folder_becomes_a_project_after_its_preview(portal: Portal, tmp_path: Path) -> None:
-    folder = folder_of(written(boxed_set(6), "yolo"), tmp_path / "harbour")
+    folder = write_files(tmp_path / "harbour", written(boxed_set(6), "yolo"))
     dialog, page = open_import(portal), portal.page
     page.locator(FOLDER).set_input_files(folder)
     assert rows(dialog) == [
@@ -306,9 +298,12 @@ def test_a_project_is_exported_after_what_is_lost_was_said(portal: Portal, tmp_p
     assert sum(name.endswith(".png") for name in content.namelist()) == 4
 
 
-@pytest.mark.parametrize("query", ["?dialog=dataset", "?dialog=export"])
-def test_the_dialogs_have_addresses_and_an_iteration_takes_no_data_set(portal: Portal, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("?dialog=dataset", "Import a data set"), ("?dialog=export", "Export as a data set")],
+)
+def test_the_dialogs_have_addresses(portal: Portal, query: str, name: str) -> None:
     project, _ = project_with(portal.trainer, ("cat",), per_tag=1)
     page = portal.open(f"projects/{project}/images{query}")
-    page.get_by_role("dialog").wait_for()
+    page.get_by_role("dialog", name=name).wait_for()
     portal.check_accessibility()

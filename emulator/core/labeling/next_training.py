@@ -21,7 +21,7 @@ from emulator.core.rules.limits import (
     IMAGES_PER_TAG_MINIMUM,
     TAGS_MINIMUM,
 )
-from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Project, Region
+from emulator.store.tables import Image, ImageTag, Iteration, IterationStatus, Project, Region, Tag
 
 _GROWTH = 5
 
@@ -48,22 +48,18 @@ def next_training(session: Session, project: Project) -> NextTraining:
         .limit(1)
     ).first()
     revision = last.revision if last else -1
-    in_workspace = (
-        select(func.count(func.distinct(col(labels.image_number))))
-        .join(Image, col(Image.number) == col(labels.image_number))
-        .where(*View(project).images, col(labels.removed).is_(None))
+    counted = select(func.count(func.distinct(col(labels.image_number)))).join(
+        Image, col(Image.number) == col(labels.image_number)
     )
+    in_workspace = counted.where(*View(project).images, col(labels.removed).is_(None))
     since = session.scalar(in_workspace.where(col(labels.born) > revision)) or 0
-    of_tags = _images_of_tags(session, project, labels)
-    missing = _missing(session, project, of_tags)
+    tags = workspace_tags(session, project.id)
+    of_tags = _images_of_tags(session, tags, labels)
+    missing = _missing(project, tags, of_tags)
     if last is None:
         return NextTraining(since, missing, of_tags)
     trained = View(project, revision)
-    before = session.scalar(
-        select(func.count(func.distinct(col(labels.image_number))))
-        .join(Image, col(Image.number) == col(labels.image_number))
-        .where(*trained.images, trained.holds(labels))
-    )
+    before = session.scalar(counted.where(*trained.images, trained.holds(labels)))
     wanted = max(1, -(-(before or 0) // _GROWTH)) - since
     return NextTraining(since, max(missing, min(wanted, untagged_count(session, project)), 0), of_tags)
 
@@ -83,9 +79,8 @@ def untagged_images(project: Project) -> tuple[ColumnElement[bool], ...]:
 
 
 def _images_of_tags(
-    session: Session, project: Project, labels: type[ImageTag] | type[Region]
+    session: Session, tags: dict[str, Tag], labels: type[ImageTag] | type[Region]
 ) -> dict[str, int]:
-    tags = workspace_tags(session, project.id)
     counted = session.execute(
         select(labels.tag_id, func.count(func.distinct(col(labels.image_number))))
         .where(col(labels.tag_id).in_(tags), col(labels.removed).is_(None))
@@ -95,7 +90,7 @@ def _images_of_tags(
     return dict.fromkeys(tags, 0) | counts
 
 
-def _missing(session: Session, project: Project, of_tags: dict[str, int]) -> int:
+def _missing(project: Project, known: dict[str, Tag], of_tags: dict[str, int]) -> int:
     """Images that tags lack to the minimum of a training."""
     minimum, fewest = IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
     detects_anomalies = domains.get(project.domain_id).detects_anomalies
@@ -104,7 +99,8 @@ def _missing(session: Session, project: Project, of_tags: dict[str, int]) -> int
     if holds_regions(project):
         minimum, fewest = BOXED_IMAGES_PER_TAG_MINIMUM, 1
     # As in a training, a Negative tag without images does not count.
-    every = workspace_tags(session, project.id).values()
     negative_counts = not detects_anomalies
-    tags = [tag for tag in every if tag.type != "Negative" or (negative_counts and tag.image_count > 0)]
+    tags = [
+        tag for tag in known.values() if tag.type != "Negative" or (negative_counts and tag.image_count > 0)
+    ]
     return sum(max(0, minimum - of_tags[tag.id]) for tag in tags) + max(0, fewest - len(tags)) * minimum

@@ -252,10 +252,10 @@ def _running(session: Session, project_id: str, name: str) -> Rollout:
 
 def _delete_last(session: Session, project_id: str, name: str) -> None:
     """Delete the roll-out of a name that has ended."""
-    last = select(Rollout).where(Rollout.project_id == project_id, Rollout.publish_name == name)
-    for row in session.exec(last):
-        session.delete(row)
-    session.flush()
+    last = names.last(session, project_id, name)
+    if last is not None:
+        session.delete(last)
+        session.flush()
 
 
 def _return_to_former(session: Session, project_id: str, name: str, *, now: datetime) -> None:
@@ -273,15 +273,10 @@ def _return_to_former(session: Session, project_id: str, name: str, *, now: date
     replaced = names.holder(session, project_id, name)
     names.give(session, iteration, name, publication.resource_id, now)
     session.flush()
-    for row in session.exec(
-        select(FormerPublication).where(
-            FormerPublication.project_id == project_id, FormerPublication.publish_name == name
-        )
-    ):
-        session.delete(row)
-    last = session.exec(
-        select(Rollout).where(Rollout.project_id == project_id, Rollout.publish_name == name)
-    ).first()
+    kept = session.get(FormerPublication, (project_id, name))
+    if kept is not None:
+        session.delete(kept)
+    last = names.last(session, project_id, name)
     if last is not None and replaced is not None and last.candidate_id == replaced.id:
         names.end(session, last, RolloutStatus.TAKEN_BACK, now)
 

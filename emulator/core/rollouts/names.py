@@ -18,14 +18,16 @@ def holder(session: Session, project_id: str, name: str) -> Iteration | None:
     return session.exec(statement).first()
 
 
+def last(session: Session, project_id: str, name: str) -> Rollout | None:
+    """The running or the last roll-out of a name."""
+    statement = select(Rollout).where(Rollout.project_id == project_id, Rollout.publish_name == name)
+    return session.exec(statement).first()
+
+
 def running(session: Session, project_id: str, name: str) -> Rollout | None:
     """The roll-out that is running under a name."""
-    statement = select(Rollout).where(
-        Rollout.project_id == project_id,
-        Rollout.publish_name == name,
-        Rollout.status == RolloutStatus.RUNNING,
-    )
-    return session.exec(statement).first()
+    found = last(session, project_id, name)
+    return found if found is not None and found.status == RolloutStatus.RUNNING else None
 
 
 def check_no_candidate(session: Session, iteration: Iteration, *, except_as: str | None = None) -> None:

@@ -110,9 +110,10 @@ class Recorder:
                 for archive in self._archives.values():
                     archive.put_document("domains", self._domains)
             for project in projects_in(exchange):
-                archive = self._archive(project["id"])
+                project_id = guid(project["id"])
+                archive = self._archive(project_id)
                 archive.put_project(project)
-                archive.change(project["id"])
+                archive.change(project_id)
             if exchange.project_id is None:
                 return
             try:

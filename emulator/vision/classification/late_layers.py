@@ -282,15 +282,15 @@ class _Attempt:
     def _check_promise(self, first: Candidate) -> None:
         """Raises _NoGain if the first model is no better than the frozen network."""
         comparison, frozen = self._training.comparison, self._training.frozen
-        losses = [
+        least = min(
             comparison.loss(comparison.blended(first, self._frozen_here, weight))
             for weight in self._recipe.blend_weights
-        ]
-        _log.info("First fold: %.4f, frozen %.4f", min(losses), comparison.loss_at(frozen, first.rows))
+        )
         before = comparison.loss_at(frozen, first.rows)
-        if min(losses) >= before:
+        _log.info("First fold: %.4f, frozen %.4f", least, before)
+        if least >= before:
             raise _NoGain(
-                f"The first model is not better than {frozen.name}: log loss {min(losses):.4f}, not below "
+                f"The first model is not better than {frozen.name}: log loss {least:.4f}, not below "
                 f"{before:.4f}."
             )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from emulator.vision.classification.candidates import Candidate, restricted
 from emulator.vision.classification.late_layers import QuickTraining
 from emulator.vision.classification.search import Search
@@ -11,9 +9,6 @@ from emulator.vision.classification.tile_training.training import best_with_tile
 from emulator.vision.recipes.recipes import LATE_LAYERS
 from emulator.vision.recipes.tiles import TILES
 from emulator.vision.training.attempts import Outcome
-
-if TYPE_CHECKING:
-    pass
 
 # Fraction of the remaining budget.
 _FRACTION = 0.5

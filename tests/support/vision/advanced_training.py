@@ -1,14 +1,13 @@
 """Small recipes, a clock and helpers for tests of advanced training."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy
 import onnx
 
-from emulator.vision.classification.dataset import (
-    TrainedClassifier,
-)
+from emulator.vision.classification.dataset import TrainedClassifier
 from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.comparison import Comparison
@@ -49,3 +48,8 @@ def scores(trained: TrainedClassifier, data: bytes) -> list[float]:
 def weights_of(trained: TrainedClassifier) -> dict[str, numpy.ndarray]:
     model = onnx.load_from_string(trained.model_path.read_bytes())
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def digest(trained: TrainedClassifier) -> str:
+    """The SHA-256 of the file of a model."""
+    return hashlib.sha256(trained.model_path.read_bytes()).hexdigest()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-Child = ElementTree.Element | str | None
+Child = ElementTree.Element | str
 
 
 def element(tag: str, *children: Child, **attributes: str | float) -> ElementTree.Element:
@@ -11,8 +11,6 @@ def element(tag: str, *children: Child, **attributes: str | float) -> ElementTre
     named = {name.rstrip("_").replace("_", "-"): str(value) for name, value in attributes.items()}
     made = ElementTree.Element(tag, named)
     for child in children:
-        if child is None:
-            continue
         if isinstance(child, str):
             if len(made):
                 made[-1].tail = (made[-1].tail or "") + child

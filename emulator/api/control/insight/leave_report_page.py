@@ -13,6 +13,7 @@ from emulator.contract.control import leave_report as shapes
 from emulator.contract.control.insight import ConfusionMatrix, CurvePoint
 from emulator.contract.control.test_sets import ComparedImage, ComparedImages, ComparedTag, Figures
 from emulator.contract.responses import Prediction
+from emulator.core.insight.leave_report import AGREEMENT
 
 # A matrix of more tags is a list of its largest confusions.
 _MATRIX_TAGS = 24
@@ -373,7 +374,7 @@ def _check(report: shapes.LeaveReport) -> Iterator[Element]:
         "p",
         f"{check.figure_count - check.difference_count:,} of {check.figure_count:,} figures that {_SERVICE} "
         "reported for this iteration, at many thresholds, follow from its predictions for the held-out "
-        "images within 0.005.",
+        f"images within {AGREEMENT:g}.",
     )
     if not check.differences:
         return

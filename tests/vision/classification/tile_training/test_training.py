@@ -1,6 +1,5 @@
 """Classifiers that score tiles of large images: when they are tried, what they learn, and their models."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,12 +32,13 @@ from emulator.vision.networks.model_file import TILING, read_model
 from emulator.vision.recipes.domains import domains
 from emulator.vision.recipes.recipes import LATE_LAYERS
 from emulator.vision.recipes.tiles import TILES, TilesRecipe
+from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.errors import LossNotFinite
 from tests.support.vision.advanced_training import SMALL as SMALL_ADVANCED
-from tests.support.vision.advanced_training import SMALL_QUICK, Ticks
+from tests.support.vision.advanced_training import SMALL_QUICK, Ticks, digest
 from tests.support.vision.images import encoded, kept
 
-# Few tiles of few pixels; layers are trained for any number of images.
+# Few tiles of few pixels.
 SMALL = replace(
     TILES,
     overlap=16,
@@ -50,7 +50,6 @@ SMALL = replace(
     most_crops=60,
     epochs=1,
 )
-LAYERS = replace(LATE_LAYERS, min_images=10_000)
 SIZE = (200, 152)
 LATE = (*(f"_blocks.{number}." for number in range(11, 16)), "_conv_head")
 SMALL_TILES = replace(SMALL_QUICK, late_layers=False)
@@ -119,10 +118,6 @@ def won(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tile_training._Attempt, "_promising", lambda self, *_: True)
 
 
-def digest(trained: TrainedClassifier) -> str:
-    return hashlib.sha256(trained.model_path.read_bytes()).hexdigest()
-
-
 def scores(trained: TrainedClassifier, image: Image.Image) -> list[float]:
     return ClassifierSession(trained.model_path).score(encoded(image))
 
@@ -154,7 +149,12 @@ def test_same_images_and_seed_give_the_same_bytes(tmp_path: Path, train: Train, 
     dataset = parts(tmp_path, multilabel=False)
     shuffled = replace(dataset, images=dataset.images[::-1])
 
-    assert digest(train(dataset, min_images=1)) == digest(train(shuffled, output="again", min_images=1))
+    first = train(dataset, min_images=1)
+    again = train(shuffled, output="again", min_images=1)
+    assert "tiles" in first.seconds
+    assert first.report is not None
+    assert first.report.attempts[-1].outcome == Outcome.FINISHED
+    assert digest(first) == digest(again)
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from emulator.core.thread_pools import FairPool, RequestThreads, downloading_in_parallel
+from tests.support.harness import Service, test_settings
 
 PATIENCE = 60
 
@@ -60,3 +62,13 @@ def test_requests_that_wait_do_not_occupy_the_threads_of_others() -> None:
         assert threads.of("quick").submit(lambda: "done").result(PATIENCE) == "done"
     finally:
         release.set()
+
+
+def test_a_closed_application_leaves_no_threads(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    service = Service(test_settings(tmp_path))
+    service.trainable()
+    service.end()
+    assert not [
+        thread.name for thread in threading.enumerate() if "requests," in thread.name and thread not in before
+    ]

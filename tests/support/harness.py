@@ -91,6 +91,7 @@ class Service:
 
     def close(self) -> None:
         self._loop.run(self.client.aclose())
+        self.app.state.threads.close()  # otherwise they live until the application is garbage
         self.parts.close()
 
     def restart(self) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import struct
-import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -162,7 +161,6 @@ def test_large_images_do_not_block_each_other_forever() -> None:
         infos = list(pool.map(inspect_image, [data] * 3, timeout=60))
 
     assert [info.width for info in infos] == [7000] * 3
-    assert threading.active_count() < 100
 
 
 def test_a_rejected_large_image_releases_its_memory() -> None:

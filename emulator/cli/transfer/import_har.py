@@ -35,7 +35,8 @@ def import_har(
     """Insert projects that a program or a browser has seen at the service, from recorded traffic.
 
     A HAR file (HTTP Archive) is what browsers and proxies save. It has what was requested, and seldom all of
-    a project: a pull into the same archive requests the rest.
+    a project: a pull into the same archive requests the rest. Entries that cannot be read are left out and
+    listed, the first of the file as entry 1; the exit status is then 1.
     """
     from emulator.core.pulled.archive import private_files
     from emulator.core.pulled.journal import ArchiveUnusable
@@ -50,6 +51,8 @@ def import_har(
             finally:
                 recorder.close()
         print(f"{found.exchanges} calls of the service in {found.entries} entries")
+        for entry in found.unusable:
+            print(f"  entry {entry.number} is left out: {entry.reason}", file=sys.stderr)
         for project in projects:
             total = "?" if project.total is None else str(project.total)
             print(
@@ -67,3 +70,7 @@ def import_har(
         raise CommandFailed(str(error)) from None
     if not projects:
         raise CommandFailed("the file has no successful call of the service that describes a project")
+    if found.unusable:
+        raise CommandFailed(
+            f"{len(found.unusable)} of {found.entries} entries cannot be read and are left out, see above"
+        )

@@ -21,14 +21,23 @@ class HarUnusable(Exception):
     """The file is no HAR file. str() is one line."""
 
 
+class UnusableEntry(NamedTuple):
+    """An entry that was left out. number: its place in the file, from 1. reason: one line."""
+
+    number: int
+    reason: str
+
+
 class Imported(NamedTuple):
-    """entries: of the file. exchanges: successful calls of the service among them."""
+    """entries: number in the file. exchanges: number of successful calls of the service among them."""
 
     entries: int
     exchanges: int
+    unusable: list[UnusableEntry]
 
 
 class _Entry(NamedTuple):
+    number: int
     method: str
     url: str
     status: int
@@ -40,9 +49,11 @@ class _Entry(NamedTuple):
 def import_har(file: Path, folder: Path) -> tuple[Recorder, Imported]:
     """Record the calls of a HAR file in a folder of archives, which are open and to be closed.
 
-    Raises HarUnusable, ArchiveUnusable.
+    Entries that cannot be read are left out. Raises HarUnusable, ArchiveUnusable.
     """
-    entries = list(_entries(_read(file)))
+    listed = _read(file)
+    unusable: list[UnusableEntry] = []
+    entries = list(_entries(listed, unusable))
     files = {
         _place(entry.url): entry.response
         for entry in entries
@@ -58,14 +69,14 @@ def import_har(file: Path, folder: Path) -> tuple[Recorder, Imported]:
     recorder = Recorder(folder, fetch)
     try:
         count = 0
-        for exchange in _exchanges(entries):
+        for exchange in _exchanges(entries, unusable):
             recorder.note(exchange)
             count += 1
         recorder.wait()
     except BaseException:
         recorder.close()
         raise
-    return recorder, Imported(len(entries), count)
+    return recorder, Imported(len(listed), count, sorted(unusable))
 
 
 def _read(file: Path) -> list[Any]:
@@ -85,13 +96,14 @@ def _read(file: Path) -> list[Any]:
     return entries
 
 
-def _entries(entries: list[Any]) -> Iterator[_Entry]:
-    for number, entry in enumerate(entries):
+def _entries(entries: list[Any], unusable: list[UnusableEntry]) -> Iterator[_Entry]:
+    for number, entry in enumerate(entries, 1):
         try:
             request, response = entry["request"], entry["response"]
             posted = request.get("postData") or {}
             headers = {one["name"].lower(): one["value"] for one in request.get("headers") or ()}
             yield _Entry(
+                number,
                 method=str(request["method"]).upper(),
                 url=str(request["url"]),
                 status=int(response["status"]),
@@ -100,9 +112,9 @@ def _entries(entries: list[Any]) -> Iterator[_Entry]:
                 response=_body(response.get("content") or {}),
             )
         except KeyError as error:
-            raise HarUnusable(f"entry {number} of the HAR file cannot be read: it has no {error}") from None
+            unusable.append(UnusableEntry(number, f"it has no {error}"))
         except (TypeError, ValueError, AttributeError, binascii.Error) as error:
-            raise HarUnusable(f"entry {number} of the HAR file cannot be read: {error}") from None
+            unusable.append(UnusableEntry(number, str(error)))
 
 
 def _body(content: dict[str, Any]) -> bytes:
@@ -113,11 +125,19 @@ def _body(content: dict[str, Any]) -> bytes:
     return str(text).encode("utf-8", "surrogatepass")
 
 
-def _exchanges(entries: list[_Entry]) -> Iterator[Exchange]:
+def _exchanges(entries: list[_Entry], unusable: list[UnusableEntry]) -> Iterator[Exchange]:
     for entry in entries:
-        found = exchange_of_url(**entry._asdict())
-        if found is not None:
-            yield found
+        call = entry._asdict()
+        number = call.pop("number")
+        found = exchange_of_url(**call)
+        if found is None:
+            continue
+        if entry.method == "GET" and found.response is None and found.operation != "GetArtifact":
+            # Browsers leave out contents that they no longer have.
+            reason = "is no JSON" if entry.response else "has no content"
+            unusable.append(UnusableEntry(number, f"its response {reason}"))
+            continue
+        yield found
 
 
 def _place(uri: str) -> str:

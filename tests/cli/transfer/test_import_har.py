@@ -16,10 +16,10 @@ from emulator.testing import EmulatorServer
 from tests.support.cloud import KEY, Cloud
 
 Import = Callable[..., str]
-NOT_BASE64 = (
-    '{"log": {"entries": [{"request": {"method": "GET", "url": "http://a"},'
-    ' "response": {"status": 200, "content": {"encoding": "base64", "text": "A"}}}]}}'
-)
+NOT_BASE64 = {
+    "request": {"method": "GET", "url": "http://a"},
+    "response": {"status": 200, "content": {"encoding": "base64", "text": "A"}},
+}
 
 
 class Browser:
@@ -134,11 +134,6 @@ def test_an_archive_is_filled_alone(cloud: Cloud, tmp_path: Path, run: Import) -
         ("{\n  broken", "traffic.har, line 2: it is no JSON"),
         ("[]", "is no HAR file: it has no log with entries"),
         ('{"log": {"entries": {}}}', "its entries are no list"),
-        (
-            '{"log": {"entries": [{"request": {"method": "GET"}}]}}',
-            "entry 0 of the HAR file cannot be read: it has no 'response'",
-        ),
-        (NOT_BASE64, "entry 0 of the HAR file cannot be read"),
         ('{"log": {"entries": []}}', "no successful call of the service"),
     ],
 )
@@ -149,6 +144,37 @@ def test_files_that_are_no_recorded_traffic_are_refused(
     file.write_text(content, "utf-8")
     with pytest.raises(CommandFailed, match=message):
         run(str(file), "--data", str(tmp_path / "data"))
+
+
+def test_entries_that_cannot_be_read_are_listed_and_the_others_are_used(
+    cloud: Cloud, tmp_path: Path, run: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = Browser()
+    path = f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}"
+    for rest in ("", "/tags", "/images?take=50&skip=0&orderBy=Oldest", "/iterations", "/images/count"):
+        browser.get(path + rest)
+    browser.entries[3]["response"]["content"] = {}
+    browser.entries[4]["response"]["content"] = {"text": "{"}
+    browser.entries = [{"request": {"method": "GET"}}, *browser.entries, NOT_BASE64]
+    data = tmp_path / "data"
+    with pytest.raises(CommandFailed, match=r"^4 of 7 entries cannot be read and are left out"):
+        run(browser.save(tmp_path / "traffic.har"), "--data", str(data))
+    printed = capsys.readouterr()
+    assert printed.out.startswith("3 calls of the service in 7 entries\ncloud")
+    assert f"inserted into {data}: 0 images" in printed.out
+    assert [line.partition(": ")[::2] for line in printed.err.splitlines()][:3] == [
+        ("  entry 1 is left out", "it has no 'response'"),
+        ("  entry 5 is left out", "its response has no content"),
+        ("  entry 6 is left out", "its response is no JSON"),
+    ]
+    assert printed.err.splitlines()[3].startswith("  entry 7 is left out: ")
+
+
+def test_a_file_without_an_entry_that_can_be_read_is_refused(tmp_path: Path, run: Import) -> None:
+    browser = Browser()
+    browser.entries = [NOT_BASE64]
+    with pytest.raises(CommandFailed, match="no successful call of the service"):
+        run(browser.save(tmp_path / "traffic.har"), "--data", str(tmp_path / "data"))
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path, run: Import) -> None:

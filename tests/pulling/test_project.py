@@ -109,6 +109,39 @@ def test_a_file_that_was_written_before_it_was_noted_is_not_fetched_again(
     assert cloud.fetched()[second] == 1
 
 
+def test_a_file_whose_writing_was_interrupted_is_not_fetched_again_if_all_bytes_are_there(
+    cloud: Cloud, client: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (image["id"] for image in cloud.images[:3])
+    with monkeypatch.context() as patched:
+        # A process that is killed neither synchronizes nor deletes its file.
+        patched.setattr("os.fsync", _killed)
+        patched.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        opened = PullArchive(tmp_path / "killed")
+        for image in (first, second):
+            with pytest.raises(_Killed):
+                opened.write_file("image", image, cloud.files[image])
+        opened.close()
+    (left,) = opened.path("image", second).parent.glob(f".new-image-{second}.*")
+    left.write_bytes(cloud.files[second][:60])
+    left.with_name(".new-something").write_bytes(cloud.files[third])
+    opened = PullArchive(tmp_path / "killed")
+    ProjectPull(client, opened, cloud.id).run()
+    assert not opened.reasons()
+    assert opened.file_totals("image")[0] == len(cloud.images)
+    opened.close()
+    assert (cloud.fetched()[first], cloud.fetched()[second]) == (0, 1)
+    assert not list((tmp_path / "killed").rglob(".new-*"))
+
+
+class _Killed(BaseException):
+    """The end of a process."""
+
+
+def _killed(descriptor: int) -> None:
+    raise _Killed
+
+
 def test_expired_uris_are_asked_for_again(cloud: Cloud, pull: Pull) -> None:
     expired: set[bool] = set()
     cloud.iterate()

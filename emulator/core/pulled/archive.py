@@ -21,12 +21,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from emulator.core.pulled.journal import ArchiveUnusable, Journal, text_of
-from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, write_atomically
+from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, rename_durably, write_atomically
 
 WORKSPACE = ""
 MANIFEST_NAME = "manifest.json"
 _FILES = "files"
 _NAME = re.compile(r"[a-z]+-[0-9A-Za-z.-]{1,200}")
+# Of a file that is being written: its name and the SHA-256 of what is written.
+_UNFINISHED = re.compile(rf"{re.escape(UNFINISHED_PREFIX)}({_NAME.pattern})\.([0-9a-f]{{64}})")
 _READ_AT_ONCE = 500
 
 
@@ -62,9 +64,19 @@ class PullArchive(Journal):
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         super().__init__(folder, read_only=read_only)
         if not read_only:
-            # What processes left that were killed while they wrote a file.
             for path in (folder / _FILES).glob(f"*/{UNFINISHED_PREFIX}*"):
+                self._finish(path)
+
+    def _finish(self, path: Path) -> None:
+        """Complete or delete a file that a process left that was killed while it wrote it."""
+        name = _UNFINISHED.fullmatch(path.name)
+        try:
+            if name is not None and digest_of_file(path) == name[2]:
+                rename_durably(path, path.with_name(name[1]))
+            else:
                 path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._cannot_write(error) from None
 
     # Lists of images
 
@@ -203,7 +215,11 @@ class PullArchive(Journal):
         path = self.path(kind, id)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
+            digest = hashlib.sha256(content).hexdigest()
+            # All bytes are there before the disk has confirmed them, which takes most of the time: a process
+            # that is killed meanwhile has the file all the same.
+            temporary = path.with_name(f"{UNFINISHED_PREFIX}{path.name}.{digest}")
+            write_atomically(path, content, temporary=temporary)
         except OSError as error:
             raise self._cannot_write(error) from None
 

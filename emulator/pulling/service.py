@@ -20,7 +20,7 @@ import orjson
 
 from emulator.core.fetching.client import ssl_context
 from emulator.pulling.throttle import Throttle, backoff
-from emulator.settings.addresses import AZURE_HOSTS
+from emulator.settings.addresses import AZURE_HOSTS, with_ascii_host
 
 if TYPE_CHECKING:
     import httpcore
@@ -71,7 +71,7 @@ class Endpoint:
         if "://" not in text:
             text = f"https://{text}"
         try:
-            parts = urlsplit(text)
+            parts = urlsplit(with_ascii_host(text))
             host = parts.hostname or ""
             _ = parts.port
         except ValueError:

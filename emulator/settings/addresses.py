@@ -1,7 +1,8 @@
-"""Addresses to listen on."""
+"""Addresses to listen on, and hosts of resources."""
 
 import ipaddress
 import socket
+from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
@@ -11,6 +12,25 @@ def is_loopback(host: str) -> bool:
     except OSError:
         return False
     return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
+
+
+def with_ascii_host(url: str) -> str:
+    """A URL whose host name is in the form of DNS, such as ``xn--exmple-cua.com`` for ``exämple.com``.
+
+    By UTS 46, as browsers do. Raises ValueError for a text that is no URL, or a host that has no such form.
+    """
+    if url.isascii():
+        return url
+    parts = urlsplit(url)
+    import idna
+
+    user, at, authority = parts.netloc.rpartition("@")
+    host, colon, port = authority.partition(":")
+    try:
+        name = idna.encode(host, uts46=True).decode("ascii")
+    except UnicodeError as error:
+        raise ValueError(f"has a host that is no name of a host: {error}") from None
+    return parts._replace(netloc=f"{user}{at}{name}{colon}{port}").geturl()
 
 
 # Hosts of Azure are reached with https only: a key that was sent without it is known to others.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from emulator.settings.addresses import AZURE_HOSTS
+from emulator.settings.addresses import AZURE_HOSTS, with_ascii_host
 
 LONGEST_KEY = 512
 
@@ -102,7 +102,7 @@ def read_public_url(text: str) -> str:
 
 def read_upstream(text: str) -> str:
     """The endpoint of a resource; a path that begins with ``/customvision`` is cut off."""
-    url = read_public_url(text)
+    url = read_public_url(with_ascii_host(text))
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     if scheme == "http" and host.lower().partition(":")[0].endswith(AZURE_HOSTS):

@@ -301,6 +301,26 @@ def test_a_project_of_another_form_is_not_recorded(recorder: Recorder, project: 
     assert recorder.projects() == []
 
 
+@pytest.mark.parametrize("written", [guid(171).upper(), guid(171).replace("-", ""), f"{{{guid(171)}}}"])
+def test_forms_of_the_id_of_a_project_are_one_archive(
+    recorder: Recorder, tmp_path: Path, written: str
+) -> None:
+    given: dict[str, Any] = {"method": "GET", "status": 200, "request": b"", "content_type": ""}
+    projects, _, _ = ROOT.rpartition("/")
+    for url, response in (
+        (projects, [{**DESCRIBED, "id": written}]),
+        (f"{projects}/{guid(171)}", {**DESCRIBED, "id": guid(171)}),
+        (f"{projects}/{written}/tags", TAGS),
+    ):
+        exchange = exchange_of_url(url=url, response=json.dumps(response).encode(), **given)
+        if exchange is not None:
+            recorder.note(exchange)
+    (project,) = recorder.projects()
+    assert (project.id, project.name) == (guid(171), "Screws")
+    assert [path.name for path in tmp_path.iterdir()] == [guid(171)]
+    assert recorder._archives[guid(171)].document("tags") == TAGS
+
+
 @pytest.mark.parametrize("tags", [5, [5], {"a": 1}, [{"id": guid(9)}], [{"id": [1], "name": "x"}, 5]])
 def test_tags_of_another_form_change_nothing(archive: Any, note: Note, tags: Any) -> None:
     note("GET", "tags", tags)

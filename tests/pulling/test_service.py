@@ -17,6 +17,7 @@ from tests.support.cloud import KEY, Cloud, Reply, Request, error
             "https://westeurope.api.cognitive.microsoft.com",
         ),
         ("http://127.0.0.1:10010/prefix/CustomVision/v3.0", "http://127.0.0.1:10010/prefix"),
+        ("https://ex\xe4mple.com:8443/", "https://xn--exmple-cua.com:8443"),
     ],
 )
 def test_endpoints_are_found_in_what_users_paste(text: str, url: str) -> None:
@@ -25,7 +26,15 @@ def test_endpoints_are_found_in_what_users_paste(text: str, url: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ftp://host", "https://", "https://user:word@host", "https://host:port", "http://x.azure.com"],
+    [
+        "",
+        "ftp://host",
+        "https://",
+        "https://user:word@host",
+        "https://host:port",
+        "http://x.azure.com",
+        "https://\xe4..com",
+    ],
 )
 def test_other_endpoints_are_refused(text: str) -> None:
     with pytest.raises(PullFailed):

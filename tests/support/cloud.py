@@ -64,6 +64,7 @@ class Cloud:
         self.evaluated: dict[str, list[dict[str, Any]]] = {}
         self.predictions: list[dict[str, Any]] = []
         self.exports: dict[str, list[dict[str, Any]]] = {}
+        self.former_names: dict[str, str] = {}  # of tags, in performance
         self.domain = domain
         self.classification_type = "Multilabel"
         self.modified = 1
@@ -287,7 +288,8 @@ class Cloud:
                 "averagePrecision": average_precision,
             }
 
-        per_tag = [{"id": tag["id"], "name": tag["name"], **figures(tag["id"])} for tag in self.tags]
+        names = {tag["id"]: tag["name"] for tag in self.tags} | self.former_names
+        per_tag = [{"id": tag["id"], "name": names[tag["id"]], **figures(tag["id"])} for tag in self.tags]
         return {"perTagPerformance": per_tag, **figures(None)}
 
 

@@ -14,7 +14,7 @@ import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -78,6 +78,16 @@ class Received:
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes | None = b""
+
+    @cached_property
+    def by_name(self) -> dict[bytes, bytes]:
+        """The headers by their names in lower case; of several with a name, the last."""
+        return {name.lower(): value for name, value in self.headers}
+
+    @property
+    def content(self) -> bytes | None:
+        """The decoded body; None when there is none, or its encoding was not asked for."""
+        return _decoded(self.body, self.by_name.get(b"content-encoding", b""))
 
 
 class Forwarding:
@@ -213,8 +223,7 @@ class Forwarding:
 
     async def _record(self, scope: Scope, operation: Operation, body: IO[bytes], received: Received) -> None:
         """Record a call before the client sees the end of its response."""
-        headers = {name.lower(): value for name, value in received.headers}
-        content = _decoded(received.body, headers.get(b"content-encoding", b""))
+        content = received.content
         sent = b"" if operation.body_kind == "images" else _whole(body)
         given = dict(scope["headers"])
         try:
@@ -282,12 +291,11 @@ class Forwarding:
     async def _compare(self, scope: Scope, operation: Operation, received: Received, sent: bytes) -> None:
         """Let the emulator answer after the client has its response, and note differences."""
         try:
-            headers = {name.lower(): value for name, value in received.headers}
-            body = _decoded(received.body, headers.get(b"content-encoding", b""))
-            if body is None:
+            content = received.content
+            if content is None:
                 return
             ours = await self._local(scope, operation, sent)
-            theirs = Answered(received.status, headers.get(b"content-type", b""), body)
+            theirs = Answered(received.status, received.by_name.get(b"content-type", b""), content)
             secrets = [value.decode("latin-1") for name, value in scope["headers"] if name in CREDENTIALS]
             found = await asyncio.get_running_loop().run_in_executor(
                 None, comparison.differences, operation, theirs, ours
@@ -350,7 +358,7 @@ def _target(url: str, prefix: bytes, scope: Scope) -> "httpcore.URL":
     query = scope["query_string"]
     return httpcore.URL(
         scheme=parts.scheme.encode(),
-        host=(parts.hostname or "").encode("idna"),
+        host=(parts.hostname or "").encode(),
         port=parts.port,
         target=prefix + path + (b"?" + query if query else b""),
     )
@@ -377,18 +385,17 @@ def _sent_headers(scope: Scope, host: str, size: int) -> list[tuple[bytes, bytes
 
 async def _begin(scope: Scope, send: Send, received: Received) -> None:
     """Pass on status and headers. Those that every response of this server gets are left to it."""
-    given = {name.lower(): value for name, value in received.headers}
-    request_id = given.get(b"apim-request-id") or given.get(b"request-id")
+    request_id = received.by_name.get(b"apim-request-id") or received.by_name.get(b"request-id")
     if request_id is not None and request_id.isascii():
         scope["request_id"] = request_id.decode()
     version, exact = scope["address"]
     own = {name for name, _ in response_headers("", version, exact=exact)} | _NOT_RECEIVED
     headers = [
-        (name.lower(), value)
-        for name, value in received.headers
-        if name.lower() not in own
-        and not name.lower().startswith(b"access-control-")
-        and (name.lower(), value) != (b"vary", b"Origin")
+        (name, value)
+        for name, value in ((name.lower(), value) for name, value in received.headers)
+        if name not in own
+        and not name.startswith(b"access-control-")
+        and (name, value) != (b"vary", b"Origin")
     ]
     await send({"type": "http.response.start", "status": received.status, "headers": headers})
 

@@ -121,7 +121,7 @@ def compare_iterations(
     side, other, threshold, overlap = open_sides(
         context, project_id, iteration_id, other_id, threshold, overlap_threshold
     )
-    return compare(side, other, threshold, overlap)
+    return compare(side, other, align(side, other), threshold, overlap)
 
 
 def changed_images(
@@ -143,7 +143,22 @@ def changed_images(
     side, other, threshold, overlap = open_sides(
         context, project_id, iteration_id, other_id, threshold, overlap_threshold
     )
-    keys = changed_keys(side, other, threshold, overlap, change)
+    keys = changed_keys(side, other, align(side, other), threshold, overlap, change)
+    return images_of_keys(context, project_id, iteration_id, side, other, keys, take=take, skip=skip)
+
+
+def images_of_keys(
+    context: Context,
+    project_id: str,
+    iteration_id: str,
+    side: Side,
+    other: Side,
+    keys: Sequence[str],
+    *,
+    take: int,
+    skip: int,
+) -> tuple[int, list[ComparedImage]]:
+    """The number of images with these keys that still exist, and a page of them, in the order of the keys."""
     with context.database.read() as session:
         project = lookup.project(session, project_id)
         view = View(project, lookup.iteration(session, project_id, iteration_id).revision)
@@ -163,9 +178,8 @@ def changed_images(
     ]
 
 
-def compare(side: Side, other: Side, threshold: float, overlap: float | None) -> Comparison:
+def compare(side: Side, other: Side, aligned: Aligned, threshold: float, overlap: float | None) -> Comparison:
     """A model compared with another one of the same kind of project. overlap: None for classifiers."""
-    aligned = align(side, other)
     both = list(zip((side, other), on_compared(side, other, aligned), strict=True))
     errors = [errors_of(part.model, kept, threshold, overlap) for part, kept in both]
     right, other_right = (~found.is_wrong for found in errors)
@@ -209,12 +223,11 @@ def on_compared(side: Side, other: Side, aligned: Aligned) -> tuple[CachedEvalua
 
 
 def changed_keys(
-    side: Side, other: Side, threshold: float, overlap: float | None, change: Change
+    side: Side, other: Side, aligned: Aligned, threshold: float, overlap: float | None, change: Change
 ) -> list[str]:
     """The keys of the gained or lost images, the largest changes of severity first."""
     import numpy
 
-    aligned = align(side, other)
     errors = errors_of(side.model, side.kept, threshold, overlap)
     other_errors = errors_of(other.model, other.kept, threshold, overlap)
     wrong, other_wrong = errors.is_wrong[aligned.indexes], other_errors.is_wrong[aligned.other_indexes]

@@ -145,21 +145,20 @@ def leave_report(
             f"'{local.model.name}' and '{service.model.name}' have no tag in common. Tags are compared by "
             "their ids, so a tag that was deleted and created again is another one.",
         )
-    found = comparison.compare(local, service, threshold, overlap)
+    aligned = comparison.align(local, service)
+    found = comparison.compare(local, service, aligned, threshold, overlap)
     if not found.image_count:
         raise _nothing_in_common(local.model, service.model, service.kept.figures.count, found)
-    aligned = comparison.align(local, service)
     local_kept, service_kept = comparison.on_compared(local, service, aligned)
     gained, lost = (
         ChangedImages(
-            *comparison.changed_images(
+            *comparison.images_of_keys(
                 context,
                 project_id,
                 local_id,
-                service_id,
-                threshold,
-                overlap,
-                change,
+                local,
+                service,
+                comparison.changed_keys(local, service, aligned, threshold, overlap, change),
                 take=take,
                 skip=0,
             )

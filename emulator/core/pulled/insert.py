@@ -5,6 +5,7 @@ leaves the project as it was; superfluous blobs are removed at the next start.
 """
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def insert(
     except IntegrityError as error:
         sweep_blobs(context, stored)
         if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_NOTNULL":
-            raise _of_another_form(error) from None
+            raise _of_another_form(archive, project_id, error) from None
         raise InsertRefused(
             f"an id of the project is that of something else here ({str(error.orig)[:200]}); it may be part "
             "of another project that was copied"
@@ -94,7 +95,7 @@ def insert(
         raise InsertRefused(error.message) from None
     except _OTHER_FORM as error:
         sweep_blobs(context, stored)
-        raise _of_another_form(error) from None
+        raise _of_another_form(archive, project_id, error) from None
     except BaseException:
         sweep_blobs(context, stored)
         raise
@@ -106,12 +107,20 @@ def insert(
     return Inserted(project_id, project.name, images, iterations, contents.notes.texts())
 
 
-def _of_another_form(error: Exception) -> InsertRefused:
-    _log.debug("The archive of a project is of another form than the service's", exc_info=error)
-    reason = str(getattr(error, "orig", None) or error)[:200]
-    return InsertRefused(
-        f"what its archive contains is not of the form of the service ({type(error).__name__}: {reason})"
+def _of_another_form(archive: PullArchive, project_id: str, error: Exception) -> InsertRefused:
+    """The refusal; the log names the archive, and the place where it could not be read."""
+    reason = f"{type(error).__name__}: {str(getattr(error, 'orig', None) or error)[:200]}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _log.warning(
+        "The project %s is not inserted: its archive %s is not of the form of the service (%s; %s, line %d)",
+        project_id,
+        archive.folder,
+        reason,
+        Path(place.filename).name,
+        place.lineno or 0,
     )
+    _log.debug("The traceback of that", exc_info=error)
+    return InsertRefused(f"what its archive contains is not of the form of the service ({reason})")
 
 
 def _check(context: Context, project_id: str, replace: bool) -> None:

@@ -124,12 +124,15 @@ def _detects(contents: Contents, iteration: Iteration) -> bool:
 
 
 def _tags_of(contents: Contents, iteration_id: str) -> list[dict[str, str]]:
-    """The tags of an iteration by name, as the service lists its boxes."""
-    tags = contents.archive.document(f"tags/{iteration_id}")
-    found = {tag["id"]: tag for tag in tags} if isinstance(tags, list) else {}
+    """The tags of an iteration by name, as the service lists its boxes.
+
+    Their names are those of its performance, if it has them: the service lists a tag that was renamed
+    since by its present name.
+    """
+    found = {tag["id"]: tag for tag in _listed_tags(contents, iteration_id)}
     performance = contents.archive.document(f"performance/{iteration_id}//") or {}
     for tag in performance.get("perTagPerformance") or ():
-        found.setdefault(tag["id"], tag)
+        found[tag["id"]] = {**found.get(tag["id"], {}), "id": tag["id"], "name": tag["name"]}
     return sorted(
         (
             {"id": tag["id"], "name": tag["name"], "type": tag.get("type") or "Regular"}
@@ -138,6 +141,11 @@ def _tags_of(contents: Contents, iteration_id: str) -> list[dict[str, str]]:
         ),
         key=lambda tag: tag["name"],
     )
+
+
+def _listed_tags(contents: Contents, iteration_id: str) -> list[dict[str, Any]]:
+    tags = contents.archive.document(f"tags/{iteration_id}")
+    return tags if isinstance(tags, list) else []
 
 
 def _model(contents: Contents, iteration: dict[str, Any]) -> Model | None:
@@ -156,7 +164,11 @@ def _model(contents: Contents, iteration: dict[str, Any]) -> Model | None:
                 f"the export {export['platform']} of {iteration['name']!r} cannot be run here: {error}"
             )
             continue
-        tags = {tag["name"].casefold(): tag for tag in _tags_of(contents, iteration["id"])}
+        of_model = _tags_of(contents, iteration["id"])
+        by_id = {tag["id"]: tag for tag in of_model}
+        # Labels may be the present names, too: those of the time when it was exported.
+        tags = {tag["name"].casefold(): by_id[tag["id"]] for tag in _listed_tags(contents, iteration["id"])}
+        tags |= {tag["name"].casefold(): tag for tag in of_model}
         unknown = [label for label in labels if label.casefold() not in tags]
         if not unknown:
             return Model(blob, [tags[label.casefold()] for label in labels])

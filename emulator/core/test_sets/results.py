@@ -266,7 +266,7 @@ def compare(
     side, other, checked, overlap = _sides(
         context, project_id, test_set_id, iteration_id, other_id, threshold, overlap_threshold
     )
-    return comparison.compare(side, other, checked, overlap)
+    return comparison.compare(side, other, comparison.align(side, other), checked, overlap)
 
 
 def changed_images(
@@ -286,7 +286,8 @@ def changed_images(
     side, other, checked, overlap = _sides(
         context, project_id, test_set_id, iteration_id, other_id, threshold, overlap_threshold
     )
-    keys = comparison.changed_keys(side, other, checked, overlap, change)
+    aligned = comparison.align(side, other)
+    keys = comparison.changed_keys(side, other, aligned, checked, overlap, change)
     with context.database.read() as session:
         present = _rows(session, test_set_id)
         here = [present[key] for key in keys if key in present]

@@ -9,6 +9,7 @@ import numpy
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from emulator.core.insight import comparison
 from emulator.core.pulled.archive import PullArchive
 from emulator.core.training.dataset import classification_dataset, detection_dataset, trained_tags
 from emulator.store.tables import Iteration
@@ -119,6 +120,22 @@ def test_both_are_compared_on_the_images_that_the_service_held_out(leaving: Leav
     assert found["thresholds"]["serviceBest"]["threshold"] == 0.5625
     assert found["serviceIteration"]["hasModel"] is False
     assert found["localIteration"]["hasModel"] is True
+
+
+def test_both_sides_are_aligned_once(leaving: Leaving, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(leaving.cloud)
+    leaving.pull()
+    local = leaving.train()
+    calls = []
+    align = comparison.align
+
+    def counted(*sides: comparison.Side) -> comparison.Aligned:
+        calls.append(sides)
+        return align(*sides)
+
+    monkeypatch.setattr(comparison, "align", counted)
+    leaving.report(local)
+    assert len(calls) == 1
 
 
 def test_figures_of_the_service_that_its_predictions_do_not_give_are_named(leaving: Leaving) -> None:

@@ -1,5 +1,6 @@
 """Inserting pulled projects: the copy answers as the source did."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -195,6 +196,40 @@ def test_an_iteration_with_an_export_answers_predictions_under_its_old_name(
     assert service.get(path)["exportable"] is True
 
 
+def test_performance_keeps_the_names_of_tags_that_it_was_recorded_with(
+    cloud: Cloud, service: Service, pulled: Insert
+) -> None:
+    iteration = cloud.iterate()
+    tag = cloud.tags[0]
+    cloud.former_names[tag["id"]] = "as it was"
+    pulled()
+    path = f"/projects/{cloud.id}"
+    found = service.get(f"{path}/iterations/{iteration['id']}/performance")["perTagPerformance"]
+    assert {item["id"]: item["name"] for item in found}[tag["id"]] == "as it was"
+    assert {item["id"]: item["name"] for item in service.get(f"{path}/tags")}[tag["id"]] == tag["name"]
+
+
+@pytest.mark.parametrize("is_renamed_before_export", [True, False])
+def test_labels_of_an_export_are_former_or_present_names_of_tags(
+    cloud: Cloud, service: Service, pulled: Insert, is_renamed_before_export: bool
+) -> None:
+    cloud.domain = COMPACT
+    cloud.tags = [
+        {**cloud.tags[0], "id": guid(100 + number), "name": name} for number, name in enumerate(COLOURS)
+    ]
+    iteration = cloud.iterate()
+    cloud.export(iteration, classifier_zip())
+    if is_renamed_before_export:
+        cloud.former_names[guid(100)] = "another"
+    else:
+        cloud.former_names[guid(100)] = COLOURS[0]
+        cloud.tags[0]["name"] = "another"
+    assert pulled().notes == []
+    (row,) = service.rows("SELECT model_blob, model_tags FROM iteration")
+    assert row[0] is not None
+    assert [tag["id"] for tag in json.loads(row[1])] == [guid(100 + number) for number in range(len(COLOURS))]
+
+
 def test_an_export_that_cannot_be_run_is_kept_and_named(
     cloud: Cloud, service: Service, pulled: Insert
 ) -> None:
@@ -301,7 +336,11 @@ def test_a_damaged_file_of_the_archive_is_noticed(
     "values", [{"created": "yesterday"}, {"name": ["a"]}, {"name": None}, {"settings": None}]
 )
 def test_an_archive_of_another_form_is_refused(
-    archive: PullArchive, service: Service, pulled: Insert, values: dict[str, Any]
+    archive: PullArchive,
+    service: Service,
+    pulled: Insert,
+    values: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     pulled()
     state = archive.document("state")
@@ -310,6 +349,9 @@ def test_an_archive_of_another_form_is_refused(
     with pytest.raises(InsertRefused, match="not of the form of the service"):
         insert(service.context, archive)
     assert service.get("/projects") == []
+    (warning,) = (record.message for record in caplog.records if record.levelname == "WARNING")
+    assert warning.startswith(f"The project {state['project']['id']} is not inserted: its archive")
+    assert str(archive.folder) in warning
 
 
 def test_the_quotas_of_the_tier_hold(

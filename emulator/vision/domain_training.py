@@ -56,7 +56,7 @@ def training_for_domain(
         budget_seconds: time for advanced training; None for quick training.
         seed: the same arguments give the same files on the same machine, see `docs/training.md`.
         output: folder of the model and its evaluation.
-        feature_cache: folder of the features of images seen before, for classifiers.
+        feature_cache: folder of the features and thumbnails of images seen before.
         base_model: a model to start from; the training is then an advanced one, also without a budget.
         backbones: folder of the user's own networks, for classifiers.
         clock: returns seconds from any origin, for the budget; None is `time.perf_counter`.
@@ -71,6 +71,7 @@ def training_for_domain(
     """
     training = partial(with_number_formats, number_formats, number_format)
     common: dict[str, Any] = {"seed": seed, "output": output}
+    cached: dict[str, Any] = {**common, "feature_cache": feature_cache}
     advanced: dict[str, Any] = {"budget_seconds": budget_seconds or 0, "base_model": base_model}
     if clock is not None:
         advanced["clock"] = clock
@@ -78,7 +79,7 @@ def training_for_domain(
     if isinstance(dataset, DetectionDataset):
         detector_recipe = recipe_for_domain(DetectorRecipe, domain_id)
         if is_quick:
-            return partial(training, train_detector, dataset, detector_recipe, **common)
+            return partial(training, train_detector, dataset, detector_recipe, **cached)
         advanced["advanced"] = recipe_for_domain(AdvancedDetectorRecipe, domain_id)
         return partial(
             training,
@@ -86,21 +87,20 @@ def training_for_domain(
             dataset,
             detector_recipe,
             **advanced,
-            **common,
+            **cached,
         )
     if domains().by_id[domain_id.lower()].detects_anomalies:
         # A budget or another model would change nothing: there is nothing that is trained step by step.
         anomaly_recipe = recipe_for_domain(AnomalyRecipe, domain_id)
         return partial(training, train_anomaly_detector, dataset, anomaly_recipe, **common)
-    common["feature_cache"] = feature_cache
     recipe = recipe_for_domain(ClassifierRecipe, domain_id)
     if is_quick:
         late_layers = replace(LATE_LAYERS, most_seconds=quick_seconds)
         share = min(1.0, quick_seconds / LATE_LAYERS.most_seconds)
         tiles = replace(TILES, most_of_all=int(share * TILES.most_of_all))
         return partial(
-            training, train_classifier, dataset, recipe, late_layers=late_layers, tiles=tiles, **common
+            training, train_classifier, dataset, recipe, late_layers=late_layers, tiles=tiles, **cached
         )
     advanced["advanced"] = recipe_for_domain(AdvancedRecipe, domain_id)
     advanced["backbones"] = backbones
-    return partial(training, train_advanced_classifier, dataset, recipe, **advanced, **common)
+    return partial(training, train_advanced_classifier, dataset, recipe, **advanced, **cached)

@@ -1,7 +1,7 @@
 """Measure trainings of detectors on real photographs.
 
     python models/measurements/measure_detection.py FOLDER [--seeds 1] [--set NAME ...]
-        [--advanced-minutes 10 [--without-tiles]]
+        [--advanced-minutes 10 [--without-tiles]] [--copies]
 
 FOLDER contains sets: folders with a file `labels.jsonl`, one object per line with `file` (relative to the
 set), `split` ("train" or "test") and `boxes` (`tag`, and `left`, `top`, `width`, `height` as fractions of
@@ -17,7 +17,8 @@ means over the seeds:
 * s: seconds of the training.
 
 Trainings are quick, or advanced with the budget `--advanced-minutes`, in processor seconds, 120 per minute,
-so that other programs do not change the figures. `--without-tiles` disables tiles, for comparison.
+so that other programs do not change the figures. `--without-tiles` disables tiles, for comparison. With
+`--copies`, up to 120 training images are used, each with a copy: re-encoded, brighter, or of half the size.
 """
 
 from __future__ import annotations
@@ -30,20 +31,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy
-from measuring import LabelledSet, error_of_predictions, evaluation, processor_clock, row
+from measure_near_duplicates import COPIES
+from measuring import LabelledSet, checksum, error_of_predictions, evaluation, processor_clock, row
 from measuring import load_boxes as load
 
 from emulator.vision.detection.advanced import train_advanced_detector
-from emulator.vision.detection.dataset import DetectionDataset
+from emulator.vision.detection.dataset import BoxedImage, DetectionDataset
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import train_detector
 from emulator.vision.evaluation.detection import DetectionEvaluation
+from emulator.vision.imaging.decode import open_rgb
 from emulator.vision.recipes.recipes import (
     ADVANCED_DETECTOR,
     QUICK_DETECTOR,
     AdvancedDetectorRecipe,
 )
 
+_MOST_COPIED = 120
+# Kinds of copies on which boxes have the same place.
+_KINDS = ("encoded", "lighter", "halved")
 HEADER = (
     "set",
     "tags",
@@ -68,6 +74,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--advanced-minutes", type=float)
     parser.add_argument("--without-tiles", action="store_true")
+    parser.add_argument("--copies", action="store_true", help="add a copy of each training image")
     arguments = parser.parse_args()
     recipe = replace(ADVANCED_DETECTOR, tiles_below=0) if arguments.without_tiles else ADVANCED_DETECTOR
     logging.basicConfig(level=logging.INFO, format="  %(message)s")
@@ -81,15 +88,31 @@ def main() -> int:
         return 1
     print(row(HEADER))
     print(row(("---",) * len(HEADER)))
-    for each in sets:
-        figures = numpy.mean(
-            [measure(each, seed, arguments.advanced_minutes, recipe) for seed in range(arguments.seeds)],
-            axis=0,
-        )
-        *shares, seconds = figures.tolist()
-        counts = (len(each.tags), len(each.training), len(each.tested))
-        print(row((each.name, *counts, *(f"{share:.3f}" for share in shares), f"{seconds:.0f}")), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, loaded in enumerate(sets):
+            each = with_copies(loaded, Path(scratch) / str(number)) if arguments.copies else loaded
+            figures = numpy.mean(
+                [measure(each, seed, arguments.advanced_minutes, recipe) for seed in range(arguments.seeds)],
+                axis=0,
+            )
+            *shares, seconds = figures.tolist()
+            counts = (len(each.tags), len(each.training), len(each.tested))
+            cells = (each.name, *counts, *(f"{share:.3f}" for share in shares), f"{seconds:.0f}")
+            print(row(cells), flush=True)
     return 0
+
+
+def with_copies(each: LabelledSet, folder: Path) -> LabelledSet:
+    """The set with copies of its first training images, written into a folder, and no other ones."""
+    folder.mkdir()
+    originals = each.training[:_MOST_COPIED]
+    copies = []
+    for number, image in enumerate(originals):
+        change, quality = COPIES[_KINDS[number % len(_KINDS)]]
+        path = folder / f"{number}.jpg"
+        change(open_rgb(Path(image.path).read_bytes())).save(path, quality=quality)
+        copies.append(BoxedImage(str(path), checksum(path), image.boxes))
+    return replace(each, training=(*originals, *copies))
 
 
 def measure(
@@ -97,7 +120,12 @@ def measure(
 ) -> tuple[float, ...]:
     with tempfile.TemporaryDirectory() as output:
         dataset = DetectionDataset(each.training, each.tags)
-        common = {"seed": seed, "output": Path(output), "progress": lambda share, step: None}
+        common = {
+            "seed": seed,
+            "output": Path(output),
+            "feature_cache": Path(output) / "features",
+            "progress": lambda share, step: None,
+        }
         if minutes is None:
             trained = train_detector(dataset, QUICK_DETECTOR, **common)
         else:

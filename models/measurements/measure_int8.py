@@ -174,6 +174,7 @@ def detector(folder: Path, seed: int, scratch: Path, pictures: int) -> Result | 
         QUICK_DETECTOR,
         seed=seed,
         output=scratch / "model",
+        feature_cache=scratch / "features",
         progress=lambda share, step: None,
     )
     pixels = _pixels(loaded.training, QUICK_DETECTOR.resolution, pictures, seed)

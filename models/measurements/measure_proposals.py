@@ -185,6 +185,7 @@ def _of_other_tags(
         QUICK_DETECTOR,
         seed=seed,
         output=scratch,
+        feature_cache=scratch / "features",
         progress=lambda share, step: None,
     )
     session = DetectorSession(trained.model_path)

@@ -86,6 +86,7 @@ def measured(each: measuring.LabelledSet, count: int, seed: int) -> tuple[int, l
             QUICK_DETECTOR,
             seed=seed,
             output=Path(scratch),
+            feature_cache=Path(scratch) / "features",
             progress=lambda share, step: None,
         )
         session = DetectorSession(trained.model_path)

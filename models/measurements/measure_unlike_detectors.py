@@ -109,6 +109,7 @@ def measure(
         QUICK_DETECTOR,
         seed=seed,
         output=scratch / "model",
+        feature_cache=scratch / "features",
         progress=lambda share, step: None,
     )
     properties, weights = read_model(trained.model_path.read_bytes())

@@ -186,6 +186,7 @@ class _DetectorPool:
             QUICK_DETECTOR,  # always calibrated
             seed=seed,
             output=self._scratch,
+            feature_cache=self._scratch / "features",
             progress=lambda share, step: None,
         )
         session = DetectorSession(trained.model_path, threads=2)

@@ -88,6 +88,7 @@ def train_advanced_detector(
     budget_seconds: float,
     seed: int,
     output: Path,
+    feature_cache: Path,
     progress: Callable[[float, str], None],
     base_model: Path | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -103,6 +104,7 @@ def train_advanced_detector(
         budget_seconds: kept within a tenth, unless quick training alone takes longer.
         seed: of the folds, the crops and the initial weights.
         output: created if missing. Files are written atomically.
+        feature_cache: folder of the feature cache, for thumbnails; trainings may share it.
         progress: called with the share that is done, 0..1 and never falling, and the name of the step.
         base_model: a detector of this program to start from, instead of the one of quick training.
         clock: returns seconds, from any origin.
@@ -119,12 +121,12 @@ def train_advanced_detector(
     start = None
     if base_model is not None:
         start = {**starting_detector(base_model), **new_class_layers(len(dataset.tags), seed)}
-    quick = QuickTraining(dataset, recipe, seed)
+    quick = QuickTraining(dataset, recipe, seed, feature_cache)
     with training_failures(CHECK_REGIONS):
         published_weights()
         reporter.step = "Quick training"
         with timed(seconds, "quick"):
-            quick.load(images, reporter)
+            quick.load(images, reporter, reporter)
             started = clock()
             evaluated = quick.evaluate(reporter, reporter)
             finishing = _RESERVED_FOR_FINISHING * recipe.finishing_share * (clock() - started)

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.vision.detection.augment import ImageCache
@@ -23,6 +24,7 @@ from emulator.vision.detection.novelty import with_filter
 from emulator.vision.detection.results import detect_all, evaluate_detections, serialize_detector
 from emulator.vision.detection.scale import Scale, choose_resolution, image_sizes
 from emulator.vision.detection.session import DetectorSession
+from emulator.vision.duplicates.groups import near_duplicate_groups
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import DetectorFineTuningRecipe, DetectorRecipe
@@ -67,22 +69,32 @@ class QuickTraining:
         sizes: widths and heights of some of the images, in pixels.
     """
 
-    def __init__(self, dataset: DetectionDataset, recipe: DetectorRecipe, seed: int) -> None:
+    def __init__(
+        self, dataset: DetectionDataset, recipe: DetectorRecipe, seed: int, feature_cache: Path
+    ) -> None:
+        """
+        Args:
+            feature_cache: folder of the feature cache, for thumbnails.
+        """
         self._dataset, self._recipe, self._seed = dataset, recipe, seed
+        self._feature_cache = feature_cache
         self.images = ImageCache()
         self.examples: list[Example] = []
         self.sizes: list[tuple[int, int]] = []
 
-    def load(self, images: list[BoxedImage], progress: Progress) -> None:
-        """Decode the images.
+    def load(self, images: list[BoxedImage], decoding: Progress, comparing: Progress) -> None:
+        """Decode the images, and choose those that are held out.
 
         Raises:
             TrainingFailed: none could be read, or none of a tag.
         """
-        self.examples = self.images.load(images, progress)
+        self.examples = self.images.load(images, decoding)
         has_NT = tag_presence(self._dataset, self.examples)
         first_N = members((example.key for example in self.examples), self._dataset.held_out)
-        self.held_out_N = held_out_images(has_NT, self._recipe, self._seed, first_N=first_N)
+        groups_N = near_duplicate_groups(self.examples, has_NT, None, self._feature_cache, comparing)
+        self.held_out_N = held_out_images(
+            has_NT, self._recipe, self._seed, first_N=first_N, groups_N=groups_N
+        )
         self.sizes = image_sizes(images)
         recipe = self._recipe
         sides = (recipe.resolution, *recipe.larger_resolutions)
@@ -175,18 +187,26 @@ def held_out_images(
     seed: int,
     *,
     first_N: NDArray[numpy.bool_] | None = None,
+    groups_N: NDArray[numpy.integer] | None = None,
 ) -> NDArray[numpy.bool_]:
     """Which of N images (with T tags) evaluate the training: a fifth to a third, evenly of all tags.
 
-    At least one image of each tag is learned from, so a single image is not held out. first_N: images that
-    are to be among them, see `stratified_folds`.
+    At least one image of each tag is learned from, so a single image is not held out.
+
+    Args:
+        first_N: images that are to be among them, see `stratified_folds`.
+        groups_N: images of one group are held out together, or none of them; None: every image is a group.
     """
-    folds_N = stratified_folds(has_NT, seed, recipe.folds(len(has_NT)), first_N=first_N)
+    import numpy
+
+    folds_N = stratified_folds(has_NT, seed, recipe.folds(len(has_NT)), first_N=first_N, groups_N=groups_N)
     held_out_N: NDArray[numpy.bool_] = folds_N == 0
+    if groups_N is None:
+        groups_N = numpy.arange(len(has_NT))
     for tag in range(has_NT.shape[1]):
         of_tag_N = has_NT[:, tag]
         if not (of_tag_N & ~held_out_N).any():
-            held_out_N[of_tag_N.argmax()] = False
+            held_out_N[groups_N == groups_N[of_tag_N.argmax()]] = False
     return held_out_N
 
 

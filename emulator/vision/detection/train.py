@@ -16,7 +16,7 @@ from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, traini
 
 CHECK_REGIONS = "Check that the regions lie on the objects"
 # Share of progress at the end of each step: about its share of the time.
-_IMAGES_DONE, _TRAINING_DONE, _EVALUATION_DONE, _FINISHING_DONE = 0.05, 0.72, 0.75, 0.98
+_IMAGES_DONE, _COMPARED, _TRAINING_DONE, _EVALUATION_DONE, _FINISHING_DONE = 0.05, 0.08, 0.72, 0.75, 0.98
 
 
 def train_detector(
@@ -25,6 +25,7 @@ def train_detector(
     *,
     seed: int,
     output: Path,
+    feature_cache: Path,
     progress: Callable[[float, str], None],
 ) -> TrainedDetector:
     """Train a detector and write it, with its evaluation, into the folder `output`.
@@ -37,6 +38,7 @@ def train_detector(
     Args:
         seed: of the folds, the crops and the initial weights.
         output: created if missing. Files are written atomically.
+        feature_cache: folder of the feature cache, for thumbnails; trainings may share it.
         progress: called with the share that is done, 0..1 and never falling, and the name of the step.
 
     Raises:
@@ -46,7 +48,7 @@ def train_detector(
     require_torch()
     images = distinct_images(dataset)
     seconds: dict[str, float] = {}
-    quick = QuickTraining(dataset, recipe, seed)
+    quick = QuickTraining(dataset, recipe, seed, feature_cache)
 
     def part(first: float, last: float, step: str) -> Callable[[float], None]:
         return lambda share: progress(first + (last - first) * share, step)
@@ -55,10 +57,14 @@ def train_detector(
         published_weights()
         progress(0.0, "Looking at the images")
         with timed(seconds, "images"):
-            quick.load(images, part(0.0, _IMAGES_DONE, "Looking at the images"))
+            quick.load(
+                images,
+                part(0.0, _IMAGES_DONE, "Looking at the images"),
+                part(_IMAGES_DONE, _COMPARED, "Comparing the images"),
+            )
         with timed(seconds, "training"):
             evaluated = quick.evaluate(
-                part(_IMAGES_DONE, _TRAINING_DONE, "Training"),
+                part(_COMPARED, _TRAINING_DONE, "Training"),
                 part(_TRAINING_DONE, _EVALUATION_DONE, "Evaluating"),
             )
         with timed(seconds, "finishing"):

@@ -29,7 +29,7 @@ _HIGHER_SIMILARITIES = (0.9, 0.95)
 def near_duplicate_groups(
     images: Sequence[ImageFile],
     targets_NT: NDArray[numpy.bool_],
-    features_ND: NDArray[numpy.floating],
+    features_ND: NDArray[numpy.floating] | None,
     cache_folder: Path,
     progress: Callable[[float], None],
 ) -> NDArray[numpy.int64]:
@@ -41,10 +41,37 @@ def near_duplicate_groups(
 
     Args:
         targets_NT: whether an image has a tag.
-        features_ND: of any length, by a network; they decide which images are compared.
+        features_ND: of any length, by a network; they decide which images are compared. None: colours alone
+            decide, which takes three to five times as long.
         cache_folder: of the feature cache, for thumbnails.
         progress: called with the fraction that is done, 0..1. Its exceptions end the work.
     """
+    import numpy
+
+    found = find_near_duplicates(
+        images,
+        cache_folder,
+        lambda done, _step: progress(done),
+        is_candidate=None if features_ND is None else _with_similar(features_ND),
+    )
+    pairs = {(first, second): similarity for first, second, similarity, _ in found}
+    most_T = targets_NT.sum(axis=0) // 2
+    groups_N = numpy.arange(len(images))
+    for least in (DEFAULT_SIMILARITY, *_HIGHER_SIMILARITIES):
+        too_large: set[int] = set()
+        for group in _connected([pair for pair, similarity in pairs.items() if similarity >= least]):
+            if (targets_NT[group].sum(axis=0) > most_T).any():
+                too_large.update(group)
+            else:
+                groups_N[group] = group[0]
+        pairs = {pair: similarity for pair, similarity in pairs.items() if pair[0] in too_large}
+    return groups_N
+
+
+def _with_similar(
+    features_ND: NDArray[numpy.floating],
+) -> Callable[[NDArray[numpy.int64]], NDArray[numpy.bool_]]:
+    """A function that tells which pairs (P, 2) of images have similar features, (P,)."""
     import numpy
 
     lengths_N1 = numpy.linalg.norm(features_ND, axis=1, keepdims=True)
@@ -58,19 +85,7 @@ def near_duplicate_groups(
         near_P: NDArray[numpy.bool_] = cosines_P >= 1 - _MAX_DISTANCE
         return near_P
 
-    found = find_near_duplicates(images, cache_folder, lambda done, _step: progress(done), is_candidate=alike)
-    pairs = {(first, second): similarity for first, second, similarity, _ in found}
-    most_T = targets_NT.sum(axis=0) // 2
-    groups_N = numpy.arange(len(images))
-    for least in (DEFAULT_SIMILARITY, *_HIGHER_SIMILARITIES):
-        too_large: set[int] = set()
-        for group in _connected([pair for pair, similarity in pairs.items() if similarity >= least]):
-            if (targets_NT[group].sum(axis=0) > most_T).any():
-                too_large.update(group)
-            else:
-                groups_N[group] = group[0]
-        pairs = {pair: similarity for pair, similarity in pairs.items() if pair[0] in too_large}
-    return groups_N
+    return alike
 
 
 def _connected(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:

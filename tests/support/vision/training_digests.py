@@ -66,8 +66,11 @@ def digests(folder: Path) -> dict[str, str]:
     classes = ClassificationDataset(images, PATTERNS, multilabel=False)
     several = replace(classes, multilabel=True)
     objects = scenes(pictures, range(10))
-    common: dict[str, Any] = {"seed": 3, "progress": lambda share, step: None}
-    cached = {**common, "feature_cache": folder / "features"}
+    cached: dict[str, Any] = {
+        "seed": 3,
+        "progress": lambda share, step: None,
+        "feature_cache": folder / "features",
+    }
     timed = {"budget_seconds": 1.0, "clock": lambda: 0.0}
     for name, train in {
         "quick": lambda output: train_classifier(classes, SMALL_QUICK, output=output, **cached),
@@ -83,9 +86,9 @@ def digests(folder: Path) -> dict[str, str]:
         "advanced": lambda output: train_advanced_classifier(
             classes, SMALL_QUICK, SMALL_ADVANCED, output=output, **cached, **timed
         ),
-        "quick detection": lambda output: train_detector(objects, TINY, output=output, **common),
+        "quick detection": lambda output: train_detector(objects, TINY, output=output, **cached),
         "advanced detection": lambda output: train_advanced_detector(
-            objects, TINY, SMALL_DETECTOR, output=output, **common, **timed
+            objects, TINY, SMALL_DETECTOR, output=output, **cached, **timed
         ),
     }.items():
         # As a data folder does for all workers of a machine.

@@ -72,6 +72,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
             budget_seconds=seconds,
             seed=0,
             output=tmp_path / output,
+            feature_cache=tmp_path / "features",
             progress=lambda share, step: None,
             base_model=base_model,
             clock=Ticks(0.0 if seconds else 1.0),
@@ -83,7 +84,12 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
 @pytest.fixture
 def quick(dataset: DetectionDataset, tmp_path: Path) -> TrainedDetector:
     return train_detector(
-        dataset, TINY, seed=0, output=tmp_path / "quick alone", progress=lambda share, step: None
+        dataset,
+        TINY,
+        seed=0,
+        output=tmp_path / "quick alone",
+        feature_cache=tmp_path / "features",
+        progress=lambda share, step: None,
     )
 
 

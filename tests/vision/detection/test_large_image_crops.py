@@ -128,6 +128,7 @@ def test_a_training_chooses_tiles_by_itself_and_repeats(
             budget_seconds=1000.0,
             seed=0,
             output=tmp_path / name,
+            feature_cache=tmp_path / f"features of {name}",
             progress=lambda share, step: reported.append(share),
             clock=Ticks(0.0),
         )

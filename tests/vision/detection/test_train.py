@@ -49,6 +49,7 @@ def train(tmp_path: Path):
             recipe,
             seed=seed,
             output=tmp_path / output,
+            feature_cache=tmp_path / "features",
             progress=lambda share, step: reported.append((share, step)) if reported is not None else None,
         )
 
@@ -70,7 +71,8 @@ def test_the_evaluation_of_a_training(dataset: DetectionDataset, train) -> None:
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     # Every image, every step, every image that is evaluated, the last step.
-    assert len(reported) == 1 + 10 + 3 + 4 + 1 + 2
+    steps = [step for _, step in reported if step != "Comparing the images"]
+    assert len(steps) == 1 + 10 + 3 + 4 + 1 + 2
     assert DetectorSession(trained.model_path).labels == SHAPES
 
 
@@ -128,12 +130,41 @@ def test_the_evaluated_images_were_not_learned_from(
     assert evaluation.count == 4
 
 
-def test_held_out_images_change_nothing_before_the_end(dataset: DetectionDataset) -> None:
+def test_copies_of_held_out_images_were_not_learned_from(tmp_path: Path, train) -> None:
+    """Re-encoded copies have other bytes, and would be recognized."""
+    copy_of = {}
+    images = []
+    for number in range(10):
+        picture, boxes = scene(number, size=(320, 240))
+        one, copy = (kept(tmp_path, encoded(picture, "JPEG", quality=quality), boxes) for quality in (95, 80))
+        copy_of[one.key], copy_of[copy.key] = copy.key, one.key
+        images += [one, copy]
+
+    for seed in range(3):
+        trained = train(DetectionDataset(tuple(images), SHAPES), seed=seed)
+        held_out = set(DetectionEvaluation.load(trained.evaluation_path).keys)
+        assert held_out == {copy_of[key] for key in held_out}
+        assert 4 <= len(held_out) <= 10
+
+
+def test_a_group_of_copies_is_held_out_together_or_learned_from() -> None:
+    has_NT = numpy.zeros((12, 2), bool)
+    has_NT[:10, 0] = has_NT[10:, 1] = True
+    groups_N = numpy.array([0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10])
+    for seed in range(5):
+        held_out_N = held_out_images(has_NT, QUICK_DETECTOR, seed, groups_N=groups_N)
+        assert (held_out_N[::2] == held_out_N[1::2]).all()
+        assert held_out_N.any()
+        # The only images of a tag are a group: both are learned from.
+        assert not held_out_N[10:].any()
+
+
+def test_held_out_images_change_nothing_before_the_end(dataset: DetectionDataset, tmp_path: Path) -> None:
     """Other objects on the held-out images change the final model, and no bit of the evaluated weights."""
 
     def trained(shrunk: bool) -> tuple[dict[str, numpy.ndarray], bytes]:
-        training = QuickTraining(dataset, TINY, 0)
-        training.load(list(dataset.images), lambda share: None)
+        training = QuickTraining(dataset, TINY, 0, tmp_path / "features")
+        training.load(list(dataset.images), lambda share: None, lambda share: None)
         training.examples = [
             replace(example, boxes=example.boxes / 2) if shrunk and hidden else example
             for example, hidden in zip(training.examples, training.held_out_N, strict=True)

@@ -83,6 +83,7 @@ def detect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
         common: dict[str, Any] = {
             "seed": 0,
             "output": tmp_path / "model",
+            "feature_cache": tmp_path / "features",
             "progress": lambda share, step: None,
         }
         if not advanced:

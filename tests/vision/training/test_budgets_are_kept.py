@@ -170,6 +170,7 @@ def test_a_detector(
         budget_seconds=BUDGET,
         seed=0,
         output=tmp_path / "model",
+        feature_cache=tmp_path / "features",
         progress=lambda share, step: None,
         clock=clock,
     )

@@ -42,7 +42,7 @@ from emulator.vision.concurrency import (
     single_threaded_operations,
     single_threaded_pool,
 )
-from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.usual_side import usual_side
 from emulator.vision.networks.graph import INPUT, Network
@@ -54,7 +54,7 @@ from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import ClassifierRecipe, FineTuningRecipe, LateLayersRecipe
 from emulator.vision.training.attempts import AttemptLog, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.stops import STOPS, NoGain, add_stopped
 
 if TYPE_CHECKING:
     import numpy
@@ -156,41 +156,23 @@ def best_with_late_layers(training: QuickTraining) -> Candidate:
     if obstacle is not None:
         training.attempts.add(_NAME, obstacle, outcome=Outcome.SKIPPED)
         return training.frozen
-    outcome = Outcome.FAILED
     try:
         attempt = _Attempt(training)
         candidates = attempt.candidates()
-    except OutOfTime as stop:
-        outcome, reason = Outcome.OUT_OF_TIME, str(stop) or "The time for it was used up."
-    except _NoGain as stop:
-        outcome, reason = Outcome.FINISHED, str(stop)
-    except (ImageRejected, OSError) as error:
-        reason = f"An image or the disk could not be used: {error}"
-    except LossNotFinite:
-        reason = "It became unstable: its loss became NaN or infinite."
-    except MemoryError:
-        reason = "There is not enough memory."
-    except ImportError as error:
-        reason = f"A package is missing: {error}"
-    else:
-        comparison, best = training.comparison, training.frozen
-        for each in candidates:
-            loss = comparison.loss(each)
-            _log.info("%s: log loss %.4f", each.name, loss)
-            gain = str(comparison.gain(each, training.frozen))
-            training.attempts.add(each.name, gain, figure=loss, image_count=len(each.rows), plan=attempt.plan)
-            if comparison.replaces(each, training.frozen) and (
-                best is training.frozen or loss < comparison.loss(best)
-            ):
-                best = each
-        return best
-    _log.log(logging.WARNING if outcome == Outcome.FAILED else logging.INFO, "Late layers: %s", reason)
-    training.attempts.add(_NAME, reason, outcome=outcome)
-    return training.frozen
-
-
-class _NoGain(Exception):
-    """The first model is no better than the frozen network; the message tells by how much."""
+    except STOPS as stop:
+        add_stopped(training.attempts, _NAME, stop)
+        return training.frozen
+    comparison, best = training.comparison, training.frozen
+    for each in candidates:
+        loss = comparison.loss(each)
+        _log.info("%s: log loss %.4f", each.name, loss)
+        gain = str(comparison.gain(each, training.frozen))
+        training.attempts.add(each.name, gain, figure=loss, image_count=len(each.rows), plan=attempt.plan)
+        if comparison.replaces(each, training.frozen) and (
+            best is training.frozen or loss < comparison.loss(best)
+        ):
+            best = each
+    return best
 
 
 class _Attempt:
@@ -260,7 +242,7 @@ class _Attempt:
 
         Raises:
             OutOfTime: there is no time.
-            _NoGain: the first model is no better than the frozen network.
+            NoGain: the first model is no better than the frozen network.
         """
         import numpy
 
@@ -280,7 +262,7 @@ class _Attempt:
         return [comparison.blended(tuned, self._frozen_here, weight) for weight in self._recipe.blend_weights]
 
     def _check_promise(self, first: Candidate) -> None:
-        """Raises _NoGain if the first model is no better than the frozen network."""
+        """Raises NoGain if the first model is no better than the frozen network."""
         comparison, frozen = self._training.comparison, self._training.frozen
         least = min(
             comparison.loss(comparison.blended(first, self._frozen_here, weight))
@@ -289,7 +271,7 @@ class _Attempt:
         before = comparison.loss_at(frozen, first.rows)
         _log.info("First fold: %.4f, frozen %.4f", least, before)
         if least >= before:
-            raise _NoGain(
+            raise NoGain(
                 f"The first model is not better than {frozen.name}: log loss {least:.4f}, not below "
                 f"{before:.4f}."
             )

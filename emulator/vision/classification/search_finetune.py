@@ -5,6 +5,7 @@ Axes: N images, E images with scores of the candidate, R rows of images, D featu
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import shutil
@@ -31,7 +32,7 @@ from emulator.vision.classification.late_layers import QuickTraining, best_with_
 from emulator.vision.classification.model import classifying_network
 from emulator.vision.classification.search import Search
 from emulator.vision.concurrency import ordered, processor_count, single_threaded_operations
-from emulator.vision.imaging.decode import ImageRejected, resize_to_square
+from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.usual_side import usual_side
@@ -44,7 +45,7 @@ from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import LATE_LAYERS, AdvancedRecipe
 from emulator.vision.training.attempts import Outcome
 from emulator.vision.training.budget import OutOfTime
-from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.stops import STOPS, add_stopped
 
 if TYPE_CHECKING:
     import numpy
@@ -196,16 +197,8 @@ def _fine_tuned(search: Search, scratch: Path, backbone: Network) -> bool:
                 attempt.learn_from_everything()
             search.consider(candidates, attempt.plan)
             return True
-    except OutOfTime as stop:
-        search.out_of_time(_NAME, str(stop))
-    except (ImageRejected, OSError) as error:
-        search.failed(_NAME, f"An image or the disk could not be used: {error}")
-    except LossNotFinite:
-        search.failed(_NAME, "It became unstable: its loss became NaN or infinite.")
-    except MemoryError:
-        search.failed(_NAME, "There is not enough memory or disk space.")
-    except ImportError as error:
-        search.failed(_NAME, f"A package is missing: {error}")
+    except STOPS as stop:
+        add_stopped(search.attempts, _NAME, stop)
     return False
 
 
@@ -405,7 +398,7 @@ def _training_images(search: Search, scratch: Path, backbone: Network) -> Iterat
     elif size <= _MOST_OF_DISK * shutil.disk_usage(scratch).free:
         pixels = ImageArrayFile(path, side)
     else:
-        raise MemoryError
+        raise OSError(errno.ENOSPC, "There is no space for the images at the size of the network")
     report_progress = search.reporter.until(search.reporter.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:

@@ -46,16 +46,16 @@ from emulator.vision.detection.scale import Scale, choose_scale
 from emulator.vision.detection.session import DetectorSession
 from emulator.vision.detection.train import CHECK_REGIONS, require_torch
 from emulator.vision.evaluation.detection import DetectionEvaluation
-from emulator.vision.imaging.decode import ImageRejected
 from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.memory import trim_heap
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import AdvancedDetectorRecipe, DetectorRecipe
 from emulator.vision.training.attempts import AttemptLog, Measure, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import LossNotFinite, TrainingFailed, timed
+from emulator.vision.training.errors import timed
 from emulator.vision.training.progress import ProgressReporter
 from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE, training_failures
+from emulator.vision.training.stops import STOPS, add_stopped
 
 if TYPE_CHECKING:
     import numpy
@@ -206,19 +206,10 @@ class _Attempt:
         Args:
             start: initial weights of all layers, not trained on the held-out images.
         """
-        outcome = Outcome.FAILED
         try:
             return self._fine_tuned(start)
-        except OutOfTime as stop:
-            outcome, reason = Outcome.OUT_OF_TIME, str(stop) or "The budget was used up."
-        except LossNotFinite:
-            reason = "It became unstable: its loss became NaN or infinite."
-        except MemoryError:
-            reason = "There is not enough memory."
-        except (ImageRejected, OSError, TrainingFailed) as error:
-            reason = f"An image or the disk could not be used: {error}"
-        _log.log(logging.WARNING if outcome == Outcome.FAILED else logging.INFO, "All layers: %s", reason)
-        self._attempts.add(_ALL, reason, outcome=outcome, plan=self._plan)
+        except STOPS as stop:
+            add_stopped(self._attempts, _ALL, stop, self._plan)
         return None
 
     def _fine_tuned(self, start: Mapping[str, FloatArray]) -> _Result | None:

@@ -47,8 +47,8 @@ from emulator.vision.networks.parts import divided
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.tiles import TilesRecipe
 from emulator.vision.training.attempts import Outcome
-from emulator.vision.training.budget import Budget, OutOfTime
-from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.budget import Budget
+from emulator.vision.training.stops import STOPS, NoGain, add_stopped
 
 if TYPE_CHECKING:
     import numpy
@@ -100,7 +100,6 @@ def best_with_tiles(training: QuickTraining, champion: Candidate, recipe: TilesR
         reason = f"{champion.name} makes {mistakes:.0f} mistakes; it needs {least:.0f} to show a gain."
         training.attempts.add(_NAME, reason, outcome=Outcome.SKIPPED)
         return champion
-    outcome = Outcome.FAILED
     try:
         for each in _Attempt(training, recipe, champion).candidates():
             loss = comparison.loss(each)
@@ -110,25 +109,9 @@ def best_with_tiles(training: QuickTraining, champion: Candidate, recipe: TilesR
             if comparison.replaces(each, champion) and (best is champion or loss < comparison.loss(best)):
                 best = each
         return best
-    except OutOfTime as stop:
-        outcome, reason = Outcome.OUT_OF_TIME, str(stop) or "The time for it was used up."
-    except _NoGain as stop:
-        outcome, reason = Outcome.FINISHED, str(stop)
-    except (ImageRejected, OSError) as error:
-        reason = f"An image or the disk could not be used: {error}"
-    except LossNotFinite:
-        reason = "It became unstable: its loss became NaN or infinite."
-    except MemoryError:
-        reason = "There is not enough memory."
-    except ImportError as error:
-        reason = f"A package is missing: {error}"
-    _log.log(logging.WARNING if outcome == Outcome.FAILED else logging.INFO, "Tiles: %s", reason)
-    training.attempts.add(_NAME if best is champion else _TRAINED, reason, outcome=outcome)
-    return best
-
-
-class _NoGain(Exception):
-    """Whole images are clearly better; the message tells by how much."""
+    except STOPS as stop:
+        add_stopped(training.attempts, _NAME if best is champion else _TRAINED, stop)
+        return best
 
 
 @dataclass(frozen=True)
@@ -161,7 +144,7 @@ class _Attempt:
         self._windows = self._windows_of(range(count), _FEATURES_DONE)
 
     def _probe(self) -> None:
-        """Raises _NoGain if a head for a few images is much worse than the best so far: then most of the
+        """Raises NoGain if a head for a few images is much worse than the best so far: then most of the
         time that tiles take can be saved."""
         import numpy
 
@@ -180,7 +163,7 @@ class _Attempt:
         before = training.comparison.loss_at(self._champion, hidden)
         _log.info("Tiles of %d images: log loss %.4f, whole images %.4f", len(rows), loss, before)
         if loss > recipe.most_loss * before:
-            raise _NoGain(
+            raise NoGain(
                 f"The log loss with {len(rows)} images is {loss:.4f}; "
                 f"that of {self._champion.name} with all is {before:.4f}."
             )
@@ -199,7 +182,7 @@ class _Attempt:
 
         Raises:
             OutOfTime: there is no time.
-            _NoGain: whole images are clearly better.
+            NoGain: whole images are clearly better.
         """
         import numpy
 
@@ -217,7 +200,7 @@ class _Attempt:
         whole = restricted(self._champion, rows)
         _log.info("Tiles: log loss %.4f, whole images %.4f", comparison.loss(frozen), comparison.loss(whole))
         if comparison.replaces(whole, frozen):
-            raise _NoGain(str(comparison.gain(frozen, whole)))
+            raise NoGain(str(comparison.gain(frozen, whole)))
         # If anything fails from here on, this one remains.
         yield frozen
         if len(training.images) >= training.late_layers.min_images:

@@ -21,11 +21,13 @@ from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import ClassificationDataset
 from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.tile_training import training as tile_training
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection
 from emulator.vision.detection.advanced import train_advanced_detector
 from emulator.vision.detection.train import train_detector
 from emulator.vision.recipes.recipes import ADVANCED, ADVANCED_DETECTOR, FINE_TUNING, LATE_LAYERS, QUICK
+from emulator.vision.recipes.tiles import TILES
 from emulator.vision.training.number_formats import number_formats_from
 from tests.support.vision.advanced_training import BETTER
 from tests.support.vision.detection_images import TINY, scenes
@@ -43,6 +45,21 @@ SMALL_ADVANCED = replace(
 SMALL_LATE_LAYERS = replace(
     LATE_LAYERS, resolution=64, epochs=3, min_images=12, min_mistakes=0, min_error=0.0
 )
+SMALL_TILES = replace(
+    TILES,
+    overlap=16,
+    most=12,
+    min_side=100,
+    min_images=12,
+    min_mistakes=0,
+    min_error=0.0,
+    probed=9,
+    most_loss=1e9,
+    components=32,
+    most_crops=60,
+    epochs=1,
+)
+LARGE = (200, 152)
 SMALL_DETECTOR = replace(ADVANCED_DETECTOR, resolutions=(64, 96), window_size=64, wanted_side=16.0)
 
 
@@ -53,9 +70,12 @@ def digests(folder: Path) -> dict[str, str]:
     advanced_detection.compare_detectors = lambda *_: BETTER
     advanced_candidates.CandidateComparison.is_perfect = lambda self, candidate: False  # type: ignore[method-assign]
     advanced_candidates.CandidateComparison.replaces = (  # type: ignore[method-assign]
-        lambda self, challenger, champion: challenger.name.startswith(("fine-tuned beside", "late layers"))
+        lambda self, challenger, champion: challenger.name.startswith(
+            ("fine-tuned beside", "late layers", "tiles with late layers")
+        )
     )
     late_layers._Attempt._check_promise = lambda self, first: None  # type: ignore[method-assign]
+    tile_training._Attempt._promising = lambda self, *_: True  # type: ignore[method-assign]
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
     images = tuple(
@@ -65,6 +85,12 @@ def digests(folder: Path) -> dict[str, str]:
     )
     classes = ClassificationDataset(images, PATTERNS, multilabel=False)
     several = replace(classes, multilabel=True)
+    large_images = tuple(
+        kept(pictures, encoded(drawn(pattern, number, LARGE)), (label,))
+        for label, pattern in enumerate(PATTERNS)
+        for number in range(8)
+    )
+    large = ClassificationDataset(large_images, PATTERNS, multilabel=False)
     objects = scenes(pictures, range(10))
     cached: dict[str, Any] = {
         "seed": 3,
@@ -80,6 +106,15 @@ def digests(folder: Path) -> dict[str, str]:
             SMALL_QUICK,
             output=output,
             late_layers=SMALL_LATE_LAYERS,
+            clock=lambda: 0.0,
+            **cached,
+        ),
+        "tiles": lambda output: train_classifier(
+            large,
+            replace(SMALL_QUICK, late_layers=False),
+            output=output,
+            late_layers=SMALL_LATE_LAYERS,
+            tiles=SMALL_TILES,
             clock=lambda: 0.0,
             **cached,
         ),

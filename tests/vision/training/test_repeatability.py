@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -
     ]
 
     assert {name.partition("/")[2] for name in one} == {"model.onnx", "evaluation.npz", ""}
-    assert len(one) == 6 * 2 + 2
+    assert len(one) == 7 * 2 + 2
     assert len(set(one.values())) == len(one)
     for other in others:
         assert {name for name in one if one[name] != other[name]} == set()

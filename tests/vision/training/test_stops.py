@@ -20,7 +20,11 @@ from emulator.vision.training.stops import STOPS, NoGain, add_stopped
         (LossNotFinite(), Outcome.FAILED, "It became unstable: its loss became NaN or infinite."),
         (MemoryError(), Outcome.FAILED, "There is not enough memory."),
         (ModuleNotFoundError("torch"), Outcome.FAILED, "A package is missing: torch"),
-        (ImageRejected("format", "no image"), Outcome.FAILED, "An image or the disk could not be used: no image"),
+        (
+            ImageRejected("format", "no image"),
+            Outcome.FAILED,
+            "An image or the disk could not be used: no image",
+        ),
         (OSError("disk full"), Outcome.FAILED, "An image or the disk could not be used: disk full"),
     ],
 )

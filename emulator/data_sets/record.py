@@ -166,6 +166,7 @@ class DataSet:
         detection: whether its labels are boxes.
         tags: by name, in the order of the files; also those of no image.
         project: None unless an emulator wrote the data set.
+        is_empty: whether it is known to be of a project without images.
     """
 
     format: str
@@ -173,6 +174,7 @@ class DataSet:
     tags: dict[str, TagInfo] = field(default_factory=dict)
     images: list[ImageLabels] = field(default_factory=list)
     project: ProjectInfo | None = None
+    is_empty: bool = False
 
     def add_tag(self, name: str, type: str = REGULAR) -> str:
         """The name of a tag, which is added if it is new."""

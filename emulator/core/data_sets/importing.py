@@ -68,7 +68,7 @@ class DataSetImport:
         parts = dict(Counter(image.split for image in data.images if image.split))
         if state.parts:
             data.images = [image for image in data.images if image.split in state.parts]
-        if not data.images:
+        if not data.images and (state.parts or not data.is_empty):
             reading.problems.error("There are no images of the data set.")
         labeled = {image.file for image in data.images}
         left_out = sum(name not in labeled for name in reading.images)

@@ -66,10 +66,20 @@ def read(reading: Reading, format: str | None = None) -> DataSet:
     """
     if not reading.files.names:
         raise DataSetUnreadable("There are no files.")
-    chosen = FORMATS[format or recognized(reading)]
-    data: DataSet = _function(chosen, "read")(reading)
-    _merge_tags(data, reading.problems)
     side = side_file.read(reading.files)
+    is_empty = side is not None and not side.images and next(iter(reading.images), None) is None
+    try:
+        chosen = FORMATS[format or recognized(reading)]
+    except DataSetUnreadable:
+        if not is_empty:
+            raise
+        chosen = FORMATS["folders"]  # which has no files but those of images
+    if is_empty and chosen.module == "folders":
+        data = DataSet(format or "folders", detection=False)
+    else:
+        data = _function(chosen, "read")(reading)
+    data.is_empty = is_empty
+    _merge_tags(data, reading.problems)
     if side is not None:
         written_names = folders.names_read(side.tags) if chosen.module == "folders" else {}
         side_file.apply(side, data, reading.problems, chosen.image_tags, written_names)
@@ -113,9 +123,12 @@ def write(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:
             f"{chosen.title} cannot have tags of whole images. {_alternatives(detection=False)}"
         )
     outputs: Iterator[Output] = _function(chosen, chosen.writer)(data, losses)
+    first = next(outputs, None)  # before anything is written, what the format cannot have is refused
     if data.project is not None:
         yield Output(SIDE_FILE, side_file.content(data))
-    yield from outputs
+    if first is not None:
+        yield first
+        yield from outputs
 
 
 def _alternatives(*, detection: bool) -> str:

@@ -64,6 +64,11 @@ def write_for_yolo(data: DataSet, losses: Problems) -> Iterator[Output]:
         raise DataSetUnreadable(
             f"{several:,} images have several tags, which YOLO cannot express; use the format folders or csv."
         )
+    if data.images and not any(map(_tags, data.images)):
+        raise DataSetUnreadable(
+            f"None of the {len(data.images):,} images has a tag, and YOLO leaves out images without one; use "
+            "the format folders or csv."
+        )
     folders = _folders(data, losses)
     untagged = 0
     for image in data.images:

@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
+from emulator.data_sets.formats import FORMATS
 from emulator.store.tables import JobKind
-from tests.support.data_sets import DataSets, boxed_set, everything_of, written
+from tests.support.cloud import DETECTION, GENERAL
+from tests.support.data_sets import DataSets, boxed_set, everything_of, files_in, written
 from tests.support.harness import Service
 from tests.support.images import picture
 
@@ -198,3 +202,57 @@ def test_a_data_set_that_was_exported_comes_back_with_its_ids(service: Service, 
         service.delete(project)
         back = sets.added(archive, "boxes")
         assert everything_of(service, back["projectId"]) == before, name
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("tags", [(), ("cat", "Vogel \xe4")])
+def test_an_empty_project_comes_back_from_every_format(
+    service: Service, sets: DataSets, format: str, tags: tuple[str, ...]
+) -> None:
+    kinds = {name: getattr(FORMATS[format], name) for name in ("detection", "classification")}
+    for domain in [name for name in ("detection", "classification") if kinds[name]]:
+        project = service.project(domainId=DETECTION if domain == "detection" else GENERAL)
+        for name in tags:
+            service.tag(project, name)
+        project_id = project.rpartition("/")[2]
+        before = everything_of(service, project_id)
+        archive = sets.export(project_id, format)
+        service.delete(project)
+        checked = sets.imported(archive, "project", dryRun="true")["report"]
+        assert (checked["imageCount"], checked["newTagCount"]) == (0, len(tags))
+        back = sets.added(archive, "project")
+        assert everything_of(service, back["projectId"]) == before, domain
+        service.delete(project)
+
+
+def test_a_format_that_leaves_out_all_images_is_refused(service: Service, sets: DataSets) -> None:
+    project = sets.added({"_untagged/1.png": picture(1)})["projectId"]
+    response = service.request(
+        "GET", f"/_emulator/projects/{project}/dataSet", params={"format": "yolo-classification"}
+    )
+    assert (response.status_code, response.json()["code"]) == (400, "BadRequestNotSupported")
+    assert response.json()["message"].startswith("None of the 1 images has a tag")
+
+
+def test_several_tags_are_refused_before_anything_is_sent(service: Service, sets: DataSets) -> None:
+    project = sets.added({"cats/1.png": picture(1), "dogs/1.png": picture(1)})["projectId"]
+    response = service.request(
+        "GET", f"/_emulator/projects/{project}/dataSet", params={"format": "yolo-classification"}
+    )
+    assert response.status_code == 400
+
+
+def test_images_that_were_added_to_the_files_of_an_empty_project_are_read(
+    service: Service, sets: DataSets
+) -> None:
+    project_id = service.project().rpartition("/")[2]
+    added = sets.added({**files_in(sets.export(project_id, "folders")), "cats/1.png": picture(1)}, "added")
+    assert (added["newImageCount"], added["newTagCount"]) == (1, 1)
+
+
+def test_an_image_that_is_missing_is_no_empty_project(service: Service, sets: DataSets) -> None:
+    project_id = service.project(domainId=DETECTION).rpartition("/")[2]
+    files = files_in(sets.export(project_id, "coco"))
+    ended = sets.imported({**files, "annotations.json": coco([[12, 9, 24, 18]])})
+    assert ended["status"] == "Failed"
+    assert "1.png" in ended["failure"]

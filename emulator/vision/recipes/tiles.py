@@ -17,7 +17,7 @@ class TilesRecipe:
         min_images: fewer images are not enough to learn which windows have what the tags say.
         min_mistakes, min_error: nothing is tried if cross-validation finds fewer mistakes, or fewer for each
             image.
-        probed, most_loss: of more than twice `probed` images, a head is first trained on `probed` images;
+        probed, most_loss: of more than `probed` images, a head is first trained on `probed` images;
             tiles are given up if its log loss is more than `most_loss` times that of the best model so far.
         components: number of features of a window, the principal components of those of the network.
         inverse_regularisation: of the head (`window_head.fit_window_head`).

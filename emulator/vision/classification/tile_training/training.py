@@ -139,13 +139,15 @@ class _Attempt:
         self._components = principal_components(
             training.images, self._layout, self._backbone, recipe.components
         )
-        if count > 2 * recipe.probed:
+        self._known: dict[int, Array] = {}
+        if count > recipe.probed:
             self._probe()
-        self._windows = self._windows_of(range(count), _FEATURES_DONE)
+        self._windows = self._windows_of(range(count))
+        self._known.clear()
 
     def _probe(self) -> None:
-        """Raises NoGain if a head for a few images is much worse than the best so far: then most of the
-        time that tiles take can be saved."""
+        """Raises NoGain if a head for a few images is much worse than the best so far: then the time for the
+        tiles of all others is saved."""
         import numpy
 
         training, recipe = self._training, self._recipe
@@ -153,7 +155,7 @@ class _Attempt:
         tested = recipe.probed // 3
         hidden = _some(numpy.flatnonzero(hidden_N), tested)
         used = _some(numpy.flatnonzero(~hidden_N), recipe.probed - tested)
-        windows = self._windows_of([*used.tolist(), *hidden.tolist()], 0.0)
+        windows = self._windows_of([*used.tolist(), *hidden.tolist()])
         rows = numpy.concatenate([used, hidden])
         head = self._head(windows, training.targets_NT[rows], ~hidden_N[rows])
         scores = replace(windows, rows_RD=head.logits(windows.rows_RD))
@@ -168,14 +170,25 @@ class _Attempt:
                 f"that of {self._champion.name} with all is {before:.4f}."
             )
 
-    def _windows_of(self, images: Sequence[int], share: float) -> Windows:
-        """The components of the features of the windows of some images; `share` is that of the progress."""
-        return window_scores(
-            [self._training.images[image] for image in images],
+    def _windows_of(self, images: Sequence[int]) -> Windows:
+        """The components of the features of the windows of some images, which are computed once."""
+        import numpy
+
+        missing = [image for image in images if image not in self._known]
+        before, count = len(self._known), len(self._training.images)
+
+        def report(done: float) -> None:
+            self._report(_FEATURES_DONE * (before + done * len(missing)) / count, "Looking at tiles")
+
+        found = window_scores(
+            [self._training.images[image] for image in missing],
             self._layout,
             window_network(self._backbone, self._components.as_head()),
-            lambda done: self._report(share * done, "Looking at tiles"),
+            report,
         )
+        self._known |= {image: found.of(place) for place, image in enumerate(missing)}
+        rows = [self._known[image] for image in images]
+        return Windows(numpy.concatenate(rows), numpy.array([len(each) for each in rows]))
 
     def candidates(self) -> Iterator[Candidate]:
         """A head on the frozen network, and then one with trained late layers.

@@ -255,7 +255,7 @@ def test_a_few_images_tell_whether_tiles_are_worth_their_time(
     monkeypatch.setattr(tile_training, "window_scores", watched)
     trained = train(parts(tmp_path, multilabel=True), replace(SMALL, probed=9, most_loss=most))
 
-    assert looked == ([8, 24] if chosen else [8])
+    assert looked == ([8, 16] if chosen else [8])
     assert (TILING in read_model(trained.model_path.read_bytes())[0]) is chosen
 
 

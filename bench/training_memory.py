@@ -66,8 +66,10 @@ def measure() -> Iterator[Measurement]:
             for row, (path, key) in enumerate(files)
         )
         objects = DetectionDataset(boxed, TAGS)
-        yield from _figures("quick detection", folder, partial(_run, train_detector, objects, QUICK_DETECTOR))
-        more = {"budget_seconds": 2 * _BUDGET_SECONDS}
+        yield from _figures(
+            "quick detection", folder, partial(_run, train_detector, objects, QUICK_DETECTOR, **cache)
+        )
+        more = {**cache, "budget_seconds": 2 * _BUDGET_SECONDS}
         yield from _figures(
             f"advanced detection, {2 * _BUDGET_SECONDS:g} s",
             folder,

@@ -103,9 +103,9 @@ def main() -> int:
 
 
 def with_copies(each: LabelledSet, folder: Path) -> LabelledSet:
-    """The set with copies of its first training images, written into a folder, and no other ones."""
+    """A part of the training images, evenly spaced, with copies of them, written into a folder."""
     folder.mkdir()
-    originals = each.training[:_MOST_COPIED]
+    originals = each.training[:: -(-len(each.training) // _MOST_COPIED)]
     copies = []
     for number, image in enumerate(originals):
         change, quality = COPIES[_KINDS[number % len(_KINDS)]]

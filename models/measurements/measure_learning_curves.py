@@ -18,6 +18,8 @@ means and standard deviations over the draws. Older code is marked in the table.
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -145,8 +147,10 @@ def page(cells: dict[str, dict[str, Any]]) -> Iterator[str]:
     newest = max(cells.values(), key=lambda cell: str(cell["measured"]))["code"]
     yield "# Learning curves"
     yield ""
-    yield "Quick training by the number of images per tag. This page and the plot are written by"
-    yield "`python models/measurements/measure_learning_curves.py FOLDER`, whose first lines define both."
+    yield "Quick training by the number of images per tag. The first lines of the script define table and"
+    yield "plot, which this command measures:"
+    yield ""
+    yield from ("```sh", command(cells), "```")
     yield ""
     yield f"![Accuracy by images per tag]({NAME}.svg)"
     yield ""
@@ -168,6 +172,17 @@ def page(cells: dict[str, dict[str, Any]]) -> Iterator[str]:
     if older:
         yield ""
         yield f"{OLDER} Measured with older code of the training than others."
+
+
+def command(cells: Iterable[str]) -> str:
+    """The command that measures the cells with these keys."""
+    names, counts, draws = zip(*(key.rsplit(":", 2) for key in cells), strict=True)
+    arguments = ["--sets", *(shlex.quote(name) for name in sorted(set(names)))]
+    arguments += ["--counts", *(str(count) for count in sorted({int(count) for count in counts}))]
+    arguments += ["--draws", str(1 + max(int(draw) for draw in draws))]
+    sides = {found[1] for name in names if (found := re.search(r" at (\d+) pixels$", name))}
+    arguments += [f"--shrink {side}" for side in sorted(sides)]
+    return f"python models/measurements/measure_learning_curves.py FOLDER {' '.join(arguments)}"
 
 
 def plot(cells: dict[str, dict[str, Any]], path: Path) -> None:

@@ -75,6 +75,11 @@ def test_trainings_are_measured_once_and_make_up_the_page(
     assert trained == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert "| patterns | accuracy | 2 | 4 | 2 | 2 | 0.550 ± 0.071 | 0.100 ± 0.000 |" in page.splitlines()
     assert "older code" not in page
+    script_name = "python models/measurements/measure_learning_curves.py"
+    assert f"{script_name} FOLDER --sets patterns --counts 1 2 --draws 2" in page.splitlines()
+    assert script.command(["my tools at 32 pixels:5:0"]) == (
+        f"{script_name} FOLDER --sets 'my tools at 32 pixels' --counts 5 --draws 1 --shrink 32"
+    )
     code[0] = "newer"
     page = run(2)
     assert trained[4:] == [(2, 0), (2, 1)]

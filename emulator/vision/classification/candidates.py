@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 # errors whose mean log loss is below `_SURE_ENOUGH` is kept, too.
 _STANDARD_ERRORS = 1.0
 _SURE_ENOUGH = 0.02
+# Factor on the scale of a head of all images, whose calibration is that of heads of four fifths of them. On
+# images that neither knows, the scores of the former deviate more from their mean, by 5 to 7%
+# (`measure_calibration.py`; figures in models/defaults.md).
+SCALE_OF_ALL_IMAGES = 0.95
 
 
 @dataclass(frozen=True)
@@ -158,9 +162,10 @@ def frozen_candidate(
     head, logits_NT = fit_heads(training_set, folds_N, progress)
 
     def make(calibration: LogitCalibration) -> Network:
+        scale = SCALE_OF_ALL_IMAGES * calibration.scale
         return classifying_network(
             backbone,
-            head.calibrated(calibration),
+            head.calibrated(replace(calibration, scale=scale)),
             multilabel=training_set.multilabel,
             roots=training_set.roots,
         )

@@ -66,6 +66,8 @@ _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 _MOST_WEIGHTS, _MOST_DIFFERENCE = 60_000_000, 1e-3
 # Fraction of the remaining budget, without the time for scoring, that is for training.
 _USABLE = 0.93
+# Models for further folds are trained for at least this fraction of the longest training.
+_SUFFICIENT = 0.75
 # A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
 # the models without a fold is better.
 _ENOUGH_OF_PLAN = 0.6
@@ -89,7 +91,8 @@ def planned(
 ) -> Plan | None:
     """The plan that fits into the budget; None if not even the smallest does.
 
-    More folds mean more held-out images for the comparison, but sufficient epochs have priority.
+    More folds mean more held-out images for the comparison, and more models that are averaged, but sufficient
+    epochs have priority. Of plans with sufficient epochs, the one that uses most of the budget is chosen.
 
     Args:
         epochs_that_fit: number of epochs over all images for which there is time.
@@ -97,19 +100,19 @@ def planned(
     """
     share = 1 - 1 / fold_count
 
-    def epochs(folds: int) -> float:
-        return (epochs_that_fit - scoring_epochs * folds / fold_count) / (1 + folds * share)
+    def epochs(folds: int) -> int:
+        fitting = (epochs_that_fit - scoring_epochs * folds / fold_count) / (1 + folds * share)
+        most = min(fitting, recipe.max_epochs)
+        return max((level for level in EPOCH_LEVELS if level <= most), default=0)
 
     folds = max(recipe.min_folds, -(-recipe.min_eval_images * fold_count // image_count))
     folds = min(fold_count, folds)
     while folds > 1 and epochs(folds) < recipe.cross_validation_min_epochs:
         folds -= 1
-    while folds < fold_count and epochs(folds + 1) >= recipe.max_epochs:
-        folds += 1
-    if epochs(folds) < recipe.min_epochs:
-        return None
-    most = min(epochs(folds), recipe.max_epochs)
-    return Plan(max(level for level in EPOCH_LEVELS if level <= most), folds)
+    sufficient = _SUFFICIENT * recipe.max_epochs
+    further = [more for more in range(folds + 1, fold_count + 1) if epochs(more) >= sufficient]
+    folds = max([folds, *further], key=lambda folds: epochs(folds) * (1 + folds * share))
+    return Plan(epochs(folds), folds) if epochs(folds) >= recipe.min_epochs else None
 
 
 def try_fine_tuning(search: Search, scratch: Path) -> None:

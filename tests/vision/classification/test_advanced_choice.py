@@ -149,6 +149,10 @@ def test_several_tags_an_image() -> None:
         (16.0, 500, Plan(8, 1)),
         (22.0, 500, Plan(8, 2)),
         (40.0, 500, Plan(15, 2)),
+        (65.0, 500, Plan(19, 3)),
+        (75.0, 500, Plan(15, 5)),
+        (80.0, 500, Plan(19, 4)),
+        (95.0, 500, Plan(19, 5)),
         (22.0, 60, Plan(8, 2)),
         (60.0, 60, Plan(12, 5)),
         (1000.0, 5000, Plan(19, 5)),
@@ -156,6 +160,14 @@ def test_several_tags_an_image() -> None:
 )
 def test_plans(fitting: float, images: int, plan: Plan | None) -> None:
     assert planned(fitting, images, 5, ADVANCED) == plan
+
+
+def test_a_plan_leaves_little_of_a_budget() -> None:
+    for fitting in numpy.linspace(22, 95, 100):
+        plan = planned(fitting, 500, 5, ADVANCED)
+        assert plan is not None
+        used = plan.epochs * (1 + 0.8 * plan.folds)
+        assert 0.86 * fitting <= used <= fitting + 1e-9, (fitting, plan)
 
 
 def test_a_little_more_or_less_speed_changes_no_plan() -> None:

@@ -109,7 +109,9 @@ def pull(
     from emulator.pulling.project import Choice, chosen_projects
     from emulator.pulling.service import Endpoint, PullFailed, Refused, Service, opened
     from emulator.pulling.throttle import Throttle
+    from emulator.vision.imaging.memory import limit_malloc_arenas, trim_heap
 
+    limit_malloc_arenas()
     folder = Path(archive) if archive else settings.data / _FOLDER_NAME
     choice = Choice(iterations=not no_iterations, predictions=not no_predictions)
     complete = True
@@ -120,6 +122,7 @@ def pull(
             for project in found:
                 is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
                 complete = complete and is_complete
+                trim_heap()  # what lists of images have left is as much as their insertion needs
                 if archive_only:
                     continue
                 if is_complete or accept_missing:

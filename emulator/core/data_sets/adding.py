@@ -6,8 +6,7 @@ by their tags and sides.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert
 from sqlalchemy import update as update_rows
@@ -48,11 +47,24 @@ class Added:
     tags: list[str] = field(default_factory=list)
 
 
+class _NewTag(NamedTuple):
+    image_number: int
+    tag_id: str
+
+
+class _NewRegion(NamedTuple):
+    id: str
+    image_number: int
+    box: RegionBox
+
+
 @dataclass
 class _Rows:
+    """The rows to be added. Those of tags and regions become dictionaries in batches, which are larger."""
+
     images: list[dict[str, Any]] = field(default_factory=list)
-    tags: list[dict[str, Any]] = field(default_factory=list)
-    regions: list[dict[str, Any]] = field(default_factory=list)
+    tags: list[_NewTag] = field(default_factory=list)
+    regions: list[_NewRegion] = field(default_factory=list)
     # Counts of new tags of images of the project, by the numbers of the images.
     tagged: dict[int, int] = field(default_factory=dict)
     touched: set[int] = field(default_factory=set)
@@ -72,6 +84,7 @@ class Addition:
         self._known = lookup.workspace_tags(session, project.id)
         self._new_tags: list[Tag] = []
         self._rows = _Rows()
+        self._now = context.clock.now()
         self.added = Added()
 
     def prepare(self, images: Sequence[CheckedImage]) -> None:
@@ -79,11 +92,12 @@ class Addition:
         used = {tag for image in images for tag in image.tags}
         used |= {box.tag for image in images for box in image.boxes}
         ids = self._tag_ids(used)
-        present = self._present(images)
         free = self._free_ids(images)
         numbers = new_numbers(self._session)
-        for image in images:
-            self._image(image, ids, present.get(image.blob), free, numbers)
+        for batch in batches(images):
+            present = self._present(batch)
+            for image in batch:
+                self._image(image, ids, present.get(image.blob), free, numbers)
         try:
             quotas.check_import(
                 self._context,
@@ -107,9 +121,13 @@ class Addition:
             tag.born = revision
         session.add_all([project, *self._new_tags])
         session.flush()
-        for table, added in ((Image, rows.images), (ImageTag, rows.tags), (Region, rows.regions)):
-            for batch in batches(added):
-                session.execute(insert(table), [row | {"born": revision} for row in batch])
+        shared = {"created": self._now, "born": revision}
+        for images_batch in batches(rows.images):
+            session.execute(insert(Image), [row | shared for row in images_batch])
+        for tags_batch in batches(rows.tags):
+            session.execute(insert(ImageTag), [one._asdict() | shared for one in tags_batch])
+        for regions_batch in batches(rows.regions):
+            session.execute(insert(Region), [_region(one) | shared for one in regions_batch])
         for number, count in rows.tagged.items():
             counted = col(Image.tag_count) + count
             session.execute(update_rows(Image).where(col(Image.number) == number).values(tag_count=counted))
@@ -170,11 +188,12 @@ class Addition:
 
     def _present(self, images: Sequence[CheckedImage]) -> dict[str, TaggedImage]:
         """The images that the project has already, by their blobs."""
-        view = View(self.project)
-        found: list[Image] = []
-        for batch in batches(image.blob for image in images):
-            found += self._session.exec(select(Image).where(*view.images, col(Image.blob).in_(batch))).all()
-        return {tagged.image.blob: tagged for tagged in with_tags(self._session, view, found)}
+        view, blobs = View(self.project), [image.blob for image in images]
+        found = self._session.exec(select(Image).where(*view.images, col(Image.blob).in_(blobs))).all()
+        present = {tagged.image.blob: tagged for tagged in with_tags(self._session, view, found)}
+        for row in found:
+            self._session.expunge(row)
+        return present
 
     def _free_ids(self, images: Sequence[CheckedImage]) -> set[str]:
         """The ids of images and boxes of the data set that nothing has yet."""
@@ -212,7 +231,6 @@ class Addition:
         except ServiceError as error:
             self._problems.error(error.message, place)
             return
-        now = self._context.clock.now()
         if present is None:
             number = next(numbers)
             self.added.new_images += 1
@@ -225,7 +243,6 @@ class Addition:
                     "size": image.size,
                     "width": image.width,
                     "height": image.height,
-                    "created": now,
                     "metadata_": metadata,
                     "tag_count": len(labels.tags),
                 }
@@ -240,9 +257,10 @@ class Addition:
         if present is None or labels.tags or labels.boxes:
             self._rows.touched.add(number)
         self.added.boxes += len(labels.boxes)
-        self._rows.tags += [{"image_number": number, "tag_id": tag.id, "created": now} for tag in labels.tags]
+        self._rows.tags += [_NewTag(number, tag.id) for tag in labels.tags]
         self._rows.regions += [
-            self._region(number, box, now, _taken(free, boxes.get(box))) for box in labels.boxes
+            _NewRegion(_taken(free, boxes.get(box)) or self._context.ids.new(), number, box)
+            for box in labels.boxes
         ]
 
     def _boxes(
@@ -258,17 +276,19 @@ class Addition:
                 found.setdefault(rounded, box.id)
         return found
 
-    def _region(self, number: int, box: RegionBox, now: datetime, id: str | None) -> dict[str, Any]:
-        return {
-            "id": id or self._context.ids.new(),
-            "image_number": number,
-            "tag_id": box.tag_id,
-            "left": box.left,
-            "top": box.top,
-            "width": box.width,
-            "height": box.height,
-            "created": now,
-        }
+
+def _region(region: _NewRegion) -> dict[str, Any]:
+    """The row of a region, without what all have."""
+    box = region.box
+    return {
+        "id": region.id,
+        "image_number": region.image_number,
+        "tag_id": box.tag_id,
+        "left": box.left,
+        "top": box.top,
+        "width": box.width,
+        "height": box.height,
+    }
 
 
 def _is_same(box: RegionBox, other: RegionBox, width: int, height: int) -> bool:

@@ -18,7 +18,7 @@ _BATCH_BYTES = 16 * MEGABYTE
 _BATCH_IMAGES = 64
 
 
-@dataclass
+@dataclass(slots=True)
 class CheckedImage:
     """An image that the service accepts, with the labels of all files with these bytes.
 

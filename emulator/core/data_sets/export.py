@@ -29,6 +29,7 @@ from emulator.data_sets.record import (
 from emulator.data_sets.writing import Output, zip_pieces
 from emulator.store.references import raise_if_missing
 from emulator.store.tables import Image
+from emulator.vision.imaging.memory import trim_heap
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp"}
 _PAGE = 1000
@@ -81,7 +82,16 @@ def export(context: Context, project_id: str, format: str) -> Export:
         return context.blobs.read(blobs[image.file])
 
     assert data.project is not None
-    return Export(f"{data.project.name}-{known}.zip", zip_pieces(outputs, read))
+    name = f"{data.project.name}-{known}.zip"
+    del data
+    return Export(name, _then_trimmed(zip_pieces(outputs, read)))
+
+
+def _then_trimmed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces; then the memory of the labels is returned to the system."""
+    yield from pieces
+    del pieces
+    trim_heap()
 
 
 def _outputs(data: DataSet, format: str, losses: Problems) -> Iterator[Output]:

@@ -148,15 +148,18 @@ class PullArchive(Journal):
     def descriptions(self, images: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
         """What each view says of some images: by image, then by view."""
         found: dict[str, dict[str, dict[str, Any]]] = {image: {} for image in images}
-        parsed: dict[int, dict[str, Any]] = {}
-        rows = self.all(
-            "SELECT image, view, number, body FROM listed JOIN description ON number = description "
-            "WHERE image IN (SELECT value FROM json_each(?))",
-            text_of(list(images)),
+        ids = text_of(list(images))
+        # Each once: in 20 views, the texts of 500 images would take 20 MB.
+        bodies = self.all(
+            "SELECT number, body FROM description WHERE number IN "
+            "(SELECT description FROM listed WHERE image IN (SELECT value FROM json_each(?)))",
+            ids,
         )
-        for image, view, number, body in rows:
-            if number not in parsed:
-                parsed[number] = orjson.loads(body)
+        parsed = {number: orjson.loads(body) for number, body in bodies}
+        rows = self.all(
+            "SELECT image, view, description FROM listed WHERE image IN (SELECT value FROM json_each(?))", ids
+        )
+        for image, view, number in rows:
             found[image][view] = parsed[number]
         return found
 

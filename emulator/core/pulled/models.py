@@ -251,7 +251,9 @@ def _labels(contents: Contents, iteration_id: str, ids: Sequence[str]) -> list[d
     for start in range(0, len(ids), 500):
         chosen = ids[start : start + 500]
         descriptions = contents.archive.descriptions(chosen)
-        found += [descriptions[image].get(iteration_id, {}) for image in chosen]
+        for image in chosen:
+            described = descriptions[image].get(iteration_id, {})
+            found.append({name: described.get(name) for name in ("tags", "regions")})
     return found
 
 

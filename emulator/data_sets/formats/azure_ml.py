@@ -140,8 +140,8 @@ def write(data: DataSet, losses: Problems) -> Iterator[Output]:
         written.append(json.dumps(entry, ensure_ascii=False))
     if left_out and not written:
         raise DataSetUnreadable(
-            f"None of the {left_out:,} images has a tag, and Azure Machine Learning has no lines for images without "
-            "one; use the format folders or csv."
+            f"None of the {left_out:,} images has a tag, and Azure Machine Learning has no lines for images "
+            "without one; use the format folders or csv."
         )
     losses.note("Images without a tag are left out of the lines.", count=left_out)
     losses.note("Replace the beginning of each image_url by the place of the uploaded images.")

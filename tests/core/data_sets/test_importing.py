@@ -225,11 +225,12 @@ def test_an_empty_project_comes_back_from_every_format(
         service.delete(project)
 
 
-def test_a_format_that_leaves_out_all_images_is_refused(service: Service, sets: DataSets) -> None:
+@pytest.mark.parametrize("format", ["yolo-classification", "azure-ml"])
+def test_a_format_that_leaves_out_all_images_is_refused(
+    service: Service, sets: DataSets, format: str
+) -> None:
     project = sets.added({"_untagged/1.png": picture(1)})["projectId"]
-    response = service.request(
-        "GET", f"/_emulator/projects/{project}/dataSet", params={"format": "yolo-classification"}
-    )
+    response = service.request("GET", f"/_emulator/projects/{project}/dataSet", params={"format": format})
     assert (response.status_code, response.json()["code"]) == (400, "BadRequestNotSupported")
     assert response.json()["message"].startswith("None of the 1 images has a tag")
 

@@ -1,5 +1,6 @@
 """Fixtures of all suites."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.coverage_plugin import WRITE, CoveragePlugin
 from tests.support.harness import Service, running_service
 from tests.support.live_server import LiveServer
+from tests.support.memory_folder import use_memory_folder
 
 # The same examples on every run and every machine, and no limit on an example's time: machines differ.
 settings.register_profile(
@@ -26,8 +28,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(WRITE, action="store_true", help="write docs/coverage.md from what this run shows")
 
 
+_MEMORY_FOLDER = pytest.StashKey[Path]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(CoveragePlugin(config), "coverage-page")
+    if not config.option.basetemp:  # workers have one: a folder in that of the process that started them
+        folder = use_memory_folder()
+        if folder is not None:
+            config.stash[_MEMORY_FOLDER] = folder
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    folder = config.stash.get(_MEMORY_FOLDER, None)
+    return None if folder is None else f"temporary files: in memory, {folder}; elsewhere with TMPDIR"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Free the memory; the folders of failed tests are kept."""
+    folder = session.config.stash.get(_MEMORY_FOLDER, None)
+    if folder is not None and not session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 Serve = Callable[..., LiveServer]

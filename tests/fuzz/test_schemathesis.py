@@ -16,7 +16,7 @@ from tests.support.live_server import LiveServer
 _NEWEST = VERSIONS["training"][-1]
 # The newest version gets more requests; it shares most of its code with the older ones.
 _EXAMPLES = {_NEWEST: 15, CONTROL: 15}
-_EXAMPLES_OF_OTHERS = 4
+_EXAMPLES_OF_OTHERS = 2
 # With these seeds, each operation of the two larger documents has at least two successful requests.
 _SEEDS = {_NEWEST: 22, CONTROL: 23}
 _SEED_OF_OTHERS = 20

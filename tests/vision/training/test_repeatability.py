@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -
     one = trained(tmp_path / "one", threads=None, hash_seed="1", processors="64")
     others = [
         trained(tmp_path / threads, threads=threads, hash_seed=f"{threads}0", processors=processors)
-        for threads, processors in (("1", "64"), ("2", "2"), ("3", "1"), ("7", "64"))
+        for threads, processors in (("1", "2"), ("3", "1"))
     ]
 
     assert {name.partition("/")[2] for name in one} == {"model.onnx", "evaluation.npz", ""}

@@ -1,0 +1,38 @@
+"""Temporary files of the tests in memory, where the system has room for them.
+
+The tests create and delete some hundred thousand small files, and the store asks the disk to write each
+change: on a disk a run waits for that about as long as it computes.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_MEMORY_FILES = Path("/dev/shm")  # Linux: a file system in memory
+_ROOM = 12 * 1024**3
+"""Bytes that must be free, for files and for the processes of the tests."""
+
+
+def use_memory_folder() -> Path | None:
+    """Let temporary files of this process and those that it starts be made in a new folder in memory.
+
+    Returns the folder, or None where nothing was changed: TMPDIR is set, there is no such file system, or too
+    little memory is free.
+    """
+    if "TMPDIR" in os.environ or _free_bytes() < _ROOM:
+        return None
+    # A short name: paths of Unix sockets have at most 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="tests-", dir=_MEMORY_FILES))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    return folder
+
+
+def _free_bytes() -> int:
+    """The bytes that can be written to files in memory; 0 where there are no such files."""
+    try:
+        meminfo = Path("/proc/meminfo").read_text()
+        available = next(line for line in meminfo.splitlines() if line.startswith("MemAvailable:"))
+        return min(shutil.disk_usage(_MEMORY_FILES).free, int(available.split()[1]) * 1024)
+    except (OSError, StopIteration):
+        return 0

@@ -2,8 +2,8 @@
 
 The key is sent to the endpoint that the user names and to no other host: redirects are not followed, and
 images are fetched by another connection pool, without a key. Pulls send only GET, and the POST that
-queries stored predictions; `Service.send` is for pushes. Messages have no key and no query of a URI, which
-may be a signature.
+queries stored predictions; `Service.send` and `delete` are for pushes and copies. Messages have no key and
+no query of a URI, which may be a signature.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ _CONNECTIONS = 16
 _ATTEMPTS = 20
 _JSON_BYTES = 256 * 2**20
 _T = TypeVar("_T")
-# 207: of a batch, some of whose entries failed.
-_SUCCESS = frozenset({200, 207})
+# 204: of deletions. 207: of a batch, some of whose entries failed.
+_SUCCESS = frozenset({200, 204, 207})
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -160,6 +160,21 @@ class Service:
         """
         content = b"" if body is None else orjson.dumps(body)
         return self._parsed(method, path, "v3.3", parameters, content, recover)
+
+    def delete(self, path: str) -> None:
+        """Delete what a path names. What is not there was deleted by a request whose response was lost."""
+        url = self._url(path, "v3.3", {})
+        try:
+            self._repeated(lambda: self._call("DELETE", url, b"", _JSON_BYTES))
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the service is stopped."""
+        self._sleep(seconds)
+        if self._stopped.is_set():
+            raise PullFailed("the pull was stopped")
 
     def artifact(self, project_id: str, path: str, most: int) -> bytes:
         """The bytes of an image by its relative URI, as resources in a virtual network have them."""

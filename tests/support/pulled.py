@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from emulator.pulling.throttle import Throttle
 from emulator.testing import EmulatorServer
 from emulator.testing.server import make_settings
 from tests.support.cloud import GENERAL, KEY, Cloud, guid
+from tests.support.harness import wait_until
+from tests.support.images import picture
 
 
 def write_archive(folder: Path, name: str = "pulled") -> Path:
@@ -43,6 +46,31 @@ def temporary_archive() -> str:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return str(write_archive(Path(folder) / "archive"))
+
+
+def trained_project(server: EmulatorServer, domain: str = GENERAL) -> str:
+    """The id of a new project of two tags with five images each, and one trained iteration."""
+    client = Service(Endpoint.parse(server.endpoint), server.training_key, Throttle(1000))
+    try:
+        parameters = {"name": "Screws", "domainId": domain, "classificationType": "Multiclass"}
+        project: str = client.send("POST", "projects", **parameters)["id"]
+        for number, name in enumerate(("red", "blue")):
+            tag = client.send("POST", f"projects/{project}/tags", name=name)["id"]
+            images = [
+                {
+                    "name": f"{name}{index}",
+                    "contents": b64encode(picture(10 * number + index, name)).decode(),
+                    "tagIds": [tag],
+                }
+                for index in range(5)
+            ]
+            client.send("POST", f"projects/{project}/images/files", {"images": images})
+        trained = client.send("POST", f"projects/{project}/train")["id"]
+        path = f"projects/{project}/iterations/{trained}"
+        wait_until(lambda: client.get(path)["status"] == "Completed", "the training to end")
+    finally:
+        client.close()
+    return project
 
 
 def pull_into(context: Context, cloud: Cloud, archive: PullArchive, **more: Any) -> Inserted:

@@ -84,6 +84,12 @@ tps_option = click.option(
     is_flag=True,
     help="Train projects here whose last iteration has no model; begins at the next start of the emulator.",
 )
+@click.option(
+    "--retrain-compact",
+    is_flag=True,
+    help="Train a copy of each project in a compact domain at the service, which charges for it, export its "
+    "model, and delete the copy. The project itself is not changed.",
+)
 def pull(
     settings: Settings,
     endpoint: str | None,
@@ -98,14 +104,16 @@ def pull(
     replace: bool,
     accept_missing: bool,
     retrain_local: bool,
+    retrain_compact: bool,
 ) -> None:
     """Copy projects out of Azure Custom Vision, with their ids, into the emulator's data folder.
 
-    Nothing is changed at the service. A pull that ends early goes on where it was when it is repeated. The
-    exit status is 0 when nothing is missing.
+    Nothing is changed at the service, unless --retrain-compact is given. A pull that ends early goes on where
+    it was when it is repeated. The exit status is 0 when nothing is missing.
     """
     from emulator.core.pulled.archive import private_files
     from emulator.core.pulled.journal import ArchiveUnusable
+    from emulator.pulling.compact import is_copy
     from emulator.pulling.project import Choice, chosen_projects
     from emulator.pulling.service import Endpoint, PullFailed, Refused, Service, opened
     from emulator.pulling.throttle import Throttle
@@ -119,9 +127,14 @@ def pull(
         address = Endpoint.parse(read_endpoint(endpoint))
         with private_files(), opened(Service(address, read_key(key_file), Throttle(tps))) as service:
             found = list(chosen_projects(service, projects))
+            if not projects:
+                ids = [project["id"] for project in found]
+                found = [project for project in found if not is_copy(project, ids)]
             for project in found:
                 is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
                 complete = complete and is_complete
+                if retrain_compact:
+                    complete = _retrain_compact(service, folder / project["id"]) and complete
                 trim_heap()  # what lists of images have left is as much as their insertion needs
                 if archive_only:
                     continue
@@ -172,6 +185,7 @@ def read_key(file: str | None) -> str:
 def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, tps: float) -> bool:
     """Pull a project into its archive and print the manifest; returns whether it is complete."""
     from emulator.core.pulled.archive import PullArchive
+    from emulator.pulling.compact import copy_left
     from emulator.pulling.manifest import manifest_of
     from emulator.pulling.project import ProjectPull
 
@@ -184,9 +198,32 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
         archive.write_manifest(manifest.to_json())
         for line in manifest.lines():
             print(line)
+        left = copy_left(archive)
+        if left is not None:
+            print(f"  note: the copy {left!r} is at the service; --retrain-compact ends it and deletes it")
         return manifest.is_complete
     finally:
         archive.close()
+
+
+def _retrain_compact(service: Service, folder: Path) -> bool:
+    """Get a model of a project by a copy in a compact domain; returns whether that is complete."""
+    from emulator.core.pulled.archive import COMPACT_MODEL_NAME, PullArchive
+    from emulator.pulling.compact import CompactRetraining, RetrainingFailed
+
+    archive = PullArchive(folder)
+    try:
+        retraining = CompactRetraining(service, archive, lambda step: print(f"  {step}", file=sys.stderr))
+        if retraining.run():
+            print(f"  model of a copy in a compact domain: {folder / COMPACT_MODEL_NAME}")
+        else:
+            print("  no copy is trained: the domain of the project is compact; export its iterations there")
+    except RetrainingFailed as failed:
+        print(f"  no model of a copy in a compact domain: {failed}", file=sys.stderr)
+        return False
+    finally:
+        archive.close()
+    return True
 
 
 def insert_archive(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
@@ -208,6 +245,7 @@ def insert_archive(settings: Settings, folder: Path, *, replace: bool, retrain: 
             parts = make_parts(locked, Clock(), Ids())
             try:
                 result = insert(parts.context, archive, replace=replace)
+                imported = _imported_compact(parts.context, archive, result)
                 trained = _retrained(parts.context, result) if retrain else None
             finally:
                 parts.end_workers(wait=True)
@@ -222,8 +260,31 @@ def insert_archive(settings: Settings, folder: Path, *, replace: bool, retrain: 
     finally:
         archive.close()
     _print_inserted(str(settings.data), result.images, result.iterations, result.notes)
+    _print_compact(imported)
     if trained is not None:
         print(f"  training here: {trained}, which begins when the emulator starts")
+
+
+def _imported_compact(context: Context, archive: PullArchive, result: Inserted) -> str | None:
+    """The name of the iteration of the model of a copy in a compact domain; None without such a model."""
+    from emulator.core.disk_space import UploadRefused
+    from emulator.core.errors import ServiceError
+    from emulator.core.iterations.import_model import import_model
+    from emulator.core.pulled.archive import COMPACT_MODEL_NAME
+
+    path = archive.folder / COMPACT_MODEL_NAME
+    if not path.is_file():
+        return None
+    try:
+        return import_model(context, path.read_bytes(), project_id=result.project_id).iteration.name
+    except (ServiceError, UploadRefused) as error:
+        result.notes.append(f"the model {path} is not imported: {error}")
+        return None
+
+
+def _print_compact(iteration: str | None) -> None:
+    if iteration is not None:
+        print(f"  model of a copy in a compact domain: {iteration}, to be published under the old name")
 
 
 def _retrained(context: Context, result: Inserted) -> str | None:
@@ -242,12 +303,18 @@ def _retrained(context: Context, result: Inserted) -> str | None:
 def insert_into_running(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
     """Insert the project of an archive into the running emulator. Raises CommandFailed."""
     from emulator.cli.control import control_emulator
+    from emulator.core.pulled.archive import COMPACT_MODEL_NAME
 
     wanted = {"folder": str(folder.absolute()), "replace": replace, "retrain": retrain}
     body = json.dumps(wanted).encode()
     answer = control_emulator(settings, "POST", "/_emulator/pulledProjects", body, timeout=_INSERT_SECONDS)
     result = json.loads(answer)
     _print_inserted("the running emulator", result["imageCount"], result["iterationCount"], result["notes"])
+    model = folder / COMPACT_MODEL_NAME
+    if model.is_file():
+        content, address = model.read_bytes(), f"/_emulator/models?project={folder.name}"
+        sent = control_emulator(settings, "POST", address, content, subject=model.name)
+        _print_compact(json.loads(sent)["iterationName"])
     if result["trainingIterationName"] is not None:
         print(f"  training here: {result['trainingIterationName']}")
 

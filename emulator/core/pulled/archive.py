@@ -3,6 +3,7 @@
 - ``journal.sqlite``: one row for each thing that was received, so that a pull that was killed goes on without
   requesting it again (`journal`)
 - ``files/ab/<name>``: images, and the zips of exports; the name consists of the kind and the id
+- ``compact-model.zip``: the export of a copy in a compact domain, if it was requested
 - ``manifest.json``: what a person wants to know, written at the end
 
 Bodies are the service's JSON without URIs, whose signatures would be secrets. A view is the workspace (an
@@ -25,6 +26,7 @@ from emulator.durable_files import UNFINISHED_PREFIX, is_disk_full, rename_durab
 
 WORKSPACE = ""
 MANIFEST_NAME = "manifest.json"
+COMPACT_MODEL_NAME = "compact-model.zip"
 _FILES = "files"
 _NAME = re.compile(r"[a-z]+-[0-9A-Za-z.-]{1,200}")
 # Of a file that is being written: its name and the SHA-256 of what is written.

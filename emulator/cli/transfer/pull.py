@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emulator.cli.errors import CommandFailed
-from emulator.cli.flags import with_settings
+from emulator.cli.flags import absolute_path, with_settings
 from emulator.settings import SettingError, Settings, StartRefused
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ tps_option = click.option(
     help="Train projects here whose last iteration has no model; begins at the next start of the emulator.",
 )
 @click.option(
+    "--originals",
+    metavar="FOLDER",
+    help="Find the originals of images that the service has scaled down, in this folder and those below it.",
+)
+@click.option(
     "--retrain-compact",
     is_flag=True,
     help="Train a copy of each project in a compact domain at the service, which charges for it, export its "
@@ -104,6 +109,7 @@ def pull(
     replace: bool,
     accept_missing: bool,
     retrain_local: bool,
+    originals: str | None,
     retrain_compact: bool,
 ) -> None:
     """Copy projects out of Azure Custom Vision, with their ids, into the emulator's data folder.
@@ -121,6 +127,9 @@ def pull(
 
     limit_malloc_arenas()
     folder = Path(archive) if archive else settings.data / _FOLDER_NAME
+    photographs = None if originals is None else absolute_path(originals)
+    if photographs is not None and not photographs.is_dir():
+        raise SettingError(f"--originals: {originals!r} is no folder")
     choice = Choice(iterations=not no_iterations, predictions=not no_predictions)
     complete = True
     try:
@@ -133,6 +142,8 @@ def pull(
             for project in found:
                 is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
                 complete = complete and is_complete
+                if photographs is not None:
+                    _attach_originals(folder / project["id"], photographs)
                 if retrain_compact:
                     complete = _retrain_compact(service, folder / project["id"]) and complete
                 trim_heap()  # what lists of images have left is as much as their insertion needs
@@ -204,6 +215,25 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
         return manifest.is_complete
     finally:
         archive.close()
+
+
+def _attach_originals(folder: Path, photographs: Path) -> None:
+    """Exchange images of an archive for their originals, and say for how many there were some."""
+    from emulator.core.pulled.archive import PullArchive
+    from emulator.core.pulled.originals import attach_originals
+
+    archive = PullArchive(folder)
+    try:
+        found = attach_originals(archive, photographs)
+    except OSError as error:
+        raise CommandFailed(f"--originals: {error.filename or photographs}: {error.strerror}") from None
+    finally:
+        archive.close()
+    print(f"  originals: {found.exchanged:,} of {found.images:,} images with 1,600 pixels")
+    if found.unreadable:
+        print(f"  note: {found.unreadable:,} of {found.files:,} files are no images, or of a single colour")
+    for image in found.ambiguous:
+        print(f"  note: image {image}: several files may be its original; none is taken")
 
 
 def _retrain_compact(service: Service, folder: Path) -> bool:

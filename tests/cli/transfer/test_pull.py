@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.main import app
@@ -222,3 +223,19 @@ def test_a_training_that_a_pull_requests_begins_with_the_next_start(
             lambda: [one.status for one in client.get_iterations(cloud.id)] == ["Completed"] * 2,
             "the training",
         )
+
+
+def test_originals_are_looked_for_in_a_folder_that_exists(cloud: Cloud, here: Here, tmp_path: Path) -> None:
+    archive = ("--archive", str(tmp_path / "archive"), "--archive-only")
+    image = cloud.images[0]
+    image["width"], image["height"] = 1600, 1200
+    shaded = Image.linear_gradient("L").convert("RGB")
+    shaded.resize((2000, 1500)).save(tmp_path / "original.png")
+    shaded.resize((1600, 1200)).save(tmp_path / "scaled.png")
+    cloud.files[image["id"]] = (tmp_path / "scaled.png").read_bytes()
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "original.png").rename(tmp_path / "photographs" / "1.png")
+    printed = here(*archive, "--originals", str(tmp_path / "photographs"))
+    assert "  originals: 1 of 1 images with 1,600 pixels" in printed
+    with pytest.raises(SettingError, match=r"--originals: .* is no folder"):
+        here(*archive, "--originals", str(tmp_path / "elsewhere"))

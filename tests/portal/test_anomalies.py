@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from tests.portal.conftest import OpenPortal
-from tests.support.images import picture
+from tests.support.harness import TRAINING_KEY
+from tests.support.images import picture, pictures
 from tests.support.live_server import LiveServer
 from tests.support.portal import Portal, require_portal, trainer_of
 from tests.support.portal_projects import ANOMALY_DETECTION, photo_project, train
@@ -191,6 +194,83 @@ def test_predictions_and_results_have_maps_too(
     page.get_by_text("The map is that of the final model").wait_for()
     page.keyboard.press("o")
     page.get_by_test_id("heat-map-text").wait_for(state="detached")
+    portal.check_accessibility()
+
+
+@pytest.fixture
+def two_iterations(portal: Portal) -> tuple[str, list[str], str]:
+    """A project with two instant iterations, both evaluated on a test set: the ids of all."""
+    from azure.cognitiveservices.vision.customvision.training.models import (
+        ImageFileCreateBatch,
+        ImageFileCreateEntry,
+    )
+
+    trainer = portal.trainer
+    project = trainer.create_project(
+        "Inspected", domain_id=ANOMALY_DETECTION, classification_type="Multiclass"
+    ).id
+    good, defect = (
+        trainer.create_tag(project, "good").id,
+        trainer.create_tag(project, "defect", type="Negative").id,
+    )
+    iterations = []
+    for number, color in enumerate(("green", "grey")):
+        entries = [ImageFileCreateEntry(contents=data, tag_ids=[good]) for data in pictures(10, color)]
+        entries += [
+            ImageFileCreateEntry(contents=data, tag_ids=[defect])
+            for data in pictures(3, "red", start=20 * number)
+        ]
+        assert trainer.create_images_from_files(
+            project, ImageFileCreateBatch(images=entries)
+        ).is_batch_successful
+        iterations.append(train(trainer, project))
+    sets = f"{portal.server.endpoint}/_emulator/projects/{project}/testSets"
+    with httpx.Client(headers={"Training-Key": TRAINING_KEY}, trust_env=False) as client:
+        test_set = client.post(sets, json={"name": "line 2"}).json()["id"]
+        for name, color in (("good", "green"), ("defect", "blue")):
+            images = [
+                {"contents": base64.b64encode(data).decode(), "tagNames": [name]}
+                for data in pictures(4, color, start=60)
+            ]
+            client.post(f"{sets}/{test_set}/images", json={"images": images}).raise_for_status()
+        client.post(f"{sets}/{test_set}/evaluations", json={"iterationIds": iterations}).raise_for_status()
+    return project, iterations, test_set
+
+
+def test_two_detectors_are_compared_by_false_alarms_and_found_defects(
+    portal: Portal, two_iterations: tuple[str, list[str], str]
+) -> None:
+    project, (before, after), _ = two_iterations
+    page = portal.open(f"projects/{project}/compare?a={before}&b={after}&threshold=0")
+    table = page.get_by_role("table", name="Anomalies")
+    # From 0 on, every image counts as an anomaly.
+    table.get_by_role("row", name=re.compile("False alarms")).get_by_text("10 → 10 of 10").wait_for()
+    table.get_by_role("row", name=re.compile("Defects found")).get_by_text("3 → 3 of 3").wait_for()
+    assert page.get_by_role("row", name=re.compile("^All tags")).count() == 0
+    page.get_by_text("An image counts as an anomaly from this probability.").wait_for()
+    portal.check_accessibility()
+    portal.open(f"projects/{project}/compare?a={before}&b={after}&threshold=1.0")
+    table.get_by_role("row", name=re.compile("False alarms")).get_by_text("0 → 0 of 10").wait_for()
+
+
+def test_a_test_set_counts_false_alarms_and_missed_defects(
+    portal: Portal, two_iterations: tuple[str, list[str], str]
+) -> None:
+    project, (first, _), test_set = two_iterations
+    page = portal.open(f"projects/{project}/testsets/{test_set}?threshold=0")
+    page.get_by_role("link", name=re.compile("^4 of 8 wrong")).first.wait_for()
+    assert page.get_by_role("columnheader", name="Precision").count() == 0
+    portal.check_accessibility()
+    portal.open(f"projects/{project}/testsets/{test_set}/{first}?threshold=0")
+    table = page.get_by_role("table", name="Anomalies")
+    table.get_by_role("row", name=re.compile("Missed defects")).get_by_text("4 known defects").wait_for()
+    assert page.get_by_role("region", name="Confusion matrix").count() == 0
+    table.get_by_role("button", name="4 of 4 images without a defect: false alarms").click()
+    cards = page.get_by_role("region", name="Images").get_by_role("listitem")
+    cards.nth(3).get_by_text(re.compile("^Anomaly, score")).wait_for()
+    assert cards.count() == 4
+    cards.first.get_by_role("button").click()
+    page.get_by_role("dialog").get_by_role("group", name="Anomaly score").wait_for()
     portal.check_accessibility()
 
 

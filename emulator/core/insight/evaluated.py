@@ -8,6 +8,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.evaluation import (
     EvaluatedModel,
+    anomaly_tags,
     checked_thresholds,
     evaluation_of,
     is_detector,
@@ -64,6 +65,9 @@ def errors_of(
     """Which images of an evaluation are wrong. overlap: None for classifiers."""
     from emulator.vision.evaluation import image_errors
 
+    anomalies = anomaly_tags(model)
+    if anomalies is not None:
+        return image_errors.errors_of_inspection(kept.figures, *anomalies, threshold)
     kind = kind_of(model)
     if kind == "Multilabel":
         return image_errors.errors_of_multilabel(kept.figures, threshold)

@@ -1,6 +1,6 @@
 """The evaluation of an iteration: out-of-fold predictions for the images of its training."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from emulator.core import lookup
 from emulator.core.caches.evaluations import CachedEvaluation
@@ -25,6 +25,25 @@ class EvaluatedModel(Protocol):
 
 def is_detector(model: EvaluatedModel) -> bool:
     return domains.get(model.domain_id or "").type == "ObjectDetection"
+
+
+class AnomalyTags(NamedTuple):
+    """Positions of the tags of an anomaly detector among its `model_tags`."""
+
+    good: int
+    anomaly: int
+
+
+def anomaly_tags(model: EvaluatedModel) -> AnomalyTags | None:
+    """The tags of an anomaly detector; None for other models, and where one of both is missing."""
+    domain = domains.find(model.domain_id or "")
+    if domain is None or not domain.detects_anomalies:
+        return None
+    types = [tag.get("type") for tag in model.model_tags or []]
+    good = next((position for position, kind in enumerate(types) if kind != "Negative"), None)
+    if good is None or "Negative" not in types:
+        return None
+    return AnomalyTags(good, types.index("Negative"))
 
 
 def evaluation_of(context: Context, project_id: str, iteration_id: str) -> tuple[Iteration, CachedEvaluation]:

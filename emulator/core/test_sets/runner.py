@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.iterations.evaluation import is_detector
+from emulator.core.iterations.evaluation import anomaly_tags, is_detector
 from emulator.core.jobs.job_runner import Interrupted, JobFailed, JobRunner
 from emulator.core.jobs.server_job import ServerJob
 from emulator.core.predictions.predict import probabilities_of
@@ -161,8 +161,13 @@ def _row(session: Session, job: Job) -> TestEvaluation | None:
 
 
 def _all_tags(task: EvaluationTask) -> list[dict[str, str]]:
-    """The tags of the model in the order of its outputs, then those of the test set that it does not have."""
+    """The tags of the model in the order of its outputs, then those of the test set that it does not have.
+
+    To an anomaly detector, these are all defects, as in its training.
+    """
     tags = list(task.iteration.model_tags or [])
+    if anomaly_tags(task.iteration) is not None:
+        return tags
     known = {tag["id"] for tag in tags}
     others = {
         tag_id: name for image in task.images for tag_id, name in image.tags.items() if tag_id not in known
@@ -178,6 +183,10 @@ def _evaluation(
     from emulator.vision.evaluation.classification import NEVER, Evaluation
 
     positions = {tag["id"]: position for position, tag in enumerate(tags)}
+    anomalies = anomaly_tags(task.iteration)
+    if anomalies is not None:
+        of_images = {tag_id for image in task.images for tag_id in image.tags}
+        positions |= dict.fromkeys(of_images - positions.keys(), anomalies.anomaly)
     probabilities_NT = numpy.full((len(found), len(tags)), NEVER, numpy.float32)
     targets_NT = numpy.zeros((len(found), len(tags)), bool)
     for row, (image, probabilities) in enumerate(zip(task.images, found, strict=True)):
@@ -185,6 +194,8 @@ def _evaluation(
             probabilities_NT[row, positions[item.tag_id]] = item.probability
         for tag_id in image.tags:
             targets_NT[row, positions[tag_id]] = True
+        if anomalies is not None and targets_NT[row, anomalies.good]:
+            targets_NT[row, anomalies.anomaly] = False
     return Evaluation(
         keys=tuple(image.row.blob for image in task.images),
         folds=numpy.zeros(len(found), numpy.int8),

@@ -61,6 +61,27 @@ def errors_of_multilabel(evaluation: Evaluation, threshold: float) -> ImageError
     )
 
 
+def errors_of_inspection(evaluation: Evaluation, good: int, anomaly: int, threshold: float) -> ImageErrors:
+    """An image is wrong when a good part counts as an anomaly, or a defect does not.
+
+    It counts as one from the threshold on, however probable a good part is. Images with other tags than that
+    of the good parts are defects; an image without a tag is always wrong. Severity is the distance of the
+    probability of an anomaly from 0 (good parts) or 1 (defects); without a tag, from the nearer of both.
+
+    good, anomaly: positions of their tags.
+    """
+    import numpy
+
+    probability_N = numpy.clip(evaluation.probabilities_NT[:, anomaly], 0, 1).astype(numpy.float64)
+    good_N = evaluation.targets_NT[:, good]
+    tagged_N = evaluation.targets_NT.any(axis=1)
+    severity = numpy.where(good_N, probability_N, 1 - probability_N)
+    return ImageErrors(
+        numpy.where(tagged_N, (probability_N >= threshold) == good_N, True),
+        numpy.where(tagged_N, severity, numpy.minimum(probability_N, 1 - probability_N)),
+    )
+
+
 def errors_of_detector(confusion: Confusion, count: int) -> ImageErrors:
     """An image is wrong when an object was missed or confused, or a box is on background.
 

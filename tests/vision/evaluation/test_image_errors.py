@@ -11,6 +11,7 @@ from emulator.vision.evaluation.confusion import confusion_of_classifier, confus
 from emulator.vision.evaluation.detection import DetectionEvaluation
 from emulator.vision.evaluation.image_errors import (
     errors_of_detector,
+    errors_of_inspection,
     errors_of_multiclass,
     errors_of_multilabel,
 )
@@ -35,6 +36,21 @@ def detected() -> DetectionEvaluation:
         detections=BoxArrays.of([(0, 0, 0.1, 0.1, 0.2, 0.2), (1, 0, 0.7, 0.7, 0.2, 0.2)]),
         probabilities=numpy.array([0.9, 0.6], numpy.float32),
     )
+
+
+@pytest.mark.parametrize(
+    ("threshold", "wrong"),
+    [(0.3, [True, False, False, True]), (0.7, [False, False, True, True])],
+)
+def test_anomalies_count_from_the_threshold_on(threshold: float, wrong: list[bool]) -> None:
+    """A good part; a known defect; a defect with a tag of its own; without a tag."""
+    evaluation = classified(
+        [[0.6, 0.4, NEVER], [0.1, 0.9, NEVER], [0.4, 0.6, NEVER], [0.8, 0.2, NEVER]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]],
+    )
+    errors = errors_of_inspection(evaluation, 0, 1, threshold)
+    assert errors.is_wrong.tolist() == wrong
+    assert errors.severity == pytest.approx([0.4, 0.1, 0.4, 0.2], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import { body, emulator, training, type Schemas } from "../client";
 import { assignHues } from "../../components/tagColors";
 import { compareNames } from "../../lib/names";
 import { cacheKeys } from "../keys";
+import { useProjectKind } from "./projects";
 
 export type Tag = Schemas["Tag"];
 
@@ -21,6 +22,13 @@ export function useTags(projectId: string, iterationId?: string) {
       return tags.toSorted((a, b) => compareNames(a.name, b.name));
     },
   });
+}
+
+/** The tag of the anomalies, which is the Negative one, in a project of anomaly detection; undefined in others. */
+export function useAnomalyTagId(projectId: string): string | undefined {
+  const { isAnomaly } = useProjectKind(projectId);
+  const tags = useTags(projectId).data;
+  return isAnomaly ? tags?.find((tag) => tag.type === "Negative")?.id : undefined;
 }
 
 /**

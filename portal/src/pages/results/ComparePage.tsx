@@ -5,15 +5,19 @@ import type { PageProps } from "../../app/pages";
 import { useInstantIterations } from "../../api/queries/instant";
 import { useIterations, type Iteration } from "../../api/queries/iterations";
 import { useProjectKind } from "../../api/queries/projects";
+import { useAnomalyTagId, useTags } from "../../api/queries/tags";
 import { useChangedImages, useComparison, useTestSets, type Change, type Comparison } from "../../api/queries/testSets";
 import { choiceOf } from "../../components/iterations/instant";
 import { InstantWarning } from "../../components/iterations/InstantMark";
 import { EmptyState, Loaded } from "../../components/states";
+import { together } from "../../components/together";
 import { useSetParameters, useThresholds } from "../../components/thresholds/address";
 import { ThresholdControls } from "../../components/thresholds/ThresholdControls";
 import { count } from "../../lib/format";
 import { ChangedImages } from "./compare/ChangedImages";
 import { ComparisonTable } from "./compare/ComparisonTable";
+import { inspections } from "./compare/inspection";
+import { InspectionTable } from "./compare/InspectionTable";
 
 /** Two iterations compared: figures of each tag, and the images that were gained and lost. */
 export default function ComparePage({ projectId }: PageProps) {
@@ -46,7 +50,7 @@ function TooFew({ projectId }: { projectId: string }) {
 function Compare({ projectId, iterations }: { projectId: string; iterations: readonly Iteration[] }) {
   const [parameters] = useSearchParams();
   const setParameters = useSetParameters();
-  const { isDetection } = useProjectKind(projectId);
+  const { isDetection, isAnomaly } = useProjectKind(projectId);
   const instant = useInstantIterations(projectId);
   const sets = useTestSets(projectId).data ?? [];
   const has = (id: string | null) => iterations.some((each) => each.id === id);
@@ -59,7 +63,7 @@ function Compare({ projectId, iterations }: { projectId: string; iterations: rea
   return (
     <div className="with-side">
       <Stack className="side" gap="lg">
-        <ThresholdControls isDetection={isDetection} />
+        <ThresholdControls isDetection={isDetection} isAnomaly={isAnomaly} />
         <NativeSelect
           label="Before"
           value={first}
@@ -116,6 +120,8 @@ interface ComparedProps {
 function Compared({ projectId, first, second, testSetId }: ComparedProps) {
   const thresholds = useThresholds();
   const comparison = useComparison(projectId, second, first, testSetId, thresholds);
+  const anomalyTagId = useAnomalyTagId(projectId);
+  const complete = together(comparison, useTags(projectId));
   return (
     <Stack gap="lg">
       <header>
@@ -137,18 +143,28 @@ function Compared({ projectId, first, second, testSetId }: ComparedProps) {
           {comparison.data ? basis(comparison.data) : "\u00a0"}
         </Text>
       </header>
-      <Loaded query={comparison}>
-        {(found) => (
-          <>
-            {found.imageCount === 0 && (
-              <Alert color="yellow" title="There is no image that both were measured on">
-                Compare them on a test set: all iterations are measured on the same images there.
-              </Alert>
-            )}
-            <ComparisonTable comparison={found} />
-            <Images projectId={projectId} first={first} second={second} testSetId={testSetId} comparison={found} />
-          </>
-        )}
+      <Loaded query={complete}>
+        {(found) => {
+          const inspected = inspections(found, anomalyTagId);
+          return (
+            <>
+              {found.imageCount === 0 && (
+                <Alert color="yellow" title="There is no image that both were measured on">
+                  Compare them on a test set: all iterations are measured on the same images there.
+                </Alert>
+              )}
+              {inspected ? <InspectionTable compared={inspected} /> : <ComparisonTable comparison={found} />}
+              <Images
+                projectId={projectId}
+                first={first}
+                second={second}
+                testSetId={testSetId}
+                comparison={found}
+                anomalyTagId={inspected && anomalyTagId}
+              />
+            </>
+          );
+        }}
       </Loaded>
     </Stack>
   );
@@ -165,7 +181,12 @@ function basis(found: Comparison): string {
   return left.length ? `${images} Left out: ${left.join(", ")}.` : images;
 }
 
-function Images({ projectId, first, second, testSetId, comparison }: ComparedProps & { comparison: Comparison }) {
+interface ImagesProps extends ComparedProps {
+  comparison: Comparison;
+  anomalyTagId: string | undefined;
+}
+
+function Images({ projectId, first, second, testSetId, comparison, anomalyTagId }: ImagesProps) {
   const [parameters] = useSearchParams();
   const setParameters = useSetParameters();
   const thresholds = useThresholds();
@@ -194,7 +215,7 @@ function Images({ projectId, first, second, testSetId, comparison }: ComparedPro
       <Loaded query={images}>
         {(pages) => (
           <Stack>
-            <ChangedImages images={pages.pages.flatMap((page) => page.images)} />
+            <ChangedImages images={pages.pages.flatMap((page) => page.images)} threshold={thresholds.threshold} anomalyTagId={anomalyTagId} />
             {images.hasNextPage && (
               <Center>
                 <Button variant="default" loading={images.isFetchingNextPage} onClick={() => void images.fetchNextPage()}>

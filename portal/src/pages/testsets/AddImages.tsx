@@ -23,7 +23,7 @@ interface Props {
 
 /** Where a folder is dropped whose subfolders are tags; progress, and what was refused image by image. */
 export function AddImages({ projectId, testSetId, isCompact }: Props) {
-  const { isDetection } = useProjectKind(projectId);
+  const { isDetection, isAnomaly } = useProjectKind(projectId);
   const { state, add, cancel } = useAdding(projectId, testSetId);
   const [problem, setProblem] = useState<string | null>(null);
   const isRunning = state?.isRunning ?? false;
@@ -49,7 +49,9 @@ export function AddImages({ projectId, testSetId, isCompact }: Props) {
           <Text size="sm" c="dimmed">
             {isDetection
               ? "Drop images without objects here. Images with boxes are added through the API: each with its regions."
-              : "Drop a folder or an archive whose subfolders have the names of tags, or choose one. Images outside of subfolders have no tag: any prediction for them is wrong."}
+              : isAnomaly
+                ? "Drop a folder or an archive whose subfolders have the names of tags, or choose one. Images of any other tag than that of good parts are defects; images without a tag are always wrong."
+                : "Drop a folder or an archive whose subfolders have the names of tags, or choose one. Images outside of subfolders have no tag: any prediction for them is wrong."}
           </Text>
         </div>
         <Group gap="xs" justify="center">

@@ -5,6 +5,7 @@ import { Link, useSearch } from "wouter";
 import { inWords } from "../../api/errors";
 import { useInstantIterations } from "../../api/queries/instant";
 import { useIterations, type Iteration } from "../../api/queries/iterations";
+import { useProjectKind } from "../../api/queries/projects";
 import { csvAddress, useEvaluations, type TestEvaluation, type TestSet } from "../../api/queries/testSets";
 import { InstantBadge } from "../../components/iterations/InstantMark";
 import { Loaded } from "../../components/states";
@@ -48,6 +49,7 @@ function Evaluations({ projectId, testSet, iterations, evaluations }: Props) {
   const evaluation = useEvaluate(projectId, testSet.id);
   const thresholds = useThresholds();
   const instant = useInstantIterations(projectId);
+  const { isAnomaly } = useProjectKind(projectId);
   const byIteration = new Map(evaluations.map((each) => [each.iterationId, each]));
   const pending = iterations.filter((each) => isDue(byIteration.get(each.id))).map((each) => each.id);
   const wanted = chosen.size ? iterations.filter((each) => chosen.has(each.id)).map((each) => each.id) : pending;
@@ -106,9 +108,13 @@ function Evaluations({ projectId, testSet, iterations, evaluations }: Props) {
                 <span className={styles.hidden}>Chosen</span>
               </Table.Th>
               <Table.Th>Iteration</Table.Th>
-              <Table.Th ta="right">Precision</Table.Th>
-              <Table.Th ta="right">Recall</Table.Th>
-              <Table.Th ta="right">AP</Table.Th>
+              {!isAnomaly && (
+                <>
+                  <Table.Th ta="right">Precision</Table.Th>
+                  <Table.Th ta="right">Recall</Table.Th>
+                  <Table.Th ta="right">AP</Table.Th>
+                </>
+              )}
               <Table.Th ta="right">Wrong images</Table.Th>
               <Table.Th pl="xl">State</Table.Th>
             </Table.Tr>
@@ -120,6 +126,7 @@ function Evaluations({ projectId, testSet, iterations, evaluations }: Props) {
                 base={`/projects/${projectId}/testsets/${testSet.id}`}
                 iteration={iteration}
                 evaluation={byIteration.get(iteration.id)}
+                isAnomaly={isAnomaly}
                 isInstant={instant?.has(iteration.id) ?? false}
                 isChosen={chosen.has(iteration.id)}
                 onChoose={(is) => {
@@ -153,12 +160,14 @@ interface RowProps {
   base: string;
   iteration: Iteration;
   evaluation: TestEvaluation | undefined;
+  /** Figures of tags say nothing then. */
+  isAnomaly: boolean;
   isInstant: boolean;
   isChosen: boolean;
   onChoose: (is: boolean) => void;
 }
 
-function Row({ base, iteration, evaluation, isInstant, isChosen, onChoose }: RowProps) {
+function Row({ base, iteration, evaluation, isAnomaly, isInstant, isChosen, onChoose }: RowProps) {
   const search = useSearch();
   const query = search && `?${search}`;
   const hasResult = evaluation?.evaluated != null;
@@ -170,9 +179,13 @@ function Row({ base, iteration, evaluation, isInstant, isChosen, onChoose }: Row
       <Table.Td className={styles.cut} title={iteration.name}>
         {hasResult ? <Link href={`${base}/${iteration.id}${query}`}>{iteration.name}</Link> : <bdi>{iteration.name}</bdi>} {isInstant && <InstantBadge short />}
       </Table.Td>
-      <Table.Td ta="right">{precisionText(evaluation?.precision, evaluation?.predictionCount)}</Table.Td>
-      <Table.Td ta="right">{percent(evaluation?.recall)}</Table.Td>
-      <Table.Td ta="right">{percent(evaluation?.averagePrecision)}</Table.Td>
+      {!isAnomaly && (
+        <>
+          <Table.Td ta="right">{precisionText(evaluation?.precision, evaluation?.predictionCount)}</Table.Td>
+          <Table.Td ta="right">{percent(evaluation?.recall)}</Table.Td>
+          <Table.Td ta="right">{percent(evaluation?.averagePrecision)}</Table.Td>
+        </>
+      )}
       <Table.Td ta="right">
         {hasResult && evaluation.wrongImageCount !== null ? (
           <Link href={`${base}/${iteration.id}${query}`} aria-label={`${evaluation.wrongImageCount} of ${evaluation.imageCount} wrong with ${iteration.name}`}>

@@ -3,6 +3,8 @@ import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
 import { localUri } from "../../api/client";
 import type { EvaluatedTestImage } from "../../api/queries/testSets";
+import { AnomalyScore } from "../../components/anomalies/AnomalyScore";
+import { inspectionText } from "../../components/anomalies/score";
 import { BoxedImage } from "../../components/boxed/BoxedImage";
 import { PredictionTable } from "../../components/boxed/PredictionTable";
 import { TagBadge } from "../../components/TagBadge";
@@ -13,13 +15,15 @@ interface Props {
   images: readonly EvaluatedTestImage[];
   total: number;
   threshold: number;
+  /** Of anomaly detection: the tag of the anomalies. */
+  anomalyTagId: string | undefined;
   hasMore: boolean;
   isLoading: boolean;
   onMore: () => void;
 }
 
 /** Images with their labels and predictions; one opens in full. */
-export function ImageCards({ images, total, threshold, hasMore, isLoading, onMore }: Props) {
+export function ImageCards({ images, total, threshold, anomalyTagId, hasMore, isLoading, onMore }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
   const shown = images.find((each) => each.id === opened);
   return (
@@ -38,7 +42,7 @@ export function ImageCards({ images, total, threshold, hasMore, isLoading, onMor
                 </span>
               </span>
               <Line heading="Label" text={namesOf(image.tags.map((tag) => tag.tagName))} />
-              <Line heading="Predicted" text={predictedNames(image, threshold)} />
+              <Line heading="Predicted" text={anomalyTagId === undefined ? predictedNames(image, threshold) : inspectionText(image.predictions, anomalyTagId, threshold)} />
             </button>
           </li>
         ))}
@@ -51,7 +55,7 @@ export function ImageCards({ images, total, threshold, hasMore, isLoading, onMor
         </Center>
       )}
       <Modal opened={shown !== undefined} onClose={() => setOpened(null)} size="min(1100px, 95vw)" title={shown?.name ?? "Image"} centered>
-        {shown && <Full image={shown} threshold={threshold} />}
+        {shown && <Full image={shown} threshold={threshold} anomalyTagId={anomalyTagId} />}
       </Modal>
     </Stack>
   );
@@ -65,9 +69,10 @@ function Line({ heading, text }: { heading: string; text: string }) {
   );
 }
 
-function Full({ image, threshold }: { image: EvaluatedTestImage; threshold: number }) {
+function Full({ image, threshold, anomalyTagId }: { image: EvaluatedTestImage } & Pick<Props, "threshold" | "anomalyTagId">) {
   const [current, setCurrent] = useState<string | null>(null);
   const predictions = image.predictions.map((each, index) => ({ ...each, key: String(index) })).toSorted((a, b) => b.probability - a.probability);
+  const anomaly = predictions.find((each) => each.tagId === anomalyTagId);
   const boxes = predictions.flatMap(({ boundingBox, ...each }) =>
     boundingBox && each.probability >= threshold ? [{ ...each, ...boundingBox }] : [],
   );
@@ -90,6 +95,7 @@ function Full({ image, threshold }: { image: EvaluatedTestImage; threshold: numb
             The project has this image, too.
           </Text>
         )}
+        {anomaly && <AnomalyScore probability={anomaly.probability} threshold={threshold} />}
         <PredictionTable predictions={predictions} current={current} onCurrent={setCurrent} />
       </Stack>
     </div>

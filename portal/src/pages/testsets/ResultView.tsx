@@ -3,14 +3,18 @@ import { IconArrowLeft } from "@tabler/icons-react";
 import { Link, useSearch, useSearchParams } from "wouter";
 import { inWords } from "../../api/errors";
 import type { CellOf, Outcome } from "../../api/queries/insight";
+import { useAnomalyTagId, useTags } from "../../api/queries/tags";
 import { useEvaluatedImages, useTestResult, type Shown, type TestResult, type TestSet } from "../../api/queries/testSets";
 import { cellOfText, cellText, cellTitle } from "../../components/matrix/cell";
 import { MatrixTable } from "../../components/matrix/MatrixTable";
 import { Moment } from "../../components/Moment";
 import { Loaded } from "../../components/states";
+import { together } from "../../components/together";
 import { useSetParameters, useThresholds } from "../../components/thresholds/address";
 import { count, percent } from "../../lib/format";
 import { ImageCards } from "./ImageCards";
+import { InspectionTable } from "./InspectionTable";
+import { OutcomeButton } from "./OutcomeButton";
 import styles from "./testsets.module.css";
 import { useEvaluate } from "./useEvaluate";
 
@@ -24,6 +28,8 @@ interface Props {
 export function ResultView({ projectId, testSet, iterationId }: Props) {
   const thresholds = useThresholds();
   const result = useTestResult(projectId, testSet.id, iterationId, thresholds);
+  const anomalyTagId = useAnomalyTagId(projectId);
+  const complete = together(result, useTags(projectId));
   const search = useSearch();
   const evaluation = useEvaluate(projectId, testSet.id);
   return (
@@ -41,7 +47,7 @@ export function ResultView({ projectId, testSet, iterationId }: Props) {
       >
         <bdi>{testSet.name}</bdi>
       </Button>
-      <Loaded query={result}>
+      <Loaded query={complete}>
         {(found) => (
           <>
             <header>
@@ -53,7 +59,8 @@ export function ResultView({ projectId, testSet, iterationId }: Props) {
                   "It was not evaluated yet."
                 ) : (
                   <>
-                    Precision {percent(found.perTag.some(isPredicted) ? found.precision : null)}, recall {percent(found.recall)}, AP {percent(found.averagePrecision)} on{" "}
+                    {anomalyTagId === undefined &&
+                      `Precision ${percent(found.perTag.some(isPredicted) ? found.precision : null)}, recall ${percent(found.recall)}, AP ${percent(found.averagePrecision)} on `}
                     {count(found.imageCount, "image")}; {(found.wrongImageCount ?? 0).toLocaleString()} wrong. Evaluated{" "}
                     <Moment value={found.evaluated} />.
                   </>
@@ -100,10 +107,16 @@ function Found({ projectId, testSet, result }: { projectId: string; testSet: Tes
   const show = SHOWN.find((each) => each === parameters.get("show")) ?? "Wrong";
   const images = useEvaluatedImages(projectId, testSet.id, result.iterationId, thresholds, cell ? "All" : show, cell);
   const choose = (next: CellOf | null) => setParameters({ cell: next && cellText(next) });
+  const anomalyTagId = useAnomalyTagId(projectId);
+  const anomaly = result.perTag.find((each) => each.tagId === anomalyTagId);
   return (
     <>
-      <TagTable result={result} chosen={cell} onChoose={choose} />
-      {result.counts && (
+      {anomaly ? (
+        <InspectionTable anomaly={anomaly} imageCount={result.imageCount} chosen={cell} onChoose={choose} />
+      ) : (
+        <TagTable result={result} chosen={cell} onChoose={choose} />
+      )}
+      {!anomaly && result.counts && (
         <section>
           <Title order={2} size="h4" mb="sm">
             Confusion matrix
@@ -136,6 +149,7 @@ function Found({ projectId, testSet, result }: { projectId: string; testSet: Tes
               images={pages.pages.flatMap((page) => page.images)}
               total={pages.pages[0]?.imageCount ?? 0}
               threshold={thresholds.threshold}
+              anomalyTagId={anomaly?.tagId}
               hasMore={images.hasNextPage}
               isLoading={images.isFetchingNextPage}
               onMore={() => void images.fetchNextPage()}
@@ -190,19 +204,13 @@ function TagTable({ result, chosen, onChoose }: { result: TestResult; chosen: Ce
               <Table.Td ta="right">{tag.count.toLocaleString()}</Table.Td>
               {OUTCOMES.map(([outcome, name, words]) => (
                 <Table.Td key={outcome} ta="right">
-                  {tag[name] === 0 ? (
-                    "0"
-                  ) : (
-                    <button
-                      type="button"
-                      className={styles.number}
-                      aria-pressed={chosen !== null && "tagId" in chosen && chosen.tagId === tag.tagId && chosen.outcome === outcome}
-                      aria-label={`${tag[name]} ${words} of ${tag.tagName}`}
-                      onClick={() => onChoose({ tagId: tag.tagId, outcome })}
-                    >
-                      {tag[name].toLocaleString()}
-                    </button>
-                  )}
+                  <OutcomeButton
+                    number={tag[name]}
+                    label={`${tag[name]} ${words} of ${tag.tagName}`}
+                    cell={{ tagId: tag.tagId, outcome }}
+                    chosen={chosen}
+                    onChoose={onChoose}
+                  />
                 </Table.Td>
               ))}
             </Table.Tr>

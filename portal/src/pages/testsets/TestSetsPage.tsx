@@ -24,7 +24,7 @@ function Sets({ projectId, sets }: { projectId: string; sets: readonly TestSet[]
   const [creating, setCreating] = useState(false);
   const [, navigate] = useLocation();
   const search = useSearch();
-  const { isDetection } = useProjectKind(projectId);
+  const { isDetection, isAnomaly } = useProjectKind(projectId);
   const changed = useChanged(projectId);
   const [, setRoute] = useRoute("/projects/:projectId/testsets/:testSetId/*?");
   const [, resultRoute] = useRoute("/projects/:projectId/testsets/:testSetId/:iterationId");
@@ -46,7 +46,7 @@ function Sets({ projectId, sets }: { projectId: string; sets: readonly TestSet[]
       ) : (
         <div className="with-side">
           <Stack className="side" gap="lg">
-            <ThresholdControls isDetection={isDetection} />
+            <ThresholdControls isDetection={isDetection} isAnomaly={isAnomaly} />
             <nav aria-label="Test sets">
               <ul className={styles.sets}>
                 {sets.map((each) => (

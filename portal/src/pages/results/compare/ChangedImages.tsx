@@ -1,11 +1,21 @@
 import { Text } from "@mantine/core";
 import { localUri } from "../../../api/client";
 import type { ChangedImage } from "../../../api/queries/testSets";
+import { inspectionText } from "../../../components/anomalies/score";
 import { percent } from "../../../lib/format";
 import styles from "./compare.module.css";
 
-/** Images with their labels, and the most probable tag before and after. */
-export function ChangedImages({ images }: { images: readonly ChangedImage[] }) {
+interface Props {
+  images: readonly ChangedImage[];
+  threshold: number;
+  /** Of anomaly detection: the tag of the anomalies. */
+  anomalyTagId: string | undefined;
+}
+
+/** Images with their labels, and the most probable tag, or the score of anomaly detection, before and after. */
+export function ChangedImages({ images, threshold, anomalyTagId }: Props) {
+  const predicted = (predictions: ChangedImage["predictions"]) =>
+    anomalyTagId === undefined ? best(predictions) : inspectionText(predictions, anomalyTagId, threshold);
   if (images.length === 0) return <Text c="dimmed">None at this threshold.</Text>;
   return (
     <ul className={styles.cards}>
@@ -15,8 +25,8 @@ export function ChangedImages({ images }: { images: readonly ChangedImage[] }) {
             <img src={localUri(image.thumbnailUri)} alt="" loading="lazy" />
           </span>
           <Line heading="Label" text={image.tags.map((tag) => tag.tagName).join(", ") || "none"} />
-          <Line heading="Before" text={best(image.otherPredictions)} />
-          <Line heading="After" text={best(image.predictions)} />
+          <Line heading="Before" text={predicted(image.otherPredictions)} />
+          <Line heading="After" text={predicted(image.predictions)} />
         </li>
       ))}
     </ul>

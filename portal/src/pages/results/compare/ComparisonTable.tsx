@@ -1,8 +1,9 @@
-import { Table, Text } from "@mantine/core";
+import { Table } from "@mantine/core";
 import type { Comparison } from "../../../api/queries/testSets";
 import { percent, precisionText } from "../../../lib/format";
 import { byTagName } from "../../../lib/tagNames";
-import { difference, FIGURES } from "./difference";
+import { DifferenceText } from "./DifferenceText";
+import { FIGURES } from "./difference";
 import styles from "./compare.module.css";
 
 /** Figures before and after over all and of each tag, with their difference in percentage points. */
@@ -37,7 +38,7 @@ export function ComparisonTable({ comparison }: { comparison: Comparison }) {
                   <span className={styles.figures}>
                     {figureText(tag.otherFigures, name)} → {figureText(tag.figures, name)}
                   </span>{" "}
-                  {isDefined(tag.figures, name) && isDefined(tag.otherFigures, name) && <Difference value={tag.difference?.[name]} />}
+                  {isDefined(tag.figures, name) && isDefined(tag.otherFigures, name) && <DifferenceText value={tag.difference?.[name]} />}
                 </Table.Td>
               ))}
             </Table.Tr>
@@ -58,13 +59,4 @@ function isDefined(figures: Figures, name: FigureName): boolean {
 
 function figureText(figures: Figures, name: FigureName): string {
   return name === "precision" ? precisionText(figures?.precision, figures?.predictionCount) : percent(figures?.[name]);
-}
-
-function Difference({ value }: { value: number | undefined }) {
-  const { text, direction } = difference(value);
-  return (
-    <Text span size="sm" className={styles.difference} data-direction={direction}>
-      {text}
-    </Text>
-  );
 }

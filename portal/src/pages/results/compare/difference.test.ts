@@ -10,4 +10,10 @@ describe("a difference of figures", () => {
   ])("%s", (value, text, direction) => {
     expect(difference(value)).toEqual({ text, direction });
   });
+
+  it("of errors is better when it is negative", () => {
+    expect(difference(-0.01, true)).toEqual({ text: "▼ −1.0", direction: "better" });
+    expect(difference(0.01, true)).toEqual({ text: "▲ +1.0", direction: "worse" });
+    expect(difference(0, true)).toEqual({ text: "no change", direction: "same" });
+  });
 });

@@ -184,6 +184,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 multi_service=settings.multi_service,
                 identities=_identities(settings, parts.context),
             ),
+            *_replaying(upstream),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
             Middleware(RepeatedRequests, responses=repeated),
         ],
@@ -234,6 +235,15 @@ def _forwarding(upstream: "Upstream | None") -> list[Middleware]:
     from emulator.api.upstream.middleware import ForwardCalls  # here, for a fast start
 
     return [Middleware(ForwardCalls, upstream=upstream)]
+
+
+def _replaying(upstream: "Upstream | None") -> list[Middleware]:
+    """What answers with recorded responses, with ``--upstream``."""
+    if upstream is None:
+        return []
+    from emulator.api.upstream.middleware import ReplayCalls  # here, for a fast start
+
+    return [Middleware(ReplayCalls, upstream=upstream)]
 
 
 def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:

@@ -65,7 +65,7 @@ DEFAULT_PREDICTION_RESOURCE_ID = (
 TIERS = ("unlimited", "s0", "f0")
 ENTRA_MODES = ("off", "basic")
 TRAINERS = ("real", "instant")
-UPSTREAM_MODES = ("local", "shadow", "record")
+UPSTREAM_MODES = ("local", "shadow", "record", "replay")
 LOG_FORMATS = ("text", "json")
 NUMBER_FORMATS = ("measured", "float32", "bfloat16")
 
@@ -166,10 +166,10 @@ class Settings:
         None, "--upstream", "URL",
         "Endpoint of a resource to forward calls to, such as https://NAME.cognitiveservices.azure.com.",
         read_upstream, default_text="none")
-    upstream_mode: Literal["local", "shadow", "record"] = option(
+    upstream_mode: Literal["local", "shadow", "record", "replay"] = option(
         "local", "--upstream-mode", "MODE",
-        "Who answers: the emulator (local), or the upstream, whose responses are compared (shadow) or kept "
-        "(record).",
+        "Who answers: the emulator (local), the upstream, whose responses are compared (shadow) or kept "
+        "(record), or kept responses (replay).",
         one_of(*UPSTREAM_MODES))
     allow_upstream_writes: bool = option(
         False, "--allow-upstream-writes", "",

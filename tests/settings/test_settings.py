@@ -66,7 +66,7 @@ REFUSED = {
         "http://[\xe4",
         f"http://{70 * chr(228)}.com",
     ],
-    "upstream_mode": ["", "replay"],
+    "upstream_mode": ["", "playback"],
     "allow_upstream_writes": ["maybe"],
     "max_body_mb": ["0", "4097", "ten"],
     "image_uri_hours": ["0", "1.5"],

@@ -15,6 +15,7 @@ from emulator.contract.control import upstream as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.pulled.journal import ArchiveUnusable
 from emulator.pulling.recording.recorder import Recorded, Recorder
+from emulator.pulling.recording.tape import Tape, TapeUnusable
 
 router = OperationRouter()
 
@@ -48,6 +49,7 @@ def get_upstream(upstream: OfServer) -> shapes.Upstream:
         compared_count=differences.compared,
         different_count=differences.different,
         unrecorded_count=upstream.unrecorded,
+        recorded_call_count=_tape_of(upstream).count() if upstream.has_recorded else 0,
         pending_file_count=0 if recorder is None else recorder.pending,
         projects=[] if recorder is None else [_project(one) for one in recorder.projects()],
     )
@@ -59,6 +61,8 @@ def set_upstream_mode(
     upstream: OfServer, body: Annotated[shapes.UpstreamMode, json_body(shapes.UpstreamMode)]
 ) -> shapes.Upstream:
     _recorder_of(upstream)
+    if upstream.has_recorded or body.mode == "replay":
+        _tape_of(upstream)
     upstream.set_mode(body.mode)
     return get_upstream(upstream)
 
@@ -90,6 +94,14 @@ def _recorder_of(upstream: Upstream) -> Recorder | None:
         return upstream.recorder if upstream.has_recorded else None
     except ArchiveUnusable as unusable:
         raise ServiceError("Conflict", f"What was recorded cannot be used: {unusable}.") from None
+
+
+def _tape_of(upstream: Upstream) -> Tape:
+    """The recorded calls. Raises ServiceError when they cannot be used."""
+    try:
+        return upstream.tape
+    except TapeUnusable as unusable:
+        raise ServiceError("Conflict", f"{unusable}.") from None
 
 
 def _project(one: Recorded) -> shapes.RecordedProject:

@@ -12,7 +12,7 @@ import socket
 import tempfile
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any
@@ -22,17 +22,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.api.upstream import comparison
+from emulator.api.upstream.bodies import pieces_of, spool, whole_of
 from emulator.api.upstream.comparison import Answered
+from emulator.api.upstream.replay import NOT_REPLAYED, key_in
 from emulator.api.upstream.state import CREDENTIALS, Upstream
 from emulator.contract.gateway_responses import response_headers
 from emulator.contract.matching import operation_at
 from emulator.contract.operations import Operation
-from emulator.core.errors import ServiceError
 from emulator.core.fetching.client import ssl_context
 from emulator.core.pulled.journal import ArchiveUnusable
 from emulator.core.rules.limits import MEGABYTE
-from emulator.gateway.errors import TooLarge, gateway_response
+from emulator.gateway.errors import gateway_response
 from emulator.pulling.recording.exchanges import exchange_of
+from emulator.pulling.recording.tape import Kept, TapeUnusable
 
 if TYPE_CHECKING:
     import httpcore
@@ -42,7 +44,6 @@ _log = logging.getLogger(__name__)
 TIMEOUTS = {"connect": 15.0, "read": 100.0, "write": 100.0, "pool": 100.0}
 _CONNECTIONS = 64
 _IN_MEMORY = MEGABYTE
-_PIECE = 256 * 1024
 _HELD_BACK = 4 * MEGABYTE
 # Larger responses are passed on and not compared.
 MOST_COMPARED = 64 * MEGABYTE
@@ -125,13 +126,13 @@ class Forwarding:
             await refusal(scope, receive, send)
             return
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
-            size = await _spool(scope, receive, body, self._upstream.max_body_bytes)
+            size = await spool(scope, receive, body, self._upstream.max_body_bytes)
             local = None  # the body, if the emulator answers, too
             record = _no_record
             if self._upstream.mode == "record" and operation is not None:
                 record = partial(self._record, scope, operation, body)
             elif operation is not None and comparison.is_compared(operation) and size <= MOST_COMPARED:
-                local = _whole(body)
+                local = whole_of(body)
             try:
                 received = await self._exchange(scope, send, body, size, record)
             except UpstreamFailed as failed:
@@ -174,7 +175,7 @@ class Forwarding:
                 scope["method"],
                 _target(self._upstream.url, self._prefix, scope),
                 headers=_sent_headers(scope, host, size),
-                content=_pieces(body) if size else b"",
+                content=pieces_of(body) if size else b"",
                 extensions={"timeout": TIMEOUTS},
             ) as response:
                 if response.status in _REDIRECTS:
@@ -224,11 +225,21 @@ class Forwarding:
     async def _record(self, scope: Scope, operation: Operation, body: IO[bytes], received: Received) -> None:
         """Record a call before the client sees the end of its response."""
         content = received.content
-        sent = b"" if operation.body_kind == "images" else _whole(body)
+        whole = whole_of(body)
+        sent = b"" if operation.body_kind == "images" else whole
         given = dict(scope["headers"])
         try:
             if content is None:
                 raise ValueError("the response is too large, or in an encoding that was not asked for")
+            if operation.name not in NOT_REPLAYED:
+                kept = Kept(
+                    received.status,
+                    received.by_name.get(b"content-type", b"").decode("latin-1"),
+                    received.by_name.get(b"retry-after", b"").decode("latin-1"),
+                    content,
+                )
+                add = self._upstream.tape.add
+                await asyncio.get_running_loop().run_in_executor(None, add, key_in(scope, whole), kept)
             exchange = exchange_of(
                 method=scope["method"],
                 api=operation.api,
@@ -242,7 +253,7 @@ class Forwarding:
             if exchange is not None:
                 note = self._upstream.recorder.note
                 await asyncio.get_running_loop().run_in_executor(None, note, exchange)
-        except (ArchiveUnusable, OSError, ValueError) as error:
+        except (ArchiveUnusable, TapeUnusable, OSError, ValueError) as error:
             self._upstream.unrecorded += 1
             _log.warning("A response to %s is not recorded: %s", operation.name, error)
 
@@ -315,38 +326,6 @@ async def _no_record(received: Received) -> None:
 def _failed(is_sending: bool, status: int, message: str) -> Exception:
     """The error before the status was passed on; after it, the connection to the client ends."""
     return ConnectionError(message) if is_sending else UpstreamFailed(status, message)
-
-
-async def _spool(scope: Scope, receive: Receive, body: IO[bytes], limit: int) -> int:
-    """Write the body of the request to a file; returns its size. Raises TooLarge, ServiceError."""
-    too_large = TooLarge(f"The request body is too large; at most {limit} bytes are allowed.")
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise too_large
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ServiceError("BadRequest", "The request ended before its body was complete.")
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        body.write(piece)
-        scope["body_bytes"] = size
-        if not message.get("more_body", False):
-            return size
-
-
-def _whole(body: IO[bytes]) -> bytes:
-    body.seek(0)
-    return body.read()
-
-
-async def _pieces(body: IO[bytes]) -> AsyncIterator[bytes]:
-    body.seek(0)
-    while piece := body.read(_PIECE):
-        yield piece
 
 
 def _target(url: str, prefix: bytes, scope: Scope) -> "httpcore.URL":

@@ -24,7 +24,7 @@ class ForwardCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         upstream = self._upstream
-        if upstream.mode == "local" or "address" not in scope or not _is_for_upstream(scope):
+        if upstream.mode in ("local", "replay") or "address" not in scope or not _is_for_upstream(scope):
             await self._app(scope, receive, send)
             return
         if upstream.forwarder is None:
@@ -32,6 +32,25 @@ class ForwardCalls:
 
             upstream.forwarder = Forwarding(upstream, self._app)
         await upstream.forwarder.respond(scope, receive, send)
+
+
+class ReplayCalls:
+    """ASGI middleware that answers calls of both APIs with recorded responses, in the mode ``replay``.
+
+    It follows the check of keys, which are those of the emulator.
+    """
+
+    def __init__(self, app: ASGIApp, upstream: Upstream) -> None:
+        self._app = app
+        self._upstream = upstream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._upstream.mode != "replay" or "address" not in scope or not _is_for_upstream(scope):
+            await self._app(scope, receive, send)
+            return
+        from emulator.api.upstream.replay import respond  # here, for a fast start
+
+        await respond(self._upstream, scope, receive, send)
 
 
 def _is_for_upstream(scope: Scope) -> bool:

@@ -14,8 +14,9 @@ from emulator.gateway.keys import KEY_HEADERS
 if TYPE_CHECKING:
     from emulator.api.upstream.differences import DifferenceLog
     from emulator.pulling.recording.recorder import Recorder
+    from emulator.pulling.recording.tape import Tape
 
-UpstreamMode = Literal["local", "shadow", "record"]
+UpstreamMode = Literal["local", "shadow", "record", "replay"]
 _log = logging.getLogger(__name__)
 _RECORDED_FOLDER = "recorded"
 CREDENTIALS = frozenset({*KEY_HEADERS, b"authorization"})
@@ -43,7 +44,8 @@ class Upstream:
     """The upstream, and how calls are answered.
 
     local: by the emulator alone. shadow: by the upstream; the emulator answers calls that read, too, and the
-    differences are noted. record: by the upstream, whose responses become the state of the emulator.
+    differences are noted. record: by the upstream, whose responses become the state of the emulator. replay:
+    by recorded responses.
 
     Attributes:
         url: scheme, host, port and path of the endpoint, without a slash at its end.
@@ -74,6 +76,7 @@ class Upstream:
         self.forwarder: Forwarder | None = None
         self._differences: DifferenceLog | None = None
         self._recorder: Recorder | None = None
+        self._tape: Tape | None = None
         self._lock = threading.Lock()
 
     @property
@@ -95,6 +98,16 @@ class Upstream:
             return self._recorder
 
     @property
+    def tape(self) -> "Tape":
+        """The recorded calls; opened at the first use. Raises TapeUnusable."""
+        with self._lock:
+            if self._tape is None:
+                from emulator.pulling.recording.tape import Tape  # here, for a fast start
+
+                self._tape = Tape(self._folder)
+            return self._tape
+
+    @property
     def has_recorded(self) -> bool:
         return self._recorder is not None or self._folder.is_dir()
 
@@ -104,15 +117,18 @@ class Upstream:
 
     def set_mode(self, mode: UpstreamMode) -> None:
         """Choose who answers from now on; what was recorded is inserted before the emulator answers."""
-        if mode != "record" and self.has_recorded:
+        is_inserted = mode not in ("record", "replay") and self.has_recorded
+        if is_inserted:
             self.recorder.insert(self._context)
+        if mode == "replay":
+            self.tape.rewind()
         self.mode = mode
-        if mode != "record" and self.has_recorded:
+        if is_inserted:
             self.recorder.insert(self._context)  # calls that were answered meanwhile
 
     def insert_earlier(self) -> None:
         """Insert what was recorded before the last end, unless it is to grow."""
-        if self.mode == "record" or not self.has_recorded:
+        if self.mode in ("record", "replay") or not self.has_recorded:
             return
         from emulator.core.pulled.journal import ArchiveUnusable
 
@@ -137,3 +153,5 @@ class Upstream:
             await self.forwarder.close()
         if self._recorder is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._recorder.close)
+        if self._tape is not None:
+            self._tape.close()

@@ -8,7 +8,7 @@ from emulator.contract.wire import Shape
 
 
 class UpstreamMode(StrictBody):
-    mode: Literal["local", "shadow", "record"]
+    mode: Literal["local", "shadow", "record", "replay"]
 
 
 class RecordedProject(Shape):
@@ -34,6 +34,7 @@ class Upstream(Shape):
     different_count: int
     unrecorded_count: int
     pending_file_count: int
+    recorded_call_count: int
     projects: list[RecordedProject]
 
 

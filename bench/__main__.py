@@ -35,6 +35,7 @@ BENCHMARKS = {
     "since": "processor time of small requests and predictions, compared with an earlier commit",
     "snapshots": "saving and restoring a project of 50 images and a model; reset",
     "testing": "a session of pytest of 100 tests, each of which trains instantly and predicts",
+    "upstream": "response times through the emulator (shadow, record), compared with the upstream alone",
     "training_memory": "memory of the worker in trainings of 10,000 images",
 }
 BUSY = 0.5

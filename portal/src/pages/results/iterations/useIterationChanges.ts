@@ -3,26 +3,13 @@ import { training } from "../../../api/client";
 import type { Iteration } from "../../../api/queries/iterations";
 import { named } from "../../../lib/format";
 import { useUndo } from "../../../undo/UndoProvider";
+import { publication, publishAs, unpublishOf } from "./publication";
 
 type OnError = (error: unknown) => void;
 
-function pathOf(projectId: string, iteration: Iteration) {
-  return { path: { projectId, iterationId: iteration.id } };
-}
-
-async function publishAs(projectId: string, iteration: Iteration, publishName: string, predictionId: string, overwrite = false) {
-  await training.POST("/projects/{projectId}/iterations/{iterationId}/publish", {
-    params: { ...pathOf(projectId, iteration), query: { publishName, predictionId, overwrite } },
-  });
-}
-
-async function unpublishOf(projectId: string, iteration: Iteration) {
-  await training.DELETE("/projects/{projectId}/iterations/{iterationId}/publish", { params: pathOf(projectId, iteration) });
-}
-
 async function renameTo(projectId: string, iteration: Iteration, name: string) {
   await training.PATCH("/projects/{projectId}/iterations/{iterationId}", {
-    params: pathOf(projectId, iteration),
+    params: { path: { projectId, iterationId: iteration.id } },
     body: { name },
   });
 }
@@ -37,18 +24,7 @@ export function useIterationChanges(projectId: string) {
       iteration: Iteration,
       { name, resourceId, holder, onError }: { name: string; resourceId: string; holder?: Iteration; onError: OnError },
     ) =>
-      undo.run(
-        {
-          label: `Published ${named(iteration.name)} as ${named(name)}`,
-          redo: () => publishAs(projectId, iteration, name, resourceId, holder !== undefined),
-          // One request, so that programs find the name at any time.
-          undo: () =>
-            holder
-              ? publishAs(projectId, holder, name, holder.originalPublishResourceId ?? resourceId, true)
-              : unpublishOf(projectId, iteration),
-        },
-        { onError },
-      ),
+      undo.run(publication(projectId, iteration, { name, resourceId, overwrite: holder !== undefined }), { onError }),
     [projectId, undo],
   );
 

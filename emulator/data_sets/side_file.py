@@ -81,7 +81,7 @@ def content(data: DataSet) -> bytes:
                 {"id": tag.id, "name": tag.name, "type": tag.type, "description": tag.description}
                 for tag in data.tags.values()
             ],
-            "images": [
+            "images": (
                 {
                     "file": image.file,
                     "id": image.id,
@@ -94,7 +94,7 @@ def content(data: DataSet) -> bytes:
                     "metadata": image.metadata,
                 }
                 for image in data.images
-            ],
+            ),
         }
     )
 

@@ -32,7 +32,10 @@ def images_of(data: DataSet, folder: str) -> Iterator[Output]:
 
 
 def json_text(value: Any) -> bytes:
-    """A value as JSON with one line for each element of its lists, so that messages can name lines."""
+    """A value as JSON with one line for each element of its lists, so that messages can name lines.
+
+    A list of many objects can be an iterator: each becomes text before the next one is made.
+    """
     if isinstance(value, dict):
         members = (f"{json.dumps(name)}: {_list_text(item)}" for name, item in value.items())
         return ("{\n" + ",\n".join(members) + "\n}\n").encode()
@@ -40,8 +43,9 @@ def json_text(value: Any) -> bytes:
 
 
 def _list_text(value: Any) -> str:
-    if isinstance(value, list) and value:
-        return "[\n" + ",\n".join(json.dumps(item, ensure_ascii=False) for item in value) + "\n]"
+    if isinstance(value, list | Iterator):
+        lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[\n{lines}\n]" if lines else "[]"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -4,6 +4,7 @@
 #
 # make test           run all tests; T=core/images runs one folder or file below tests/
 # make test-fast      run the fast tests of store, contract, gateway, api, core and worker
+# make test-team      run the tests of the store and of the rules with the rows on PostgreSQL
 # make watch          run fast tests again whenever a file changes; T=core/images
 # make check          run ruff, mypy, import-linter and codespell; TypeScript and ESLint of the portal
 # make format         format the code and apply ruff's fixes
@@ -22,7 +23,7 @@
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test test-fast watch check lint format coverage-page bench fuzz portal portal-dev screenshots clean
+.PHONY: help setup demo serve test test-fast test-team watch check lint format coverage-page bench fuzz portal portal-dev screenshots clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -37,6 +38,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
 FAST := $(addprefix tests/,store contract gateway api core worker)
+TEAM := $(addprefix tests/,store core api)
 JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:
@@ -110,6 +112,10 @@ test: portal $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 
 test-fast: $(VENV)/test
 	@$(PYTEST) $(PARALLEL) -m "not slow" $(FAST) $(ARGUMENTS)
+
+# PostgreSQL is that of the machine's packages; the tests start it. Tests of the data folder's own database are left out.
+test-team: $(VENV)/test
+	@EMULATOR_TEST_STORE=postgresql $(PYTEST) $(PARALLEL) $(or $(T:%=tests/%),$(TEAM)) $(ARGUMENTS)
 
 # One process: a single folder starts sooner than two workers do.
 watch: $(VENV)/test

@@ -73,10 +73,10 @@ class Trainer:
 def model_path(data: Path, iteration_id: str) -> Path:
     """The ONNX file of an iteration, in the data folder of a server."""
     from emulator.store.blobs import FolderBlobStore
-    from emulator.store.database import Database
+    from emulator.store.sqlite import SqliteDatabase
     from emulator.store.tables import Iteration
 
-    database = Database(data)
+    database = SqliteDatabase(data)
     try:
         with database.read() as session:
             iteration = session.get(Iteration, iteration_id)

@@ -40,14 +40,14 @@ def fill(data: Path, images: int) -> Seen:
     """
     from sqlalchemy import func, insert, select
 
-    from emulator.store.database import Database
+    from emulator.store.sqlite import SqliteDatabase
     from emulator.store.tables import Image, ImageTag
 
     project_id = str(uuid.uuid4())
     start = datetime(2025, 1, 1, tzinfo=UTC)
     project, tags = project_with_tags(project_id, images, start)
     pictures = _pictures()
-    database = Database(data)
+    database = SqliteDatabase(data)
     with database.write() as session:
         session.add(project)
         session.flush()

@@ -80,7 +80,7 @@ def fill(data: Path, images: int) -> Filled:
 
     from emulator.core.rules import domains
     from emulator.store.blobs import FolderBlobStore
-    from emulator.store.database import Database
+    from emulator.store.sqlite import SqliteDatabase
     from emulator.store.tables import (
         Image,
         ImageTag,
@@ -106,7 +106,7 @@ def fill(data: Path, images: int) -> Filled:
         revision=images * 9 // 10,
         model_tags=[{"id": tag.id, "name": tag.name, "type": "Regular"} for tag in tags],
     )
-    database, blobs = Database(data), FolderBlobStore(data)
+    database, blobs = SqliteDatabase(data), FolderBlobStore(data)
     with database.write() as session:
         session.add(project)
         session.flush()

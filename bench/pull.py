@@ -143,14 +143,14 @@ def _fill(data: Path) -> Seen:
     from sqlalchemy import text
     from sqlmodel import select
 
-    from emulator.store.database import Database
+    from emulator.store.sqlite import SqliteDatabase
     from emulator.store.tables import Image, Iteration, Project, StoredPrediction, Tag
     from emulator.vision.evaluation.classification import Evaluation
 
     seen = image_rows.fill(data, IMAGES)
     generator = numpy.random.default_rng(0)
     now = datetime.now(UTC)
-    database = Database(data)
+    database = SqliteDatabase(data)
     with database.write() as session:
         # Every hundredth image came with one of the iterations, all others before the first.
         for table, number in (("image", "number"), ("image_tag", "image_number")):

@@ -59,8 +59,8 @@ from emulator.portal.sessions import FILE_NAME as SESSIONS_FILE
 from emulator.portal.sessions import Sessions
 from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS, Settings, StartRefused
 from emulator.settings.addresses import is_loopback
-from emulator.store.database import DatabaseRefused
-from emulator.store.opening import open_store
+from emulator.store.database import DatabaseRefused, StoreUnreachable
+from emulator.store.opening import Store, open_server_store, open_store
 from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
@@ -401,13 +401,14 @@ def make_context(
         raise StartRefused(f"--url-allow or --url-map: {error}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        store = open_store(folder, accept_data_loss=settings.accept_data_loss, durable=not settings.ephemeral)
+        store = _opened_store(settings)
         if store.loss is not None:
             blob_sweep.mark_unclean(folder)
         link_secret = read_or_create_secret(folder, store.database)
         ids.restart(store.database)
-    except DatabaseRefused as error:
-        raise StartRefused(f"--data: {error}") from None
+    except (DatabaseRefused, StoreUnreachable) as error:
+        option = "--data" if settings.database is None else "--database"
+        raise StartRefused(f"{option}: {error}") from None
     return Context(
         database=store.database,
         blobs=store.blobs,
@@ -431,4 +432,19 @@ def make_context(
         kept_predictions=KeptPredictions(settings.prediction_days, settings.most_predictions),
         least_free_bytes=settings.least_free_mb * MEGABYTE,
         prediction_counts=PredictionCounts() if settings.metrics else None,
+    )
+
+
+def _opened_store(settings: Settings) -> Store:
+    """Raises DatabaseRefused, StoreUnreachable."""
+    if settings.database is None:
+        if settings.blobs is not None:
+            raise StartRefused("--blobs: has an effect with --database only")
+        return open_store(
+            settings.data, accept_data_loss=settings.accept_data_loss, durable=not settings.ephemeral
+        )
+    if settings.ephemeral:
+        raise DatabaseRefused("cannot be used with --ephemeral, which deletes the images of its rows")
+    return open_server_store(
+        settings.data, settings.database, settings.blobs, accept_data_loss=settings.accept_data_loss
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import postgresql
 from tests.support.coverage_plugin import WRITE, CoveragePlugin
 from tests.support.harness import Service, running_service
 from tests.support.live_server import LiveServer
@@ -49,6 +50,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.stash.get(_MEMORY_FOLDER, None)
     if folder is not None and not session.testsfailed:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if postgresql.is_store_of_tests():
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason="about the database in the data folder"))
 
 
 Serve = Callable[..., LiveServer]

@@ -17,12 +17,22 @@ from emulator.gateway.connection import ConnectionFault
 from emulator.gateway.errors import error_response, gateway_response
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
-from emulator.store.database import DatabaseDamaged, StorageFull
+from emulator.store.database import (
+    DatabaseDamaged,
+    DatabaseRefused,
+    StorageFull,
+    StoreUnreachable,
+    TextRefused,
+)
 
 _DISK_FULL = "The disk that holds the data folder of the emulator is full; nothing was stored."
 _DAMAGED = (
     "The database of the emulator is damaged: see /_emulator/health/ready. "
     "Stop the emulator and put a copy of the database back."
+)
+_UNREACHABLE = (
+    "The database or the object store of the emulator cannot be reached: see /_emulator/health/ready. "
+    "Nothing was stored. Try again later."
 )
 _SECONDS_PER_DAY = 86400
 _log = logging.getLogger(__name__)
@@ -72,6 +82,15 @@ async def _database_damaged(_request: Request, _error: Exception) -> Response:
     return error_response(500, {"code": "ErrorUnknown", "message": _DAMAGED})  # the database has logged it
 
 
+async def _database_unreachable(_request: Request, error: Exception) -> Response:
+    _log.error("A request was refused: %s", error)
+    return error_response(503, {"code": "ErrorUnknown", "message": _UNREACHABLE}, {"retry-after": "1"})
+
+
+async def _text_refused(_request: Request, error: TextRefused) -> Response:
+    return error_response(400, {"code": "BadRequest", "message": str(error)})
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     if isinstance(error, ConnectionFault):
         raise error
@@ -88,6 +107,9 @@ _OWN: dict[Any, errors.Handler] = {
     MonthIsUsedUp: _month_is_used_up,
     StorageFull: _storage_full,
     DatabaseDamaged: _database_damaged,
+    StoreUnreachable: _database_unreachable,
+    DatabaseRefused: _database_unreachable,  # another server has taken it over
+    TextRefused: _text_refused,
     BlobDamaged: _blob_damaged,
     LinkRejected: link_rejected,
     Exception: _unexpected,

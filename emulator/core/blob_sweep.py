@@ -71,12 +71,12 @@ def test_evaluation_blobs(session: Session, iteration_ids: Collection[str]) -> s
 def bring_back(context: Context) -> None:
     """Move blobs back from the trash to which rows refer, as after a lost database was put back."""
     moved = 0
-    for batch in batches([file.name for file in context.blobs.trash.files()]):
+    for batch in batches(context.blobs.trash.names()):
         with context.database.write() as session:
             moved += sum(context.blobs.bring_back(name) for name in referenced(session, batch))
     if moved:
-        folder = context.blobs.trash.folder
-        _log.warning("%d files were moved back from %s, since rows refer to them", moved, folder)
+        place = context.blobs.trash.place
+        _log.warning("%d files were moved back from %s, since rows refer to them", moved, place)
 
 
 def _clean_up(context: Context, is_unclean: bool) -> None:

@@ -12,6 +12,7 @@ from emulator.settings.errors import SettingError
 from emulator.settings.readers import (
     one_of,
     read_allowed_host,
+    read_database,
     read_host_name,
     read_keys,
     read_network,
@@ -226,6 +227,6 @@ def _read_one(described: Option, source: str, text: str) -> Any:
     try:
         return described.read(text)
     except ValueError as error:
-        # A refused key may still be a secret, and standard error ends up in logs.
-        shown = "" if described.read is read_keys else f"{text[:200]!r} "
+        # A refused key or password may still be a secret, and standard error ends up in logs.
+        shown = "" if described.read in (read_keys, read_database) else f"{text[:200]!r} "
         raise SettingError(f"{source}: {shown}{error}") from None

@@ -111,6 +111,29 @@ def read_upstream(text: str) -> str:
     return f"{scheme}://{host}{f'/{path}'[: len(prefix)].rstrip('/')}"
 
 
+def read_database(text: str) -> str:
+    """The URL of a PostgreSQL database. Its parts are checked when it is opened."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a URL that begins with postgresql://")
+    if not parts.path.strip("/"):
+        raise ValueError("must have the name of a database, as in postgresql://user@host/name")
+    return text
+
+
+def read_blobs(text: str) -> str:
+    """The URL of an object store: a bucket or container with a prefix, or a folder."""
+    parts = urlsplit(text)
+    if parts.scheme == "file":
+        if parts.netloc or not parts.path.strip("/"):
+            raise ValueError("must name a folder, as in file:///mnt/blobs")
+    elif parts.scheme not in ("s3", "az") or not parts.netloc:
+        raise ValueError("must be a URL such as s3://bucket/prefix, az://container/prefix or file:///folder")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must have no keys or parameters; they are read from variables")
+    return text
+
+
 def read_keys(text: str) -> tuple[str, str]:
     """One or two keys separated by a comma; a single key is returned twice."""
     keys = [key.strip() for key in text.split(",")]

@@ -38,7 +38,9 @@ from emulator.settings.option_fields import (
 from emulator.settings.readers import (
     SAME_FOLDER,
     one_of,
+    read_blobs,
     read_boolean,
+    read_database,
     read_folder_or_same,
     read_host,
     read_keys,
@@ -109,6 +111,14 @@ class Settings:
     data: Path = option(
         default_data_folder, "--data", "FOLDER", "Folder that holds all state.",
         read_path, default_text="the user's data folder")
+    database: str | None = option(
+        None, "--database", "URL",
+        "PostgreSQL database (postgresql://...) for the rows; images and models stay in the data folder.",
+        read_database, default_text="in the data folder")
+    blobs: str | None = option(
+        None, "--blobs", "URL",
+        "Object store (s3://, az:// or file://) for images and models, with --database.",
+        read_blobs, default_text="in the data folder")
     ephemeral: bool = option(
         False, "--ephemeral", "", "Keep the state in a temporary folder, which is removed at the end.",
         read_boolean, switch=True)

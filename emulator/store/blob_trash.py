@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _NAME = "trash"
-_BLOB_NAME = re.compile("[0-9a-f]{64}")
-_TIME = "%Y%m%dT%H%M%SZ"
-_KEPT = timedelta(days=1)
+BLOB_NAME = re.compile("[0-9a-f]{64}")
+TIME = "%Y%m%dT%H%M%SZ"
+KEPT = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
 def is_blob(file: Path) -> bool:
     """Whether a file has the name of a blob. Other programs leave files, too, such as ``.DS_Store``."""
-    return _BLOB_NAME.fullmatch(file.name) is not None and file.is_file()
+    return BLOB_NAME.fullmatch(file.name) is not None and file.is_file()
 
 
 class BlobTrash:
@@ -42,11 +42,20 @@ class BlobTrash:
 
     def batch(self, now: datetime) -> Path:
         """The folder for the files that are moved at this time."""
-        return self.folder / now.astimezone(UTC).strftime(_TIME)
+        return self.folder / now.astimezone(UTC).strftime(TIME)
 
     def files(self) -> Iterator[Path]:
         """All blobs here; the name of each file is that of its blob."""
         return filter(is_blob, self.folder.glob("*/*/*"))
+
+    def names(self) -> Iterator[str]:
+        """The names of all blobs here."""
+        return (file.name for file in self.files())
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.folder)
 
     def take(self, name: str, target: Path) -> bool:
         """Move a blob back to `target`, unless it is there; returns whether it was moved."""
@@ -66,8 +75,8 @@ class BlobTrash:
     def delete_old(self, now: datetime) -> None:
         """Delete what has been here for more than a day, and log how much."""
         for folder in self.folder.glob("*"):
-            moved = _time_in(folder.name)
-            if moved is None or now - moved <= _KEPT:
+            moved = time_in(folder.name)
+            if moved is None or now - moved <= KEPT:
                 continue
             sizes = [path.stat().st_size for path in folder.glob("*/*")]
             shutil.rmtree(folder, ignore_errors=True)
@@ -77,8 +86,9 @@ class BlobTrash:
             self.folder.rmdir()
 
 
-def _time_in(name: str) -> datetime | None:
+def time_in(name: str) -> datetime | None:
+    """The time that the name of a batch has; None for other names."""
     try:
-        return datetime.strptime(name, _TIME).replace(tzinfo=UTC)
+        return datetime.strptime(name, TIME).replace(tzinfo=UTC)
     except ValueError:
         return None

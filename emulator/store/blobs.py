@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
@@ -42,8 +42,28 @@ class BlobMissing(BlobDamaged):
         self.args = (f"there is no file of the blob {name}",)
 
 
+class Trash(Protocol):
+    """Blobs without a row, kept for a time before they are deleted."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def batch(self, now: datetime) -> object:
+        """The place of the blobs that are moved at this time, for people."""
+
+    def names(self) -> Iterable[str]:
+        """The names of all blobs here."""
+
+    def delete_old(self, now: datetime) -> None:
+        """Delete what has been here for more than a day, and log how much."""
+
+
 class BlobStore(Protocol):
     """Stores blobs."""
+
+    def check(self) -> None:
+        """Raises StoreUnreachable when the blobs are on a server that does not respond."""
 
     def put(self, data: bytes) -> str:
         """Store `data` durably and return its name. Raises StorageFull; then nothing is stored."""
@@ -99,7 +119,7 @@ class BlobStore(Protocol):
         """Delete all blobs, those in the trash, too."""
 
     @property
-    def trash(self) -> BlobTrash: ...
+    def trash(self) -> Trash: ...
 
     @property
     def verified(self) -> VerifiedFiles:
@@ -129,9 +149,13 @@ class FolderBlobStore:
         self._folder = folder / _NAME
         self._folder.mkdir(parents=True, exist_ok=True)
         self.verified = VerifiedFiles()
-        self.trash = BlobTrash(folder)
+        self._folder_trash = BlobTrash(folder)
+        self.trash: Trash = self._folder_trash
         for cleared in folder.glob(f"{CLEARED}*"):
             delete_in_thread(cleared)
+
+    def check(self) -> None:
+        """A folder needs no check beside that of the disk."""
 
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
@@ -197,17 +221,17 @@ class FolderBlobStore:
 
     def delete(self, name: str) -> None:
         try:
-            self.path(name).unlink(missing_ok=True)
+            blob_path(self._folder.parent, name).unlink(missing_ok=True)
         except PermissionError:
             # Windows cannot delete a file that is being read; a later sweep deletes it.
             if os.name != "nt":
                 raise
 
     def move_to_trash(self, name: str, now: datetime) -> int:
-        return self.trash.add(self.path(name), now)
+        return self._folder_trash.add(self.path(name), now)
 
     def bring_back(self, name: str) -> bool:
-        return self.trash.take(name, self.path(name))
+        return self._folder_trash.take(name, self.path(name))
 
     def share(self, name: str, target: Path) -> None:
         link_or_copy(self.verified_path(name), target)
@@ -226,7 +250,7 @@ class FolderBlobStore:
         # A rename takes no time, whatever the number of blobs, which are deleted in a thread.
         cleared = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=CLEARED))
         with suppress(FileNotFoundError):
-            self.trash.folder.replace(cleared / "trash")
+            self._folder_trash.folder.replace(cleared / "trash")
         self._folder.replace(cleared / "blobs")
         self._folder.mkdir(exist_ok=True)  # an upload may have created it
         delete_in_thread(cleared)

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
+from emulator.store import server_mark
 from emulator.store.batches import batches
 from emulator.store.blobs import FolderBlobStore, has_blobs
 from emulator.store.commit_counter import CommitCounter, missing_commits
 from emulator.store.damage_check import is_damage, reading, structural_damage
 from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused
 from emulator.store.references import referenced
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Job, JobKind
 
 # Databases up to this size are checked before they are used. A megabyte takes about 2 ms.
@@ -56,6 +58,7 @@ def open_store(folder: Path, *, accept_data_loss: bool = False, durable: bool = 
         DataLost: the database is damaged, or lacks rows that were committed.
         DatabaseRefused: the database is not one of this program, or of a newer version.
     """
+    server_mark.refuse_marked(folder)
     counted = CommitCounter(folder).read()
     loss = loss_in_file(folder, counted)
     if loss is not None:
@@ -73,6 +76,39 @@ def open_store(folder: Path, *, accept_data_loss: bool = False, durable: bool = 
         raise
     database.count_commits()
     return Store(database=database, blobs=blobs, loss=loss)
+
+
+def open_server_store(
+    folder: Path, address: str, blobs_address: str | None = None, *, accept_data_loss: bool = False
+) -> Store:
+    """Open a database on a server, and the blobs of a data folder or of an object store.
+
+    Args:
+        address: the URL of the database, see `PostgresqlDatabase`.
+        blobs_address: the URL of the object store, see `open_objects`; None for the blobs of the folder.
+        accept_data_loss: go on although the images and models of the rows are elsewhere.
+
+    Raises:
+        DataLost: the blobs of the rows are elsewhere.
+        DatabaseRefused: the database or the object store cannot be used, or they do not belong together.
+        StoreUnreachable: a server does not respond.
+    """
+    from emulator.store.object_blobs import ObjectBlobStore, open_objects  # here, for a fast start
+    from emulator.store.postgresql import PostgresqlDatabase
+
+    database = PostgresqlDatabase(address)
+    try:
+        objects = blobs_address and ObjectBlobStore(open_objects(blobs_address), blobs_address, folder)
+        loss = server_mark.foreign_rows(folder, database, objects or None)
+        if loss is not None:
+            if not accept_data_loss:
+                raise DataLost(f"{loss}; give that place")
+            _log.error("%s; going on without what is lost (--accept-data-loss)", loss)
+        server_mark.write_marks(folder, database, objects or None)
+        return Store(database=database, blobs=objects or FolderBlobStore(folder), loss=loss)
+    except BaseException:
+        database.close()
+        raise
 
 
 def _accept(loss: str, is_accepted: bool) -> None:
@@ -116,10 +152,10 @@ def _loss_without_rows(folder: Path, counted: int | None, state: str) -> str | N
     return None
 
 
-def _open_database(folder: Path, accept_data_loss: bool, durable: bool) -> tuple[Database, str | None]:
+def _open_database(folder: Path, accept_data_loss: bool, durable: bool) -> tuple[SqliteDatabase, str | None]:
     """The database, and the accepted loss when it is a new one in place of one that cannot be read."""
     try:
-        database = Database(folder, durable=durable)
+        database = SqliteDatabase(folder, durable=durable)
         try:
             database.check()
         except BaseException:
@@ -132,7 +168,7 @@ def _open_database(folder: Path, accept_data_loss: bool, durable: bool) -> tuple
             raise DataLost(f"{loss}; {_REMEDY}") from damaged
     kept = _set_aside(folder)
     _log.error("%s; it is now %s, and the new database is empty", loss, kept)
-    return Database(folder, durable=durable), loss
+    return SqliteDatabase(folder, durable=durable), loss
 
 
 def _set_aside(folder: Path) -> Path:
@@ -147,7 +183,7 @@ def _set_aside(folder: Path) -> Path:
     return kept
 
 
-def _loss_of_rows(database: Database, blobs: FolderBlobStore) -> str | None:
+def _loss_of_rows(database: SqliteDatabase, blobs: FolderBlobStore) -> str | None:
     """The loss in a folder whose commits were not counted, written by an older version."""
     names = list(blobs.names())
     if len(names) <= _BLOBS_WITHOUT_DOUBT:

@@ -44,6 +44,14 @@ def all_referenced(session: Session) -> set[str]:
     return found
 
 
+def any_referenced(session: Session) -> bool:
+    """Whether any row refers to a blob."""
+    return any(
+        session.scalars(select(col(column)).where(col(column).is_not(None)).limit(1)).first()
+        for column in _COLUMNS
+    )
+
+
 def blobs_in(database: Path) -> set[str]:
     """The blobs to which the rows of a database file refer, whose tables are of this version."""
     found: set[str] = set()

@@ -13,7 +13,7 @@ from emulator.store import rollout_tables, tables, test_set_tables  # noqa: F401
 from emulator.store.damage_check import reading
 
 # More changes of a project than one transaction can make.
-_CHANGES_PER_COMMIT = 2**20
+CHANGES_PER_COMMIT = 2**20
 
 
 def write_copy(database: Path, target: Path) -> None:
@@ -80,7 +80,7 @@ def _statements(number: int) -> Iterator[str]:
         "INSERT INTO main.sqlite_sequence (name, seq) SELECT name, seq FROM source.sqlite_sequence "
         "WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)"
     )
-    base = number * _CHANGES_PER_COMMIT
+    base = number * CHANGES_PER_COMMIT
     yield f"UPDATE main.project SET metadata_revision = {base} - revision"  # noqa: S608
     yield "UPDATE main.job SET id = lower(hex(randomblob(16))), attempts = 0"
     yield f"PRAGMA main.user_version = {number}"

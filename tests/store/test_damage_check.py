@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from emulator.store.damage_check import find_damage, is_damage, reading
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Image, Tag
 from tests.store.test_database import NOW, project
 
@@ -15,7 +16,7 @@ from tests.store.test_database import NOW, project
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database with text of several languages."""
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     with database.write() as session:
         session.add(project("a", "名前 é"))
         session.flush()

@@ -13,8 +13,8 @@ from sqlmodel import select
 
 from emulator.app import create_app
 from emulator.settings import StartRefused
-from emulator.store import database as database_module
 from emulator.store import migrations
+from emulator.store import sqlite as sqlite_module
 from emulator.store.database import (
     FILE_NAME,
     SCHEMA_REVISION,
@@ -23,6 +23,7 @@ from emulator.store.database import (
     SchemaTooNew,
     StorageFull,
 )
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Project, StoredPrediction, Tag
 from tests.support.fakes import TestClock
 from tests.support.harness import database_rows, test_settings
@@ -32,7 +33,7 @@ NOW = TestClock().time
 
 @pytest.fixture
 def database(tmp_path: Path) -> Any:
-    made = Database(tmp_path)
+    made = SqliteDatabase(tmp_path)
     yield made
     made.close()
 
@@ -97,7 +98,7 @@ def test_schema_revision_is_the_newest_migration() -> None:
 def test_migrations_from_nothing_end_in_the_schema_of_a_new_database(tmp_path: Path) -> None:
     for name in ("new", "migrated"):
         (tmp_path / name).mkdir()
-    Database(tmp_path / "new").close()
+    SqliteDatabase(tmp_path / "new").close()
     engine = create_engine(f"sqlite:///{tmp_path / 'migrated' / FILE_NAME}")
     migrations.upgrade(engine)
     engine.dispose()
@@ -114,7 +115,7 @@ def test_migrations_from_nothing_end_in_the_schema_of_a_new_database(tmp_path: P
 
 
 def test_an_older_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
-    Database(tmp_path).close()
+    SqliteDatabase(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.commit()
@@ -122,9 +123,9 @@ def test_an_older_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None
     migrated = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "upgrade", lambda engine: migrated.append(str(engine.url)))
-        Database(tmp_path).close()
-        patch.setattr(database_module, "SCHEMA_REVISION", "0001")
-        Database(tmp_path).close()
+        SqliteDatabase(tmp_path).close()
+        patch.setattr(sqlite_module, "SCHEMA_REVISION", "0001")
+        SqliteDatabase(tmp_path).close()
     assert migrated == [f"sqlite:///{tmp_path / FILE_NAME}"]
 
 
@@ -139,7 +140,7 @@ def test_a_file_that_is_no_database_is_refused_in_one_line_and_not_changed(tmp_p
 
 def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
     for number in range(3):
-        opened = Database(tmp_path)
+        opened = SqliteDatabase(tmp_path)
         with opened.write() as session:
             session.add(project(str(number)))
         opened.close()
@@ -147,13 +148,13 @@ def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_program_is_refused_and_not_changed(tmp_path: Path) -> None:
-    Database(tmp_path).close()
+    SqliteDatabase(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
     with pytest.raises(SchemaTooNew, match="newer version of this program"):
-        Database(tmp_path)
+        SqliteDatabase(tmp_path)
     with pytest.raises(StartRefused, match="schema 9999"):
         create_app(test_settings(tmp_path))
     ran = serve(tmp_path)
@@ -165,7 +166,7 @@ def test_a_database_of_a_newer_program_is_refused_and_not_changed(tmp_path: Path
 
 @pytest.mark.parametrize("mark", ["", "0000", "abc", "1", "00005", 5, b"\xff", None])
 def test_an_unknown_schema_mark_is_refused(tmp_path: Path, mark: Any) -> None:
-    Database(tmp_path).close()
+    SqliteDatabase(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("DROP TABLE alembic_version")
     connection.execute("CREATE TABLE alembic_version (version_num)")
@@ -173,7 +174,7 @@ def test_an_unknown_schema_mark_is_refused(tmp_path: Path, mark: Any) -> None:
     connection.commit()
     connection.close()
     with pytest.raises(DatabaseRefused, match="not a database of this program") as refused:
-        Database(tmp_path)
+        SqliteDatabase(tmp_path)
     assert f"(the number of its schema is {mark!r})" in str(refused.value)
     with pytest.raises(StartRefused):
         create_app(test_settings(tmp_path))

@@ -9,7 +9,8 @@ from tests.support.harness import Service
 
 def last_blob(service: Service, table: str, column: str = "blob") -> tuple[str, str]:
     """The id of the last row of a table that refers to a blob, and the name of the blob."""
-    rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY rowid")
+    order = "rowid" if service.settings.database is None else "ctid"
+    rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {order}")
     row_id, blob = rows[-1]
     return str(row_id), str(blob)
 

@@ -18,9 +18,11 @@ import httpx
 
 from emulator.app import Parts, create_app
 from emulator.settings import Settings
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import JobKind
 from tests.contract_chain.spec import ContractValidator
+from tests.support import postgresql
 from tests.support.coverage_evidence import note_validated
 from tests.support.fakes import FakeExporter, FakeWorker, TestClock, seeded_ids
 from tests.support.images import pictures
@@ -69,7 +71,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        if not settings.data.exists():
+        self._choose_store()
+        if self.settings.database is None and not settings.data.exists():
             settings.data.mkdir(parents=True)
             (settings.data / FILE_NAME).write_bytes(_new_database())
         self.clock = TestClock()
@@ -79,7 +82,13 @@ class Service:
         self._loop = asyncio.Runner()
         self.open()
 
+    def _choose_store(self) -> None:
+        """Let the rows be on PostgreSQL where tests use it."""
+        if self.settings.database is None:
+            self.settings = replace(self.settings, database=postgresql.database_of(self.settings.data))
+
     def open(self) -> None:
+        self._choose_store()
         ids = seeded_ids(self.clock.now().microsecond)
         self.app = create_app(self.settings, clock=self.clock, ids=ids)
         self.parts: Parts = self.app.state.parts
@@ -102,6 +111,7 @@ class Service:
     def end(self) -> None:
         self.close()
         self._loop.close()
+        postgresql.free_database_of(self.settings.data)
 
     # Requests
 
@@ -259,7 +269,7 @@ class Service:
 def _new_database() -> bytes:
     """The file of a new database. Writing it costs a test less than creating the tables."""
     with tempfile.TemporaryDirectory() as folder:
-        Database(Path(folder)).close()
+        SqliteDatabase(Path(folder)).close()
         return (Path(folder) / FILE_NAME).read_bytes()
 
 
@@ -289,6 +299,10 @@ def files_body(images: Sequence[bytes], tag_ids: Sequence[str] = (), name: str =
 
 
 def database_rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query; values of JSON are texts."""
+    url = postgresql.existing_database_of(folder)
+    if url is not None:
+        return postgresql.execute(url, query)
     connection = sqlite3.connect(folder / "emulator.sqlite")
     try:
         return connection.execute(query).fetchall()

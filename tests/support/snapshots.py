@@ -14,7 +14,7 @@ from emulator.core.snapshots import files
 from emulator.core.snapshots.archive import write_archive
 from emulator.core.snapshots.saving import current_state
 from emulator.store.blobs import FolderBlobStore
-from emulator.store.database import Database
+from emulator.store.sqlite import SqliteDatabase
 from tests.support.harness import Service, expect
 
 PATH = "/_emulator/snapshots"
@@ -110,7 +110,7 @@ def changed_manifest(archive: bytes, change: Callable[[dict[str, Any]], object])
 def empty_archive() -> bytes:
     """The archive of a snapshot without projects."""
     with tempfile.TemporaryDirectory() as folder:
-        database, blobs = Database(Path(folder)), FolderBlobStore(Path(folder))
+        database, blobs = SqliteDatabase(Path(folder)), FolderBlobStore(Path(folder))
         build = current_state(database, blobs, created=0, may_wait=True)
         made = BytesIO()
         write_archive(files.write(Path(folder) / "snapshot", build), made)

@@ -39,12 +39,13 @@ from emulator.store.damage_check import reading
 from emulator.store.database import (
     FILE_NAME,
     SCHEMA_REVISION,
-    Database,
     DatabaseDamaged,
     DatabaseRefused,
     StorageFull,
 )
 from emulator.store.row_copy import write_copy
+from emulator.store.server_mark import is_marked
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import microseconds
 
 OTHERS = "folder"
@@ -89,6 +90,10 @@ def save(data: Path, target: Path, *, now: datetime, keep: int = 0) -> Backup:
     Raises:
         BackupFailed: nothing has changed.
     """
+    if is_marked(data):
+        raise BackupFailed(
+            f"the rows of {data} are in a database on a server; back up that one first, and then the folder"
+        )
     if not (data / FILE_NAME).is_file():
         raise BackupFailed(f"{data} is no data folder: it has no {FILE_NAME}")
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data)):
@@ -162,7 +167,7 @@ class _Rows:
         older = target.with_name("older")
         older.mkdir()
         target.rename(older / FILE_NAME)
-        Database(older, durable=False).close()  # migrates it
+        SqliteDatabase(older, durable=False).close()  # migrates it
         write_copy(older / FILE_NAME, target)
         shutil.rmtree(older)
 

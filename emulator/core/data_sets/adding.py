@@ -20,7 +20,6 @@ from emulator.core.images import incoming
 from emulator.core.images import metadata as image_metadata
 from emulator.core.images.incoming import Refusal
 from emulator.core.images.tagged import TaggedImage, with_tags
-from emulator.core.images.upload import new_numbers
 from emulator.core.labels.regions import RegionBox
 from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View
@@ -30,6 +29,7 @@ from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import suggestion_rows
 from emulator.data_sets.record import NEGATIVE, REGULAR, DataSet, Problems, TagInfo
 from emulator.store.batches import batches
+from emulator.store.expressions import new_image_numbers
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 # A box whose edges are at most this far from those of a box of the project is that box, rounded by a format.
@@ -93,7 +93,7 @@ class Addition:
         used |= {box.tag for image in images for box in image.boxes}
         ids = self._tag_ids(used)
         free = self._free_ids(images)
-        numbers = new_numbers(self._session)
+        numbers = new_image_numbers(self._session)
         for batch in batches(images):
             present = self._present(batch)
             for image in batch:

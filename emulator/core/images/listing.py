@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, String, exists, func, literal_column, type_coerce
+from sqlalchemy import ColumnElement, Select, exists, literal_column
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
@@ -16,6 +16,7 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.core.rules.limits import IMAGE_IDS_PER_QUERY, TAGS_PER_BATCH
 from emulator.core.rules.validation import check_batch_size
+from emulator.store.expressions import json_text, numbers_as_json
 from emulator.store.tables import Image, ImageTag, Tag
 
 # Up to this offset the database skips rows faster than the numbers of all images are read.
@@ -164,8 +165,7 @@ def _image_numbers(context: Context, session: Session, view: View, chosen: Filte
         if chosen.metadata is not None:
             return _matching(session, view, chosen, [] if among is None else [number.in_(among)])
         statement = _numbers(view, chosen, among).subquery()
-        # As one JSON text: reading 100,000 numbers takes the time of 10,000 rows.
-        text = session.scalar(select(func.json_group_array(statement.c.number)))
+        text = session.scalar(select(numbers_as_json(statement.c.number)))
         return sorted(orjson.loads(text or "[]"))
 
     return context.image_index.get(project.id, revisions.changes(project), key, read)
@@ -193,7 +193,7 @@ def _matching(
     batch shares them), so the result for each text is remembered.
     """
     assert chosen.metadata is not None
-    text = type_coerce(col(Image.metadata_), String)
+    text = json_text(col(Image.metadata_))
     conditions = [*_conditions(view, chosen), *narrowed]
     statement = select(Image.number, text).where(*conditions).order_by(col(Image.number))
     decided: dict[str | None, bool] = {}

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from emulator.core import deletions, lookup, quotas
@@ -23,6 +22,7 @@ from emulator.core.revisions.views import View
 from emulator.core.rules.limits import METADATA_LIMITS, MetadataLimits
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.core.thread_pools import in_parallel
+from emulator.store.expressions import new_image_numbers
 from emulator.store.tables import Image, ImageTag, Project, Tag
 
 
@@ -96,7 +96,7 @@ def _insert(
             project = lookup.project(session, project_id)
             known = lookup.workspace_tags(session, project_id)
             present = _present(session, project, blobs)
-            batch = _Batch(session, project, known, present, metadata, new_numbers(session))
+            batch = _Batch(session, project, known, present, metadata, new_image_numbers(session))
             results = [_insert_one(context, batch, item, item.wanted(tag_ids)) for item in prepared]
             # An image that exists already, with the same tags and regions, changes nothing.
             if any(item.changed for item in prepared):
@@ -143,12 +143,6 @@ def _present(session: Session, project: Project, blobs: Collection[str]) -> dict
     view = View(project)
     images = session.exec(select(Image).where(*view.images, col(Image.blob).in_(blobs))).all()
     return {tagged.image.blob: tagged for tagged in with_tags(session, view, images)}
-
-
-def new_numbers(session: Session) -> Iterator[int]:
-    """Numbers of new images, as SQLite would choose them: it would return them for one row at a time."""
-    used = session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'image'")).scalar()
-    return count((used or 0) + 1)
 
 
 @dataclass

@@ -37,7 +37,7 @@ def job_of(
         count, numbers, squares = session.execute(
             select_columns(func.count(), func.sum(number), func.sum(number * number % _MODULUS)).where(*here)
         ).one()
-        state = ImageState(count, numbers or 0, squares or 0)
+        state = ImageState(count, int(numbers or 0), int(squares or 0))
         variant = variant_of(project)
         kept = jobs.get(project_id, state, variant)
         if kept is not None:

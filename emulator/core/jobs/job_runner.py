@@ -19,7 +19,7 @@ from emulator.core.jobs.progress import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
-from emulator.store.database import Database, StorageFull, when_committed
+from emulator.store.database import Database, StorageFull, StoreUnreachable, when_committed
 from emulator.store.tables import Job, JobKind
 
 # Attempts of a job; after this number of interruptions it fails.
@@ -174,6 +174,9 @@ class JobRunner(Generic[_Task]):
         except StorageFull:
             _log.error("The disk is full: the %s wait.", self._thread.name)
             return Outcome.POSTPONED
+        except StoreUnreachable as error:
+            _log.error("The %s wait: %s", self._thread.name, error)
+            return Outcome.POSTPONED
         except Exception:  # noqa: BLE001  (one job must not end the thread)
             _log.exception("One of the %s could not be started or completed", self._thread.name)
             return Outcome.POSTPONED
@@ -191,6 +194,9 @@ class JobRunner(Generic[_Task]):
             except JobFailed as failed:
                 self._end(job, partial(self._fail, job.id, str(failed)))
                 continue
+            except StoreUnreachable:
+                self._count_no_attempt(job)
+                raise
             except BlobDamaged as damaged:
                 self._end(job, partial(self._fail_of_damage, job.id, damaged))
                 continue
@@ -229,6 +235,9 @@ class JobRunner(Generic[_Task]):
         try:
             try:
                 result = self._work.execute(task, folder)
+            except StoreUnreachable:
+                self._count_no_attempt(job)
+                raise
             except Exception as error:  # noqa: BLE001  (one job must not end the thread)
                 record = self._failure(job, error)
             else:
@@ -242,6 +251,9 @@ class JobRunner(Generic[_Task]):
     def _complete(self, job: Job, task: _Task, result: Any) -> None:
         try:
             self._work.complete(task, result)
+        except StoreUnreachable:
+            self._count_no_attempt(job)
+            raise
         except Exception as error:  # noqa: BLE001  (one job must not end the thread)
             record = self._failure(job, error)
             if record is not None:
@@ -270,9 +282,9 @@ class JobRunner(Generic[_Task]):
         return False
 
     def _count_no_attempt(self, job: Job) -> None:
-        """A job whose end is kept was not interrupted, should the process end now."""
-        # Should the disk be full, it counts as interrupted.
-        with suppress(StorageFull), self._database.write() as session:
+        """A job was not interrupted: its end is kept, or it waits for the store."""
+        # Should the disk be full or the database away, it counts as interrupted.
+        with suppress(StorageFull, StoreUnreachable), self._database.write() as session:
             row = session.get(Job, job.id)
             if row is not None:
                 row.attempts -= 1

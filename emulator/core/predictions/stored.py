@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, func, literal_column
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
 from emulator.core import lookup
@@ -18,7 +18,8 @@ from emulator.core.rules.limits import PREDICTION_IDS_PER_REQUEST, TAGS_PER_PRED
 from emulator.core.rules.validation import checked_name
 from emulator.core.scored_rows import expiry, prediction_rows
 from emulator.core.scored_rows.pages import Find, PagedQuery, check_page, invalid
-from emulator.store.tables import Moment, StoredPrediction, microseconds
+from emulator.store.expressions import without_index
+from emulator.store.tables import StoredPrediction, microseconds
 
 ORDERS = ("Newest", "Oldest", "Suggested")
 SESSION = re.compile(r"\d{1,10}:\d{1,20}", re.ASCII)
@@ -68,8 +69,8 @@ def query(context: Context, project_id: str, wanted: PredictionQuery) -> Predict
     if find is None:
         conditions = [*_kept(context, project_id, wanted.order_by), *_times(wanted)]
     else:
-        # The "+" keeps SQLite from using the index of the project: rows are looked up by their numbers.
-        conditions = [literal_column("+stored_prediction.project_id") == project_id]
+        # Not by the index of the project: rows are looked up by their numbers.
+        conditions = [without_index(col(StoredPrediction.project_id)) == project_id]
     listed = PagedQuery(
         name=_name(project_id, wanted),
         row=StoredPrediction,
@@ -131,8 +132,8 @@ def _kept(context: Context, project_id: str, order_by: str = ORDERS[0]) -> list[
     """The conditions that a prediction belongs to the project and has not expired."""
     created: Any = col(StoredPrediction.created)
     if order_by == "Suggested":
-        # The "+" keeps SQLite from using the index of times and sorting: nearly no prediction has expired.
-        created = literal_column("+stored_prediction.created", Moment())
+        # Not by the index of times, and then sorted: nearly no prediction has expired.
+        created = without_index(created)
     return [col(StoredPrediction.project_id) == project_id, created >= expiry.oldest_kept(context)]
 
 

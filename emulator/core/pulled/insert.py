@@ -23,6 +23,7 @@ from emulator.core.pulled.archive import PullArchive, digest_of_file
 from emulator.core.pulled.journal import ArchiveUnusable
 from emulator.core.pulled.workspace import Contents
 from emulator.store.batches import batches
+from emulator.store.database import is_null_refused
 from emulator.store.tables import Project
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def insert(
             quotas.check_import(context, images, tags)
     except IntegrityError as error:
         sweep_blobs(context, stored)
-        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_NOTNULL":
+        if is_null_refused(error):
             raise _of_another_form(archive, project_id, error) from None
         raise InsertRefused(
             f"an id of the project is that of something else here ({str(error.orig)[:200]}); it may be part "

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, type_coerce
+from sqlalchemy import ColumnElement
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from emulator.core.caches.score_index import ScoredRow, ScoreTable
 from emulator.core.context import Context
 from emulator.store.database import when_committed
+from emulator.store.expressions import json_text
 from emulator.store.tables import StoredPrediction, microseconds
 
 
@@ -58,7 +59,7 @@ def table(context: Context, project_id: str) -> ScoreTable:
             StoredPrediction.uncertainty,
             StoredPrediction.iteration_id,
             StoredPrediction.application,
-            type_coerce(col(StoredPrediction.predictions), String),
+            json_text(col(StoredPrediction.predictions)),
         ]
         statement = (
             select_columns(*columns)

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, String, delete, type_coerce
+from sqlalchemy import ColumnElement, Select, delete
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col
 
 from emulator.core.caches.score_index import ScoredRow, ScoreTable
 from emulator.core.context import Context
 from emulator.store.database import when_committed
+from emulator.store.expressions import json_text
 from emulator.store.tables import Suggestion, microseconds
 
 
@@ -57,7 +58,7 @@ def table(context: Context, iteration_id: str) -> ScoreTable:
             Suggestion.image_number,
             Suggestion.created,
             Suggestion.uncertainty,
-            type_coerce(col(Suggestion.predictions), String),
+            json_text(col(Suggestion.predictions)),
         ]
         statement = select_columns(*columns).where(col(Suggestion.iteration_id) == iteration_id)
         found: Iterable[Any] = session.execute(statement)

@@ -17,8 +17,9 @@ from emulator.core.snapshots.files import DATABASE_NAME, Build, Snapshot, digest
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.store.blobs import blob_path, link_or_copy
 from emulator.store.damage_check import find_damage, reading
-from emulator.store.database import FILE_NAME, SCHEMA_REVISION, Database, DatabaseDamaged, DatabaseRefused
+from emulator.store.database import FILE_NAME, SCHEMA_REVISION, DatabaseDamaged, DatabaseRefused
 from emulator.store.references import blobs_in
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.verified_files import VerifiedFiles
 
 # More images than any emulator ever had.
@@ -105,11 +106,11 @@ def _copy_rows(work: Path, target: Path) -> None:
     fresh.mkdir()
     try:
         _check_kinds(work / FILE_NAME)
-        Database(work, durable=False).close()  # migrates an older schema
+        SqliteDatabase(work, durable=False).close()  # migrates an older schema
         damage = find_damage(work / FILE_NAME)
         if damage is not None:
             raise SnapshotRejected(f"Its database is damaged: {damage}.")
-        checked = Database(fresh, durable=False)
+        checked = SqliteDatabase(fresh, durable=False)
         try:
             checked.replace_rows(work / FILE_NAME)
             checked.copy_to(target)

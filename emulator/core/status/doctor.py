@@ -24,10 +24,12 @@ from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, blob_path
 from emulator.store.commit_counter import CommitCounter
 from emulator.store.damage import describe
 from emulator.store.damage_check import find_damage, is_damage, reading, structural_damage
-from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, DatabaseRefused
+from emulator.store.database import FILE_NAME, DatabaseDamaged, DatabaseRefused
 from emulator.store.opening import loss_in_file
 from emulator.store.references import blobs_in
 from emulator.store.row_copy import write_copy
+from emulator.store.server_mark import is_marked
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.verified_files import VerifiedFiles
 
 State = Literal["ok", "note", "problem"]
@@ -59,6 +61,10 @@ def examine(folder: Path, *, hashes: bool = True, now: Callable[[], float] = tim
         return
     yield from _permissions(folder)
     yield from _disk(folder)
+    if is_marked(folder):
+        text = "The rows are in a database on a server: neither they nor the images and models are examined."
+        yield Finding("database", "note", text)
+        return
     loss = loss_in_file(folder, CommitCounter(folder).read())
     if loss is not None:
         yield Finding("database", "problem", f"{loss}.", _FROM_BACKUP)
@@ -111,7 +117,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
 class _Copy:
     """A copy of the rows in the schema of this version. fresh: makes another one."""
 
-    def __init__(self, database: Database, fresh: Callable[[], set[str]]) -> None:
+    def __init__(self, database: SqliteDatabase, fresh: Callable[[], set[str]]) -> None:
         self.database = database
         self.fresh = fresh
 
@@ -127,7 +133,7 @@ def _copy(folder: Path) -> Iterator[_Copy]:
         def references() -> set[str]:
             with tempfile.TemporaryDirectory(dir=name) as again:
                 write_copy(folder / FILE_NAME, Path(again) / FILE_NAME)
-                Database(Path(again), durable=False).close()  # migrates an older schema
+                SqliteDatabase(Path(again), durable=False).close()  # migrates an older schema
                 return blobs_in(Path(again) / FILE_NAME)
 
         with reading(folder / FILE_NAME) as connection:
@@ -135,7 +141,7 @@ def _copy(folder: Path) -> Iterator[_Copy]:
         if damage is not None:
             raise DatabaseDamaged(damage)
         write_copy(folder / FILE_NAME, Path(name) / FILE_NAME)
-        database = Database(Path(name), durable=False)
+        database = SqliteDatabase(Path(name), durable=False)
         try:
             yield _Copy(database, references)
         finally:

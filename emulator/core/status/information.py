@@ -85,7 +85,7 @@ def _projects(session: Session) -> tuple[int, int, int]:
             Project
         )
     ).one()
-    return number, images or 0, largest or 0
+    return number, int(images or 0), largest or 0
 
 
 def _largest(session: Session, sizes: object) -> int:

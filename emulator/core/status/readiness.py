@@ -5,7 +5,7 @@ import shutil
 from emulator.core.context import Context
 from emulator.core.disk_space import KEPT_BYTES
 from emulator.core.rules.limits import MEGABYTE
-from emulator.store.database import DatabaseDamaged
+from emulator.store.database import DatabaseDamaged, StoreUnreachable
 from emulator.store.tables import JobKind
 
 # The check that each kind of job belongs to, and what its thread does.
@@ -37,6 +37,10 @@ def problems(context: Context) -> dict[str, str]:
             found["disk"] = f"the disk of the data folder has {free // MEGABYTE} MB left"
     except OSError as error:
         found["disk"] = f"the data folder is out of reach: {error.strerror}"
+    try:
+        context.blobs.check()
+    except StoreUnreachable as error:
+        found["disk"] = f"the object store is out of reach: {error}"
     for kind, is_alive in context.jobs.health().items():
         if not is_alive:
             name, what = _RUNNERS[kind]

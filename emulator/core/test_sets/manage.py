@@ -130,7 +130,7 @@ def _listed(session: Session, row: TestSet) -> ListedTestSet:
         .join(TestImage, col(TestImage.number) == number)
         .join(Tag, col(Tag.id) == TestLabel.tag_id)
         .where(TestImage.test_set_id == row.id)
-        .group_by(col(TestLabel.tag_id))
+        .group_by(col(TestLabel.tag_id), col(Tag.name))
     )
     tags = sorted((CountedTestTag(*count) for count in counts), key=lambda item: guid_order(item.tag_id))
     labeled = session.scalar(

@@ -5,7 +5,7 @@ A training that cannot succeed is refused when it is requested, not failed later
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 from sqlmodel import Session, col, select
 
 from emulator.core.errors import ServiceError
@@ -130,7 +130,7 @@ def _images_with_two(
         .order_by(col(Image.number))
     )
     if and_tag is not None:
-        query = query.having(func.max(col(ImageTag.tag_id) == and_tag.id) == 1)
+        query = query.having(func.max(case((col(ImageTag.tag_id) == and_tag.id, 1), else_=0)) == 1)
     return session.exec(query).all()
 
 

@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 
 def upgrade(engine: Engine, target: str = "head") -> None:
     """Bring the database of `engine` to `target` in one transaction."""
-    from alembic import command
-    from alembic.config import Config
-
     with engine.connect() as connection:
         # Within a transaction, this has no effect. A migration that replaces a table drops the old one, which
         # would delete the rows that refer to it.
@@ -18,9 +15,17 @@ def upgrade(engine: Engine, target: str = "head") -> None:
         driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
         try:
             with connection.begin():
-                command.upgrade(_config(Config(), connection), target)
+                upgrade_on(connection, target)
         finally:
             driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
+
+
+def upgrade_on(connection: Connection, target: str = "head") -> None:
+    """Bring a database to `target` in the transaction of `connection`."""
+    from alembic import command
+    from alembic.config import Config
+
+    command.upgrade(_config(Config(), connection), target)
 
 
 def head() -> str:

@@ -45,6 +45,7 @@ def test_not_ready_says_why(service: Service) -> None:
     assert response["checks"]["database"] == "ok"
 
 
+@pytest.mark.sqlite
 def test_not_ready_when_the_database_is_broken(started: Service) -> None:
     started.context.database.close()
     path = started.settings.data / "emulator.sqlite"

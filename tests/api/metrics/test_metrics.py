@@ -133,6 +133,7 @@ def test_names_of_any_characters_are_escaped(service: Service) -> None:
     assert value(found, "predictions_total", **labels) == 1
 
 
+@pytest.mark.sqlite
 def test_a_damaged_database_shows_in_ready_and_the_rest_goes_on(service: Service) -> None:
     service.context.database.note_damage("a test")
     found = samples(service)

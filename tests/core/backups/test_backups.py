@@ -14,7 +14,7 @@ from emulator.core.backups import hash_list, restoring, saving
 from emulator.core.backups.hash_list import BackupRejected
 from emulator.core.backups.saving import BackupFailed
 from emulator.store.blobs import FolderBlobStore
-from emulator.store.database import Database
+from emulator.store.sqlite import SqliteDatabase
 from tests.support.backups import files_of, flip, hashed, restore, save
 from tests.support.harness import Service, running_service
 from tests.support.images import picture, pictures
@@ -23,6 +23,8 @@ from tests.support.snapshots import OLDER, TO_OLDER, state
 from tests.support.snapshots import save as save_snapshot
 
 ARCHIVES = Path(__file__).parents[2] / "upgrades" / "archives"
+
+pytestmark = pytest.mark.sqlite
 
 
 def test_a_backup_of_a_folder_in_use_restores_all_that_clients_see(
@@ -254,7 +256,7 @@ def test_backups_that_cannot_be_made_have_a_reason_and_leave_nothing(
 def test_a_newer_schema_and_what_is_no_backup_are_refused(tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     newer.mkdir()
-    Database(newer).close()
+    SqliteDatabase(newer).close()
     FolderBlobStore(newer)
     saved = save(newer, tmp_path / "backups")
     with closing(sqlite3.connect(newer / "emulator.sqlite", isolation_level=None)) as connection:

@@ -18,6 +18,7 @@ from emulator.core.caches.score_index import (
     ScoreTable,
 )
 from emulator.store.database import Database, when_committed
+from emulator.store.sqlite import SqliteDatabase
 
 TAGS = ("a", "b", "c")
 ORDERS = ("created", "uncertainty")
@@ -146,7 +147,7 @@ def test_single_precision() -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Any:
-    opened = Database(tmp_path)
+    opened = SqliteDatabase(tmp_path)
     yield opened
     opened.close()
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from emulator.core.jobs.job_runner import ATTEMPTS
+from emulator.store.database import StoreUnreachable
 from emulator.store.tables import JobKind
 from tests.support.harness import Service, wait_until
 
@@ -17,6 +19,22 @@ def test_three_interruptions_by_the_end_of_the_emulator_fail_the_training(servic
     assert iteration["status"] == "Failed"
     assert "interrupted 3 times" in iteration["trainingErrorDetails"]
     assert service.worker.jobs == []
+
+
+def test_a_training_waits_for_a_store_that_is_away(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, _, _ = service.trainable()
+    iteration = service.post(f"{project}/train")
+
+    def away(*_arguments: object) -> None:
+        raise StoreUnreachable("the server does not respond")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.context.blobs, "put_file", away)
+        for _ in range(ATTEMPTS + 1):
+            service.finish_trainings()
+    assert service.rows("SELECT attempts FROM job") == [(0,)]
+    service.finish_trainings()
+    assert service.get(f"{project}/iterations/{iteration['id']}")["status"] == "Completed"
 
 
 def test_a_training_survives_a_restart(service: Service) -> None:

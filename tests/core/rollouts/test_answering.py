@@ -221,6 +221,7 @@ def test_predictions_never_lack_an_iteration_while_a_roll_out_goes_on(rolled_out
 # --- figures ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_figures_are_stored_from_time_to_time(rolled_out: RolledOut) -> None:
     seconds = 0.0
     context = rolled_out.service.context

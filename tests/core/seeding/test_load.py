@@ -356,6 +356,7 @@ def test_a_new_folder_may_be_imported_from_and_exported_to(open_service: Open, t
     assert service.app.state.exit_export.run()
 
 
+@pytest.mark.sqlite  # two services of one database
 def test_projects_are_never_replaced_by_an_import(
     open_service: Open, service: Service, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from tests.support.snapshots import data_folder, save
 
 ARCHIVES = Path(__file__).parents[2] / "upgrades" / "archives"
 
+pytestmark = pytest.mark.sqlite
+
 
 def problems(folder: Path, *, hashes: bool = True) -> list[Finding]:
     return [finding for finding in examine(folder, hashes=hashes) if finding.state == "problem"]

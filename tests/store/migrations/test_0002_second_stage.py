@@ -7,7 +7,8 @@ from sqlalchemy import create_engine
 from sqlmodel import Session, select
 
 from emulator.store import migrations
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Project, StoredPrediction
 
 _PROJECT = """
@@ -36,7 +37,7 @@ def test_stored_predictions_get_their_domain(tmp_path: Path) -> None:
         connection.execute(statement)
     connection.commit()
     connection.close()
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.read() as session:
         rows = session.exec(select(StoredPrediction).order_by(StoredPrediction.id)).all()

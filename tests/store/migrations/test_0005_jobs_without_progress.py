@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Iteration, Job, JobKind, Project
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -32,7 +33,7 @@ _ROWS = (
 def test_jobs_lose_their_columns_of_progress_and_nothing_else(tmp_path: Path) -> None:
     write_database(tmp_path, "0004", _ROWS)
     assert {"progress", "step"} <= schema(tmp_path / FILE_NAME)["job"]["columns"].keys()
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.read() as session:
         jobs = session.exec(select(Job).order_by(Job.id)).all()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Image, KeptLabels
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -27,7 +28,7 @@ _ROWS = (
 def test_labels_of_older_images_can_be_confirmed(tmp_path: Path) -> None:
     write_database(tmp_path, "0005", _ROWS)
     assert "kept_labels" not in schema(tmp_path / FILE_NAME)
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         session.add(KeptLabels(image_number=7, labels="digest", created=datetime(2026, 1, 2, tzinfo=UTC)))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Deletion, Image, Project, moment
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -26,7 +27,7 @@ _ROWS = (
 def test_images_stay_and_deletions_can_be_kept(tmp_path: Path) -> None:
     write_database(tmp_path, "0006", _ROWS)
     assert "deletion" not in schema(tmp_path / FILE_NAME)
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         assert session.exec(select(Image.number)).all() == [7]

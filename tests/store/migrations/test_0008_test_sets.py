@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Image, Iteration, Project, Tag, moment
 from emulator.store.test_set_tables import TestEvaluation, TestImage, TestLabel, TestSet
 from tests.store.test_database import schema
@@ -37,7 +38,7 @@ _ROWS = (
 def test_rows_stay_and_test_sets_belong_to_them(tmp_path: Path) -> None:
     write_database(tmp_path, "0007", _ROWS)
     assert not _TABLES & schema(tmp_path / FILE_NAME).keys()
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         assert session.exec(select(Image.number)).all() == [7]

@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import func
 from sqlmodel import Session, SQLModel, select
 
-from emulator.store.database import Database
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Deletion, Image, ImageTag, KeptLabels, Region, Suggestion, moment
 from emulator.store.test_set_tables import TestImage, TestLabel
 from tests.support.old_schema import write_database
@@ -62,7 +62,7 @@ def _image(number: int | None = None, *, id: str) -> Image:
 
 def test_all_rows_stay_and_later_numbers_are_new_ones(tmp_path: Path) -> None:
     write_database(tmp_path, "0008", _ROWS)
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     tables: tuple[type[SQLModel], ...] = (
         Image,
@@ -102,7 +102,7 @@ def test_a_copy_of_rows_does_not_bring_numbers_back(tmp_path: Path) -> None:
     for folder in (first, second):
         folder.mkdir()
         write_database(folder, "0008", _ROWS)
-    database, other = Database(first), Database(second)
+    database, other = SqliteDatabase(first), SqliteDatabase(second)
     with other.write() as session:
         session.add(_image(20, id="k"))
     with other.write() as session:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Iteration, PerformanceRecord
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -27,7 +28,7 @@ _ROWS = (
 def test_older_iterations_were_trained_here_and_records_are_deleted_with_theirs(tmp_path: Path) -> None:
     write_database(tmp_path, "0009", _ROWS)
     assert "performance_record" not in schema(tmp_path / FILE_NAME)
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         iteration = session.exec(select(Iteration)).one()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Iteration
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -27,7 +28,7 @@ _ROWS = (
 def test_older_iterations_have_no_report_of_their_training(tmp_path: Path) -> None:
     write_database(tmp_path, "0010", _ROWS)
     assert "training_report" not in schema(tmp_path / FILE_NAME)["iteration"]
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         iteration = session.exec(select(Iteration)).one()

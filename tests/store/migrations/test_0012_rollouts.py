@@ -4,8 +4,9 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from emulator.store.database import FILE_NAME, Database
+from emulator.store.database import FILE_NAME
 from emulator.store.rollout_tables import FormerPublication, Rollout, RolloutMode
+from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Iteration, Project, moment
 from tests.store.test_database import schema
 from tests.support.old_schema import write_database
@@ -29,7 +30,7 @@ _ROWS = (
 def test_names_stay_published_and_roll_outs_belong_to_projects(tmp_path: Path) -> None:
     write_database(tmp_path, "0011", _ROWS)
     assert not _TABLES & schema(tmp_path / FILE_NAME).keys()
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path)
     session: Session
     with database.write() as session:
         published = session.exec(select(Iteration)).one().publish_name

@@ -1,0 +1,290 @@
+"""Blobs in an object store by obstore: S3, Azure Blob Storage, or a folder that several machines see.
+
+The objects are the truth; the data folder keeps a copy of each blob that was stored or read here, since
+training reads files. A blob is an object first and a file then, and is deleted in the other order, so a
+file here has its object.
+
+Objects: ``blobs/ab/abcdef...``, ``trash/<UTC time>/ab/abcdef...``, and `MARK`, the id of the database.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from emulator.durable_files import write_atomically
+from emulator.store.blob_trash import BLOB_NAME, KEPT, TIME, time_in
+from emulator.store.blobs import BlobDamaged, FolderBlobStore, link_or_copy
+from emulator.store.database import DatabaseRefused, StoreUnreachable, full_disk_noticed
+
+SCHEMES = ("s3", "az", "file")
+MARK = "emulator.database"
+_BLOBS, _TRASH = "blobs", "trash"
+_TIMEOUT, _CONNECT_TIMEOUT = "60s", "10s"
+_RETRIES, _RETRY_SECONDS = 5, 30
+_log = logging.getLogger(__name__)
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def open_objects(address: str) -> Any:
+    """The store at a URL such as ``s3://bucket/prefix`` or ``az://container/prefix``.
+
+    Access and endpoint follow from the variables of its SDK, such as AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
+    AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY.
+
+    Raises:
+        DatabaseRefused: obstore is not installed, or a variable is missing or wrong.
+    """
+    try:
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+    except ModuleNotFoundError:
+        raise DatabaseRefused(
+            "object stores need the package obstore: pip install 'custom-vision-emulator[team]'"
+        ) from None
+    more: dict[str, Any] = (
+        {"mkdir": True}
+        if address.startswith("file:")
+        else {
+            "client_options": {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT, "allow_http": True},
+            "retry_config": {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        }
+    )
+    try:
+        return from_url(address, **more)
+    except BaseError as error:
+        raise DatabaseRefused(f"{address} cannot be used: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error of obstore: details for developers follow."""
+    return str(error).partition("\n")[0]
+
+
+def _explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Raise StoreUnreachable in place of the errors of obstore, which is imported already."""
+
+    @wraps(function)
+    def explained(*arguments: _Arguments.args, **more: _Arguments.kwargs) -> _Result:
+        from obstore.exceptions import BaseError
+
+        try:
+            return function(*arguments, **more)
+        except BaseError as error:
+            raise StoreUnreachable(_reason(error)) from error
+
+    return explained
+
+
+class ObjectTrash:
+    """Blobs without a row in the store, kept for a time before they are deleted."""
+
+    def __init__(self, objects: Any, address: str) -> None:
+        self._objects = objects
+        self.place = f"{address.rstrip('/')}/{_TRASH}"
+
+    def batch(self, now: datetime) -> str:
+        """The place of the blobs that are moved at this time, for people."""
+        return f"{self.place}/{_stamp(now)}"
+
+    @_explained
+    def names(self) -> Iterable[str]:
+        """The names of all blobs here."""
+        return [path.rpartition("/")[2] for path, _ in _listed(self._objects, _TRASH)]
+
+    @_explained
+    def delete_old(self, now: datetime) -> None:
+        """Delete what has been here for more than a day, and log how much."""
+        old = []
+        for path, size in _listed(self._objects, _TRASH):
+            moved = time_in(path.split("/")[1])
+            if moved is not None and now - moved > KEPT:
+                old.append((path, size))
+        if old:
+            self._objects.delete([path for path, _ in old])
+            total = sum(size for _, size in old)
+            _log.warning("%d files (%d bytes) in %s were deleted", len(old), total, self.place)
+
+    @_explained
+    def add(self, name: str, now: datetime) -> int:
+        """Move a blob here; returns its size in bytes, 0 when there is none."""
+        with suppress(FileNotFoundError):
+            size = int(self._objects.head(_object(name))["size"])
+            self._objects.rename(_object(name), f"{_TRASH}/{_stamp(now)}/{name[:2]}/{name}")
+            return size
+        return 0
+
+    @_explained
+    def take(self, name: str) -> bool:
+        """Move a blob back, unless it exists; returns whether it was moved."""
+        is_moved = False
+        for path, _ in list(_listed(self._objects, _TRASH)):
+            if not path.endswith(f"/{name}"):
+                continue
+            if _exists(self._objects, name):
+                self._objects.delete(path)
+            else:
+                self._objects.rename(path, _object(name))
+                is_moved = True
+        return is_moved
+
+
+class ObjectBlobStore(FolderBlobStore):
+    """The blobs of an object store, with copies in the data folder. A `BlobStore`.
+
+    Besides the exceptions of the protocol, each method raises StoreUnreachable.
+
+    Args:
+        objects: the result of `open_objects`.
+        address: its URL.
+        folder: the data folder.
+    """
+
+    def __init__(self, objects: Any, address: str, folder: Path) -> None:
+        super().__init__(folder, durable=False)
+        self.address = address
+        self._objects = objects
+        self._object_trash = ObjectTrash(objects, address)
+        self.trash = self._object_trash
+
+    def check(self) -> None:
+        self.database_id()
+
+    @_explained
+    def put(self, data: bytes) -> str:
+        name = hashlib.sha256(data).hexdigest()
+        path = super().path(name)
+        with suppress(FileNotFoundError):
+            if self.verified.is_intact(path, name):
+                return name
+        self._objects.put(_object(name), data)
+        _keep(path, data)
+        return name
+
+    def read(self, name: str) -> bytes:
+        return self.verified_path(name).read_bytes()
+
+    def path(self, name: str) -> Path:
+        path = super().path(name)
+        if not path.exists():
+            with suppress(FileNotFoundError):
+                self._fetch(name, path)
+        return path
+
+    def verified_path(self, name: str) -> Path:
+        path = super().path(name)
+        with suppress(FileNotFoundError):
+            if self.verified.is_intact(path, name):
+                return path
+        self._fetch(name, path)
+        if not self.verified.is_intact(path, name):
+            raise BlobDamaged(name)
+        return path
+
+    def is_intact(self, name: str) -> bool:
+        try:
+            self.verified_path(name)
+        except (FileNotFoundError, BlobDamaged):
+            return False
+        return True
+
+    @_explained
+    def exists(self, name: str) -> bool:
+        return super().path(name).exists() or _exists(self._objects, name)
+
+    @_explained
+    def names(self) -> Iterator[str]:
+        return iter(sorted(path.rpartition("/")[2] for path, _ in _listed(self._objects, _BLOBS)))
+
+    @_explained
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        with suppress(FileNotFoundError):
+            self._objects.delete(_object(name))
+
+    def move_to_trash(self, name: str, now: datetime) -> int:
+        super().delete(name)
+        return self._object_trash.add(name, now)
+
+    def bring_back(self, name: str) -> bool:
+        return self._object_trash.take(name)
+
+    @_explained
+    def adopt(self, name: str, source: Path) -> bool:
+        if self.exists(name):
+            return False
+        self._objects.put(_object(name), source.read_bytes())
+        target = super().path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(source, target)
+        return True
+
+    @_explained
+    def clear(self) -> None:
+        super().clear()
+        for folder in (_BLOBS, _TRASH):
+            paths = [path for path, _ in _listed(self._objects, folder)]
+            if paths:
+                self._objects.delete(paths)
+
+    @_explained
+    def database_id(self) -> str | None:
+        """The id of the database whose rows refer to the blobs; None in a new store."""
+        try:
+            content: bytes = bytes(self._objects.get(MARK).bytes())
+        except FileNotFoundError:
+            return None
+        return content.decode("utf-8", "replace").strip()
+
+    @_explained
+    def set_database_id(self, id: str) -> None:
+        self._objects.put(MARK, f"{id}\n".encode())
+
+    @_explained
+    def has_any(self) -> bool:
+        """Whether there are blobs, also in the trash."""
+        return any(True for folder in (_BLOBS, _TRASH) for _ in _listed(self._objects, folder))
+
+    @_explained
+    def _fetch(self, name: str, path: Path) -> None:
+        """Write the copy of a blob in the data folder. Raises FileNotFoundError, BlobDamaged, StorageFull."""
+        data = bytes(self._objects.get(_object(name)).bytes())
+        if hashlib.sha256(data).hexdigest() != name:
+            raise BlobDamaged(name)
+        _keep(path, data)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write the copy of a blob. It need not be synchronised: a damaged one is fetched again."""
+    with full_disk_noticed():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data, durable=False)
+
+
+def _object(name: str) -> str:
+    return f"{_BLOBS}/{name[:2]}/{name}"
+
+
+def _stamp(now: datetime) -> str:
+    return now.astimezone(UTC).strftime(TIME)
+
+
+def _exists(objects: Any, name: str) -> bool:
+    try:
+        objects.head(_object(name))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _listed(objects: Any, folder: str) -> Iterator[tuple[str, int]]:
+    """Path and size in bytes of the blobs below a folder; other objects are left out."""
+    for batch in objects.list(folder):
+        for found in batch:
+            if BLOB_NAME.fullmatch(found["path"].rpartition("/")[2]):
+                yield found["path"], int(found["size"])

@@ -1,0 +1,240 @@
+"""PostgreSQL by psycopg: the rows of one server process, in a database of their own.
+
+The rules of core assume one writer that sees all earlier commits, and readers with one snapshot each, as
+SQLite has them. Writers are transactions of one connection, which holds an advisory lock of the database as
+long as it lives. So another server process is refused, a process that was cut off cannot commit, and
+migrations have the lock, too. Readers have transactions of the isolation level REPEATABLE READ.
+
+Texts are ordered and compared by their code points, as in SQLite: the database must have such a collation.
+"""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError
+from sqlmodel import Session, SQLModel
+
+from emulator.store import postgresql_rows
+from emulator.store.database import (
+    POOL_SIZE,
+    SCHEMA_REVISION,
+    Database,
+    DatabaseRefused,
+    StorageFull,
+    StoreUnreachable,
+    TextRefused,
+    create_schema,
+    schema_mark,
+)
+
+SCHEMES = ("postgresql", "postgres")
+_DRIVER = "postgresql+psycopg"
+_OLDEST = (13,)
+# The first of two numbers of the advisory lock; the second follows from the schema.
+_LOCK = 0x43564D45
+_CONNECT_SECONDS = "10"
+_LOCK_SECONDS = 2
+_HOLDER = (
+    "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND "
+    "granted AND classid = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_DISK_FULL, _NO_CHARACTER, _LOCK_NOT_AVAILABLE = "53100", "22021", "55P03"
+_CREATE = "CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+
+class PostgresqlDatabase(Database):
+    """The database at a URL.
+
+    Args:
+        address: ``postgresql://user@host/name``, with parameters of libpq in the query.
+
+    Raises:
+        DatabaseRefused: another process uses it, it is not a database of this program or one of a newer
+            version, or it has another encoding or collation.
+        StoreUnreachable: the server does not respond, or refuses the connection.
+    """
+
+    def __init__(self, address: str) -> None:
+        url = parsed(address)
+        super().__init__(shown(url), _engine(url, POOL_SIZE, isolation_level="REPEATABLE READ"))
+        self._writing = _engine(url, 1, isolation_level="READ COMMITTED")
+        event.listen(self._writing, "connect", self._lock)
+        # Identifies the database: a data folder has the number, too, see `emulator.store.server_mark`.
+        self.id = ""
+        for engine in (self._engine, self._writing):
+            event.listen(engine, "handle_error", self._explain, retval=True)
+        try:
+            with self._writing.connect() as connection:
+                _check_server(connection, self.name)
+                self._prepare(connection)
+                (self.id,) = connection.exec_driver_sql("SELECT id FROM emulator_store").scalars()
+                connection.rollback()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._write_lock, Session(self._writing, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+            self._note_commit(session)
+
+    def check(self) -> None:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM project").scalar()
+
+    def look_for_damage(self) -> None:
+        """Nothing is done: PostgreSQL has checksums and tools of its own."""
+
+    def copy_to(self, target: Path) -> None:
+        with self._engine.connect() as connection:
+            postgresql_rows.write_copy(connection, target)
+
+    def replace_rows(self, source: Path) -> None:
+        assert self._writing.dialect.loaded_dbapi is not None
+        with self._write_lock, self._writing.connect() as connection:
+            try:
+                with connection.begin():
+                    postgresql_rows.replace_rows(connection, source)
+            except self._writing.dialect.loaded_dbapi.Error as error:  # rows are not copied by SQLAlchemy
+                raise _known(error) or error from error
+            self.commits += 1
+
+    def close(self) -> None:
+        super().close()
+        self._writing.dispose()
+
+    def _prepare(self, connection: Connection) -> None:
+        """Bring the schema up to SCHEMA_REVISION."""
+        names = set(inspect(connection).get_table_names())
+        marks: list[Any] = []
+        if "alembic_version" in names:
+            marks = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+        current = schema_mark(self.name, names, marks)
+        if current is None:
+            _declare_partial_indexes()
+            create_schema(connection)
+            connection.exec_driver_sql("CREATE TABLE emulator_store (id VARCHAR NOT NULL PRIMARY KEY)")
+            connection.execute(text("INSERT INTO emulator_store VALUES (:id)"), {"id": uuid.uuid4().hex})
+            connection.commit()
+        elif current != SCHEMA_REVISION:
+            from emulator.store.migrations import upgrade_on  # only when needed: Alembic takes 0.1 s
+
+            upgrade_on(connection)
+            connection.commit()
+
+    def _lock(self, connection: Any, _record: Any) -> None:
+        """Take the lock of the database for as long as the connection lives. Raises DatabaseRefused.
+
+        The server may need a moment to notice that an earlier process ended.
+        """
+        assert self._writing.dialect.loaded_dbapi is not None
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+            try:
+                cursor.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (_LOCK,))
+            except self._writing.dialect.loaded_dbapi.OperationalError as error:
+                if getattr(error, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                    raise
+                connection.rollback()
+                cursor.execute(_HOLDER, (_LOCK,))
+                who = " ".join(name for (name,) in cursor.fetchall()) or "another process"
+                raise DatabaseRefused(
+                    f"{self.name} is in use by {who}; stop it or give another database"
+                ) from None
+        connection.commit()
+
+    def _explain(self, context: ExceptionContext) -> Exception | None:
+        """The exception for an error of the driver that callers distinguish."""
+        error = context.original_exception
+        if context.is_pre_ping:  # the pool connects again
+            return None
+        if known := _known(error):
+            return known
+        if context.is_disconnect or context.connection is None:
+            reason = " ".join(str(error).split())
+            return StoreUnreachable(f"{self.name} cannot be reached: {reason}")
+        return None
+
+
+def _declare_partial_indexes() -> None:
+    """Let indexes have the same rows as on SQLite.
+
+    Not where they are declared: the arguments would load the dialect of PostgreSQL, 2 MB, in every process.
+    """
+    for table in SQLModel.metadata.tables.values():
+        for index in table.indexes:
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
+
+
+def _known(error: BaseException) -> Exception | None:
+    """The exception for an error of the driver because of what was to be stored."""
+    state = getattr(error, "sqlstate", None)
+    if state == _DISK_FULL:
+        return StorageFull(str(error))
+    if state == _NO_CHARACTER or "cannot contain NUL" in str(error):
+        return TextRefused("A text has the character NUL, which the database cannot store.")
+    return None
+
+
+def parsed(address: str) -> URL:
+    """The URL of a database for SQLAlchemy. Raises ValueError: its message follows the name of an option."""
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        raise ValueError("must be a URL such as postgresql://user@host/name") from None
+    if url.drivername not in SCHEMES:
+        raise ValueError(f"must begin with postgresql://, not with {url.drivername}://")
+    if not url.database:
+        raise ValueError("must have the name of a database: postgresql://user@host/name")
+    return url.set(drivername=_DRIVER)
+
+
+def shown(url: URL) -> str:
+    """A URL for people, without its password and parameters."""
+    return URL.create(SCHEMES[0], url.username, None, url.host, url.port, url.database).render_as_string()
+
+
+def _engine(url: URL, size: int, *, isolation_level: Any) -> Engine:
+    try:
+        return create_engine(
+            url,
+            pool_size=size,
+            max_overflow=size if size > 1 else 0,
+            # A server that was started again is noticed before a transaction begins.
+            pool_pre_ping=True,
+            isolation_level=isolation_level,
+            connect_args={
+                "client_encoding": "utf8",
+                "application_name": f"custom-vision-emulator {socket.gethostname()}:{os.getpid()}",
+                **({} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}),
+            },
+        )
+    except ModuleNotFoundError:
+        raise DatabaseRefused(
+            "PostgreSQL needs the package psycopg: pip install 'custom-vision-emulator[team]'"
+        ) from None
+
+
+def _check_server(connection: Connection, name: str) -> None:
+    """Raise DatabaseRefused if the server or the database does not have what the program relies on."""
+    version = connection.dialect.server_version_info or ()
+    if version < _OLDEST:
+        raise DatabaseRefused(
+            f"{name} is on PostgreSQL {version[0]}; the oldest that can be used is {_OLDEST[0]}"
+        )
+    encoding, by_code_point = connection.exec_driver_sql(
+        "SELECT current_setting('server_encoding'), 'B' < 'a' AND 'z' < chr(233)"
+    ).one()
+    if encoding != "UTF8" or not by_code_point:
+        raise DatabaseRefused(
+            f"{name} does not have the encoding UTF8 and the order of code points; make one with: {_CREATE}"
+        )

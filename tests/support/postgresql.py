@@ -1,0 +1,194 @@
+"""PostgreSQL for tests: a server of the machine's own package in a temporary folder, started when needed.
+
+With the environment variable EMULATOR_TEST_STORE=postgresql (``make test-team``), the fixture `service` has
+its rows there, in a database for each data folder.
+"""
+
+import atexit
+import functools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import SQLModel
+
+HOW_TO_GET_IT = "PostgreSQL is missing; get it with: apt install postgresql"
+HOW_TO_GET_PSYCOPG = "psycopg is missing; get it with: pip install 'psycopg[binary]'"
+_TEMPLATE = "new"
+_numbers = count(1)
+# The URLs of the databases of data folders, and of those that are free: emptying one takes less time
+# than making one.
+_databases: dict[Path, str] = {}
+_free: list[str] = []
+
+
+def is_store_of_tests() -> bool:
+    """Whether the fixture `service` has its rows on PostgreSQL in this run."""
+    return os.environ.get("EMULATOR_TEST_STORE") == "postgresql"
+
+
+class Server:
+    """A running server, which only this user and the user of the server can reach, by a socket in a folder.
+
+    The programs refuse to be run by root, which then runs them as another user.
+    """
+
+    def __init__(self) -> None:
+        programs = _programs()
+        if programs is None:
+            pytest.skip(HOW_TO_GET_IT)
+        self._programs: Path = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="emulator-pg-"))
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            name = "postgres" if _is_user("postgres") else "nobody"
+            self._user = {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+            shutil.chown(self.folder, name)
+        self._run(
+            "initdb",
+            "--pgdata",
+            "data",
+            "--username",
+            "emulator",
+            "--auth",
+            "trust",
+            "--no-sync",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        options = {
+            "fsync": "off",
+            "full_page_writes": "off",
+            "listen_addresses": "",
+            "max_connections": "300",
+            "shared_buffers": "64MB",
+            "unix_socket_directories": str(self.folder),
+        }
+        given = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+        self._run("pg_ctl", "start", "--pgdata", "data", "--wait", "--log", "log", "--options", given)
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "stop", "--pgdata", "data", "--wait", "--mode", mode)
+
+    def remove(self) -> None:
+        """Stop the server and delete its folder."""
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://emulator@/{database}?host={self.folder}"
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute a statement outside of a transaction; its rows."""
+        return execute(self.url(database), statement)
+
+    def new_database(self, more: str = f"TEMPLATE {_TEMPLATE}") -> str:
+        """The URL of a new database, by default with the tables of the emulator and an id of its own."""
+        name = f"emulator{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} {more}")
+        if more == f"TEMPLATE {_TEMPLATE}":
+            self.execute("UPDATE emulator_store SET id = gen_random_uuid()::text", name)
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Delete a database, whoever uses it."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._programs / program, *arguments],
+            cwd=self.folder,
+            capture_output=program != "pg_ctl",  # the server would keep the pipes
+            **self._user,
+        )
+        assert done.returncode == 0, (program, done.stdout, done.stderr)
+
+
+def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Execute a statement outside of a transaction; its rows."""
+    import psycopg
+
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+@functools.cache
+def server() -> Server:
+    """The server of this test process, with a template of databases. Skips the test without PostgreSQL."""
+    pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
+    from emulator.store.postgresql import PostgresqlDatabase
+
+    made = Server()
+    atexit.register(made.remove)
+    made.execute(f"CREATE DATABASE {_TEMPLATE}")
+    PostgresqlDatabase(made.url(_TEMPLATE)).close()
+    return made
+
+
+def database_of(folder: Path) -> str | None:
+    """The URL of the database of a data folder, a new one at first; None unless tests use PostgreSQL."""
+    if not is_store_of_tests():
+        return None
+    if folder not in _databases:
+        _databases[folder] = _free.pop() if _free else server().new_database()
+    return _databases[folder]
+
+
+def existing_database_of(folder: Path) -> str | None:
+    """The URL of the database of a data folder; None if the folder has one of its own."""
+    return _databases.get(folder)
+
+
+def free_database_of(folder: Path) -> None:
+    """Empty the database of a data folder, if it has one, for another folder."""
+    url = _databases.pop(folder, None)
+    if url is not None:
+        execute(url, _emptying())
+        _free.append(url)
+
+
+@functools.cache
+def _emptying() -> str:
+    tables = SQLModel.metadata.sorted_tables
+    deletes = [f'DELETE FROM "{table.name}"' for table in reversed(tables)]
+    numbers = [f"ALTER SEQUENCE {table.name}_number_seq RESTART" for table in tables if _has_sequence(table)]
+    return "; ".join([*deletes, *numbers, "UPDATE emulator_store SET id = gen_random_uuid()::text"])
+
+
+def _has_sequence(table: Any) -> bool:
+    number = table.columns.get("number")
+    return number is not None and number.primary_key
+
+
+def _programs() -> Path | None:
+    """The folder of PostgreSQL's programs."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return installed[-1].parent if installed else None
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

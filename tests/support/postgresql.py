@@ -121,10 +121,12 @@ class Server:
 
 
 def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """Execute a statement outside of a transaction; its rows."""
+    """Execute a statement outside of a transaction; its rows, with values of JSON as texts."""
     import psycopg
+    from psycopg.types.json import set_json_loads
 
     with closing(psycopg.connect(url, autocommit=True)) as connection:
+        set_json_loads(lambda value: value if isinstance(value, str) else value.decode(), connection)
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 

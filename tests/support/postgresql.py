@@ -45,7 +45,7 @@ class Server:
         if programs is None:
             pytest.skip(HOW_TO_GET_IT)
         self._programs: Path = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="emulator-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="emulator-pg-", dir=_open_folder()))
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             name = "postgres" if _is_user("postgres") else "nobody"
@@ -177,6 +177,12 @@ def _emptying() -> str:
 def _has_sequence(table: Any) -> bool:
     number = table.columns.get("number")
     return number is not None and number.primary_key
+
+
+def _open_folder() -> Path:
+    """The folder of temporary files, or the one above it that every user can enter."""
+    folder = Path(tempfile.gettempdir())
+    return next(one for one in (folder, *folder.parents) if one.stat().st_mode & 0o003 == 0o003)
 
 
 def _programs() -> Path | None:

@@ -401,7 +401,7 @@ def make_context(
         raise StartRefused(f"--url-allow or --url-map: {error}") from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        store = _opened_store(settings)
+        store = opened_store(settings)
         if store.loss is not None:
             blob_sweep.mark_unclean(folder)
         link_secret = read_or_create_secret(folder, store.database)
@@ -435,8 +435,8 @@ def make_context(
     )
 
 
-def _opened_store(settings: Settings) -> Store:
-    """Raises DatabaseRefused, StoreUnreachable."""
+def opened_store(settings: Settings) -> Store:
+    """The store that the options name. Raises DatabaseRefused, StoreUnreachable, StartRefused."""
     if settings.database is None:
         if settings.blobs is not None:
             raise StartRefused("--blobs: has an effect with --database only")

@@ -34,6 +34,7 @@ _MODULES = {
     "snapshot": "snapshots",
     "backup": "factory.backups",
     "restore": "factory.backups",
+    "migrate-store": "factory.stores",
     "doctor": "factory.doctor",
     "service": "factory.service",
     "watch": "factory.watch",

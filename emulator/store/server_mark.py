@@ -85,8 +85,8 @@ def _check_folder(folder: Path, database: "PostgresqlDatabase", with_objects: bo
         return True
     if (folder / SQLITE_FILE).exists():
         raise DatabaseRefused(
-            f"{folder} has a database of its own; give another data folder. A snapshot moves the rows and "
-            "the images: save it with this folder, and restore it with --database"
+            f"{folder} has a database of its own; give another data folder, and copy everything with "
+            "migrate-store"
         )
     if has_blobs(folder):
         raise DatabaseRefused(

@@ -24,6 +24,7 @@ from tests.support.harness import (
 from tests.support.images import picture, pictures
 from tests.support.object_stores import HOW_TO_GET_OBSTORE, S3Server, folder_address
 from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
+from tests.support.snapshots import state
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
 
@@ -53,16 +54,6 @@ def team(request: pytest.FixtureRequest, tmp_path: Path, address: str) -> Iterat
             patch.setenv(name, value)
         yield from running_service(tmp_path / "team", database=address, blobs=server.address)
     server.stop()
-
-
-def state(service: Service) -> list[object]:
-    """What clients see of all projects, without URIs, which are signed anew."""
-    found: list[dict[str, object]] = []
-    for project in service.get("/projects"):
-        path = f"/projects/{project['id']}"
-        found += [project, *service.get(f"{path}/tags"), *service.get(f"{path}/iterations")]
-        found += service.get(f"{path}/images")
-    return [{name: value for name, value in one.items() if "Uri" not in name} for one in found]
 
 
 def test_everything_is_stored_and_is_there_after_a_restart(team: Service, address: str) -> None:

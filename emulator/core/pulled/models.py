@@ -1,6 +1,6 @@
 """The iterations of a pulled project: their models, where there are exports, and their performance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmodel import Session
@@ -133,14 +133,15 @@ def _tags_of(contents: Contents, iteration_id: str) -> list[dict[str, str]]:
     performance = contents.archive.document(f"performance/{iteration_id}//") or {}
     for tag in performance.get("perTagPerformance") or ():
         found[tag["id"]] = {**found.get(tag["id"], {}), "id": tag["id"], "name": tag["name"]}
-    return sorted(
-        (
-            {"id": tag["id"], "name": tag["name"], "type": tag.get("type") or "Regular"}
-            for tag in found.values()
-            if tag["id"] in contents.tag_names or not contents.tag_names
-        ),
-        key=lambda tag: tag["name"],
+    return _as_model_tags(
+        tag for tag in found.values() if tag["id"] in contents.tag_names or not contents.tag_names
     )
+
+
+def _as_model_tags(tags: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """Tags as iterations have them, by name."""
+    found = ({"id": tag["id"], "name": tag["name"], "type": tag.get("type") or "Regular"} for tag in tags)
+    return sorted(found, key=lambda tag: tag["name"])
 
 
 def _listed_tags(contents: Contents, iteration_id: str) -> list[dict[str, Any]]:
@@ -165,6 +166,8 @@ def _model(contents: Contents, iteration: dict[str, Any]) -> Model | None:
             )
             continue
         of_model = _tags_of(contents, iteration["id"])
+        if not of_model:  # recorded traffic may list those of the workspace alone
+            of_model = _as_model_tags(contents.archive.document("tags") or ())
         by_id = {tag["id"]: tag for tag in of_model}
         # Labels may be the present names, too: those of the time when it was exported.
         tags = {tag["name"].casefold(): by_id[tag["id"]] for tag in _listed_tags(contents, iteration["id"])}

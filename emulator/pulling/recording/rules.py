@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from emulator.contract.gateway_responses import guid
 from emulator.core.pulled.archive import WORKSPACE
 from emulator.pulling.files import Wanted
+from emulator.pulling.iterations import export_key
 from emulator.pulling.recording.archive import RecordedArchive
 from emulator.pulling.recording.exchanges import Exchange
 from emulator.pulling.source import without_uris
@@ -160,6 +161,21 @@ def _evaluated(archive: RecordedArchive, exchange: Exchange) -> Found:
     archive.put_images(iteration, without_uris(images))
     for image in images:
         yield Wanted("image", image["id"], image["imageUri"], (image["width"], image["height"]))
+
+
+def _exports(archive: RecordedArchive, exchange: Exchange) -> Found:
+    """The exports that have ended; the file of one that can be run is the model of its iteration here."""
+    iteration = exchange.path["iterationId"]
+    name = f"exports/{iteration}"
+    known = {export_key(iteration, one): one for one in archive.document(name) or ()}
+    done = {
+        export_key(iteration, one): one
+        for one in exchange.response
+        if one["status"] == "Done" and one.get("downloadUri")
+    }
+    archive.put_document(name, [*(known | without_uris(done)).values()])
+    for key, one in done.items():
+        yield Wanted("export", key, one["downloadUri"], None)
 
 
 # --- images -------------------------------------------------------------------------------------------------
@@ -331,6 +347,7 @@ _RULES: dict[str, Rule] = {
     "UnpublishIteration": _unpublished,
     "GetIterationPerformance": _performance,
     "GetImagePerformances": _evaluated,
+    "GetExports": _exports,
     "QueryPredictions": _predictions,
     "DeletePrediction": _predictions_deleted,
     "ClassifyImage": _predicted,

@@ -20,7 +20,9 @@ from emulator.testing import EmulatorServer
 from emulator.testing.control_client import ControlClient
 from emulator.testing.projects import SampleProject, create_project
 from tests.support.cloud import KEY, Cloud
-from tests.support.pulled import copied
+from tests.support.harness import COMPACT, wait_until
+from tests.support.images import picture
+from tests.support.pulled import copied, trained_project
 from tests.support.sdk_reads import reads, without_hosts
 
 UPSTREAM_KEYS = {"training_key": "a" * 32, "prediction_key": "b" * 32}
@@ -142,6 +144,47 @@ def test_what_was_recorded_before_the_end_is_inserted_at_the_next_start(
         assert (recorded["imageCount"], recorded["isInserted"]) == (12, True)
         with training_client(front, front.training_key) as client:
             assert client.get_image_count(project.id) == 12
+
+
+def test_a_model_that_was_exported_answers_predictions_when_the_upstream_is_gone(
+    source: EmulatorServer, tmp_path: Path
+) -> None:
+    project = trained_project(source, COMPACT)
+    training = f"/customvision/v3.3/training/projects/{project}"
+    with EmulatorServer(data=tmp_path, upstream=source.endpoint, **RECORD) as front:
+
+        def asked(method: str, path: str, **query: str) -> Any:
+            headers = {"Training-Key": source.training_key}
+            url = f"{front.endpoint}{training}{path}"
+            answer = httpx.request(method, url, headers=headers, params=query, trust_env=False, timeout=60)
+            assert answer.is_success, answer.text
+            return answer.json()
+
+        asked("GET", "")
+        asked("GET", "/tags")
+        (iteration,) = asked("GET", "/iterations")
+        path = f"/iterations/{iteration['id']}"
+        resource = source.prediction_resource_id
+        asked("POST", f"{path}/publish", publishName="production", predictionId=resource)
+        asked("POST", f"{path}/export", platform="ONNX")
+        wait_until(lambda: asked("GET", f"{path}/export")[0]["status"] == "Done", "the export")
+        predicted = f"/customvision/v3.1/prediction/{project}/classify/iterations/production/image"
+
+        def scores(server: EmulatorServer) -> Any:
+            answer = httpx.post(
+                f"{server.endpoint}{predicted}",
+                headers={"Prediction-Key": server.prediction_key, "Content-Type": "application/octet-stream"},
+                content=picture(3),
+                trust_env=False,
+            )
+            assert answer.status_code == 200, answer.text
+            return {item["tagName"]: item["probability"] for item in answer.json()["predictions"]}
+
+        expected = scores(source)
+        source.stop()
+        (recorded,) = choose(front, "local")["projects"]
+        assert (recorded["isInserted"], recorded["fileCount"], recorded["note"]) == (True, 1, "")
+        assert scores(front) == pytest.approx(expected, abs=1e-4)
 
 
 def test_recording_goes_on_after_answers_of_the_emulator(source: EmulatorServer, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def page(cells: dict[str, dict[str, Any]]) -> Iterator[str]:
             figures = []
             for what in ("figure", "calibration_error"):
                 mean, deviation = mean_and_deviation(draws, what)
-                figures.append(f"{mean:.3f} ± {deviation:.3f}{mark}")
+                figures.append(f"{mean:.3f}" + f" ± {deviation:.3f}" * (len(draws) > 1) + mark)
             yield row((name, draws[0]["kind"], count, images, draws[0]["tested"], len(draws), *figures))
     if older:
         yield ""

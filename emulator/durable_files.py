@@ -10,9 +10,7 @@ UNFINISHED_PREFIX = ".new-"
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
-def write_atomically(
-    path: Path, content: bytes, *, durable: bool = True, temporary: Path | None = None
-) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that, even after a power cut, it exists completely or not at all.
 
     It is written under a temporary name, synchronized, and renamed. Only its owner can read it. Raises
@@ -20,24 +18,17 @@ def write_atomically(
 
     Args:
         durable: False leaves out the synchronization, for folders that nobody reads after a power cut.
-        temporary: the temporary name, in the same folder, which one writer uses at a time.
     """
-    if temporary is None:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
-        temporary = Path(name)
-    else:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600
-        )
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        temporary.replace(path)
+        Path(temporary).replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
         synchronize_folder(path.parent)

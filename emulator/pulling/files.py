@@ -149,12 +149,17 @@ class Files:
                 self._archive.put_reason(wanted.kind, wanted.id, f"its file: {refused}")
                 return True
             return self._refused(wanted, refused)
-        reason, size = checked_image(content, wanted.size)
-        if reason:
+        reason, size = "", (0, 0)
+
+        def is_accepted() -> bool:
+            nonlocal reason, size
+            reason, size = checked_image(content, wanted.size)
+            return not reason
+
+        if self._archive.write_file(wanted.kind, wanted.id, content, is_accepted=is_accepted):
+            self._archive.put_file(wanted.kind, wanted.id, content, *size)
+        else:
             self._archive.put_reason(wanted.kind, wanted.id, reason)
-            return True
-        self._archive.write_file(wanted.kind, wanted.id, content)
-        self._archive.put_file(wanted.kind, wanted.id, content, *size)
         return True
 
     def _adopted(self, wanted: Wanted) -> bool:

@@ -231,18 +231,18 @@ def test_a_deleted_iteration_is_forgotten(cloud: Cloud, archive: PullArchive, pu
 def test_a_full_disk_ends_the_pull_and_leaves_nothing_half_written(
     cloud: Cloud, archive: PullArchive, pull: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, written = archives.write_atomically, []
+    rename, renamed = archives.rename_durably, []
 
-    def fill(path: Path, content: bytes, **more: bool) -> None:
-        if len(written) == 2:
+    def fill(source: Path, target: Path) -> None:
+        if len(renamed) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written.append(path)
-        write(path, content, **more)
+        renamed.append(target)
+        rename(source, target)
 
-    monkeypatch.setattr(archives, "write_atomically", fill)
+    monkeypatch.setattr(archives, "rename_durably", fill)
     with pytest.raises(ArchiveUnusable, match="the disk is full; what was pulled is kept"):
         pull()
-    assert set((archive.folder / "files").glob("*/*")) == set(written)
+    assert set((archive.folder / "files").glob("*/*")) == set(renamed)
     monkeypatch.undo()
     assert pull().is_complete
     assert max(cloud.fetched().values()) <= 2

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ _FILES = "files"
 _NAME = re.compile(r"[a-z]+-[0-9A-Za-z.-]{1,200}")
 # Of a file that is being written: its name and the SHA-256 of what is written.
 _UNFINISHED = re.compile(rf"{re.escape(UNFINISHED_PREFIX)}({_NAME.pattern})\.([0-9a-f]{{64}})")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _READ_AT_ONCE = 500
 
 
@@ -215,18 +216,32 @@ class PullArchive(Journal):
         spread = hashlib.sha256(name.encode()).hexdigest()[:2]
         return self.folder / _FILES / spread / name
 
-    def write_file(self, kind: str, id: str, content: bytes) -> None:
-        """Write a file, which `put_file` then notes. Raises ArchiveUnusable when the disk is full."""
+    def write_file(
+        self, kind: str, id: str, content: bytes, *, is_accepted: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Write a file, which `put_file` then notes, if it is accepted; returns whether it is.
+
+        All bytes are in the file before they are examined, and before the disk has confirmed them, which
+        takes most of the time: a process that is killed meanwhile has the file all the same.
+
+        Raises ArchiveUnusable when the disk is full.
+        """
         path = self.path(kind, id)
+        digest = hashlib.sha256(content).hexdigest()
+        temporary = path.with_name(f"{UNFINISHED_PREFIX}{path.name}.{digest}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            digest = hashlib.sha256(content).hexdigest()
-            # All bytes are there before the disk has confirmed them, which takes most of the time: a process
-            # that is killed meanwhile has the file all the same.
-            temporary = path.with_name(f"{UNFINISHED_PREFIX}{path.name}.{digest}")
-            write_atomically(path, content, temporary=temporary)
+            with os.fdopen(os.open(temporary, _NEW_FILE, 0o600), "wb") as file:
+                file.write(content)
+            accepted = is_accepted()
+            if accepted:
+                rename_durably(temporary, path)
+            else:
+                temporary.unlink()
         except OSError as error:
+            temporary.unlink(missing_ok=True)
             raise self._cannot_write(error) from None
+        return accepted
 
     def _cannot_write(self, error: OSError) -> ArchiveUnusable:
         reason = "the disk is full" if is_disk_full(error) else error.strerror or str(error)

@@ -286,6 +286,7 @@ DIALOGS = (
         re.compile(""),
     ),
     Dialog("pages/results/dialogs/PublishDialog.tsx", RESULTS, button("Publish"), "Publish the iteration"),
+    Dialog("pages/results/rollouts/RolloutDialog.tsx", RESULTS, button("Roll out"), "Roll the iteration out"),
     Dialog(
         "pages/results/dialogs/PredictionUrlDialog.tsx",
         RESULTS + "/{first}",

@@ -39,6 +39,7 @@ export const cacheKeys = {
     ["suggestions", projectId, iterationId, imageId] as const,
   /** Not below the project: what was measured stays, whatever is labeled. */
   evaluated: (projectId: string, iterationId: string, part: "images" | "count") => ["evaluated", projectId, iterationId, part] as const,
+  rollouts: (projectId: string) => ["project", projectId, "rollouts"] as const,
   predictions: (projectId: string, ...filter: readonly unknown[]) =>
     ["project", projectId, "predictions", ...filter] as const,
   testSets: (projectId: string, ...part: readonly unknown[]) => ["project", projectId, "testSets", ...part] as const,

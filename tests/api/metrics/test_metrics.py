@@ -154,6 +154,7 @@ def test_metrics_are_not_in_the_request_log(service: Service) -> None:
 
 def test_every_metric_of_dashboard_and_alerts_exists(service: Service) -> None:
     Predicted(service).predict()
+    RolledOut(service).start()
     known = {name for name, _ in samples(service)}
     texts = [path.read_text() for path in MONITORING.iterdir()]
     named = {name for text in texts for name in re.findall(r"(?:custom_vision|process)_[a-z_]+", text)}

@@ -3,7 +3,9 @@ import { Link, useRoute, useSearch } from "wouter";
 import type { PageProps } from "../../app/pages";
 import { useIterations, type Iteration } from "../../api/queries/iterations";
 import { detectsAnomalies, useDomains, useProjectKind } from "../../api/queries/projects";
+import { useRollouts } from "../../api/queries/rollouts";
 import { EmptyState, Loaded } from "../../components/states";
+import { together } from "../../components/together";
 import { ThresholdControls } from "../../components/thresholds/ThresholdControls";
 import { IterationHeader } from "./iterations/IterationHeader";
 import { IterationList } from "./iterations/IterationList";
@@ -13,8 +15,10 @@ import { ResultTabs } from "./ResultTabs";
 /** What each iteration of the project learned: figures, and the images behind them. */
 export default function ResultsPage({ projectId }: PageProps) {
   const iterations = useIterations(projectId);
+  // Roll-outs are above the figures, which would move when they came later.
+  const complete = together(iterations, useRollouts(projectId));
   return (
-    <Loaded query={iterations}>
+    <Loaded query={complete}>
       {(all) => (all.length === 0 ? <NotTrained projectId={projectId} /> : <Results projectId={projectId} iterations={all} />)}
     </Loaded>
   );

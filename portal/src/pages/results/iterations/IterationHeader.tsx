@@ -1,10 +1,11 @@
 import { ActionIcon, Button, Group, Menu, Stack, Text, Title } from "@mantine/core";
-import { IconArrowsDiff, IconDots, IconDownload, IconLink, IconPencil, IconTrash, IconUpload, IconX } from "@tabler/icons-react";
+import { IconArrowsDiff, IconDots, IconDownload, IconLink, IconPencil, IconStairsUp, IconTrash, IconUpload, IconX } from "@tabler/icons-react";
 import { useEffect } from "react";
 import { useLocation } from "wouter";
 import type { Iteration } from "../../../api/queries/iterations";
 import { useInstantIterations } from "../../../api/queries/instant";
 import type { Domain } from "../../../api/queries/projects";
+import { useRollouts } from "../../../api/queries/rollouts";
 import { useConfirm } from "../../../components/confirm";
 import { CopyText } from "../../../components/CopyText";
 import { InstantBadge } from "../../../components/iterations/InstantMark";
@@ -16,6 +17,9 @@ import { ExportDialog } from "../exports/ExportDialog";
 import { PredictionUrlDialog } from "../dialogs/PredictionUrlDialog";
 import { PublishDialog } from "../dialogs/PublishDialog";
 import { RenameDialog } from "../dialogs/RenameDialog";
+import { namesToTry } from "../rollouts/names";
+import { RolloutDialog } from "../rollouts/RolloutDialog";
+import { RolloutPanel } from "../rollouts/RolloutPanel";
 import { IterationBadge } from "./IterationList";
 import { useDeleteIteration } from "./useDeleteIteration";
 import { useIterationChanges } from "./useIterationChanges";
@@ -55,6 +59,8 @@ export function IterationHeader({ projectId, iteration, iterations, domain, isDe
     if (agreed) await unpublish(iteration);
   };
   const canPublish = isTrained && iteration.publishName === null;
+  const rollouts = useRollouts(projectId).data ?? [];
+  const toTry = canPublish ? namesToTry(rollouts, iteration.id) : [];
   useEffect(() => {
     if (dialog === "publish" && !canPublish) setDialog(null);
   }, [dialog, canPublish, setDialog]);
@@ -85,6 +91,11 @@ export function IterationHeader({ projectId, iteration, iterations, domain, isDe
                     Unpublish
                   </Button>
                 </>
+              )}
+              {toTry.length > 0 && (
+                <Button variant="default" leftSection={<IconStairsUp size={18} />} onClick={() => setDialog("rollout")}>
+                  Roll out
+                </Button>
               )}
               <Button variant="default" leftSection={<IconDownload size={18} />} onClick={() => setDialog("export")}>
                 Export
@@ -123,8 +134,10 @@ export function IterationHeader({ projectId, iteration, iterations, domain, isDe
         </Group>
       </Group>
       <Facts iteration={iteration} domain={domain} />
+      <RolloutPanel projectId={projectId} iteration={iteration} names={rollouts} isDetection={isDetection} />
 
       <PublishDialog opened={dialog === "publish" && canPublish} onClose={close} projectId={projectId} iteration={iteration} iterations={iterations} />
+      <RolloutDialog opened={dialog === "rollout" && toTry.length > 0} onClose={close} projectId={projectId} iteration={iteration} names={toTry} />
       {iteration.publishName !== null && (
         <PredictionUrlDialog
           opened={dialog === "url"}

@@ -16,7 +16,7 @@ export async function unpublishOf(projectId: string, iteration: Iteration) {
   });
 }
 
-export interface Publication {
+interface Publication {
   name: string;
   resourceId: string;
   /** Whether the name is taken from another iteration. */

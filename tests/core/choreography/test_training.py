@@ -224,7 +224,7 @@ def test_a_training_that_takes_longer_ends_as_soon_as_it_is_done(
     assert statuses(service, iteration, 3) == ["Training"] * 3
     service.worker.release()
     wait_until(lambda: service.get(iteration)["status"] == "Completed", "its end")
-    assert held(service) == []
+    wait_until(lambda: held(service) == [], "the end of the hold, which follows that of the training")
 
 
 def test_the_poll_that_is_due_waits_for_a_short_training(service: Service) -> None:

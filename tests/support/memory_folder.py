@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 
 _MEMORY_FILES = Path("/dev/shm")  # Linux: a file system in memory
+_PROCESSES = Path("/proc")
+_PREFIX = "tests-"  # followed by the number of the process
 _ROOM = 12 * 1024**3
 """Bytes that must be free, for files and for the processes of the tests."""
 
@@ -17,13 +19,24 @@ _ROOM = 12 * 1024**3
 def use_memory_folder() -> Path | None:
     """Let temporary files of this process and those that it starts be made in a new folder in memory.
 
+    Folders of processes that have ended, which are those of failed tests, are deleted.
+
     Returns the folder, or None where nothing was changed: TMPDIR is set, there is no such file system, or too
     little memory is free.
     """
-    if "TMPDIR" in os.environ or _free_bytes() < _ROOM:
+    if "TMPDIR" in os.environ:
+        return None
+    for old in _MEMORY_FILES.glob(f"{_PREFIX}*"):
+        if not (_PROCESSES / old.name.removeprefix(_PREFIX)).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    if _free_bytes() < _ROOM:
         return None
     # A short name: paths of Unix sockets have at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="tests-", dir=_MEMORY_FILES))
+    folder = _MEMORY_FILES / f"{_PREFIX}{os.getpid()}"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:
+        return None
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     return folder
 

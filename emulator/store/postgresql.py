@@ -69,6 +69,7 @@ class PostgresqlDatabase(Database):
         # Identifies the database: a data folder has the number, too, see `emulator.store.server_mark`.
         self.id = ""
         for engine in (self._engine, self._writing):
+            event.listen(engine, "connect", _refuse_lists)
             event.listen(engine, "handle_error", self._explain, retval=True)
         try:
             with self._writing.connect() as connection:
@@ -163,6 +164,18 @@ class PostgresqlDatabase(Database):
             reason = " ".join(str(error).split())
             return StoreUnreachable(f"{self.name} cannot be reached: {reason}")
         return None
+
+
+def _refuse_lists(connection: Any, _record: Any) -> None:
+    """Let a list as a value be an error, as on SQLite; psycopg would store it as the text of an array."""
+    from psycopg import ProgrammingError
+    from psycopg.adapt import Dumper
+
+    class Refuse(Dumper):
+        def dump(self, obj: Any) -> bytes:
+            raise ProgrammingError(f"a value of the type {type(obj).__name__} cannot be stored")
+
+    connection.adapters.register_dumper(list, Refuse)
 
 
 def _declare_partial_indexes() -> None:

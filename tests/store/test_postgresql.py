@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func
+from sqlalchemy.exc import ProgrammingError
 from sqlmodel import col, select
 
 from emulator.store.blobs import FolderBlobStore
@@ -213,6 +214,11 @@ def test_a_text_with_the_character_nul_is_refused(database: PostgresqlDatabase) 
         session.add(project("p", name="a\0b"))
     with database.read() as session:
         assert session.exec(select(Project)).all() == []
+
+
+def test_a_list_is_no_text(database: PostgresqlDatabase) -> None:
+    with pytest.raises(ProgrammingError, match="list cannot be stored"), database.write() as session:
+        session.add(project("p", name=["a"]))
 
 
 def test_a_writer_that_lost_its_connection_to_another_process_cannot_commit(

@@ -12,8 +12,8 @@ from pathlib import Path
 _MEMORY_FILES = Path("/dev/shm")  # Linux: a file system in memory
 _PROCESSES = Path("/proc")
 _PREFIX = "tests-"  # followed by the number of the process
-_ROOM = 12 * 1024**3
-"""Bytes that must be free, for files and for the processes of the tests."""
+_ROOM = 6 * 1024**3
+"""Bytes that must be free: a run with two workers has up to 2 GB in files, beside its processes."""
 
 
 def use_memory_folder() -> Path | None:

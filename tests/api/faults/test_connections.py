@@ -59,7 +59,8 @@ class SecureConnection:
                 return result
 
     def _flush(self) -> None:
-        self._plain.sendall(self._outgoing.read())
+        if data := self._outgoing.read():  # sending nothing after a reset would fail before what came is read
+            self._plain.sendall(data)
 
 
 class Server:

@@ -163,7 +163,7 @@ def test_deleting_stops_an_export_and_leaves_nothing(service: Service, held: str
     assert service.rows("SELECT count(*) FROM export") == [(1,)]
     assert service.rows("SELECT * FROM job") == []
     assert service.blobs() == service.referenced_blobs()
-    assert left_over(service) == []
+    wait_until(lambda: not left_over(service), "its files to be deleted")  # which follows its end
 
 
 def test_an_export_that_ends_just_when_its_iteration_goes_leaves_nothing(

@@ -20,7 +20,7 @@ export function FigureRing({ name, value, deviation = 0, color, text }: Props) {
         thickness={9}
         sections={[{ value: (value ?? 0) * 100, color: `${color}.6` }]}
         label={
-          <Text ta="center" fw={600} size="lg">
+          <Text ta="center" fw={600} size="md">
             {percent(value)}
           </Text>
         }

@@ -113,9 +113,25 @@ def read_upstream(text: str) -> str:
 
 def read_database(text: str) -> str:
     """The URL of a PostgreSQL database. Its parts are checked when it is opened."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("postgresql", "postgres"):
+    if text.partition("://")[0] not in ("postgresql", "postgres"):
         raise ValueError("must be a URL that begins with postgresql://")
+    # The parts are in no message: what seems to be a host or port can be a part of the password.
+    problem = (
+        "must be a URL such as postgresql://user@host:5432/name; in a user name or password, characters such "
+        "as @ : / ? # [ ] must be percent-encoded (%40 %3A %2F %3F %23 %5B %5D)"
+    )
+    try:
+        parts = urlsplit(text)
+        user, _, host = parts.netloc.rpartition("@")
+        is_plain = "," in host or parts.port != 0
+    except ValueError:
+        raise ValueError(problem) from None
+    if not is_plain or "#" in text or "@" in user + parts.path or user.count(":") > 1:
+        raise ValueError(problem)
+    if "," in host:
+        raise ValueError(
+            "must have several hosts as parameters: postgresql://user@/name?host=HOST1:5432&host=HOST2:5432"
+        )
     if not parts.path.strip("/"):
         raise ValueError("must have the name of a database, as in postgresql://user@host/name")
     return text

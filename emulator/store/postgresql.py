@@ -202,7 +202,7 @@ def parsed(address: str) -> URL:
     """The URL of a database for SQLAlchemy. Raises ValueError: its message follows the name of an option."""
     try:
         url = make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("must be a URL such as postgresql://user@host/name") from None
     if url.drivername not in SCHEMES:
         raise ValueError(f"must begin with postgresql://, not with {url.drivername}://")
@@ -231,6 +231,8 @@ def _engine(url: URL, size: int, *, isolation_level: Any) -> Engine:
                 **({} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}),
             },
         )
+    except (ArgumentError, ValueError):
+        raise DatabaseRefused(f"{shown(url)} has hosts or ports that cannot be used") from None
     except ModuleNotFoundError:
         raise DatabaseRefused(
             "PostgreSQL needs the package psycopg: pip install 'custom-vision-emulator[team]'"

@@ -68,7 +68,14 @@ REFUSED = {
     ],
     "upstream_mode": ["", "playback"],
     "blobs": ["", "bucket", "s3://", "file://host/folder", "file:///", "s3://key@bucket", "az://c?sig=x"],
-    "database": ["", "host", "mysql://host/name", "postgresql://host", "postgresql:///"],
+    "database": [
+        "",
+        "host",
+        "mysql://host/name",
+        "postgresql://host",
+        "postgresql:///",
+        "postgresql://host:0/name",
+    ],
     "allow_upstream_writes": ["maybe"],
     "max_body_mb": ["0", "4097", "ten"],
     "image_uri_hours": ["0", "1.5"],
@@ -245,6 +252,35 @@ def test_a_file_of_keys_that_is_not_text(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingError, match="not text"):
         load_settings({"keys_file": str(file)}, {})
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "secret@host:abc",
+        "my@secret:word@host:5432",
+        "my:secret@host",
+        "my#secret@host",
+        "my/secret@host",
+        "my?secret@host",
+        "1/secret@host",
+        "1#secret@host",
+        "my[secret@host",
+        "secret@host:70000",
+    ],
+)
+def test_a_password_in_a_url_that_is_refused_is_not_shown(rest: str) -> None:
+    with pytest.raises(SettingError, match="must be percent-encoded") as refused:
+        load_settings({"database": f"postgresql://user:{rest}/name"}, {})
+    for part in ("secret", "word@", "my"):
+        assert part not in str(refused.value)
+
+
+def test_several_hosts_of_a_database_are_parameters() -> None:
+    with pytest.raises(SettingError, match="must have several hosts as parameters"):
+        load_settings({"database": "postgresql://h1:5432,h2:5432/name?user=user"}, {})
+    address = "postgresql://user:p%40%3A@/name?host=h1:5432&host=h2:5432"
+    assert load_settings({"database": address}, {}).database == address
 
 
 def test_a_key_that_is_refused_is_not_shown() -> None:

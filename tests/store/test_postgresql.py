@@ -133,10 +133,17 @@ def test_passwords_are_not_shown() -> None:
     assert "secret" not in str(failed.value)
 
 
-@pytest.mark.parametrize("address", ["mysql://host/name", "postgresql://host", "nothing"])
+@pytest.mark.parametrize(
+    "address", ["mysql://host/name", "postgresql://host", "nothing", "postgresql://h:x/n"]
+)
 def test_other_urls_are_refused(address: str) -> None:
     with pytest.raises(ValueError, match="must"):
         PostgresqlDatabase(address)
+
+
+def test_hosts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DatabaseRefused, match="postgresql:///name has hosts or ports that cannot be used"):
+        PostgresqlDatabase("postgresql:///name?host=a:1&host=b&port=2&port=3")
 
 
 # --- transactions -------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ from emulator.portal.sessions import FILE_NAME as SESSIONS_FILE
 from emulator.portal.sessions import Sessions
 from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS, Settings, StartRefused
 from emulator.settings.addresses import is_loopback
-from emulator.store.database import DatabaseRefused, StoreUnreachable
+from emulator.store.database import BlobsRefused, BlobsUnreachable, DatabaseRefused, StoreUnreachable
 from emulator.store.opening import Store, open_server_store, open_store
 from emulator.store.tables import JobKind
 from emulator.vision.warm_up import warm_up
@@ -408,6 +408,8 @@ def make_context(
         ids.restart(store.database)
     except (DatabaseRefused, StoreUnreachable) as error:
         option = "--data" if settings.database is None else "--database"
+        if isinstance(error, (BlobsRefused, BlobsUnreachable)):
+            option = "--blobs"
         raise StartRefused(f"{option}: {error}") from None
     return Context(
         database=store.database,

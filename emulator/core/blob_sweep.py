@@ -109,7 +109,7 @@ def report_missing(context: Context) -> None:
         "%d files to which rows of the database refer are missing in %s; restore them from a backup. For "
         "example: %s",
         len(missing),
-        context.folder / "blobs",
+        context.blobs.address,
         describe(context.database, BlobMissing(min(missing))).message,
     )
 

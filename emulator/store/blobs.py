@@ -62,6 +62,10 @@ class Trash(Protocol):
 class BlobStore(Protocol):
     """Stores blobs."""
 
+    @property
+    def address(self) -> str:
+        """Where they are, for people: a folder or a URL."""
+
     def check(self) -> None:
         """Raises StoreUnreachable when the blobs are on a server that does not respond."""
 
@@ -147,6 +151,7 @@ class FolderBlobStore:
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self._durable = durable
         self._folder = folder / _NAME
+        self.address = str(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self.verified = VerifiedFiles()
         self._folder_trash = BlobTrash(folder)

@@ -51,6 +51,14 @@ class StoreUnreachable(Exception):
     """A server of rows or blobs does not respond, or refuses access; nothing of the transaction is stored."""
 
 
+class BlobsRefused(DatabaseRefused):
+    """The object store cannot be used as it is."""
+
+
+class BlobsUnreachable(StoreUnreachable):
+    """The object store does not respond, refuses access, or is not where it was."""
+
+
 class TextRefused(Exception):
     """The database cannot store a text of the transaction; nothing is stored. str() is a sentence."""
 

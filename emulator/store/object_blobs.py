@@ -15,14 +15,16 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from emulator.durable_files import write_atomically
 from emulator.store.blob_trash import BLOB_NAME, KEPT, TIME, time_in
 from emulator.store.blobs import BlobDamaged, FolderBlobStore, link_or_copy
-from emulator.store.database import DatabaseRefused, StoreUnreachable, full_disk_noticed
+from emulator.store.database import BlobsRefused, BlobsUnreachable, full_disk_noticed
 
 SCHEMES = ("s3", "az", "file")
 MARK = "emulator.database"
+_FOLDER = "file:"
 _BLOBS, _TRASH = "blobs", "trash"
 _TIMEOUT, _CONNECT_TIMEOUT = "60s", "10s"
 _RETRIES, _RETRY_SECONDS = 5, 30
@@ -31,25 +33,31 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def open_objects(address: str) -> Any:
+def open_objects(address: str, *, create: bool = True) -> Any:
     """The store at a URL such as ``s3://bucket/prefix`` or ``az://container/prefix``.
 
     Access and endpoint follow from the variables of its SDK, such as AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
     AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY.
 
+    Args:
+        create: whether to create a folder that does not exist; otherwise, an empty store stands for it.
+
     Raises:
-        DatabaseRefused: obstore is not installed, or a variable is missing or wrong.
+        BlobsRefused: obstore is not installed, or a variable is missing or wrong.
     """
     try:
         from obstore.exceptions import BaseError
-        from obstore.store import from_url
+        from obstore.store import MemoryStore, from_url
     except ModuleNotFoundError:
-        raise DatabaseRefused(
+        raise BlobsRefused(
             "object stores need the package obstore: pip install 'custom-vision-emulator[team]'"
         ) from None
+    is_folder = address.startswith(_FOLDER)
+    if is_folder and not create and not _folder_at(address).exists():
+        return MemoryStore()
     more: dict[str, Any] = (
         {"mkdir": True}
-        if address.startswith("file:")
+        if is_folder
         else {
             "client_options": {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT, "allow_http": True},
             "retry_config": {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
@@ -58,7 +66,11 @@ def open_objects(address: str) -> Any:
     try:
         return from_url(address, **more)
     except BaseError as error:
-        raise DatabaseRefused(f"{address} cannot be used: {_reason(error)}") from None
+        raise BlobsRefused(f"{address} cannot be used: {_reason(error)}") from None
+
+
+def _folder_at(address: str) -> Path:
+    return Path(unquote(urlsplit(address).path))
 
 
 def _reason(error: BaseException) -> str:
@@ -67,7 +79,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Raise StoreUnreachable in place of the errors of obstore, which is imported already."""
+    """Raise BlobsUnreachable in place of the errors of obstore, which is imported already."""
 
     @wraps(function)
     def explained(*arguments: _Arguments.args, **more: _Arguments.kwargs) -> _Result:
@@ -76,7 +88,7 @@ def _explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, 
         try:
             return function(*arguments, **more)
         except BaseError as error:
-            raise StoreUnreachable(_reason(error)) from error
+            raise BlobsUnreachable(_reason(error)) from error
 
     return explained
 
@@ -137,7 +149,7 @@ class ObjectTrash:
 class ObjectBlobStore(FolderBlobStore):
     """The blobs of an object store, with copies in the data folder. A `BlobStore`.
 
-    Besides the exceptions of the protocol, each method raises StoreUnreachable.
+    Besides the exceptions of the protocol, each method raises BlobsUnreachable.
 
     Args:
         objects: the result of `open_objects`.
@@ -153,7 +165,7 @@ class ObjectBlobStore(FolderBlobStore):
         self.trash = self._object_trash
 
     def check(self) -> None:
-        self.database_id()
+        self._require_mark()
 
     @_explained
     def put(self, data: bytes) -> str:
@@ -162,6 +174,7 @@ class ObjectBlobStore(FolderBlobStore):
         with suppress(FileNotFoundError):
             if self.verified.is_intact(path, name):
                 return name
+        self._require_folder()
         self._objects.put(_object(name), data)
         _keep(path, data)
         return name
@@ -195,10 +208,14 @@ class ObjectBlobStore(FolderBlobStore):
 
     @_explained
     def exists(self, name: str) -> bool:
-        return super().path(name).exists() or _exists(self._objects, name)
+        if super().path(name).exists() or _exists(self._objects, name):
+            return True
+        self._require_folder()
+        return False
 
     @_explained
     def names(self) -> Iterator[str]:
+        self._require_folder()
         return iter(sorted(path.rpartition("/")[2] for path, _ in _listed(self._objects, _BLOBS)))
 
     @_explained
@@ -218,6 +235,7 @@ class ObjectBlobStore(FolderBlobStore):
     def adopt(self, name: str, source: Path) -> bool:
         if self.exists(name):
             return False
+        self._require_folder()
         self._objects.put(_object(name), source.read_bytes())
         target = super().path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -246,6 +264,21 @@ class ObjectBlobStore(FolderBlobStore):
         self._objects.put(MARK, f"{id}\n".encode())
 
     @_explained
+    def _require_mark(self) -> None:
+        """Raise BlobsUnreachable where the mark is missing, as in a folder that is not mounted."""
+        try:
+            self._objects.head(MARK)
+        except FileNotFoundError:
+            raise BlobsUnreachable(
+                f"{self.address} lacks the mark of the object store; is it mounted?"
+            ) from None
+
+    def _require_folder(self) -> None:
+        """As `_require_mark` for a folder, which a write would create; a missing bucket is an error."""
+        if self.address.startswith(_FOLDER):
+            self._require_mark()
+
+    @_explained
     def has_any(self) -> bool:
         """Whether there are blobs, also in the trash."""
         return any(True for folder in (_BLOBS, _TRASH) for _ in _listed(self._objects, folder))
@@ -253,7 +286,11 @@ class ObjectBlobStore(FolderBlobStore):
     @_explained
     def _fetch(self, name: str, path: Path) -> None:
         """Write the copy of a blob in the data folder. Raises FileNotFoundError, BlobDamaged, StorageFull."""
-        data = bytes(self._objects.get(_object(name)).bytes())
+        try:
+            data = bytes(self._objects.get(_object(name)).bytes())
+        except FileNotFoundError:
+            self._require_mark()
+            raise
         if hashlib.sha256(data).hexdigest() != name:
             raise BlobDamaged(name)
         _keep(path, data)

@@ -98,13 +98,19 @@ def open_server_store(
 
     database = PostgresqlDatabase(address)
     try:
-        objects = blobs_address and ObjectBlobStore(open_objects(blobs_address), blobs_address, folder)
-        loss = server_mark.foreign_rows(folder, database, objects or None)
+
+        def opened(*, create: bool) -> ObjectBlobStore | None:
+            if blobs_address is None:
+                return None
+            return ObjectBlobStore(open_objects(blobs_address, create=create), blobs_address, folder)
+
+        loss = server_mark.foreign_rows(folder, database, opened(create=False))
         if loss is not None:
             if not accept_data_loss:
                 raise DataLost(f"{loss}; give that place")
             _log.error("%s; going on without what is lost (--accept-data-loss)", loss)
-        server_mark.write_marks(folder, database, objects or None)
+        objects = opened(create=True)
+        server_mark.write_marks(folder, database, objects)
         return Store(database=database, blobs=objects or FolderBlobStore(folder), loss=loss)
     except BaseException:
         database.close()

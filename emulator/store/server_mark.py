@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emulator.durable_files import write_atomically
 from emulator.store.blobs import has_blobs
 from emulator.store.database import FILE_NAME as SQLITE_FILE
-from emulator.store.database import DatabaseRefused
+from emulator.store.database import BlobsRefused, DatabaseRefused
 from emulator.store.references import any_referenced
 
 if TYPE_CHECKING:
@@ -97,10 +97,10 @@ def _check_folder(folder: Path, database: "PostgresqlDatabase", with_objects: bo
 
 
 def _check_objects(objects: "ObjectBlobStore", database: "PostgresqlDatabase") -> bool:
-    """Whether an object store belongs to the database; False for a new one. Raises DatabaseRefused."""
+    """Whether an object store belongs to the database; False for a new one. Raises BlobsRefused."""
     found = objects.database_id()
     if found not in (None, database.id) or (found is None and objects.has_any()):
-        raise DatabaseRefused(
+        raise BlobsRefused(
             f"{objects.address} has images or models of another database than {database.name}; give another "
             "prefix with --blobs"
         )

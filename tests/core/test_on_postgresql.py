@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from emulator.app import create_app
+from emulator.core import blob_sweep
 from emulator.core.snapshots import manage
 from emulator.settings import StartRefused
 from tests.support.harness import (
@@ -133,13 +134,66 @@ def test_an_object_store_that_went_away_is_reported_and_used_when_it_is_back(
             raise GenericError("the server does not respond")
 
         with monkeypatch.context() as patch:
-            patch.setattr(service.context.blobs, "_objects", SimpleNamespace(get=away, put=away))
+            patch.setattr(service.context.blobs, "_objects", SimpleNamespace(get=away, put=away, head=away))
             response = service.send_unvalidated("POST", training_path(f"{project}/images/files"), json=body)
             assert refusal(response)[:2] == (503, "ErrorUnknown")
             ready = expect(service.send_unvalidated("GET", "/_emulator/health/ready"), 503)
             assert ready["checks"]["disk"] == "the object store is out of reach: the server does not respond"
         assert service.get(f"{project}/images") == []
         assert len(service.images(project, pictures(1))) == 1
+
+
+def test_a_folder_of_blobs_that_is_away_is_not_created_again(address: str, tmp_path: Path) -> None:
+    pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+    share, away = tmp_path / "share", tmp_path / "away"
+    for service in running_service(tmp_path / "team", database=address, blobs=folder_address(share)):
+        project, body = service.project(), files_body(pictures(1))
+        share.rename(away)
+        response = service.send_unvalidated("POST", training_path(f"{project}/images/files"), json=body)
+        assert refusal(response)[:2] == (503, "ErrorUnknown")
+        ready = expect(service.send_unvalidated("GET", "/_emulator/health/ready"), 503)
+        assert ready["checks"]["disk"].endswith("lacks the mark of the object store; is it mounted?")
+        assert not share.exists()
+        away.rename(share)
+        assert len(service.images(project, pictures(1))) == 1
+        service.context.blobs.check()
+
+
+def test_the_place_of_missing_blobs_is_the_object_store(
+    address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+    blobs = folder_address(tmp_path / "share")
+    for service in running_service(tmp_path / "team", database=address, blobs=blobs):
+        service.images(service.project(), pictures(1))
+        (name,) = service.blobs()
+        service.context.blobs.delete(name)
+        blob_sweep.report_missing(service.context)
+    assert f"1 files to which rows of the database refer are missing in {blobs};" in caplog.text
+
+
+def test_a_folder_of_blobs_is_not_created_by_a_refused_start(address: str, tmp_path: Path) -> None:
+    pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+    for service in running_service(
+        tmp_path / "team", database=address, blobs=folder_address(tmp_path / "share")
+    ):
+        service.images(service.project(), pictures(1))
+    other = tmp_path / "other"
+    for data in ("team", "another"):
+        with pytest.raises(StartRefused, match=f"elsewhere than in {other.as_uri()}"):
+            create_app(test_settings(tmp_path / data, database=address, blobs=folder_address(other)))
+    assert not other.exists()
+
+
+def test_an_object_store_that_cannot_be_used_is_a_refused_start(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+    monkeypatch.setattr("emulator.store.object_blobs._RETRIES", 0)
+    for name, value in S3Server.variables_of("http://127.0.0.1:9").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartRefused, match="--blobs: Generic S3 error"):
+        create_app(test_settings(tmp_path, database=address, blobs="s3://bucket"))
 
 
 def test_a_data_folder_that_is_removed_at_the_end_is_refused(address: str, tmp_path: Path) -> None:

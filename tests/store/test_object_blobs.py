@@ -13,7 +13,7 @@ from tests.support.object_stores import HOW_TO_GET_OBSTORE, AzureServer, S3Serve
 
 pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
 
-from emulator.store.object_blobs import ObjectBlobStore, open_objects
+from emulator.store.object_blobs import MARK, ObjectBlobStore, open_objects
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 Open = Callable[[str], ObjectBlobStore]
@@ -38,6 +38,7 @@ def opened(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> Open:
     """Opens the store of this test, with its copies in a folder of the given name."""
     prefix = hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
     address = f"{place}/{prefix}"
+    ObjectBlobStore(open_objects(address), address, tmp_path).set_database_id("id")
     return lambda name: ObjectBlobStore(open_objects(address), address, tmp_path / name)
 
 
@@ -120,13 +121,54 @@ def test_clearing_deletes_all(opened: Open) -> None:
     store = opened("here")
     store.move_to_trash(store.put(b"first"), NOW)
     name = store.put(b"second")
-    store.set_database_id("id")
     assert store.has_any()
     store.clear()
     assert not store.has_any()
     assert not store.exists(name)
     assert not store.path(name).exists()
     assert opened("there").database_id() == "id"
+
+
+def test_a_store_without_its_mark_is_not_ready(opened: Open) -> None:
+    store = opened("here")
+    store.check()
+    store._objects.delete(MARK)
+    with pytest.raises(StoreUnreachable, match="is it mounted"):
+        store.check()
+    with pytest.raises(StoreUnreachable, match="is it mounted"):
+        store.read("0" * 64)
+
+
+def test_a_folder_that_is_away_is_not_created(tmp_path: Path) -> None:
+    share, away = tmp_path / "a share", tmp_path / "away"
+    address = folder_address(share)
+    store = ObjectBlobStore(open_objects(address), address, tmp_path / "data")
+    store.set_database_id("id")
+    kept = store.put(b"kept")
+    share.rename(away)
+    source = tmp_path / "source"
+    source.write_bytes(b"adopted")
+    for use in (
+        lambda: store.put(b"content"),
+        lambda: store.adopt(hashlib.sha256(b"adopted").hexdigest(), source),
+        lambda: store.exists("0" * 64),
+        lambda: list(store.names()),
+        store.check,
+    ):
+        with pytest.raises(StoreUnreachable, match=r"is it mounted\?"):
+            use()
+    assert not share.exists()
+    away.rename(share)
+    stored = store.put(b"content")
+    assert set(store.names()) == {kept, stored}
+
+
+def test_a_folder_is_created_only_when_wanted(tmp_path: Path) -> None:
+    address = folder_address(tmp_path / "a share" / "below")
+    assert list(open_objects(address, create=False).list()) == []
+    assert not (tmp_path / "a share").exists()
+    open_objects(address)
+    assert (tmp_path / "a share" / "below").is_dir()
 
 
 def test_a_store_that_does_not_respond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

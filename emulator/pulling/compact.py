@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from emulator.core.pulled.archive import COMPACT_MODEL_NAME, PullArchive
+from emulator.core.rules.limits import BOXED_IMAGES_PER_TAG_MINIMUM, IMAGES_PER_TAG_MINIMUM, TAGS_MINIMUM
 from emulator.durable_files import UNFINISHED_PREFIX, rename_durably
 from emulator.pulling.iterations import EXPORT_BYTES, NEWEST
 from emulator.pulling.service import Refused, Service
@@ -51,6 +52,7 @@ class CompactRetraining:
             domain = self._compact_domain()
             if domain is None:
                 return False
+            self._check_images(domain)
             state = self._begin(domain)
         if state["step"] == "done":
             return True
@@ -84,6 +86,24 @@ class CompactRetraining:
                 found: dict[str, Any] = compact[name]
                 return found
         raise RetrainingFailed(f"the service has no compact domain for {own['name']!r}")
+
+    def _check_images(self, domain: dict[str, Any]) -> None:
+        """Raises RetrainingFailed when the service would refuse the training, before anything is copied."""
+        tags = [tag for tag in self._archive.document("tags") if tag.get("imageCount") != 0]
+        is_detection = domain["type"] == "ObjectDetection"
+        fewest_tags = 1 if is_detection else TAGS_MINIMUM
+        fewest_images = BOXED_IMAGES_PER_TAG_MINIMUM if is_detection else IMAGES_PER_TAG_MINIMUM
+        if len(tags) < fewest_tags:
+            raise RetrainingFailed(
+                f"no copy is made: a training needs {fewest_tags} tags with images, "
+                f"the project has {len(tags)}"
+            )
+        for tag in tags:
+            if tag.get("imageCount", fewest_images) < fewest_images:
+                raise RetrainingFailed(
+                    f"no copy is made: a training needs {fewest_images} images of each tag, "
+                    f"{tag['name']!r} has {tag['imageCount']}"
+                )
 
     # The steps
 

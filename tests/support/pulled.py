@@ -48,6 +48,15 @@ def temporary_archive() -> str:
     return str(write_archive(Path(folder) / "archive"))
 
 
+def new_project(server: EmulatorServer, name: str) -> str:
+    """The id of a new project without images."""
+    client = Service(Endpoint.parse(server.endpoint), server.training_key, Throttle(1000))
+    try:
+        return str(client.send("POST", "projects", name=name)["id"])
+    finally:
+        client.close()
+
+
 def trained_project(server: EmulatorServer, domain: str = GENERAL) -> str:
     """The id of a new project of two tags with five images each, and one trained iteration."""
     client = Service(Endpoint.parse(server.endpoint), server.training_key, Throttle(1000))

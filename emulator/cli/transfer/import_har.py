@@ -8,7 +8,7 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import absolute_path, with_settings
-from emulator.cli.transfer.pull import insert_archive, insert_into_running
+from emulator.cli.transfer.insertion import Insertion
 from emulator.settings import Settings
 
 _FOLDER_NAME = "recorded"
@@ -43,7 +43,10 @@ def import_har(
     from emulator.pulling.recording.har import HarUnusable, import_har
 
     folder = settings.data / _FOLDER_NAME if archive is None else absolute_path(archive)
+    insertion = Insertion(settings, is_running=running, replace=replace)
     try:
+        if not archive_only:
+            insertion.check()
         with private_files():
             recorder, found = import_har(absolute_path(file), folder)
             try:
@@ -53,6 +56,7 @@ def import_har(
         print(f"{found.exchanges} calls of the service in {found.entries} entries")
         for entry in found.unusable:
             print(f"  entry {entry.number} is left out: {entry.reason}", file=sys.stderr)
+        insertion.total = len(projects)
         for project in projects:
             total = "?" if project.total is None else str(project.total)
             print(
@@ -64,8 +68,12 @@ def import_har(
             if not project.name:
                 print("  not inserted: the project itself was not requested", file=sys.stderr)
                 continue
-            insert = insert_into_running if running else insert_archive
-            insert(settings, folder / project.id, replace=replace)
+            with insertion.project(project.id):
+                if len(projects) > 1 and insertion.keeps(project.id):
+                    insertion.leave()
+                else:
+                    insertion.insert(folder / project.id)
+        insertion.end()
     except (ArchiveUnusable, HarUnusable) as error:
         raise CommandFailed(str(error)) from None
     if not projects:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -15,22 +14,20 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import absolute_path, with_settings
-from emulator.settings import SettingError, Settings, StartRefused
+from emulator.cli.transfer.insertion import Insertion
+from emulator.settings import SettingError, Settings
 
 if TYPE_CHECKING:
-    from emulator.core.context import Context
-    from emulator.core.pulled.archive import PullArchive
-    from emulator.core.pulled.insert import Inserted
+    from emulator.core.pulled.originals import Attached
     from emulator.pulling.project import Choice, ProjectPull
     from emulator.pulling.service import Service
 
 # The names that Microsoft's quickstarts read.
 _ENDPOINT_VARIABLE, _KEY_VARIABLE = "VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY"
 _FOLDER_NAME = "pulled"
+_NOT_COMPLETE = "  not inserted; repeat the command, or insert what is there with --accept-missing"
 _SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_BETWEEN_UPDATES = 0.5
-# A project of 100,000 images takes minutes.
-_INSERT_SECONDS = 3600.0
 
 
 endpoint_option = click.option(
@@ -127,38 +124,49 @@ def pull(
 
     limit_malloc_arenas()
     folder = Path(archive) if archive else settings.data / _FOLDER_NAME
+    if originals is not None and not originals.strip():
+        raise SettingError("--originals: give a folder")
     photographs = None if originals is None else absolute_path(originals)
     if photographs is not None and not photographs.is_dir():
         raise SettingError(f"--originals: {originals!r} is no folder")
     choice = Choice(iterations=not no_iterations, predictions=not no_predictions)
+    insertion = Insertion(settings, is_running=running, replace=replace, retrain=retrain_local)
     complete = True
     try:
         address = Endpoint.parse(read_endpoint(endpoint))
         with private_files(), opened(Service(address, read_key(key_file), Throttle(tps))) as service:
             found = list(chosen_projects(service, projects))
+            if not archive_only:
+                insertion.check()
             if not projects:
                 ids = [project["id"] for project in found]
                 found = [project for project in found if not is_copy(project, ids)]
+            insertion.total = len(found)
             for project in found:
-                is_complete = _pull_one(service, folder / project["id"], project["id"], choice, tps)
-                complete = complete and is_complete
-                if photographs is not None:
-                    _attach_originals(folder / project["id"], photographs)
-                if retrain_compact:
-                    complete = _retrain_compact(service, folder / project["id"]) and complete
-                trim_heap()  # what lists of images have left is as much as their insertion needs
-                if archive_only:
-                    continue
-                if is_complete or accept_missing:
-                    insert = insert_into_running if running else insert_archive
-                    insert(settings, folder / project["id"], replace=replace, retrain=retrain_local)
-                else:
-                    print(
-                        "  not inserted; repeat the command, or insert what is there with --accept-missing",
-                        file=sys.stderr,
-                    )
+                with insertion.project(project["id"]):
+                    place = folder / project["id"]
+                    is_kept = not archive_only and insertion.keeps(project["id"])
+                    is_complete = _pull_one(service, place, project["id"], choice, tps)
+                    complete = complete and is_complete
+                    attached = None if photographs is None else _attach_originals(place, photographs)
+                    if retrain_compact:
+                        if is_kept:
+                            _check_compact_model(place)
+                        else:
+                            complete = _retrain_compact(service, place) and complete
+                    trim_heap()  # what lists of images have left is as much as their insertion needs
+                    if archive_only:
+                        continue
+                    if not is_complete and not accept_missing:
+                        print(_NOT_COMPLETE, file=sys.stderr)
+                    elif is_kept and not projects:
+                        _check_originals(attached)
+                        insertion.leave()
+                    else:
+                        insertion.insert(place)
             if not found:
                 print("the resource has no projects")
+        insertion.end()
     except (ArchiveUnusable, PullFailed, LookupError) as error:
         raise CommandFailed(error.args[0] if isinstance(error, LookupError) else str(error)) from None
     except Refused as refused:
@@ -217,7 +225,7 @@ def _pull_one(service: Service, folder: Path, project_id: str, choice: Choice, t
         archive.close()
 
 
-def _attach_originals(folder: Path, photographs: Path) -> None:
+def _attach_originals(folder: Path, photographs: Path) -> Attached:
     """Exchange images of an archive for their originals, and say for how many there were some."""
     from emulator.core.pulled.archive import PullArchive
     from emulator.core.pulled.originals import attach_originals
@@ -234,6 +242,27 @@ def _attach_originals(folder: Path, photographs: Path) -> None:
         print(f"  note: {found.unreadable:,} of {found.files:,} files are no images, or of a single colour")
     for image in found.ambiguous:
         print(f"  note: image {image}: several files may be its original; none is taken")
+    return found
+
+
+def _check_originals(attached: Attached | None) -> None:
+    """Raises CommandFailed when an archive has originals, and the project here keeps its images."""
+    if attached is not None and attached.exchanged:
+        raise CommandFailed(
+            "the originals are in the archive alone, since the project is here already; --replace inserts "
+            "them, and what was changed in the project here is lost"
+        )
+
+
+def _check_compact_model(folder: Path) -> None:
+    """Raises CommandFailed unless the archive has the model of a copy, so that there is nothing to train."""
+    from emulator.core.pulled.archive import COMPACT_MODEL_NAME
+
+    if not (folder / COMPACT_MODEL_NAME).is_file():
+        raise CommandFailed(
+            "no copy is trained: the project is here already, and the model would not be inserted; --replace "
+            "replaces the project, with what was changed in it here, and --archive-only leaves it as it is"
+        )
 
 
 def _retrain_compact(service: Service, folder: Path) -> bool:
@@ -254,105 +283,6 @@ def _retrain_compact(service: Service, folder: Path) -> bool:
     finally:
         archive.close()
     return True
-
-
-def insert_archive(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
-    """Insert the project of an archive into the data folder. Raises CommandFailed.
-
-    retrain: whether to request a training, which then begins when an emulator starts on the folder.
-    """
-    from emulator.app import make_parts
-    from emulator.core.clock import Clock
-    from emulator.core.ids import Ids
-    from emulator.core.pulled.archive import PullArchive
-    from emulator.core.pulled.insert import InsertRefused, insert
-    from emulator.server.data_folder import exclusive_data_folder
-    from emulator.store.database import StorageFull
-
-    archive: PullArchive = PullArchive(folder, read_only=True)
-    try:
-        with exclusive_data_folder(settings) as locked:
-            parts = make_parts(locked, Clock(), Ids())
-            try:
-                result = insert(parts.context, archive, replace=replace)
-                imported = _imported_compact(parts.context, archive, result)
-                trained = _retrained(parts.context, result) if retrain else None
-            finally:
-                parts.end_workers(wait=True)
-                parts.context.database.close()
-    except StartRefused as refused:
-        hint = "; or insert into that emulator with --running" if "in use" in str(refused) else ""
-        raise CommandFailed(f"not inserted: {refused}{hint}; the archive is {str(folder)!r}") from None
-    except InsertRefused as refused:
-        raise CommandFailed(f"not inserted: {refused}; the archive is {str(folder)!r}") from None
-    except StorageFull:
-        raise CommandFailed("not inserted: the disk of the data folder is full") from None
-    finally:
-        archive.close()
-    _print_inserted(str(settings.data), result.images, result.iterations, result.notes)
-    _print_compact(imported)
-    if trained is not None:
-        print(f"  training here: {trained}, which begins when the emulator starts")
-
-
-def _imported_compact(context: Context, archive: PullArchive, result: Inserted) -> str | None:
-    """The name of the iteration of the model of a copy in a compact domain; None without such a model."""
-    from emulator.core.disk_space import UploadRefused
-    from emulator.core.errors import ServiceError
-    from emulator.core.iterations.import_model import import_model
-    from emulator.core.pulled.archive import COMPACT_MODEL_NAME
-
-    path = archive.folder / COMPACT_MODEL_NAME
-    if not path.is_file():
-        return None
-    try:
-        return import_model(context, path.read_bytes(), project_id=result.project_id).iteration.name
-    except (ServiceError, UploadRefused) as error:
-        result.notes.append(f"the model {path} is not imported: {error}")
-        return None
-
-
-def _print_compact(iteration: str | None) -> None:
-    if iteration is not None:
-        print(f"  model of a copy in a compact domain: {iteration}, to be published under the old name")
-
-
-def _retrained(context: Context, result: Inserted) -> str | None:
-    """The name of the iteration whose training was requested; None when none was."""
-    from emulator.core.errors import ServiceError
-    from emulator.core.pulled.retrain import retrain
-
-    try:
-        iteration = retrain(context, result.project_id)
-    except ServiceError as error:
-        result.notes.append(f"no training was requested: {error.message}")
-        return None
-    return None if iteration is None else iteration.name
-
-
-def insert_into_running(settings: Settings, folder: Path, *, replace: bool, retrain: bool = False) -> None:
-    """Insert the project of an archive into the running emulator. Raises CommandFailed."""
-    from emulator.cli.control import control_emulator
-    from emulator.core.pulled.archive import COMPACT_MODEL_NAME
-
-    wanted = {"folder": str(folder.absolute()), "replace": replace, "retrain": retrain}
-    body = json.dumps(wanted).encode()
-    answer = control_emulator(settings, "POST", "/_emulator/pulledProjects", body, timeout=_INSERT_SECONDS)
-    result = json.loads(answer)
-    _print_inserted("the running emulator", result["imageCount"], result["iterationCount"], result["notes"])
-    model = folder / COMPACT_MODEL_NAME
-    if model.is_file():
-        content, address = model.read_bytes(), f"/_emulator/models?project={folder.name}"
-        sent = control_emulator(settings, "POST", address, content, subject=model.name)
-        _print_compact(json.loads(sent)["iterationName"])
-    if result["trainingIterationName"] is not None:
-        print(f"  training here: {result['trainingIterationName']}")
-
-
-def _print_inserted(place: str, images: int, iterations: int, notes: list[str]) -> None:
-    for note in notes:
-        print(f"  note: {note}")
-    print(f"  inserted into {place}: {images:,} images, {iterations} iterations")
 
 
 @contextmanager

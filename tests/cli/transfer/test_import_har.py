@@ -87,7 +87,7 @@ def test_a_project_that_a_browser_has_seen_is_served_here(cloud: Cloud, tmp_path
     printed = run(har, "--data", str(data)).splitlines()
     assert printed[0] == "5 calls of the service in 9 entries"
     assert printed[1] == f"cloud ({cloud.id}): images 4 of 4, files 3, missing 1, iterations 1"
-    assert printed[-1] == f"  inserted into {data}: 3 images, 1 iterations"
+    assert printed[-1] == f"  inserted into {data}: 3 images, 1 iteration"
     with pytest.raises(CommandFailed, match=r"there is a project with the id .* --replace replaces it"):
         run(har, "--data", str(data))
     run(har, "--data", str(data), "--replace")

@@ -80,20 +80,25 @@ def test_a_pulled_project_is_served_by_the_next_start(
     assert (status, errors) == (0, "")
     assert f"images {_IMAGES} of {_IMAGES}" in output
     assert "missing 0" in output
-    assert f"inserted into {data}: {_IMAGES} images, 1 iterations" in output
+    assert f"inserted into {data}: {_IMAGES} images, 1 iteration" in output
     manifest = json.loads((tmp_path / "data" / "pulled" / cloud.id / "manifest.json").read_text("utf-8"))
     assert manifest["complete"] is True
     with pytest.raises(CommandFailed, match=r"there is a project with the id .* --replace replaces it"):
-        here("--data", data)
+        here("--data", data, "--project", "cloud")
+    assert "already here: not changed; --replace replaces it" in here("--data", data)
     assert f"{_IMAGES} images" in here("--data", data, "--project", "cloud", "--replace")
     running = start("--data", data)
+    before = len(cloud.requests)
     with pytest.raises(CommandFailed, match=r"is in use by process .* with --running"):
         here("--data", data, "--replace")
+    # Noticed before the project is read.
+    assert {request.path.rpartition("/")[2] for request in cloud.requests[before:]} == {"projects"}
     port = ("--port", str(running.port))
     with pytest.raises(CommandFailed, match="there is a project with the id"):
-        here("--data", data, "--running", *port)
+        here("--data", data, "--running", *port, "--project", cloud.id)
+    assert "already here" in here("--data", data, "--running", *port)
     printed = here("--data", data, "--running", *port, "--replace")
-    assert f"inserted into the running emulator: {_IMAGES} images, 1 iterations" in printed
+    assert f"inserted into the running emulator: {_IMAGES} images, 1 iteration" in printed
     found = httpx.get(
         f"http://127.0.0.1:{running.port}/customvision/v3.3/training/projects/{cloud.id}/images/count",
         headers={"Training-Key": TRAINING_KEY},
@@ -239,3 +244,12 @@ def test_originals_are_looked_for_in_a_folder_that_exists(cloud: Cloud, here: He
     assert "  originals: 1 of 1 images with 1,600 pixels" in printed
     with pytest.raises(SettingError, match=r"--originals: .* is no folder"):
         here(*archive, "--originals", str(tmp_path / "elsewhere"))
+    with pytest.raises(SettingError, match=r"--originals: give a folder"):
+        here(*archive, "--originals", "")
+    inserted = ("--archive", str(tmp_path / "archive"), "--data", str(tmp_path / "data"))
+    here(*inserted)
+    with pytest.raises(
+        CommandFailed, match=r"the originals are in the archive alone, .*--replace inserts them"
+    ):
+        here(*inserted, "--originals", str(tmp_path / "photographs"))
+    assert "inserted into" in here(*inserted, "--originals", str(tmp_path / "photographs"), "--replace")

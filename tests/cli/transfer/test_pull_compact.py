@@ -8,10 +8,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from emulator.cli.errors import CommandFailed
 from emulator.cli.main import app
 from emulator.testing import EmulatorServer
 from tests.support.harness import COMPACT
-from tests.support.pulled import trained_project
+from tests.support.pulled import new_project, trained_project
 
 
 @pytest.fixture
@@ -54,6 +55,29 @@ def test_the_model_of_the_copy_becomes_an_iteration_here(
     printed = capsys.readouterr()
     assert "Iteration 2, to be published under the old name" in printed.out
     assert "training" not in printed.err  # the archive has the model
+
+
+def test_nothing_is_copied_for_a_project_that_is_here_already(
+    source: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained_project(source)
+    arguments = ["pull", "--tps", "1000", "--data", str(tmp_path / "data")]
+    app(arguments, standalone_mode=False)
+    with pytest.raises(CommandFailed, match=r"no copy is trained: the project is here already.*--replace"):
+        app([*arguments, "--retrain-compact"], standalone_mode=False)
+    assert "copying" not in capsys.readouterr().err
+
+
+def test_nothing_is_copied_of_a_project_that_cannot_be_trained(
+    source: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_project(source, "empty")
+    arguments = ["pull", "--tps", "1000", "--archive", str(tmp_path / "archive"), "--archive-only"]
+    with pytest.raises(CommandFailed, match="not complete"):
+        app([*arguments, "--retrain-compact"], standalone_mode=False)
+    errors = capsys.readouterr().err
+    assert "no copy is made: a training needs 2 tags with images, the project has 0" in errors
+    assert "copying" not in errors
 
 
 def test_a_compact_project_needs_no_copy(

@@ -18,6 +18,7 @@ from emulator.gateway.errors import error_response, gateway_response
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
 from emulator.store.database import (
+    CommitUnknown,
     DatabaseDamaged,
     DatabaseRefused,
     StorageFull,
@@ -33,6 +34,10 @@ _DAMAGED = (
 _UNREACHABLE = (
     "The database or the object store of the emulator cannot be reached: see /_emulator/health/ready. "
     "Nothing was stored. Try again later."
+)
+_COMMIT_UNKNOWN = (
+    "The connection to the database of the emulator broke while the request was being stored: see "
+    "/_emulator/health/ready. It may have been stored or not: look before sending it again."
 )
 _SECONDS_PER_DAY = 86400
 _log = logging.getLogger(__name__)
@@ -84,7 +89,8 @@ async def _database_damaged(_request: Request, _error: Exception) -> Response:
 
 async def _database_unreachable(_request: Request, error: Exception) -> Response:
     _log.error("A request was refused: %s", error)
-    return error_response(503, {"code": "ErrorUnknown", "message": _UNREACHABLE}, {"retry-after": "1"})
+    message = _COMMIT_UNKNOWN if isinstance(error, CommitUnknown) else _UNREACHABLE
+    return error_response(503, {"code": "ErrorUnknown", "message": message}, {"retry-after": "1"})
 
 
 async def _text_refused(_request: Request, error: TextRefused) -> Response:

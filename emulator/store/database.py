@@ -51,6 +51,10 @@ class StoreUnreachable(Exception):
     """A server of rows or blobs does not respond, or refuses access; nothing of the transaction is stored."""
 
 
+class CommitUnknown(StoreUnreachable):
+    """The connection broke during a commit: the transaction may be stored."""
+
+
 class BlobsRefused(DatabaseRefused):
     """The object store cannot be used as it is."""
 
@@ -93,7 +97,7 @@ class Database(ABC):
 
         Raises:
             StorageFull: the disk is full.
-            StoreUnreachable: the server does not respond.
+            StoreUnreachable: the server does not respond. CommitUnknown: this was noticed at the commit.
             TextRefused: a text has a character that the database has not.
         """
         yield Session()  # pragma: no cover  (for the type)

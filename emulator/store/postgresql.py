@@ -25,6 +25,7 @@ from emulator.store import postgresql_rows
 from emulator.store.database import (
     POOL_SIZE,
     SCHEMA_REVISION,
+    CommitUnknown,
     Database,
     DatabaseRefused,
     StorageFull,
@@ -66,6 +67,8 @@ class PostgresqlDatabase(Database):
         super().__init__(shown(url), _engine(url, POOL_SIZE, isolation_level="REPEATABLE READ"))
         self._writing = _engine(url, 1, isolation_level="READ COMMITTED")
         event.listen(self._writing, "connect", self._lock)
+        # Why the lock could not be taken at the last attempt.
+        self._refused: DatabaseRefused | None = None
         # Identifies the database: a data folder has the number, too, see `emulator.store.server_mark`.
         self.id = ""
         for engine in (self._engine, self._writing):
@@ -85,12 +88,24 @@ class PostgresqlDatabase(Database):
     def write(self) -> Iterator[Session]:
         with self._write_lock, Session(self._writing, expire_on_commit=False) as session:
             yield session
-            session.commit()
+            session.flush()  # an error until here leaves nothing
+            try:
+                session.commit()
+            except StoreUnreachable as error:
+                raise CommitUnknown(str(error)) from error
             self._note_commit(session)
 
     def check(self) -> None:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM project").scalar()
+        if self._write_lock.acquire(blocking=False):
+            try:
+                with self._writing.connect():  # connects again and takes the lock where it was lost
+                    pass
+            finally:
+                self._write_lock.release()
+        elif (refused := self._refused) is not None:  # a writer is at work, and finds out the same
+            raise refused
 
     def look_for_damage(self) -> None:
         """Nothing is done: PostgreSQL has checksums and tools of its own."""
@@ -148,10 +163,12 @@ class PostgresqlDatabase(Database):
                 connection.rollback()
                 cursor.execute(_HOLDER, (_LOCK,))
                 who = " ".join(name for (name,) in cursor.fetchall()) or "another process"
-                raise DatabaseRefused(
+                self._refused = DatabaseRefused(
                     f"{self.name} is in use by {who}; stop it or give another database"
-                ) from None
+                )
+                raise self._refused from None
         connection.commit()
+        self._refused = None
 
     def _explain(self, context: ExceptionContext) -> Exception | None:
         """The exception for an error of the driver that callers distinguish."""

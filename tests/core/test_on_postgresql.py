@@ -13,6 +13,7 @@ from emulator.app import create_app
 from emulator.core import blob_sweep
 from emulator.core.snapshots import manage
 from emulator.settings import StartRefused
+from emulator.store.postgresql import PostgresqlDatabase
 from tests.support.harness import (
     Service,
     expect,
@@ -24,7 +25,7 @@ from tests.support.harness import (
 )
 from tests.support.images import picture, pictures
 from tests.support.object_stores import HOW_TO_GET_OBSTORE, S3Server, folder_address
-from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
+from tests.support.postgresql import END_AT_COMMIT, HOW_TO_GET_PSYCOPG, execute, server
 from tests.support.snapshots import state
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
@@ -118,6 +119,29 @@ def test_a_database_that_went_away_is_reported_and_used_when_it_is_back(team: Se
     server().execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     team.project("after")
     assert [project["name"] for project in team.get("/projects")] == ["after", "before"]
+
+
+def test_a_connection_that_breaks_at_the_commit_is_reported_as_such(address: str, tmp_path: Path) -> None:
+    for service in running_service(tmp_path, database=address):
+        execute(address, END_AT_COMMIT)
+        response = service.send_unvalidated("POST", training_path("/projects"), params={"name": "new"})
+        assert refusal(response)[0] == 503
+        assert "It may have been stored or not" in refusal(response)[2]
+        execute(address, "DROP TRIGGER ends ON project")
+        service.project("after")
+
+
+def test_a_server_whose_database_was_taken_over_is_not_ready(address: str, tmp_path: Path) -> None:
+    for service in running_service(tmp_path, database=address):
+        name = address.partition("@/")[2].partition("?")[0]
+        ended = "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        server().execute(f"{ended} WHERE locktype = 'advisory' AND granted AND datname = '{name}'")
+        other = PostgresqlDatabase(address)
+        ready = expect(service.send_unvalidated("GET", "/_emulator/health/ready"), 503)
+        assert ready["checks"]["database"].startswith("cannot be written: postgresql://")
+        assert " is in use by " in ready["checks"]["database"]
+        other.close()
+        service.project("after")
 
 
 def test_an_object_store_that_went_away_is_reported_and_used_when_it_is_back(

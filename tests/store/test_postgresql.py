@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from emulator.store.blobs import FolderBlobStore
 from emulator.store.database import (
     SCHEMA_REVISION,
+    CommitUnknown,
     DatabaseRefused,
     SchemaTooNew,
     StorageFull,
@@ -25,7 +26,8 @@ from emulator.store.postgresql import PostgresqlDatabase
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Image, Project
 from tests.store.test_database import NOW, project
-from tests.support.postgresql import HOW_TO_GET_PSYCOPG, Server, execute, server
+from tests.support.harness import PATIENCE_SECONDS
+from tests.support.postgresql import END_AT_COMMIT, HOW_TO_GET_PSYCOPG, Server, execute, server
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
 
@@ -242,9 +244,50 @@ def test_a_writer_that_lost_its_connection_to_another_process_cannot_commit(
         other = PostgresqlDatabase(address)
     with pytest.raises(DatabaseRefused, match="is in use"), database.write() as session:
         session.add(project("q"))
+    with pytest.raises(DatabaseRefused, match="is in use"):
+        database.check()
+    checked: list[BaseException | None] = []
+    with database.exclusively():
+        thread = threading.Thread(target=lambda: checked.append(caught(database.check)))
+        thread.start()
+        thread.join()
+    assert isinstance(checked[0], DatabaseRefused)
     with other.read() as session:
         assert session.exec(select(Project)).all() == []
     other.close()
+    database.check()
+    with database.write() as session:
+        session.add(project("q"))
+
+
+def caught(use: Callable[[], None]) -> BaseException | None:
+    try:
+        use()
+    except DatabaseRefused as error:
+        return error
+    return None
+
+
+def test_a_check_does_not_wait_for_a_writer(database: PostgresqlDatabase) -> None:
+    with database.write() as session:
+        session.add(project("p"))
+        session.flush()
+        thread = threading.Thread(target=database.check, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+
+
+def test_a_connection_that_breaks_at_the_commit_leaves_it_open(
+    database: PostgresqlDatabase, address: str
+) -> None:
+    execute(address, END_AT_COMMIT)
+    with pytest.raises(CommitUnknown), database.write() as session:
+        session.add(project("p"))
+    execute(address, "DROP TRIGGER ends ON project")
+    with pytest.raises(StoreUnreachable) as failed, database.write() as session:
+        session.connection().exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert not isinstance(failed.value, CommitUnknown)
 
 
 def test_a_server_that_comes_back_is_used_again() -> None:

@@ -21,6 +21,13 @@ from sqlmodel import SQLModel
 
 HOW_TO_GET_IT = "PostgreSQL is missing; get it with: apt install postgresql"
 HOW_TO_GET_PSYCOPG = "psycopg is missing; get it with: pip install 'psycopg[binary]'"
+# Lets the connection end within the commit of a transaction that stores a project.
+END_AT_COMMIT = """
+CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER ends AFTER INSERT ON project DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION ends()
+"""
 _TEMPLATE = "new"
 _numbers = count(1)
 # The URLs of the databases of data folders, and of those that are free: emptying one takes less time

@@ -5,7 +5,7 @@ import shutil
 from emulator.core.context import Context
 from emulator.core.disk_space import KEPT_BYTES
 from emulator.core.rules.limits import MEGABYTE
-from emulator.store.database import DatabaseDamaged, StoreUnreachable
+from emulator.store.database import DatabaseDamaged, DatabaseRefused, StoreUnreachable
 from emulator.store.tables import JobKind
 
 # The check that each kind of job belongs to, and what its thread does.
@@ -29,6 +29,8 @@ def problems(context: Context) -> dict[str, str]:
         context.database.check()
     except DatabaseDamaged as damaged:
         found["database"] = f"cannot be read completely, because it is damaged: {damaged}"
+    except DatabaseRefused as error:  # another server has taken it over
+        found["database"] = f"cannot be written: {error}"
     except Exception as error:  # noqa: BLE001  (any error is the result of the check)
         found["database"] = f"cannot be read: {error}"
     try:

@@ -3,18 +3,23 @@
 Images come from the file itself, if it has their responses, since their URIs have most often expired.
 """
 
-import binascii
+import json
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from emulator.pulling.recording.exchanges import Exchange, exchange_of_url
 from emulator.pulling.recording.recorder import FileNotFetched, Recorder
 
+T = TypeVar("T")
+
 MOST_BYTES = 1024 * 2**20
+# Python converts longer ones slowly, or not at all.
+_MOST_DIGITS = 300
+_KINDS: dict[type, str] = {dict: "object", list: "list", str: "string"}
 
 
 class HarUnusable(Exception):
@@ -69,9 +74,12 @@ def import_har(file: Path, folder: Path) -> tuple[Recorder, Imported]:
     recorder = Recorder(folder, fetch)
     try:
         count = 0
-        for exchange in _exchanges(entries, unusable):
-            recorder.note(exchange)
-            count += 1
+        for number, exchange in _exchanges(entries, unusable):
+            if recorder.note(exchange):
+                count += 1
+            else:
+                reason = f"its contents are not of the form of {exchange.operation}"
+                unusable.append(UnusableEntry(number, reason))
         recorder.wait()
     except BaseException:
         recorder.close()
@@ -83,8 +91,7 @@ def _read(file: Path) -> list[Any]:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise HarUnusable(f"{file.name} is larger than {MOST_BYTES // 2**20} MB")
-        value = orjson.loads(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-        entries = value["log"]["entries"]
+        entries = _json(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))["log"]["entries"]
     except OSError as error:
         raise HarUnusable(f"cannot read {str(file)!r}: {error.strerror or error}") from None
     except orjson.JSONDecodeError as error:
@@ -96,36 +103,87 @@ def _read(file: Path) -> list[Any]:
     return entries
 
 
+def _json(content: bytes) -> Any:
+    """A JSON text, also one with numbers that no double can have. Raises orjson.JSONDecodeError."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(content, parse_int=_whole_number, parse_constant=_refused)
+        except (RecursionError, ValueError):
+            raise error from None
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _entries(entries: list[Any], unusable: list[UnusableEntry]) -> Iterator[_Entry]:
     for number, entry in enumerate(entries, 1):
         try:
-            request, response = entry["request"], entry["response"]
-            posted = request.get("postData") or {}
-            headers = {one["name"].lower(): one["value"] for one in request.get("headers") or ()}
-            yield _Entry(
-                number,
-                method=str(request["method"]).upper(),
-                url=str(request["url"]),
-                status=int(response["status"]),
-                request=_body(posted),
-                content_type=str(headers.get("content-type") or posted.get("mimeType") or ""),
-                response=_body(response.get("content") or {}),
-            )
-        except KeyError as error:
-            unusable.append(UnusableEntry(number, f"it has no {error}"))
-        except (TypeError, ValueError, AttributeError, binascii.Error) as error:
+            yield _entry(number, entry)
+        except ValueError as error:
             unusable.append(UnusableEntry(number, str(error)))
 
 
-def _body(content: dict[str, Any]) -> bytes:
+def _entry(number: int, value: Any) -> _Entry:
+    """An entry as far as it is used. Raises ValueError with what the HAR format demands of it."""
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")
+    request, response = _part(value, "request", dict), _part(value, "response", dict)
+    posted = _part(request, "postData", dict, {})
+    try:
+        status = int(response["status"])
+    except KeyError:
+        raise ValueError("its response has no status") from None
+    except (OverflowError, TypeError, ValueError):
+        raise ValueError("the status of its response is no whole number") from None
+    headers = {}
+    for header in _part(request, "headers", list, []):
+        if not isinstance(header, dict) or not isinstance(header.get("name"), str):
+            raise ValueError("a header of its request has no name")
+        headers[header["name"].lower()] = header.get("value")
+    return _Entry(
+        number,
+        method=_part(request, "method", str).upper(),
+        url=_part(request, "url", str),
+        status=status,
+        request=_body(posted, "request"),
+        content_type=str(headers.get("content-type") or posted.get("mimeType") or ""),
+        response=_body(_part(response, "content", dict, {}), "response"),
+    )
+
+
+def _part(value: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
+    """A member of an object. default: of one that is absent or null. Raises ValueError."""
+    found = value.get(name)
+    if found is None and default is not None:
+        return default
+    if found is None:
+        raise ValueError(f"it has no {name}")
+    if not isinstance(found, kind):
+        raise ValueError(f"its {name} is no {_KINDS[kind]}")
+    return found
+
+
+def _body(content: dict[str, Any], of: str) -> bytes:
     text = content.get("text") or ""
+    if not isinstance(text, str):
+        raise ValueError(f"the text of its {of} is no string")
     if content.get("encoding") == "base64":
-        return b64decode(text)
+        try:
+            return b64decode(text)
+        except ValueError as error:
+            raise ValueError(f"the text of its {of} is no Base64: {error}") from None
     # Bytes of an image that a browser has written as text are Latin-1, if anything.
-    return str(text).encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _exchanges(entries: list[_Entry], unusable: list[UnusableEntry]) -> Iterator[Exchange]:
+def _exchanges(entries: list[_Entry], unusable: list[UnusableEntry]) -> Iterator[tuple[int, Exchange]]:
     for entry in entries:
         call = entry._asdict()
         number = call.pop("number")
@@ -137,7 +195,7 @@ def _exchanges(entries: list[_Entry], unusable: list[UnusableEntry]) -> Iterator
             reason = "is no JSON" if entry.response else "has no content"
             unusable.append(UnusableEntry(number, f"its response {reason}"))
             continue
-        yield found
+        yield number, found
 
 
 def _place(uri: str) -> str:

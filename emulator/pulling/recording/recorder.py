@@ -23,7 +23,7 @@ from emulator.pulling.files import IMAGE_BYTES, Wanted, checked_image
 from emulator.pulling.iterations import EXPORT_BYTES
 from emulator.pulling.recording.archive import RecordedArchive
 from emulator.pulling.recording.exchanges import Exchange
-from emulator.pulling.recording.rules import Content, apply, projects_in
+from emulator.pulling.recording.rules import Content, apply, has_other_projects, projects_in
 from emulator.store.database import StorageFull
 
 _log = logging.getLogger(__name__)
@@ -103,8 +103,11 @@ class Recorder:
         with self._changed:
             self._changed.wait_for(lambda: not self._pending)
 
-    def note(self, exchange: Exchange) -> None:
-        """Record an exchange. Raises ArchiveUnusable when the disk is full."""
+    def note(self, exchange: Exchange) -> bool:
+        """Record an exchange; returns whether it is of the form of the contract, as far as it is read.
+
+        Raises ArchiveUnusable when the disk is full.
+        """
         with self._lock:
             if exchange.operation == "GetDomains" and isinstance(exchange.response, list):
                 self._domains = exchange.response
@@ -115,15 +118,18 @@ class Recorder:
                 archive = self._archive(project_id)
                 archive.put_project(project)
                 archive.change(project_id)
+            if has_other_projects(exchange):
+                return False
             if exchange.project_id is None:
-                return
+                return True
             try:
                 archive = self._archive(guid(exchange.project_id))
             except ValueError:
-                return
+                return True
             wanted = apply(archive, exchange)
-        for item in wanted:
+        for item in wanted or ():
             self._want(archive, item)
+        return wanted is not None
 
     def insert(self, context: Context) -> None:
         """Insert the projects of which something was recorded since the last time, with all their files."""

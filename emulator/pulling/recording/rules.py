@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from emulator.contract.gateway_responses import guid
 from emulator.core.pulled.archive import WORKSPACE
+from emulator.core.pulled.history import image_history
+from emulator.core.pulled.workspace import time_of
 from emulator.pulling.files import Wanted
 from emulator.pulling.iterations import export_key
 from emulator.pulling.recording.archive import RecordedArchive
@@ -42,10 +44,10 @@ Found = Iterator[Wanted | Content]
 Rule = Callable[[RecordedArchive, Exchange], Found]
 
 
-def apply(archive: RecordedArchive, exchange: Exchange) -> list[Wanted | Content]:
+def apply(archive: RecordedArchive, exchange: Exchange) -> list[Wanted | Content] | None:
     """Record an exchange in the archive of its project; returns the images whose files are wanted.
 
-    A response of another form than the contract's changes nothing.
+    A response of another form than the contract's changes nothing; then the result is None.
     """
     rule = _RULES.get(exchange.operation)
     if rule is None:
@@ -56,18 +58,25 @@ def apply(archive: RecordedArchive, exchange: Exchange) -> list[Wanted | Content
             archive.change(str(exchange.project_id))
             return found
     except _OTHER_FORM:
-        return []
+        return None
 
 
 def projects_in(exchange: Exchange) -> list[dict[str, Any]]:
     """The projects that a response describes in the form of the contract, without URIs."""
+    return [without_uris(one) for one in _described(exchange) if _is_project(one)]
+
+
+def has_other_projects(exchange: Exchange) -> bool:
+    """Whether a response describes a project in another form than the contract's."""
+    return not all(_is_project(one) for one in _described(exchange))
+
+
+def _described(exchange: Exchange) -> list[Any]:
     if exchange.operation == "GetProjects" and isinstance(exchange.response, list):
-        described = exchange.response
-    elif exchange.operation in ("GetProject", "CreateProject", "UpdateProject"):
-        described = [exchange.response]
-    else:
-        return []
-    return [without_uris(one) for one in described if _is_project(one)]
+        return exchange.response
+    if exchange.operation in ("GetProjects", "GetProject", "CreateProject", "UpdateProject"):
+        return [exchange.response]
+    return []
 
 
 def _is_project(value: Any) -> bool:
@@ -181,7 +190,18 @@ def _exports(archive: RecordedArchive, exchange: Exchange) -> Found:
 # --- images -------------------------------------------------------------------------------------------------
 
 
+def _check_images(images: Iterable[dict[str, Any]]) -> None:
+    """Raises one of _OTHER_FORM unless images with their tags and regions can be inserted."""
+    for image in images:
+        history = image_history({WORKSPACE: image}, [WORKSPACE])
+        _ = [time_of(created) for _, _, created in history.tags] if history else []
+        for _, region in history.regions if history else ():
+            time_of(region["created"])
+            _ = [region[side] + 0.0 for side in ("left", "top", "width", "height")]
+
+
 def _images(archive: RecordedArchive, exchange: Exchange) -> Found:
+    _check_images(exchange.response)
     archive.put_images(_view(exchange), without_uris(exchange.response))
     yield from _files(exchange.response)
 
@@ -189,6 +209,7 @@ def _images(archive: RecordedArchive, exchange: Exchange) -> Found:
 def _created(archive: RecordedArchive, exchange: Exchange) -> Found:
     entries = [one for one in exchange.response["images"] if one["status"] in _ADDED and one.get("image")]
     images = [one["image"] for one in entries]
+    _check_images(images)
     archive.put_images(WORKSPACE, without_uris(images))
     yield from _files(images)
 

@@ -163,7 +163,7 @@ def test_entries_that_cannot_be_read_are_listed_and_the_others_are_used(
     assert printed.out.startswith("3 calls of the service in 7 entries\ncloud")
     assert f"inserted into {data}: 0 images" in printed.out
     assert [line.partition(": ")[::2] for line in printed.err.splitlines()][:3] == [
-        ("  entry 1 is left out", "it has no 'response'"),
+        ("  entry 1 is left out", "it has no response"),
         ("  entry 5 is left out", "its response has no content"),
         ("  entry 6 is left out", "its response is no JSON"),
     ]
@@ -180,3 +180,93 @@ def test_a_file_without_an_entry_that_can_be_read_is_refused(tmp_path: Path, run
 def test_a_file_that_is_missing_is_named(tmp_path: Path, run: Import) -> None:
     with pytest.raises(CommandFailed, match=r"cannot read .*: No such file or directory"):
         run(str(tmp_path / "none.har"), "--data", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (5, "it is no object"),
+        ({"request": None}, "it has no request"),
+        ({"request": {"method": "GET", "url": "http://a"}, "response": "x"}, "its response is no object"),
+        ({"request": {"url": "http://a"}, "response": {"status": 200}}, "it has no method"),
+        ({"request": {"method": "GET", "url": "http://a"}, "response": {}}, "its response has no status"),
+        (
+            {"request": {"method": "GET", "url": "http://a"}, "response": {"status": 10**400}},
+            "the status of its response is no whole number",
+        ),
+        (
+            {"request": {"method": "GET", "url": "http://a", "headers": ["x"]}, "response": {"status": 200}},
+            "a header of its request has no name",
+        ),
+        (
+            {
+                "request": {"method": "GET", "url": "http://a"},
+                "response": {"status": 200, "content": {"text": 5}},
+            },
+            "the text of its response is no string",
+        ),
+        (NOT_BASE64, "the text of its response is no Base64: "),
+    ],
+)
+def test_what_an_entry_lacks_is_said(
+    cloud: Cloud, entry: Any, reason: str, tmp_path: Path, run: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = Browser()
+    browser.get(f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}")
+    browser.entries.insert(0, entry)
+    arguments = ("--archive-only", "--archive", str(tmp_path / "archive"))
+    with pytest.raises(CommandFailed, match=r"^1 of 2 entries"):
+        run(browser.save(tmp_path / "traffic.har"), *arguments)
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"  entry 1 is left out: {reason}")
+    assert printed.out.startswith("1 calls of the service in 2 entries\ncloud")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"regions": 5},
+        {"tags": "x"},
+        {"tags": [{}]},
+        {"regions": [{"left": "a"}]},
+        {"created": 5, "tags": [{}]},
+    ],
+)
+def test_a_response_of_another_form_is_listed_and_the_others_are_used(
+    cloud: Cloud, change: dict[str, Any], tmp_path: Path, run: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = Browser()
+    path = f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}"
+    for rest in ("", "/tags", "/images?take=50&skip=0&orderBy=Oldest"):
+        browser.get(path + rest)
+    content = browser.entries[2]["response"]["content"]
+    images = json.loads(content["text"])
+    images[0].update(change)
+    content["text"] = json.dumps(images)
+    data = tmp_path / "data"
+    with pytest.raises(CommandFailed, match=r"^1 of 3 entries"):
+        run(browser.save(tmp_path / "traffic.har"), "--data", str(data))
+    printed = capsys.readouterr()
+    assert printed.err == "  entry 3 is left out: its contents are not of the form of GetImages\n"
+    assert f"inserted into {data}: 0 images" in printed.out
+
+
+def test_a_project_that_cannot_be_inserted_does_not_end_the_others(
+    cloud: Cloud, tmp_path: Path, run: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = Browser()
+    path = f"{cloud.endpoint}/customvision/v3.3/training/projects/{cloud.id}"
+    for rest in ("", "/tags"):
+        browser.get(path + rest)
+    other = "00000000-0000-4000-8000-000000000000"  # before the project, in order
+    damaged = json.loads(json.dumps(browser.entries[0]).replace(cloud.id, other))
+    described = json.loads(damaged["response"]["content"]["text"])
+    described["settings"] = {}
+    damaged["response"]["content"]["text"] = json.dumps(described)
+    browser.entries.insert(0, damaged)
+    data = tmp_path / "data"
+    with pytest.raises(CommandFailed, match="1 project with an error, see above"):
+        run(browser.save(tmp_path / "traffic.har"), "--data", str(data))
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"  {other}: not inserted: ")
+    assert printed.out.splitlines()[-1] == "2 projects: inserted 1, already here 0, not inserted 1"

@@ -1,5 +1,6 @@
 """Moving everything that is stored from one store to another, with or without servers."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from emulator.store.references import blobs_in
 from emulator.store.tables import Project
 
 _ROWS = "rows.sqlite"
+_TEMPORARY = "migrate-store-"
 
 
 class Moved(NamedTuple):
@@ -29,7 +31,8 @@ def copy_store(source: Store, target: Store, folder: Path) -> Moved:
     Numbers of changes of projects and ids of jobs are new, see `row_copy.replace_rows`; all else is equal.
 
     Args:
-        folder: where a copy of the rows has room for the time of the copy.
+        folder: where a copy of the rows has room for the time of the copy; nobody else copies there. What a
+            copy left that was killed is deleted.
 
     Raises:
         DatabaseRefused: the target has projects; nothing has changed.
@@ -41,7 +44,9 @@ def copy_store(source: Store, target: Store, folder: Path) -> Moved:
             raise DatabaseRefused(f"{target.database.name} has projects, which would be replaced")
     with source.database.read() as session:
         projects = len(session.exec(select(Project.id)).all())
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+    for left in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_TEMPORARY) as temporary:
         rows = Path(temporary) / _ROWS
         source.database.copy_to(rows)
         names = sorted(blobs_in(rows))

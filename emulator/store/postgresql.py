@@ -47,7 +47,8 @@ _HOLDER = (
     "granted AND classid = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _DISK_FULL, _NO_CHARACTER, _LOCK_NOT_AVAILABLE = "53100", "22021", "55P03"
-_CREATE = "CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+_NO_PERMISSION = "42501"
+_CREATE = "CREATE DATABASE name OWNER user TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 
 class PostgresqlDatabase(Database):
@@ -177,6 +178,9 @@ class PostgresqlDatabase(Database):
             return None
         if known := _known(error):
             return known
+        if getattr(error, "sqlstate", None) == _NO_PERMISSION:
+            reason = str(error).partition("\n")[0]  # the statement follows
+            return DatabaseRefused(f"{self.name}: {reason}; let the user be the owner of the database")
         if context.is_disconnect or context.connection is None:
             reason = " ".join(str(error).split())
             return StoreUnreachable(f"{self.name} cannot be reached: {reason}")

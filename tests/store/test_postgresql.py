@@ -104,7 +104,7 @@ def test_other_databases_are_refused(
 @pytest.mark.parametrize("more", ["ENCODING 'SQL_ASCII'", "LOCALE_PROVIDER icu ICU_LOCALE 'en'"])
 def test_another_encoding_or_order_of_texts_is_refused(more: str) -> None:
     url = server().new_database(f"TEMPLATE template0 {more}")
-    with pytest.raises(DatabaseRefused, match="CREATE DATABASE name TEMPLATE template0"):
+    with pytest.raises(DatabaseRefused, match="CREATE DATABASE name OWNER user TEMPLATE template0"):
         PostgresqlDatabase(url)
     server().drop(url)
 
@@ -112,10 +112,25 @@ def test_another_encoding_or_order_of_texts_is_refused(more: str) -> None:
 def test_the_statement_of_the_page_makes_a_database_that_is_accepted() -> None:
     page = (Path(__file__).parents[2] / "docs" / "team.md").read_text(encoding="utf-8")
     statement = page.partition("```sql\n")[2].partition("```")[0].strip()
-    assert statement.startswith("CREATE DATABASE emulator TEMPLATE")
+    assert statement.startswith("CREATE DATABASE emulator OWNER emulator TEMPLATE")
     url = server().new_database(statement.removeprefix("CREATE DATABASE emulator "))
     PostgresqlDatabase(url).close()
     server().drop(url)
+
+
+def test_a_user_that_must_not_create_tables_is_refused() -> None:
+    url = server().new_database("TEMPLATE template0")
+    execute(url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default since PostgreSQL 15
+    server().execute("CREATE ROLE guest LOGIN")
+    try:
+        with pytest.raises(DatabaseRefused, match="let the user be the owner of the database") as refused:
+            PostgresqlDatabase(url.replace("emulator@", "guest@"))
+        assert "guest@/" in str(refused.value)
+        assert "permission denied for schema public;" in str(refused.value)
+        assert "CREATE" not in str(refused.value)
+    finally:
+        server().drop(url)
+        server().execute("DROP ROLE guest")
 
 
 def test_a_second_process_is_refused_and_the_first_named(database: PostgresqlDatabase, address: str) -> None:

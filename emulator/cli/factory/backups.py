@@ -71,9 +71,16 @@ def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
 def _restore(settings: Settings, backup: Path) -> Manifest:
     from emulator.core.backups import restoring
     from emulator.server.data_folder import DataFolderInUse, exclusive_data_folder
+    from emulator.store.database import DatabaseRefused
+    from emulator.store.server_mark import is_marked
 
     try:
         with exclusive_data_folder(settings):
+            if settings.database is not None or is_marked(settings.data):
+                raise DatabaseRefused(
+                    "while no emulator runs, only folders with a database of their own can be restored; "
+                    "start the emulator with --database, and repeat the command"
+                )
             return restoring.restore(backup, settings.data)
     except DataFolderInUse:
         return _restore_through_server(settings, backup)

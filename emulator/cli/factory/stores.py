@@ -12,7 +12,7 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import absolute_path, with_settings
-from emulator.settings import SettingError, Settings
+from emulator.settings import ENVIRONMENT_PREFIX, SettingError, Settings
 from emulator.settings.readers import read_blobs, read_database
 
 
@@ -33,7 +33,13 @@ def migrate_store(settings: Settings, to_data: Path, to_database: str | None, to
     from emulator.core.signed_uris import SECRET_FILE
     from emulator.server.data_folder import exclusive_data_folder
     from emulator.store.blobs import BlobDamaged
-    from emulator.store.database import DatabaseRefused, StorageFull, StoreUnreachable, TextRefused
+    from emulator.store.database import (
+        FILE_NAME,
+        DatabaseRefused,
+        StorageFull,
+        StoreUnreachable,
+        TextRefused,
+    )
     from emulator.store.moving import copy_store
 
     target_settings = replace(
@@ -44,6 +50,13 @@ def migrate_store(settings: Settings, to_data: Path, to_database: str | None, to
     )
     if to_data == settings.data:
         raise SettingError("--to-data: is the data folder itself")
+    if to_data.resolve().is_relative_to(settings.data.resolve()):
+        raise SettingError("--to-data: is in the data folder, which would be changed")
+    if settings.database is not None and (settings.data / FILE_NAME).exists():
+        raise SettingError(
+            f"--database: {settings.data} has a database of its own; leave out --database and --blobs, and "
+            f"unset {ENVIRONMENT_PREFIX}DATABASE and {ENVIRONMENT_PREFIX}BLOBS"
+        )
     if not settings.data.is_dir():
         raise CommandFailed(f"nothing was copied: there is no folder {settings.data}")
     try:

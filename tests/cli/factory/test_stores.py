@@ -106,3 +106,41 @@ def test_folders_that_cannot_be_copied_are_refused(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "--to-database: must be a URL that begins with postgresql://" in wrong.stderr
     assert "secret" not in wrong.stderr
+    inside = run("migrate-store", "--data", str(tmp_path), "--to-data", str(tmp_path / "inside"))
+    assert (inside.returncode, inside.stdout) == (2, "")
+    assert "--to-data: is in the data folder" in inside.stderr
+    assert not (tmp_path / "inside").exists()
+
+
+def test_a_database_that_is_not_that_of_the_source_is_named(tmp_path: Path) -> None:
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "emulator.sqlite").touch()
+    database = ("--database", "postgresql://user:secret@host/name")
+    refused = run(
+        "migrate-store", "--data", str(tmp_path / "desk"), *database, "--to-data", str(tmp_path / "to")
+    )
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "unset CUSTOM_VISION_EMULATOR_DATABASE" in refused.stderr
+    assert "secret" not in refused.stderr
+
+
+def test_a_restore_needs_a_database_of_the_folder_or_a_server(address: str, tmp_path: Path) -> None:
+    for service in running_service(tmp_path / "desk"):
+        service.project()
+    saved = run("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "desk"))
+    assert saved.returncode == 0, saved.stderr
+    arguments = (str(tmp_path / "backups"), "--yes", "--data", str(tmp_path / "team"))
+    refused = run("restore", *arguments, "--database", address)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "nothing was restored: while no emulator runs, only folders" in refused.stderr
+    assert not (tmp_path / "team" / "emulator.sqlite").exists()
+
+
+def test_what_a_killed_copy_left_is_deleted(tmp_path: Path) -> None:
+    for service in running_service(tmp_path / "desk"):
+        service.project()
+    left = tmp_path / "new" / "migrate-store-left"
+    left.mkdir(parents=True)
+    moved = run("migrate-store", "--data", str(tmp_path / "desk"), "--to-data", str(tmp_path / "new"))
+    assert (moved.returncode, moved.stderr) == (0, "")
+    assert not list((tmp_path / "new").glob("migrate-store-*"))

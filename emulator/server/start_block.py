@@ -7,7 +7,7 @@ import sys
 
 from emulator import __version__
 from emulator.settings import Settings
-from emulator.settings.addresses import is_loopback
+from emulator.settings.addresses import is_loopback, without_password
 from emulator.settings.https import local_https_endpoint
 
 
@@ -74,10 +74,21 @@ def print_start_block(settings: Settings, port: int) -> None:
             trust=_TRUST if settings.https == "auto" else "",
             https=" --https auto" if settings.https == "auto" else "",
             data="a temporary folder, removed at the end" if settings.ephemeral else settings.data,
+            servers=_servers(settings),
         )
     # A closed standard output is no reason to stop serving.
     with contextlib.suppress(OSError, ValueError):
         print(text, flush=True)
+
+
+def _servers(settings: Settings) -> str:
+    """The lines of the database and the object store, without a password."""
+    text = ""
+    if settings.database is not None:
+        text += f"\n  Database                {without_password(settings.database)}"
+    if settings.blobs is not None:
+        text += f"\n  Object store            {settings.blobs}"
+    return text
 
 
 def _lines(keys: tuple[str, str]) -> str:
@@ -101,7 +112,7 @@ START_BLOCK = """
   Prediction keys         {prediction_keys}{both}
   Prediction resource id
     {resource_id}
-  State is kept in        {data}{trust}
+  State is kept in        {data}{servers}{trust}
 
 Python      pip install azure-cognitiveservices-vision-customvision
 

@@ -35,3 +35,10 @@ def with_ascii_host(url: str) -> str:
 
 # Hosts of Azure are reached with https only: a key that was sent without it is known to others.
 AZURE_HOSTS = (".azure.com", ".microsoft.com", ".azure.us", ".azure.cn", ".windows.net")
+
+
+def without_password(url: str) -> str:
+    """The URL of a database for people: without its password and parameters."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"

@@ -41,6 +41,17 @@ def test_the_start_block_has_everything_that_a_client_needs(start: Start, tmp_pa
         assert needed in output
 
 
+def test_the_database_and_the_object_store_are_printed_without_a_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    database = "postgresql://user:secret@host:5432/name?password=secret"
+    start_block.print_start_block(Settings(database=database, blobs="s3://bucket/prefix"), 80)
+    output = capsys.readouterr().out
+    assert "\n  Database                postgresql://user@host:5432/name\n" in output
+    assert "\n  Object store            s3://bucket/prefix\n" in output
+    assert "secret" not in output
+
+
 def test_a_single_key_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     start_block.print_start_block(Settings(training_keys=("one", "one"), prediction_keys=("a", "b")), 80)
     lines = capsys.readouterr().out.splitlines()

@@ -8,7 +8,7 @@ import click
 
 from emulator.cli.errors import CommandFailed
 from emulator.cli.flags import absolute_path, with_settings
-from emulator.cli.transfer.insertion import Insertion
+from emulator.cli.transfer.insertion import Insertion, counted
 from emulator.settings import Settings
 
 _FOLDER_NAME = "recorded"
@@ -53,7 +53,7 @@ def import_har(
                 projects = recorder.projects()
             finally:
                 recorder.close()
-        print(f"{found.exchanges} calls of the service in {found.entries} entries")
+        print(f"{counted(found.exchanges, 'call')} of the service in {found.entries} entries")
         for entry in found.unusable:
             print(f"  entry {entry.number} is left out: {entry.reason}", file=sys.stderr)
         insertion.total = len(projects)

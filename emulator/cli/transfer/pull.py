@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _ENDPOINT_VARIABLE, _KEY_VARIABLE = "VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY"
 _FOLDER_NAME = "pulled"
 _NOT_COMPLETE = "  not inserted; repeat the command, or insert what is there with --accept-missing"
+_COPY_LEFT = (
+    "note: a copy that --retrain-compact has made; it is not pulled. The command with the archive in which "
+    "it was begun ends it; without that archive, delete it at the service"
+)
 _SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_BETWEEN_UPDATES = 0.5
 
@@ -140,7 +144,10 @@ def pull(
                 insertion.check()
             if not projects:
                 ids = [project["id"] for project in found]
-                found = [project for project in found if not is_copy(project, ids)]
+                copies = [project for project in found if is_copy(project, ids)]
+                for project in copies:
+                    print(f"{project['name']} ({project['id']})\n  {_COPY_LEFT}")
+                found = [project for project in found if project not in copies]
             insertion.total = len(found)
             for project in found:
                 with insertion.project(project["id"]):

@@ -219,7 +219,7 @@ def test_what_an_entry_lacks_is_said(
         run(browser.save(tmp_path / "traffic.har"), *arguments)
     printed = capsys.readouterr()
     assert printed.err.startswith(f"  entry 1 is left out: {reason}")
-    assert printed.out.startswith("1 calls of the service in 2 entries\ncloud")
+    assert printed.out.startswith("1 call of the service in 2 entries\ncloud")
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,17 @@ def test_a_database_that_cannot_be_used_is_refused_before_the_pull(
     with pytest.raises(CommandFailed, match=r"^not inserted: "):
         app(arguments_for(tmp_path), standalone_mode=False)
     assert not (tmp_path / "archive").exists()
+
+
+def test_a_copy_that_another_archive_has_left_is_named_and_not_pulled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with EmulatorServer() as started:
+        monkeypatch.setenv("VISION_TRAINING_ENDPOINT", started.endpoint)
+        monkeypatch.setenv("VISION_TRAINING_KEY", started.training_key)
+        project = new_project(started, "Screws")
+        copy = new_project(started, f"Screws (compact copy {project[:8]})")
+        app([*arguments_for(tmp_path), "--archive-only"], standalone_mode=False)
+    printed = capsys.readouterr().out
+    assert f"Screws (compact copy {project[:8]}) ({copy})\n  note: a copy that --retrain-compact" in printed
+    assert [one.name for one in (tmp_path / "archive").iterdir()] == [project]

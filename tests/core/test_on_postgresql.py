@@ -104,6 +104,18 @@ def test_a_text_that_the_database_cannot_store_is_a_bad_request(team: Service) -
     )
 
 
+def test_file_names_and_metadata_can_have_the_character_nul(team: Service) -> None:
+    project, body = team.project(), files_body(pictures(1))
+    body["images"][0]["name"] = "a\0b.jpg"
+    body["metadata"] = {"key": "a\0b"}
+    expect(team.send_unvalidated("POST", training_path(f"{project}/images/files"), json=body))
+    (image,) = team.get(f"{project}/images")
+    assert image["metadata"] == {"key": "a\0b"}
+    for given in ({"name": "a\0b"}, {"name": "name", "description": "a\0b"}):
+        refused = team.send_unvalidated("POST", training_path("/projects"), params=given)
+        assert refusal(refused)[0] == 400
+
+
 def test_a_database_that_went_away_is_reported_and_used_when_it_is_back(team: Service, address: str) -> None:
     team.project("before")
     name = address.partition("@/")[2].partition("?")[0]

@@ -185,7 +185,8 @@ def _locked(folder: Path) -> Any:
     """The lock of the folder, taken. Raises ArchiveUnusable while another process pulls into it."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / _LOCK_NAME)
+    # Not of a thread: an archive is opened in the thread of a request, and closed in another one.
+    lock = FileLock(folder / _LOCK_NAME, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

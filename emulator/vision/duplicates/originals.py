@@ -1,8 +1,9 @@
 """Finding the originals of images that were scaled down: the same picture with more pixels.
 
 Candidates are the originals with the most similar thumbnails and the same shape. A candidate is confirmed
-pixel by pixel, both at the same size: everywhere in the picture, so that frames of a fixed camera that differ
-in one place are told apart. What cannot be told apart is left alone.
+pixel by pixel over the whole picture, both at the same size, so that frames of a fixed camera are
+distinguished although they differ in one place only. An image for which several originals match about
+equally well gets none.
 
 Letters of shapes: N images, M originals, T numbers of a thumbnail.
 """

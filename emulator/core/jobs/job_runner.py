@@ -5,6 +5,7 @@ A `Work` has the steps of one kind of job; a `Control` stops a running job and r
 
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -87,12 +88,12 @@ class Control(Protocol):
 
 
 class JobRunner(Generic[_Task]):
-    """Executes the jobs of one kind in a thread, the oldest first. A `Runner` of the board.
+    """Executes the jobs of one kind, the oldest first. A `Runner` of the board.
 
     A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
     holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. after_each: called
-    after each job, successful or not.
+    after each job, successful or not. at_once: how many jobs are executed at the same time, in threads.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class JobRunner(Generic[_Task]):
         holds: Holds,
         history: JobHistory,
         after_each: Callable[[], None] = lambda: None,
+        at_once: int = 1,
     ) -> None:
         self.kind = kind
         self.folder = folder
@@ -118,7 +120,10 @@ class JobRunner(Generic[_Task]):
         self._history = history
         self._after_each = after_each
         holds.register(kind, self.fail)
-        self._thread = WorkThread(name, self._run_next, seconds_to_stop)
+        # The jobs in progress, by the thread that executes them. Changed in write transactions only, or by
+        # their own thread.
+        self._claimed: dict[int, str] = {}
+        self._thread = WorkThread(name, self._run_next, seconds_to_stop, count=at_once)
 
     @property
     def is_alive(self) -> bool:
@@ -180,10 +185,15 @@ class JobRunner(Generic[_Task]):
         except Exception:  # noqa: BLE001  (one job must not end the thread)
             _log.exception("One of the %s could not be started or completed", self._thread.name)
             return Outcome.POSTPONED
+        finally:
+            self._claimed.pop(threading.get_ident(), None)
         return Outcome.DONE
 
     def claim(self) -> tuple[Job, _Task] | None:
-        """The oldest job, with one more attempt, and its inputs; None when no job is waiting."""
+        """The oldest job that no other thread executes, with one more attempt, and its inputs.
+
+        None when no job is waiting.
+        """
         while True:
             job = self._next_job()
             if job is None:
@@ -204,10 +214,17 @@ class JobRunner(Generic[_Task]):
                 return job, task
 
     def _next_job(self) -> Job | None:
-        """The oldest job, with one more attempt. Jobs without attempts left fail."""
+        """The oldest job that no other thread executes, with one more attempt.
+
+        Jobs without attempts left fail.
+        """
+        me = threading.get_ident()
         while True:
             with self._database.write() as session:
+                elsewhere = [job_id for thread, job_id in self._claimed.copy().items() if thread != me]
                 oldest = select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
+                if elsewhere:
+                    oldest = oldest.where(col(Job.id).not_in(elsewhere))
                 if self._holds.in_use:
                     oldest = oldest.where(col(Job.id).not_in(self._holds.excluded(self.kind)))
                 job = session.exec(oldest).first()
@@ -220,6 +237,7 @@ class JobRunner(Generic[_Task]):
                         self._holds.ended(job.id)
                     continue
                 job.attempts += 1
+                self._claimed[me] = job.id
                 session.add(job)
                 self._work.begin(session, job)
             return job

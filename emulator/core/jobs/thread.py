@@ -1,6 +1,7 @@
-"""A thread that waits for notifications of work, and does it."""
+"""Threads that wait for notifications of work, and do it."""
 
 import threading
+import time
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -23,42 +24,51 @@ class Outcome(Enum):
 class WorkThread:
     """A thread that calls `run_next` until there is no work left, and again after each `notify`.
 
-    run_next: must not raise. seconds_to_stop: how long `stop` waits for the thread.
+    run_next: must not raise. seconds_to_stop: how long `stop` waits for the thread. count: of threads that do
+    so at the same time.
     """
 
-    def __init__(self, name: str, run_next: Callable[[], Outcome], seconds_to_stop: float) -> None:
+    def __init__(
+        self, name: str, run_next: Callable[[], Outcome], seconds_to_stop: float, *, count: int = 1
+    ) -> None:
         self.name = name
         self._run_next = run_next
         self._seconds_to_stop = seconds_to_stop
-        self._wake = threading.Event()
+        self._wakes = [threading.Event() for _ in range(count)]
         self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the thread, which waits for the first `notify`."""
-        self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
-        self._thread.start()
+        """Start the threads, which wait for the first `notify`."""
+        self._threads = [
+            threading.Thread(target=self._loop, args=(wake,), name=self.name, daemon=True)
+            for wake in self._wakes
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def notify(self) -> None:
         """There is new work."""
-        self._wake.set()
+        for wake in self._wakes:
+            wake.set()
 
     def stop(self, interrupt: Callable[[], None] = lambda: None) -> None:
-        """End the thread. interrupt: makes the running call of `run_next` return soon."""
+        """End the threads. interrupt: makes the running calls of `run_next` return soon."""
         self._stopping = True
-        self._wake.set()
+        self.notify()
         interrupt()
-        if self._thread:
-            self._thread.join(timeout=self._seconds_to_stop)
+        latest = time.monotonic() + self._seconds_to_stop
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, latest - time.monotonic()))
 
     @property
     def stopping(self) -> bool:
-        """Whether the thread is about to end."""
+        """Whether the threads are about to end."""
         return self._stopping
 
     @property
     def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def run_waiting(self) -> Outcome:
         """Do all waiting work in the calling thread."""
@@ -67,11 +77,11 @@ class WorkThread:
             outcome = self._run_next()
         return outcome
 
-    def _loop(self) -> None:
+    def _loop(self, wake: threading.Event) -> None:
         postponed = False
         while True:
-            self._wake.wait(PAUSE_SECONDS if postponed else None)
-            self._wake.clear()
+            wake.wait(PAUSE_SECONDS if postponed else None)
+            wake.clear()
             postponed = self.run_waiting() is Outcome.POSTPONED
             if self._stopping:
                 return

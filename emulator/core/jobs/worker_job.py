@@ -1,4 +1,4 @@
-"""The job that a worker process executes for a runner: its cancellation and progress."""
+"""The jobs that a worker executes for a runner: their cancellation and progress."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -13,32 +13,33 @@ from emulator.store.tables import Job
 
 
 class WorkerJob:
-    """A `Control` for jobs of iterations that a worker process executes. changes: is notified of progress."""
+    """A `Control` for jobs of iterations that a worker executes. changes: is notified of progress."""
 
     def __init__(self, database: Database, changes: Changes) -> None:
         self._database = database
         self._changes = changes
         self._interrupted = False
-        # Ids of the job and its iteration.
-        self._current: tuple[str, str, Future[Any]] | None = None
+        # The id of the iteration and the future, by the id of the job.
+        self._current: dict[str, tuple[str, Future[Any]]] = {}
         self._progress: dict[str, JobProgress] = {}
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
         self._interrupted = True
-        with self._lock:
-            if self._current:
-                self._current[2].cancel()
+        self._cancel(lambda job_id, iteration_id: True)
 
     def cancel(self, iteration_ids: Collection[str], project_ids: Collection[str]) -> None:
-        with self._lock:
-            if self._current and self._current[1] in iteration_ids:
-                self._current[2].cancel()
+        self._cancel(lambda job_id, iteration_id: iteration_id in iteration_ids)
 
     def cancel_job(self, job_id: str) -> None:
+        self._cancel(lambda running_id, iteration_id: running_id == job_id)
+
+    def _cancel(self, chosen: Callable[[str, str], bool]) -> None:
+        """Cancel the jobs for which `chosen` is true of the ids of job and iteration."""
         with self._lock:
-            if self._current and self._current[0] == job_id:
-                self._current[2].cancel()
+            for job_id, (iteration_id, future) in self._current.items():
+                if chosen(job_id, iteration_id):
+                    future.cancel()
 
     def progress(self, id: str) -> Progress | None:
         progress = self._progress.get(id)
@@ -60,7 +61,7 @@ class WorkerJob:
         Raises JobStopped when the job was cancelled.
         """
         with self._lock:
-            self._current = (job_id, iteration_id, future)
+            self._current[job_id] = (iteration_id, future)
         try:
             # A deletion, cancellation or `interrupt` before this point found nothing to cancel.
             if self._interrupted or not self._exists(job_id):
@@ -73,7 +74,7 @@ class WorkerJob:
             raise
         finally:
             with self._lock:
-                self._current = None
+                self._current.pop(job_id, None)
             self._progress.pop(progress_id, None)
 
     def _exists(self, job_id: str) -> bool:

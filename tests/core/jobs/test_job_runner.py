@@ -2,7 +2,9 @@
 
 import pytest
 
-from emulator.core.jobs.job_runner import ATTEMPTS
+from emulator.core.jobs.job_runner import ATTEMPTS, JobRunner
+from emulator.core.jobs.worker_job import WorkerJob
+from emulator.core.training.runner import TrainingWork
 from emulator.store.database import StoreUnreachable
 from emulator.store.tables import JobKind
 from tests.support.harness import Service, wait_until
@@ -129,3 +131,35 @@ def test_a_runner_whose_thread_has_ended_is_not_ready(service: Service) -> None:
     service.runner(JobKind.ADVANCED_TRAINING).start()
     service.runner(JobKind.INSTANT_TRAINING).start()
     assert service.request("GET", "/_emulator/health/ready").status_code == 200
+
+
+def test_several_jobs_are_executed_at_the_same_time(service: Service) -> None:
+    context, control = service.context, WorkerJob(service.context.database, service.context.jobs.changes)
+    runner = JobRunner(
+        context.database,
+        JobKind.TRAINING,
+        TrainingWork(context, JobKind.TRAINING, control),
+        control,
+        name="trainings",
+        folder=context.folder / "training",
+        seconds_to_stop=5,
+        holds=context.choreography,
+        history=context.job_history,
+        at_once=2,
+    )
+    context.jobs.register(runner)
+    runner.start()
+    projects = [service.trainable()[0] for _ in range(3)]
+    service.worker.held = True
+    first, second, third = (f"{path}/iterations/{service.post(f'{path}/train')['id']}" for path in projects)
+    wait_until(lambda: len(service.worker.waiting) == 2, "two trainings to begin")
+    assert service.rows("SELECT attempts FROM job ORDER BY created") == [(1,), (1,), (0,)]
+    service.delete(first)
+    assert [future.cancelled() for future in service.worker.waiting[:2]] == [True, False]
+    wait_until(lambda: len(service.worker.waiting) == 3, "the third training to begin")
+    for job, future in list(zip(service.worker.jobs, service.worker.waiting, strict=True))[1:]:
+        future.set_result(job["train"](job["dataset"], job["output"]))
+    for iteration in (second, third):
+        wait_until(lambda path=iteration: service.get(path)["status"] == "Completed", "the trainings")
+    runner.stop()
+    assert not runner.is_alive

@@ -16,6 +16,7 @@ from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
 from emulator.core import refused_items
+from emulator.core.context import Context
 from emulator.core.thread_pools import Work
 from emulator.gateway import log_context
 from emulator.gateway.errors import JSON
@@ -55,17 +56,22 @@ class OperationRouter(APIRouter):
     def __init__(self) -> None:
         super().__init__(redirect_slashes=False)
 
-    def operation(self, name: str, work: Work = "quick") -> Callable[[_Endpoint], _Endpoint]:
+    def operation(
+        self, name: str, work: Work = "quick", *, small: bool = False
+    ) -> Callable[[_Endpoint], _Endpoint]:
         """Decorates the endpoint of an operation of the service; the contract has path and method.
 
-        work: selects the threads, unless a dependency has set ``work`` in the scope.
+        work: selects the threads, unless a dependency has set ``work`` in the scope. small: whether, without
+        query parameters, only a few rows are read, by `Database.rows`.
         """
         row = BY_NAME[name]
 
         def register(endpoint: _Endpoint) -> _Endpoint:
             path = f"/{row.api}{row.path}"
             self.routes.append(
-                OperationRoute(path, endpoint, [row.method], name=name, admission=True, work=work)
+                OperationRoute(
+                    path, endpoint, [row.method], name=name, admission=True, work=work, small=small
+                )
             )
             return endpoint
 
@@ -90,6 +96,7 @@ class OperationRoute(Route):
     Args:
         admission: whether `dependencies.admit` precedes all other dependencies.
         work: selects the threads.
+        small: whether only a few rows are read, see `OperationRouter.operation`.
     """
 
     def __init__(
@@ -101,6 +108,7 @@ class OperationRoute(Route):
         name: str | None = None,
         admission: bool = False,
         work: Work = "quick",
+        small: bool = False,
     ) -> None:
         self.path = path
         self.endpoint = endpoint
@@ -108,6 +116,7 @@ class OperationRoute(Route):
         self.name = endpoint.__name__ if name is None else name
         self._admission = admission
         self._work = work
+        self._small = small
         self._slashes = None if ":path}" in path else path.count("/")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -127,13 +136,15 @@ class OperationRoute(Route):
 
     @cached_property
     def app(self) -> ASGIApp:  # type: ignore[override]
-        return request_response(_responding(self.endpoint, self._work, admission=self._admission))
+        return request_response(
+            _responding(self.endpoint, self._work, admission=self._admission, small=self._small)
+        )
 
 
 def _responding(
-    endpoint: Callable[..., Any], work: Work, *, admission: bool
+    endpoint: Callable[..., Any], work: Work, *, admission: bool, small: bool
 ) -> Callable[[Request], Awaitable[Response]]:
-    """What responds to a request: plain functions run in a thread of the server.
+    """What responds to a request: plain functions run in a thread of the server, except small reads.
 
     Raises TypeError for a parameter that is no dependency, and for threads of a coroutine function.
     """
@@ -141,8 +152,10 @@ def _responding(
 
     async def respond(request: Request) -> Response:
         arguments = await dependencies.evaluate(request)
-        chosen = request.scope.get("work", work)
         version = version_of(request)
+        if small and _needs_no_thread(request):
+            return response_of(endpoint(**arguments), version)
+        chosen = request.scope.get("work", work)
         return await in_thread(request, _respond, endpoint, arguments, version, request.scope, work=chosen)
 
     async def respond_here(request: Request) -> Response:
@@ -156,6 +169,17 @@ def _responding(
             f"{endpoint.__qualname__} is a coroutine function, which runs in no thread of {work!r}"
         )
     return respond_here
+
+
+def _needs_no_thread(request: Request) -> bool:
+    """Whether a small read can run in the thread of the event loop.
+
+    The change of threads takes longer than the read, above all when many clients send requests: threads
+    wait for each other's global interpreter lock. Not where the read waits: for the server of a database, or
+    for a job that `choreography` ends.
+    """
+    context: Context = request.app.state.context
+    return context.database.is_local and not (request.scope["query_string"] or context.choreography.in_use)
 
 
 def _respond(

@@ -1,9 +1,22 @@
 """Rows by id. Raises the service's "not found" errors."""
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from emulator.core.errors import ServiceError
+from emulator.store.database import Database
+from emulator.store.row_queries import rows_of
 from emulator.store.tables import Iteration, Project, Tag
+
+_PROJECT = rows_of(Project, lambda all_of: all_of.where(col(Project.id) == bindparam("project_id")))
+
+
+def shown_project(database: Database, project_id: str) -> Project:
+    """A project to show, without a session: see `row_queries`."""
+    rows = database.rows(_PROJECT, project_id=project_id)
+    if not rows:
+        raise ServiceError("NotFoundProject", "Project not found")
+    return rows[0]
 
 
 def project(session: Session, project_id: str) -> Project:

@@ -19,6 +19,7 @@ from sqlmodel import Session, SQLModel
 
 from emulator.durable_files import is_disk_full
 from emulator.store import rollout_tables, tables, test_set_tables  # noqa: F401  (they declare the tables)
+from emulator.store.row_queries import Row, RowQuery
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
 SCHEMA_REVISION = "0012"
@@ -73,6 +74,9 @@ class Database(ABC):
     Writers wait for a lock of this process; no other process writes meanwhile. A commit is durable.
     """
 
+    # Whether `rows` waits neither for a network nor for writers.
+    is_local = False
+
     def __init__(self, name: str, engine: Engine) -> None:
         # For people: a path, or the address of a server.
         self.name = name
@@ -89,6 +93,11 @@ class Database(ABC):
         """A session on one consistent snapshot; changes in it are not committed."""
         with Session(self._engine, expire_on_commit=False) as session:
             yield session
+
+    def rows(self, query: RowQuery[Row], **values: str | int) -> list[Row]:
+        """The rows of a query, without a session. values: of the parameters, by name."""
+        with self._engine.connect() as connection:
+            return [query.make(row) for row in connection.execute(query.statement, values)]
 
     @abstractmethod
     @contextmanager

@@ -10,12 +10,12 @@ from emulator.core.rules import domains
 router = OperationRouter()
 
 
-@router.operation("GetDomains")
+@router.operation("GetDomains", small=True)
 def get_domains(version: ApiVersion) -> list[shapes.Domain]:
     listed = [row for row in domains.listed() if version_differences.lists_domain(row.id, version)]
     return [responses.domain(row) for row in listed]
 
 
-@router.operation("GetDomain")
+@router.operation("GetDomain", small=True)
 def get_domain(domain_id: DomainId) -> shapes.Domain:
     return responses.domain(domains.get(domain_id))

@@ -230,17 +230,17 @@ def get_untagged_images(links: ImageLinks, listed: _UntaggedImages, page: Ordere
     return _list(links, listed, page)
 
 
-@router.operation("GetImageCount")
+@router.operation("GetImageCount", small=True)
 def get_image_count(emulator: Emulator, listed: _AllImages) -> int:
     return listing.count(emulator, *listed)
 
 
-@router.operation("GetTaggedImageCount")
+@router.operation("GetTaggedImageCount", small=True)
 def get_tagged_image_count(emulator: Emulator, listed: _TaggedImages) -> int:
     return listing.count(emulator, *listed)
 
 
-@router.operation("GetUntaggedImageCount")
+@router.operation("GetUntaggedImageCount", small=True)
 def get_untagged_image_count(emulator: Emulator, listed: _UntaggedImages) -> int:
     return listing.count(emulator, *listed)
 

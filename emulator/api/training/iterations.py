@@ -14,7 +14,7 @@ from emulator.core.iterations import publishing
 router = OperationRouter()
 
 
-@router.operation("GetIterations")
+@router.operation("GetIterations", small=True)
 def get_iterations(emulator: Emulator, version: ApiVersion, project_id: ProjectId) -> list[shapes.Iteration]:
     emulator.choreography.polled("training", project_id)
     return [responses.iteration(version, row) for row in iterations.list_all(emulator, project_id)]

@@ -17,7 +17,7 @@ from emulator.store import tables
 router = OperationRouter()
 
 
-@router.operation("GetProjects")
+@router.operation("GetProjects", small=True)
 def get_projects(emulator: Emulator, links: ImageLinks) -> list[shapes.Project]:
     emulator.choreography.polled("import")
     rows = projects.list_all(emulator)
@@ -53,7 +53,7 @@ def create_project(
     return responses.project(links, row, None)
 
 
-@router.operation("GetProject")
+@router.operation("GetProject", small=True)
 def get_project(emulator: Emulator, links: ImageLinks, project_id: ProjectId) -> shapes.Project:
     emulator.choreography.polled("import", project_id)
     return _shown(links, projects.get(emulator, project_id))

@@ -25,13 +25,13 @@ def create_tag(
     return responses.tag(row, row.image_count)
 
 
-@router.operation("GetTags")
+@router.operation("GetTags", small=True)
 def get_tags(emulator: Emulator, project_id: ProjectId, iteration_id: OfIteration) -> list[shapes.Tag]:
     counted = tags.list_all(emulator, project_id, iteration_id)
     return [responses.tag(item.tag, item.image_count) for item in counted]
 
 
-@router.operation("GetTag")
+@router.operation("GetTag", small=True)
 def get_tag(
     emulator: Emulator, project_id: ProjectId, tag_id: TagId, iteration_id: OfIteration
 ) -> shapes.Tag:

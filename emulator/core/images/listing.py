@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, exists, literal_column
 from sqlmodel import Session, col, select
 
+from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.images.filters import Expression
 from emulator.core.images.tagged import TaggedImage, with_tags
@@ -87,17 +88,18 @@ def page_of(
 
 
 def count(context: Context, project_id: str, iteration_id: str | None, chosen: Filter) -> int:
+    if iteration_id is None and not chosen.tag_ids and chosen.metadata is None:
+        project = lookup.shown_project(context.database, project_id)
+        untagged = project.image_count - project.tagged_count
+        by_status = {"Tagged": project.tagged_count, "Untagged": untagged}
+        return by_status.get(chosen.tagging_status, project.image_count)
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
-        if view.is_workspace and chosen.metadata is None:
-            if not chosen.tag_ids:
-                tagged = view.project.tagged_count
-                by_status = {"Tagged": tagged, "Untagged": view.project.image_count - tagged}
-                return by_status.get(chosen.tagging_status, view.project.image_count)
-            if len(chosen.tag_ids) == 1 and chosen.tagging_status != "Untagged":
-                tag = session.get(Tag, chosen.tag_ids[0])
-                here = tag is not None and tag.project_id == project_id and tag.removed is None
-                return tag.image_count if tag is not None and here else 0
+        is_of_tag = len(chosen.tag_ids) == 1 and chosen.tagging_status != "Untagged"
+        if view.is_workspace and chosen.metadata is None and is_of_tag:
+            tag = session.get(Tag, chosen.tag_ids[0])
+            here = tag is not None and tag.project_id == project_id and tag.removed is None
+            return tag.image_count if tag is not None and here else 0
         return len(_image_numbers(context, session, view, chosen))
 
 

@@ -1,6 +1,6 @@
 """Iterations: listing, renaming, deleting."""
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup
@@ -10,8 +10,21 @@ from emulator.core.errors import ServiceError
 from emulator.core.images.delete import delete_unreferenced
 from emulator.core.rollouts import names
 from emulator.core.rules.validation import checked_name
+from emulator.store.row_queries import rows_of
 from emulator.store.tables import UNFINISHED, Iteration, Project
 
+_OF_PROJECT = rows_of(
+    Iteration,
+    lambda all_of: all_of.where(col(Iteration.project_id) == bindparam("project_id")).order_by(
+        col(Iteration.number)
+    ),
+)
+_ONE = rows_of(
+    Iteration,
+    lambda all_of: all_of.where(
+        col(Iteration.id) == bindparam("iteration_id"), col(Iteration.project_id) == bindparam("project_id")
+    ),
+)
 _INSTANT_SECONDS = 0.1
 
 
@@ -27,12 +40,10 @@ def free_name(session: Session, project: Project) -> str:
 
 def list_all(context: Context, project_id: str) -> list[Iteration]:
     """The iterations in the order of their trainings, without the hidden workspace iteration."""
-    with context.database.read() as session:
-        lookup.project(session, project_id)
-        statement = (
-            select(Iteration).where(Iteration.project_id == project_id).order_by(col(Iteration.number))
-        )
-        return list(session.exec(statement))
+    rows = context.database.rows(_OF_PROJECT, project_id=project_id)
+    if not rows:
+        lookup.shown_project(context.database, project_id)
+    return rows
 
 
 def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
@@ -43,8 +54,10 @@ def get(context: Context, project_id: str, iteration_id: str) -> Iteration:
     """
 
     def read() -> Iteration:
-        with context.database.read() as session:
-            return lookup.iteration(session, project_id, iteration_id)
+        for row in context.database.rows(_ONE, iteration_id=iteration_id, project_id=project_id):
+            return row
+        lookup.shown_project(context.database, project_id)
+        raise ServiceError("NotFoundIteration", "Invalid iteration")
 
     if context.choreography.in_use or context.trainers.of(project_id) != "instant":
         return read()

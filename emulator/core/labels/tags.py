@@ -3,8 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import bindparam, func
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func
 from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
@@ -16,9 +16,22 @@ from emulator.core.revisions import revisions
 from emulator.core.revisions.views import View, open_view
 from emulator.core.rules import domains
 from emulator.core.rules.validation import checked_description, checked_name, in_any_case
+from emulator.store.row_queries import rows_of
 from emulator.store.tables import Image, ImageTag, Project, Region, Tag
 
 TYPES = ("Regular", "Negative", "GeneralProduct")
+_IN_WORKSPACE = rows_of(
+    Tag,
+    lambda all_of: all_of.where(col(Tag.project_id) == bindparam("project_id"), col(Tag.removed).is_(None)),
+)
+_ONE_IN_WORKSPACE = rows_of(
+    Tag,
+    lambda all_of: all_of.where(
+        col(Tag.id) == bindparam("tag_id"),
+        col(Tag.project_id) == bindparam("project_id"),
+        col(Tag.removed).is_(None),
+    ),
+)
 
 
 class CountedTag(NamedTuple):
@@ -79,6 +92,9 @@ def with_negative(
 
 def list_all(context: Context, project_id: str, iteration_id: str | None = None) -> list[CountedTag]:
     """The tags of the workspace or of an iteration, in the order of `guid_order` of their ids."""
+    if iteration_id is None and (rows := context.database.rows(_IN_WORKSPACE, project_id=project_id)):
+        counted = [CountedTag(tag, tag.image_count) for tag in rows]
+        return sorted(counted, key=lambda item: guid_order(item.tag.id))
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         tags = session.exec(select(Tag).where(Tag.project_id == project_id, view.holds(Tag))).all()
@@ -90,6 +106,9 @@ def list_all(context: Context, project_id: str, iteration_id: str | None = None)
 
 
 def get(context: Context, project_id: str, tag_id: str, iteration_id: str | None = None) -> CountedTag:
+    if iteration_id is None:
+        for row in context.database.rows(_ONE_IN_WORKSPACE, tag_id=tag_id, project_id=project_id):
+            return CountedTag(row, row.image_count)
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         tag = session.exec(

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import func
+from sqlalchemy import Select, bindparam, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core import deletions, lookup, quotas
@@ -17,6 +18,7 @@ from emulator.core.errors import ServiceError
 from emulator.core.notifications import azure_storage
 from emulator.core.rules import domains
 from emulator.core.rules.validation import checked_description, checked_name, in_any_case
+from emulator.store.row_queries import RowQuery, rows_of
 from emulator.store.tables import Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
@@ -30,6 +32,26 @@ AUGMENTATION_METHODS = (
     "equalize",
     "solarize",
     "padtosquare",
+)
+
+
+def _first_images() -> Select[Any]:
+    """The ids of projects, each with that of the first image of its workspace."""
+    # A subquery for each project uses an index; grouping would scan all images.
+    first = (
+        select(func.min(Image.number))
+        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    columns: list[Any] = [Project.id, col(Image.id).label("image_id")]
+    return select_columns(*columns).join(Image, col(Image.number) == first)
+
+
+_NEWEST_FIRST = rows_of(Project, lambda all_of: all_of.order_by(col(Project.created).desc()))
+_FIRST_IMAGES: RowQuery[tuple[str, str]] = RowQuery(_first_images)
+_FIRST_IMAGE: RowQuery[tuple[str, str]] = RowQuery(
+    lambda: _first_images().where(col(Project.id) == bindparam("project_id"))
 )
 
 
@@ -89,13 +111,11 @@ def new_project(
 
 def list_all(context: Context) -> list[Project]:
     """All projects, newest first."""
-    with context.database.read() as session:
-        return list(session.exec(select(Project).order_by(col(Project.created).desc())))
+    return context.database.rows(_NEWEST_FIRST)
 
 
 def get(context: Context, project_id: str) -> Project:
-    with context.database.read() as session:
-        return lookup.project(session, project_id)
+    return lookup.shown_project(context.database, project_id)
 
 
 def update(context: Context, project_id: str, changes: dict[str, Any]) -> Project:
@@ -242,15 +262,6 @@ def _augmentation_methods(methods: dict[str, bool]) -> dict[str, bool]:
 
 def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
     """The id of the first image of the workspace of each project (or of one), by project id."""
-    # A subquery for each project uses an index; grouping would scan all images.
-    first = (
-        select(func.min(Image.number))
-        .where(Image.project_id == Project.id, col(Image.removed).is_(None))
-        .correlate(Project)
-        .scalar_subquery()
-    )
-    statement = select(Project.id, Image.id).join(Image, col(Image.number) == first)
-    if project_id is not None:
-        statement = statement.where(Project.id == project_id)
-    with context.database.read() as session:
-        return dict(session.execute(statement).all())
+    if project_id is None:
+        return dict(context.database.rows(_FIRST_IMAGES))
+    return dict(context.database.rows(_FIRST_IMAGE, project_id=project_id))

@@ -1,0 +1,41 @@
+"""Small reads need no thread of the server where the rows are in the data folder."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support.harness import Service
+from tests.support.postgresql import is_store_of_tests
+
+READS = ["", "/tags", "/tags/{tag}", "/iterations", "/images/count", "/images/tagged/count"]
+
+
+@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+@pytest.mark.parametrize("read", READS)
+def test_a_small_read_has_a_response_while_all_threads_are_busy(
+    service: Service, read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = service.project()
+    path = project + read.format(tag=service.tag(project, "x"))
+    expected = service.get(path)
+
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise AssertionError("a thread was asked for")
+
+    monkeypatch.setattr("emulator.api.routing.in_thread", refuse)
+    assert service.get(path) == expected
+
+
+def test_a_read_with_parameters_has_a_thread(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = service.project()
+    tag = service.tag(project, "x")
+    seen: list[str] = []
+
+    def note(*_arguments: Any, **_options: Any) -> int:
+        seen.append(threading.current_thread().name)
+        return 0
+
+    monkeypatch.setattr("emulator.core.images.listing.count", note)
+    service.get(f"{project}/images/count", params={"tagIds": tag})
+    assert seen[0].startswith("requests")

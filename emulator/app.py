@@ -1,7 +1,6 @@
 """The FastAPI application, assembled from store, workers, rules and routes."""
 
 import asyncio
-import importlib.util
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
+from emulator import optional_parts
 from emulator.api.errors import HANDLERS
 from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
@@ -66,8 +66,8 @@ from emulator.vision.warm_up import warm_up
 from emulator.worker.executor import WorkerExecutor
 
 if TYPE_CHECKING:
-    from emulator.api.upstream.state import Upstream
     from emulator.core.snapshots.exit_export import ExitExport
+    from emulator.tracing.sending import Tracing
 
 # An export is often followed by one to another platform, an advanced training by one with another budget.
 _IDLE_SECONDS = 30
@@ -88,6 +88,7 @@ class Parts:
     advanced_worker: WorkerExecutor
     export_worker: WorkerExecutor
     proposal_worker: WorkerExecutor
+    tracing: "Tracing | None" = None
     sweep: threading.Thread | None = None
 
     def start(self) -> None:
@@ -108,6 +109,8 @@ class Parts:
         running = self.context.jobs.health()
         if not (running[JobKind.IMPORT] or running[JobKind.DATA_SET]):  # which may leave blobs without a row
             blob_sweep.mark_clean(self.context)
+        if self.tracing is not None:
+            self.tracing.close()
 
     def end_workers(self, *, wait: bool) -> None:
         """Kill the worker processes; `wait` for the threads that watch them."""
@@ -122,7 +125,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     `emulator.api.dependencies` reads.
     """
     secrets = (*settings.training_keys, *settings.prediction_keys)
-    strict = _strict(settings, secrets)
+    strict = optional_parts.strict(settings, secrets)
     default_ids = Ids() if settings.id_seed is None else SeededIds(settings.id_seed)
     parts = make_parts(settings, clock or Clock(), ids or default_ids)
     try:
@@ -141,7 +144,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     sessions = _sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
     repeated = RepeatedResponses()
-    upstream = _upstream(settings, parts.context, max_body_bytes)
+    upstream = optional_parts.upstream(settings, parts.context, max_body_bytes)
     parts.context.on_reset += (faults.clear, repeated.clear)
 
     @asynccontextmanager
@@ -163,6 +166,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         exception_handlers=HANDLERS,
         # A request passes these from first to last, its response from last to first.
         middleware=[
+            *optional_parts.request_traces(parts.tracing),
             *([Middleware(CountRequests, counts=request_counts)] if settings.metrics else []),
             *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
             *strict,
@@ -175,7 +179,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
-            *_forwarding(upstream),
+            *optional_parts.forwarding(upstream),
             Middleware(
                 Keys,
                 training_keys=settings.training_keys,
@@ -184,7 +188,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 multi_service=settings.multi_service,
                 identities=_identities(settings, parts.context),
             ),
-            *_replaying(upstream),
+            *optional_parts.replaying(upstream),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
             Middleware(RepeatedRequests, responses=repeated),
         ],
@@ -208,55 +212,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     app.state.threads = RequestThreads()
     add_routes(app, metrics=settings.metrics)
     return app
-
-
-def _upstream(settings: Settings, context: Context, max_body_bytes: int) -> "Upstream | None":
-    """The resource to forward calls to. Raises StartRefused."""
-    if settings.upstream is None:
-        if settings.upstream_mode != "local" or settings.allow_upstream_writes:
-            raise StartRefused("--upstream-mode, --allow-upstream-writes: they need --upstream URL")
-        return None
-    from emulator.api.upstream.state import LocalKeys, Upstream  # here, for a fast start
-
-    return Upstream(
-        context,
-        settings.upstream,
-        settings.upstream_mode,
-        LocalKeys(settings.training_keys[0], settings.prediction_keys[0]),
-        allows_writes=settings.allow_upstream_writes,
-        max_body_bytes=max_body_bytes,
-    )
-
-
-def _forwarding(upstream: "Upstream | None") -> list[Middleware]:
-    """What forwards calls, with ``--upstream``."""
-    if upstream is None:
-        return []
-    from emulator.api.upstream.middleware import ForwardCalls  # here, for a fast start
-
-    return [Middleware(ForwardCalls, upstream=upstream)]
-
-
-def _replaying(upstream: "Upstream | None") -> list[Middleware]:
-    """What answers with recorded responses, with ``--upstream``."""
-    if upstream is None:
-        return []
-    from emulator.api.upstream.middleware import ReplayCalls  # here, for a fast start
-
-    return [Middleware(ReplayCalls, upstream=upstream)]
-
-
-def _strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:
-    """What holds requests and responses to the documents, with ``--strict``. Raises StartRefused."""
-    if not settings.strict:
-        return []
-    if importlib.util.find_spec("jsonschema") is None:
-        raise StartRefused(
-            "--strict needs the package jsonschema: pip install 'custom-vision-emulator[testing]'"
-        )
-    from emulator.api.strict import HoldToDocuments  # jsonschema takes a tenth of a second
-
-    return [Middleware(HoldToDocuments, secrets=secrets)]
 
 
 def _nearest_operations(method: str, path: str) -> str:
@@ -338,6 +293,7 @@ def _exit_export(context: Context, settings: Settings) -> "ExitExport | None":
 
 def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
     """Workers, store and runners, not started. Raises StartRefused."""
+    tracing = optional_parts.tracing(settings)
     worker = WorkerExecutor(initializer=warm_up)
     advanced_worker = WorkerExecutor(initializer=warm_up, nice=_ADVANCED_NICE, idle_seconds=_IDLE_SECONDS)
     export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
@@ -352,6 +308,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         export_worker=export_worker,
         proposal_worker=proposal_worker,
     )
+    context.job_traces = optional_parts.job_traces(tracing)
     register_runners(context)
     context.on_reset += [context.clock.restore, context.prediction_scripts.clear]
     return Parts(
@@ -360,6 +317,7 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
         advanced_worker=advanced_worker,
         export_worker=export_worker,
         proposal_worker=proposal_worker,
+        tracing=tracing,
     )
 
 

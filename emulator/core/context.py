@@ -26,6 +26,7 @@ from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
+from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.rollout_counts import RolloutCounts
@@ -50,8 +51,9 @@ class Context:
     training_hour_seconds: the duration of an hour of a training's budget.
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
-    ended. prediction_scripts: predictions that tests have set. prediction_counts: None unless metrics are on.
-    rollout_counts: figures of roll-outs that are not stored yet. spare_work: what no request waits for.
+    ended. job_traces: what follows the execution of jobs. prediction_scripts: predictions that tests have
+    set. prediction_counts: None unless metrics are on. rollout_counts: figures of roll-outs that are not
+    stored yet. spare_work: what no request waits for.
     kept_predictions: how many are stored. least_free_bytes: of the disk, below which uploads are refused.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
@@ -98,6 +100,7 @@ class Context:
     kept_predictions: KeptPredictions = field(default_factory=KeptPredictions)
     least_free_bytes: int = 0
     disk: DiskGuard = field(init=False)
+    job_traces: JobTraces = field(default_factory=NoTraces)
     choreography: Choreography = field(init=False)
     job_history: JobHistory = field(init=False)
 

@@ -66,6 +66,8 @@ class AccessLog:
                 "milliseconds": round(milliseconds, 3),
                 "bytes": size,
                 "requestId": request_id,
+                "traceId": scope.get("trace_id"),
+                "spanId": scope.get("span_id"),
             }
             logger.info(
                 "%s %s %s %.1f ms %d bytes %s",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.core.rules.limits import MEGABYTE
-from emulator.gateway.log_context import request_id
+from emulator.gateway import log_context
 from emulator.gateway.printable import without_secrets
 from emulator.settings import Settings, StartRefused
 
@@ -60,7 +60,12 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": without_secrets(record.getMessage(), self._secrets),
         }
-        fields = {"requestId": request_id(), **getattr(record, "fields", {})}
+        context = {
+            "requestId": log_context.request_id(),
+            "traceId": log_context.trace_id(),
+            "spanId": log_context.span_id(),
+        }
+        fields = {**context, **getattr(record, "fields", {})}
         entry |= {name: value for name, value in fields.items() if value is not None}
         if record.exc_info:
             entry["exception"] = without_secrets(self.formatException(record.exc_info), self._secrets)

@@ -251,6 +251,10 @@ class Settings:
         False, "--metrics", "",
         "Serve metrics for Prometheus at /metrics, without a key.",
         read_boolean, switch=True)
+    traces: bool = option(
+        False, "--traces", "",
+        "Send traces by OpenTelemetry to a collector, as the variables OTEL_* say.",
+        read_boolean, switch=True)
     strict: bool = option(
         False, "--strict", "",
         "Report each departure of requests and responses from the documents of the APIs.",

@@ -65,8 +65,9 @@ DISTRIBUTIONS = {
 def test_the_requirements_are_the_packages_that_are_imported() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
     extras = PROJECT["optional-dependencies"]
-    used = ("train", "openvino", "coreml", "https", "mqtt", "team", "testing")
+    used = ("train", "openvino", "coreml", "https", "mqtt", "otel", "team", "testing")
     expected = required([*PROJECT["dependencies"], *(one for extra in used for one in extras[extra])])
+    expected = {"opentelemetry" if name.startswith("opentelemetry-") else name for name in expected}
     # `emulator.testing` extends programs that its users have installed.
     assert imported - expected == {"pytest", "testcontainers"}
     # torchvision is imported by its name; the others are data.

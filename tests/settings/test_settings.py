@@ -95,6 +95,7 @@ REFUSED = {
     "log_file": ["", "\0"],
     "log_file_mb": ["0", "1.5"],
     "metrics": ["maybe"],
+    "traces": ["maybe"],
     "request_log": ["-1", "100001", "all"],
     "strict": ["maybe"],
     "open_portal": ["perhaps"],

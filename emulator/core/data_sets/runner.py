@@ -38,6 +38,7 @@ def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
+        job_traces=context.job_traces,
     )
 
 

@@ -43,6 +43,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
+        job_traces=context.job_traces,
     )
 
 

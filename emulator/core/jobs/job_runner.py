@@ -14,10 +14,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlmodel import Session, col, select
 
+from emulator.core.jobs import traces
 from emulator.core.jobs.history import EndStatus, JobHistory, description_of
 from emulator.core.jobs.holds import Ending, Holds
 from emulator.core.jobs.progress import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
+from emulator.core.jobs.traces import JobTraces
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
 from emulator.store.database import Database, StorageFull, StoreUnreachable, when_committed
@@ -25,6 +27,8 @@ from emulator.store.tables import Job, JobKind
 
 # Attempts of a job; after this number of interruptions it fails.
 ATTEMPTS = 3
+# The last step of each job that succeeds, in traces.
+_RECORDING = "Recording the result"
 _log = logging.getLogger(__name__)
 _Task = TypeVar("_Task")
 
@@ -92,8 +96,9 @@ class JobRunner(Generic[_Task]):
 
     A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
-    holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. after_each: called
-    after each job, successful or not. at_once: how many jobs are executed at the same time, in threads.
+    holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. job_traces:
+    follow the execution of each job. after_each: called after each job, successful or not. at_once: how many
+    jobs are executed at the same time, in threads.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class JobRunner(Generic[_Task]):
         seconds_to_stop: float,
         holds: Holds,
         history: JobHistory,
+        job_traces: JobTraces = traces.NONE,
         after_each: Callable[[], None] = lambda: None,
         at_once: int = 1,
     ) -> None:
@@ -118,6 +124,7 @@ class JobRunner(Generic[_Task]):
         self._control = control
         self._holds = holds
         self._history = history
+        self._traces = job_traces
         self._after_each = after_each
         holds.register(kind, self.fail)
         # The jobs in progress, by the thread that executes them. Changed in write transactions only, or by
@@ -173,7 +180,8 @@ class JobRunner(Generic[_Task]):
             if claimed is None:
                 return Outcome.IDLE
             try:
-                self._execute(*claimed)
+                with traces.following(self._traces, claimed[0]):
+                    self._execute(*claimed)
             finally:
                 self._after_each()
         except StorageFull:
@@ -253,7 +261,8 @@ class JobRunner(Generic[_Task]):
         try:
             try:
                 result = self._work.execute(task, folder)
-            except StoreUnreachable:
+            except StoreUnreachable as error:
+                traces.current().failed(error)
                 self._count_no_attempt(job)
                 raise
             except Exception as error:  # noqa: BLE001  (one job must not end the thread)
@@ -267,9 +276,11 @@ class JobRunner(Generic[_Task]):
                 discard()
 
     def _complete(self, job: Job, task: _Task, result: Any) -> None:
+        traces.current().step(_RECORDING)
         try:
             self._work.complete(task, result)
-        except StoreUnreachable:
+        except StoreUnreachable as error:
+            traces.current().failed(error)
             self._count_no_attempt(job)
             raise
         except Exception as error:  # noqa: BLE001  (one job must not end the thread)
@@ -310,6 +321,7 @@ class JobRunner(Generic[_Task]):
 
     def _failure(self, job: Job, error: Exception) -> Callable[[], None] | None:
         """What records the failure of a job; None when nothing is recorded."""
+        traces.current().failed(error)
         if isinstance(error, JobStopped):
             _log.info("%s", error)
             return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from emulator.core.jobs import traces
 from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.job_runner import JobStopped
 from emulator.core.jobs.progress import JobProgress, Progress
@@ -36,6 +37,7 @@ class ServerJob:
 
     def note(self, progress_id: str, fraction: float, step: str) -> None:
         """Note the progress of the job, which `progress` returns for `progress_id` until `end`."""
+        traces.current().step(step)
         if self._progress.setdefault(progress_id, JobProgress()).note(fraction, step):
             self._changes.note()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
+from emulator.core.jobs import traces
 from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.job_runner import JobStopped
 from emulator.core.jobs.progress import JobProgress, Progress
@@ -46,10 +47,15 @@ class WorkerJob:
         return None if progress is None else progress.reading
 
     def progress_callback(self, id: str) -> Callable[[float, str], None]:
-        """A function that the worker calls with its progress, which `progress` returns for `id`."""
+        """A function that the worker calls with its progress, which `progress` returns for `id`.
+
+        It is made in the thread that executes the job.
+        """
         progress = self._progress[id] = JobProgress()
+        trace = traces.current()
 
         def note(fraction: float, step: str) -> None:
+            trace.step(step)
             if progress.note(fraction, step):
                 self._changes.note()
 

@@ -45,6 +45,7 @@ def evaluation_runner(context: Context) -> JobRunner["EvaluationTask"]:
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
+        job_traces=context.job_traces,
     )
 
 

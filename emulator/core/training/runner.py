@@ -72,6 +72,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
         seconds_to_stop=5,
         holds=context.choreography,
         history=context.job_history,
+        job_traces=context.job_traces,
         after_each=context.instant_trainings.note if kind == JobKind.INSTANT_TRAINING else lambda: None,
     )
 

@@ -52,6 +52,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
         seconds_to_stop=_SECONDS_TO_STOP,
         holds=context.choreography,
         history=context.job_history,
+        job_traces=context.job_traces,
     )
 
 

@@ -22,12 +22,14 @@ from emulator.core.choreography.choreography import Choreography
 from emulator.core.clock import Clock
 from emulator.core.disk_space import DiskGuard
 from emulator.core.fetching.policy import FetchPolicy
+from emulator.core.grouped_writes import GroupedWrites
 from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.core.jobs.worker_protocol import Worker
+from emulator.core.new_prediction import NewPrediction
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.rollout_counts import RolloutCounts
 from emulator.core.rules.kept_predictions import KeptPredictions
@@ -53,8 +55,9 @@ class Context:
     project. jobs: the board, on which `emulator.app` registers the runners. job_history: how the last jobs
     ended. job_traces: what follows the execution of jobs. prediction_scripts: predictions that tests have
     set. prediction_counts: None unless metrics are on. rollout_counts: figures of roll-outs that are not
-    stored yet. spare_work: what no request waits for.
-    kept_predictions: how many are stored. least_free_bytes: of the disk, below which uploads are refused.
+    stored yet. spare_work: what no request waits for. kept_predictions: how many are stored.
+    new_predictions: those that wait to be stored. least_free_bytes: of the disk, below which uploads are
+    refused.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
@@ -98,6 +101,7 @@ class Context:
     rollout_counts: RolloutCounts = field(default_factory=RolloutCounts)
     spare_work: SpareWork = field(default_factory=SpareWork)
     kept_predictions: KeptPredictions = field(default_factory=KeptPredictions)
+    new_predictions: GroupedWrites[tuple[NewPrediction, bytes]] = field(default_factory=GroupedWrites)
     least_free_bytes: int = 0
     disk: DiskGuard = field(init=False)
     job_traces: JobTraces = field(default_factory=NoTraces)

@@ -27,6 +27,7 @@ SCHEMA_REVISION = "0012"
 FILE_NAME = "emulator.sqlite"
 POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"
+_PUBLISHED_KEPT = "what is published stays as it is"
 _NULL_REFUSED = {"SQLITE_CONSTRAINT_NOTNULL", "23502"}
 _LARGE_INTEGER = Integer().with_variant(BigInteger(), "postgresql")
 _log = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ class Database(ABC):
         self.name = name
         # The first damage that was found; None when there is none, as far as is known.
         self.damage: str | None = None
-        # Number of commits. Data is current as long as this has the same value as before the data was read.
+        # Number of commits, except of `keep_published`. What is published is current as long as this has the
+        # same value as before it was read.
         self.commits = 0
         self._engine = engine
         self._write_lock = threading.RLock()
@@ -97,7 +99,7 @@ class Database(ABC):
     def rows(self, query: RowQuery[Row], **values: str | int) -> list[Row]:
         """The rows of a query, without a session. values: of the parameters, by name."""
         with self._engine.connect() as connection:
-            return [query.make(row) for row in connection.execute(query.statement, values)]
+            return query.on(connection, **values)
 
     @abstractmethod
     @contextmanager
@@ -160,7 +162,7 @@ class Database(ABC):
         self._engine.dispose()
 
     def _note_commit(self, session: Session) -> None:
-        self.commits += 1
+        self.commits += _PUBLISHED_KEPT not in session.info
         for function in session.info.get(_COMMITTED, ()):
             function()
 
@@ -168,6 +170,11 @@ class Database(ABC):
 def when_committed(session: Session, function: Callable[[], None]) -> None:
     """Call `function` after the commit of the writing `session`, before another transaction writes."""
     session.info.setdefault(_COMMITTED, []).append(function)
+
+
+def keep_published(session: Session) -> None:
+    """The writing `session` changes nothing that `core.caches.published` keeps, so that it stays valid."""
+    session.info[_PUBLISHED_KEPT] = True
 
 
 def _use_large_integers() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Column, Dialect, Select
+from sqlalchemy import Column, Connection, Dialect, Select
 from sqlalchemy import inspect as inspect_table
 from sqlalchemy import select as select_columns
 from sqlmodel import SQLModel
@@ -44,6 +44,10 @@ class RowQuery(Generic[Row]):
         }
         made: Any = type("Row", (plain,), {"__slots__": (), **properties})
         return cast("Callable[[Iterable[Any]], Row]", made._make)
+
+    def on(self, connection: Connection, **values: Any) -> list[Row]:
+        """The rows as a transaction sees them. values: of the parameters, by name; also times."""
+        return [self.make(row) for row in connection.execute(self.statement, values)]
 
 
 class DriverForm:

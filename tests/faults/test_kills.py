@@ -32,6 +32,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals:
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc: run it on Linux")
 
 UPLOADERS = 4
+PREDICTORS = 8
 
 
 def workers_of(server: LiveServer) -> set[int]:
@@ -271,3 +272,52 @@ def test_two_programs_on_one_data_folder(live: LiveServer, deleted: list[str]) -
 def test_a_folder_is_free_again_after_a_kill(serve: Serve) -> None:
     serve().kill()
     assert serve().get("/projects") == []
+
+
+def predict_until_killed(server: LiveServer, address: str, count: int) -> dict[str, bytes]:
+    """Kill the server during predictions of several clients; returns the images that it confirmed, by id."""
+    confirmed: dict[str, bytes] = {}
+    enough = threading.Event()
+
+    def predict(client_number: int) -> None:
+        headers = {"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"}
+        client = httpx.Client(base_url=server.endpoint, headers=headers, trust_env=False)
+        with client, suppress(httpx.TransportError):
+            for number in range(1000):
+                data = picture(10_000 * client_number + number)
+                confirmed[client.post(address, content=data).json()["id"]] = data
+                if len(confirmed) > count:
+                    enough.set()
+
+    with ThreadPoolExecutor(PREDICTORS) as threads:
+        jobs = [threads.submit(predict, number) for number in range(PREDICTORS)]
+        assert enough.wait(60)
+        server.kill()
+        for job in jobs:
+            job.result()
+    return confirmed
+
+
+def test_confirmed_predictions_survive_kills(serve: Serve) -> None:
+    server = serve("--trainer", "instant")
+    project = server.project()
+    for name, colour in (("a", "red"), ("b", "blue")):
+        tag = server.post(f"{project}/tags", params={"name": name})["id"]
+        images = [picture(number, colour) for number in range(5)]
+        server.post(f"{project}/images/files", json=files_body(images, [tag]))
+    iteration = f"{project}/iterations/{train(server, project)}"
+    wait_until(lambda: server.get(iteration)["status"] == "Completed", "the training")
+    server.post(f"{iteration}/publish", params={"publishName": "now", "predictionId": RESOURCE_ID})
+    address = (
+        f"/customvision/v3.1/prediction{project.removeprefix('/projects')}/classify/iterations/now/image"
+    )
+    confirmed: dict[str, bytes] = {}
+    for _ in range(3):
+        confirmed |= predict_until_killed(server, address, 20)
+        assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
+        assert referenced_blobs(server.data) <= blobs_in(server.data)
+        server = serve("--trainer", "instant")
+    stored = dict(database_rows(server.data, "SELECT id, blob FROM stored_prediction"))
+    assert {
+        name: hashlib.sha256(data).hexdigest() for name, data in confirmed.items()
+    }.items() <= stored.items()

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from emulator.core.new_prediction import NewPrediction
 from emulator.core.scored_rows import prediction_rows
-from emulator.store.tables import StoredPrediction
 from tests.support.harness import NOWHERE, Service, expect
 from tests.support.images import picture
 
@@ -71,7 +71,7 @@ def insert(service: Service, project: str, rows: list[dict[str, Any]]) -> list[s
                 "predictions": [],
                 "domain_id": GENERAL,
             }
-            prediction_rows.add(service.context, session, StoredPrediction(**(values | row)))
+            prediction_rows.add(service.context, session, [NewPrediction(**(values | row))])
     return ids
 
 

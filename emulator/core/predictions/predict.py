@@ -1,6 +1,5 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
-import logging
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -9,27 +8,25 @@ from sqlalchemy import and_, bindparam
 from sqlmodel import Session, col, select
 
 from emulator.core import lookup, quotas
-from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.caches.published import Published, RunningRollout
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import ImageSource, read_image
+from emulator.core.new_prediction import NewPrediction
+from emulator.core.predictions import storing
 from emulator.core.predictions.refusals import check_size, refusal
 from emulator.core.predictions.stored import checked_application
 from emulator.core.rollouts import answering
 from emulator.core.rules import domains
 from emulator.core.rules.limits import PREDICTION_IMAGE_BYTES, TRAINING_IMAGE_BYTES
-from emulator.core.scored_rows import expiry, prediction_rows, scores
+from emulator.core.scored_rows import scores
 from emulator.core.scored_rows.scores import TagProbability
-from emulator.store.database import StorageFull
 from emulator.store.references import raise_if_missing
 from emulator.store.rollout_tables import Rollout, RolloutStatus
-from emulator.store.tables import Iteration, IterationStatus, StoredPrediction
+from emulator.store.tables import Iteration, IterationStatus
 
-_log = logging.getLogger(__name__)
 _NAMES_IN_LOG = 10
-# The published iteration, and the id of the running roll-out of its name. One statement that is built once,
-# since stored predictions look it up each time: each of them is a commit.
+# The published iteration, and the id of the running roll-out of its name.
 _PUBLISHED = (
     select(Iteration, Rollout.id)
     .outerjoin(
@@ -246,7 +243,17 @@ def _score(
         probabilities=probabilities,
     )
     if store:
-        _store(context, predicted, data, application)
+        new = NewPrediction(
+            id=predicted.id,
+            project_id=predicted.project_id,
+            iteration_id=predicted.iteration_id,
+            created=predicted.created,
+            application=application,
+            blob="",
+            predictions=scores.to_stored(probabilities),
+            uncertainty=scores.uncertainty(probabilities),
+        )
+        storing.store(context, new, data)
     return predicted
 
 
@@ -280,43 +287,3 @@ def probabilities_of(context: Context, iteration: Iteration, data: bytes) -> lis
         return scores.of_classifier(iteration.model_tags, probabilities)
     except ModelUnusable as unusable:
         raise ServiceError("ErrorPrediction", f"The model cannot be run. {unusable}") from None
-
-
-def _store(context: Context, predicted: Predicted, data: bytes, application: str | None) -> None:
-    """Store the image and its predictions. When the disk is full, only a message is logged."""
-    row = StoredPrediction(
-        id=predicted.id,
-        project_id=predicted.project_id,
-        iteration_id=predicted.iteration_id,
-        created=predicted.created,
-        application=application,
-        blob="",
-        predictions=scores.to_stored(predicted.probabilities),
-    )
-    try:
-        if context.disk.is_low():
-            _make_room(context)
-        row.blob = context.blobs.put(data)
-        with context.database.write() as session:
-            dropped = expiry.delete_expired_predictions(context, session)
-            iteration = session.get(Iteration, predicted.iteration_id)
-            if iteration is None:
-                dropped.add(row.blob)  # its project was deleted meanwhile
-            else:
-                row.domain_id = iteration.domain_id or ""
-                row.uncertainty = scores.uncertainty(predicted.probabilities)
-                if not context.blobs.exists(row.blob):
-                    context.blobs.put(data)
-                prediction_rows.add(context, session, row)
-        sweep_blobs(context, dropped)
-    except StorageFull:
-        _log.error("The disk is full: prediction %s was not stored.", predicted.id)
-
-
-def _make_room(context: Context) -> None:
-    """Delete the oldest stored predictions. Raises StorageFull if there are none: the next is not stored."""
-    with context.database.write() as session:
-        dropped = expiry.delete_expired_predictions(context, session)
-    if not dropped:
-        raise StorageFull("too little of the disk is free")
-    sweep_blobs(context, dropped)

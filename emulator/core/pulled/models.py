@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from emulator.core.exports.request import EXPORTER
 from emulator.core.iterations import recorded
+from emulator.core.new_prediction import NewPrediction
 from emulator.core.pulled.workspace import Contents, time_of
 from emulator.core.scored_rows import expiry, prediction_rows, scores
 from emulator.core.scored_rows.scores import TagProbability
@@ -17,7 +18,6 @@ from emulator.store.tables import (
     IterationStatus,
     PerformanceRecord,
     Project,
-    StoredPrediction,
 )
 from emulator.vision.boxes.box import Box
 
@@ -338,7 +338,7 @@ def insert_predictions(session: Session, contents: Contents) -> None:
             )
             continue
         probabilities = [_prediction(prediction) for prediction in item["predictions"]]
-        row = StoredPrediction(
+        row = NewPrediction(
             id=item["id"],
             project_id=contents.project_id,
             iteration_id=item["iteration"],
@@ -348,7 +348,7 @@ def insert_predictions(session: Session, contents: Contents) -> None:
             domain_id=item.get("domain") or "",
             uncertainty=scores.uncertainty(probabilities),
         )
-        prediction_rows.add(contents.context, session, row)
+        prediction_rows.add(contents.context, session, [row])
 
 
 def _prediction(item: dict[str, Any]) -> TagProbability:

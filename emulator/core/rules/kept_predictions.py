@@ -29,15 +29,15 @@ class KeptPredictions:
     def time(self) -> timedelta:
         return timedelta(days=self.days)
 
-    def excess(self, count: Callable[[], int]) -> int:
-        """How many must be deleted before another is added. count: reads their number."""
+    def excess(self, adding: int, count: Callable[[], int]) -> int:
+        """How many must be deleted before `adding` others are added. count: reads their number."""
         if not self.most:
             return 0
-        if self._number is None or self._until_count == 0:
+        if self._number is None or self._until_count <= 0:
             self._number = count()
             self._until_count = _COUNTED_EVERY
-        self._until_count -= 1
-        return max(0, self._number + 1 - self.most)
+        self._until_count -= adding
+        return max(0, self._number + adding - self.most)
 
     def changed(self, difference: int) -> None:
         """Predictions were added or deleted."""

@@ -3,16 +3,25 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.rules.limits import STORED_PREDICTION_DAYS
 from emulator.core.scored_rows import prediction_rows, suggestion_rows
 from emulator.store.database import StorageFull
+from emulator.store.row_queries import RowQuery
 from emulator.store.tables import StoredPrediction, Suggestion
 
 _DELETED_AT_A_TIME = 8
+_ANY_BEFORE: RowQuery[tuple[int]] = RowQuery(
+    lambda: (
+        select_columns(col(StoredPrediction.number))
+        .where(col(StoredPrediction.created) < bindparam("before"))
+        .limit(1)
+    )
+)
 
 
 def oldest_kept(context: Context) -> datetime:
@@ -25,22 +34,27 @@ def oldest_kept_suggestion(context: Context) -> datetime:
     return context.clock.now() - timedelta(days=STORED_PREDICTION_DAYS)
 
 
-def delete_expired_predictions(context: Context, session: Session) -> set[str]:
+def delete_expired_predictions(context: Context, session: Session, *, adding: int = 1) -> set[str]:
     """Delete a few stored predictions that have expired or are too many, if there are any; returns the blobs
     of their images.
 
-    Called when a prediction is stored: more are deleted than stored, so the store does not grow forever. With
+    Called when predictions are stored: more are deleted than stored, so the store does not grow forever. With
     less free disk space than the option says, the oldest are too many.
+
+    adding: the number of predictions that follow.
     """
-    expired = select(StoredPrediction.number).where(StoredPrediction.created < oldest_kept(context))
-    which = col(StoredPrediction.number).in_(expired.limit(_DELETED_AT_A_TIME))
-    blobs = prediction_rows.remove(context, session, [which])
-    excess = context.kept_predictions.excess(lambda: _number(session))
+    most = _DELETED_AT_A_TIME * adding
+    blobs: set[str] = set()
+    if _ANY_BEFORE.on(session.connection(), before=oldest_kept(context)):
+        expired = select(StoredPrediction.number).where(StoredPrediction.created < oldest_kept(context))
+        which = col(StoredPrediction.number).in_(expired.limit(most))
+        blobs = prediction_rows.remove(context, session, [which])
+    excess = context.kept_predictions.excess(adding, lambda: _number(session))
     if context.disk.is_low():
-        excess = _DELETED_AT_A_TIME
+        excess = most
     if excess:
         oldest = select(StoredPrediction.number).order_by(col(StoredPrediction.number))
-        which = col(StoredPrediction.number).in_(oldest.limit(min(excess, _DELETED_AT_A_TIME)))
+        which = col(StoredPrediction.number).in_(oldest.limit(min(excess, most)))
         blobs |= prediction_rows.remove(context, session, [which])
     return blobs
 

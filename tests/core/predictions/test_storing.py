@@ -1,0 +1,107 @@
+"""Predictions that are stored at the same time share a commit; an error of one is not that of others."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from emulator.core.new_prediction import NewPrediction
+from emulator.core.predictions import storing
+from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, wait_until
+from tests.support.images import picture
+from tests.support.postgresql import is_store_of_tests
+from tests.support.predicting import Predicted, found
+
+CLIENTS = 8
+ONLY_FILES = pytest.mark.skipif(is_store_of_tests(), reason="the commits of SQLite are counted")
+
+
+def new(predicted: Predicted, number: int, **values: Any) -> tuple[NewPrediction, bytes]:
+    service = predicted.service
+    prediction = NewPrediction(
+        id=service.context.ids.new(),
+        project_id=predicted.project.rpartition("/")[2],
+        iteration_id=predicted.iteration.rpartition("/")[2],
+        created=service.clock.now(),
+        blob="",
+        predictions=[],
+    )
+    return prediction._replace(**values), picture(number)
+
+
+def store_together(service: Service, news: list[tuple[NewPrediction, bytes]]) -> list[BaseException | None]:
+    """Store predictions whose threads all wait for another writer; returns their errors."""
+    context = service.context
+    # One thread has the turn and waits for the writer, the others for their turn.
+    with ThreadPoolExecutor(len(news)) as threads:
+        with context.database.exclusively():
+            jobs = [threads.submit(storing.store, context, *one) for one in news]
+            wait_until(lambda: len(context.new_predictions) == len(news) - 1, "the queue")
+        return [job.exception(PATIENCE_SECONDS) for job in jobs]
+
+
+def commits(service: Service) -> int:
+    return int(service.rows("PRAGMA user_version")[0][0])
+
+
+@ONLY_FILES
+def test_predictions_of_many_clients_share_commits(predicted: Predicted) -> None:
+    service = predicted.service
+    before = commits(service)
+    news = [new(predicted, number) for number in range(CLIENTS)]
+    assert store_together(service, news) == [None] * CLIENTS
+    assert commits(service) - before == 2
+    assert set(found(service, predicted.project)) == {one.id for one, _ in news}
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_each_prediction_of_a_group_is_found_by_its_scores(predicted: Predicted) -> None:
+    service, tag = predicted.service, predicted.red
+    found(service, predicted.project, tags=[{"id": tag, "minThreshold": 0, "maxThreshold": 1}])
+    news = [
+        new(
+            predicted,
+            number,
+            predictions=[{"tagId": tag, "tagName": "red", "tagType": "Regular", "probability": p}],
+        )
+        for number, p in enumerate((0.1, 0.5, 0.9))
+    ]
+    assert store_together(service, news) == [None] * 3
+    wanted = [{"id": tag, "minThreshold": 0.4, "maxThreshold": 0.6}]
+    assert found(service, predicted.project, tags=wanted) == [news[1][0].id]
+
+
+def test_a_prediction_that_cannot_be_stored_does_not_keep_others_from_it(predicted: Predicted) -> None:
+    service = predicted.service
+    predicted.predict()
+    (taken,) = found(service, predicted.project)
+    news = [new(predicted, 1), new(predicted, 2, id=taken), new(predicted, 3)]
+    errors = store_together(service, news)
+    assert [error is None for error in errors] == [True, False, True]
+    assert set(found(service, predicted.project)) == {news[0][0].id, taken, news[2][0].id}
+
+
+def test_a_prediction_of_an_iteration_that_is_gone_is_not_stored(predicted: Predicted) -> None:
+    service = predicted.service
+    news = [new(predicted, 1, iteration_id=NOWHERE), new(predicted, 2)]
+    assert store_together(service, news) == [None, None]
+    assert found(service, predicted.project) == [news[1][0].id]
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_stored_prediction_leaves_what_is_published_in_memory(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = predicted.service
+    predicted.predict()
+    reads = []
+    read = service.context.database.read
+
+    def counted() -> Any:
+        reads.append(threading.current_thread().name)
+        return read()
+
+    monkeypatch.setattr(service.context.database, "read", counted)
+    predicted.predict()
+    assert reads == []

@@ -149,7 +149,10 @@ def _complete_operations(document: dict[str, Any]) -> None:
             for response in item[method]["responses"].values():
                 if "$ref" not in response and common.get("headers"):
                     response["headers"] = {**common["headers"], **response.get("headers", {})}
-            for status, response in common.get("responses", {}).items():
+            shared = common.get("responses", {})
+            if item[method].get("security"):
+                shared = {**shared, **common.get("responses-with-key", {})}
+            for status, response in shared.items():
                 item[method]["responses"].setdefault(status, response)
     document["paths"] = {path: item for path, item in document["paths"].items() if _operations(item)}
 

@@ -24,6 +24,7 @@ from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.core import blob_sweep
+from emulator.core.caches.resources import ResourceIndex
 from emulator.core.clock import Clock
 from emulator.core.context import Context
 from emulator.core.data_sets.runner import data_set_runner
@@ -187,6 +188,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 sessions=sessions,
                 multi_service=settings.multi_service,
                 identities=_identities(settings, parts.context),
+                resources=_resources(settings, parts.context),
             ),
             *optional_parts.replaying(upstream),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
@@ -227,6 +229,11 @@ def _identities(settings: Settings, context: Context) -> Identities | None:
     return Identities(context.role_assignments, context.clock.now)
 
 
+def _resources(settings: Settings, context: Context) -> ResourceIndex | None:
+    """Resources whose keys are accepted: none with an upstream, whose responses know no resources."""
+    return None if settings.upstream is not None else context.resources
+
+
 def _role_assignments(settings: Settings) -> RoleAssignments:
     """The assignments of the options. Raises StartRefused."""
     if settings.role_assignments and settings.entra == "off":
@@ -248,6 +255,7 @@ def _sessions(settings: Settings, proxies: TrustedProxies, context: Context) -> 
         signs_in_alone=is_well_known and is_loopback(settings.host),
         file=None if settings.ephemeral else context.folder / SESSIONS_FILE,
         secret=context.link_secret,
+        resources=_resources(settings, context),
     )
 
 

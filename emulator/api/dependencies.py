@@ -4,13 +4,14 @@ Dependencies are coroutines, since FastAPI would run a plain function in a threa
 the threads of the server.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
+from emulator.api.access import check_access
 from emulator.api.responses import Links
+from emulator.api.threads import in_thread
 from emulator.contract import requests, version_differences
 from emulator.contract.form_data import Part
 from emulator.contract.gateway_responses import guid
@@ -20,8 +21,8 @@ from emulator.contract.versions import VERSIONS, Version
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.images.sources import FromUrl, NoImage
+from emulator.core.rules.access import Access
 from emulator.core.rules.limits import IMAGE_BODY_BYTES, MEGABYTE, TEXT_BODY_BYTES
-from emulator.core.thread_pools import Work
 from emulator.gateway.bodies import form_parts, media_type, no_image, read_body
 from emulator.gateway.errors import UnknownResource
 from emulator.vision.imaging.work_limits import is_costly
@@ -41,29 +42,21 @@ def version_of(request: Request) -> Version:
 
 
 async def admit(request: Request) -> None:
-    """Check that the version has the operation and that the pricing tier allows the call; read the body.
+    """Check that the version has the operation, that the key permits it in the project of the path, and that
+    the pricing tier allows the call; read the body.
 
-    Raises UnknownResource, TooLarge and the errors of `emulator.core.quotas`.
+    Raises UnknownResource, TooLarge, the errors of `access.check` and those of `emulator.core.quotas`.
     """
     operation = BY_NAME[request.scope["route"].name]
     if not operation.exists_in(version_of(request)):
         raise UnknownResource(f"version {version_of(request)} has no operation {operation.name}")
+    access: Access = request.scope["access"]
+    await check_access(request, access, operation.data_action)
     quotas = request.app.state.quotas
-    quotas.admit(operation.call_kind)
+    quotas.admit(operation.call_kind, access.resource)
     await _body(request)
-    if operation.api == "prediction" and quotas.has_monthly_limit:
-        await in_thread(request, quotas.check_month)
-
-
-async def in_thread(
-    request: Request, function: Callable[..., _Result], *arguments: Any, work: Work = "quick"
-) -> _Result:
-    """The result of a function that runs in a thread of the server. work: selects the threads.
-
-    anyio's threads, which Starlette uses by default, take 9 ms to load and longer for each call.
-    """
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(request.app.state.threads.of(work), function, *arguments)
+    if operation.api == "prediction" and quotas.has_monthly_limit(access.resource):
+        await in_thread(request, quotas.check_month, access.resource)
 
 
 async def _context(request: Request) -> Context:
@@ -98,7 +91,13 @@ async def _prediction_id(request: Request) -> str:
     return made
 
 
+async def _caller(request: Request) -> Access:
+    access: Access = request.scope["access"]
+    return access
+
+
 Emulator = Annotated[Context, Depends(_context)]
+Caller = Annotated[Access, Depends(_caller)]
 ApiVersion = Annotated[Version, Depends(_version)]
 BaseUrl = Annotated[str, Depends(_base_url)]
 ImageLinks = Annotated[Links, Depends(_links)]

@@ -13,12 +13,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.contract.matching import api_path, operation_at
 from emulator.contract.versions import VERSIONS, Api
+from emulator.core.caches.resources import ResourceIndex
+from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.core.test_kit.roles import RoleAssignments
 from emulator.gateway.address import Address, address_of, retired
 from emulator.gateway.errors import AccessDenied, PermissionDenied, TokenRefused, UnknownResource
 from emulator.gateway.keys import KEY_HEADERS, KeyRule
 from emulator.gateway.origins import header
 from emulator.portal.sessions import Sessions
+from emulator.store.resource_tables import KeyKind
 
 # The form of the routes, which only `Addressing` may produce.
 _ROUTE_PATH = re.compile(r"/+(training|prediction)(/|$)", re.IGNORECASE)
@@ -27,6 +30,7 @@ _SUPPORTED = (
     f"/customvision/v{VERSIONS['training'][-1]}/training or "
     f"/customvision/v{VERSIONS['prediction'][-1]}/prediction"
 )
+_KINDS: dict[Api, KeyKind] = {"training": KeyKind.TRAINING, "prediction": KeyKind.PREDICTION}
 _KEYLESS = (
     "/_emulator/health/",
     "/_emulator/openapi/",
@@ -72,11 +76,13 @@ class Identities(NamedTuple):
 class Keys:
     """Requires a key: a training key for training and the control API, a prediction key for prediction.
 
-    A request of a page of the portal whose user is signed in needs none; it is ``portal`` in the scope.
+    A request of a page of the portal whose user is signed in needs none; it is ``portal`` in the scope. What
+    the key or the session gives access to is ``access`` in the scope.
 
     multi_service: whether the keys are those of a multi-service resource, where each key is valid for both
     APIs. The prediction API then accepts the header of the training API too. identities: None when access
-    tokens are refused. A request with a key does not need a token.
+    tokens are refused. A request with a key does not need a token. resources: further keys; None when there
+    are none.
     """
 
     def __init__(
@@ -88,9 +94,12 @@ class Keys:
         sessions: Sessions,
         multi_service: bool = False,
         identities: Identities | None = None,
+        resources: ResourceIndex | None = None,
     ) -> None:
         self._app = app
         self._sessions = sessions
+        self._resources = resources
+        self._multi_service = multi_service
         self._identities = identities
         training, prediction = (
             tuple(key.encode() for key in keys) for keys in (training_keys, prediction_keys)
@@ -115,42 +124,62 @@ class Keys:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address: Address | None = scope.get("address")
         path: str = scope.get("path", "")
-        if address is not None:
-            self._check(scope, address)
-        elif path.startswith("/_emulator/") and not path.startswith(_KEYLESS):
-            self._check(scope, None)
+        if address is not None or (path.startswith("/_emulator/") and not path.startswith(_KEYLESS)):
+            scope["access"] = await self._access(scope, address)
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, address: Address | None) -> None:
-        """Raise AccessDenied, TokenRefused or PermissionDenied unless the request is allowed.
+    async def _access(self, scope: Scope, address: Address | None) -> Access:
+        """What the request may do. Raises AccessDenied, TokenRefused or PermissionDenied.
 
         address: None for the control API.
         """
+        api: Api = "training" if address is None else address.api
         try:
-            self._rules["training" if address is None else address.api].check(scope)
+            self._rules[api].check(scope)
         except TokenRefused:
             if self._identities is None or address is None:
                 raise
             self._check_token(self._identities, scope, address)
         except AccessDenied:
-            if not self._has_session(scope):
-                raise
-            scope["portal"] = True
+            await self._sessions.load()
+            access = self._access_of_resource(scope, api)
+            if access is None:
+                access = self._access_of_session(scope)
+                if access is None:
+                    raise
+                scope["portal"] = True
+            return access
+        return FULL_ACCESS
 
-    def _has_session(self, scope: Scope) -> bool:
-        """Whether a request is from a page of the portal and carries no key of its own.
+    def _access_of_resource(self, scope: Scope, api: Api) -> Access | None:
+        """What a key that the database has gives access to; None if there is none, or of the other API."""
+        given = self._rules[api].given(scope)
+        if self._resources is None or not given:
+            return None
+        kinds = {_KINDS[api], KeyKind.ROLE, *(KeyKind if self._multi_service else ())}
+        for key in given:
+            known = self._resources.find(key)
+            if known is not None and known.kind in kinds:
+                return known.access
+        return None
+
+    def _access_of_session(self, scope: Scope) -> Access | None:
+        """What the session of a page of the portal gives access to; None for other requests.
+
+        A request that carries a key of its own is none of them.
 
         Raises:
             AccessDenied: it has the cookie, but of a session that has ended, or is from another page.
         """
         if any(name in KEY_HEADERS for name, _ in scope["headers"]) or not self._sessions.has_cookie(scope):
-            return False
+            return None
         foreign = self._sessions.foreign_reason(scope)
         if foreign is not None:
             raise AccessDenied(f"a session is valid for pages of the portal only: {foreign}")
-        if not self._sessions.is_signed_in(scope):
+        access = self._sessions.access_of(scope)
+        if access is None:
             raise AccessDenied("the session of the portal has ended")
-        return True
+        return access
 
     def _check_token(self, identities: Identities, scope: Scope, address: Address) -> None:
         """Raise TokenRefused or PermissionDenied unless the token's principal may use the operation."""

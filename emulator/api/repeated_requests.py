@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emulator.core.rules.access import Access
 from emulator.gateway.origins import header
 
 ID_HEADER = b"x-emulator-request-id"
@@ -18,8 +19,8 @@ MAX_BYTES = 256 * 1024
 MAX_BYTES_TOGETHER = 4 * 2**20
 _FIRST_FAILURE = 300
 
-# Method, path, query and id.
-Target = tuple[str, str, bytes, bytes]
+# Method, path, query, id, and what the key gives access to.
+Target = tuple[str, str, bytes, bytes, Access | None]
 
 
 class RepeatedResponses:
@@ -62,7 +63,13 @@ class RepeatedRequests:
         if not request_id or len(request_id) > MAX_ID_LENGTH:
             await self._app(scope, receive, send)
             return
-        target = (scope["method"], scope["path"], scope.get("query_string", b""), request_id)
+        target = (
+            scope["method"],
+            scope["path"],
+            scope.get("query_string", b""),
+            request_id,
+            scope.get("access"),
+        )
         while (running := self._kept.running.get(target)) is not None:
             await running.wait()
         kept = self._kept.responses.get(target)

@@ -64,6 +64,7 @@ _CONTROL = LazyRoutes(
     "emulator.api.control.insight.near_duplicates",
     "emulator.api.control.insight.training_report",
     "emulator.api.control.transfer.pulled_projects",
+    "emulator.api.control.resources",
     "emulator.api.control.restoring",
     "emulator.api.control.rollouts",
     "emulator.api.control.insight.comparison",

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.routing import Match, Route, compile_path, request_response
 from starlette.types import ASGIApp, Scope
 
-from emulator.api.dependencies import admit, in_thread, version_of
+from emulator.api.access import check_own
+from emulator.api.dependencies import admit, version_of
 from emulator.api.evaluation import Dependencies
+from emulator.api.threads import in_thread
 from emulator.contract import version_differences, wire
 from emulator.contract.operations import BY_NAME
 from emulator.contract.versions import Version
@@ -94,7 +96,7 @@ class OperationRoute(Route):
     For all routes this takes 7 ms of the start, and a client uses few of them.
 
     Args:
-        admission: whether `dependencies.admit` precedes all other dependencies.
+        admission: whether `dependencies.admit` precedes all other dependencies; otherwise `access.check_own`.
         work: selects the threads.
         small: whether only a few rows are read, see `OperationRouter.operation`.
     """
@@ -148,7 +150,7 @@ def _responding(
 
     Raises TypeError for a parameter that is no dependency, and for threads of a coroutine function.
     """
-    dependencies = Dependencies(endpoint, *([admit] if admission else []))
+    dependencies = Dependencies(endpoint, admit if admission else check_own)
 
     async def respond(request: Request) -> Response:
         arguments = await dependencies.evaluate(request)

@@ -39,6 +39,7 @@ _MODULES = {
     "service": "factory.service",
     "watch": "factory.watch",
     "rollout": "factory.rollouts",
+    "resources": "resources",
     "requests": "requests",
     "usage": "requests",
     "evaluate": "evaluate",

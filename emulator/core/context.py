@@ -17,6 +17,7 @@ from emulator.core.caches.instant_features import InstantFeatures
 from emulator.core.caches.models import ModelCache
 from emulator.core.caches.proposal_model import ProposalModel
 from emulator.core.caches.published import PublishedIterations
+from emulator.core.caches.resources import ResourceIndex
 from emulator.core.caches.score_index import ScoreIndex
 from emulator.core.choreography.choreography import Choreography
 from emulator.core.clock import Clock
@@ -89,6 +90,7 @@ class Context:
     image_index: ImageIndex = field(default_factory=ImageIndex)
     score_index: ScoreIndex = field(init=False)
     published: PublishedIterations = field(init=False)
+    resources: ResourceIndex = field(init=False)
     models: ModelCache = field(init=False)
     evaluations: EvaluationCache = field(init=False)
     proposal_model: ProposalModel = field(init=False)
@@ -115,6 +117,7 @@ class Context:
         self.disk = DiskGuard(self.folder, self.least_free_bytes)
         self.score_index = ScoreIndex(self.database)
         self.published = PublishedIterations(self.database)
+        self.resources = ResourceIndex(self.database)
         self.models = ModelCache(self.blobs)
         self.evaluations = EvaluationCache(self.blobs)
         self.proposal_model = ProposalModel(self.folder)
@@ -138,6 +141,7 @@ class Context:
         self.score_index.clear()
         self.evaluations.clear()
         self.kept_predictions.forget()
+        self.resources.forget()
 
     @property
     def feature_cache(self) -> Path:

@@ -15,15 +15,28 @@ def shown_project(database: Database, project_id: str) -> Project:
     """A project to show, without a session: see `row_queries`."""
     rows = database.rows(_PROJECT, project_id=project_id)
     if not rows:
-        raise ServiceError("NotFoundProject", "Project not found")
+        raise no_project()
     return rows[0]
 
 
 def project(session: Session, project_id: str) -> Project:
     row = session.get(Project, project_id)
     if row is None:
-        raise ServiceError("NotFoundProject", "Project not found")
+        raise no_project()
     return row
+
+
+def project_of(session: Session, resource: str, project_id: str) -> Project:
+    """The project, if it is of the resource: for ids that are not those of the path of a request."""
+    row = project(session, project_id)
+    if row.resource != resource:
+        raise no_project()
+    return row
+
+
+def no_project() -> ServiceError:
+    """The error for a project that does not exist, or is of another resource."""
+    return ServiceError("NotFoundProject", "Project not found")
 
 
 def iteration(session: Session, project_id: str, iteration_id: str) -> Iteration:

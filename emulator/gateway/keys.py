@@ -35,6 +35,10 @@ class KeyRule(NamedTuple):
     foreign: tuple[bytes, ...] = ()
     foreign_name: str = ""
 
+    def given(self, scope: Scope) -> list[bytes]:
+        """The values of the headers that may carry the key."""
+        return [value for name, value in scope["headers"] if name in self.headers]
+
     def check(self, scope: Scope) -> None:
         """Raise an exception unless one of the headers carries one of the keys.
 
@@ -42,7 +46,7 @@ class KeyRule(NamedTuple):
             TokenRefused: there is no key, but an access token. Tokens of Microsoft Entra are not accepted.
             AccessDenied: there is no valid key.
         """
-        given = [value for name, value in scope["headers"] if name in self.headers]
+        given = self.given(scope)
         # All values are compared with all keys, so that the duration does not depend on the keys.
         if not sum(hmac.compare_digest(value, key) for value in given for key in self.keys):
             if not given and (header(scope, b"authorization") or b"").lower().startswith(b"bearer"):

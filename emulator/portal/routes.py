@@ -1,6 +1,7 @@
 """The routes of the portal: its page, its files, and the session of its user."""
 
 import asyncio
+from typing import Any
 
 import orjson
 from starlette.datastructures import Headers
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
+from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.gateway.bodies import read_body
 from emulator.gateway.errors import (
     AccessDenied,
@@ -46,13 +48,18 @@ async def _session(request: Request) -> Response:
     """Whether the user is signed in. On a server that needs no secret, this signs in."""
     sessions = _sessions(request)
     is_own = sessions.foreign_reason(request.scope) is None
-    is_signed_in = is_own and sessions.is_signed_in(request.scope)
+    await sessions.load()
+    access = sessions.access_of(request.scope) if is_own else None
     headers = dict(_NO_STORE)
-    if is_own and not is_signed_in and sessions.signs_in_alone:
+    if is_own and access is None and sessions.signs_in_alone:
         headers["Set-Cookie"] = sessions.begin(request.scope)
-        is_signed_in = True
-    body = {"signedIn": is_signed_in, "keyRequired": not sessions.signs_in_alone}
-    return error_response(200, body, headers)
+        access = FULL_ACCESS
+    return error_response(200, _state(sessions, access), headers)
+
+
+def _state(sessions: Sessions, access: Access | None) -> dict[str, Any]:
+    """access: of the user; None if there is no session."""
+    return {"signedIn": access is not None, "keyRequired": not sessions.signs_in_alone}
 
 
 async def _sign_in(request: Request) -> Response:
@@ -61,6 +68,7 @@ async def _sign_in(request: Request) -> Response:
     if foreign is not None:
         return foreign
     body = await read_body(request.scope, request.receive, _LONGEST_BODY)
+    await sessions.load()
     # Nothing is awaited from here until a wrong key is noted: requests in parallel get no more attempts.
     wait = sessions.seconds_to_wait(request.scope)
     if wait:
@@ -70,13 +78,14 @@ async def _sign_in(request: Request) -> Response:
     if key is None:
         message = 'The body is a JSON object with the training key: {"key": "..."}.'
         return error_response(400, {"code": "BadRequest", "message": message})
-    if not sessions.accepts_key(key):
+    access = sessions.access_with(key)
+    if access is None:
         sessions.note_wrong_key(request.scope)
         denied = AccessDenied("sign-in to the portal with a text that is no training key")
         note_refusal(request, denied)
         return await access_denied(request, denied)
-    headers = {**_NO_STORE, "Set-Cookie": sessions.begin(request.scope)}
-    return error_response(200, {"signedIn": True, "keyRequired": not sessions.signs_in_alone}, headers)
+    headers = {**_NO_STORE, "Set-Cookie": sessions.begin(request.scope, key)}
+    return error_response(200, _state(sessions, access), headers)
 
 
 def _key_of(body: bytes) -> str | None:

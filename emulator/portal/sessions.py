@@ -1,8 +1,9 @@
 """Sessions of the portal: a cookie that is accepted in place of a key, for requests of the portal's pages.
 
 A token is random and is kept as its SHA-256 only. A session ends with `end`, `IDLE_SECONDS` after its last
-request, and when the server starts with other keys. Cookies are not separated by port, so that the name of
-the cookie contains the port: two emulators on one machine have a session each.
+request, when the server starts with other keys, and when the key that it began with is replaced. Cookies are
+not separated by port, so that the name of the cookie contains the port: two emulators on one machine have a
+session each.
 
 Threat model: pages of other origins, also on other ports of this machine, are refused by `same_origin`; a
 page that lets its name resolve to this machine has another host, and with it no cookie. Programs on other
@@ -10,6 +11,7 @@ ports of the same host can receive the cookie when the user opens them in the sa
 cookie; with well-known keys it gives them nothing that they lack.
 """
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -17,16 +19,19 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import Scope
 
+from emulator.core.caches.resources import ResourceIndex, hash_of
+from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.durable_files import write_atomically
 from emulator.gateway.keys import SESSION_COOKIE
 from emulator.gateway.origins import header
 from emulator.gateway.proxies import TrustedProxies
 from emulator.gateway.same_origin import foreign_reason
+from emulator.store.resource_tables import KeyKind
 
 IDLE_SECONDS = 12 * 3600
 TICKET_SECONDS = 60
@@ -38,7 +43,18 @@ _WRITE_SECONDS = 900
 MOST_WRONG_KEYS = 10
 WRONG_KEY_SECONDS = 60
 _MOST_CLIENTS = 1000
+# The keys of resources that sessions begin with, besides the training keys of the options.
+SESSION_KINDS = (KeyKind.TRAINING, KeyKind.ROLE)
 _log = logging.getLogger(__name__)
+
+
+class Session(NamedTuple):
+    """A session. last_used: seconds since 1970. key_hash: of the key that it began with; empty for those of
+    the options.
+    """
+
+    last_used: float
+    key_hash: str
 
 
 class Sessions:
@@ -51,6 +67,7 @@ class Sessions:
             of this machine reach the server.
         file: where sessions that began with a key are kept across a restart; None for nowhere.
         secret: of the data folder; the file is valid for the same secret and keys only.
+        resources: have further keys, of the kinds `SESSION_KINDS`; None when there are none.
         now: seconds since 1970. Not the emulator's clock, which tests set to other times.
     """
 
@@ -62,6 +79,7 @@ class Sessions:
         signs_in_alone: bool,
         file: Path | None = None,
         secret: bytes = b"",
+        resources: ResourceIndex | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._keys = tuple(key.encode() for key in keys)
@@ -69,9 +87,10 @@ class Sessions:
         self.signs_in_alone = signs_in_alone
         self._file = None if signs_in_alone else file
         self._fingerprint = hmac.new(secret, "\n".join(keys).encode(), hashlib.sha256).hexdigest()
+        self._resources = resources
         self._now = now
-        # Times of the last requests, by the hash of the token; None until they are needed.
-        self._last_used: dict[str, float] | None = None
+        # By the hash of the token; None until they are needed.
+        self._current: dict[str, Session] | None = None
         self._written = 0.0
         self._tickets: dict[str, float] = {}
         self._wrong_keys: dict[str, list[float]] = {}
@@ -86,39 +105,61 @@ class Sessions:
         """Whether a request has a cookie of a session, valid or not."""
         return self._token(scope) is not None
 
-    def is_signed_in(self, scope: Scope) -> bool:
-        """Whether the cookie of a request is that of a session, whose idle time begins anew.
+    def access_of(self, scope: Scope) -> Access | None:
+        """What the session of a request's cookie gives access to, whose idle time begins anew.
+
+        None when the cookie is of no session.
 
         Where pages sign in without a key, every cookie is valid: a page that is open while the server
         restarts goes on, and could begin another session anyway.
         """
         token = self._token(scope)
-        if not token or self.signs_in_alone:
-            return bool(token)
+        if not token:
+            return None
         sessions, name, now = self._sessions(), _hashed(token), self._now()
-        last_used = sessions.pop(name, None)
-        if last_used is None or now - last_used >= IDLE_SECONDS:
-            return False
-        sessions[name] = now  # now the last one of the dictionary
+        session = sessions.pop(name, None)
+        if self.signs_in_alone and (session is None or not session.key_hash):
+            session = Session(now, "")
+        if session is None or now - session.last_used >= IDLE_SECONDS:
+            return None
+        access = self._access(session.key_hash)
+        if access is None:
+            return None
+        sessions[name] = session._replace(last_used=now)  # now the last one of the dictionary
         if now - self._written >= _WRITE_SECONDS:
             self._write()
-        return True
+        return access
+
+    async def load(self) -> None:
+        """Read the keys of resources, if that is needed; the other methods then wait for no database."""
+        if self._resources is not None and not self._resources.is_loaded:
+            await asyncio.get_running_loop().run_in_executor(None, self._resources.load)
 
     # --- begin and end --------------------------------------------------------------------------------------
 
-    def accepts_key(self, key: str) -> bool:
-        """Whether a session may begin with the key. All keys are compared: the duration tells nothing."""
-        return bool(sum(hmac.compare_digest(key.encode(errors="replace"), one) for one in self._keys))
+    def access_with(self, key: str) -> Access | None:
+        """What a session that begins with the key gives access to; None if none may begin with it.
 
-    def begin(self, scope: Scope) -> str:
-        """Begin a session; returns the value of the header Set-Cookie."""
+        All keys of the options are compared: the duration tells nothing.
+        """
+        encoded = key.encode(errors="replace")
+        if sum(hmac.compare_digest(encoded, one) for one in self._keys):
+            return FULL_ACCESS
+        return self._access(hash_of(encoded))
+
+    def begin(self, scope: Scope, key: str | None = None) -> str:
+        """Begin a session; returns the value of the header Set-Cookie.
+
+        key: one that `access_with` accepts; None for full access.
+        """
         token = secrets.token_urlsafe(32)
         sessions, now = self._sessions(), self._now()
-        for name in [name for name, used in sessions.items() if now - used >= IDLE_SECONDS]:
+        for name in [name for name, one in sessions.items() if now - one.last_used >= IDLE_SECONDS]:
             del sessions[name]
         while len(sessions) >= _MOST_SESSIONS:
             del sessions[next(iter(sessions))]  # the one that was not used for the longest time
-        sessions[_hashed(token)] = now
+        is_of_options = key is None or self.access_with(key) is FULL_ACCESS
+        sessions[_hashed(token)] = Session(now, "" if is_of_options else hash_of(str(key).encode()))
         self._write()
         return self._cookie(scope, token)
 
@@ -179,12 +220,19 @@ class Sessions:
         secure = "; Secure" if self._proxies.base_url(scope).startswith("https:") else ""
         return f"{self._cookie_name(scope)}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
-    def _sessions(self) -> dict[str, float]:
-        if self._last_used is None:
-            self._last_used = self._read()
-        return self._last_used
+    def _access(self, key_hash: str) -> Access | None:
+        """What a key gives access to. key_hash: empty for the keys of the options."""
+        if not key_hash:
+            return FULL_ACCESS
+        known = None if self._resources is None else self._resources.find_hash(key_hash)
+        return known.access if known is not None and known.kind in SESSION_KINDS else None
 
-    def _read(self) -> dict[str, float]:
+    def _sessions(self) -> dict[str, Session]:
+        if self._current is None:
+            self._current = self._read()
+        return self._current
+
+    def _read(self) -> dict[str, Session]:
         """The sessions in the file; none if it is of other keys, damaged or missing."""
         if self._file is None:
             return {}
@@ -192,7 +240,11 @@ class Sessions:
             kept: Any = orjson.loads(self._file.read_bytes())
             if not hmac.compare_digest(str(kept["keys"]), self._fingerprint):
                 return {}
-            return {str(name): float(used) for name, used in kept["sessions"].items()}
+            # A number in the files of earlier versions.
+            return {
+                str(name): Session(float(one), "") if isinstance(one, float) else Session(*one)
+                for name, one in kept["sessions"].items()
+            }
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
 
@@ -200,10 +252,11 @@ class Sessions:
         self._written = self._now()
         if self._file is None:
             return
+        sessions = {name: list(session) for name, session in self._sessions().items()}
         try:
             write_atomically(
                 self._file,
-                orjson.dumps({"keys": self._fingerprint, "sessions": self._sessions()}),
+                orjson.dumps({"keys": self._fingerprint, "sessions": sessions}),
                 durable=False,
             )
         except OSError as error:  # sessions then end with the server

@@ -18,11 +18,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
 from emulator.durable_files import is_disk_full
-from emulator.store import rollout_tables, tables, test_set_tables  # noqa: F401  (they declare the tables)
+from emulator.store import (  # noqa: F401  (they declare the tables)
+    resource_tables,
+    rollout_tables,
+    tables,
+    test_set_tables,
+)
 from emulator.store.row_queries import Row, RowQuery
 
 # The newest migration in `migrations/versions`; a test checks that they agree.
-SCHEMA_REVISION = "0012"
+SCHEMA_REVISION = "0013"
 # The database in a data folder.
 FILE_NAME = "emulator.sqlite"
 POOL_SIZE = 16

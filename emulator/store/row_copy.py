@@ -9,7 +9,12 @@ from urllib.parse import quote
 
 from sqlmodel import SQLModel
 
-from emulator.store import rollout_tables, tables, test_set_tables  # noqa: F401  (declare the tables)
+from emulator.store import (  # noqa: F401  (they declare the tables)
+    resource_tables,
+    rollout_tables,
+    tables,
+    test_set_tables,
+)
 from emulator.store.damage_check import reading
 
 # More changes of a project than one transaction can make.

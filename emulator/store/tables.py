@@ -16,6 +16,8 @@ from sqlmodel import Field, Relationship, SQLModel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# The name of the resource whose tier and keys are those of the options.
+DEFAULT_RESOURCE = "default"
 
 
 class ProjectStatus(StrEnum):
@@ -102,7 +104,11 @@ def _image_number() -> Any:
 
 
 class Project(SQLModel, table=True):
-    """A project and its workspace. new_iteration_created: creation time of the hidden workspace iteration."""
+    """A project and its workspace.
+
+    new_iteration_created: creation time of the hidden workspace iteration. resource: the name of the one that
+    it belongs to, which never changes; see `resource_tables`.
+    """
 
     id: str = Field(primary_key=True)
     name: str
@@ -127,6 +133,7 @@ class Project(SQLModel, table=True):
     # URIs of Azure Storage with their signatures, for copies of exports and for notifications.
     export_model_container_uri: str | None = None
     notification_queue_uri: str | None = None
+    resource: str = Field(default=DEFAULT_RESOURCE, sa_column_kwargs={"server_default": DEFAULT_RESOURCE})
 
 
 class Tag(SQLModel, table=True):
@@ -374,9 +381,10 @@ class Deletion(SQLModel, table=True):
 
 
 class Usage(SQLModel, table=True):
-    """Use of the quota of a pricing tier, by calendar month (``2026-03``)."""
+    """Use of the quota of a pricing tier, by calendar month (``2026-03``) and resource."""
 
     month: str = Field(primary_key=True)
+    resource: str = Field(default=DEFAULT_RESOURCE, primary_key=True)
     predictions: int = 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
+from emulator.core.rules.access import FULL_ACCESS
 from emulator.gateway.proxies import TrustedProxies
 from emulator.portal.sessions import (
     FILE_NAME,
@@ -56,11 +57,11 @@ def request(host: str = "127.0.0.1:10010", cookie: str = "", scheme: str = "http
 def test_a_session_is_valid_until_it_ends() -> None:
     users = Users()
     user, other = users.begin(), users.begin()
-    assert users.sessions.is_signed_in(user)
+    assert users.sessions.access_of(user)
     ended = users.sessions.end(user)
     assert re.fullmatch(r"custom_vision_session_10010=; .*; Max-Age=0", ended)
-    assert not users.sessions.is_signed_in(user)
-    assert users.sessions.is_signed_in(other)
+    assert not users.sessions.access_of(user)
+    assert users.sessions.access_of(other)
 
 
 def test_a_session_ends_some_time_after_its_last_request() -> None:
@@ -68,11 +69,11 @@ def test_a_session_ends_some_time_after_its_last_request() -> None:
     user = users.begin()
     for _ in range(3):
         users.time.seconds += IDLE_SECONDS - 1
-        assert users.sessions.is_signed_in(user)
+        assert users.sessions.access_of(user)
     users.time.seconds += IDLE_SECONDS
-    assert not users.sessions.is_signed_in(user)
+    assert not users.sessions.access_of(user)
     users.time.seconds -= IDLE_SECONDS
-    assert not users.sessions.is_signed_in(user)
+    assert not users.sessions.access_of(user)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +103,9 @@ def test_two_servers_on_one_host_have_a_session_each() -> None:
         for users, host in ((first, "localhost:1"), (second, "localhost:2"))
     ]
     both = "; ".join(cookies)
-    assert first.sessions.is_signed_in(request("localhost:1", both))
-    assert second.sessions.is_signed_in(request("localhost:2", both))
-    assert not first.sessions.is_signed_in(request("localhost:2", both))
+    assert first.sessions.access_of(request("localhost:1", both))
+    assert second.sessions.access_of(request("localhost:2", both))
+    assert not first.sessions.access_of(request("localhost:2", both))
 
 
 @pytest.mark.parametrize(
@@ -113,23 +114,23 @@ def test_two_servers_on_one_host_have_a_session_each() -> None:
 def test_other_cookies_are_no_session(cookie: str) -> None:
     users = Users()
     users.begin()
-    assert not users.sessions.is_signed_in(request(cookie=cookie))
+    assert not users.sessions.access_of(request(cookie=cookie))
 
 
 def test_each_key_is_accepted() -> None:
     sessions = Users().sessions
-    assert [sessions.accepts_key(key) for key in KEYS] == [True, True]
-    assert not any(map(sessions.accepts_key, ["", "first", "first-key ", "FIRST-KEY", "ключ", "\ud800"]))
+    assert [sessions.access_with(key) for key in KEYS] == [FULL_ACCESS, FULL_ACCESS]
+    assert not any(map(sessions.access_with, ["", "first", "first-key ", "FIRST-KEY", "ключ", "\ud800"]))
 
 
 def test_the_number_of_sessions_is_limited() -> None:
     users = Users()
     first, oldest = users.begin(), users.begin()
-    assert users.sessions.is_signed_in(first)
+    assert users.sessions.access_of(first)
     for _ in range(999):
         users.begin()
-    assert users.sessions.is_signed_in(first)
-    assert not users.sessions.is_signed_in(oldest)
+    assert users.sessions.access_of(first)
+    assert not users.sessions.access_of(oldest)
 
 
 # --- tickets ------------------------------------------------------------------------------------------------
@@ -177,27 +178,27 @@ def test_sessions_survive_a_restart(tmp_path: Path) -> None:
     user, ended = users.begin(), users.begin()
     users.sessions.end(ended)
     again = Users(tmp_path, users.time)
-    assert again.sessions.is_signed_in(user)
-    assert not again.sessions.is_signed_in(ended)
+    assert again.sessions.access_of(user)
+    assert not again.sessions.access_of(ended)
 
 
 def test_the_idle_time_counts_across_a_restart(tmp_path: Path) -> None:
     users = Users(tmp_path)
     user = users.begin()
     users.time.seconds += IDLE_SECONDS - 10
-    assert users.sessions.is_signed_in(user)
+    assert users.sessions.access_of(user)
     users.time.seconds += IDLE_SECONDS - 10
     again = Users(tmp_path, users.time)
-    assert again.sessions.is_signed_in(user)
+    assert again.sessions.access_of(user)
     users.time.seconds += IDLE_SECONDS
-    assert not Users(tmp_path, users.time).sessions.is_signed_in(user)
+    assert not Users(tmp_path, users.time).sessions.access_of(user)
 
 
 @pytest.mark.parametrize("change", [{"keys": ("other", "keys")}, {"secret": b"another"}])
 def test_other_keys_end_all_sessions(tmp_path: Path, change: dict[str, Any]) -> None:
     users = Users(tmp_path)
     user = users.begin()
-    assert not Users(tmp_path, users.time, **change).sessions.is_signed_in(user)
+    assert not Users(tmp_path, users.time, **change).sessions.access_of(user)
 
 
 def test_the_file_contains_neither_tokens_nor_keys(tmp_path: Path) -> None:
@@ -214,22 +215,22 @@ def test_the_file_contains_neither_tokens_nor_keys(tmp_path: Path) -> None:
 def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     users = Users(tmp_path)
-    assert users.sessions.is_signed_in(users.begin())
+    assert users.sessions.access_of(users.begin())
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = Users(tmp_path / "missing")
-    assert users.sessions.is_signed_in(users.begin())
+    assert users.sessions.access_of(users.begin())
     assert "cannot be written" in caplog.text
 
 
 def test_a_page_goes_on_when_a_server_that_needs_no_key_restarts() -> None:
     user = Users(signs_in_alone=True).begin()
     again = Users(signs_in_alone=True)
-    assert again.sessions.is_signed_in(user)
-    assert not again.sessions.is_signed_in(request())
+    assert again.sessions.access_of(user)
+    assert not again.sessions.access_of(request())
 
 
 def test_sessions_without_a_key_are_not_kept(tmp_path: Path) -> None:

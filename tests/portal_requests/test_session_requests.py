@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
+from emulator.portal.sessions import FILE_NAME
 from tests.support.harness import (
     NOWHERE,
     TRAINING_KEY,
@@ -20,6 +22,8 @@ from tests.support.harness import (
     training_path,
 )
 from tests.support.refusals import logged_refusals
+from tests.support.resources import PATH as RESOURCES
+from tests.support.resources import add_resource, role_key
 
 OWN_KEYS = {"training_keys": ("mine", "mine-too"), "prediction_keys": ("other", "other-too")}
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -50,6 +54,49 @@ def cookie_of(service: Service) -> dict[str, str]:
     """Headers of a page with the cookies that the client has now."""
     pairs = service.client.cookies.items()
     return {**PAGE, "Cookie": "; ".join(f"{name}={value}" for name, value in pairs)}
+
+
+# --- resources and roles ------------------------------------------------------------------------------------
+
+
+def test_a_session_shows_the_projects_of_the_resource_of_its_key(guarded: Service) -> None:
+    keys = add_resource(guarded, "line")
+    assert sign_in(guarded, keys["Prediction", "1"]).status_code == 401
+    expect(sign_in(guarded, keys["Training", "1"]))
+    page = cookie_of(guarded)
+    made = expect(guarded.request("POST", f"{PROJECTS}?name=x", key=None, headers=page))["id"]
+    assert [one["id"] for one in expect(guarded.request("GET", PROJECTS, key=None, headers=page))] == [made]
+    assert expect(guarded.request("GET", PROJECTS, key="mine")) == []
+    assert status(guarded, page, "POST", "/_emulator/reset") == 403
+    guarded.restart()
+    assert status(guarded, page, path=f"{PROJECTS}/{made}") == 200
+    path = f"{RESOURCES}/line/keys/training/1/rotate"
+    expect(guarded.request("POST", path, key="mine"))
+    assert status(guarded, page) == 401
+
+
+def test_a_session_permits_what_the_role_of_its_key_permits(guarded: Service) -> None:
+    expect(sign_in(guarded, role_key(guarded, "default", "Labeler").training))
+    page = cookie_of(guarded)
+    assert status(guarded, page) == 200
+    refused = guarded.request("POST", f"{PROJECTS}?name=x", key=None, headers=page)
+    assert refusal(refused) == (
+        403,
+        "ForbiddenUserInsufficientCapability",
+        "The key 'labeler' has the role Labeler, which does not permit projects/action.",
+    )
+
+
+def test_sessions_in_a_file_of_an_earlier_version_go_on(guarded: Service) -> None:
+    expect(sign_in(guarded))
+    page = cookie_of(guarded)
+    file = guarded.settings.data / FILE_NAME
+    content = orjson.loads(file.read_bytes())
+    content["sessions"] = {name: used for name, (used, _) in content["sessions"].items()}
+    guarded.close()
+    file.write_bytes(orjson.dumps(content))
+    guarded.open()
+    assert status(guarded, page) == 200
 
 
 # --- beginning ----------------------------------------------------------------------------------------------

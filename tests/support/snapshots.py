@@ -35,6 +35,11 @@ TO_OLDER = (
     "ALTER TABLE iteration DROP COLUMN training_report",
     "DROP TABLE former_publication",
     "DROP TABLE rollout",
+    "DROP TABLE access_key",
+    "DROP TABLE resource",
+    "ALTER TABLE project DROP COLUMN resource",
+    "DROP TABLE usage",
+    "CREATE TABLE usage (month VARCHAR NOT NULL PRIMARY KEY, predictions INTEGER NOT NULL)",
 )
 
 

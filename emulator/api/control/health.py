@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from emulator.api.dependencies import Emulator
+from emulator.api.dependencies import Caller, Emulator
 from emulator.api.parameters import flag
 from emulator.api.routing import OperationRouter
 from emulator.core.projects.reset import reset
@@ -52,7 +52,7 @@ def reset_everything(emulator: Emulator, snapshots: Annotated[bool, flag("snapsh
 
 
 @router.own("GET", "/_emulator/imports")
-def unfinished_imports(emulator: Emulator) -> Response:
+def unfinished_imports(emulator: Emulator, caller: Caller) -> Response:
     return JSONResponse(
         [
             {
@@ -62,6 +62,6 @@ def unfinished_imports(emulator: Emulator) -> Response:
                 "attempts": one.attempts,
                 "reason": one.reason,
             }
-            for one in project_imports.unfinished(emulator)
+            for one in project_imports.unfinished(emulator, caller.resource)
         ]
     )

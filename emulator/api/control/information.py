@@ -8,9 +8,11 @@ from starlette.responses import Response
 
 from emulator import __version__
 from emulator.api.control.test_kit.clock import shown_clock
-from emulator.api.dependencies import BaseUrl, Emulator, version_of
+from emulator.api.dependencies import BaseUrl, Caller, Emulator, version_of
 from emulator.api.routing import OperationRouter, Result, response_of
 from emulator.contract.control import information as shapes
+from emulator.core.iterations import publishing
+from emulator.core.quotas import tier_of
 from emulator.core.rules import domains
 from emulator.core.rules.tiers import Tier
 from emulator.core.status import information
@@ -21,7 +23,10 @@ router = OperationRouter()
 
 # In the threads of images, since measuring a large data folder takes a moment.
 @router.own("GET", "/_emulator/info", work="images")
-def get_information(request: Request, emulator: Emulator, base_url: BaseUrl) -> shapes.Information:
+def get_information(
+    request: Request, emulator: Emulator, caller: Caller, base_url: BaseUrl
+) -> shapes.Information:
+    """Keys of other resources see what concerns their resource, and the settings of the server."""
     state = request.app.state
     settings: Settings = state.settings
     if not hasattr(state, "data_size"):
@@ -31,15 +36,21 @@ def get_information(request: Request, emulator: Emulator, base_url: BaseUrl) -> 
         started=datetime.fromtimestamp(state.started, UTC),
         uptime_seconds=max(0.0, time.time() - state.started),
         endpoint=base_url,
-        prediction_resource_id=settings.prediction_resource_id,
+        prediction_resource_id=publishing.prediction_resource_id(
+            settings.prediction_resource_id, caller.resource
+        ),
+        resource=caller.resource,
+        role=caller.role.name if caller.role else None,
         uses_well_known_keys=settings.uses_default_keys,
-        data_folder=str(emulator.folder),
+        data_folder=str(emulator.folder) if caller.is_administrator else "",
         ephemeral=settings.ephemeral,
-        data_bytes=state.data_size.bytes,
-        disk_free_bytes=information.free_disk_bytes(emulator),
-        memory_bytes=information.resident_bytes(),
-        counts=shapes.ObjectCounts(**information.counts(emulator)._asdict()),
-        tier=_tier(emulator.tier, information.tier_use(emulator)),
+        data_bytes=state.data_size.bytes if caller.is_administrator else 0,
+        disk_free_bytes=information.free_disk_bytes(emulator) if caller.is_administrator else None,
+        memory_bytes=information.resident_bytes() if caller.is_administrator else None,
+        counts=shapes.ObjectCounts(
+            **information.counts(emulator, None if caller.is_administrator else caller.resource)._asdict()
+        ),
+        tier=_tier(tier_of(emulator, caller.resource), information.tier_use(emulator, caller.resource)),
         trainer=emulator.trainers.default,
         training_hour_seconds=emulator.training_hour_seconds,
         stored_prediction_days=emulator.kept_predictions.days,

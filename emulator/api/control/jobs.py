@@ -6,9 +6,10 @@ from contextlib import suppress
 from fastapi import Request
 from starlette.responses import Response
 
-from emulator.api.dependencies import Emulator, JobId, in_thread, version_of
+from emulator.api.dependencies import Caller, Emulator, JobId, version_of
 from emulator.api.parameters import guid_in, integer_in, number_in, text_in
 from emulator.api.routing import OperationRouter, response_of
+from emulator.api.threads import in_thread
 from emulator.contract.control import jobs as shapes
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.changes import Changes
@@ -24,7 +25,7 @@ _SETTLING_SECONDS = 0.05
 
 
 @router.own("GET", _PATH)
-async def get_jobs(request: Request, emulator: Emulator) -> Response:
+async def get_jobs(request: Request, emulator: Emulator, caller: Caller) -> Response:
     project_id = guid_in(request, "projectId")
     known = integer_in(request, "after", 0) if text_in(request, "after") is not None else None
     seconds = number_in(request, "timeoutSeconds")
@@ -38,15 +39,15 @@ async def get_jobs(request: Request, emulator: Emulator) -> Response:
 
     def listed() -> Response:
         version = changes.number  # before the list is read, so that no change is missed
-        jobs = [_shape(job) for job in job_list.list_all(emulator, project_id)]
+        jobs = [_shape(job) for job in job_list.list_all(emulator, project_id, caller.resource)]
         return response_of(shapes.JobList(version=version, jobs=jobs), version_of(request))
 
     return await in_thread(request, listed)
 
 
 @router.own("POST", f"{_PATH}/{{jobId}}/cancel")
-def cancel_job(emulator: Emulator, job_id: JobId) -> shapes.JobItem:
-    return _shape(job_list.cancel(emulator, job_id))
+def cancel_job(emulator: Emulator, caller: Caller, job_id: JobId) -> shapes.JobItem:
+    return _shape(job_list.cancel(emulator, job_id, caller.resource))
 
 
 async def _change_since(changes: Changes, known: int, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from emulator.api import responses
-from emulator.api.dependencies import ApiVersion, Emulator, ImageLinks, ProjectId, json_body
+from emulator.api.dependencies import ApiVersion, Caller, Emulator, ImageLinks, ProjectId, json_body
 from emulator.api.parameters import guid, required_text, text, texts
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter
@@ -18,9 +18,9 @@ router = OperationRouter()
 
 
 @router.operation("GetProjects", small=True)
-def get_projects(emulator: Emulator, links: ImageLinks) -> list[shapes.Project]:
+def get_projects(emulator: Emulator, links: ImageLinks, caller: Caller) -> list[shapes.Project]:
     emulator.choreography.polled("import")
-    rows = projects.list_all(emulator)
+    rows = projects.list_all(emulator, caller.resource)
     thumbnails = projects.thumbnails(emulator)
     return [responses.project(links, row, thumbnails.get(row.id)) for row in rows]
 
@@ -29,6 +29,7 @@ def get_projects(emulator: Emulator, links: ImageLinks) -> list[shapes.Project]:
 def create_project(
     emulator: Emulator,
     links: ImageLinks,
+    caller: Caller,
     options: Annotated[
         requests.CreateProjectOptions, json_body(requests.CreateProjectOptions, optional=True)
     ],
@@ -49,6 +50,7 @@ def create_project(
         target_export_platforms=target_export_platforms,
         export_model_container_uri=options.export_model_container_uri or container_uri,
         notification_queue_uri=options.notification_queue_uri or queue_uri,
+        resource=caller.resource,
     )
     return responses.project(links, row, None)
 
@@ -105,10 +107,11 @@ def export_project(
 def import_project(
     emulator: Emulator,
     links: ImageLinks,
+    caller: Caller,
     token: Annotated[str, required_text("token")],
     name: Annotated[str | None, text("name")],
 ) -> shapes.Project:
-    row = project_imports.request_import(emulator, links.base_url, token, name)
+    row = project_imports.request_import(emulator, links.base_url, token, name, caller.resource)
     return responses.project(links, row, None)
 
 

@@ -44,6 +44,8 @@ class Information(Shape):
     uptime_seconds: Double
     endpoint: str
     prediction_resource_id: str
+    resource: str
+    role: str | None
     uses_well_known_keys: bool
     data_folder: str
     ephemeral: bool

@@ -103,6 +103,7 @@ class Addition:
                 self._context,
                 self.project.image_count + self.added.new_images,
                 len(self._known),
+                self.project.resource,
             )
         except ServiceError as error:
             self._problems.error(error.message)

@@ -101,7 +101,7 @@ class DataSetImport:
             raise JobFailed("The project was changed meanwhile; import again.")
         project, state = addition.project, self._state
         if state.project_is_new:
-            quotas.check_project(self._context, session)
+            quotas.check_project(self._context, session, state.resource)
             session.add(project)
             session.flush()
         addition.store(lambda image: self._reading.files.read(image.labels.file), self._images)
@@ -126,7 +126,7 @@ class DataSetImport:
         state, data = self._state, self._data
         if state.project_is_new:
             # Another import, or a user, may have created it since the request arrived.
-            found = project_named(session, state.project_name)
+            found = project_named(session, state.resource, state.project_name)
             if found is not None:
                 state.project_is_new, state.project_id = False, found.id
         if not state.project_is_new:

@@ -17,7 +17,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.durable_files import write_atomically
 from emulator.store.database import full_disk_noticed
-from emulator.store.tables import Job, microseconds, moment
+from emulator.store.tables import DEFAULT_RESOURCE, Job, microseconds, moment
 
 FOLDER_NAME = "data-sets"
 # Imports that have ended; further ones are forgotten, the oldest first.
@@ -40,6 +40,7 @@ class ImportState:
         created: in microseconds since 1970.
         project_id: of the project; of a new one the id that it gets.
         report: made by `reports.report_of`; None until the data set is checked.
+        resource: of the project.
     """
 
     id: str
@@ -57,6 +58,7 @@ class ImportState:
     failure: str | None = None
     report: dict[str, Any] | None = None
     parts: list[str] = field(default_factory=list)
+    resource: str = DEFAULT_RESOURCE
 
     @property
     def created_at(self) -> datetime:
@@ -88,10 +90,10 @@ def find(context: Context, id: str) -> ImportState | None:
         return None
 
 
-def get(context: Context, id: str) -> ImportState:
-    """The state of an import. Raises ServiceError when there is none."""
+def get(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> ImportState:
+    """The state of an import of a resource. Raises ServiceError when there is none."""
     state = find(context, id)
-    if state is None:
+    if state is None or state.resource != resource:
         raise ServiceError("NotFound", f"There is no import of a data set {id}.")
     return state
 

@@ -16,7 +16,7 @@ from emulator.core.rules import domains
 from emulator.core.rules.limits import MEGABYTE
 from emulator.core.rules.validation import checked_name, in_any_case
 from emulator.store.database import full_disk_noticed
-from emulator.store.tables import Job, JobKind, Project, microseconds
+from emulator.store.tables import DEFAULT_RESOURCE, Job, JobKind, Project, microseconds
 
 # Received bytes between two checks of the free space, since a body need not have a Content-Length.
 _CHECKED_BYTES = 64 * MEGABYTE
@@ -34,6 +34,7 @@ class ImportOptions:
         dry_run: nothing is written; the import can be carried out afterwards.
         missing_allowed: labels of images that are not there are left out.
         parts: only these parts of a divided data set, such as "train"; empty: all.
+        resource: of the project.
     """
 
     project_id: str | None = None
@@ -44,6 +45,7 @@ class ImportOptions:
     dry_run: bool = False
     missing_allowed: bool = False
     parts: tuple[str, ...] = ()
+    resource: str = DEFAULT_RESOURCE
 
 
 class Upload:
@@ -95,9 +97,9 @@ def begin(context: Context, options: ImportOptions) -> Upload:
     domain = None if options.domain is None else _domain(options.domain)
     with context.database.read() as session:
         if options.project_id is not None:
-            project: Project | None = lookup.project(session, options.project_id)
+            project: Project | None = lookup.project_of(session, options.resource, options.project_id)
         else:
-            project = project_named(session, options.project_name or "")
+            project = project_named(session, options.resource, options.project_name or "")
         name = (
             project.name
             if project
@@ -116,22 +118,24 @@ def begin(context: Context, options: ImportOptions) -> Upload:
         dry_run=options.dry_run,
         missing_allowed=options.missing_allowed,
         parts=list(options.parts),
+        resource=options.resource,
     )
     return Upload(context, state)
 
 
-def project_named(session: Session, name: str) -> Project | None:
-    """The project with a name; None if there is none. Raises ServiceError when there are several."""
-    found = session.exec(select(Project).where(Project.name == name.strip())).all()
+def project_named(session: Session, resource: str, name: str) -> Project | None:
+    """The project of a resource with a name; None if there is none. Raises ServiceError for several."""
+    statement = select(Project).where(Project.name == name.strip(), Project.resource == resource)
+    found = session.exec(statement).all()
     if len(found) > 1:
         raise ServiceError("BadRequestProjectName", f"{len(found)} projects are named '{name}'; give an id.")
     return found[0] if found else None
 
 
-def import_checked(context: Context, id: str) -> ImportState:
+def import_checked(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> ImportState:
     """Carry out an import of which only a dry run was made. Raises ServiceError."""
     with kept.lock:
-        state = kept.get(context, id)
+        state = kept.get(context, id, resource)
         if state.status != kept.CHECKED or not kept.archive_path(context, id).exists():
             raise ServiceError(
                 "Conflict", "Only a data set that was checked within the last hour can be imported."
@@ -140,9 +144,9 @@ def import_checked(context: Context, id: str) -> ImportState:
         return _enqueue(context, state)
 
 
-def forget(context: Context, id: str) -> None:
+def forget(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> None:
     """End an import that waits or runs, or forget one that has ended. Raises ServiceError."""
-    state = kept.get(context, id)
+    state = kept.get(context, id, resource)
     with context.database.write() as session:
         job = session.get(Job, state.job_id or "")
         if job is not None:
@@ -166,6 +170,7 @@ def _enqueue(context: Context, state: ImportState) -> ImportState:
                     "projectId": state.project_id,
                     "projectName": state.project_name,
                     "dryRun": state.dry_run,
+                    "resource": state.resource,
                 },
             )
         )

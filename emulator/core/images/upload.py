@@ -183,7 +183,7 @@ def _insert_one(context: Context, batch: _Batch, item: Prepared, wanted: tuple[s
     if isinstance(labels, Refusal):
         return failed(*labels)
     if image is None and not quotas.has_room_for_image(context, project):
-        return failed("ErrorLimitExceed", quotas.image_limit(context))
+        return failed("ErrorLimitExceed", quotas.image_limit(context, project))
     item.changed = image is None or bool(labels.tags or labels.boxes)
     if image is None:
         if not context.blobs.exists(item.blob):  # swept meanwhile, since no row referred to it

@@ -20,7 +20,7 @@ from emulator.core.revisions import revisions
 from emulator.core.rules import domains
 from emulator.core.rules.limits import MEGABYTE
 from emulator.core.rules.validation import checked_name, in_any_case
-from emulator.store.tables import Iteration, IterationStatus, Project, Tag
+from emulator.store.tables import DEFAULT_RESOURCE, Iteration, IterationStatus, Project, Tag
 
 if TYPE_CHECKING:
     from emulator.vision.exported.model import ExportedClassifier, ExportedDetector
@@ -56,6 +56,7 @@ def import_model(
     classification_type: str | None = None,
     preprocessing: str | None = None,
     publication: Publication | None = None,
+    resource: str = DEFAULT_RESOURCE,
 ) -> ImportedModel:
     """Store an export as a trained iteration of a project, in one transaction.
 
@@ -66,6 +67,7 @@ def import_model(
         classification_type: Multiclass or Multilabel, for exports that do not state it; Multiclass if None.
         preprocessing: ``NAME=VALUE[,...]``, as in `vision.exported.input_choices`; stored in the zip.
         publication: None leaves the iteration unpublished.
+        resource: of the project.
 
     Raises:
         ServiceError: the export cannot be used; the message says why. Or a rule of projects, tags, iterations
@@ -85,13 +87,15 @@ def import_model(
         project_name = checked_name(project_name, "BadRequestProjectName", "project")
     else:
         with context.database.read() as session:
-            lookup.project(session, project_id)
+            lookup.project_of(session, resource, project_id)
     context.disk.check_upload()
     model, export = _loaded(export, preprocessing)
     blob = context.blobs.put(export)
     try:
         with context.database.write() as session:
-            row, created = _project(context, session, project_id, project_name, model, classification_type)
+            row, created = _project(
+                context, session, resource, project_id, project_name, model, classification_type
+            )
             quotas.check_iteration(context, session, row.id)
             tags = _tags(context, session, row, model.labels)
             iteration = _iteration(context, session, row, model, tags, classification_type)
@@ -155,6 +159,7 @@ def _domain(model: "ExportedClassifier | ExportedDetector") -> domains.Domain:
 def _project(
     context: Context,
     session: Session,
+    resource: str,
     id: str | None,
     name: str | None,
     model: "ExportedClassifier | ExportedDetector",
@@ -163,19 +168,20 @@ def _project(
     """The project for the iteration, and whether it is new."""
     domain = _domain(model)
     if id is not None:
-        found = [lookup.project(session, id)]
+        found = [lookup.project_of(session, resource, id)]
     else:
-        found = list(session.exec(select(Project).where(Project.name == name)))
+        found = list(session.exec(select(Project).where(Project.name == name, Project.resource == resource)))
     if len(found) > 1:
         raise ServiceError("BadRequestProjectName", f"{len(found)} projects are named '{name}'; give an id.")
     if not found:
         assert name is not None
-        quotas.check_project(context, session)
+        quotas.check_project(context, session, resource)
         project = new_project(
             context,
             name,
             domain_id=domain.id,
             classification_type=_classification_type(model, classification_type),
+            resource=resource,
         )
         session.add(project)
         session.flush()

@@ -9,7 +9,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.rollouts import names
 from emulator.core.rules.validation import checked_path_name
-from emulator.store.tables import Iteration, IterationStatus
+from emulator.store.tables import DEFAULT_RESOURCE, Iteration, IterationStatus
 
 _RESOURCE = re.compile(
     r"/?subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.CognitiveServices/accounts/[^/\s]+/?",
@@ -27,8 +27,9 @@ def publish(
 ) -> None:
     """Publish the iteration for predictions under `publish_name`, effective at once: it ends a roll-out.
 
-    prediction_id: the ARM id of a Cognitive Services account; any account is accepted. overwrite: whether the
-    name may be taken from another iteration.
+    prediction_id: the ARM id of a Cognitive Services account. Where resources were added, it is that of the
+    project's resource, `prediction_resource_id`; a project of the default resource may have any other one.
+    overwrite: whether the name may be taken from another iteration.
     """
     check_target(publish_name, prediction_id)
     with context.database.write() as session:
@@ -46,6 +47,32 @@ def check_target(publish_name: str, prediction_id: str) -> str:
             "resourceGroups/{name}/providers/Microsoft.CognitiveServices/accounts/{name}",
         )
     return name
+
+
+def prediction_resource_id(default: str, resource: str) -> str:
+    """The id of the prediction resource that belongs to a resource; Azure's portal makes such names.
+
+    default: that of the default resource.
+    """
+    if resource == DEFAULT_RESOURCE:
+        return default
+    return f"{default.rpartition('/')[0]}/{resource}-Prediction"
+
+
+def _check_resource(context: Context, session: Session, iteration: Iteration, prediction_id: str) -> None:
+    """Raise ServiceError unless the prediction key of the project's resource is one of the account."""
+    if not context.resources.has_several:
+        return
+    resource = lookup.project(session, iteration.project_id).resource
+    account = prediction_id.rstrip("/").rpartition("/")[2].lower()
+    named = account.removesuffix("-prediction")
+    is_own = named == resource if resource != DEFAULT_RESOURCE else context.resources.tier(named) is None
+    if not is_own:
+        raise ServiceError(
+            "BadRequestInvalidPublishTarget",
+            f"predictionId is not the prediction resource of the project: '{account[:64]}' is no account of "
+            f"the resource '{resource}'.",
+        )
 
 
 def publish_in(
@@ -68,6 +95,7 @@ def publish_in(
             "BadRequestIterationIsPublished",
             f"Iteration is already published as: {iteration.publish_name}",
         )
+    _check_resource(context, session, iteration, prediction_id)
     names.check_no_candidate(session, iteration, except_as=name if overwrite else None)
     if not overwrite and names.holder(session, iteration.project_id, name) is not None:
         raise ServiceError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from emulator.core.jobs.changes import Changes
-from emulator.store.tables import Export, Iteration, Job, JobKind, Project
+from emulator.store.tables import DEFAULT_RESOURCE, Export, Iteration, Job, JobKind, Project
 from emulator.store.test_set_tables import TestEvaluation
 
 # Ended jobs that are kept.
@@ -39,7 +39,7 @@ class EndStatus(StrEnum):
 
 class JobDescription(NamedTuple):
     """What a job is for, with the names of now. kind: training, export, import,
-    evaluation, or check: the dry run of an import of a data set.
+    evaluation, or check: the dry run of an import of a data set. resource: of the project.
     """
 
     id: str
@@ -52,6 +52,7 @@ class JobDescription(NamedTuple):
     training_type: str | None = None
     platform: str | None = None
     flavor: str | None = None
+    resource: str = DEFAULT_RESOURCE
 
 
 class EndedJob(NamedTuple):
@@ -73,12 +74,19 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
         details = job.details or {}
         if details.get("dryRun"):  # absent in jobs of earlier versions
             kind = "check"
-        return JobDescription(job.id, kind, job.created, details["projectId"], details["projectName"])
+        return JobDescription(
+            id=job.id,
+            kind=kind,
+            created=job.created,
+            project_id=details["projectId"],
+            project_name=details["projectName"],
+            resource=details.get("resource", DEFAULT_RESOURCE),
+        )
     if kind == "import":
         target = session.get(Project, job.project_id)
         if target is None:
             return None
-        return JobDescription(job.id, kind, job.created, target.id, target.name)
+        return JobDescription(job.id, kind, job.created, target.id, target.name, resource=target.resource)
     iteration = session.get(Iteration, job.iteration_id)
     if iteration is None:
         return None
@@ -100,6 +108,7 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
         training_type=iteration.training_type if kind == "training" else None,
         platform=export.platform if export else None,
         flavor=(export.flavor or None) if export else None,
+        resource=project.resource,
     )
 
 

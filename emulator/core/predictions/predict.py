@@ -95,7 +95,7 @@ def predict(
         # Another iteration may have the name: then it has had one all the time.
         found = published(context, project_id, published_name, type)
         predicted = score(found.iteration, rollout=found.rollout)
-    quotas.count_prediction(context)
+    quotas.count_prediction(context, project_id)
     if context.prediction_counts is not None:
         tags = ((tag.tag_name, tag.probability, tag.box is not None) for tag in predicted.probabilities)
         context.prediction_counts.add(project_id, *_names(found, predicted.iteration_id), tags)

@@ -19,7 +19,7 @@ from emulator.core.notifications import azure_storage
 from emulator.core.rules import domains
 from emulator.core.rules.validation import checked_description, checked_name, in_any_case
 from emulator.store.row_queries import RowQuery, rows_of
-from emulator.store.tables import Image, Iteration, Project, StoredPrediction
+from emulator.store.tables import DEFAULT_RESOURCE, Image, Iteration, Project, StoredPrediction
 
 CLASSIFICATION_TYPES = ("Multiclass", "Multilabel")
 EXPORT_PLATFORMS = ("CoreML", "TensorFlow", "DockerFile", "ONNX", "VAIDK", "OpenVino")
@@ -48,7 +48,12 @@ def _first_images() -> Select[Any]:
     return select_columns(*columns).join(Image, col(Image.number) == first)
 
 
-_NEWEST_FIRST = rows_of(Project, lambda all_of: all_of.order_by(col(Project.created).desc()))
+_NEWEST_FIRST = rows_of(
+    Project,
+    lambda all_of: all_of.where(col(Project.resource) == bindparam("resource")).order_by(
+        col(Project.created).desc()
+    ),
+)
 _FIRST_IMAGES: RowQuery[tuple[str, str]] = RowQuery(_first_images)
 _FIRST_IMAGE: RowQuery[tuple[str, str]] = RowQuery(
     lambda: _first_images().where(col(Project.id) == bindparam("project_id"))
@@ -64,20 +69,24 @@ def create(
     target_export_platforms: list[str] | None = None,
     export_model_container_uri: str | None = None,
     notification_queue_uri: str | None = None,
+    resource: str = DEFAULT_RESOURCE,
 ) -> Project:
-    """Create a project. Names need not be unique. Defaults: domain General for classification, Multilabel.
+    """Create a project of a resource. Names need not be unique. Defaults: domain General for classification,
+    Multilabel.
 
     The URIs are those of `azure_storage`, and are tested.
     """
-    project = new_project(context, name, description, domain_id, classification_type, target_export_platforms)
+    project = new_project(
+        context, name, description, domain_id, classification_type, target_export_platforms, resource
+    )
     if export_model_container_uri or notification_queue_uri:
         with context.database.read() as session:
-            quotas.check_project(context, session)
+            quotas.check_project(context, session, resource)
         azure_storage.connect(context, project.id, export_model_container_uri, notification_queue_uri)
         project.export_model_container_uri = export_model_container_uri
         project.notification_queue_uri = notification_queue_uri
     with context.database.write() as session:
-        quotas.check_project(context, session)
+        quotas.check_project(context, session, resource)
         session.add(project)
     return project
 
@@ -89,6 +98,7 @@ def new_project(
     domain_id: str | None = None,
     classification_type: str | None = None,
     target_export_platforms: list[str] | None = None,
+    resource: str = DEFAULT_RESOURCE,
 ) -> Project:
     """The row of a new project, checked but not stored."""
     name = checked_name(name, "BadRequestProjectName", "project")
@@ -106,12 +116,13 @@ def new_project(
         created=now,
         last_modified=now,
         new_iteration_created=now,
+        resource=resource,
     )
 
 
-def list_all(context: Context) -> list[Project]:
-    """All projects, newest first."""
-    return context.database.rows(_NEWEST_FIRST)
+def list_all(context: Context, resource: str = DEFAULT_RESOURCE) -> list[Project]:
+    """All projects of a resource, newest first."""
+    return context.database.rows(_NEWEST_FIRST, resource=resource)
 
 
 def get(context: Context, project_id: str) -> Project:

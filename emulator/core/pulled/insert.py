@@ -24,7 +24,7 @@ from emulator.core.pulled.journal import ArchiveUnusable
 from emulator.core.pulled.workspace import Contents
 from emulator.store.batches import batches
 from emulator.store.database import is_null_refused
-from emulator.store.tables import Project
+from emulator.store.tables import DEFAULT_RESOURCE, Project
 
 _log = logging.getLogger(__name__)
 # What values of other types than the service's lead to: responses that were changed on their way, or edited.
@@ -132,6 +132,8 @@ def _check(context: Context, project_id: str, replace: bool) -> None:
                 quotas.check_project(context, session)
             except ServiceError as error:
                 raise InsertRefused(error.message) from None
+        elif known.resource != DEFAULT_RESOURCE:
+            raise InsertRefused(f"the project {project_id} belongs to the resource '{known.resource}' here")
         elif not replace:
             raise InsertRefused(
                 f"there is a project with the id {project_id} ({known.name!r}); --replace replaces it, with "

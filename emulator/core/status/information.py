@@ -8,14 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.quotas import predictions_this_month
-from emulator.store.tables import Export, Iteration, Project, StoredPrediction, Tag
+from emulator.store.tables import (
+    DEFAULT_RESOURCE,
+    Export,
+    Iteration,
+    Project,
+    StoredPrediction,
+    Tag,
+)
 
 # A data folder with 100,000 images takes half a second to measure.
 _MEASURED_FOR_SECONDS = 60.0
@@ -46,46 +53,68 @@ class TierUse(NamedTuple):
     predictions_per_month: int | None
 
 
-def counts(context: Context) -> Counts:
+def counts(context: Context, resource: str | None = None) -> Counts:
+    """The numbers of a resource; None: of the whole emulator."""
+    is_published = col(Iteration.publish_name).is_not(None)
     with context.database.read() as session:
-        projects, images, _ = _projects(session)
-        published = (
-            select(func.count()).select_from(Iteration).where(col(Iteration.publish_name).is_not(None))
-        )
+        projects, images, _ = _projects(session, resource)
+
+        def count(table: Any, *conditions: Any) -> int:
+            statement = select(func.count()).select_from(table).where(*conditions)
+            if resource is not None:
+                statement = statement.where(_is_of(resource, table))
+            return session.scalar(statement) or 0
+
         return Counts(
             projects=projects,
             images=images,
-            tags=session.scalar(select(func.count()).select_from(Tag).where(col(Tag.removed).is_(None))) or 0,
-            iterations=session.scalar(select(func.count()).select_from(Iteration)) or 0,
-            published_iterations=session.scalar(published) or 0,
-            exports=session.scalar(select(func.count()).select_from(Export)) or 0,
-            stored_predictions=session.scalar(select(func.count()).select_from(StoredPrediction)) or 0,
+            tags=count(Tag, col(Tag.removed).is_(None)),
+            iterations=count(Iteration),
+            published_iterations=count(Iteration, is_published),
+            exports=count(Export),
+            stored_predictions=count(StoredPrediction),
         )
 
 
-def tier_use(context: Context) -> TierUse:
+def tier_use(context: Context, resource: str = DEFAULT_RESOURCE) -> TierUse:
+    """The use of the limits of a resource."""
     with context.database.read() as session:
-        projects, _, largest = _projects(session)
+        projects, _, largest = _projects(session, resource)
         size = func.count().label("size")
         tags = select(size).select_from(Tag).where(col(Tag.removed).is_(None)).group_by(col(Tag.project_id))
         iterations = select(size).select_from(Iteration).group_by(col(Iteration.project_id))
+        if context.resources.has_several:
+            tags, iterations = (
+                tags.where(_is_of(resource, Tag)),
+                iterations.where(_is_of(resource, Iteration)),
+            )
         return TierUse(
             projects=projects,
             images_per_project=largest,
             tags_per_project=_largest(session, tags),
             iterations_per_project=_largest(session, iterations),
-            predictions_per_month=predictions_this_month(context, session),
+            predictions_per_month=predictions_this_month(context, session, resource),
         )
 
 
-def _projects(session: Session) -> tuple[int, int, int]:
+def _projects(session: Session, resource: str | None) -> tuple[int, int, int]:
     """The number of projects, of all images, and of those of the project with the most."""
-    number, images, largest = session.execute(
-        select(func.count(), func.sum(Project.image_count), func.max(Project.image_count)).select_from(
-            Project
-        )
-    ).one()
+    statement = select(
+        func.count(), func.sum(Project.image_count), func.max(Project.image_count)
+    ).select_from(Project)
+    if resource is not None:
+        statement = statement.where(Project.resource == resource)
+    number, images, largest = session.execute(statement).one()
     return number, int(images or 0), largest or 0
+
+
+def _is_of(resource: str, table: Any) -> Any:
+    """The condition that a row is of a project of the resource."""
+    projects = select(Project.id).where(Project.resource == resource)
+    if table is Export:
+        iterations = select(Iteration.id).where(col(Iteration.project_id).in_(projects))
+        return col(Export.iteration_id).in_(iterations)
+    return col(table.project_id).in_(projects)
 
 
 def _largest(session: Session, sizes: object) -> int:

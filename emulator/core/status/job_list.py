@@ -11,7 +11,7 @@ from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.history import DESCRIBED, EndedJob, JobDescription, description_of
 from emulator.core.jobs.progress import Progress
-from emulator.store.tables import IterationStatus, Job, JobKind
+from emulator.store.tables import DEFAULT_RESOURCE, IterationStatus, Job, JobKind
 
 if TYPE_CHECKING:
     from emulator.core.choreography.held import Held
@@ -38,14 +38,18 @@ class ListedJob(NamedTuple):
     failure: str | None = None
 
 
-def list_all(context: Context, project_id: str | None = None) -> list[ListedJob]:
-    """The unfinished jobs, oldest first, then those that have ended, latest first; of a project, or all.
+def list_all(
+    context: Context, project_id: str | None = None, resource: str = DEFAULT_RESOURCE
+) -> list[ListedJob]:
+    """The unfinished jobs of a resource, oldest first, then those that have ended, latest first.
+
+    project_id: of a project whose jobs alone are listed.
 
     It is no poll of a choreography: a list that is shown on a page must not end what a test holds.
     """
     with context.database.read() as session:
         if project_id is not None:
-            lookup.project(session, project_id)
+            lookup.project_of(session, resource, project_id)
         oldest = select(Job).where(col(Job.kind).in_(DESCRIBED)).order_by(col(Job.created)).limit(_MAX_JOBS)
         found = [(job, description_of(session, job)) for job in session.exec(oldest)]
     held = {one.job_id: one for one in context.choreography.held()} if context.choreography.in_use else {}
@@ -58,19 +62,21 @@ def list_all(context: Context, project_id: str | None = None) -> list[ListedJob]
             item = _held(context, described, held[job.id])
         else:
             item = _unfinished(context, job, described, waiting)
-        if project_id in (None, described.project_id):
+        if described.resource == resource and project_id in (None, described.project_id):
             listed.append(item)
     unfinished = {job.id for job, _ in found}
     ended = [
         _ended(one)
         for one in context.job_history.latest()
-        if project_id in (None, one.job.project_id) and one.job.id not in unfinished
+        if one.job.resource == resource
+        and project_id in (None, one.job.project_id)
+        and one.job.id not in unfinished
     ]
     return listed + ended
 
 
-def cancel(context: Context, job_id: str) -> ListedJob:
-    """End a job that waits or runs, as a failure with the reason that it was cancelled.
+def cancel(context: Context, job_id: str, resource: str = DEFAULT_RESOURCE) -> ListedJob:
+    """End a job of a resource that waits or runs, as a failure with the reason that it was cancelled.
 
     Its iteration, export or project becomes ``Failed``, so that a program that waits for it ends, too. Raises
     ServiceError when there is no such job, or when it has ended.
@@ -78,18 +84,24 @@ def cancel(context: Context, job_id: str) -> ListedJob:
     with context.database.read() as session:
         job = session.get(Job, job_id)
         described = None if job is None else description_of(session, job)
+    if described is not None and described.resource != resource:
+        raise _no_job(job_id)
     if job is not None and described is not None:
         runner = context.jobs.runner(JobKind(job.kind))
         started = context.job_history.started(job_id)
         if runner.cancel_job(job_id, _reason(context, described, started)):
             context.choreography.cancelled(job_id)
     ended = next((one for one in context.job_history.latest() if one.job.id == job_id), None)
-    if ended is None:
-        raise ServiceError("NotFound", f"There is no job {job_id}.")
+    if ended is None or ended.job.resource != resource:
+        raise _no_job(job_id)
     if described is None:
         message = f"The {ended.job.kind} has ended already, with status {ended.status}."
         raise ServiceError("Conflict", message)
     return _ended(ended)
+
+
+def _no_job(job_id: str) -> ServiceError:
+    return ServiceError("NotFound", f"There is no job {job_id}.")
 
 
 def _reason(context: Context, job: JobDescription, started: datetime | None) -> str:

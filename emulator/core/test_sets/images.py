@@ -281,7 +281,9 @@ class _Adding:
             return AddedImage(item.new.name, *labels)
         if image is None:
             if not quotas.has_room_for_image(self.context, self.test_set):
-                return AddedImage(item.new.name, "ErrorLimitExceed", quotas.image_limit(self.context))
+                return AddedImage(
+                    item.new.name, "ErrorLimitExceed", quotas.image_limit(self.context, self.test_set)
+                )
             image = self._new_image(item)
         item.changed = is_new or bool(labels.tags or labels.boxes)
         self.present[item.blob] = image = _labeled(self.session, image, labels, self.known)

@@ -129,6 +129,7 @@ def _chosen_tags(session: Session, project_id: str, selected: Sequence[str]) -> 
 
 
 def _check_base_model(session: Session, project: Project, project_id: str, iteration_id: str) -> None:
+    lookup.project_of(session, project.resource, project_id)
     base = lookup.iteration(session, project_id, iteration_id)
     if domains.get(project.domain_id).detects_anomalies:
         raise ServiceError(

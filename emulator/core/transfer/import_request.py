@@ -17,14 +17,21 @@ from emulator.core.rules import domains
 from emulator.core.rules.limits import NAME_LENGTH
 from emulator.core.rules.validation import checked_name
 from emulator.core.transfer.export import Token, info_of, parse_token
-from emulator.store.tables import Job, JobKind, Project, ProjectStatus
+from emulator.store.tables import DEFAULT_RESOURCE, Job, JobKind, Project, ProjectStatus
 
 if TYPE_CHECKING:
     from emulator.core.transfer.archive import Info
 
 
-def request_import(context: Context, base: str, token: str, name: str | None = None) -> Project:
-    """Create a project with status Importing, which a job fills. base: scheme and host of this emulator.
+def request_import(
+    context: Context, base: str, token: str, name: str | None = None, resource: str = DEFAULT_RESOURCE
+) -> Project:
+    """Create a project with status Importing, which a job fills.
+
+    Args:
+        base: scheme and host of this emulator.
+        resource: of the new project. The token gives access to the project that it is of, whatever its
+            resource is.
 
     Raises ServiceError: BadRequestInvalidImportToken for a token that is malformed, forged, expired or of a
     deleted project; the message has the reason when another emulator could not be reached.
@@ -39,7 +46,7 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
     info = _info(context, base, parsed)
     if domains.find(info.project.domain_id) is None:
         raise _invalid(f"Its domain {info.project.domain_id[:40]} is not known here.")
-    quotas.check_import(context, info.image_count, info.tag_count)
+    quotas.check_import(context, info.image_count, info.tag_count, resource)
     context.disk.check_upload()
     now = context.clock.now()
     part = info.project
@@ -50,6 +57,7 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
         last_modified=now,
         new_iteration_created=now,
         status=ProjectStatus.IMPORTING,
+        resource=resource,
         **part.model_dump(exclude={"name", "revision", "next_iteration"}),
     )
     job = Job(
@@ -60,7 +68,7 @@ def request_import(context: Context, base: str, token: str, name: str | None = N
         details={"token": token},
     )
     with context.database.write() as session:
-        quotas.check_project(context, session)
+        quotas.check_project(context, session, resource)
         session.add(project)
         session.flush()
         session.add(job)
@@ -123,12 +131,16 @@ class ImportState(NamedTuple):
     reason: str | None
 
 
-def unfinished(context: Context) -> list[ImportState]:
-    """The imports that have not succeeded, oldest first, without those of deleted projects."""
+def unfinished(context: Context, resource: str = DEFAULT_RESOURCE) -> list[ImportState]:
+    """The imports of a resource that have not succeeded, oldest first, without those of deleted projects."""
     with context.database.read() as session:
         rows = session.exec(
             select(Project, Job)
-            .where(Job.project_id == Project.id, col(Job.kind).in_((JobKind.IMPORT, JobKind.FAILED_IMPORT)))
+            .where(
+                Job.project_id == Project.id,
+                Project.resource == resource,
+                col(Job.kind).in_((JobKind.IMPORT, JobKind.FAILED_IMPORT)),
+            )
             .order_by(col(Job.created))
         ).all()
     return [

@@ -227,6 +227,7 @@ class ImportWork:
                     self._context,
                     sum(image.removed is None for image in manifest.images),
                     sum(tag.removed is None for tag in manifest.tags),
+                    project.resource,
                 )
                 fill(self._context, session, project, manifest)
                 session.delete(session.get_one(Job, task.job_id))

@@ -4,9 +4,10 @@ from fastapi import Request
 from starlette.responses import Response
 
 from emulator.api.control.insight.image_jobs import end_of
-from emulator.api.dependencies import Emulator, ProjectId, in_thread, version_of
+from emulator.api.dependencies import Emulator, ProjectId, version_of
 from emulator.api.parameters import OfIteration
 from emulator.api.routing import OperationRouter, Result, response_of
+from emulator.api.threads import in_thread
 from emulator.contract.control import labeling as shapes
 from emulator.core.caches.image_jobs import ImageJob
 from emulator.core.insight import image_map

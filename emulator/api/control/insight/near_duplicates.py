@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from emulator.api import responses
 from emulator.api.control.insight.image_jobs import end_of
-from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, in_thread, version_of
+from emulator.api.dependencies import Emulator, ImageLinks, ProjectId, version_of
 from emulator.api.parameters import OfIteration, TakeAndSkip, flag, number_in
 from emulator.api.responses import Links
 from emulator.api.routing import OperationRouter, Result, response_of
+from emulator.api.threads import in_thread
 from emulator.contract.control import insight as shapes
 from emulator.core.caches.image_jobs import ImageJob
 from emulator.core.insight import near_duplicates

@@ -7,12 +7,12 @@ import orjson
 from fastapi import Request
 from starlette.responses import Response
 
-from emulator.api.dependencies import in_thread
 from emulator.api.parameters import choice_in, integer_in, number_in, text_in
 from emulator.api.request_log.entries import entries
 from emulator.api.request_log.filters import Filter, filter_in, refuse_unknown
 from emulator.api.request_log.recorder import RequestLog, Row
 from emulator.api.routing import OperationRouter
+from emulator.api.threads import in_thread
 from emulator.core.errors import ServiceError
 from emulator.gateway.errors import JSON
 

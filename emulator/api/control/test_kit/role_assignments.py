@@ -9,7 +9,8 @@ from emulator.api.routing import OperationRouter
 from emulator.contract.test_kit import role_assignments as shapes
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
-from emulator.core.test_kit.roles import assignment_of, full_name
+from emulator.core.rules.roles import full_name
+from emulator.core.test_kit.roles import assignment_of
 
 router = OperationRouter()
 

@@ -4,13 +4,14 @@ from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
 from emulator.api.control.test_kit.requests import json_response, log_of
-from emulator.api.dependencies import BaseUrl, in_thread
+from emulator.api.dependencies import BaseUrl
 from emulator.api.parameters import choice_in, text_in
 from emulator.api.request_log.entries import time_text
 from emulator.api.request_log.filters import refuse_unknown
 from emulator.api.request_log.usage import usage_of
 from emulator.api.request_log.usage_report import report
 from emulator.api.routing import OperationRouter
+from emulator.api.threads import in_thread
 from emulator.contract.test_kit import evidence
 
 router = OperationRouter()

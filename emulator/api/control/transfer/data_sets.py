@@ -13,9 +13,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from emulator.api.dependencies import Emulator, ImportId, ProjectId, in_thread, version_of
+from emulator.api.dependencies import Caller, Emulator, ImportId, ProjectId, version_of
 from emulator.api.parameters import flag_in, required_text, text_in
 from emulator.api.routing import OperationRouter, Result, response_of
+from emulator.api.threads import in_thread
 from emulator.contract.control import data_sets as shapes
 from emulator.contract.gateway_responses import guid
 from emulator.core.data_sets import export as exports
@@ -33,8 +34,8 @@ _CHUNK_BYTES = 2**20
 
 
 @router.own("POST", _PATH)
-async def import_data_set(request: Request, emulator: Emulator) -> Response:
-    options = _options(request)
+async def import_data_set(request: Request, emulator: Emulator, caller: Caller) -> Response:
+    options = _options(request, caller.resource)
     length = request.headers.get("content-length", "")
     if length.isdigit():
         await in_thread(request, emulator.disk.check_room, int(length))
@@ -51,23 +52,24 @@ async def import_data_set(request: Request, emulator: Emulator) -> Response:
 
 
 @router.own("GET", _PATH)
-def get_data_set_imports(emulator: Emulator) -> Result:
-    return Result([_shape(state) for state in kept.list_all(emulator)])
+def get_data_set_imports(emulator: Emulator, caller: Caller) -> Result:
+    states = kept.list_all(emulator)
+    return Result([_shape(state) for state in states if state.resource == caller.resource])
 
 
 @router.own("GET", f"{_PATH}/{{importId}}")
-def get_data_set_import(emulator: Emulator, import_id: ImportId) -> shapes.DataSetImport:
-    return _shape(kept.get(emulator, import_id))
+def get_data_set_import(emulator: Emulator, caller: Caller, import_id: ImportId) -> shapes.DataSetImport:
+    return _shape(kept.get(emulator, import_id, caller.resource))
 
 
 @router.own("POST", f"{_PATH}/{{importId}}/import")
-def import_checked_data_set(emulator: Emulator, import_id: ImportId) -> Result:
-    return Result(_shape(imports.import_checked(emulator, import_id)), 202)
+def import_checked_data_set(emulator: Emulator, caller: Caller, import_id: ImportId) -> Result:
+    return Result(_shape(imports.import_checked(emulator, import_id, caller.resource)), 202)
 
 
 @router.own("DELETE", f"{_PATH}/{{importId}}")
-def delete_data_set_import(emulator: Emulator, import_id: ImportId) -> None:
-    imports.forget(emulator, import_id)
+def delete_data_set_import(emulator: Emulator, caller: Caller, import_id: ImportId) -> None:
+    imports.forget(emulator, import_id, caller.resource)
 
 
 @router.own("GET", "/_emulator/projects/{projectId}/dataSet", work="images")
@@ -122,7 +124,7 @@ async def _receive(request: Request, upload: Upload) -> None:
     await in_thread(request, upload.write, b"".join(chunks), work="images")
 
 
-def _options(request: Request) -> ImportOptions:
+def _options(request: Request, resource: str) -> ImportOptions:
     project = text_in(request, "project")
     project_id = None
     with contextlib.suppress(ValueError):
@@ -137,6 +139,7 @@ def _options(request: Request) -> ImportOptions:
         dry_run=flag_in(request, "dryRun", False),
         missing_allowed=flag_in(request, "missingImagesAllowed", False),
         parts=tuple(part.strip() for part in parts.split(",") if part.strip()),
+        resource=resource,
     )
 
 

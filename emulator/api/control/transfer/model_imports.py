@@ -4,7 +4,7 @@ from typing import Annotated
 
 from starlette.responses import JSONResponse, Response
 
-from emulator.api.dependencies import Body, Emulator
+from emulator.api.dependencies import Body, Caller, Emulator
 from emulator.api.parameters import flag, text
 from emulator.api.routing import OperationRouter
 from emulator.contract.gateway_responses import guid
@@ -17,6 +17,7 @@ router = OperationRouter()
 @router.own("POST", "/_emulator/models", work="images")
 def import_exported_model(
     emulator: Emulator,
+    caller: Caller,
     export: Body,
     project: Annotated[str | None, text("project")],
     classification_type: Annotated[str | None, text("classificationType")],
@@ -39,6 +40,7 @@ def import_exported_model(
         classification_type=classification_type,
         preprocessing=preprocessing,
         publication=publication,
+        resource=caller.resource,
     )
     iteration = imported.iteration
     return JSONResponse(

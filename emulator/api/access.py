@@ -1,0 +1,44 @@
+"""What the key of a request permits: one check for all endpoints, before any work."""
+
+from fastapi import Request
+
+from emulator.api.threads import in_thread
+from emulator.contract.control.permissions import permission_of
+from emulator.contract.gateway_responses import guid
+from emulator.core import lookup
+from emulator.core.context import Context
+from emulator.core.rules.access import Access
+
+
+async def check_own(request: Request) -> None:
+    """Check the access to an endpoint of the emulator's own API; a path without keys has none.
+
+    Raises ServiceError.
+    """
+    access: Access | None = request.scope.get("access")
+    if access is not None:
+        await check_access(request, access, permission_of(request.method, request.scope["route"].path))
+
+
+async def check_access(request: Request, access: Access, action: str | None) -> None:
+    """Check that a key permits an action, and has the project of the path.
+
+    A project of another resource is as one that does not exist. action: None for administrators.
+
+    Raises ServiceError.
+    """
+    access.check(action)
+    context: Context = request.app.state.context
+    if not context.resources.is_loaded:
+        await in_thread(request, context.resources.load)
+    if not context.resources.has_several:
+        return
+    try:
+        project_id = guid(request.path_params.get("projectId"))
+    except ValueError:
+        return  # there is none, or no project can have this id
+    owner = context.resources.known_owner(project_id)
+    if owner is None:
+        owner = await in_thread(request, context.resources.owner, project_id)
+    if owner != access.resource:
+        raise lookup.no_project()

@@ -1,0 +1,122 @@
+"""Resources, keys and the owners of projects in memory, since every request needs them."""
+
+import threading
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import NamedTuple
+
+from sqlmodel import select
+
+from emulator.core.rules.access import Access
+from emulator.core.rules.roles import role_named
+from emulator.core.rules.tiers import TIERS, Tier
+from emulator.store.database import Database
+from emulator.store.resource_tables import AccessKey, KeyKind, Resource
+from emulator.store.tables import DEFAULT_RESOURCE, Project
+
+_MOST_OWNERS = 10_000
+
+
+class KnownKey(NamedTuple):
+    """A key that requests may carry."""
+
+    kind: KeyKind
+    access: Access
+
+
+class _Tables(NamedTuple):
+    """tiers: of the resources besides the default one. keys: by their hashes."""
+
+    tiers: Mapping[str, Tier]
+    keys: Mapping[str, KnownKey]
+
+
+class ResourceIndex:
+    """Resources and keys as the database has them. Thread-safe.
+
+    `forget` follows each change. Where no resource was added, look-ups cost nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tables: _Tables | None = None
+        self._owners: dict[str, str] = {}
+        self._changes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether look-ups of keys and tiers read no database."""
+        return self._tables is not None
+
+    def forget(self) -> None:
+        """Resources, keys or projects were changed in the database."""
+        with self._lock:
+            self._changes += 1
+            self._tables = None
+            self._owners = {}
+
+    def load(self) -> _Tables:
+        """What the database has, which is read at the first use after a change."""
+        while (tables := self._tables) is None:
+            before = self._changes
+            read = self._read()
+            with self._lock:
+                if before == self._changes:
+                    self._tables = read
+        return tables
+
+    def _read(self) -> _Tables:
+        with self._database.read() as session:
+            resources = session.exec(select(Resource)).all()
+            keys = session.exec(select(AccessKey)).all()
+        known = {
+            key.hash: KnownKey(
+                KeyKind(key.kind),
+                Access(key.resource, role_named(key.role), key.name) if key.role else Access(key.resource),
+            )
+            for key in keys
+        }
+        return _Tables({resource.name: TIERS[resource.tier] for resource in resources}, known)
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are resources besides the default one."""
+        return bool(self.load().tiers)
+
+    def find(self, key: bytes) -> KnownKey | None:
+        """What the database knows about a key, which is none of the options."""
+        return self.find_hash(hash_of(key))
+
+    def find_hash(self, digest: str) -> KnownKey | None:
+        return self.load().keys.get(digest)
+
+    def tier(self, resource: str) -> Tier | None:
+        """The pricing tier of a resource besides the default one; None if it was removed."""
+        return self.load().tiers.get(resource)
+
+    def known_owner(self, project_id: str) -> str | None:
+        """The resource of a project, if that was looked up before."""
+        return self._owners.get(project_id)
+
+    def owner(self, project_id: str) -> str | None:
+        """The resource of a project; None when there is no such project."""
+        if not self.has_several:
+            return DEFAULT_RESOURCE
+        known = self._owners.get(project_id)
+        if known is not None:
+            return known
+        before = self._changes
+        with self._database.read() as session:
+            found = session.exec(select(Project.resource).where(Project.id == project_id)).first()
+        with self._lock:
+            if found is not None and before == self._changes:
+                if len(self._owners) >= _MOST_OWNERS:
+                    self._owners = {}
+                self._owners[project_id] = found
+        return found
+
+
+def hash_of(key: bytes) -> str:
+    """The form in which keys are kept."""
+    return sha256(key).hexdigest()

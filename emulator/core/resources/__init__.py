@@ -1,0 +1,1 @@
+"""Resources: groups of projects with keys of their own."""

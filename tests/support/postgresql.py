@@ -48,10 +48,10 @@ class Server:
     """
 
     def __init__(self) -> None:
-        programs = _programs()
-        if programs is None:
+        found = programs()
+        if found is None:
             pytest.skip(HOW_TO_GET_IT)
-        self._programs: Path = programs
+        self._programs: Path = found
         self.folder = Path(tempfile.mkdtemp(prefix="emulator-pg-", dir=_open_folder()))
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -192,7 +192,7 @@ def _open_folder() -> Path:
     return next(one for one in (folder, *folder.parents) if one.stat().st_mode & 0o003 == 0o003)
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
     """The folder of PostgreSQL's programs."""
     found = shutil.which("initdb")
     if found:

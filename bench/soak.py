@@ -46,9 +46,9 @@ def measure() -> Iterator[Measurement]:
         data = Path(folder)
         with programs.running(EMULATOR, data) as server:
             soaked = Soaking(server.port, CLIENTS, SEED)
-            before = _memory(server.process.pid)
+            before = programs.own_megabytes(server.process.pid)
             done = soaked.run(SECONDS)
-            after = _memory(server.process.pid)
+            after = programs.own_megabytes(server.process.pid)
             done.wrong += soak_audit.over_http(server.port, done.stage, done.clients)
         done.wrong += soak_audit.on_disk(data, done.clients)
         log = (data / "bench.log").read_text("utf-8", "replace")
@@ -107,12 +107,3 @@ class Soaking:
         wrong = list(self._record.wrong)
         wrong += [f"{thread.name} got no answer any more" for thread in threads if thread.is_alive()]
         return Soaked(self._stage, self._clients, self._record, taken, wrong)
-
-
-def _memory(pid: int) -> float:
-    """Resident memory of the server, in MB; with its child processes when the system has no ``/proc``."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
-    except (OSError, ValueError):
-        return programs.resident_megabytes(pid)

@@ -10,14 +10,14 @@ from emulator.vision.exported.files import is_zip
 from emulator.vision.exported.model import ExportedClassifier, ExportedDetector, load_export
 from emulator.vision.instant.model import is_instant
 from emulator.vision.instant.session import InstantClassifier, InstantDetector
-from emulator.vision.onnx_runtime import ModelUnusable
+from emulator.vision.onnx_runtime import ModelUnusable, scoring_threads
 
 Classifier = ClassifierSession | ExportedClassifier | InstantClassifier
 Detector = DetectorSession | ExportedDetector | InstantDetector
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Load a classifier, trained or exported.
+    """Load a classifier, trained or exported, for a server.
 
     Raises:
         OSError: the file cannot be read.
@@ -26,7 +26,7 @@ def load_classifier(path: Path) -> Classifier:
     if is_instant(path):
         return InstantClassifier(path)
     if not _is_export(path):
-        return ClassifierSession(path)
+        return ClassifierSession(path, scoring_threads())
     session = load_export(path)
     if not isinstance(session, ExportedClassifier):
         raise ModelUnusable("The export is not a classifier.")
@@ -34,7 +34,7 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def load_detector(path: Path) -> Detector:
-    """Load a detector, trained or exported.
+    """Load a detector, trained or exported, for a server.
 
     Raises:
         OSError: the file cannot be read.
@@ -43,7 +43,7 @@ def load_detector(path: Path) -> Detector:
     if is_instant(path):
         return InstantDetector(path)
     if not _is_export(path):
-        return DetectorSession(path)
+        return DetectorSession(path, scoring_threads())
     session = load_export(path)
     if not isinstance(session, ExportedDetector):
         raise ModelUnusable("The export is not a detector.")

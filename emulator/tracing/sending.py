@@ -69,7 +69,8 @@ class Tracing:
         closing = threading.Thread(target=self._provider.shutdown, name="end of traces", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
-        self._failures.remove()
+        if not closing.is_alive():  # otherwise the SDK may still tell of its last attempt
+            self._failures.remove()
 
 
 class _Failures(logging.Handler):

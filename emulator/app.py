@@ -96,11 +96,13 @@ class Parts:
         self.sweep = blob_sweep.mark_in_use(self.context)
         for runner in self.context.jobs.runners:
             runner.start()
+        self.context.leases.start()
 
     def close(self) -> None:
         """End the workers and close the store. A running job is carried out again after the next start."""
         for runner in self.context.jobs.runners:
             runner.stop()
+        self.context.leases.stop()
         self.end_workers(wait=True)
         if self.sweep is not None:  # most often it has ended; in a large store it can take long
             self.sweep.join(timeout=_SWEEP_SECONDS)
@@ -403,8 +405,11 @@ def make_context(
     )
 
 
-def opened_store(settings: Settings) -> Store:
-    """The store that the options name. Raises DatabaseRefused, StoreUnreachable, StartRefused."""
+def opened_store(settings: Settings, *, exclusive: bool = False) -> Store:
+    """The store that the options name. Raises DatabaseRefused, StoreUnreachable, StartRefused.
+
+    exclusive: refuse a database that servers use, also one that several may use.
+    """
     if settings.database is None:
         if settings.blobs is not None:
             raise StartRefused("--blobs: has an effect with --database only")
@@ -414,5 +419,9 @@ def opened_store(settings: Settings) -> Store:
     if settings.ephemeral:
         raise DatabaseRefused("cannot be used with --ephemeral, which deletes the images of its rows")
     return open_server_store(
-        settings.data, settings.database, settings.blobs, accept_data_loss=settings.accept_data_loss
+        settings.data,
+        settings.database,
+        settings.blobs,
+        accept_data_loss=settings.accept_data_loss,
+        exclusive=exclusive,
     )

@@ -3,6 +3,7 @@
 Its parts do not depend on the rules. `emulator.app` creates the only one.
 """
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
+from emulator.core.jobs.leases import JobLeases
 from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.new_prediction import NewPrediction
@@ -42,6 +44,8 @@ from emulator.core.test_kit.trainers import Trainers
 from emulator.store.blobs import BlobStore
 from emulator.store.database import Database
 from emulator.store.thumbnails import ThumbnailFiles
+
+_LARGEST_FIRST_CHANGE = 2**40
 
 
 @dataclass
@@ -109,6 +113,7 @@ class Context:
     job_traces: JobTraces = field(default_factory=NoTraces)
     choreography: Choreography = field(init=False)
     job_history: JobHistory = field(init=False)
+    leases: JobLeases = field(init=False)
 
     def __post_init__(self) -> None:
         self.on_reset.append(self.role_assignments.restore)
@@ -127,8 +132,25 @@ class Context:
         self.image_orders = ImageJobs(self.blobs, self.feature_cache)
         self.choreography = Choreography(self.database, self.jobs, self.clock)
         self.on_reset.append(self.choreography.reset)
-        self.job_history = JobHistory(self.jobs.changes, lambda: self.clock.reading)
+        shared = self.database.shared
+        self.job_history = JobHistory(self.jobs.changes, lambda: self.clock.reading, shared)
+        self.leases = JobLeases()
+        if shared is not None:
+            self._follow_other_servers()
         self.on_reset.append(self.job_history.clear)
+
+    def _follow_other_servers(self) -> None:
+        """Let what is in memory follow the commits, jobs and messages of other servers."""
+        from emulator.core.jobs.shared_leases import SharedJobLeases  # here, for a fast start
+        from emulator.store.shared_postgresql import SharedPostgresqlDatabase
+
+        assert isinstance(self.database, SharedPostgresqlDatabase)
+        self.jobs.shared = self.database.shared
+        self.jobs.changes.begin_at(random.randrange(1, _LARGEST_FIRST_CHANGE))
+        self.leases = SharedJobLeases(
+            self.database, self.jobs, lambda: self.clock.reading, self.instant_trainings.note
+        )
+        self.database.on_foreign.append(self.kept_predictions.forget)
 
     def forget_rows(self) -> None:
         """Clear the caches of rows, after all rows were deleted or replaced.

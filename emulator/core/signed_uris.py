@@ -38,9 +38,18 @@ class LinkRejected(Exception):
 def read_or_create_secret(folder: Path, database: Database) -> bytes:
     """The secret for signatures, created at the first start so that URIs stay valid after a restart.
 
-    A secret that is missing beside projects, or damaged, is replaced, which is logged.
+    Servers of one database have the secret of the first one: each accepts the URIs of the others. A secret
+    that is missing beside projects, or damaged, is replaced, which is logged.
     """
     path = folder / SECRET_FILE
+    if database.shared is not None:
+        own = path.read_bytes() if path.exists() else b""
+        secret = database.shared.secret(
+            own if len(own) == SECRET_BYTES else secrets.token_bytes(SECRET_BYTES)
+        )
+        if secret != own:
+            write_atomically(path, secret)
+        return secret
     secret = path.read_bytes() if path.exists() else b""
     if len(secret) == SECRET_BYTES:
         return secret

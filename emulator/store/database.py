@@ -11,10 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Connection, Engine, Integer, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as AnySession
 from sqlmodel import Session, SQLModel
 
 from emulator.durable_files import is_disk_full
@@ -26,13 +27,17 @@ from emulator.store import (  # noqa: F401  (they declare the tables)
 )
 from emulator.store.row_queries import Row, RowQuery
 
+if TYPE_CHECKING:
+    from emulator.store.shared_state import SharedState
+
 # The newest migration in `migrations/versions`; a test checks that they agree.
 SCHEMA_REVISION = "0013"
 # The database in a data folder.
 FILE_NAME = "emulator.sqlite"
 POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"
-_PUBLISHED_KEPT = "what is published stays as it is"
+PUBLISHED_KEPT = "what is published stays as it is"
+SCORES = "scores of predictions have changed"
 _NULL_REFUSED = {"SQLITE_CONSTRAINT_NOTNULL", "23502"}
 _LARGE_INTEGER = Integer().with_variant(BigInteger(), "postgresql")
 _log = logging.getLogger(__name__)
@@ -70,6 +75,10 @@ class BlobsUnreachable(StoreUnreachable):
     """The object store does not respond, refuses access, or is not where it was."""
 
 
+class LeaseLost(Exception):
+    """Another server executes the job: nothing of the transaction is stored. str() is a sentence."""
+
+
 class TextRefused(Exception):
     """The database cannot store a text of the transaction; nothing is stored. str() is a sentence."""
 
@@ -89,8 +98,14 @@ class Database(ABC):
         # The first damage that was found; None when there is none, as far as is known.
         self.damage: str | None = None
         # Number of commits, except of `keep_published`. What is published is current as long as this has the
-        # same value as before it was read.
+        # same value as before it was read; where there are several servers, after `follow`.
         self.commits = 0
+        # Number of commits of other servers that changed scores of predictions (`note_scores`).
+        self.foreign_scores = 0
+        # Called when commits of other servers are noticed, in any thread; must be short.
+        self.on_foreign: list[Callable[[], None]] = []
+        # What several servers of one database share; None when there is one server.
+        self.shared: SharedState | None = None
         self._engine = engine
         self._write_lock = threading.RLock()
         self._damage_lock = threading.Lock()
@@ -124,6 +139,12 @@ class Database(ABC):
         with self._write_lock:
             yield
 
+    def follow(self) -> None:  # noqa: B027  (nothing to do for one server)
+        """Notice what other servers have committed until now; `commits` and `foreign_scores` change then.
+
+        When the database cannot be reached, they stay as they are.
+        """
+
     @abstractmethod
     def check(self) -> None:
         """Raises when the database cannot be read, is damaged, or is no longer the one that was opened."""
@@ -142,6 +163,7 @@ class Database(ABC):
     def clear(self) -> None:
         """Delete every row of every table, in one transaction."""
         with self.write() as session:
+            note_scores(session)
             connection = session.connection()
             for table in reversed(SQLModel.metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -167,19 +189,27 @@ class Database(ABC):
         self._engine.dispose()
 
     def _note_commit(self, session: Session) -> None:
-        self.commits += _PUBLISHED_KEPT not in session.info
+        self.commits += PUBLISHED_KEPT not in session.info
+        self._call_committed(session)
+
+    def _call_committed(self, session: Session) -> None:
         for function in session.info.get(_COMMITTED, ()):
             function()
 
 
-def when_committed(session: Session, function: Callable[[], None]) -> None:
+def when_committed(session: AnySession, function: Callable[[], None]) -> None:
     """Call `function` after the commit of the writing `session`, before another transaction writes."""
     session.info.setdefault(_COMMITTED, []).append(function)
 
 
 def keep_published(session: Session) -> None:
     """The writing `session` changes nothing that `core.caches.published` keeps, so that it stays valid."""
-    session.info[_PUBLISHED_KEPT] = True
+    session.info[PUBLISHED_KEPT] = True
+
+
+def note_scores(session: AnySession) -> None:
+    """The writing `session` changes scores of stored predictions or suggestions."""
+    session.info[SCORES] = True
 
 
 def _use_large_integers() -> None:

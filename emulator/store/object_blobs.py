@@ -155,10 +155,12 @@ class ObjectBlobStore(FolderBlobStore):
         objects: the result of `open_objects`.
         address: its URL.
         folder: the data folder.
+        shared: whether other servers delete objects, too, so that a file here may have none.
     """
 
-    def __init__(self, objects: Any, address: str, folder: Path) -> None:
+    def __init__(self, objects: Any, address: str, folder: Path, *, shared: bool = False) -> None:
         super().__init__(folder, durable=False)
+        self._shared = shared
         self.address = address
         self._objects = objects
         self._object_trash = ObjectTrash(objects, address)
@@ -172,7 +174,7 @@ class ObjectBlobStore(FolderBlobStore):
         name = hashlib.sha256(data).hexdigest()
         path = super().path(name)
         with suppress(FileNotFoundError):
-            if self.verified.is_intact(path, name):
+            if self.verified.is_intact(path, name) and self._has_object(name):
                 return name
         self._require_folder()
         self._objects.put(_object(name), data)
@@ -208,7 +210,8 @@ class ObjectBlobStore(FolderBlobStore):
 
     @_explained
     def exists(self, name: str) -> bool:
-        if super().path(name).exists() or _exists(self._objects, name):
+        is_here = super().path(name).exists()
+        if self._has_object(name) if is_here else _exists(self._objects, name):
             return True
         self._require_folder()
         return False
@@ -262,6 +265,10 @@ class ObjectBlobStore(FolderBlobStore):
     @_explained
     def set_database_id(self, id: str) -> None:
         self._objects.put(MARK, f"{id}\n".encode())
+
+    def _has_object(self, name: str) -> bool:
+        """Whether a blob with a file here has its object."""
+        return not self._shared or _exists(self._objects, name)
 
     @_explained
     def _require_mark(self) -> None:

@@ -79,14 +79,22 @@ def open_store(folder: Path, *, accept_data_loss: bool = False, durable: bool = 
 
 
 def open_server_store(
-    folder: Path, address: str, blobs_address: str | None = None, *, accept_data_loss: bool = False
+    folder: Path,
+    address: str,
+    blobs_address: str | None = None,
+    *,
+    accept_data_loss: bool = False,
+    exclusive: bool = False,
 ) -> Store:
     """Open a database on a server, and the blobs of a data folder or of an object store.
+
+    With an object store, other servers may use both, too.
 
     Args:
         address: the URL of the database, see `PostgresqlDatabase`.
         blobs_address: the URL of the object store, see `open_objects`; None for the blobs of the folder.
         accept_data_loss: go on although the images and models of the rows are elsewhere.
+        exclusive: refuse a database that other servers use, in any case.
 
     Raises:
         DataLost: the blobs of the rows are elsewhere.
@@ -95,14 +103,20 @@ def open_server_store(
     """
     from emulator.store.object_blobs import ObjectBlobStore, open_objects  # here, for a fast start
     from emulator.store.postgresql import PostgresqlDatabase
+    from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 
-    database = PostgresqlDatabase(address)
+    database: PostgresqlDatabase
+    if blobs_address is not None and not exclusive:
+        database = SharedPostgresqlDatabase(address)
+    else:
+        database = PostgresqlDatabase(address)
     try:
 
         def opened(*, create: bool) -> ObjectBlobStore | None:
             if blobs_address is None:
                 return None
-            return ObjectBlobStore(open_objects(blobs_address, create=create), blobs_address, folder)
+            store = open_objects(blobs_address, create=create)
+            return ObjectBlobStore(store, blobs_address, folder, shared=database.shared is not None)
 
         loss = server_mark.foreign_rows(folder, database, opened(create=False))
         if loss is not None:

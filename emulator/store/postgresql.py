@@ -1,4 +1,5 @@
-"""PostgreSQL by psycopg: the rows of one server process, in a database of their own.
+"""PostgreSQL by psycopg: the rows of one server process, in a database of their own. Several servers:
+`emulator.store.shared_postgresql`.
 
 The rules of core assume one writer that sees all earlier commits, and readers with one snapshot each, as
 SQLite has them. Writers are transactions of one connection, which holds an advisory lock of the database as
@@ -38,15 +39,18 @@ from emulator.store.database import (
 SCHEMES = ("postgresql", "postgres")
 _DRIVER = "postgresql+psycopg"
 _OLDEST = (13,)
-# The first of two numbers of the advisory lock; the second follows from the schema.
-_LOCK = 0x43564D45
+# The first of two numbers of the advisory locks; the second follows from the schema. WRITER_LOCK belongs to
+# who writes; SERVERS_LOCK is shared by servers that take turns, and exclusive for one that does not.
+WRITER_LOCK = 0x43564D45
+SERVERS_LOCK = WRITER_LOCK + 1
 _CONNECT_SECONDS = "10"
-_LOCK_SECONDS = 2
+LOCK_SECONDS = 2
 _HOLDER = (
-    "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND "
-    "granted AND classid = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    "SELECT DISTINCT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND granted AND pid != pg_backend_pid() AND classid IN (%s, %s) "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-_DISK_FULL, _NO_CHARACTER, _LOCK_NOT_AVAILABLE = "53100", "22021", "55P03"
+_DISK_FULL, _NO_CHARACTER, LOCK_NOT_AVAILABLE = "53100", "22021", "55P03"
 _NO_PERMISSION = "42501"
 _CREATE = "CREATE DATABASE name OWNER user TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
@@ -65,8 +69,9 @@ class PostgresqlDatabase(Database):
 
     def __init__(self, address: str) -> None:
         url = parsed(address)
-        super().__init__(shown(url), _engine(url, POOL_SIZE, isolation_level="REPEATABLE READ"))
-        self._writing = _engine(url, 1, isolation_level="READ COMMITTED")
+        super().__init__(shown(url), new_engine(url, POOL_SIZE, isolation_level="REPEATABLE READ"))
+        self._url = url
+        self._writing = new_engine(url, 1, isolation_level="READ COMMITTED")
         event.listen(self._writing, "connect", self._lock)
         # Why the lock could not be taken at the last attempt.
         self._refused: DatabaseRefused | None = None
@@ -149,21 +154,27 @@ class PostgresqlDatabase(Database):
             connection.commit()
 
     def _lock(self, connection: Any, _record: Any) -> None:
-        """Take the lock of the database for as long as the connection lives. Raises DatabaseRefused.
+        """Take the locks of the database for as long as the connection lives. Raises DatabaseRefused."""
+        self._take(connection, "pg_advisory_lock", (WRITER_LOCK, SERVERS_LOCK))
+
+    def _take(self, connection: Any, function: str, locks: tuple[int, ...]) -> None:
+        """Take advisory locks by a connection of the driver. Raises DatabaseRefused.
 
         The server may need a moment to notice that an earlier process ended.
         """
         assert self._writing.dialect.loaded_dbapi is not None
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             try:
-                cursor.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (_LOCK,))
+                for lock in locks:
+                    cursor.execute(f"SELECT {function}(%s, hashtext(current_schema()))", (lock,))
             except self._writing.dialect.loaded_dbapi.OperationalError as error:
-                if getattr(error, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                if getattr(error, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                     raise
                 connection.rollback()
-                cursor.execute(_HOLDER, (_LOCK,))
-                who = " ".join(name for (name,) in cursor.fetchall()) or "another process"
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+                cursor.execute(_HOLDER, (WRITER_LOCK, SERVERS_LOCK))
+                who = ", ".join(name for (name,) in cursor.fetchall()) or "another process"
                 self._refused = DatabaseRefused(
                     f"{self.name} is in use by {who}; stop it or give another database"
                 )
@@ -237,7 +248,8 @@ def shown(url: URL) -> str:
     return URL.create(SCHEMES[0], url.username, None, url.host, url.port, url.database).render_as_string()
 
 
-def _engine(url: URL, size: int, *, isolation_level: Any) -> Engine:
+def new_engine(url: URL, size: int, *, isolation_level: Any) -> Engine:
+    """Connections to a server. Raises DatabaseRefused."""
     try:
         return create_engine(
             url,

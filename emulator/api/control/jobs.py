@@ -22,6 +22,8 @@ _PATH = "/_emulator/jobs"
 _MAX_WAIT_SECONDS = 25
 # Changes that follow each other closely, such as those of a training in milliseconds, are one response.
 _SETTLING_SECONDS = 0.05
+# The longest wait with a number of changes that another server has given.
+_FOREIGN_SECONDS = 1.0
 
 
 @router.own("GET", _PATH)
@@ -60,7 +62,9 @@ async def _change_since(changes: Changes, known: int, seconds: float) -> None:
 
     changes.add(note)
     try:
-        if changes.number == known:
+        if not changes.has_given(known):
+            seconds = min(seconds, _FOREIGN_SECONDS)
+        if changes.number == known or not changes.has_given(known):
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds)
                 await asyncio.sleep(_SETTLING_SECONDS)

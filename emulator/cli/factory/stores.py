@@ -62,10 +62,10 @@ def migrate_store(settings: Settings, to_data: Path, to_database: str | None, to
     try:
         with ExitStack() as stack:
             stack.enter_context(exclusive_data_folder(settings))
-            source = opened_store(settings)
+            source = opened_store(settings, exclusive=True)
             stack.callback(source.database.close)
             stack.enter_context(exclusive_data_folder(target_settings))
-            target = opened_store(target_settings)
+            target = opened_store(target_settings, exclusive=True)
             stack.callback(target.database.close)
             moved = copy_store(source, target, to_data)
             secret = settings.data / SECRET_FILE

@@ -33,7 +33,8 @@ class ImageIndex:
         """Record which images the change to `revision` (`revisions.changes`) affects; None: possibly all.
 
         To be called within the transaction of the change, so that the record exists when the revision becomes
-        visible. The record of a transaction that is rolled back is overwritten by that of the next change.
+        visible. The record of a transaction that is rolled back is overwritten by that of the next change,
+        which is of this server; where it may be of another one, the record is made after the commit.
         """
         with self._lock:
             changes = self._changes.setdefault(project_id, OrderedDict())

@@ -251,31 +251,36 @@ class ScoreIndex:
     """The tables that were queried last, by the id of their project or iteration.
 
     A change is applied after its commit and before the next transaction writes. So a prediction that a table
-    lists may be deleted when its row is read, but none is missing.
+    lists may be deleted when its row is read, but none is missing. After changes of other servers, a table is
+    made anew.
     """
 
     def __init__(self, database: "Database") -> None:
         self._database = database
         self._tables: OrderedDict[str, ScoreTable] = OrderedDict()
+        # `Database.foreign_scores` that each table contains.
+        self._foreign: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def query(self, key: str, make: Callable[[], ScoreTable], read: Callable[[ScoreTable], _T]) -> _T:
         """The result of `read` for the table of `key`, which `make` builds from the database if needed."""
+        self._database.follow()
         with self._lock:
-            table = self._tables.get(key)
+            table = self._current(key)
             if table is not None:
                 self._tables.move_to_end(key)
                 return read(table)
         # No transaction writes meanwhile, so no change is missed.
         with self._database.exclusively():
             with self._lock:
-                table = self._tables.get(key)
+                table = self._current(key)
+            foreign = self._database.foreign_scores
             if table is None:
                 table = make()
             with self._lock:
-                self._tables[key] = table
+                self._tables[key], self._foreign[key] = table, foreign
                 while len(self._tables) > _TABLES_KEPT:
-                    self._tables.popitem(last=False)
+                    del self._foreign[self._tables.popitem(last=False)[0]]
         with self._lock:
             return read(table)
 
@@ -288,13 +293,23 @@ class ScoreIndex:
                     change(table)
             except Exception:  # noqa: BLE001  (the change is committed: the request succeeds)
                 _log.exception("The table of scores of %s is made anew", key)
-                del self._tables[key]
+                self._remove(key)
 
     def forget(self, keys: Iterable[str]) -> None:
         with self._lock:
             for key in keys:
-                self._tables.pop(key, None)
+                self._remove(key)
 
     def clear(self) -> None:
         with self._lock:
             self._tables.clear()
+            self._foreign.clear()
+
+    def _current(self, key: str) -> ScoreTable | None:
+        """The table of `key`, if there is one with the changes of all servers."""
+        is_current = self._foreign.get(key) == self._database.foreign_scores
+        return self._tables.get(key) if is_current else None
+
+    def _remove(self, key: str) -> None:
+        self._tables.pop(key, None)
+        self._foreign.pop(key, None)

@@ -39,6 +39,7 @@ def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
         holds=context.choreography,
         history=context.job_history,
         job_traces=context.job_traces,
+        leases=context.leases,
     )
 
 

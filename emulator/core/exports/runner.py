@@ -44,6 +44,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
         holds=context.choreography,
         history=context.job_history,
         job_traces=context.job_traces,
+        leases=context.leases,
     )
 
 

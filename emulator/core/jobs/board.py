@@ -4,11 +4,16 @@ A job is a row of the store. The code that adds one notifies the board; `emulato
 """
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.core.jobs.changes import Changes
 from emulator.core.jobs.progress import Progress
+from emulator.store.database import StoreUnreachable
 from emulator.store.tables import JobKind
+
+if TYPE_CHECKING:
+    from emulator.store.shared_state import SharedState
 
 
 class Runner(Protocol):
@@ -48,11 +53,13 @@ class JobBoard:
     """The runners by kind. Jobs of a kind without a runner wait.
 
     on_cancel: functions that `cancel` calls after the runners, with the same arguments. changes: a count of
-    what a list of jobs would show.
+    what a list of jobs would show. shared: the state of several servers with one database, which notify each
+    other; None for one server.
     """
 
     def __init__(self) -> None:
         self.changes = Changes()
+        self.shared: SharedState | None = None
         self._runners: dict[JobKind, Runner] = {}
         self.on_cancel: list[Callable[[Collection[str], Collection[str]], None]] = []
 
@@ -72,6 +79,9 @@ class JobBoard:
         """A job of this kind was added."""
         if kind in self._runners:
             self._runners[kind].notify()
+        if self.shared is not None:
+            with suppress(StoreUnreachable):  # other servers look for jobs from time to time
+                self.shared.announce_job(kind)
         if kind != JobKind.NOTIFICATION:
             self.changes.note()
 
@@ -85,7 +95,11 @@ class JobBoard:
 
     def progress(self, id: str) -> Progress | None:
         """Progress of the running job of an iteration, an export or an importing project, if there is one."""
-        return next((found for runner in self.runners if (found := runner.progress(id))), None)
+        here = next((found for runner in self.runners if (found := runner.progress(id))), None)
+        if here is not None or self.shared is None:
+            return here
+        elsewhere = self.shared.progress(id)
+        return None if elsewhere is None else Progress(*elsewhere)
 
     def health(self) -> dict[JobKind, bool]:
         """Whether the thread of each runner is running."""

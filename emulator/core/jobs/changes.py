@@ -9,13 +9,21 @@ class Changes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._number = 0
+        self._number = self._first = 0
         self._listeners: list[Callable[[], None]] = []
 
     @property
     def number(self) -> int:
         """The number of changes since the start of the process."""
         return self._number
+
+    def begin_at(self, number: int) -> None:
+        """Let the first number be another one, so that those of several servers differ."""
+        self._number = self._first = number
+
+    def has_given(self, number: int) -> bool:
+        """Whether a number is one that this server has given; always, where there is one server."""
+        return self._first == 0 or self._first <= number <= self._number
 
     def note(self) -> None:
         """Count a change and call the listeners."""

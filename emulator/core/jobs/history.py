@@ -1,6 +1,7 @@
 """Jobs as people follow them: what each is for, when it was begun, and how the latest ones ended.
 
-In memory, and of this process: the rows of unfinished jobs outlive a restart, the history does not.
+In memory, and of this process: the rows of unfinished jobs outlive a restart, the history does not. Where
+several servers have one database, the ends of jobs are stored there.
 """
 
 import threading
@@ -8,13 +9,26 @@ from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlmodel import Session
 
 from emulator.core.jobs.changes import Changes
-from emulator.store.tables import DEFAULT_RESOURCE, Export, Iteration, Job, JobKind, Project
+from emulator.store.database import StoreUnreachable
+from emulator.store.tables import (
+    DEFAULT_RESOURCE,
+    Export,
+    Iteration,
+    Job,
+    JobKind,
+    Project,
+    microseconds,
+    moment,
+)
 from emulator.store.test_set_tables import TestEvaluation
+
+if TYPE_CHECKING:
+    from emulator.store.shared_state import SharedState
 
 # Ended jobs that are kept.
 CAPACITY = 100
@@ -115,10 +129,14 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
 class JobHistory:
     """When jobs were begun, and the last CAPACITY that have ended. Thread-safe.
 
-    changes: is notified of each entry. now: the time of the emulator's clock.
+    changes: is notified of each entry. now: the time of the emulator's clock. shared: the state of several
+    servers, which have the ended jobs in common; None for one server.
     """
 
-    def __init__(self, changes: Changes, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, changes: Changes, now: Callable[[], datetime], shared: "SharedState | None" = None
+    ) -> None:
+        self._shared = shared
         self._changes = changes
         self._now = now
         self._lock = threading.Lock()
@@ -146,6 +164,9 @@ class JobHistory:
         """
         if job is None:
             return
+        if self._shared is not None:
+            self._end_shared(self._shared, job, status, failure)
+            return
         with self._lock:
             started = self._begun.pop(job.id, None)
             if any(other.job.id == job.id for other in self._ended):
@@ -154,22 +175,72 @@ class JobHistory:
             self._numbers[job.kind, status.value] += 1
         self._changes.note()
 
+    def _end_shared(
+        self, shared: "SharedState", job: JobDescription, status: EndStatus, failure: str | None
+    ) -> None:
+        started = self.started(job.id)
+        with self._lock:
+            self._begun.pop(job.id, None)
+        try:
+            is_first = shared.add_end(
+                job.id, _to_stored(EndedJob(job, status, started, self._now(), failure))
+            )
+        except StoreUnreachable:
+            return  # the end itself is stored; the list lacks it
+        if is_first:
+            with self._lock:
+                self._numbers[job.kind, status.value] += 1
+            self._changes.note()
+
     def started(self, job_id: str) -> datetime | None:
         """When the execution of an unfinished job was begun; None while it waits."""
-        return self._begun.get(job_id)
+        here = self._begun.get(job_id)
+        if here is not None or self._shared is None:
+            return here
+        elsewhere = self._shared.begun(job_id)
+        return None if elsewhere is None else moment(elsewhere)
 
     def latest(self) -> list[EndedJob]:
         """The jobs that have ended, the latest first."""
+        if self._shared is not None:
+            return [_from_stored(one) for one in self._shared.ends()]
         with self._lock:
             return list(self._ended)
 
     def numbers(self) -> dict[tuple[str, str], int]:
-        """How many jobs have ended since the start, by kind and status; `clear` does not change it."""
+        """How many jobs this server has ended since its start, by kind and status; not changed by `clear`."""
         with self._lock:
             return dict(self._numbers)
 
     def clear(self) -> None:
         """Forget the jobs that have ended."""
+        if self._shared is not None:
+            self._shared.forget_ends()
         with self._lock:
             self._ended.clear()
         self._changes.note()
+
+
+def _to_stored(ended: EndedJob) -> dict[str, Any]:
+    """An ended job as a JSON value."""
+    started = None if ended.started is None else microseconds(ended.started)
+    return {
+        "job": [*ended.job[:2], microseconds(ended.job.created), *ended.job[3:]],
+        "status": ended.status,
+        "started": started,
+        "ended": microseconds(ended.ended),
+        "failure": ended.failure,
+    }
+
+
+def _from_stored(stored: dict[str, Any]) -> EndedJob:
+    """The reverse of `_to_stored`."""
+    job_id, kind, created, *others = stored["job"]
+    started = stored["started"]
+    return EndedJob(
+        job=JobDescription(job_id, kind, moment(created), *others),
+        status=EndStatus(stored["status"]),
+        started=None if started is None else moment(started),
+        ended=moment(stored["ended"]),
+        failure=stored["failure"],
+    )

@@ -17,12 +17,19 @@ from sqlmodel import Session, col, select
 from emulator.core.jobs import traces
 from emulator.core.jobs.history import EndStatus, JobHistory, description_of
 from emulator.core.jobs.holds import Ending, Holds
+from emulator.core.jobs.leases import JobLeases
 from emulator.core.jobs.progress import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.core.jobs.traces import JobTraces
 from emulator.store.blobs import BlobDamaged
 from emulator.store.damage import describe
-from emulator.store.database import Database, StorageFull, StoreUnreachable, when_committed
+from emulator.store.database import (
+    Database,
+    LeaseLost,
+    StorageFull,
+    StoreUnreachable,
+    when_committed,
+)
 from emulator.store.tables import Job, JobKind
 
 # Attempts of a job; after this number of interruptions it fails.
@@ -96,9 +103,9 @@ class JobRunner(Generic[_Task]):
 
     A job that ends with its process is executed again, ATTEMPTS times in all. name: of the thread, and of the
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
-    holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. job_traces:
-    follow the execution of each job. after_each: called after each job, successful or not. at_once: how many
-    jobs are executed at the same time, in threads.
+    holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. leases: of the jobs
+    that this server executes. job_traces: follow the execution of each job. after_each: called after each
+    job, successful or not. at_once: how many jobs are executed at the same time, in threads.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class JobRunner(Generic[_Task]):
         seconds_to_stop: float,
         holds: Holds,
         history: JobHistory,
+        leases: JobLeases,
         job_traces: JobTraces = traces.NONE,
         after_each: Callable[[], None] = lambda: None,
         at_once: int = 1,
@@ -125,6 +133,7 @@ class JobRunner(Generic[_Task]):
         self._holds = holds
         self._history = history
         self._traces = job_traces
+        self._leases = leases
         self._after_each = after_each
         holds.register(kind, self.fail)
         # The jobs in progress, by the thread that executes them. Changed in write transactions only, or by
@@ -184,6 +193,8 @@ class JobRunner(Generic[_Task]):
                     self._execute(*claimed)
             finally:
                 self._after_each()
+        except LeaseLost as lost:
+            _log.warning("%s", lost)
         except StorageFull:
             _log.error("The disk is full: the %s wait.", self._thread.name)
             return Outcome.POSTPONED
@@ -206,6 +217,7 @@ class JobRunner(Generic[_Task]):
             job = self._next_job()
             if job is None:
                 return None
+            task = None
             try:
                 with self._database.read() as session:
                     task = self._work.prepare(session, job)
@@ -218,6 +230,9 @@ class JobRunner(Generic[_Task]):
             except BlobDamaged as damaged:
                 self._end(job, partial(self._fail_of_damage, job.id, damaged))
                 continue
+            finally:
+                if task is None:
+                    self._leases.release(job.id)
             if task is not None:
                 return job, task
 
@@ -227,12 +242,13 @@ class JobRunner(Generic[_Task]):
         Jobs without attempts left fail.
         """
         me = threading.get_ident()
-        while True:
+        while self._leases.may_have(self.kind):
             with self._database.write() as session:
                 elsewhere = [job_id for thread, job_id in self._claimed.copy().items() if thread != me]
                 oldest = select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
                 if elsewhere:
                     oldest = oldest.where(col(Job.id).not_in(elsewhere))
+                oldest = self._leases.only_free(oldest)
                 if self._holds.in_use:
                     oldest = oldest.where(col(Job.id).not_in(self._holds.excluded(self.kind)))
                 job = session.exec(oldest).first()
@@ -247,8 +263,10 @@ class JobRunner(Generic[_Task]):
                 job.attempts += 1
                 self._claimed[me] = job.id
                 session.add(job)
+                self._leases.claim(session, job, self._control)
                 self._work.begin(session, job)
             return job
+        return None
 
     def _execute(self, job: Job, task: _Task) -> None:
         folder = self.folder / job.id
@@ -259,19 +277,21 @@ class JobRunner(Generic[_Task]):
         is_kept = False
         self._history.begun(job.id)
         try:
-            try:
-                result = self._work.execute(task, folder)
-            except StoreUnreachable as error:
-                traces.current().failed(error)
-                self._count_no_attempt(job)
-                raise
-            except Exception as error:  # noqa: BLE001  (one job must not end the thread)
-                record = self._failure(job, error)
-            else:
-                record = partial(self._complete, job, task, result)
-            is_kept = record is not None and self._end(job, record, discard)
+            with self._leases.executing(job.id):
+                try:
+                    result = self._work.execute(task, folder)
+                except StoreUnreachable as error:
+                    traces.current().failed(error)
+                    self._count_no_attempt(job)
+                    raise
+                except Exception as error:  # noqa: BLE001  (one job must not end the thread)
+                    record = self._failure(job, error)
+                else:
+                    record = partial(self._complete, job, task, result)
+                is_kept = record is not None and self._end(job, record, discard)
         finally:
             if not is_kept:
+                self._leases.release(job.id)
                 self._history.stopped(job.id)
                 discard()
 
@@ -299,10 +319,15 @@ class JobRunner(Generic[_Task]):
         if self._holds.in_use:
 
             def record_later() -> None:
-                record()
+                with self._leases.executing(job.id):
+                    record()
                 self._after_each()
 
-            if self._holds.keep(job.id, Ending(record_later, discard)):
+            def discard_later() -> None:
+                self._leases.release(job.id)
+                discard()
+
+            if self._holds.keep(job.id, Ending(record_later, discard_later)):
                 self._count_no_attempt(job)
                 return True
         record()

@@ -114,6 +114,7 @@ def published(context: Context, project_id: str, published_name: str, type: str)
 
     The result is cached until the next commit, since every prediction looks it up.
     """
+    context.database.follow()
     name = published_name.strip()  # as `publishing` stored it
     key, commits = (project_id, name, type), context.database.commits
     kept = context.published.get(key)

@@ -1,12 +1,15 @@
 """Revisions of a workspace: incrementing them, counts, and rows that only iterations contain."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, text, update
+from sqlalchemy.orm import object_session
 from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.store.database import when_committed
 from emulator.store.tables import Image, ImageTag, Iteration, Project, ProjectStatus, Region, Tag
 
 
@@ -19,7 +22,7 @@ def next_revision(context: Context, project: Project, touched: Collection[int] |
         raise ServiceError("BadRequestWorkspaceCannotBeModified", "The project is still being imported.")
     project.revision += 1
     project.last_modified = context.clock.now()
-    context.image_index.note(project.id, changes(project), touched)
+    _note(context, project, touched)
     return project.revision
 
 
@@ -27,7 +30,18 @@ def next_metadata_revision(context: Context, project: Project, touched: Collecti
     """Increment the revision of metadata for a change of those of the `touched` images."""
     project.metadata_revision += 1
     project.last_modified = context.clock.now()
-    context.image_index.note(project.id, changes(project), touched)
+    _note(context, project, touched)
+
+
+def _note(context: Context, project: Project, touched: Collection[int] | None) -> None:
+    """Record which images a change affects, for lists in memory."""
+    note = partial(context.image_index.note, project.id, changes(project), touched)
+    session = object_session(project)
+    if context.database.shared is None or session is None:
+        note()
+    else:
+        # Not before: if this transaction fails, another server can give the same number to another change.
+        when_committed(session, note)
 
 
 def changes(project: Project) -> int:

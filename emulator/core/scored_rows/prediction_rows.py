@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from emulator.core.caches.score_index import ScoredRow, ScoreTable
 from emulator.core.context import Context
 from emulator.core.new_prediction import NewPrediction
-from emulator.store.database import when_committed
+from emulator.store.database import note_scores, when_committed
 from emulator.store.expressions import json_text
 from emulator.store.tables import StoredPrediction, microseconds
 
@@ -29,6 +29,7 @@ def add(context: Context, session: Session, predictions: Sequence[NewPrediction]
     statement = insert_rows(table.__table__).returning(table.id, table.number)
     found = session.connection().execute(statement, [prediction._asdict() for prediction in predictions])
     numbers: dict[str, int] = dict(found.all())
+    note_scores(session)
     context.kept_predictions.changed(len(predictions))
     for prediction in predictions:
         change = partial(ScoreTable.add, row=_scored(prediction, numbers[prediction.id]))
@@ -46,6 +47,7 @@ def remove(context: Context, session: Session, which: Sequence[ColumnElement[boo
     context.kept_predictions.changed(-len(gone))
     for project_id, number, _ in gone:
         change = partial(ScoreTable.remove, number=number)
+        note_scores(session)
         when_committed(session, partial(context.score_index.change, project_id, change))
     return {blob for _, _, blob in gone}
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from emulator.core.caches.score_index import ScoredRow, ScoreTable
 from emulator.core.context import Context
-from emulator.store.database import when_committed
+from emulator.store.database import note_scores, when_committed
 from emulator.store.expressions import json_text
 from emulator.store.tables import Suggestion, microseconds
 
@@ -31,6 +31,7 @@ def add(context: Context, session: Session, row: Suggestion) -> None:
     session.flush()
     scored = _scores_of(row.image_number, row.created, row.uncertainty, row.predictions)
     change = partial(ScoreTable.add, row=scored)
+    note_scores(session)
     when_committed(session, partial(context.score_index.change, row.iteration_id, change))
 
 
@@ -43,6 +44,7 @@ def remove(context: Context, session: Session, which: Sequence[ColumnElement[boo
         statement, execution_options={"synchronize_session": False}
     ).all():
         change = partial(ScoreTable.remove, number=number)
+        note_scores(session)
         when_committed(session, partial(context.score_index.change, iteration_id, change))
 
 

@@ -10,6 +10,7 @@ from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.jobs.history import DESCRIBED, EndedJob, JobDescription, description_of
+from emulator.core.jobs.leases import progress_id
 from emulator.core.jobs.progress import Progress
 from emulator.store.tables import DEFAULT_RESOURCE, IterationStatus, Job, JobKind
 
@@ -119,7 +120,7 @@ def _unfinished(context: Context, job: Job, described: JobDescription, waiting: 
     if started is None:
         stage = "Waiting" if not before else f"Waiting for {before} other {_plural(described.kind, before)}"
         return ListedJob(described, "Waiting", stage, None, None, None)
-    progress = context.jobs.progress(_progress_id(job, described)) or Progress(0.0, _STARTING)
+    progress = context.jobs.progress(progress_id(job)) or Progress(0.0, _STARTING)
     is_known = progress.step != _STARTING
     return ListedJob(
         job=described,
@@ -133,16 +134,6 @@ def _unfinished(context: Context, job: Job, described: JobDescription, waiting: 
 
 def _plural(kind: str, count: int) -> str:
     return kind if count == 1 else f"{kind}s"
-
-
-def _progress_id(job: Job, described: JobDescription) -> str:
-    if job.kind == JobKind.DATA_SET:
-        return job.id
-    if described.kind == "export":
-        return str((job.details or {})["export"])
-    if described.kind == "evaluation":
-        return str((job.details or {})["evaluation"])
-    return described.iteration_id or described.project_id
 
 
 def _held(context: Context, described: JobDescription, held: "Held") -> ListedJob:

@@ -46,6 +46,7 @@ def evaluation_runner(context: Context) -> JobRunner["EvaluationTask"]:
         holds=context.choreography,
         history=context.job_history,
         job_traces=context.job_traces,
+        leases=context.leases,
     )
 
 

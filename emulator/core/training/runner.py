@@ -73,6 +73,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
         holds=context.choreography,
         history=context.job_history,
         job_traces=context.job_traces,
+        leases=context.leases,
         after_each=context.instant_trainings.note if kind == JobKind.INSTANT_TRAINING else lambda: None,
     )
 

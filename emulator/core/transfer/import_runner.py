@@ -53,6 +53,7 @@ def import_runner(context: Context) -> JobRunner["Import"]:
         holds=context.choreography,
         history=context.job_history,
         job_traces=context.job_traces,
+        leases=context.leases,
     )
 
 

@@ -139,7 +139,7 @@ class SharedState:
             {
                 "job_id": job_id,
                 "token": token,
-                "progress": progress and orjson.dumps(progress).decode(),
+                "progress": progress and orjson.dumps([*progress]).decode(),
                 "seconds": LEASE_SECONDS,
             }
             for job_id, (token, progress) in leases.items()

@@ -350,6 +350,8 @@ class JobRunner(Generic[_Task]):
         if isinstance(error, JobStopped):
             _log.info("%s", error)
             return None
+        if isinstance(error, LeaseLost):
+            raise error
         if isinstance(error, JobFailed):
             return partial(self._fail, job.id, str(error))
         if isinstance(error, BlobDamaged):

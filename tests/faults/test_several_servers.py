@@ -1,0 +1,199 @@
+"""Several live servers with one database: what one stores, the others have, also when servers are killed."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.harness import (
+    PREDICTION_KEY,
+    RESOURCE_ID,
+    expect,
+    files_body,
+    wait_until,
+)
+from tests.support.held_trainer_server import FOLDER
+from tests.support.images import picture, pictures
+from tests.support.live_server import LiveServer
+from tests.support.object_stores import HOW_TO_GET_OBSTORE
+from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
+from tests.support.team import HELD_TRAINER, Team, Uploads
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
+pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+
+# Publishing must be seen everywhere within this time.
+SEEN_WITHIN_SECONDS = 2
+CLIENTS = 64
+
+MakeTeam = Callable[..., Team]
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of a new, empty database."""
+    url = server().new_database("TEMPLATE template0")
+    yield url
+    server().drop(url)
+
+
+@pytest.fixture
+def make_team(tmp_path: Path, serve: Callable[..., LiveServer], database: str) -> Iterator[MakeTeam]:
+    """Starts the servers, at once, on an empty database."""
+    made: list[Team] = []
+
+    def make(**more: object) -> Team:
+        made.append(Team(tmp_path, serve, database, **more))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for team in made:
+        team.close()
+
+
+def prediction(live: LiveServer, project: str, name: str) -> httpx.Response:
+    return httpx.post(
+        f"{live.endpoint}/customvision/v3.1/prediction{project.replace('/projects', '')}/classify/iterations"
+        f"/{name}/image",
+        content=picture(),
+        headers={"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"},
+        trust_env=False,
+    )
+
+
+def test_servers_that_start_at_once_have_one_database_and_secret(make_team: MakeTeam, database: str) -> None:
+    first, second = make_team().servers
+    project = first.project()
+    first.post(f"{project}/images/files", json=files_body(pictures(1)))
+    (image,) = second.get(f"{project}/images")
+    path = image["originalImageUri"].partition("://")[2].partition("/")[2]
+    for live in (first, second):
+        assert httpx.get(f"{live.endpoint}/{path}", trust_env=False).status_code == 200
+    assert execute(database, "SELECT count(*) FROM emulator_store") == [(1,)]
+
+
+def test_each_server_sees_at_once_what_the_other_has_published(make_team: MakeTeam) -> None:
+    first, second = make_team().servers
+    project = first.trainable()
+    trained = [
+        first.wait_for_training(project, first.post(f"{project}/train", params={"forceTrain": "true"})["id"])
+        for _ in range(2)
+    ]
+    assert [one["status"] for one in trained] == ["Completed", "Completed"]
+    for number in range(6):
+        iteration = trained[number % 2]["id"]
+        first.post(
+            f"{project}/iterations/{iteration}/publish",
+            params={"publishName": "name", "predictionId": RESOURCE_ID, "overwrite": "true"},
+        )
+        published = time.monotonic()
+        answer = expect(prediction(second, project, "name"))
+        assert answer["iteration"] == iteration
+        assert time.monotonic() - published < SEEN_WITHIN_SECONDS
+
+
+def test_nothing_that_was_confirmed_is_lost_or_doubled_while_servers_are_killed(
+    make_team: MakeTeam, database: str
+) -> None:
+    team = make_team(with_proxy=True)
+    project = team.servers[0].project()
+    uploads = Uploads(team, project)
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        running = [threads.submit(uploads.run, number, 1000) for number in range(CLIENTS)]
+        for kill in range(4):
+            before = len(uploads.confirmed)
+            wait_until(lambda before=before: len(uploads.confirmed) > before + 30, "uploads")  # type: ignore[misc]
+            team.kill(kill % 2)
+            team.start(kill % 2)
+        uploads.stop()
+        for job in running:
+            job.result()
+    assert uploads.wrong == []
+    stored = execute(database, "SELECT id, blob FROM image WHERE removed IS NULL")
+    ids = {image_id for image_id, _ in stored}
+    assert len(set(uploads.confirmed.values())) == len(uploads.confirmed)
+    assert set(uploads.confirmed.values()) <= ids
+    # An image whose upload was not confirmed may be stored, once.
+    assert len({blob for _, blob in stored}) == len(stored)
+    assert len(stored) <= len(uploads.confirmed) + CLIENTS
+    (count,) = execute(database, "SELECT image_count FROM project")[0]
+    assert count == len(stored)
+
+
+# --- jobs ---------------------------------------------------------------------------------------------------
+
+
+class HeldTraining:
+    """A training that a server of a team has begun, and that waits."""
+
+    def __init__(self, make_team: MakeTeam, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self.team = make_team(program=HELD_TRAINER, environment={FOLDER: str(folder)})
+        self.project = self.team.servers[0].trainable()
+        self.iteration = self.team.servers[0].post(f"{self.project}/train")["id"]
+        wait_until(lambda: self._begun(), "a training")
+        (self.executing,) = (one for one in self.team.servers if one.pid in self._begun())
+        (self.other,) = (one for one in self.team.servers if one is not self.executing)
+
+    def _begun(self) -> set[int]:
+        return {int(path.name.partition("-")[2]) for path in self._folder.glob("begun-*")}
+
+    def wait_for(self, live: LiveServer) -> None:
+        """Wait until a server executes the training."""
+        wait_until(lambda: live.pid in self._begun(), "the training on another server")
+
+    def wait_for_cancellation(self, live: LiveServer) -> None:
+        path = self._folder / f"cancelled-{live.pid}"
+        wait_until(path.exists, "the cancellation of the training")
+
+    def let_go(self, live: LiveServer) -> None:
+        (self._folder / f"go-{live.pid}").touch()
+
+    def job(self, live: LiveServer) -> dict[str, Any]:
+        """The only job, as a server lists it."""
+        (job,) = expect(live.client.get(f"{live.endpoint}/_emulator/jobs"))["jobs"]
+        return dict(job)
+
+
+@pytest.fixture
+def held(make_team: MakeTeam, tmp_path: Path) -> HeldTraining:
+    return HeldTraining(make_team, tmp_path / "held")
+
+
+def test_a_training_whose_server_was_killed_is_executed_by_another(held: HeldTraining) -> None:
+    held.executing.kill()
+    held.wait_for(held.other)
+    held.let_go(held.other)
+    assert held.other.wait_for_training(held.project, held.iteration)["status"] == "Completed"
+
+
+def test_the_result_of_a_server_that_lost_its_lease_is_not_stored(held: HeldTraining, database: str) -> None:
+    os.kill(held.executing.pid, signal.SIGSTOP)
+    held.wait_for(held.other)
+    held.let_go(held.executing)
+    os.kill(held.executing.pid, signal.SIGCONT)
+    wait_until(lambda: "by another server" in held.executing.log(), "the end of the first execution")
+    assert held.other.get(f"{held.project}/iterations/{held.iteration}")["status"] == "Training"
+    held.let_go(held.other)
+    assert held.other.wait_for_training(held.project, held.iteration)["status"] == "Completed"
+    assert execute(database, "SELECT count(*) FROM emulator_job_end") == [(1,)]
+
+
+def test_every_server_shows_the_progress_of_a_job_and_can_cancel_it(held: HeldTraining) -> None:
+    wait_until(lambda: held.job(held.other).get("progress") == 0.5, "the progress")
+    assert held.job(held.other)["status"] == "Running"
+    path = f"/_emulator/jobs/{held.job(held.other)['id']}/cancel"
+    cancelled = expect(held.other.client.post(held.other.endpoint + path))
+    assert cancelled["status"] == "Cancelled"
+    held.wait_for_cancellation(held.executing)
+    for live in held.team.servers:
+        assert held.job(live)["status"] == "Cancelled"
+        assert live.get(f"{held.project}/iterations/{held.iteration}")["status"] == "Failed"

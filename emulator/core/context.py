@@ -29,7 +29,7 @@ from emulator.core.ids import Ids
 from emulator.core.jobs.board import JobBoard
 from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
-from emulator.core.jobs.leases import JobLeases
+from emulator.core.jobs.leases import ONE_SERVER, JobLeases
 from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.core.jobs.worker_protocol import Worker
 from emulator.core.new_prediction import NewPrediction
@@ -134,7 +134,7 @@ class Context:
         self.on_reset.append(self.choreography.reset)
         shared = self.database.shared
         self.job_history = JobHistory(self.jobs.changes, lambda: self.clock.reading, shared)
-        self.leases = JobLeases()
+        self.leases = ONE_SERVER
         if shared is not None:
             self._follow_other_servers()
         self.on_reset.append(self.job_history.clear)

@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.durable_files import write_atomically
 from emulator.store.database import full_disk_noticed
-from emulator.store.tables import DEFAULT_RESOURCE, Job, microseconds, moment
+from emulator.store.tables import DEFAULT_RESOURCE, Job, JobKind, microseconds, moment
 
 FOLDER_NAME = "data-sets"
 # Imports that have ended; further ones are forgotten, the oldest first.
 MOST_KEPT = 50
 # How long the archive of a dry run is kept, so that it can be imported without being sent again.
 _CHECKED_LIFETIME = timedelta(hours=1)
+# How long a job waits for the server that has its archive.
+_LONGEST_ELSEWHERE = timedelta(days=1)
 _STATE, _ARCHIVE = "state.json", "upload.zip"
 # Held while states are read, and then written or removed.
 lock = threading.Lock()
@@ -135,6 +138,22 @@ def remove_unused(context: Context) -> None:
         state = find(context, path.name)
         if state is None or state.status != WAITING or not _has_job(context, state):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def elsewhere(context: Context, session: Session) -> list[str]:
+    """The ids of the jobs whose archive another server has.
+
+    After a day, they are not among them: their server is gone, and they fail wherever they are executed.
+    """
+    if context.database.shared is None:
+        return []
+    oldest = context.clock.reading - _LONGEST_ELSEWHERE
+    recent = select(Job).where(Job.kind == JobKind.DATA_SET, col(Job.created) > oldest)
+    return [
+        job.id
+        for job in session.exec(recent)
+        if not archive_path(context, (job.details or {})["dataSet"]).exists()
+    ]
 
 
 def _has_job(context: Context, state: ImportState) -> bool:

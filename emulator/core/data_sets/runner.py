@@ -5,6 +5,7 @@ are added in one transaction. Whatever stops an import before that leaves the pr
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
         history=context.job_history,
         job_traces=context.job_traces,
         leases=context.leases,
+        elsewhere=partial(kept.elsewhere, context),
     )
 
 

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from emulator.core.jobs import traces
 from emulator.core.jobs.history import EndStatus, JobHistory, description_of
 from emulator.core.jobs.holds import Ending, Holds
-from emulator.core.jobs.leases import JobLeases
+from emulator.core.jobs.leases import ONE_SERVER, JobLeases
 from emulator.core.jobs.progress import Progress
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.core.jobs.traces import JobTraces
@@ -105,7 +105,8 @@ class JobRunner(Generic[_Task]):
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
     holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. leases: of the jobs
     that this server executes. job_traces: follow the execution of each job. after_each: called after each
-    job, successful or not. at_once: how many jobs are executed at the same time, in threads.
+    job, successful or not. at_once: how many jobs are executed at the same time, in threads. elsewhere: the
+    ids of the jobs that only another server can execute.
     """
 
     def __init__(
@@ -120,10 +121,11 @@ class JobRunner(Generic[_Task]):
         seconds_to_stop: float,
         holds: Holds,
         history: JobHistory,
-        leases: JobLeases,
+        leases: JobLeases = ONE_SERVER,
         job_traces: JobTraces = traces.NONE,
         after_each: Callable[[], None] = lambda: None,
         at_once: int = 1,
+        elsewhere: Callable[[Session], Collection[str]] = lambda session: (),
     ) -> None:
         self.kind = kind
         self.folder = folder
@@ -134,6 +136,7 @@ class JobRunner(Generic[_Task]):
         self._history = history
         self._traces = job_traces
         self._leases = leases
+        self._elsewhere = elsewhere
         self._after_each = after_each
         holds.register(kind, self.fail)
         # The jobs in progress, by the thread that executes them. Changed in write transactions only, or by
@@ -245,6 +248,7 @@ class JobRunner(Generic[_Task]):
         while self._leases.may_have(self.kind):
             with self._database.write() as session:
                 elsewhere = [job_id for thread, job_id in self._claimed.copy().items() if thread != me]
+                elsewhere += self._elsewhere(session)
                 oldest = select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
                 if elsewhere:
                     oldest = oldest.where(col(Job.id).not_in(elsewhere))

@@ -25,6 +25,18 @@ class Execution(Protocol):
     def progress(self, id: str) -> Progress | None: ...
 
 
+class _NotStopped:
+    def cancel_job(self, job_id: str) -> None:
+        """It goes on to its end."""
+
+    def progress(self, id: str) -> None:
+        """There is none."""
+
+
+# An execution that nothing stops.
+NOT_STOPPED = _NotStopped()
+
+
 class JobLeases:
     """Leases where there is one server: it executes all jobs, and nothing is stored."""
 
@@ -52,6 +64,9 @@ class JobLeases:
 
     def stop(self) -> None:
         """End what `start` began. Leases that are held expire."""
+
+
+ONE_SERVER = JobLeases()
 
 
 def progress_id(job: Job) -> str:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from sqlmodel.sql.expression import SelectOfScalar
 
 from emulator.core.jobs.board import JobBoard
-from emulator.core.jobs.leases import Execution, JobLeases, progress_id
+from emulator.core.jobs.leases import NOT_STOPPED, Execution, JobLeases, progress_id
 from emulator.store.database import StoreUnreachable, when_committed
 from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 from emulator.store.shared_state import ADDED, CHANGED, SharedProgress
@@ -85,7 +85,7 @@ class SharedJobLeases(JobLeases):
         with self._lock:
             lease = self._held.get(job_id)
         if lease is None:  # it was lost already; any other token is refused
-            lease = _Lease("lost", "", _NOTHING)
+            lease = _Lease("lost", "", NOT_STOPPED)
         with self._database.fenced(job_id, lease.token):
             yield
 
@@ -164,17 +164,6 @@ class SharedJobLeases(JobLeases):
 
     def _added(self, kind: str) -> None:
         self._notify(kind)
-
-
-class _Nothing:
-    def cancel_job(self, job_id: str) -> None:
-        """Nothing is executed."""
-
-    def progress(self, id: str) -> None:
-        """There is none."""
-
-
-_NOTHING = _Nothing()
 
 
 def _progress_of(lease: _Lease) -> SharedProgress | None:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from emulator.core.context import Context
+from emulator.core.jobs.leases import NOT_STOPPED
 from emulator.core.jobs.thread import Outcome, WorkThread
 from emulator.core.notifications.azure_storage import StorageRefused, post_message, put_blob
 from emulator.store.blobs import BlobDamaged
@@ -75,8 +76,10 @@ class NotificationSender:
             for job, project in rows:
                 assert job.details is not None
                 is_due = not microseconds(now) < job.details["due"] <= latest
-                if is_due and not self._unreachable & _targets(project):
-                    self._send(job.id)
+                if is_due and not self._unreachable & _targets(project) and self._claims(job.id):
+                    with self._context.leases.executing(job.id):
+                        self._send(job.id)
+                    self._context.leases.release(job.id)
                     return Outcome.DONE
             outcome = Outcome.POSTPONED if rows else Outcome.IDLE
         except Exception:  # noqa: BLE001  (one job must not end the thread)
@@ -90,6 +93,17 @@ class NotificationSender:
         with self._context.database.read() as session:
             statement = select(Job, Project).join(Project, col(Project.id) == Job.project_id)
             return session.exec(statement.where(Job.kind == self.kind).order_by(col(Job.created))).all()
+
+    def _claims(self, job_id: str) -> bool:
+        """Whether this server may send a notification, and no other one does."""
+        if self._context.database.shared is None:
+            return True
+        leases = self._context.leases
+        with self._context.database.write() as session:
+            job = session.exec(leases.only_free(select(Job).where(Job.id == job_id))).first()
+            if job is not None:
+                leases.claim(session, job, NOT_STOPPED)
+        return job is not None
 
     def _send(self, job_id: str) -> None:
         """Do the remaining steps of one job: the copy, then the message."""

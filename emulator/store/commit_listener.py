@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from emulator.store.database import StoreUnreachable
 from emulator.store.postgresql import new_engine
-from emulator.store.shared_state import CHANNEL
+from emulator.store.shared_state import CHANNEL, CONNECTED
 
 # Notifications can be lost with a connection.
 _LOOK_SECONDS = 1.0
@@ -62,6 +62,7 @@ class CommitListener:
 
     def _listen(self, connection: Any) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
+        self._heard(CONNECTED, "")
         while not self._stopping.is_set():
             self._heard("", "")
             self.is_listening = True

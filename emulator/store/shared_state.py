@@ -19,8 +19,9 @@ CHANNEL = "custom_vision_emulator"
 # A job whose server did not renew the lease for this time is executed by another one.
 LEASE_SECONDS = 20
 _ENDS_KEPT = 100
-# Topics of messages: a job was added (its kind), what a list of jobs shows has changed (the server).
-ADDED, CHANGED = "job", "jobs"
+# Topics of messages: a job was added (its kind), a list of jobs has changed (the server), resources
+# or keys have changed; and, from no server, that messages are received from now on.
+ADDED, CHANGED, RESOURCES, CONNECTED = "job", "jobs", "resources", "connected"
 TABLES = (
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS commits BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS scores BIGINT NOT NULL DEFAULT 0",

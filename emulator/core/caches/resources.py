@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ from sqlmodel import select
 from emulator.core.rules.access import Access
 from emulator.core.rules.roles import role_named
 from emulator.core.rules.tiers import TIERS, Tier
-from emulator.store.database import Database
+from emulator.store.database import Database, StoreUnreachable
 from emulator.store.resource_tables import AccessKey, KeyKind, Resource
+from emulator.store.shared_state import CONNECTED, RESOURCES
 from emulator.store.tables import DEFAULT_RESOURCE, Project
 
 _MOST_OWNERS = 10_000
@@ -34,7 +36,8 @@ class _Tables(NamedTuple):
 class ResourceIndex:
     """Resources and keys as the database has them. Thread-safe.
 
-    `forget` follows each change. Where no resource was added, look-ups cost nothing.
+    `forget` follows each change, and is announced to other servers of the database. Where no resource was
+    added, look-ups cost nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,6 +46,10 @@ class ResourceIndex:
         self._owners: dict[str, str] = {}
         self._changes = 0
         self._lock = threading.Lock()
+        if database.shared is not None:
+            database.shared.listen(RESOURCES, self._changed_elsewhere)
+            # What was announced before is unknown.
+            database.shared.listen(CONNECTED, self._changed_elsewhere)
 
     @property
     def is_loaded(self) -> bool:
@@ -51,6 +58,15 @@ class ResourceIndex:
 
     def forget(self) -> None:
         """Resources, keys or projects were changed in the database."""
+        self._forget()
+        if self._database.shared is not None:
+            with suppress(StoreUnreachable):
+                self._database.shared.announce(RESOURCES)
+
+    def _changed_elsewhere(self, _message: str) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         with self._lock:
             self._changes += 1
             self._tables = None

@@ -80,12 +80,23 @@ def throughput(port: int, requests: Sequence[bytes], seconds: float, clients: in
     return rate([work_of(number) for number in range(clients)], seconds)
 
 
+def latencies(port: int, requests: Sequence[bytes], seconds: float, clients: int) -> list[float]:
+    """The duration of each request of `clients` processes together, in milliseconds."""
+    work = [(_time_until, (port, list(requests[number::clients] or requests))) for number in range(clients)]
+    return [taken for outcome in _outcomes(work, seconds) for taken in outcome]
+
+
 def rate(work: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], seconds: float) -> float:
     """Units per second of several processes together; each runs ``function(ready, seconds, *arguments)``.
 
     A function prepares, calls ``ready()``, which returns when all are ready, works for `seconds`, and returns
     the number of units and the seconds that they took.
     """
+    return float(sum(done / taken for done, taken in _outcomes(work, seconds)))
+
+
+def _outcomes(work: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], seconds: float) -> list[Any]:
+    """What the functions return, which begin at the same time."""
     barrier = _CONTEXT.Barrier(len(work))
     results = _CONTEXT.Queue()
     processes = [
@@ -105,7 +116,7 @@ def rate(work: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]], seconds: fl
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    return float(sum(done / taken for done, taken in outcomes))
+    return outcomes
 
 
 def _carry_out(
@@ -128,6 +139,17 @@ def _ask_until(
         client.ask(requests[done % len(requests)])
         done += 1
     return done, passed
+
+
+def _time_until(ready: Callable[[], Any], seconds: float, port: int, requests: list[bytes]) -> list[float]:
+    client = Client(port)
+    client.ask(requests[0])
+    ready()
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        taken += client.timed([requests[len(taken) % len(requests)]])
+    return taken
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Small requests from eight concurrent clients, compared with Azurite in memory; and reset."""
+"""Small requests from one, eight and 64 clients, the eight compared with Azurite in memory; and reset."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from bench.report import Measurement
 CLIENTS = 8
 SECONDS = 3.0
 ROUNDS = 3
+SHARE_OF_AZURITE = 0.5
+ONE_CLIENT_MS = 1.0
+MANY_CLIENTS = 64
+# The slowest hundredth beside the median.
+SLOWEST = 3.0
+ALONE = 200
 RESETS = 20
 RESET_MS = 10
 # The number of projects, and of tags in one of them.
@@ -46,6 +52,8 @@ def measure() -> Iterator[Measurement]:
                     for name, request in _azurite_requests(azurite.port).items():
                         rate = load.throughput(azurite.port, [request], SECONDS, CLIENTS)
                         theirs.setdefault(name, []).append(rate)
+        alone = {name: _alone(emulator.port, request) for name, request in requests.items()}
+        many = load.latencies(emulator.port, [requests["GET a project"]], SECONDS, MANY_CLIENTS)
         reset = _resets(emulator.port)
     for name, rates in ours.items():
         counterpart = COUNTERPARTS[name]
@@ -57,9 +65,18 @@ def measure() -> Iterator[Measurement]:
             f"azurite-blob, {counterpart}" if peer_rates else "",
             statistics.median(peer_rates) if peer_rates else None,
             judged="ratio",
-            at_least=1.0 if peer_rates else None,
+            at_least=SHARE_OF_AZURITE if peer_rates else None,
             samples={"ours": rates, "theirs": peer_rates},
         )
+    for name, taken in alone.items():
+        yield Measurement(
+            f"{name}, one client",
+            statistics.median(taken),
+            "ms",
+            at_most=ONE_CLIENT_MS,
+            samples={"ours": taken},
+        )
+    yield slowest(f"GET a project, {MANY_CLIENTS} clients", many)
     yield Measurement(
         "reset of a project with a tag and 8 images",
         statistics.median(reset),
@@ -67,6 +84,26 @@ def measure() -> Iterator[Measurement]:
         at_most=RESET_MS,
         samples={"ours": reset},
     )
+
+
+def slowest(what: str, taken: list[float]) -> Measurement:
+    """The duration within which 99 % of requests end, beside that of half of them."""
+    return Measurement(
+        f"{what}: 99 % end within",
+        statistics.quantiles(taken, n=100)[-1],
+        "ms",
+        "half of them",
+        statistics.median(taken),
+        judged="ratio",
+        at_most=SLOWEST,
+    )
+
+
+def _alone(port: int, request: bytes) -> list[float]:
+    client = load.Client(port)
+    taken = client.timed([request] * (2 * ALONE))[ALONE:]
+    client.close()
+    return taken
 
 
 def _emulator_requests(port: int) -> dict[str, bytes]:

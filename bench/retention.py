@@ -26,7 +26,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from bench import load, programs
-from bench.photographs import photographs
+from bench.photographs import photographs, with_comment
 from bench.programs import (
     EMULATOR,
     PREDICTION,
@@ -162,8 +162,7 @@ def _store(port: int, path: str, image: bytes, first: int, count: int) -> None:
                     number = next(numbers, None)
                 if number is None:
                     return
-                # The bytes after the end of the image make it another blob.
-                body = image + number.to_bytes(8, "big")
+                body = with_comment(image, number.to_bytes(8, "big"))
                 client.ask(programs.request("POST", path, {**PREDICTION, **_IMAGE}, body))
         except Exception as error:  # noqa: BLE001  (raised below)
             errors.append(error)

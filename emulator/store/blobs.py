@@ -170,12 +170,14 @@ class FolderBlobStore:
                 return name
             try:
                 with full_disk_noticed():
-                    # Not the data folder: if it was moved while the emulator runs, the file would be lost.
-                    self._folder.mkdir(exist_ok=True)
-                    target.parent.mkdir(exist_ok=True)
+                    if attempt > 1:
+                        # Not the data folder: if it was moved while the emulator runs, the file would be
+                        # lost.
+                        self._folder.mkdir(exist_ok=True)
+                        target.parent.mkdir(exist_ok=True)
                     write_atomically(target, data, durable=self._durable)
                 break
-            except (FileNotFoundError, FileExistsError):  # `clear` is removing the folder
+            except (FileNotFoundError, FileExistsError):  # no folder yet, or `clear` is removing it
                 if attempt == _ATTEMPTS:
                     if not self._folder.parent.exists():
                         raise OSError(errno.EIO, "the data folder is gone", str(target)) from None

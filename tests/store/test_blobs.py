@@ -128,7 +128,7 @@ def test_clearing_while_others_put(blobs: FolderBlobStore) -> None:
         assert hashlib.sha256(blobs.read(name)).hexdigest() == name
 
 
-@pytest.mark.parametrize("where", ["fsync", "replace", "mkstemp"])
+@pytest.mark.parametrize("where", ["fsync", "replace", "open"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_leaves_nothing_behind(
     blobs: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, number: int
@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            {"fsync": "os.fsync", "replace": "pathlib.Path.replace", "mkstemp": "tempfile.mkstemp"}[where],
+            {"fsync": "os.fsync", "replace": "pathlib.Path.replace", "open": "os.open"}[where],
             full,
         )
         with pytest.raises(StorageFull):

@@ -33,6 +33,7 @@ BENCHMARKS = {
     "portal_views": "gallery of the portal and an image with 300 boxes, until they are drawn",
     "pull": "pull of 10,000 images and 20 iterations with faults, and with 50 kills",
     "request_log": "processor time of small requests with the request log, compared with none",
+    "costs": "processor time, transactions and bytes of each operation, for the model of scale",
     "since": "processor time of small requests and predictions, compared with an earlier commit",
     "snapshots": "saving and restoring a project of 50 images and a model; reset",
     "testing": "a session of pytest of 100 tests, each of which trains instantly and predicts",

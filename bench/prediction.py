@@ -78,7 +78,7 @@ def _check_same_work(port: int, request: bytes, model: str, photograph: bytes) -
     client.close()
     said = sorted(one["probability"] for one in answer["predictions"])
     for kind in KINDS:
-        found = sorted(_scorer(kind, model, 1)(photograph))
+        found = sorted(scorer(kind, model, 1)(photograph))
         if max(abs(a - b) for a, b in zip(said, found, strict=True)) > 1e-3:
             raise BenchFailed(f"the {kind} floor does other work than the server: {found} against {said}")
 
@@ -122,7 +122,7 @@ def _latency(port: int, targets: dict[bool, str], model: str, photograph: bytes)
 
 
 def _sequential(kind: str, model: str, threads: int, photograph: bytes, number: int) -> list[float]:
-    score = _scorer(kind, model, threads)
+    score = scorer(kind, model, threads)
     score(photograph)
     taken = []
     for _ in range(number):
@@ -173,7 +173,7 @@ def _loops(
     loops: int,
     photograph: bytes,
 ) -> tuple[int, float]:
-    score = _scorer(kind, model, threads)
+    score = scorer(kind, model, threads)
     score(photograph)
     counts = [0] * loops
     ready()
@@ -215,7 +215,7 @@ def _name(kind: str, threads: int) -> str:
 
 
 @cache
-def _scorer(kind: str, model: str, threads: int) -> Score:
+def scorer(kind: str, model: str, threads: int) -> Score:
     """A function from an image file to probabilities. threads: of one run of the model; 0 for the default."""
     return _own_code(model, threads) if kind == "own code" else _plain_code(model, threads)
 

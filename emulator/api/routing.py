@@ -23,6 +23,8 @@ from emulator.core.thread_pools import Work
 from emulator.gateway import log_context
 from emulator.gateway.errors import JSON
 
+# Whether a request is a small read, see `OperationRouter.operation`.
+Small = bool | Callable[[Request], bool]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 
@@ -59,12 +61,12 @@ class OperationRouter(APIRouter):
         super().__init__(redirect_slashes=False)
 
     def operation(
-        self, name: str, work: Work = "quick", *, small: bool = False
+        self, name: str, work: Work = "quick", *, small: Small = False
     ) -> Callable[[_Endpoint], _Endpoint]:
         """Decorates the endpoint of an operation of the service; the contract has path and method.
 
         work: selects the threads, unless a dependency has set ``work`` in the scope. small: whether, without
-        query parameters, only a few rows are read, by `Database.rows`.
+        query parameters, only a few rows are read, by `Database.rows`; or a function that says so.
         """
         row = BY_NAME[name]
 
@@ -110,7 +112,7 @@ class OperationRoute(Route):
         name: str | None = None,
         admission: bool = False,
         work: Work = "quick",
-        small: bool = False,
+        small: Small = False,
     ) -> None:
         self.path = path
         self.endpoint = endpoint
@@ -144,7 +146,7 @@ class OperationRoute(Route):
 
 
 def _responding(
-    endpoint: Callable[..., Any], work: Work, *, admission: bool, small: bool
+    endpoint: Callable[..., Any], work: Work, *, admission: bool, small: Small
 ) -> Callable[[Request], Awaitable[Response]]:
     """What responds to a request: plain functions run in a thread of the server, except small reads.
 
@@ -155,7 +157,7 @@ def _responding(
     async def respond(request: Request) -> Response:
         arguments = await dependencies.evaluate(request)
         version = version_of(request)
-        if small and _needs_no_thread(request):
+        if small and _needs_no_thread(request) and (small is True or small(request)):
             return response_of(endpoint(**arguments), version)
         chosen = request.scope.get("work", work)
         return await in_thread(request, _respond, endpoint, arguments, version, request.scope, work=chosen)

@@ -2,12 +2,16 @@
 
 from typing import Annotated
 
+from fastapi import Request
+
 from emulator.api import responses
 from emulator.api.dependencies import ApiVersion, Emulator, IterationId, ProjectId, json_body
 from emulator.api.parameters import flag, required_text
 from emulator.api.routing import OperationRouter
 from emulator.contract import requests
 from emulator.contract import responses as shapes
+from emulator.contract.gateway_responses import guid
+from emulator.core.context import Context
 from emulator.core.iterations import manage as iterations
 from emulator.core.iterations import publishing
 
@@ -20,7 +24,13 @@ def get_iterations(emulator: Emulator, version: ApiVersion, project_id: ProjectI
     return [responses.iteration(version, row) for row in iterations.list_all(emulator, project_id)]
 
 
-@router.operation("GetIteration")
+def _does_not_wait(request: Request) -> bool:
+    """Whether `iterations.get` has no instant training to wait for."""
+    context: Context = request.app.state.context
+    return context.trainers.of(guid(request.path_params["projectId"])) != "instant"
+
+
+@router.operation("GetIteration", small=_does_not_wait)
 def get_iteration(
     emulator: Emulator, version: ApiVersion, project_id: ProjectId, iteration_id: IterationId
 ) -> shapes.Iteration:

@@ -27,6 +27,26 @@ def test_a_small_read_has_a_response_while_all_threads_are_busy(
     assert service.get(path) == expected
 
 
+@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+def test_an_iteration_is_read_in_a_thread_where_an_instant_training_may_be_waited_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _, _ = service.trainable()
+    iteration = service.train(project)
+    used: list[str] = []
+
+    async def note(_request: Any, respond: Any, *arguments: Any, **_options: Any) -> Any:
+        used.append("thread")
+        return respond(*arguments)
+
+    monkeypatch.setattr("emulator.api.routing.in_thread", note)
+    expected = service.get(iteration)
+    assert used == []
+    service.context.trainers.choose(project.rpartition("/")[2], "instant")
+    assert service.get(iteration) == expected
+    assert used == ["thread"]
+
+
 def test_a_read_with_parameters_has_a_thread(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     project = service.project()
     tag = service.tag(project, "x")

@@ -23,6 +23,7 @@ from emulator.api.middleware import Addressing, Identities, Keys
 from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
+from emulator.cluster.opening import open_cluster
 from emulator.core import blob_sweep
 from emulator.core.caches.resources import ResourceIndex
 from emulator.core.clock import Clock
@@ -94,6 +95,8 @@ class Parts:
 
     def start(self) -> None:
         self.sweep = blob_sweep.mark_in_use(self.context)
+        if self.context.cluster is not None:
+            self.context.cluster.start()
         for runner in self.context.jobs.runners:
             runner.start()
         self.context.leases.start()
@@ -119,6 +122,8 @@ class Parts:
         """Kill the worker processes; `wait` for the threads that watch them."""
         for worker in (self.worker, self.advanced_worker, self.export_worker, self.proposal_worker):
             worker.shutdown(wait=wait, cancel_futures=True)
+        if self.context.cluster is not None:
+            self.context.cluster.shutdown(wait=wait)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> FastAPI:
@@ -358,6 +363,7 @@ def make_context(
 ) -> Context:
     folder = settings.data
     role_assignments = _role_assignments(settings)
+    cluster = open_cluster(settings)
     try:
         fetch_policy = FetchPolicy(
             mode=settings.url_fetch,
@@ -387,6 +393,7 @@ def make_context(
         advanced_worker=advanced_worker,
         export_worker=export_worker,
         proposal_worker=proposal_worker,
+        cluster=cluster,
         fetch_policy=fetch_policy,
         clock=clock,
         ids=ids,

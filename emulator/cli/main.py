@@ -38,6 +38,7 @@ _MODULES = {
     "doctor": "factory.doctor",
     "service": "factory.service",
     "watch": "factory.watch",
+    "cluster-worker": "factory.cluster_worker",
     "rollout": "factory.rollouts",
     "resources": "resources",
     "requests": "requests",

@@ -31,7 +31,7 @@ from emulator.core.jobs.ends import JobEnds
 from emulator.core.jobs.history import JobHistory
 from emulator.core.jobs.leases import ONE_SERVER, JobLeases
 from emulator.core.jobs.traces import JobTraces, NoTraces
-from emulator.core.jobs.worker_protocol import Worker
+from emulator.core.jobs.worker_protocol import Cluster, Worker
 from emulator.core.new_prediction import NewPrediction
 from emulator.core.prediction_counts import PredictionCounts
 from emulator.core.rollout_counts import RolloutCounts
@@ -54,6 +54,7 @@ class Context:
 
     worker: executes regular trainings. advanced_worker: executes trainings with a budget. export_worker:
     writes exports, compares and arranges images. proposal_worker: writes the model of region proposals.
+    cluster: executes trainings and exports in place of these; None without one.
     seed: of every training. quick_training_seconds: the longest regular training of a classifier.
     training_hour_seconds: the duration of an hour of a training's budget.
     image_uri_lifetime: how long a signed image URI is valid. trainers: which trainer makes the models of a
@@ -75,6 +76,7 @@ class Context:
     export_worker: Worker
     proposal_worker: Worker
     fetch_policy: FetchPolicy
+    cluster: Cluster | None = None
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
     seed: int = 0

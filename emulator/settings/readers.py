@@ -150,6 +150,21 @@ def read_blobs(text: str) -> str:
     return text
 
 
+def read_cluster(text: str) -> str:
+    """The address of the scheduler of a Dask cluster."""
+    problem = "must be the address of a scheduler, such as tcp://host:8786 or tls://host:8786"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not port or "@" in parts.netloc:
+        raise ValueError(problem)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(problem)
+    return text
+
+
 def read_keys(text: str) -> tuple[str, str]:
     """One or two keys separated by a comma; a single key is returned twice."""
     keys = [key.strip() for key in text.split(",")]

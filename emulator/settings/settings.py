@@ -40,6 +40,7 @@ from emulator.settings.readers import (
     one_of,
     read_blobs,
     read_boolean,
+    read_cluster,
     read_database,
     read_folder_or_same,
     read_host,
@@ -119,6 +120,14 @@ class Settings:
         None, "--blobs", "URL",
         "Object store (s3://, az:// or file://) for images and models, with --database.",
         read_blobs, default_text="in the data folder")
+    cluster: str | None = option(
+        None, "--cluster", "URL",
+        "Scheduler of a Dask cluster (tcp://host:8786) that carries out trainings and exports.",
+        read_cluster, default_text="on this machine")
+    cluster_jobs: int = option(
+        16, "--cluster-jobs", "NUMBER",
+        "Most jobs that the cluster gets at a time, of trainings, of advanced trainings, and of exports.",
+        whole_number(1, 256))
     ephemeral: bool = option(
         False, "--ephemeral", "", "Keep the state in a temporary folder, which is removed at the end.",
         read_boolean, switch=True)

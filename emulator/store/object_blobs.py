@@ -78,11 +78,11 @@ def _reason(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+def explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """Raise BlobsUnreachable in place of the errors of obstore, which is imported already."""
 
     @wraps(function)
-    def explained(*arguments: _Arguments.args, **more: _Arguments.kwargs) -> _Result:
+    def call(*arguments: _Arguments.args, **more: _Arguments.kwargs) -> _Result:
         from obstore.exceptions import BaseError
 
         try:
@@ -90,7 +90,7 @@ def _explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, 
         except BaseError as error:
             raise BlobsUnreachable(_reason(error)) from error
 
-    return explained
+    return call
 
 
 class ObjectTrash:
@@ -104,12 +104,12 @@ class ObjectTrash:
         """The place of the blobs that are moved at this time, for people."""
         return f"{self.place}/{_stamp(now)}"
 
-    @_explained
+    @explained
     def names(self) -> Iterable[str]:
         """The names of all blobs here."""
         return [path.rpartition("/")[2] for path, _ in _listed(self._objects, _TRASH)]
 
-    @_explained
+    @explained
     def delete_old(self, now: datetime) -> None:
         """Delete what has been here for more than a day, and log how much."""
         old = []
@@ -122,7 +122,7 @@ class ObjectTrash:
             total = sum(size for _, size in old)
             _log.warning("%d files (%d bytes) in %s were deleted", len(old), total, self.place)
 
-    @_explained
+    @explained
     def add(self, name: str, now: datetime) -> int:
         """Move a blob here; returns its size in bytes, 0 when there is none."""
         with suppress(FileNotFoundError):
@@ -131,7 +131,7 @@ class ObjectTrash:
             return size
         return 0
 
-    @_explained
+    @explained
     def take(self, name: str) -> bool:
         """Move a blob back, unless it exists; returns whether it was moved."""
         is_moved = False
@@ -169,7 +169,7 @@ class ObjectBlobStore(FolderBlobStore):
     def check(self) -> None:
         self._require_mark()
 
-    @_explained
+    @explained
     def put(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
         path = super().path(name)
@@ -208,7 +208,7 @@ class ObjectBlobStore(FolderBlobStore):
             return False
         return True
 
-    @_explained
+    @explained
     def exists(self, name: str) -> bool:
         is_here = super().path(name).exists()
         if self._has_object(name) if is_here else _exists(self._objects, name):
@@ -216,12 +216,12 @@ class ObjectBlobStore(FolderBlobStore):
         self._require_folder()
         return False
 
-    @_explained
+    @explained
     def names(self) -> Iterator[str]:
         self._require_folder()
         return iter(sorted(path.rpartition("/")[2] for path, _ in _listed(self._objects, _BLOBS)))
 
-    @_explained
+    @explained
     def delete(self, name: str) -> None:
         super().delete(name)
         with suppress(FileNotFoundError):
@@ -234,7 +234,7 @@ class ObjectBlobStore(FolderBlobStore):
     def bring_back(self, name: str) -> bool:
         return self._object_trash.take(name)
 
-    @_explained
+    @explained
     def adopt(self, name: str, source: Path) -> bool:
         if self.exists(name):
             return False
@@ -245,7 +245,7 @@ class ObjectBlobStore(FolderBlobStore):
         link_or_copy(source, target)
         return True
 
-    @_explained
+    @explained
     def clear(self) -> None:
         super().clear()
         for folder in (_BLOBS, _TRASH):
@@ -253,7 +253,7 @@ class ObjectBlobStore(FolderBlobStore):
             if paths:
                 self._objects.delete(paths)
 
-    @_explained
+    @explained
     def database_id(self) -> str | None:
         """The id of the database whose rows refer to the blobs; None in a new store."""
         try:
@@ -262,7 +262,7 @@ class ObjectBlobStore(FolderBlobStore):
             return None
         return content.decode("utf-8", "replace").strip()
 
-    @_explained
+    @explained
     def set_database_id(self, id: str) -> None:
         self._objects.put(MARK, f"{id}\n".encode())
 
@@ -270,7 +270,7 @@ class ObjectBlobStore(FolderBlobStore):
         """Whether a blob with a file here has its object."""
         return not self._shared or _exists(self._objects, name)
 
-    @_explained
+    @explained
     def _require_mark(self) -> None:
         """Raise BlobsUnreachable where the mark is missing, as in a folder that is not mounted."""
         try:
@@ -285,12 +285,12 @@ class ObjectBlobStore(FolderBlobStore):
         if self.address.startswith(_FOLDER):
             self._require_mark()
 
-    @_explained
+    @explained
     def has_any(self) -> bool:
         """Whether there are blobs, also in the trash."""
         return any(True for folder in (_BLOBS, _TRASH) for _ in _listed(self._objects, folder))
 
-    @_explained
+    @explained
     def _fetch(self, name: str, path: Path) -> None:
         """Write the copy of a blob in the data folder. Raises FileNotFoundError, BlobDamaged, StorageFull."""
         try:

@@ -14,7 +14,6 @@ import queue
 import signal
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +27,7 @@ from emulator.worker.messages import (
     Run,
     SetUp,
     Started,
+    raised,
     receive,
     send,
     unpack_call,
@@ -101,7 +101,7 @@ def _set_up(set_up: SetUp, responses: BinaryIO) -> bool:
             function, arguments, keywords = unpack_call(set_up.initializer)
             function(*arguments, **keywords)
     except BaseException as error:  # noqa: BLE001  (every failure is reported to the server)
-        send(responses, _raised(error))
+        send(responses, raised(error))
         return False
     send(responses, Ready())
     return True
@@ -140,7 +140,7 @@ def _run(request: Run, responses: BinaryIO) -> Returned | Raised:
         result: Any = function(*arguments, **keywords, progress=progress)
         outcome = Returned(_packed(result))
     except BaseException as error:  # noqa: BLE001  (SystemExit too: a job does not end its worker)
-        outcome = _raised(error)
+        outcome = raised(error)
     with sending:
         over = True
     return outcome
@@ -151,14 +151,3 @@ def _packed(result: object) -> bytes:
         return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # pickle reports in many ways
         raise TypeError(f"the job's result cannot be pickled: {error}") from error
-
-
-def _raised(error: BaseException) -> Raised:
-    packed: bytes | None = None
-    if isinstance(error, Exception):  # others would end the thread in the server that waits for the result
-        try:
-            packed = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-        except Exception:  # noqa: BLE001  (a class within a function, an open file in its arguments, ...)
-            packed = None
-    summary = "".join(traceback.format_exception_only(error)).strip()
-    return Raised(summary, "".join(traceback.format_exception(error)), packed)

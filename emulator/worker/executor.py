@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from emulator.worker.messages import (
     Progress,
@@ -55,6 +55,13 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.args[0]}"""'
 
 
+class Stopping(Protocol):
+    """The executor of a `JobFuture`."""
+
+    def stop(self, future: "JobFuture[Any]") -> bool:
+        """Stop the job of a future if it is running, and call `mark_stopped`; whether it was running."""
+
+
 class JobFuture(Future[T]):
     """A `Future` whose `cancel` also stops a job that is running.
 
@@ -63,16 +70,16 @@ class JobFuture(Future[T]):
     again.
     """
 
-    def __init__(self, executor: "WorkerExecutor", call: bytes, on_progress: OnProgress | None) -> None:
+    def __init__(self, executor: Stopping, call: bytes, on_progress: OnProgress | None) -> None:
         super().__init__()
         self._executor = executor
         self._call = call
-        self._on_progress = on_progress
+        self.on_progress = on_progress
         self._stopped = False
 
     def cancel(self) -> bool:
         """Cancel the job, waiting or running. Returns False when it had already ended, except by a cancel."""
-        return super().cancel() or self._executor._stop(self) or self._stopped
+        return super().cancel() or self._executor.stop(self) or self._stopped
 
     def cancelled(self) -> bool:
         return self._stopped or super().cancelled()
@@ -86,8 +93,8 @@ class JobFuture(Future[T]):
             raise CancelledError()
         return error
 
-    def _mark_stopped(self) -> None:
-        """Finish a running job as cancelled: `Future` has no transition from running to cancelled."""
+    def mark_stopped(self) -> None:
+        """For the executor: finish a running job as cancelled, a transition that `Future` does not have."""
         self._stopped = True
         self.set_exception(CancelledError())
 
@@ -190,14 +197,14 @@ class WorkerExecutor(Executor):
         if child is not None:
             child.kill()
         if current is not None:
-            current._mark_stopped()
+            current.mark_stopped()
         for future in waiting:
             if future.cancel():
                 future.set_running_or_notify_cancel()
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    def _stop(self, future: JobFuture[Any]) -> bool:
+    def stop(self, future: JobFuture[Any]) -> bool:
         """Kill the child that runs `future` and finish it as cancelled. False when it is not running."""
         with self._changed:
             if self._current is not future:
@@ -206,7 +213,7 @@ class WorkerExecutor(Executor):
             child = self._child
         if child is not None:
             child.kill()
-        future._mark_stopped()
+        future.mark_stopped()
         return True
 
     def _wake(self) -> None:
@@ -287,10 +294,10 @@ class WorkerExecutor(Executor):
                     return died
 
     def _report(self, future: JobFuture[Any], fraction: float, text: str) -> None:
-        if future._on_progress is None or self._current is not future:
+        if future.on_progress is None or self._current is not future:
             return
         try:
-            future._on_progress(fraction, text)
+            future.on_progress(fraction, text)
         except Exception:  # noqa: BLE001  (the job goes on)
             logger.exception("on_progress raised")
 
@@ -303,14 +310,14 @@ class WorkerExecutor(Executor):
         match outcome:
             case Returned(packed):
                 try:
-                    result = _Unpickler(packed, importing=True).load()
+                    result = ResultUnpickler(packed, importing=True).load()
                 except Exception as error:  # noqa: BLE001  (pickle reports in many ways)
                     reason = f"{type(error).__name__}: {error}"
                     future.set_exception(JobFailed(f"the job's result cannot be read: {reason}"))
                 else:
                     future.set_result(result)
             case Raised():
-                future.set_exception(_rebuild(outcome))
+                future.set_exception(rebuilt(outcome))
             case WorkerDied():
                 future.set_exception(outcome)
 
@@ -359,7 +366,7 @@ class WorkerExecutor(Executor):
         return child.reap()
 
 
-class _Unpickler(pickle.Unpickler):
+class ResultUnpickler(pickle.Unpickler):
     """Unpickles results and exceptions without importing modules that the server must not load."""
 
     def __init__(self, data: bytes, *, importing: bool) -> None:
@@ -373,12 +380,12 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _rebuild(raised: Raised) -> Exception:
+def rebuilt(raised: Raised) -> Exception:
     """The exception that a job raised, or a `JobFailed` when its class is not loaded in the server."""
     error: object = None
     if raised.exception is not None:
         try:
-            error = _Unpickler(raised.exception, importing=False).load()
+            error = ResultUnpickler(raised.exception, importing=False).load()
         except Exception:  # noqa: BLE001  (for example a constructor with other parameters)
             error = None
     if not isinstance(error, Exception):

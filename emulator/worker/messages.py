@@ -6,6 +6,7 @@ with a pickle of their own: when that cannot be read, the position in the stream
 """
 
 import pickle
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
@@ -82,3 +83,15 @@ def unpack_call(call: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[
     """Function, arguments and keywords from `pack_call`. Raises the exceptions of imported modules."""
     function, arguments, keywords = pickle.loads(call)  # noqa: S301  (from our own parent)
     return function, arguments, keywords
+
+
+def raised(error: BaseException) -> Raised:
+    """The message about an exception."""
+    packed: bytes | None = None
+    if isinstance(error, Exception):  # others would end the thread in the server that waits for the result
+        try:
+            packed = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+        except Exception:  # noqa: BLE001  (a class within a function, an open file in its arguments, ...)
+            packed = None
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    return Raised(summary, "".join(traceback.format_exception(error)), packed)

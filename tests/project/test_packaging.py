@@ -65,7 +65,7 @@ DISTRIBUTIONS = {
 def test_the_requirements_are_the_packages_that_are_imported() -> None:
     imported = {DISTRIBUTIONS.get(name, name) for name in imported_by_the_package()}
     extras = PROJECT["optional-dependencies"]
-    used = ("train", "openvino", "coreml", "https", "mqtt", "otel", "team", "testing")
+    used = ("train", "openvino", "coreml", "https", "mqtt", "otel", "team", "cluster", "testing")
     expected = required([*PROJECT["dependencies"], *(one for extra in used for one in extras[extra])])
     expected = {"opentelemetry" if name.startswith("opentelemetry-") else name for name in expected}
     # `emulator.testing` extends programs that its users have installed.
@@ -105,6 +105,8 @@ def test_the_server_starts_without_heavy_packages(start: str, more: list[str]) -
         "rich",
         "multiprocessing",
         "prometheus_client",
+        "dask",
+        "distributed",
     ]
     code = f"import sys, {start}; print([name for name in {heavy!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

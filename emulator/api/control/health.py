@@ -37,6 +37,9 @@ def live() -> Response:
 def ready(emulator: Emulator) -> Response:
     problems = readiness.problems(emulator)
     checks = {name: problems.get(name, "ok") for name in readiness.CHECKS}
+    cluster = readiness.cluster_state(emulator)
+    if cluster is not None:
+        checks["cluster"] = cluster
     status = "not ready" if problems else "ready"
     return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
 

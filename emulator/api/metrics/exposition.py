@@ -63,6 +63,9 @@ class Exposition:
         ready = GaugeMetricFamily(f"{PREFIX}ready", "1 if a check of health succeeds.", labels=["check"])
         for check in readiness.CHECKS:
             ready.add_metric([check], 0 if check in problems else 1)
+        cluster = readiness.cluster_state(context)
+        if cluster is not None:
+            ready.add_metric(["cluster"], 1 if cluster == "ok" else 0)
         yield ready
         ended = CounterMetricFamily(
             f"{PREFIX}jobs_ended",

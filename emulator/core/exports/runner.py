@@ -1,4 +1,4 @@
-"""Executing exports, one after the other, in a separate worker process.
+"""Executing exports, one after the other in a separate worker process, or on a cluster.
 
 An export takes seconds and a training minutes, so exports do not wait for trainings. The file is stored as a
 blob, and the status of the export becomes ``Done``, or ``Failed`` with the reason.
@@ -45,6 +45,7 @@ def export_runner(context: Context) -> JobRunner["ExportTask"]:
         history=context.job_history,
         job_traces=context.job_traces,
         leases=context.leases,
+        at_once=1 if context.cluster is None else context.cluster.jobs,
     )
 
 
@@ -110,6 +111,7 @@ class ExportWork:
         )
 
     def execute(self, task: ExportTask, folder: Path) -> Path:
+        from emulator.cluster.messages import ClusterFailed
         from emulator.core.exports.formats import FORMATS
         from emulator.vision.exports.formats import ExportFailed, write_export
         from emulator.worker.executor import WorkerDied
@@ -117,7 +119,7 @@ class ExportWork:
         note = self._worker_job.progress_callback(task.export_id)
         output = folder / f"export{task.suffix}"
         try:
-            future = self._context.export_worker.submit(
+            future = (self._context.cluster or self._context.export_worker).submit(
                 write_export, task.order, output, formats=FORMATS, on_progress=note
             )
             file: Path = self._worker_job.result(
@@ -127,7 +129,7 @@ class ExportWork:
                 progress_id=task.export_id,
             )
             return file
-        except ExportFailed as failure:
+        except (ExportFailed, ClusterFailed) as failure:
             raise JobFailed(str(failure)) from None
         except WorkerDied as death:
             raise TryAgain(f"The exporting process ended {task.attempt} times: {death}") from None

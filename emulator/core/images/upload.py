@@ -77,7 +77,7 @@ def _prepare_training(
 ) -> None:
     """Shorten the next training: start its process, or compute the features of the instant trainer."""
     if context.trainers.of(project_id) == "real":
-        context.worker.warm_up()
+        (context.cluster or context.worker).warm_up()
         return
     accepted = [item for item, result in zip(prepared, results, strict=True) if result.image is not None]
     in_parallel(lambda item: context.instant_features.remember(item.blob, item.data), accepted)

@@ -43,7 +43,7 @@ class JobProgress:
             now = self._now()
             is_new_step = step != self._step
             is_further = int(fraction * 100) > int(self._fraction * 100)
-            if not self._step:  # the job's process was being started
+            if self._fraction == 0 and fraction <= 0:  # it was being started, or waited for a machine
                 self._begun = now
             if fraction > self._fraction or is_new_step:
                 self._reported = now

@@ -22,6 +22,17 @@ _RUNNERS = {
 CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
 
 
+def cluster_state(context: Context) -> str | None:
+    """Whether the cluster takes jobs: "ok", or why jobs wait; None without a cluster.
+
+    An emulator whose jobs wait is ready: it answers all requests.
+    """
+    if context.cluster is None:
+        return None
+    problem = context.cluster.problem()
+    return "ok" if problem is None else f"trainings and exports wait: {problem}"
+
+
 def problems(context: Context) -> dict[str, str]:
     """Problems by name of the check; empty when the emulator is ready."""
     found = {}

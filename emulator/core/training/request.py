@@ -45,7 +45,13 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         tags = _chosen_tags(session, project_id, request.selected_tags)
         if domains.get(project.domain_id).detects_anomalies:
             tags = with_negative(context, session, project, tags, domains.ANOMALY)
-        preconditions.check(session, project, tags, context.trainers.of(project_id))
+        preconditions.check(
+            session,
+            project,
+            tags,
+            context.trainers.of(project_id),
+            is_elsewhere=context.cluster is not None,
+        )
         if request.custom_base_model:
             _check_base_model(session, project, *request.custom_base_model)
         _check_needed(session, project, request)

@@ -1,5 +1,6 @@
 """Executing trainings: regular ones in one queue and worker process, advanced ones in another.
 
+With a cluster, they are executed there.
 So a training of seconds never waits for one of hours. Instant trainings have a queue of their own too, and
 run in this process. The worker trains on the dataset that is read here; the model and its evaluation become
 blobs of the iteration, whose status becomes ``Completed``, or ``Failed`` with the reason.
@@ -75,6 +76,7 @@ def _runner(context: Context, kind: JobKind, name: str) -> JobRunner["Training"]
         job_traces=context.job_traces,
         leases=context.leases,
         after_each=context.instant_trainings.note if kind == JobKind.INSTANT_TRAINING else lambda: None,
+        at_once=1 if context.cluster is None or kind == JobKind.INSTANT_TRAINING else context.cluster.jobs,
     )
 
 
@@ -102,6 +104,8 @@ class TrainingWork:
 
     @property
     def _worker(self) -> Worker:
+        if self._context.cluster is not None:
+            return self._context.cluster
         is_advanced = self._kind == JobKind.ADVANCED_TRAINING
         return self._context.advanced_worker if is_advanced else self._context.worker
 
@@ -152,6 +156,7 @@ class TrainingWork:
         return self._context.blobs.verified_path(row.model_blob)
 
     def execute(self, task: Training, folder: Path) -> "TrainedClassifier | TrainedDetector":
+        from emulator.cluster.messages import ClusterFailed
         from emulator.vision.imaging.image_file import ImageFileDamaged
         from emulator.vision.training.errors import TrainingFailed
         from emulator.worker.executor import WorkerDied
@@ -165,7 +170,7 @@ class TrainingWork:
                 iteration_id=task.iteration_id,
                 progress_id=task.iteration_id,
             )
-        except TrainingFailed as failure:
+        except (TrainingFailed, ClusterFailed) as failure:
             raise JobFailed(str(failure)) from None
         except ImageFileDamaged as damaged:
             raise BlobDamaged(*self._damaged_images(task, damaged.key)) from None
@@ -200,7 +205,9 @@ class TrainingWork:
             quick_seconds=self._context.quick_training_seconds,
         )
         note = self._worker_job.progress_callback(task.iteration_id)
-        return self._worker.submit(training.func, *training.args, on_progress=note, **training.keywords)
+        more = {} if self._context.cluster is None else {"uses_gpu": True}
+        worker = self._worker
+        return worker.submit(training.func, *training.args, on_progress=note, **more, **training.keywords)
 
     def _submit_instant(self, task: Training, output: Path) -> "Future[Any]":
         from emulator.core.jobs.in_process_worker import InProcessWorker

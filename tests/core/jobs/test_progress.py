@@ -39,6 +39,18 @@ def test_the_time_that_is_left_follows_from_the_speed_without_the_start_of_the_p
     assert progress.reading.seconds_left == pytest.approx(30)
 
 
+def test_waiting_for_a_machine_does_not_count_as_work() -> None:
+    time = _Time()
+    progress = JobProgress(time)
+    progress.note(0.0, "Waiting for a free worker")
+    time.seconds += 1000
+    progress.note(0.0, "Fetching images")
+    time.seconds += 10
+    progress.note(0.5, "Training")
+    assert progress.reading is not None
+    assert progress.reading.seconds_left == pytest.approx(10)
+
+
 def test_the_time_that_is_left_is_counted_down_and_never_negative() -> None:
     time = _Time()
     progress = JobProgress(time)

@@ -1,0 +1,91 @@
+"""A scheduler of Dask and workers of the emulator, each in a process of its own."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import PATIENCE_SECONDS
+
+HOW_TO_GET_DASK = "Dask is missing; get it with: pip install distributed"
+_OTHER_VERSION = (
+    "import sys, emulator; emulator.__version__ = sys.argv.pop(1); from emulator.__main__ import main; main()"
+)
+
+
+class DaskCluster:
+    """Starts with a scheduler. Skips the test where Dask is not installed. folder: for files of workers."""
+
+    def __init__(self, folder: Path) -> None:
+        if importlib.util.find_spec("distributed") is None:
+            pytest.skip(HOW_TO_GET_DASK)
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._port = "0"
+        self.address = ""
+        self.scheduler = self.start_scheduler()
+        self.workers: list[subprocess.Popen[str]] = []
+
+    def start_scheduler(self) -> subprocess.Popen[str]:
+        """Start the scheduler, again at the same address."""
+        program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+        arguments = ["--port", self._port, "--dashboard-address", "127.0.0.1:0", "--no-show"]
+        self.scheduler, self.address = _started(
+            [*program, *arguments], r"Scheduler at:\s+(tcp://\S+)", self.folder / "scheduler.log"
+        )
+        self._port = self.address.rpartition(":")[2]
+        return self.scheduler
+
+    def start_worker(self, *arguments: str, version: str | None = None) -> subprocess.Popen[str]:
+        """Start a worker and wait until it has joined. version: another one than this program's."""
+        number = len(self.workers)
+        program = ["-m", "emulator"] if version is None else ["-c", _OTHER_VERSION, version]
+        options = ["--folder", str(self.folder / f"worker-{number}"), "--listen", "127.0.0.1", *arguments]
+        worker, _ = _started(
+            [sys.executable, *program, "cluster-worker", self.address, *options],
+            r"has joined (tcp://\S+)",
+            self.folder / f"worker-{number}.log",
+        )
+        self.workers.append(worker)
+        return worker
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+def _started(command: list[str], expected: str, log: Path) -> tuple[subprocess.Popen[str], str]:
+    """A process that has printed the expected line, and what the group in it was. log: gets all lines."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    found: list[str] = []
+    ready = threading.Event()
+
+    def read() -> None:
+        assert process.stdout is not None
+        with process.stdout, log.open("a") as file:
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+                if match := re.search(expected, line):
+                    found.append(match[1])
+                    ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    if not ready.wait(PATIENCE_SECONDS) or not found:
+        process.kill()
+        process.wait()
+        pytest.fail(f"did not start: {log.read_text()}")
+    return process, found[0]

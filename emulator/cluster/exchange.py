@@ -110,13 +110,22 @@ class Exchange:
             shutil.rmtree(self._folder / _JOBS / token, ignore_errors=True)
 
     @explained
-    def delete_old(self) -> None:
-        """Delete what servers have left that were killed."""
+    def delete_left(self, owner: str, process: str) -> None:
+        """Delete what was left by earlier processes of a server, and by servers that were killed long ago.
+
+        Args:
+            owner: the beginning of the tokens of the server.
+            process: the beginning of the tokens of its process that runs.
+        """
         now = datetime.now(UTC)
-        for path, modified in list(self._listed(_JOBS)):
-            if now - modified > _KEPT:
-                with suppress(FileNotFoundError):
-                    self._objects.delete(path)
+        tokens = set()
+        for path, modified in self._listed(_JOBS):
+            token = path.split("/")[1]
+            is_earlier = token.startswith(owner) and not token.startswith(process)
+            if is_earlier or now - modified > _KEPT:
+                tokens.add(token)
+        for token in tokens:
+            self.delete(token)
 
     def _listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         for batch in self._objects.list(prefix):

@@ -21,6 +21,7 @@ from emulator.cluster.exchange import RENEW_SECONDS, Exchange
 from emulator.cluster.messages import GPU, ClusterFailed, Order, job_resource
 from emulator.cluster.packing import Packed, pack, unpack
 from emulator.cluster.run import run_job
+from emulator.durable_files import write_atomically
 from emulator.store.blobs import blob_path
 from emulator.store.database import BlobsUnreachable, full_disk_noticed
 from emulator.worker.executor import JobFuture, rebuilt
@@ -29,6 +30,8 @@ from emulator.worker.messages import Raised, Returned
 _LOOK_SECONDS = 1.0
 _RESULT_SECONDS = 60.0
 _SECONDS_TO_STOP = 5.0
+# In the data folder.
+_OWNER_FILE = "cluster-id"
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +50,7 @@ class ClusterExecutor(Executor):
         self.jobs = jobs
         self.connection = Connection(address)
         self._store = store
+        self._process = uuid.uuid4().hex
         self._folder = folder
         self._sent = sent
         self._lock = threading.Lock()
@@ -56,12 +60,24 @@ class ClusterExecutor(Executor):
     def start(self) -> None:
         """Connect to the scheduler, in a thread. The store is open."""
         self.connection.start()
-        threading.Thread(target=self._delete_old, name="old files of the cluster", daemon=True).start()
+        threading.Thread(target=self._delete_left, name="old files of the cluster", daemon=True).start()
 
     @cached_property
     def _exchange(self) -> Exchange:
         """Not before the store is open, which creates the folder of its objects."""
         return Exchange(self._store)
+
+    @cached_property
+    def _owner(self) -> str:
+        """The beginning of the tokens of this data folder's server."""
+        path = self._folder / _OWNER_FILE
+        with suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii")
+        write_atomically(path, f"{uuid.uuid4().hex}-".encode())
+        return path.read_text(encoding="ascii")
+
+    def new_token(self) -> str:
+        return f"{self._owner}{self._process}-{uuid.uuid4().hex}"
 
     def problem(self) -> str | None:
         """Why jobs wait, as the end of a sentence; None when a worker can take one."""
@@ -174,9 +190,10 @@ class ClusterExecutor(Executor):
             lambda path: self._folder / path,
         )
 
-    def _delete_old(self) -> None:
+    def _delete_left(self) -> None:
+        """End the jobs of an earlier process that was killed: no other one has the data folder."""
         with suppress(BlobsUnreachable):
-            self._exchange.delete_old()
+            self._exchange.delete_left(self._owner, f"{self._owner}{self._process}")
 
 
 class _ClusterJob:
@@ -205,7 +222,7 @@ class _ClusterJob:
 
     def _submit(self, client: Any) -> bool:
         """Submit the job and wait; False when it has to be submitted again."""
-        executor, token = self._executor, uuid.uuid4().hex
+        executor, token = self._executor, self._executor.new_token()
         self._begun = False
         executor.connection.listen(token, self._note)
         try:

@@ -5,6 +5,7 @@ the data folder. The receiver chooses what the references stand for.
 """
 
 import io
+import os
 import pickle
 import re
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class _Pickler(pickle.Pickler):
     def __init__(self, stream: io.BytesIO, folder: Path) -> None:
         super().__init__(stream, pickle.HIGHEST_PROTOCOL)
         self._folder = folder
-        self._start = f"{folder}/"
+        self._start = f"{folder}{os.sep}"
         # Dictionaries keep the order.
         self.blobs: dict[str, None] = {}
         self.files: dict[str, None] = {}
@@ -68,7 +69,7 @@ class _Pickler(pickle.Pickler):
         text = str(value)
         if not text.startswith(self._start):
             return None
-        name = text.rpartition("/")[2]
+        name = text.rpartition(os.sep)[2]
         if _BLOB_NAME.fullmatch(name) and text == str(blob_path(self._folder, name)):
             self.blobs[name] = None
             return _BLOB, name, is_text

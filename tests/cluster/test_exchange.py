@@ -53,14 +53,15 @@ def test_files_arrive_with_their_paths(exchange: Exchange, tmp_path: Path) -> No
     exchange.receive("one", "in", target.joinpath)
 
 
-def test_what_a_killed_server_left_is_deleted_after_a_week(exchange: Exchange, tmp_path: Path) -> None:
-    exchange.want("old")
-    exchange.want("new")
+def test_what_a_killed_server_left_is_deleted_at_its_start_or_after_a_week(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    for token in ("other-old-1", "other-new-1", "own-killed-1", "own-running-1"):
+        exchange.want(token)
     eight_days_ago = time.time() - 8 * 24 * 3600
-    os.utime(tmp_path / "store/jobs/old/wanted", (eight_days_ago, eight_days_ago))
-    exchange.delete_old()
-    assert exchange.wish("old") is None
-    assert exchange.wish("new") is not None
+    os.utime(tmp_path / "store/jobs/other-old-1/wanted", (eight_days_ago, eight_days_ago))
+    exchange.delete_left("own-", "own-running")
+    assert {path.name for path in (tmp_path / "store/jobs").iterdir()} == {"other-new-1", "own-running-1"}
 
 
 def test_a_folder_that_is_not_there_is_not_created(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator import __version__
-from emulator.cluster.exchange import address_of
+from emulator.cluster.exchange import Exchange, address_of
 from emulator.cluster.executor import ClusterExecutor
 from emulator.cluster.messages import ClusterFailed
 from emulator.store.blobs import FolderBlobStore
@@ -205,8 +205,15 @@ def test_trainings_prefer_a_worker_with_a_gpu_and_the_end_of_the_server_ends_job
     waiting = held(executor, second, uses_gpu=True, on_progress=lambda fraction, step: reports.append(step))
     wait_until(lambda: "Waiting for a free worker" in reports, "the state of the job")
     assert not (second / "began").exists()
+    # The next process of a server that was killed has the same data folder.
+    kept = Exchange(address_of(None, tmp_path / "data"))
+    (token,) = {path.name for path in (tmp_path / "data/jobs").iterdir() if list(path.glob("runs/*"))}
+    assert kept.wish(token) is not None
+    next_one = ClusterExecutor(cluster.address, kept.address, tmp_path / "data", sent=(), jobs=2)
+    next_one.start()
+    wait_until(lambda: not is_running(pid), "the end of the process")
+    next_one.shutdown()
     executor.shutdown()
     assert waiting.cancelled()
-    wait_until(lambda: not is_running(pid), "the end of the process")
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(jobs.be_sad)

@@ -17,7 +17,7 @@ from emulator.cluster.packing import pack, unpack
 from emulator.store.blobs import BlobDamaged, FolderBlobStore
 from emulator.store.object_blobs import ObjectBlobStore, open_objects
 from emulator.worker.executor import rebuilt
-from emulator.worker.messages import Raised
+from emulator.worker.messages import Raised, Returned
 from tests.cluster import job_functions as jobs
 from tests.support.harness import wait_until
 from tests.support.object_stores import S3Server
@@ -203,6 +203,33 @@ def test_a_wish_that_is_renewed_keeps_a_job_alive(
     monkeypatch.setattr(Exchange, "wish", renewed)
     running(place, order).result()
     assert len(checks) >= 100
+
+
+def test_a_worker_of_dask_itself_uses_its_local_folder(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    events: list[object] = []
+
+    class Worker:
+        name = "plain"
+        local_directory = str(tmp_path / "local")
+
+        def log_event(self, topic: str, message: object) -> None:
+            events.append((topic, message))
+
+    monkeypatch.setattr(distributed, "get_worker", Worker)
+    monkeypatch.setattr(run, "_place", None)
+    order = server.order(jobs.join_files, (), server.folder / "none", server.folder / "features" / "cache")
+    returned = run.run_job(tuple(order))
+    assert run._place is not None
+    run._place.close()
+    assert isinstance(returned, Returned)
+    assert (tmp_path / "local/custom-vision-emulator/features/cache").exists()
+    assert events == [
+        ("topic", ("progress", "token", 0, "Fetching images")),
+        ("topic", ("progress", "token", 0.5, "joining")),
+    ]
 
 
 def test_an_order_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

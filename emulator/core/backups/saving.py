@@ -56,7 +56,7 @@ _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?")
 _LEFT_OUT = re.compile(
     rf"blobs|trash|{CLEARED}.*|features|thumbnails|number-formats|logs|{re.escape(FILE_NAME)}.*|"
     rf"{re.escape(COMMITS)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log|"
-    r"(advanced |instant )?training|exports|imports|data-set-imports|evaluations"
+    r"(advanced |instant )?training|exports|imports|data-set-imports|evaluations|jobs|cluster-id"
 )
 _ATTEMPTS = 3
 _CHUNK_BYTES = 2**20

@@ -1,0 +1,153 @@
+"""Two quick trainings on a Dask cluster, with two workers and with one.
+
+Each worker has one processor of its own, as if it were a machine. Each run has a new data folder and new
+workers, which have computed no features. BENCH_CLUSTER_IMAGES sets the number of images of a training.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.photographs import photographs
+from bench.programs import ENVIRONMENT, PATIENCE_SECONDS, TRAINING, TRAINING_PATH, BenchFailed
+from bench.report import Measurement
+
+IMAGES = int(os.environ.get("BENCH_CLUSTER_IMAGES", "600"))
+LEAST_SPEED_UP = 1.7
+ROUNDS = 2
+_OPTIONS = ("--quick-training-seconds", "0", "--number-format", "float32")
+_SCHEDULER = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--no-show")
+_TAGS = 2
+_TRAININGS = 2
+_BATCH = 50
+_LONGEST_SECONDS = 900
+
+
+def measure() -> Iterator[Measurement]:
+    if not hasattr(os, "sched_getaffinity"):
+        raise BenchFailed("workers are bound to processors on Linux only: run this there")
+    if len(os.sched_getaffinity(0)) < _TRAININGS:
+        raise BenchFailed("two workers need two processors")
+    images = photographs(IMAGES, _TAGS)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(ROUNDS):
+        for workers in seconds:
+            seconds[workers].append(_run(images, workers))
+    one, two = (min(seconds[workers]) for workers in (1, 2))
+    samples = {"one worker": seconds[1], "two workers": seconds[2]}
+    what = f"two trainings of {IMAGES} images"
+    yield Measurement(f"{what} on one worker", one, "s", samples=samples)
+    yield Measurement(f"{what} on two workers", two, "s")
+    yield Measurement("speed of two workers over one", one / two, "times", at_least=LEAST_SPEED_UP)
+
+
+def _run(images: list[list[bytes]], workers: int) -> float:
+    """Seconds from the request of the trainings until both are completed."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        scheduler = stack.enter_context(
+            _started(["-m", "distributed.cli.dask_scheduler", *_SCHEDULER], r"Scheduler at:\s+(tcp://\S+)")
+        )
+        for number, processor in zip(range(workers), sorted(os.sched_getaffinity(0)), strict=False):
+            place = ["--folder", str(folder / f"worker-{number}"), "--listen", "127.0.0.1"]
+            command = ["-m", "emulator", "cluster-worker", scheduler, *place]
+            stack.enter_context(_started(command, r"has joined (tcp://\S+)", processor))
+        serve = ["-m", "emulator", "serve", "--port", "0", "--data", str(folder / "data"), "--quiet"]
+        endpoint = stack.enter_context(
+            _started([*serve, *_OPTIONS, "--cluster", scheduler], r"ready at (http://\S+)")
+        )
+        client = stack.enter_context(
+            httpx.Client(
+                base_url=f"{endpoint}{TRAINING_PATH}",
+                headers=TRAINING,
+                timeout=PATIENCE_SECONDS,
+                trust_env=False,
+            )
+        )
+        # Different images, so that no training has the features of the other one.
+        projects = [_project(client, number, images) for number in range(_TRAININGS)]
+        started = time.perf_counter()
+        iterations = [
+            f"{path}/iterations/{_sent(client, 'POST', f'{path}/train')['id']}" for path in projects
+        ]
+        for iteration in iterations:
+            _await(client, iteration)
+        return time.perf_counter() - started
+
+
+def _project(client: httpx.Client, number: int, images: list[list[bytes]]) -> str:
+    made = _sent(
+        client, "POST", "/projects", params={"name": f"{number}", "classificationType": "Multiclass"}
+    )
+    path = f"/projects/{made['id']}"
+    for index, of_tag in enumerate(images):
+        tag = _sent(client, "POST", f"{path}/tags", params={"name": f"tag {index}"})["id"]
+        for start in range(0, len(of_tag), _BATCH):
+            batch = [
+                # Bytes after the end of a JPEG do not change its picture, but its SHA-256.
+                {"contents": base64.b64encode(image + bytes([number])).decode("ascii"), "tagIds": [tag]}
+                for image in of_tag[start : start + _BATCH]
+            ]
+            _sent(client, "POST", f"{path}/images/files", json={"images": batch})
+    return path
+
+
+def _await(client: httpx.Client, iteration: str) -> None:
+    latest = time.monotonic() + _LONGEST_SECONDS
+    while (found := _sent(client, "GET", iteration))["status"] == "Training":
+        if time.monotonic() > latest:
+            raise BenchFailed(f"a training took more than {_LONGEST_SECONDS} s")
+        time.sleep(0.05)
+    if found["status"] != "Completed":
+        raise BenchFailed(str(found["trainingErrorDetails"]))
+
+
+def _sent(client: httpx.Client, method: str, path: str, **more: Any) -> Any:
+    response = client.request(method, path, **more)
+    if response.is_error:
+        raise BenchFailed(f"{method} {path}: {response.status_code} {response.text}")
+    return response.json()
+
+
+@contextmanager
+def _started(arguments: list[str], expected: str, processor: int | None = None) -> Iterator[str]:
+    """A Python program, until the end; what the group in the expected line of its output was.
+
+    processor: the only one that it uses; None for all.
+    """
+    bound = [] if processor is None else ["taskset", "--cpu-list", str(processor)]
+    process = subprocess.Popen(
+        [*bound, sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if match := re.search(expected, line):
+                break
+        else:
+            raise BenchFailed(f"a program did not start: {''.join(lines)}")
+        # Else the program would wait when the pipe is full.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield match[1]
+    finally:
+        process.terminate()
+        process.wait()

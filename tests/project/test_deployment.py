@@ -31,6 +31,7 @@ VARIABLES = {option.variable: option for option in options(Settings).values()}
 
 def test_there_are_compose_files() -> None:
     assert [path.name for path in COMPOSE_FILES] == [
+        "compose.cluster.yaml",
         "compose.team.yaml",
         "compose.tests.yaml",
         "compose.yaml",

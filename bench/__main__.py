@@ -24,6 +24,7 @@ BENCHMARKS = {
     "management": "small requests, compared with Azurite; reset",
     "insight": "confusion matrices and curves of 10,000 images over 1,000; near-duplicates of 10,000",
     "retention": "100,000 stored predictions with retention: memory and disk space",
+    "servers": "two servers with one database behind nginx, which are killed; publications",
     "serving": "a server of one exported model, compared with a bare loop",
     "exec": "a command with an emulator of its own, compared with the bare start of the server",
     "instant": "trainings of 100 images by the instant trainer, and predictions",

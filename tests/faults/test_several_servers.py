@@ -12,18 +12,17 @@ import httpx
 import pytest
 
 from tests.support.harness import (
-    PREDICTION_KEY,
     RESOURCE_ID,
     expect,
     files_body,
     wait_until,
 )
 from tests.support.held_trainer_server import FOLDER
-from tests.support.images import picture, pictures
+from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 from tests.support.object_stores import HOW_TO_GET_OBSTORE
 from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
-from tests.support.team import HELD_TRAINER, Team, Uploads
+from tests.support.team import HELD_TRAINER, Team, Uploads, prediction
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
@@ -56,16 +55,6 @@ def make_team(tmp_path: Path, serve: Callable[..., LiveServer], database: str) -
     yield make
     for team in made:
         team.close()
-
-
-def prediction(live: LiveServer, project: str, name: str) -> httpx.Response:
-    return httpx.post(
-        f"{live.endpoint}/customvision/v3.1/prediction{project.replace('/projects', '')}/classify/iterations"
-        f"/{name}/image",
-        content=picture(),
-        headers={"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"},
-        trust_env=False,
-    )
 
 
 def test_servers_that_start_at_once_have_one_database_and_secret(make_team: MakeTeam, database: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.harness import NEWEST, PATIENCE_SECONDS, TRAINING_KEY, files_body
+from tests.support.harness import NEWEST, PATIENCE_SECONDS, PREDICTION_KEY, TRAINING_KEY, files_body
 from tests.support.images import picture
 from tests.support.live_server import LiveServer
 from tests.support.nginx import Nginx, free_port
@@ -82,6 +82,17 @@ class Team:
                 server.kill()
         if self.proxy is not None:
             self.proxy.stop()
+
+
+def prediction(live: LiveServer, project: str, name: str) -> httpx.Response:
+    """A prediction by the iteration that is published under a name, from one of the servers."""
+    return httpx.post(
+        f"{live.endpoint}/customvision/v3.1/prediction{project.replace('/projects', '')}/classify/iterations"
+        f"/{name}/image",
+        content=picture(),
+        headers={"Prediction-Key": PREDICTION_KEY, "Content-Type": "application/octet-stream"},
+        trust_env=False,
+    )
 
 
 class Uploads:

@@ -1,0 +1,168 @@
+"""What a server has in memory, beside another server of the same database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sqlmodel import select
+
+from emulator.core.ids import Ids
+from emulator.core.revisions import revisions
+from emulator.store.database import DatabaseRefused, LeaseLost
+from emulator.store.postgresql import PostgresqlDatabase
+from emulator.store.shared_postgresql import SharedPostgresqlDatabase
+from emulator.store.tables import Job, JobKind, Project
+from tests.support.harness import Service, expect, running_service
+from tests.support.images import picture, pictures
+from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
+from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
+from tests.support.predicting import found
+
+pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
+pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+
+
+class Servers(NamedTuple):
+    first: Service
+    second: Service
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    url = server().new_database()
+    blobs = folder_address(tmp_path / "objects")
+    for first in running_service(tmp_path / "first", database=url, blobs=blobs):
+        for second in running_service(tmp_path / "second", database=url, blobs=blobs):
+            for one in (first, second):
+                one.context.ids = Ids()  # those of tests would be the same ones
+            yield Servers(first, second)
+    server().drop(url)
+
+
+def database_of(service: Service) -> SharedPostgresqlDatabase:
+    assert isinstance(service.context.database, SharedPostgresqlDatabase)
+    return service.context.database
+
+
+def test_lists_of_images_follow_the_changes_of_the_other_server(servers: Servers) -> None:
+    first, second = servers
+    project = first.project()
+    tag = first.tag(project, "a")
+    for number, one in enumerate((first, second, first, second)):
+        one.images(project, [picture(number)], tag)
+        for listing in servers:
+            images = listing.get(f"{project}/images/tagged", params={"tagIds": tag})
+            assert len(images) == number + 1
+
+
+def test_a_change_that_failed_is_not_taken_for_that_of_the_other_server(servers: Servers) -> None:
+    first, second = servers
+    project = first.project()
+    tag = first.tag(project, "a")
+    (image,) = first.images(project, pictures(1))
+    assert second.get(f"{project}/images/tagged", params={"tagIds": tag}) == []
+    with pytest.raises(RuntimeError), database_of(second).write() as session:
+        row = session.exec(select(Project)).one()
+        revisions.next_revision(second.context, row, touched=())
+        raise RuntimeError
+    first.post(f"{project}/images/tags", json={"tags": [{"imageId": image, "tagId": tag}]})
+    assert len(second.get(f"{project}/images/tagged", params={"tagIds": tag})) == 1
+
+
+def test_stored_predictions_of_the_other_server_are_found_by_tag(servers: Servers) -> None:
+    first, second = servers
+    project, _, _ = first.trainable()
+    address = first.publish(first.train(project))
+    tag = first.get(f"{project}/tags")[0]["id"]
+    body = {"tags": [{"id": tag, "minThreshold": 0.0, "maxThreshold": 1.0}]}
+    for number in range(4):
+        expect(servers[number % 2].predict(address, picture(number)))
+        assert len(found(first, project, **body)) == number + 1
+        assert len(found(second, project, **body)) == number + 1
+
+
+def test_a_publication_is_answered_by_the_other_server_at_once(servers: Servers) -> None:
+    first, second = servers
+    project, _, _ = first.trainable()
+    address = first.publish(first.train(project))
+    assert expect(second.predict(address, picture()))["predictions"]
+    iteration = expect(second.predict(address, picture()))["iteration"]
+    first.delete(f"{project}/iterations/{iteration}/publish")
+    assert second.predict(address, picture()).status_code == 404
+
+
+def test_a_blob_that_the_other_server_has_deleted_is_stored_again(servers: Servers) -> None:
+    first, second = servers
+    project = first.project()
+    (image,) = second.images(project, pictures(1))
+    first.delete(f"{project}/images", params={"imageIds": image})
+    first.context.blobs.delete(next(iter(second.context.blobs.names())))
+    second.images(project, pictures(1))
+    (listed,) = first.get(f"{project}/images")
+    assert first.follow(listed["originalImageUri"]).status_code == 200
+
+
+def test_a_training_that_another_server_executes_is_not_begun(servers: Servers) -> None:
+    first, second = servers
+    project, _, _ = first.trainable()
+    iteration = first.post(f"{project}/train", params={"forceTrain": "true"})["id"]
+    claimed = first.runner(JobKind.TRAINING).claim()
+    assert claimed is not None
+    assert second.runner(JobKind.TRAINING).claim() is None
+    # The lease expires.
+    execute(str(first.settings.database), "UPDATE emulator_lease SET expires = now() - interval '1 hour'")
+    wait_for_return(first)
+    second.finish_trainings()
+    assert second.get(f"{project}/iterations/{iteration}")["status"] == "Completed"
+    model = rows_of(first, "SELECT model_blob FROM iteration")
+    first.runner(JobKind.TRAINING)._execute(*claimed)
+    assert rows_of(first, "SELECT model_blob FROM iteration") == model
+
+
+def wait_for_return(service: Service) -> None:
+    """Leases count in the first seconds of the database, too: end this time."""
+    definition = "SELECT pg_get_viewdef('emulator_leased')"
+    ((view,),) = execute(str(service.settings.database), definition)
+    shorter = view.replace("'00:00:10'", "'-1 day'")
+    execute(str(service.settings.database), f"CREATE OR REPLACE VIEW emulator_leased AS {shorter}")
+
+
+def rows_of(service: Service, query: str) -> list[tuple[object, ...]]:
+    return execute(str(service.settings.database), query)
+
+
+def test_a_transaction_without_the_lease_of_its_job_is_refused(servers: Servers) -> None:
+    first, second = servers
+    project, _, _ = first.trainable()
+    first.post(f"{project}/train", params={"forceTrain": "true"})
+    with database_of(first).write() as session:
+        job = session.exec(select(Job)).one()
+        token = database_of(first).shared.claim(session, job.id, subject="", begun=0)
+    with database_of(second).write() as session:
+        database_of(second).shared.claim(session, job.id, subject="", begun=0)
+    with (
+        pytest.raises(LeaseLost, match="is executed by another server"),
+        database_of(first).fenced(job.id, token),
+        database_of(first).write(),
+    ):
+        pass
+    with database_of(first).write():  # not fenced
+        pass
+
+
+def test_an_archive_of_a_data_set_is_imported_by_the_server_that_has_it(servers: Servers) -> None:
+    first, second = servers
+    with database_of(first).write() as session:
+        details = {"dataSet": "here", "projectId": "p", "projectName": "p", "dryRun": True}
+        session.add(Job(id="job", kind=JobKind.DATA_SET, created=first.clock.now(), details=details))
+    folder = first.context.folder / "data-sets" / "here"
+    folder.mkdir(parents=True)
+    (folder / "upload.zip").touch()
+    assert second.runner(JobKind.DATA_SET)._next_job() is None
+    assert first.runner(JobKind.DATA_SET)._next_job() is not None
+
+
+def test_servers_exclude_others_that_would_not_wait(servers: Servers) -> None:
+    with pytest.raises(DatabaseRefused, match="is in use by custom-vision-emulator"):
+        PostgresqlDatabase(str(servers.first.settings.database))

@@ -125,31 +125,31 @@ class Keys:
         address: Address | None = scope.get("address")
         path: str = scope.get("path", "")
         if address is not None or (path.startswith("/_emulator/") and not path.startswith(_KEYLESS)):
-            scope["access"] = await self._access(scope, address)
-        await self._app(scope, receive, send)
-
-    async def _access(self, scope: Scope, address: Address | None) -> Access:
-        """What the request may do. Raises AccessDenied, TokenRefused or PermissionDenied.
-
-        address: None for the control API.
-        """
-        api: Api = "training" if address is None else address.api
-        try:
-            self._rules[api].check(scope)
-        except TokenRefused:
-            if self._identities is None or address is None:
-                raise
-            self._check_token(self._identities, scope, address)
-        except AccessDenied:
-            await self._sessions.load()
-            access = self._access_of_resource(scope, api)
-            if access is None:
-                access = self._access_of_session(scope)
+            api: Api = "training" if address is None else address.api
+            try:
+                self._rules[api].check(scope)
+                scope["access"] = FULL_ACCESS
+            except TokenRefused:
+                if self._identities is None or address is None:
+                    raise
+                self._check_token(self._identities, scope, address)
+                scope["access"] = FULL_ACCESS
+            except AccessDenied:
+                access = await self._other_access(scope, api)
                 if access is None:
                     raise
+                scope["access"] = access
+        await self._app(scope, receive, send)
+
+    async def _other_access(self, scope: Scope, api: Api) -> Access | None:
+        """What a request without a key of the options may do; None if nothing. Raises AccessDenied."""
+        await self._sessions.load()
+        access = self._access_of_resource(scope, api)
+        if access is None:
+            access = self._access_of_session(scope)
+            if access is not None:
                 scope["portal"] = True
-            return access
-        return FULL_ACCESS
+        return access
 
     def _access_of_resource(self, scope: Scope, api: Api) -> Access | None:
         """What a key that the database has gives access to; None if there is none, or of the other API."""

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,30 @@ def test_well_known_keys_need_no_sign_in(portal: Portal) -> None:
     assert cookie["name"] == f"custom_vision_session_{portal.server.port}"
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
     assert page.evaluate("document.cookie") == ""
+
+
+def test_a_key_with_a_role_shows_its_resource_and_refuses_with_a_message(
+    open_portal: OpenPortal, serve: Serve
+) -> None:
+    server = serve(*OWN_KEYS)
+    address, own = f"{server.endpoint}/_emulator/resources", {"Training-Key": "mine"}
+    post = partial(httpx.post, headers=own, trust_env=False)
+    assert post(address, json={"name": "line"}).status_code == 200
+    key = post(f"{address}/line/keys", json={"name": "anna", "role": "Labeler"}).json()["key"]
+    portal = open_portal(server)
+    portal.expects(DENIED)
+    portal.expects(r"console error: .*status of 403")
+    page = portal.open()
+    sign_in(portal, key)
+    page.get_by_text("line, Labeler", exact=True).wait_for()
+    page.goto(f"{server.endpoint}/portal/projects?dialog=new")
+    dialog = page.get_by_role("dialog", name="New project")
+    dialog.get_by_role("textbox", name="Name").fill("parts")
+    dialog.get_by_role("button", name="Create project").click()
+    page.get_by_text("has the role Labeler, which does not permit projects/action").wait_for()
+    page.goto(f"{server.endpoint}/portal/emulator")
+    page.get_by_text("The keys are known to the administrator").wait_for()
+    assert page.get_by_role("tab").count() == 1
 
 
 def test_nothing_of_a_key_is_kept_in_the_browser(open_portal: OpenPortal, serve: Serve) -> None:

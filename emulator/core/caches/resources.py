@@ -96,6 +96,12 @@ class ResourceIndex:
         return _Tables({resource.name: TIERS[resource.tier] for resource in resources}, known)
 
     @property
+    def is_single(self) -> bool:
+        """Whether it is known that there is the default resource alone; reads no database."""
+        tables = self._tables
+        return tables is not None and not tables.tiers
+
+    @property
     def has_several(self) -> bool:
         """Whether there are resources besides the default one."""
         return bool(self.load().tiers)

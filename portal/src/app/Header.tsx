@@ -1,8 +1,9 @@
-import { ActionIcon, Group, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Badge, Group, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconHelp, IconMoon, IconServer2, IconSun } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { isMissing } from "../api/errors";
+import { useInformation, useIsAdministrator } from "../api/queries/information";
 import { useProject } from "../api/queries/projects";
 import { PREFIX } from "../api/prefix";
 import { useKeys } from "../keyboard/useKeys";
@@ -31,6 +32,7 @@ export function Header({ projectId, isSignedIn, onHelp, children }: Props) {
       {projectId && <ProjectNavigation projectId={projectId} isSignedIn={isSignedIn} />}
       <Group ml="auto" gap={4} wrap="nowrap">
         {children}
+        {isSignedIn && <Access />}
         <Tooltip label="Emulator">
           <ActionIcon component={Link} href="/emulator" variant="subtle" color="gray" aria-label="Emulator">
             <IconServer2 size={20} />
@@ -53,6 +55,17 @@ export function Header({ projectId, isSignedIn, onHelp, children }: Props) {
         </Tooltip>
       </Group>
     </header>
+  );
+}
+
+/** The resource and the role of the key of the session, unless it is that of an administrator. */
+function Access() {
+  const information = useInformation().data;
+  if (useIsAdministrator() || !information) return null;
+  return (
+    <Badge variant="light" color="gray" tt="none">
+      {[information.resource, information.role].filter(Boolean).join(", ")}
+    </Badge>
   );
 }
 

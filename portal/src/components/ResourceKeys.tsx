@@ -1,7 +1,7 @@
-import { Button, Group } from "@mantine/core";
+import { Button, Group, Text } from "@mantine/core";
 import { IconEye, IconEyeOff } from "@tabler/icons-react";
 import { useState } from "react";
-import { useResourceKeys } from "../api/queries/information";
+import { useIsAdministrator, useResourceKeys } from "../api/queries/information";
 import { CopyText } from "./CopyText";
 import { Fact, FactList } from "./FactList";
 import { Loaded } from "./states";
@@ -9,6 +9,7 @@ import { Loaded } from "./states";
 /** The keys of both resources, requested and shown on demand. */
 export function ResourceKeys() {
   const [shown, setShown] = useState(false);
+  if (!useIsAdministrator()) return <Text size="sm">The keys are known to the administrator of the emulator.</Text>;
   return (
     <>
       {shown && <Keys />}

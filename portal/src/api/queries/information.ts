@@ -11,6 +11,12 @@ export function useInformation() {
   });
 }
 
+/** Whether the key of the session is that of an administrator; true until it is known. */
+export function useIsAdministrator(): boolean {
+  const information = useInformation().data;
+  return information === undefined || (information.resource === "default" && information.role === null);
+}
+
 /** For how long predictions are stored: "up to 30 days", since the oldest are deleted earlier when there are many. */
 export function usePredictionTime(): string {
   const days = useInformation().data?.storedPredictionDays;

@@ -1,6 +1,7 @@
 import { Stack, Tabs, Title } from "@mantine/core";
 import { useSearchParams } from "wouter";
 import { ErrorBoundary } from "../../app/ErrorBoundary";
+import { useIsAdministrator } from "../../api/queries/information";
 import { lazyPart } from "../../components/lazyPart";
 import { Overview } from "./overview/Overview";
 
@@ -14,7 +15,9 @@ const TABS = [
 /** The emulator itself: its state, what programs request, and what tests set. */
 export default function EmulatorPage() {
   const [parameters, setParameters] = useSearchParams();
-  const active = TABS.find((tab) => tab.id === parameters.get("tab")) ?? TABS[0];
+  const isAdministrator = useIsAdministrator();
+  const tabs = isAdministrator ? TABS : TABS.slice(0, 1);
+  const active = tabs.find((tab) => tab.id === parameters.get("tab")) ?? TABS[0];
   return (
     <div className="page">
       <Stack gap="md">
@@ -28,13 +31,13 @@ export default function EmulatorPage() {
           activateTabWithKeyboard={false}
         >
           <Tabs.List aria-label="Emulator">
-            {TABS.map((tab) => (
+            {tabs.map((tab) => (
               <Tabs.Tab key={tab.id} value={tab.id}>
                 {tab.label}
               </Tabs.Tab>
             ))}
           </Tabs.List>
-          {TABS.map(({ id, component: Content }) => (
+          {tabs.map(({ id, component: Content }) => (
             <Tabs.Panel key={id} value={id} pt="lg">
               <ErrorBoundary resetKey={id}>
                 <Content />

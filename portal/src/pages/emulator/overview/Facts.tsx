@@ -13,8 +13,8 @@ const TRAINERS = [
   { value: "instant", label: "Instant" },
 ];
 
-/** Version, address, data folder, disk, memory and numbers of objects. */
-export function Facts({ info }: { info: Information }) {
+/** Version, address, data folder, disk, memory and numbers of objects; those of the server for administrators. */
+export function Facts({ info, isAdministrator }: { info: Information; isAdministrator: boolean }) {
   const { act, isBusy } = useAct([cacheKeys.info]);
   const setTrainer = (trainer: string) =>
     void act(
@@ -35,18 +35,23 @@ export function Facts({ info }: { info: Information }) {
         <Fact name="Prediction resource id">
           <CopyText value={info.predictionResourceId} label="prediction resource id" />
         </Fact>
-        <Fact name="Data folder">
-          <CopyText value={info.dataFolder} label="data folder" />
-          {info.ephemeral && (
-            <Badge variant="light" color="orange">
-              Temporary: removed at the end
-            </Badge>
-          )}
-        </Fact>
-        <Fact name="Data">
-          {bytes(info.dataBytes)}, {info.diskFreeBytes === null ? "free space unknown" : `${bytes(info.diskFreeBytes)} free on the disk`}
-        </Fact>
-        <Fact name="Memory">{info.memoryBytes === null ? "unknown on this system" : `${bytes(info.memoryBytes)} of the server`}</Fact>
+        {isAdministrator && (
+          <>
+            <Fact name="Data folder">
+              <CopyText value={info.dataFolder} label="data folder" />
+              {info.ephemeral && (
+                <Badge variant="light" color="orange">
+                  Temporary: removed at the end
+                </Badge>
+              )}
+            </Fact>
+            <Fact name="Data">
+              {bytes(info.dataBytes)},{" "}
+              {info.diskFreeBytes === null ? "free space unknown" : `${bytes(info.diskFreeBytes)} free on the disk`}
+            </Fact>
+            <Fact name="Memory">{info.memoryBytes === null ? "unknown on this system" : `${bytes(info.memoryBytes)} of the server`}</Fact>
+          </>
+        )}
         <Fact name="Content">
           {[
             count(info.counts.projects, "project"),
@@ -68,7 +73,7 @@ export function Facts({ info }: { info: Information }) {
               data={TRAINERS}
               value={info.trainer}
               onChange={setTrainer}
-              disabled={isBusy}
+              disabled={isBusy || !isAdministrator}
               aria-label="Trainer of all projects"
             />
             <Text size="sm" c="dimmed">

@@ -1,5 +1,5 @@
 import { Stack } from "@mantine/core";
-import { useInformation } from "../../../api/queries/information";
+import { useInformation, useIsAdministrator } from "../../../api/queries/information";
 import { Loaded } from "../../../components/states";
 import { Facts } from "./Facts";
 import { Health } from "./Health";
@@ -11,18 +11,19 @@ import styles from "../emulator.module.css";
 /** Health, version, place and size of the data, keys, tier, and how to leave or begin anew. */
 export function Overview() {
   const information = useInformation();
+  const isAdministrator = useIsAdministrator();
   return (
     <Loaded query={information}>
       {(info) => (
         <div className={styles.columns}>
           <Stack gap="xl">
             <Health />
-            <Facts info={info} />
+            <Facts info={info} isAdministrator={isAdministrator} />
           </Stack>
           <Stack gap="xl">
             <Keys info={info} />
             <Tier info={info} />
-            <Leaving />
+            {isAdministrator && <Leaving />}
           </Stack>
         </div>
       )}

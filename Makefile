@@ -38,7 +38,8 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
 FAST := $(addprefix tests/,store contract gateway api core worker)
-TEAM := $(addprefix tests/,store core api)
+# The folders whose tests use the fixture `service`, without those of damage to files.
+TEAM := $(addprefix tests/,store core api contract_chain gateway portal_requests pulling tracing)
 JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
 help:

@@ -20,6 +20,7 @@ from tests.support.harness import (
 )
 from tests.support.images import pictures
 
+pytestmark = pytest.mark.sqlite
 READY = "/_emulator/health/ready"
 DAMAGED = "The database of the emulator is damaged: see /_emulator/health/ready."
 

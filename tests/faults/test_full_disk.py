@@ -77,6 +77,7 @@ def test_images_that_find_no_room_fail_one_by_one(service: Service) -> None:
     ] * 2
 
 
+@pytest.mark.sqlite
 def test_rows_that_find_no_room_are_refused_and_their_blobs_are_gone(service: Service) -> None:
     project = service.project()
     service.images(project, pictures(2))
@@ -96,6 +97,7 @@ def test_rows_that_find_no_room_are_refused_and_their_blobs_are_gone(service: Se
     assert len(service.images(project, pictures(5, start=10))) == 5
 
 
+@pytest.mark.sqlite
 def test_predictions_succeed_though_they_cannot_be_stored(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +188,7 @@ def test_an_export_that_cannot_even_be_written_down_is_taken_up_again(
     assert service.blobs() == service.referenced_blobs()
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_when_an_export_is_asked_for(service: Service) -> None:
     iteration = service.exportable()
     with full_for_rows(service):
@@ -203,6 +206,7 @@ def test_a_full_disk_when_an_export_is_asked_for(service: Service) -> None:
     assert service.blobs() == service.referenced_blobs()
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_at_the_start_of_a_training(service: Service) -> None:
     project, _, _ = service.trainable()
     service.post(f"{project}/train")
@@ -213,6 +217,7 @@ def test_a_full_disk_at_the_start_of_a_training(service: Service) -> None:
     assert service.get(f"{project}/iterations")[0]["status"] == "Completed"
 
 
+@pytest.mark.sqlite
 def test_there_is_room_again_after_a_reset(service: Service) -> None:
     with full_for_rows(service):
         fill(service)

@@ -49,6 +49,7 @@ def test_the_sweep_of_a_start(
     assert line.endswith("cannot be cleaned up: [Errno 13] Permission denied: 'trash'")
 
 
+@pytest.mark.sqlite
 def test_a_database_that_cannot_be_written_is_refused_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

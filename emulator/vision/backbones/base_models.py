@@ -90,10 +90,10 @@ def _backbone(classifier: Network) -> Network | None:
     operations: list[Operation] = []
     resolution = classifier.resolution
     tiles = WINDOW_SCORES in classifier.outputs
-    joined = tiles or any(
-        operation.kind == "add" and operation.output == "scores" for operation in classifier.operations
-    )
-    prefix = _FIRST_MEMBER if joined else ""
+    sums = {operation.output for operation in classifier.operations if operation.kind == "add"}
+    prefix = _FIRST_MEMBER if tiles else ""
+    while f"{prefix}scores" in sums:
+        prefix += _FIRST_MEMBER
     weights = {}
     for operation in classifier.operations:
         if not operation.output.startswith(prefix):

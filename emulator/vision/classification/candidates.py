@@ -139,8 +139,13 @@ def restricted(candidate: Candidate, rows: NDArray[numpy.integer]) -> Candidate:
     """The candidate with the scores of some of its images only, for comparisons."""
     import numpy
 
-    logits_ET = candidate.logits_ET[numpy.searchsorted(candidate.rows, rows)]
-    return replace(candidate, rows=rows, logits_ET=logits_ET)
+    places, whole = numpy.searchsorted(candidate.rows, rows), candidate.novelty
+    novelty = None if whole is None else lambda: _of_images(whole(), places)
+    return replace(candidate, rows=rows, logits_ET=candidate.logits_ET[places], novelty=novelty)
+
+
+def _of_images(novelty: NoveltyFilter, places: NDArray[numpy.integer]) -> NoveltyFilter:
+    return replace(novelty, inliers_N=novelty.inliers_N[places])
 
 
 def frozen_candidate(
@@ -247,10 +252,12 @@ class CandidateComparison:
         return float(self._mistakes(candidate, candidate.rows).sum())
 
     def blended(self, tuned: Candidate, frozen: Candidate, weight: float) -> Candidate:
-        """The mean of the calibrated logits of two candidates, with `weight` for the frozen one.
+        """The mean of the calibrated logits of two candidates, with `weight` for the second one.
+
+        The filter is that of the second, if it has one, else that of the first.
 
         Args:
-            frozen: has a filter, and scores for all images that `tuned` has scores for.
+            frozen: has scores for all images that `tuned` has scores for.
         """
         import numpy
 
@@ -265,14 +272,16 @@ class CandidateComparison:
             members = [tuned.make(calibration.after(own)), frozen.make(scale.after(others))]
             return sum_classifiers(members, max(member.resolution for member in members))
 
+        filters = [(1, restricted(frozen, tuned.rows).novelty), (0, tuned.novelty)]
+        member, fit = next((each for each in filters if each[1] is not None), (0, None))
+
         def novelty() -> NoveltyFilter:
-            assert frozen.novelty is not None
-            fitted = frozen.novelty()
-            features = member_tensor(1, fitted.features)
-            return replace(fitted, inliers_N=fitted.inliers_N[places], features=features)
+            assert fit is not None
+            fitted = fit()
+            return replace(fitted, features=member_tensor(member, fitted.features))
 
         name = f"{tuned.name} beside {weight:.0%} of {frozen.name}"
-        return Candidate(name, tuned.rows, logits_ET, make, novelty, tuned.gain)
+        return Candidate(name, tuned.rows, logits_ET, make, novelty if fit else None, tuned.gain)
 
     def is_perfect(self, candidate: Candidate) -> bool:
         """Whether the candidate makes no errors, with high probabilities."""

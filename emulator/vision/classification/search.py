@@ -311,6 +311,16 @@ class Search:
             _log.warning("The network %s cannot be fine-tuned: %s", name, problem)
             return None
 
+    def frozen_at(self, resolution: int) -> Candidate:
+        """The network of quick training at another input size, with a head of its own.
+
+        Raises:
+            OutOfTime: the budget is used up.
+        """
+        name, budget = self.recipe.backbone, self.reporter.budget
+        features = self._features(name, resolution, budget)
+        return next(self._heads(name, backbone_network(name, resolution), features, budget))
+
     def _features(
         self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None
     ) -> Features:

@@ -5,19 +5,14 @@ Axes: N images, E images with scores of the candidate, R rows of images, D featu
 
 from __future__ import annotations
 
-import errno
 import logging
-import math
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.candidates import Candidate
-from emulator.vision.classification.features import training_views
+from emulator.vision.classification.candidates import Candidate, restricted
 from emulator.vision.classification.finetune import (
     EPOCH_LEVELS,
     FineTuned,
@@ -30,17 +25,17 @@ from emulator.vision.classification.finetune import (
 from emulator.vision.classification.head import FEATURE_LENGTH, LogitCalibration
 from emulator.vision.classification.late_layers import QuickTraining, best_with_late_layers
 from emulator.vision.classification.model import classifying_network
+from emulator.vision.classification.resized_images import resized_images
 from emulator.vision.classification.search import Search
-from emulator.vision.concurrency import ordered, processor_count, single_threaded_operations
+from emulator.vision.classification.trainable import is_trainable
+from emulator.vision.concurrency import processor_count
 from emulator.vision.imaging.decode import resize_to_square
-from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
 from emulator.vision.imaging.usual_side import usual_side
 from emulator.vision.networks.ensembles import with_input_resolution
 from emulator.vision.networks.graph import INPUT, Network
 from emulator.vision.networks.onnx_writer import onnx_bytes
-from emulator.vision.networks.torch_runner import run_operations
-from emulator.vision.networks.weights import backbone_network
+from emulator.vision.networks.weights import BaseWeightsMissing, backbone_network
 from emulator.vision.onnx_runtime import inference_session
 from emulator.vision.recipes.recipes import LATE_LAYERS, AdvancedRecipe
 from emulator.vision.training.attempts import Outcome
@@ -58,16 +53,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAME = "fine-tuned"
-_IMAGES_FILE = "images"
-# Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
-_MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
-# Largest number of weights of a user's network that is fine-tuned, which needs four times their memory; and
-# the largest difference between PyTorch and ONNX Runtime, relative to the largest feature.
-_MOST_WEIGHTS, _MOST_DIFFERENCE = 60_000_000, 1e-3
 # Fraction of the remaining budget, without the time for scoring, that is for training.
 _USABLE = 0.93
 # Models for further folds are trained for at least this fraction of the longest training.
 _SUFFICIENT = 0.75
+# Fraction of the budget for the first of two networks, if both parts are sufficient; and an upper bound of
+# the duration of an epoch of the second one, in epochs of the first: 1.5 to 1.8 were measured.
+_FIRST_SHARE, _COST_OF_SECOND = 0.5, 2.0
 # A model is trained on all images only if there is time for this fraction of its plan; otherwise the mean of
 # the models without a fold is better.
 _ENOUGH_OF_PLAN = 0.6
@@ -113,6 +105,13 @@ def planned(
     further = [more for more in range(folds + 1, fold_count + 1) if epochs(more) >= sufficient]
     folds = max([folds, *further], key=lambda folds: epochs(folds) * (1 + folds * share))
     return Plan(epochs(folds), folds) if epochs(folds) >= recipe.min_epochs else None
+
+
+def _are_sufficient(first: Plan | None, second: Plan | None, recipe: AdvancedRecipe) -> bool:
+    """Whether the plans of two networks are long enough."""
+    if first is None or second is None or first.folds < recipe.min_folds:
+        return False
+    return min(first.epochs, second.epochs) >= recipe.cross_validation_min_epochs
 
 
 def try_fine_tuning(search: Search, scratch: Path) -> None:
@@ -165,53 +164,65 @@ def _starts(search: Search) -> Iterator[Network]:
         yield backbone_network(search.recipe.backbone, _resolution(search))
 
 
-def is_trainable(network: Network) -> bool:
-    """Whether PyTorch can train a network: it is small enough, and runs with the results of ONNX Runtime."""
-    import numpy
-    import torch
-
-    if not network.has_nodes:
-        return True
-    if sum(weight.size for weight in network.weights.values()) > _MOST_WEIGHTS:
-        return False
-    side = network.resolution
-    pixels = numpy.random.default_rng(0).integers(0, 256, (2, side, side, 3), numpy.uint8)
-    weights = {name: torch.from_numpy(numpy.array(weight)) for name, weight in network.weights.items()}
-    tensors = {INPUT: torch.from_numpy(pixels)}
-    try:
-        with torch.no_grad(), single_threaded_operations():
-            run_operations(network.operations, weights, tensors)
-    except (NotImplementedError, KeyError, RuntimeError) as error:
-        _log.info("PyTorch cannot run the network: %r", error)
-        return False
-    features = tensors[network.output].numpy()[:1]
-    (expected,) = _session(network, side).run(None, {INPUT: pixels[:1]})
-    agree: bool = abs(features - expected).max() <= _MOST_DIFFERENCE * abs(expected).max()
-    return bool(agree)
-
-
 def _fine_tuned(search: Search, scratch: Path, backbone: Network) -> bool:
-    """Fine-tune one network; False if there is not enough time or memory for it, or it became unstable."""
+    """Fine-tune a network, and then the second one; False if there is not enough time or memory for the
+    first, or it became unstable."""
     try:
-        with _training_images(search, scratch, backbone) as images_at_size:
+        with resized_images(search, scratch, backbone) as images_at_size:
             attempt = _Attempt(search, backbone, images_at_size)
-            candidates = attempt.candidates()
-            if any(search.comparison.replaces(each, search.best) for each in candidates):
-                attempt.learn_from_everything()
-            search.consider(candidates, attempt.plan)
+            if _is_best(search, attempt, attempt.candidates()):
+                _try_second(search, attempt, images_at_size)
             return True
     except STOPS as stop:
         add_stopped(search.attempts, _NAME, stop)
     return False
 
 
+def _is_best(search: Search, attempt: _Attempt, candidates: list[Candidate]) -> bool:
+    """Compare the candidates of an attempt with the best so far; whether one of them is the best now."""
+    if any(search.comparison.replaces(each, search.best) for each in candidates):
+        attempt.learn_from_everything()
+    search.consider(candidates, attempt.plan)
+    return search.best in candidates
+
+
+def _try_second(search: Search, first: _Attempt, images_at_size: TrainingImages) -> None:
+    """Fine-tune another network in the time that is left; candidates are its blends with the first one."""
+    if search.advanced.second_network is None:
+        return
+    name = f"{search.advanced.second_network}, fine-tuned"
+    try:
+        backbone = backbone_network(search.advanced.second_network, first.resolution)
+        attempt = _Attempt(search, backbone, images_at_size, name, most_folds=first.folds)
+        _is_best(search, attempt, attempt.additions(first))
+    except BaseWeightsMissing as error:
+        search.failed(name, str(error))
+    except STOPS as stop:
+        add_stopped(search.attempts, name, stop)
+
+
 class _Attempt:
     """Models trained without one fold each, their scores on it, and finally one trained on all images."""
 
-    def __init__(self, search: Search, backbone: Network, images_at_size: TrainingImages) -> None:
+    def __init__(
+        self,
+        search: Search,
+        backbone: Network,
+        images_at_size: TrainingImages,
+        name: str = _NAME,
+        *,
+        most_folds: int | None = None,
+    ) -> None:
+        """
+        Args:
+            name: of the candidate.
+            most_folds: of the first network, if this is the second one, for which at least
+                `cross_validation_min_epochs` are wanted.
+        """
         import numpy
 
         self._search, self._backbone, self._images = search, backbone, images_at_size
+        self._name = name
         self._recipe = search.advanced.fine_tuning
         self._budget = search.reporter.budget
         self._budget.check()
@@ -225,23 +236,38 @@ class _Attempt:
         self._score_seconds = self._measured_scoring()
         self._fold_count = int(search.folds_N.max()) + 1
         epoch_seconds = max(self._step_seconds, 1e-6) * steps_per_epoch(len(search.images), self._recipe)
-        plan = planned(
-            self._budget.left * _USABLE / epoch_seconds,
-            len(search.images),
-            self._fold_count,
-            search.advanced,
-            scoring_epochs=self._score_seconds * len(search.images) / epoch_seconds,
-        )
+        scoring_epochs = self._score_seconds * len(search.images) / epoch_seconds
+
+        def plan_for(seconds: float) -> Plan | None:
+            epochs_that_fit = seconds * _USABLE / epoch_seconds
+            count = len(search.images)
+            return planned(
+                epochs_that_fit, count, self._fold_count, search.advanced, scoring_epochs=scoring_epochs
+            )
+
+        plan = plan_for(self._budget.left)
+        least = search.advanced.min_epochs
+        if most_folds is not None:
+            least = search.advanced.cross_validation_min_epochs
+            enough = plan is not None and plan.epochs >= least
+            plan = Plan(plan.epochs, min(plan.folds, most_folds)) if plan and enough else None
+        elif search.advanced.second_network is not None:
+            left, share = self._budget.left, _FIRST_SHARE
+            shorter, second = plan_for(share * left), plan_for((1 - share) * left / _COST_OF_SECOND)
+            if _are_sufficient(shorter, second, search.advanced):
+                plan, self._budget = shorter, self._budget.part(_FIRST_SHARE)
         if plan is None:
             raise OutOfTime(
                 f"An epoch takes {epoch_seconds:.0f} s, and {self._budget.left:.0f} s were left: too few for "
-                f"{search.advanced.min_epochs} epochs of two models."
+                f"{least} epochs of two models."
             )
         self._plan = plan
         _log.info("%s, %.2f s a step at %d pixels", plan, self._step_seconds, backbone.resolution)
         self._models: list[FineTuned] = []
         self._rows: Rows = numpy.flatnonzero(search.folds_N < plan.folds)
         self._alone: Candidate | None = None
+        # With scores at the input size of blends.
+        self.beside: Candidate | None = None
         self._has_all = False
 
     @property
@@ -252,8 +278,41 @@ class _Attempt:
         text += f" at {self._backbone.resolution} pixels"
         return text + ("; one more of all images" if self._has_all else "")
 
+    @property
+    def resolution(self) -> int:
+        return self._backbone.resolution
+
+    @property
+    def folds(self) -> int:
+        """Number of models without a fold."""
+        return self._plan.folds
+
     def candidates(self) -> list[Candidate]:
         """The fine-tuned network, and for models without exports also its blends with the best so far."""
+        search = self._search
+        alone, beside = self._held_out()
+        if search.advanced.backbones is None:
+            return [alone]
+        weights = search.advanced.blend_weights
+        return [alone, *(search.comparison.blended(beside, search.best, weight) for weight in weights)]
+
+    def additions(self, first: _Attempt) -> list[Candidate]:
+        """Blends of the network with the first one, which stays the first member, and a frozen one.
+
+        The frozen one is that of quick training alone, so that models with three networks score in the same
+        time with and without the second fine-tuned one.
+        """
+        search, comparison = self._search, self._search.comparison
+        frozen = search.frozen_at(self._beside_resolution)
+        _, beside = self._held_out()
+        assert first.beside is not None
+        firsts = restricted(first.beside, self._rows)
+        weights = search.advanced.blend_weights
+        both = [comparison.blended(firsts, frozen, weight) for weight in weights]
+        return [comparison.blended(each, beside, search.advanced.second_weight) for each in both]
+
+    def _held_out(self) -> tuple[Candidate, Candidate]:
+        """Train the models without a fold; the candidate, and the same at the input size of blends."""
         import numpy
 
         search = self._search
@@ -268,17 +327,9 @@ class _Attempt:
             beside_NT[hidden] = alone_NT[hidden]
             if self._beside_resolution != self._backbone.resolution:
                 beside_NT[hidden] = self._scores(model, self._beside_resolution, hidden)
-        self._alone = Candidate(_NAME, self._rows, alone_NT[self._rows], self._make)
-        if search.advanced.backbones is None:
-            return [self._alone]
-        beside = replace(self._alone, logits_ET=beside_NT[self._rows])
-        return [
-            self._alone,
-            *(
-                search.comparison.blended(beside, search.best, weight)
-                for weight in search.advanced.blend_weights
-            ),
-        ]
+        self._alone = Candidate(self._name, self._rows, alone_NT[self._rows], self._make)
+        self.beside = replace(self._alone, logits_ET=beside_NT[self._rows])
+        return self._alone, self.beside
 
     def learn_from_everything(self) -> None:
         """Train one more model on all images, if there is time for most of the plan, and average the weights
@@ -380,43 +431,6 @@ class _Attempt:
             chosen.head.calibrated(calibration),
             multilabel=self._search.dataset.multilabel,
         )
-
-
-@contextmanager
-def _training_images(search: Search, scratch: Path, backbone: Network) -> Iterator[TrainingImages]:
-    """All images at the input size of the network: in memory, or on disk if they are many.
-
-    Each is in all fits of `training_views`; fine-tuning mirrors them itself.
-    """
-    import numpy
-
-    side, path = backbone.resolution, scratch / _IMAGES_FILE
-    views = training_views(search.recipe, len(search.images))
-    fits = tuple(dict.fromkeys(view.fit for view in views))
-    shape = (len(fits) * len(search.images), side, side, 3)
-    size = math.prod(shape)
-    pixels: NDArray[numpy.uint8] | ImageArrayFile
-    if size <= _MOST_IN_MEMORY:
-        pixels = numpy.empty(shape, numpy.uint8)
-    elif size <= _MOST_OF_DISK * shutil.disk_usage(scratch).free:
-        pixels = ImageArrayFile(path, side)
-    else:
-        raise OSError(errno.ENOSPC, "There is no space for the images at the size of the network")
-    report_progress = search.reporter.until(search.reporter.budget.part(0.5))
-    try:
-        with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
-            images_at_size = ordered(
-                pool,
-                lambda shown: resize_to_square(read_image_file(shown[1]), side, shown[0]),
-                [(fit, image) for fit in fits for image in search.images],
-            )
-            for number, (_, resized) in enumerate(images_at_size):
-                pixels[number] = resized
-                report_progress(0.0)
-        yield TrainingImages(pixels, search.targets_NT, search.dataset.multilabel, views=len(fits))
-    finally:
-        if isinstance(pixels, ImageArrayFile):
-            pixels.remove()
 
 
 def _resolution(search: Search) -> int:

@@ -161,6 +161,8 @@ class AdvancedRecipe:
         min_folds: number of models without a fold, if there is time.
         min_eval_images: number of held-out images that suffices to compare models.
         blend_weights: weights of the frozen network in blends with the fine-tuned one.
+        second_network, second_weight: a network that is fine-tuned, too, if there is time, and its weight in
+            blends with the first; None for models that can be exported.
     """
 
     backbones: str | None = None
@@ -176,9 +178,11 @@ class AdvancedRecipe:
     min_folds: int = 2
     min_eval_images: int = 100
     blend_weights: tuple[float, ...] = (0.25, 0.5)
+    second_network: str | None = None
+    second_weight: float = 0.5
 
 
-ADVANCED = AdvancedRecipe("efficientnet-lite0+efficientnet-lite2")
+ADVANCED = AdvancedRecipe("efficientnet-lite0+efficientnet-lite2", second_network="efficientnet-lite2")
 ADVANCED_COMPACT = AdvancedRecipe()
 
 

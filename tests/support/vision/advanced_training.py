@@ -19,8 +19,15 @@ from emulator.vision.recipes.recipes import (
 
 SMALL_QUICK = replace(QUICK, resolution=64)
 _SIZES = {"resolution": 80, "tiny_resolution": 64, "large_resolution": 10_000}
-SMALL = replace(ADVANCED, **_SIZES, fine_tuning=replace(FINE_TUNING, batch=8), regularisations=(1.0,))
+SMALL = replace(
+    ADVANCED,
+    **_SIZES,
+    fine_tuning=replace(FINE_TUNING, batch=8),
+    regularisations=(1.0,),
+    second_network=None,
+)
 SMALL_COMPACT = replace(SMALL, backbones=None)
+SMALL_TWO = replace(SMALL, second_network="efficientnet-lite2", cross_validation_min_epochs=2)
 PAIR = "efficientnet-lite0+efficientnet-lite2, C x 1.0"
 # The outcomes of a comparison of two detectors.
 BETTER, NO_BETTER = Comparison(before=0.0, after=1.0, wins=1.0), Comparison(before=1.0, after=1.0, wins=0.0)

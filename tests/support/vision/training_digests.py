@@ -41,6 +41,7 @@ SMALL_ADVANCED = replace(
     large_resolution=10_000,
     fine_tuning=replace(FINE_TUNING, batch=24),
     regularisations=(1.0,),
+    second_network=None,
 )
 SMALL_LATE_LAYERS = replace(
     LATE_LAYERS, resolution=64, epochs=3, min_images=12, min_mistakes=0, min_error=0.0

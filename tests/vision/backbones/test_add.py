@@ -25,7 +25,7 @@ from emulator.vision.backbones.registry import (
     read_manifest,
 )
 from emulator.vision.backbones.weights_files import read_weights
-from emulator.vision.classification import candidates, finetune, search, search_finetune
+from emulator.vision.classification import candidates, finetune, search, search_finetune, trainable
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
 from emulator.vision.classification.head import LinearHead
@@ -208,6 +208,7 @@ SMALL = replace(
     tiny_resolution=40,
     regularisations=(1.0,),
     fine_tuning=replace(FINE_TUNING, batch=8),
+    second_network=None,
 )
 Train = Callable[..., TrainedClassifier]
 
@@ -320,7 +321,7 @@ def test_it_can_be_started_from(
 @pytest.mark.parametrize("name", ["resnet18", "convnext_tiny"])
 def test_pytorch_runs_the_converted_networks(registered: Path, name: str) -> None:
     """Otherwise they would not be fine-tuned."""
-    assert search_finetune.is_trainable(network_of(registered, name))
+    assert trainable.is_trainable(network_of(registered, name))
 
 
 def test_a_network_with_an_unknown_operator_stays_frozen(
@@ -329,14 +330,14 @@ def test_a_network_with_an_unknown_operator_stays_frozen(
     network = network_of(registered, "resnet18")
     known = dict(torch_nodes._nodes())
     monkeypatch.setattr(torch_nodes, "_nodes", lambda: {**known, "Relu": lambda i, _: i[0]})
-    assert not search_finetune.is_trainable(network)  # other results
+    assert not trainable.is_trainable(network)  # other results
     known.pop("Relu")
     monkeypatch.setattr(torch_nodes, "_nodes", lambda: known)
     caplog.set_level(logging.INFO)
-    assert not search_finetune.is_trainable(network)
+    assert not trainable.is_trainable(network)
     assert "Relu" in caplog.text
-    monkeypatch.setattr(search_finetune, "_MOST_WEIGHTS", 1000)
-    assert not search_finetune.is_trainable(network)
+    monkeypatch.setattr(trainable, "_MOST_WEIGHTS", 1000)
+    assert not trainable.is_trainable(network)
 
 
 def test_a_better_network_is_fine_tuned(

@@ -11,9 +11,10 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from PIL import Image
 
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.classification import candidates, features, finetune, search_finetune
+from emulator.vision.classification import candidates, features, finetune, resized_images, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -39,6 +40,7 @@ from tests.support.vision.advanced_training import (
     SMALL,
     SMALL_COMPACT,
     SMALL_QUICK,
+    SMALL_TWO,
     Ticks,
     Train,
     scores,
@@ -272,9 +274,9 @@ def test_many_images_are_kept_on_disk_during_training(
 ) -> None:
     prefer("fine-tuned")
     in_memory = train(hard, SMALL_COMPACT, output="memory")
-    monkeypatch.setattr(search_finetune, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(resized_images, "_MOST_IN_MEMORY", 0)
     on_disk = train(hard, SMALL_COMPACT, output="disk")
-    monkeypatch.setattr(search_finetune, "_MOST_OF_DISK", 0.0)
+    monkeypatch.setattr(resized_images, "_MOST_OF_DISK", 0.0)
     nowhere = train(hard, SMALL_COMPACT, output="nowhere")
 
     assert on_disk.model_path.read_bytes() == in_memory.model_path.read_bytes()
@@ -309,6 +311,72 @@ def test_a_memory_that_is_too_small_means_smaller_slices(
 
     assert {4, 2} <= set(little_memory)
     assert "_conv_stem.weight" in weights_of(trained)
+
+
+# --- a second network ---------------------------------------------------------------------------------------
+
+
+def test_a_second_network_is_fine_tuned_in_the_time_that_is_left(
+    hard: ClassificationDataset, train: Train, prefer: Callable[[str], None]
+) -> None:
+    prefer("fine-tuned beside")
+    first, second = (train(hard, SMALL_TWO, output=name) for name in ("first", "second"))
+
+    report = first.report
+    assert report is not None
+    assert report.chosen.startswith("fine-tuned beside ")
+    assert report.chosen.endswith("of efficientnet-lite2, fine-tuned")
+    assert second.model_path.read_bytes() == first.model_path.read_bytes()
+    assert second.evaluation_path.read_bytes() == first.evaluation_path.read_bytes()
+    # Unlike all of the training; the filter is that of the frozen network.
+    unlike = encoded(Image.fromarray(numpy.zeros((64, 64, 3), numpy.uint8)))
+    assert scores(first, unlike) == pytest.approx([1 / 3] * 3, abs=0.05)
+    start = starting_backbone(first.model_path)
+    assert start is not None
+    assert set(start.weights) == set(backbone_network("efficientnet-lite0", 64).weights)
+
+
+def test_the_scores_of_two_networks_are_those_of_the_model_that_is_written(
+    hard: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefer("fine-tuned beside")
+    monkeypatch.setattr(search_finetune._Attempt, "learn_from_everything", lambda self: None)
+    trained = train(hard, SMALL_TWO)
+
+    evaluation = Evaluation.load(trained.evaluation_path)
+    assert set(evaluation.folds.tolist()) == {0}
+    paths = {image.key: Path(image.path) for image in hard.images}
+    session = ClassifierSession(trained.model_path)
+    written = numpy.array([session.score(paths[key].read_bytes()) for key in evaluation.keys])
+    # The frozen part of the model was trained on these images, so the two agree only roughly.
+    assert numpy.abs(written - evaluation.probabilities_NT).mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "advanced", "outcome"),
+    [
+        ("fine-tuned beside", replace(SMALL_TWO, cross_validation_min_epochs=3), Outcome.OUT_OF_TIME),
+        (PAIR, SMALL_TWO, None),
+    ],
+)
+def test_a_second_network_needs_time_and_a_first_one_that_is_better(
+    hard: ClassificationDataset,
+    train: Train,
+    prefer: Callable[[str], None],
+    chosen: str,
+    advanced: AdvancedRecipe,
+    outcome: Outcome | None,
+) -> None:
+    prefer(chosen)
+    report = train(hard, advanced).report
+
+    assert report is not None
+    assert report.chosen.startswith(chosen)
+    outcomes = {attempt.name: attempt.outcome for attempt in report.attempts}
+    assert outcomes.get("efficientnet-lite2, fine-tuned") == outcome
 
 
 # --- starting from another model ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from emulator.vision.classification.candidates import Candidate, CandidateComparison, Gain
 from emulator.vision.classification.head import LogitCalibration
-from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, planned
+from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, _are_sufficient, planned
 from emulator.vision.networks.graph import Network
 from emulator.vision.recipes.recipes import ADVANCED
 from emulator.vision.training.budget import Budget, OutOfTime
@@ -174,6 +174,23 @@ def test_a_little_more_or_less_speed_changes_no_plan() -> None:
     plans = {planned(22.0 * speed, 500, 5, ADVANCED) for speed in (0.99, 1.0, 1.01, 1.05)}
     assert len(plans) == 1
     assert all(later <= 1.5 * level for level, later in pairwise(EPOCH_LEVELS[1:]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sufficient"),
+    [
+        (Plan(8, 2), Plan(8, 1), True),
+        (Plan(8, 1), Plan(8, 1), False),
+        (Plan(7, 2), Plan(8, 1), False),
+        (Plan(8, 2), Plan(7, 1), False),
+        (Plan(8, 2), None, False),
+        (None, None, False),
+    ],
+)
+def test_half_of_the_time_is_for_a_second_network_if_both_halves_are_long(
+    first: Plan | None, second: Plan | None, sufficient: bool
+) -> None:
+    assert _are_sufficient(first, second, ADVANCED) == sufficient
 
 
 class Clock:

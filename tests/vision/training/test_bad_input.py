@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from emulator.vision.boxes.box import TaggedBox
-from emulator.vision.classification import cross_validation, search_finetune
+from emulator.vision.classification import cross_validation, resized_images, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
@@ -339,7 +339,7 @@ def test_a_disk_full_of_images_leaves_the_quick_model(
         written.append(number)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(search_finetune, "_MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(resized_images, "_MOST_IN_MEMORY", 0)
     monkeypatch.setattr(ImageArrayFile, "__setitem__", no_room)
     trained = classify(hard, advanced=True)
     assert written == [0]

@@ -22,7 +22,13 @@ from emulator.vision.networks.graph import Network
 from emulator.vision.networks.nanodet import published_weights
 from emulator.vision.recipes.recipes import ADVANCED_DETECTOR, AdvancedRecipe
 from emulator.vision.training.budget import Budget
-from tests.support.vision.advanced_training import BETTER, SMALL, SMALL_COMPACT, SMALL_QUICK
+from tests.support.vision.advanced_training import (
+    BETTER,
+    SMALL,
+    SMALL_COMPACT,
+    SMALL_QUICK,
+    SMALL_TWO,
+)
 from tests.support.vision.detection_images import TINY, scenes
 from tests.support.vision.images import PATTERNS
 
@@ -59,7 +65,9 @@ class WorkClock:
             remaining = budget.plan(remaining - 1)
 
 
-@pytest.mark.parametrize("recipe", [SMALL, SMALL_COMPACT], ids=["blends", "compact"])
+@pytest.mark.parametrize(
+    "recipe", [SMALL, SMALL_COMPACT, SMALL_TWO], ids=["blends", "compact", "two networks"]
+)
 @pytest.mark.parametrize("step_seconds", [0.5, 3.0])
 @pytest.mark.parametrize("score_seconds", [0.01, 1.0, 8.0])
 def test_a_classifier(

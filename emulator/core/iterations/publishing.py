@@ -66,7 +66,10 @@ def _check_resource(context: Context, session: Session, iteration: Iteration, pr
     resource = lookup.project(session, iteration.project_id).resource
     account = prediction_id.rstrip("/").rpartition("/")[2].lower()
     named = account.removesuffix("-prediction")
-    is_own = named == resource if resource != DEFAULT_RESOURCE else context.resources.tier(named) is None
+    if resource != DEFAULT_RESOURCE:
+        is_own = named == resource
+    else:  # whose account has any other name, as that of the well-known id: prediction
+        is_own = named == account or context.resources.tier(named) is None
     if not is_own:
         raise ServiceError(
             "BadRequestInvalidPublishTarget",

@@ -206,6 +206,7 @@ def test_predictions_of_a_month_are_counted_for_each_resource(service: Service) 
 
 def test_an_iteration_of_the_default_resource_is_not_published_to_another(service: Service) -> None:
     add_resource(service, "line")
+    add_resource(service, "prediction")  # as the account of the default resource
     project, _, _ = service.trainable()
     iteration = service.train(project)
     target = {"publishName": "p", "predictionId": RESOURCE_ID.replace("/prediction", "/LINE-Prediction")}

@@ -15,6 +15,7 @@ import os
 import re
 import zlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -29,6 +30,7 @@ from schemathesis.openapi.checks import UseAfterFree
 from schemathesis.transport.serialization import Binary
 
 from tests.contract_chain.spec import ContractValidator
+from tests.fuzz.resources import KEY_BODY, new_resource
 from tests.fuzz.world import (
     KINDS,
     PICTURES,
@@ -110,6 +112,8 @@ _BODIES: dict[str, tuple[Any, ...]] = {
         {"assignments": []},
         {"assignments": [{"principal": "*", "role": "Reader"}, {"principal": "anna", "role": "Trainer"}]},
     ),
+    "AddResource": ({"name": "added"}, {"name": "added-2", "tier": "F0"}),
+    "AddKey": (KEY_BODY,),
     "ImportDataSet": (_DATA_SET,),
     "UploadSnapshot": (empty_archive(),),
     "InsertPulledProject": ({"folder": temporary_archive(), "replace": True},),
@@ -291,6 +295,9 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             values[key] = value if key == "jobId" else meaning.of(key, value)
     if _name(case) == "DeleteTestSet" and meaning.is_positive:
         case.path_parameters.update(_new_test_set(str(case.operation.base_url).partition("/_emulator")[0]))
+    if "resourceName" in (case.path_parameters or {}) and meaning.is_positive:
+        endpoint = str(case.operation.base_url).partition("/_emulator")[0]
+        case.path_parameters.update(new_resource(_name(case), partial(_control, endpoint)))
     if isinstance(case.body, dict | list):
         case.body = meaning.of("", case.body)
     if meaning.is_positive:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from emulator.cli.main import app
 from emulator.settings import Settings, load_settings
 from emulator.settings.option_fields import ENVIRONMENT_PREFIX, options
 from tests.support.harness import running_service
@@ -23,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE_FILES = sorted(DOCKER.glob("compose*.yaml"))
 KUBERNETES = DOCKER / "kubernetes"
-OVERLAYS = ("base", "team")
+OVERLAYS = ("base", "team", "cluster")
 KUBERNETES_VERSION = "1.30"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 VARIABLES = {option.variable: option for option in options(Settings).values()}
@@ -113,7 +115,10 @@ def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [one for one in objects if one["kind"] == kind]
+    """The only object of a kind that belongs to the server."""
+    (found,) = [
+        one for one in objects if one["kind"] == kind and not one["metadata"]["name"].startswith("dask")
+    ]
     return found
 
 
@@ -149,8 +154,11 @@ def test_the_options_exist_and_their_values_are_accepted(objects: list[dict[str,
     secrets = {one["metadata"]["name"]: one["stringData"] for one in examples()}
     values = dict(of_kind(objects, "ConfigMap")["data"])
     for variable in container_of(objects).get("env", ()):
-        source = variable["valueFrom"]["secretKeyRef"]
-        values[variable["name"]] = secrets[source["name"]][source["key"]]
+        if "value" in variable:
+            values[variable["name"]] = variable["value"]
+        else:
+            source = variable["valueFrom"]["secretKeyRef"]
+            values[variable["name"]] = secrets[source["name"]][source["key"]]
     check_options(values)
     keys_file = Path(values[f"{ENVIRONMENT_PREFIX}KEYS_FILE"])
     mounts = {mount["mountPath"]: mount["name"] for mount in container_of(objects)["volumeMounts"]}
@@ -221,3 +229,31 @@ def test_the_probes_are_answered(objects: list[dict[str, Any]], tmp_path: Path) 
         statuses = {path: service.send_unvalidated("GET", path, key=None).status_code for path in paths}
     # The threads of jobs do not run in this test.
     assert statuses == {"/_emulator/health/live": 200, "/_emulator/health/ready": 503}
+
+
+def test_the_cluster_has_the_rights_and_names_of_the_server() -> None:
+    objects = built("cluster")
+    named = {(one["kind"], one["metadata"]["name"]): one["spec"] for one in objects if "spec" in one}
+    server = container_of(objects)
+    (url,) = [one["value"] for one in server["env"] if one["name"].endswith("_CLUSTER")]
+    (port,) = named["Service", "dask-scheduler"]["ports"]
+    assert url == f"tcp://dask-scheduler:{port['port']}"
+    policy = named["NetworkPolicy", "custom-vision-cluster"]["podSelector"]["matchLabels"]
+    for name in ("dask-scheduler", "dask-worker"):
+        deployment = named["Deployment", name]
+        labels = deployment["template"]["metadata"]["labels"]
+        assert deployment["selector"]["matchLabels"].items() <= labels.items()
+        assert policy.items() <= labels.items()
+        (container,) = deployment["template"]["spec"]["containers"]
+        assert container["image"] == server["image"]
+        assert container["securityContext"] == server["securityContext"]
+        assert deployment["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+    (worker,) = named["Deployment", "dask-worker"]["template"]["spec"]["containers"]
+    command, address, *more = worker["args"]
+    assert address == url
+    program = app.get_command(click.Context(app), command)
+    assert program is not None
+    context = program.make_context(command, [address, *more])
+    assert context.params["scheduler"] == url
+    assert worker["envFrom"][0] in server["envFrom"]
+    check_extras("train,https,team,cluster")

@@ -15,6 +15,8 @@ from emulator.settings import Settings, StartRefused
 from emulator.settings.https import AUTHORITY_FOLDER
 from emulator.settings.settings import LOG_FOLDER
 
+# Has the id of the process that uses the folder.
+_OWNER = "emulator.pid"
 _PRIVATE_FOLDER, _PRIVATE_UMASK = 0o700, 0o077
 
 
@@ -50,7 +52,7 @@ def exclusive_data_folder(settings: Settings) -> Iterator[Settings]:
             stack.enter_context(_private(settings.data))
             stack.enter_context(_locked(settings.data))
             # The process id is not in the locked file, which cannot be read on Windows.
-            owner = settings.data / "emulator.pid"
+            owner = settings.data / _OWNER
             owner.write_text(f"{os.getpid()}\n", encoding="ascii")
         except _InUse:
             raise DataFolderInUse(_in_use(settings.data)) from None
@@ -60,8 +62,13 @@ def exclusive_data_folder(settings: Settings) -> Iterator[Settings]:
         try:
             yield settings
         finally:
-            with contextlib.suppress(OSError):
-                owner.unlink()
+            forget_owner(settings.data)
+
+
+def forget_owner(folder: Path) -> None:
+    """Remove the process id from a data folder, whose process ends."""
+    with contextlib.suppress(OSError):
+        (folder / _OWNER).unlink()
 
 
 @contextlib.contextmanager
@@ -139,7 +146,7 @@ def _locked_directory(folder: Path) -> Iterator[None]:
 
 def _in_use(folder: Path) -> str:
     try:
-        owner = f"process {int((folder / 'emulator.pid').read_text(encoding='ascii'))}"
+        owner = f"process {int((folder / _OWNER).read_text(encoding='ascii'))}"
     except (OSError, ValueError):
         owner = "another process"
     return f"--data: the folder {str(folder)!r} is in use by {owner}; stop it or give another folder"

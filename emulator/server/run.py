@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from emulator.server.access_log import AccessLog
-from emulator.server.data_folder import exclusive_data_folder
+from emulator.server.data_folder import exclusive_data_folder, forget_owner
 from emulator.server.log import configure_log
 from emulator.server.start_block import print_start_block, warn_about_exposure
 from emulator.server.tls import authority_context, check_https
@@ -164,4 +164,6 @@ def _exit_at_once(settings: Settings, application: FastAPI, status: int) -> NoRe
     # Without a flush: a blocked reader of our output may be why the process does not end by itself.
     if settings.ephemeral:
         shutil.rmtree(settings.data, ignore_errors=True)
+    else:
+        forget_owner(settings.data)
     os._exit(status)

@@ -61,6 +61,7 @@ def test_the_state_is_exported_at_the_deadline_of_a_process_that_does_not_end(
     server = LiveServer(tmp_path / "stuck", *export_options(exported), program="tests.support.stuck_server")
     server.project(name="kept")
     assert server.terminate() == 0
+    assert not (server.data / "emulator.pid").exists()
     assert names(serve("--import", str(exported), "--ephemeral")) == ["kept"]
 
 

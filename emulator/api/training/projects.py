@@ -21,7 +21,7 @@ router = OperationRouter()
 def get_projects(emulator: Emulator, links: ImageLinks, caller: Caller) -> list[shapes.Project]:
     emulator.choreography.polled("import")
     rows = projects.list_all(emulator, caller.resource)
-    thumbnails = projects.thumbnails(emulator)
+    thumbnails = projects.thumbnails(emulator, caller.resource)
     return [responses.project(links, row, thumbnails.get(row.id)) for row in rows]
 
 
@@ -116,4 +116,4 @@ def import_project(
 
 
 def _shown(links: Links, row: tables.Project) -> shapes.Project:
-    return responses.project(links, row, projects.thumbnails(links.context, row.id).get(row.id))
+    return responses.project(links, row, projects.thumbnail(links.context, row.id))

@@ -144,6 +144,7 @@ class DataSetImport:
             domain_id=domain.id,
             classification_type=state.classification_type
             or (info.classification_type if info else "Multilabel" if several else "Multiclass"),
+            resource=state.resource,
         )
         # Ids stay the same in another emulator.
         own = info.id if info else None

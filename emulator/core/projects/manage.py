@@ -54,7 +54,9 @@ _NEWEST_FIRST = rows_of(
         col(Project.created).desc()
     ),
 )
-_FIRST_IMAGES: RowQuery[tuple[str, str]] = RowQuery(_first_images)
+_FIRST_IMAGES: RowQuery[tuple[str, str]] = RowQuery(
+    lambda: _first_images().where(col(Project.resource) == bindparam("resource"))
+)
 _FIRST_IMAGE: RowQuery[tuple[str, str]] = RowQuery(
     lambda: _first_images().where(col(Project.id) == bindparam("project_id"))
 )
@@ -77,7 +79,7 @@ def create(
     The URIs are those of `azure_storage`, and are tested.
     """
     project = new_project(
-        context, name, description, domain_id, classification_type, target_export_platforms, resource
+        context, name, description, domain_id, classification_type, target_export_platforms, resource=resource
     )
     if export_model_container_uri or notification_queue_uri:
         with context.database.read() as session:
@@ -98,9 +100,10 @@ def new_project(
     domain_id: str | None = None,
     classification_type: str | None = None,
     target_export_platforms: list[str] | None = None,
-    resource: str = DEFAULT_RESOURCE,
+    *,
+    resource: str,
 ) -> Project:
-    """The row of a new project, checked but not stored."""
+    """The row of a new project of a resource, checked but not stored."""
     name = checked_name(name, "BadRequestProjectName", "project")
     description = checked_description(description, "BadRequestProjectDescription", "project")
     domain = _known_domain(domain_id or domains.default().id)
@@ -271,8 +274,11 @@ def _augmentation_methods(methods: dict[str, bool]) -> dict[str, bool]:
     return known_methods
 
 
-def thumbnails(context: Context, project_id: str | None = None) -> dict[str, str]:
-    """The id of the first image of the workspace of each project (or of one), by project id."""
-    if project_id is None:
-        return dict(context.database.rows(_FIRST_IMAGES))
-    return dict(context.database.rows(_FIRST_IMAGE, project_id=project_id))
+def thumbnails(context: Context, resource: str) -> dict[str, str]:
+    """The id of the first image of the workspace of each project of a resource, by project id."""
+    return dict(context.database.rows(_FIRST_IMAGES, resource=resource))
+
+
+def thumbnail(context: Context, project_id: str) -> str | None:
+    """The id of the first image of the workspace of a project."""
+    return dict(context.database.rows(_FIRST_IMAGE, project_id=project_id)).get(project_id)

@@ -8,6 +8,7 @@ from emulator.contract.gateway_responses import guid
 from emulator.core import lookup
 from emulator.core.context import Context
 from emulator.core.rules.access import FULL_ACCESS, Access
+from emulator.store.tables import DEFAULT_RESOURCE
 
 
 async def check_own(request: Request) -> None:
@@ -37,7 +38,8 @@ async def check_access(request: Request, access: Access, action: str | None) -> 
     context: Context = request.app.state.context
     if not context.resources.is_loaded:
         await in_thread(request, context.resources.load)
-    if not context.resources.has_several:
+    # A resource may have been removed since its key was checked.
+    if not context.resources.has_several and access.resource == DEFAULT_RESOURCE:
         return
     try:
         project_id = guid(request.path_params.get("projectId"))

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from emulator.store.database import StoreUnreachable
 from emulator.store.postgresql import new_engine
-from emulator.store.shared_state import CHANNEL, CONNECTED
+from emulator.store.shared_state import CONNECTED
 
 # Notifications can be lost with a connection.
 _LOOK_SECONDS = 1.0
@@ -26,14 +26,16 @@ class CommitListener:
         url: of the database.
         heard: takes the topic and the text of a notification; both are empty once in a second.
         server: the id of this process.
+        channel: of the notifications.
     """
 
-    def __init__(self, url: URL, heard: Callable[[str, str], None], server: str) -> None:
+    def __init__(self, url: URL, heard: Callable[[str, str], None], server: str, channel: str) -> None:
         # Whether the database can be reached, as far as is known.
         self.is_listening = False
         self._engine = new_engine(url, 1, isolation_level="AUTOCOMMIT")
         self._heard = heard
         self._server = server
+        self._channel = channel
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen_always, name="commits", daemon=True)
 
@@ -61,7 +63,7 @@ class CommitListener:
                 self._stopping.wait(_LOOK_SECONDS)
 
     def _listen(self, connection: Any) -> None:
-        connection.execute(f"LISTEN {CHANNEL}")
+        connection.execute(f"LISTEN {self._channel}")
         self._heard(CONNECTED, "")
         while not self._stopping.is_set():
             self._heard("", "")

@@ -38,6 +38,7 @@ POOL_SIZE = 16
 _COMMITTED = "functions to call when committed"
 PUBLISHED_KEPT = "what is published stays as it is"
 SCORES = "scores of predictions have changed"
+RESOURCES_CHANGED = "resources or keys have changed"
 _NULL_REFUSED = {"SQLITE_CONSTRAINT_NOTNULL", "23502"}
 _LARGE_INTEGER = Integer().with_variant(BigInteger(), "postgresql")
 _log = logging.getLogger(__name__)
@@ -164,6 +165,7 @@ class Database(ABC):
         """Delete every row of every table, in one transaction."""
         with self.write() as session:
             note_scores(session)
+            note_resources(session)
             connection = session.connection()
             for table in reversed(SQLModel.metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -210,6 +212,11 @@ def keep_published(session: Session) -> None:
 def note_scores(session: AnySession) -> None:
     """The writing `session` changes scores of stored predictions or suggestions."""
     session.info[SCORES] = True
+
+
+def note_resources(session: AnySession) -> None:
+    """The writing `session` changes resources, keys or the resources of projects."""
+    session.info[RESOURCES_CHANGED] = True
 
 
 def _use_large_integers() -> None:

@@ -24,6 +24,7 @@ from emulator.store import postgresql_rows
 from emulator.store.commit_listener import CommitListener
 from emulator.store.database import (
     PUBLISHED_KEPT,
+    RESOURCES_CHANGED,
     SCHEMA_REVISION,
     SCORES,
     CommitUnknown,
@@ -31,6 +32,7 @@ from emulator.store.database import (
     LeaseLost,
     SchemaTooNew,
     StoreUnreachable,
+    note_resources,
     note_scores,
 )
 from emulator.store.postgresql import (
@@ -40,7 +42,7 @@ from emulator.store.postgresql import (
     PostgresqlDatabase,
     new_engine,
 )
-from emulator.store.shared_state import TABLES, SharedState
+from emulator.store.shared_state import CHANNEL, RESOURCES, TABLES, SharedState
 
 # A writer that waits longer for those of other servers gives up.
 _TURN_SECONDS = 300
@@ -91,12 +93,13 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         self._scores = self._own_scores = 0
         self._state_lock = threading.Lock()
         self._fence = threading.local()
+        self._channel = ""
         super().__init__(address)
         self._writing.dispose()  # the next connection shares the lock of servers
         self._is_prepared = True
         self._direct = new_engine(self._url, _CONNECTIONS, isolation_level="AUTOCOMMIT")
-        self.shared = SharedState(self._direct, self.server)
-        self.listener = CommitListener(self._url, self._heard, self.server)
+        self.shared = SharedState(self._direct, self.server, self._channel)
+        self.listener = CommitListener(self._url, self._heard, self.server, self._channel)
         try:
             with self._writing.connect():  # refused while an exclusive server uses the database
                 pass
@@ -115,6 +118,8 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
             try:
                 yield session
                 session.flush()  # an error until here leaves nothing
+                if RESOURCES_CHANGED in session.info:
+                    self.shared.announce_by(session.connection(), RESOURCES)
                 counted = self._count(session)
                 try:
                     session.commit()
@@ -168,6 +173,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
     def replace_rows(self, source: Path) -> None:
         with self.write() as session:
             note_scores(session)
+            note_resources(session)
             postgresql_rows.replace_rows(session.connection(), source)
 
     def close(self) -> None:
@@ -241,6 +247,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
                 self._exclude_others(connection)
         super()._prepare(connection)
         connection.exec_driver_sql(_TURN)  # which ended if there was a migration
+        self._channel = str(connection.exec_driver_sql(CHANNEL).scalar_one())
         if connection.exec_driver_sql("SELECT to_regclass('emulator_lease')").scalar() is None:
             for statement in TABLES:
                 connection.exec_driver_sql(statement)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlmodel import Session
 
-# Of the messages.
-CHANNEL = "custom_vision_emulator"
+# The name of the channel of messages; the schemas of a database have one each.
+CHANNEL = "SELECT 'custom_vision_emulator_' || to_hex(hashtext(current_schema()))"
 # A job whose server did not renew the lease for this time is executed by another one.
 LEASE_SECONDS = 20
 _ENDS_KEPT = 100
@@ -60,6 +60,7 @@ _END = text(
     "ON CONFLICT (job_id) DO NOTHING RETURNING number"
 )
 _FORGET_ENDS = text("DELETE FROM emulator_job_end WHERE number <= :newest_forgotten")
+_FORGET_END = text("DELETE FROM emulator_job_end WHERE job_id = :job_id")
 _ENDS = text("SELECT content FROM emulator_job_end ORDER BY number DESC")
 _SECRET = text("UPDATE emulator_store SET secret = coalesce(secret, :proposed) RETURNING secret")
 _log = logging.getLogger(__name__)
@@ -81,11 +82,12 @@ class SharedState:
     Args:
         engine: connections that commit each statement.
         server: the id of this process.
+        channel: of the messages.
     """
 
-    def __init__(self, engine: Engine, server: str) -> None:
+    def __init__(self, engine: Engine, server: str, channel: str) -> None:
         self.server = server
-        self.channel = CHANNEL
+        self.channel = channel
         # Functions by topic of a message; called with its text, in the thread that listens.
         self.on_message: dict[str, list[Callable[[str], None]]] = {}
         self._engine = engine
@@ -183,6 +185,10 @@ class SharedState:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("DELETE FROM emulator_job_end")
 
+    def forget_end(self, job_id: str) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(_FORGET_END, {"job_id": job_id})
+
     # --- secret and messages --------------------------------------------------------------------------------
 
     def secret(self, proposed: bytes) -> bytes:
@@ -193,7 +199,11 @@ class SharedState:
     def announce(self, topic: str, message: str = "") -> None:
         """Send a message to all servers, also this one. It may be lost. Less than 8000 bytes."""
         with self._engine.connect() as connection:
-            connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (self.channel, f"{topic} {message}"))
+            self.announce_by(connection, topic, message)
+
+    def announce_by(self, connection: Connection, topic: str, message: str = "") -> None:
+        """Send a message with the commit of a transaction: all servers that are connected then receive it."""
+        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (self.channel, f"{topic} {message}"))
 
     def announce_job(self, kind: str) -> None:
         """Tell all servers that there is a job of a kind."""

@@ -1,17 +1,16 @@
 """Resources, keys and the owners of projects in memory, since every request needs them."""
 
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from emulator.core.rules.access import Access
 from emulator.core.rules.roles import role_named
 from emulator.core.rules.tiers import TIERS, Tier
-from emulator.store.database import Database, StoreUnreachable
+from emulator.store.database import Database, note_resources, when_committed
 from emulator.store.resource_tables import AccessKey, KeyKind, Resource
 from emulator.store.shared_state import CONNECTED, RESOURCES
 from emulator.store.tables import DEFAULT_RESOURCE, Project
@@ -36,8 +35,9 @@ class _Tables(NamedTuple):
 class ResourceIndex:
     """Resources and keys as the database has them. Thread-safe.
 
-    `forget` follows each change, and is announced to other servers of the database. Where no resource was
-    added, look-ups cost nothing.
+    What changes them calls `note` in its transaction. Where no resource was added, look-ups cost nothing.
+
+    on_removed: called with the name of a resource that was removed, for what is not in the database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,6 +45,7 @@ class ResourceIndex:
         self._tables: _Tables | None = None
         self._owners: dict[str, str] = {}
         self._changes = 0
+        self.on_removed: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
         if database.shared is not None:
             database.shared.listen(RESOURCES, self._changed_elsewhere)
@@ -56,17 +57,19 @@ class ResourceIndex:
         """Whether look-ups of keys and tiers read no database."""
         return self._tables is not None
 
-    def forget(self) -> None:
-        """Resources, keys or projects were changed in the database."""
-        self._forget()
-        if self._database.shared is not None:
-            with suppress(StoreUnreachable):
-                self._database.shared.announce(RESOURCES)
+    def note(self, session: Session) -> None:
+        """The writing `session` changes resources, keys or the resources of projects.
+
+        All servers learn it with the commit, so that none goes on to accept a key that was replaced.
+        """
+        note_resources(session)
+        when_committed(session, self.forget)
 
     def _changed_elsewhere(self, _message: str) -> None:
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Read all again at the next use."""
         with self._lock:
             self._changes += 1
             self._tables = None

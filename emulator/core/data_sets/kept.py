@@ -120,6 +120,14 @@ def remove_archive(context: Context, id: str) -> None:
         archive_path(context, id).unlink(missing_ok=True)
 
 
+def remove_of(context: Context, resource: str) -> None:
+    """Forget the imports of a resource."""
+    with lock:
+        for state in list_all(context):
+            if state.resource == resource:
+                remove(context, state.id)
+
+
 def remove_old(context: Context) -> None:
     """Remove the archives of old dry runs, and the oldest imports that have ended."""
     with lock:

@@ -29,6 +29,7 @@ def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
     server_job = ServerJob(context.database, context.jobs.changes)
     kept.remove_unused(context)
     context.on_reset.append(lambda: kept.clear(context))
+    context.resources.on_removed.append(partial(kept.remove_of, context))
     return JobRunner(
         context.database,
         JobKind.DATA_SET,

@@ -7,6 +7,7 @@ several servers have one database, the ends of jobs are stored there.
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -211,6 +212,18 @@ class JobHistory:
         """How many jobs this server has ended since its start, by kind and status; not changed by `clear`."""
         with self._lock:
             return dict(self._numbers)
+
+    def forget_of(self, resource: str) -> None:
+        """Forget the jobs of a resource that have ended."""
+        ended = [one for one in self.latest() if one.job.resource == resource]
+        if self._shared is not None:
+            for one in ended:
+                self._shared.forget_end(one.job.id)
+        with self._lock:
+            for one in ended:
+                with suppress(ValueError):
+                    self._ended.remove(one)
+        self._changes.note()
 
     def clear(self) -> None:
         """Forget the jobs that have ended."""

@@ -18,9 +18,8 @@ from emulator.core.errors import ServiceError
 from emulator.core.rules.roles import role_named
 from emulator.core.rules.tiers import TIERS
 from emulator.core.rules.validation import in_any_case
-from emulator.store.database import when_committed
 from emulator.store.resource_tables import AccessKey, KeyKind, Resource
-from emulator.store.tables import DEFAULT_RESOURCE, Project, Usage
+from emulator.store.tables import DEFAULT_RESOURCE, Job, JobKind, Project, Usage
 
 # Each resource has two keys of each kind, so that one can be replaced while the other is in use.
 KEY_NAMES = ("1", "2")
@@ -98,7 +97,7 @@ def add(context: Context, name: str, tier: str | None = None) -> AddedResource:
             for kind in (KeyKind.TRAINING, KeyKind.PREDICTION)
             for number in KEY_NAMES
         ]
-        when_committed(session, context.resources.forget)
+        context.resources.note(session)
     return AddedResource(name, known_tier, made)
 
 
@@ -133,7 +132,7 @@ def rotate(context: Context, resource: str, kind: str, name: str) -> NewKey:
                 created=context.clock.now(),
             ),
         )
-        when_committed(session, context.resources.forget)
+        context.resources.note(session)
     return made
 
 
@@ -159,7 +158,7 @@ def add_key(context: Context, resource: str, name: str, role: str) -> NewKey:
             created=context.clock.now(),
         )
         made = _new_key(session, row)
-        when_committed(session, context.resources.forget)
+        context.resources.note(session)
     return made
 
 
@@ -168,11 +167,14 @@ def remove_key(context: Context, resource: str, name: str) -> None:
     with context.database.write() as session:
         _check_exists(session, resource)
         session.delete(_key(session, resource, KeyKind.ROLE, name))
-        when_committed(session, context.resources.forget)
+        context.resources.note(session)
 
 
 def remove(context: Context, name: str) -> None:
-    """Remove a resource and its keys. Refused while it has projects."""
+    """Remove a resource, its keys, and the imports and jobs that it has had. Refused while it has projects.
+
+    So nothing is left to a later resource with its name.
+    """
     if name == DEFAULT_RESOURCE:
         raise ServiceError("BadRequestNotSupported", "The default resource cannot be removed.")
     with context.database.write() as session:
@@ -186,8 +188,14 @@ def remove(context: Context, name: str) -> None:
             session.delete(key)
         for usage in session.exec(select(Usage).where(Usage.resource == name)):
             session.delete(usage)
+        for job in session.exec(select(Job).where(Job.kind == JobKind.DATA_SET)):
+            if (job.details or {}).get("resource") == name:
+                session.delete(job)
         session.delete(session.get_one(Resource, name))
-        when_committed(session, context.resources.forget)
+        context.resources.note(session)
+    for function in context.resources.on_removed:
+        function(name)
+    context.job_history.forget_of(name)
 
 
 def _checked_name(name: str) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from emulator.core.projects import manage as projects
+from emulator.core.resources import manage
 from emulator.core.rules.tiers import TIERS
 from emulator.store.tables import JobKind
+from tests.support.data_sets import zip_of
 from tests.support.harness import (
     NOWHERE,
     PREDICTION_KEY,
@@ -243,3 +246,68 @@ def test_a_project_that_does_not_exist_is_the_same_for_every_resource(service: S
         missing = service.send("GET", f"/projects/{NOWHERE}", key=key)
         assert refusal(missing)[:2] == (404, "NotFoundProject")
         assert service.send("GET", "/projects/x", key=key).status_code == 404
+
+
+def data_set(service: Service, key: str, **parameters: str) -> dict[str, Any]:
+    """An import of a data set with one image into the project "sorted", which has ended."""
+    archive = zip_of({"good/1.png": picture(1)})
+    path = "/_emulator/dataSets"
+    more = {"params": {"project": "sorted", **parameters}, "content": archive}
+    begun = expect(service.request("POST", path, key=key, **more), 202)
+    service.runner(JobKind.DATA_SET).run_waiting()
+    ended: dict[str, Any] = expect(service.request("GET", f"{path}/{begun['id']}", key=key))
+    return ended
+
+
+def test_a_data_set_makes_a_project_of_the_resource_of_the_key(service: Service) -> None:
+    keys = first_keys(service, "line")
+    imported = data_set(service, keys.training)
+    assert imported["status"] == "Completed"
+    (project,) = service.get("/projects", key=keys.training)
+    assert project["id"] == imported["projectId"]
+    assert len(service.get(f"/projects/{project['id']}/images", key=keys.training)) == 1
+    assert service.get("/projects") == []
+    assert service.refused("GET", f"/projects/{project['id']}/images")[:2] == (404, "NotFoundProject")
+
+
+def test_nothing_of_a_removed_resource_is_left_to_a_later_one_with_its_name(service: Service) -> None:
+    keys = first_keys(service, "line")
+    checked = data_set(service, keys.training, dryRun="true")
+    assert checked["status"] == "Checked"
+    waiting = {"params": {"project": "x"}, "content": zip_of({"good/1.png": picture(1)})}
+    expect(service.request("POST", "/_emulator/dataSets", key=keys.training, **waiting), 202)
+    assert len(expect(service.request("GET", "/_emulator/jobs", key=keys.training))["jobs"]) == 2
+    mine = data_set(service, TRAINING_KEY, dryRun="true")
+    assert service.request("DELETE", f"{PATH}/line").status_code == 204
+    later = first_keys(service, "line")
+    assert expect(service.request("GET", "/_emulator/dataSets", key=later.training)) == []
+    assert expect(service.request("GET", "/_emulator/jobs", key=later.training))["jobs"] == []
+    path = f"/_emulator/dataSets/{checked['id']}"
+    assert service.request("POST", f"{path}/import", key=later.training).status_code == 404
+    (job,) = expect(service.request("GET", "/_emulator/jobs"))["jobs"]
+    assert job["id"] == mine["jobId"]
+    assert service.rows("SELECT id FROM job") == []
+
+
+def test_a_key_whose_resource_is_removed_during_a_request_reaches_no_other(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = first_keys(service, "line")
+    project = service.project()
+
+    def removed(*_arguments: Any) -> bool:
+        manage.remove(service.context, "line")
+        return False
+
+    monkeypatch.setattr("emulator.api.dependencies.permits_all", removed)
+    refused = service.send("GET", project, key=keys.training)
+    assert refusal(refused)[:2] == (404, "NotFoundProject")
+    assert not service.context.resources.has_several
+
+
+def test_images_of_projects_are_looked_up_for_the_resource_alone(service: Service) -> None:
+    keys = first_keys(service, "line")
+    service.images(service.project(), pictures(1))
+    assert projects.thumbnails(service.context, "line") == {}
+    assert len(projects.thumbnails(service.context, "default")) == 1
+    assert service.get("/projects", key=keys.training) == []

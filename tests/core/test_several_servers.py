@@ -1,26 +1,34 @@
 """What a server has in memory, beside another server of the same database."""
 
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
+from emulator.core import blob_checks
 from emulator.core.ids import Ids
 from emulator.core.revisions import revisions
-from emulator.store.database import DatabaseRefused, LeaseLost
+from emulator.store import batches
+from emulator.store.database import DatabaseRefused, LeaseLost, StoreUnreachable
 from emulator.store.postgresql import PostgresqlDatabase
 from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 from emulator.store.tables import Job, JobKind, Project
-from tests.support.harness import Service, expect, running_service
+from tests.support.harness import PATIENCE_SECONDS, Service, expect, running_service, wait_until
 from tests.support.images import picture, pictures
 from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
 from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
 from tests.support.predicting import found
+from tests.support.resources import PATH, first_keys
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
 pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Servers(NamedTuple):
@@ -166,3 +174,89 @@ def test_an_archive_of_a_data_set_is_imported_by_the_server_that_has_it(servers:
 def test_servers_exclude_others_that_would_not_wait(servers: Servers) -> None:
     with pytest.raises(DatabaseRefused, match="is in use by custom-vision-emulator"):
         PostgresqlDatabase(str(servers.first.settings.database))
+
+
+def test_a_key_that_was_replaced_is_refused_by_the_other_server_at_once(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = servers
+    keys = first_keys(first, "line")
+    path = "/customvision/v3.3/training/projects"
+
+    def is_accepted() -> bool:
+        return second.request("GET", path, key=keys.training).status_code == 200
+
+    wait_until(is_accepted, "the new key")
+
+    def is_away(_topic: str, _message: str = "") -> None:
+        raise StoreUnreachable("away")
+
+    # The server is cut off right after the commit.
+    monkeypatch.setattr(database_of(first).shared, "announce", is_away)
+    expect(first.request("POST", f"{PATH}/line/keys/training/1/rotate"))
+    wait_until(lambda: not is_accepted(), "the end of the key")
+
+
+def test_a_notification_whose_server_lost_the_database_is_sent_later(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = servers
+    project = first.project().rpartition("/")[2]
+    with database_of(first).write() as session:
+        now = first.clock.now()
+        details = {"type": "Training", "iteration": "i", "status": "Completed", "due": 0}
+        session.add(
+            Job(id="job", kind=JobKind.NOTIFICATION, created=now, project_id=project, details=details)
+        )
+    sender = first.runner(JobKind.NOTIFICATION)
+    attempts = []
+
+    def is_away(job_id: str) -> None:
+        attempts.append(job_id)
+        raise StoreUnreachable("away")
+
+    monkeypatch.setattr(sender, "_send", is_away)
+    sender.run_waiting()
+    assert attempts == ["job"]
+    assert second.runner(JobKind.NOTIFICATION)._claims("job")
+
+
+def test_servers_of_another_schema_of_the_database_are_not_heard() -> None:
+    url = server().new_database("")
+    for name in ("one", "other"):
+        execute(url, f"CREATE SCHEMA {name}")
+    one, other = (
+        SharedPostgresqlDatabase(f"{url}&options=-csearch_path%3D{name}") for name in ("one", "other")
+    )
+    heard = threading.Event()
+    messages: list[str] = []
+    other.shared.listen("probe", messages.append)
+    other.shared.listen("last", lambda _message: heard.set())
+    try:
+        wait_until(lambda: one.listener.is_listening and other.listener.is_listening, "both servers")
+        for number in range(3):
+            with one.write() as session:
+                session.add(Job(id=str(number), kind=JobKind.FAILED_IMPORT, created=EPOCH))
+        one.shared.announce("probe")
+        other.shared.announce("last")
+        assert heard.wait(PATIENCE_SECONDS)
+        assert (one.commits, other.commits, messages) == (3, 0, [])
+    finally:
+        one.close()
+        other.close()
+        server().drop(url)
+
+
+def test_a_long_look_for_blobs_shows_that_the_server_is_at_work(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = servers
+    monkeypatch.setattr(batches, "_BATCH_SIZE", 2)
+    (present,) = first.blobs() if first.images(first.project(), pictures(1)) else ()
+    names = [present, *(str(number) * 64 for number in range(4))]
+    statements: list[str] = []
+    with database_of(first).write() as session:
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        assert list(blob_checks.missing(first.context, session, names)) == names[1:]
+        assert statements == ["SELECT 1"] * 3

@@ -220,6 +220,8 @@ class Choreography:
             held.is_recorded = False
         except Exception:  # noqa: BLE001  (a job whose end cannot be recorded is executed again)
             _log.exception("The end of the %s of %s could not be recorded", held.kind, held.object_id)
+            if held.ending is not None:
+                held.ending.discard()  # its files, and its lease
             self.ended(held.job_id)
 
     def _record(self, held: "Held") -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy import update as update_rows
 from sqlmodel import Session, col, select
 
-from emulator.core import lookup, quotas
+from emulator.core import blob_checks, lookup, quotas
 from emulator.core.context import Context
 from emulator.core.data_sets.checking import CheckedImage
 from emulator.core.errors import ServiceError
@@ -113,10 +113,10 @@ class Addition:
         rows, project, session = self._rows, self.project, self._session
         if not (rows.images or rows.tags or rows.regions or self._new_tags):
             return
-        for image in images:
-            # Within a write transaction, no sweep can delete blobs.
-            if not self._context.blobs.exists(image.blob):
-                self._context.blobs.put(read(image))
+        by_blob = {image.blob: image for image in images}
+        for blob in blob_checks.missing(self._context, session, by_blob):
+            self._context.blobs.put(read(by_blob[blob]))
+            blob_checks.go_on(self._context, session)
         revision = revisions.next_revision(self._context, project, rows.touched)
         for tag in self._new_tags:
             tag.born = revision

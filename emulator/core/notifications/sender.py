@@ -77,9 +77,11 @@ class NotificationSender:
                 assert job.details is not None
                 is_due = not microseconds(now) < job.details["due"] <= latest
                 if is_due and not self._unreachable & _targets(project) and self._claims(job.id):
-                    with self._context.leases.executing(job.id):
-                        self._send(job.id)
-                    self._context.leases.release(job.id)
+                    try:
+                        with self._context.leases.executing(job.id):
+                            self._send(job.id)
+                    finally:
+                        self._context.leases.release(job.id)
                     return Outcome.DONE
             outcome = Outcome.POSTPONED if rows else Outcome.IDLE
         except Exception:  # noqa: BLE001  (one job must not end the thread)

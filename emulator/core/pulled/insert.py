@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import IntegrityError, InterfaceError, ProgrammingError
 from sqlmodel import Session
 
-from emulator.core import quotas
+from emulator.core import blob_checks, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -74,12 +74,12 @@ def insert(
         contents = Contents(context, archive, state, files, stored)
         prepared = models.prepare(contents)
         with context.database.write() as session:
+            context.resources.note(session)  # another one may have had a project with its id
             deleted = _replaced(context, session, project_id, replace)
             project = workspace.insert(session, contents)
             iterations = models.insert(session, contents, project, prepared)
             models.insert_predictions(session, contents)
-            # Within a write transaction, no sweep can delete blobs.
-            if not all(context.blobs.exists(blob) for blob in {*files.values(), *stored}):
+            if any(blob_checks.missing(context, session, {*files.values(), *stored})):
                 raise InsertRefused("some files were removed meanwhile; insert again")
             images, tags = workspace.finish(session, project)
             quotas.check_import(context, images, tags)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from emulator.core import quotas
+from emulator.core import blob_checks, quotas
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
@@ -221,8 +221,7 @@ class ImportWork:
         try:
             with self._context.database.write() as session:
                 project = _existing_project(session, task)
-                # Within a write transaction, no sweep can delete blobs.
-                if not all(self._context.blobs.exists(blob) for blob in manifest.blobs):
+                if any(blob_checks.missing(self._context, session, manifest.blobs)):
                     raise TryAgain("Some bytes were removed meanwhile.")
                 quotas.check_import(
                     self._context,

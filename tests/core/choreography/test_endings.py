@@ -187,6 +187,7 @@ def test_an_end_that_cannot_be_recorded_is_executed_again(
         patch.setattr(TrainingWork, "fail", broken)
         statuses(service, iteration, 3)
     assert "could not be recorded" in caplog.text
+    assert kept_files(service) == []
     service.runner(JobKind.TRAINING).notify()
     wait_until(lambda: service.get(iteration)["status"] == "Completed", "the training")
 

@@ -141,6 +141,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         _load_state(parts.context, settings)
     except BaseException:
         parts.context.database.close()
+        if parts.tracing is not None:
+            parts.tracing.close()
         raise
     max_body_bytes = settings.max_body_mb * MEGABYTE
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
@@ -314,15 +316,20 @@ def make_parts(settings: Settings, clock: Clock, ids: Ids) -> Parts:
     export_worker = WorkerExecutor(idle_seconds=_IDLE_SECONDS)
     # A request waits for it, so that trainings have no precedence.
     proposal_worker = WorkerExecutor(nice=0, idle_seconds=_PROPOSAL_IDLE_SECONDS)
-    context = make_context(
-        settings,
-        clock,
-        ids,
-        worker=worker,
-        advanced_worker=advanced_worker,
-        export_worker=export_worker,
-        proposal_worker=proposal_worker,
-    )
+    try:
+        context = make_context(
+            settings,
+            clock,
+            ids,
+            worker=worker,
+            advanced_worker=advanced_worker,
+            export_worker=export_worker,
+            proposal_worker=proposal_worker,
+        )
+    except BaseException:
+        if tracing is not None:
+            tracing.close()
+        raise
     context.job_traces = optional_parts.job_traces(tracing)
     register_runners(context)
     context.on_reset += [context.clock.restore, context.prediction_scripts.clear]

@@ -5,6 +5,7 @@ with the scheduler. Dask gives the job of a worker that was killed to another on
 """
 
 import logging
+import re
 import threading
 import time
 import uuid
@@ -32,6 +33,7 @@ _RESULT_SECONDS = 60.0
 _SECONDS_TO_STOP = 5.0
 # In the data folder.
 _OWNER_FILE = "cluster-id"
+_OWNER = re.compile(r"[0-9a-f]{32}-")
 _log = logging.getLogger(__name__)
 
 
@@ -71,8 +73,10 @@ class ClusterExecutor(Executor):
     def _owner(self) -> str:
         """The beginning of the tokens of this data folder's server."""
         path = self._folder / _OWNER_FILE
-        with suppress(FileNotFoundError):
-            return path.read_text(encoding="ascii")
+        with suppress(FileNotFoundError, UnicodeDecodeError):
+            # The beginning of all tokens, as an empty file has it, would be that of other servers, too.
+            if _OWNER.fullmatch(found := path.read_text(encoding="ascii")):
+                return found
         write_atomically(path, f"{uuid.uuid4().hex}-".encode())
         return path.read_text(encoding="ascii")
 

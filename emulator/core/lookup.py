@@ -51,8 +51,12 @@ def workspace_tag(session: Session, project_id: str, tag_id: str) -> Tag:
     project(session, project_id)
     row = session.get(Tag, tag_id)
     if row is None or row.project_id != project_id or row.removed is not None:
-        raise ServiceError("NotFoundTag", "Tag not found")
+        raise no_tag()
     return row
+
+
+def no_tag() -> ServiceError:
+    return ServiceError("NotFoundTag", "Tag not found")
 
 
 def workspace_tags(session: Session, project_id: str) -> dict[str, Tag]:

@@ -117,12 +117,15 @@ class Sessions:
         if not token:
             return None
         sessions, name, now = self._sessions(), _hashed(token), self._now()
-        session = sessions.pop(name, None)
+        session = sessions.get(name)
         if self.signs_in_alone and (session is None or not session.key_hash):
             session = Session(now, "")
-        if session is None or now - session.last_used >= IDLE_SECONDS:
+        if session is None:
             return None
-        access = self._access(session.key_hash)
+        is_idle = now - session.last_used >= IDLE_SECONDS
+        # Where the database is away, this raises, and the session goes on.
+        access = None if is_idle else self._access(session.key_hash)
+        sessions.pop(name, None)
         if access is None:
             return None
         sessions[name] = session._replace(last_used=now)  # now the last one of the dictionary

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.cluster.exchange import Exchange, address_of
+from emulator.cluster.executor import ClusterExecutor
 
 pytest.importorskip("obstore")
 
@@ -72,3 +73,20 @@ def test_a_folder_that_is_not_there_is_not_created(tmp_path: Path) -> None:
 def test_the_store_of_the_option_has_precedence(tmp_path: Path) -> None:
     assert address_of("s3://bucket/prefix", tmp_path) == "s3://bucket/prefix"
     assert address_of(None, tmp_path / "a b") == f"file://{tmp_path}/a%20b"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"\0" * 33, b"a-"])
+def test_a_damaged_name_of_the_server_is_not_the_beginning_of_those_of_others(
+    tmp_path: Path, content: bytes
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "cluster-id").write_bytes(content)
+
+    def owner() -> str:
+        executor = ClusterExecutor("tcp://nowhere:1", address_of(None, folder), folder, sent=(), jobs=1)
+        return executor._owner
+
+    made = owner()
+    assert len(made) == 33
+    assert owner() == made

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from emulator.core.rules.access import FULL_ACCESS
+from emulator.core.caches.resources import KnownKey
+from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.gateway.proxies import TrustedProxies
 from emulator.portal.sessions import (
     FILE_NAME,
@@ -20,8 +21,21 @@ from emulator.portal.sessions import (
     WRONG_KEY_SECONDS,
     Sessions,
 )
+from emulator.store.database import StoreUnreachable
+from emulator.store.resource_tables import KeyKind
 
 KEYS = ("first-key", "second-key")
+
+
+class Resources:
+    """The keys of a database, which may be away."""
+
+    is_away = False
+
+    def find_hash(self, _digest: str) -> KnownKey:
+        if self.is_away:
+            raise StoreUnreachable("away")
+        return KnownKey(KeyKind.TRAINING, Access("line"))
 
 
 class Time:
@@ -237,3 +251,16 @@ def test_sessions_without_a_key_are_not_kept(tmp_path: Path) -> None:
     users = Users(tmp_path, signs_in_alone=True)
     users.begin()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_goes_on_when_the_database_is_back() -> None:
+    resources = Resources()
+    users = Users(resources=resources)
+    cookie = users.sessions.begin(request(), "key of the line").partition(";")[0]
+    user = request(cookie=cookie)
+    assert users.sessions.access_of(user) == Access("line")
+    resources.is_away = True
+    with pytest.raises(StoreUnreachable):
+        users.sessions.access_of(user)
+    resources.is_away = False
+    assert users.sessions.access_of(user) == Access("line")

@@ -4,6 +4,7 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +160,15 @@ def test_without_the_option_the_sdk_is_not_imported(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_a_start_that_is_refused_leaves_nothing_of_tracing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "emulator.sqlite").write_bytes(b"no database" * 1000)
+    threads = set(threading.enumerate())
+    handlers = list(logging.getLogger("opentelemetry.exporter").handlers)
+    with pytest.raises(StartRefused, match="--data"):
+        Service(test_settings(folder, traces=True))
+    assert set(threading.enumerate()) == threads
+    assert logging.getLogger("opentelemetry.exporter").handlers == handlers

@@ -92,7 +92,10 @@ def with_negative(
 
 def list_all(context: Context, project_id: str, iteration_id: str | None = None) -> list[CountedTag]:
     """The tags of the workspace or of an iteration, in the order of `guid_order` of their ids."""
-    if iteration_id is None and (rows := context.database.rows(_IN_WORKSPACE, project_id=project_id)):
+    if iteration_id is None:
+        rows = context.database.rows(_IN_WORKSPACE, project_id=project_id)
+        if not rows:
+            lookup.shown_project(context.database, project_id)
         counted = [CountedTag(tag, tag.image_count) for tag in rows]
         return sorted(counted, key=lambda item: guid_order(item.tag.id))
     with context.database.read() as session:
@@ -109,13 +112,15 @@ def get(context: Context, project_id: str, tag_id: str, iteration_id: str | None
     if iteration_id is None:
         for row in context.database.rows(_ONE_IN_WORKSPACE, tag_id=tag_id, project_id=project_id):
             return CountedTag(row, row.image_count)
+        lookup.shown_project(context.database, project_id)
+        raise lookup.no_tag()
     with context.database.read() as session:
         view = open_view(session, project_id, iteration_id)
         tag = session.exec(
             select(Tag).where(Tag.id == tag_id, Tag.project_id == project_id, view.holds(Tag))
         ).first()
         if tag is None:
-            raise ServiceError("NotFoundTag", "Tag not found")
+            raise lookup.no_tag()
         count = tag.image_count if view.is_workspace else _counts(session, view).get(tag.id, 0)
         return CountedTag(tag, count)
 

@@ -36,8 +36,10 @@ def store(context: Context, prediction: NewPrediction, data: bytes) -> None:
             _make_room(context)
         stored = prediction._replace(blob=context.blobs.put(data))
         most = min(_MOST_TOGETHER, context.kept_predictions.most or _MOST_TOGETHER)
-        context.new_predictions.write((stored, data), partial(_write, context, dropped), most)
-        sweep_blobs(context, dropped)
+        try:
+            context.new_predictions.write((stored, data), partial(_write, context, dropped), most)
+        finally:
+            sweep_blobs(context, dropped)  # those of other predictions, too, if this one cannot be stored
     except StorageFull:
         _log.error("The disk is full: prediction %s was not stored.", prediction.id)
 

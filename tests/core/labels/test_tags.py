@@ -178,3 +178,15 @@ def test_tags_are_listed_in_the_order_of_their_ids(service: Service) -> None:
     ids = [service.tag(project, str(number)) for number in range(12)]
     listed = [tag["id"] for tag in service.get(f"{project}/tags")]
     assert listed == sorted(ids, key=guid_order) != ids
+
+
+def test_tags_of_a_workspace_are_read_without_a_session(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of the event loop reads them, and must not wait until a connection is free."""
+    project = service.project()
+    monkeypatch.setattr(service.context.database, "read", None)
+    assert service.get(f"{project}/tags") == []
+    assert service.refused("GET", f"{project}/tags/{NOWHERE}") == (404, "NotFoundTag", "Tag not found")
+    for path in ("tags", f"tags/{NOWHERE}", "iterations", f"iterations/{NOWHERE}", "images/count"):
+        assert service.refused("GET", f"/projects/{NOWHERE}/{path}")[1] == "NotFoundProject"

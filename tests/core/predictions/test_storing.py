@@ -105,3 +105,20 @@ def test_a_stored_prediction_leaves_what_is_published_in_memory(
     monkeypatch.setattr(service.context.database, "read", counted)
     predicted.predict()
     assert reads == []
+
+
+def test_images_of_expired_predictions_are_deleted_when_a_prediction_fails(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that writes a group deletes what the transactions of others have dropped."""
+    context = predicted.service.context
+    dropped = context.blobs.put(b"the image of a prediction that has expired")
+
+    def fails(_item: object, write: Any, _most: int) -> None:
+        write.args[1].add(dropped)
+        raise ValueError
+
+    monkeypatch.setattr(context.new_predictions, "write", fails)
+    with pytest.raises(ValueError):
+        storing.store(context, *new(predicted, 1))
+    assert not context.blobs.exists(dropped)

@@ -272,12 +272,12 @@ def test_a_data_set_makes_a_project_of_the_resource_of_the_key(service: Service)
 
 def test_nothing_of_a_removed_resource_is_left_to_a_later_one_with_its_name(service: Service) -> None:
     keys = first_keys(service, "line")
+    mine = data_set(service, TRAINING_KEY, dryRun="true")
     checked = data_set(service, keys.training, dryRun="true")
     assert checked["status"] == "Checked"
     waiting = {"params": {"project": "x"}, "content": zip_of({"good/1.png": picture(1)})}
     expect(service.request("POST", "/_emulator/dataSets", key=keys.training, **waiting), 202)
     assert len(expect(service.request("GET", "/_emulator/jobs", key=keys.training))["jobs"]) == 2
-    mine = data_set(service, TRAINING_KEY, dryRun="true")
     assert service.request("DELETE", f"{PATH}/line").status_code == 204
     later = first_keys(service, "line")
     assert expect(service.request("GET", "/_emulator/dataSets", key=later.training)) == []

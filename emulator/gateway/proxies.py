@@ -1,8 +1,10 @@
-"""The address that a client used when a reverse proxy, which may speak TLS, is between it and the server.
+"""The address that a client used when a reverse proxy, which may speak TLS, is between it and the server, and
+the address of the client itself.
 
 A proxy passes scheme and host on in ``X-Forwarded-Proto``, ``X-Forwarded-Host`` and ``X-Forwarded-Port``, or
 in ``Forwarded`` (RFC 7239). They count only when a trusted proxy sent the request, since a client can send
-them too. Each proxy of a chain appends its value, so that the first one is what the client used.
+them too. Each proxy of a chain appends its value, so that the first one is what the client used. Addresses of
+clients (``X-Forwarded-For``) are read from the end, since a client can send the first of them.
 """
 
 from __future__ import annotations
@@ -46,6 +48,22 @@ class TrustedProxies:
         host = forwarded.host or _valid_host(header(scope, b"host")) or _server(scope)
         return f"{forwarded.scheme or scope['scheme']}://{host.decode('latin-1')}"
 
+    def client_address(self, scope: Scope) -> str:
+        """The address of the client, or of the last proxy that is not trusted; empty if it is unknown."""
+        client = scope.get("client")
+        if client is None:
+            return ""
+        address = str(client[0])
+        forwarded = ",".join(
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+        )
+        for text in reversed(forwarded.split(",") if forwarded else []):
+            found = _valid_address(text)
+            if found is None or not self._trusts_address(address):
+                break
+            address = found
+        return address
+
     def is_https(self, scope: Scope) -> bool:
         """Whether a trusted proxy says that the client used https."""
         return self._forwarded(scope).scheme == "https"
@@ -69,9 +87,9 @@ class TrustedProxies:
 
     def _trusts(self, scope: Scope) -> bool:
         client = scope.get("client")
-        if client is None:
-            return False
-        address: str = client[0]
+        return client is not None and self._trusts_address(str(client[0]))
+
+    def _trusts_address(self, address: str) -> bool:
         if address not in self._trusted:
             if len(self._trusted) > 1000:
                 self._trusted.clear()
@@ -97,6 +115,18 @@ def _first(value: bytes | None) -> bytes:
 def _valid_host(value: bytes | None) -> bytes:
     host = _first(value)
     return host if _HOST.fullmatch(host) else b""
+
+
+def _valid_address(text: str) -> str | None:
+    """An IP address of X-Forwarded-For, where some proxies add a port; None for other texts."""
+    text = text.strip()
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
+        text = host
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return None
 
 
 def _server(scope: Scope) -> bytes:

@@ -188,14 +188,14 @@ class Sessions:
 
     def seconds_to_wait(self, scope: Scope) -> int:
         """Seconds until the client may try another key; 0 if it may now."""
-        times = self._wrong_keys.get(_client(scope), [])
+        times = self._wrong_keys.get(self._proxies.client_address(scope), [])
         recent = [moment for moment in times if 0 <= self._now() - moment < WRONG_KEY_SECONDS]
         if len(recent) < MOST_WRONG_KEYS:
             return 0
         return max(1, round(WRONG_KEY_SECONDS - (self._now() - recent[0])))
 
     def note_wrong_key(self, scope: Scope) -> None:
-        client = _client(scope)
+        client = self._proxies.client_address(scope)
         times = self._wrong_keys.pop(client, [])
         self._wrong_keys[client] = [*times, self._now()][-MOST_WRONG_KEYS:]
         while len(self._wrong_keys) > _MOST_CLIENTS:
@@ -268,8 +268,3 @@ class Sessions:
 
 def _hashed(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
-
-
-def _client(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else ""

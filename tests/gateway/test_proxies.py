@@ -81,6 +81,30 @@ def test_peers_that_are_trusted(address: str, trusted: tuple[str, ...], counts: 
     assert base(HTTPS, *trusted, client=(address, 5)) == expected
 
 
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("127.0.0.1", [], "127.0.0.1"),
+        ("127.0.0.1", ["10.0.0.1"], "10.0.0.1"),
+        ("10.0.0.9", ["10.0.0.1"], "10.0.0.9"),
+        # The first address is what the client claims.
+        ("127.0.0.1", ["1.2.3.4, 10.0.0.1"], "10.0.0.1"),
+        ("127.0.0.1", ["1.2.3.4", "10.0.0.1"], "10.0.0.1"),
+        ("127.0.0.1", ["1.2.3.4, 10.0.0.1, 172.17.0.1"], "10.0.0.1"),
+        ("127.0.0.1", ["10.0.0.1:4711"], "10.0.0.1"),
+        ("127.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::1"),
+        ("127.0.0.1", ["2001:db8::1"], "2001:db8::1"),
+        ("127.0.0.1", ["10.0.0.1, nonsense"], "127.0.0.1"),
+        ("127.0.0.1", [""], "127.0.0.1"),
+        ("127.0.0.1", [",,,"], "127.0.0.1"),
+    ],
+)
+def test_the_address_of_a_client_behind_proxies(peer: str, forwarded: list[str], client: str) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    proxies = TrustedProxies(["172.16.0.0/12"])
+    assert proxies.client_address({"type": "http", "client": (peer, 5), "headers": headers}) == client
+
+
 @pytest.mark.parametrize("host", ["", " ", "a b", 'a"b', "a/b?c#d", "user@v.example"])
 @pytest.mark.parametrize(
     ("server", "expected"),

@@ -177,6 +177,18 @@ def test_many_wrong_keys_have_to_wait() -> None:
     assert users.sessions.seconds_to_wait(request()) == 0
 
 
+def test_clients_behind_a_proxy_wait_for_their_own_wrong_keys() -> None:
+    users = Users()
+    for _ in range(MOST_WRONG_KEYS):
+        users.sessions.note_wrong_key(behind_a_proxy("10.0.0.1"))
+    assert users.sessions.seconds_to_wait(behind_a_proxy("10.0.0.1")) == WRONG_KEY_SECONDS
+    assert users.sessions.seconds_to_wait(behind_a_proxy("10.0.0.2")) == 0
+
+
+def behind_a_proxy(client: str) -> Scope:
+    return {**request(), "headers": [*request()["headers"], (b"x-forwarded-for", client.encode())]}
+
+
 def test_clients_with_wrong_keys_take_limited_memory() -> None:
     users = Users()
     for number in range(1500):

@@ -142,8 +142,11 @@ def add_key(context: Context, resource: str, name: str, role: str) -> NewKey:
         known_role = role_named(role)
     except ValueError as error:
         raise ServiceError("BadRequest", f"The role {error}.") from None
-    if not _KEY_NAME.fullmatch(name):
-        message = "The name of a key has 1 to 64 characters: letters, digits and . _ - @."
+    # Clients remove "." and ".." from paths, so such a key could not be removed.
+    if not _KEY_NAME.fullmatch(name) or name in (".", ".."):
+        message = (
+            "The name of a key has 1 to 64 characters: letters, digits and . _ - @; and is not '.' or '..'."
+        )
         raise ServiceError("BadRequest", message)
     with context.database.write() as session:
         _check_exists(session, resource)

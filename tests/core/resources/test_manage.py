@@ -134,6 +134,13 @@ def test_keys_with_roles_are_added_replaced_and_removed(service: Service) -> Non
         (
             "POST",
             "/line/keys",
+            {"name": "..", "role": "Reader"},
+            "BadRequest",
+            "The name of a key has 1 to 64",
+        ),
+        (
+            "POST",
+            "/line/keys",
             {"name": "anna", "role": "Reader"},
             "Conflict",
             "The resource 'line' has a key",

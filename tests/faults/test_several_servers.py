@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from tests.support.harness import (
+    NEWEST,
     RESOURCE_ID,
+    TRAINING_KEY,
     expect,
     files_body,
     wait_until,
@@ -21,7 +23,7 @@ from tests.support.held_trainer_server import FOLDER
 from tests.support.images import pictures
 from tests.support.live_server import LiveServer
 from tests.support.object_stores import HOW_TO_GET_OBSTORE
-from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
+from tests.support.postgresql import HOW_TO_GET_PSYCOPG, Server, execute, server
 from tests.support.team import HELD_TRAINER, Team, Uploads, prediction
 
 pytestmark = pytest.mark.slow
@@ -114,6 +116,55 @@ def test_nothing_that_was_confirmed_is_lost_or_doubled_while_servers_are_killed(
     assert len(stored) <= len(uploads.confirmed) + CLIENTS
     (count,) = execute(database, "SELECT image_count FROM project")[0]
     assert count == len(stored)
+
+
+# --- the proxy ----------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_begins_at_the_proxy_is_valid_for_all_requests(make_team: MakeTeam) -> None:
+    team = make_team(with_proxy=True, environment={"CUSTOM_VISION_EMULATOR_TRAINING_KEY": TRAINING_KEY})
+    assert team.proxy is not None
+    page = {"Origin": team.proxy.endpoint, "Sec-Fetch-Site": "same-origin"}
+    statuses = []
+    for _ in range(10):  # without the key's server, half of them would fail
+        with httpx.Client(base_url=team.proxy.endpoint, headers=page, trust_env=False) as browser:
+            began = browser.post("/portal/session", json={"key": TRAINING_KEY})
+            assert began.status_code == 200, began.text
+            projects = browser.get(f"/customvision/{NEWEST}/training/projects")
+            statuses.append((projects.status_code, browser.get("/portal/session").json()["signedIn"]))
+    assert set(statuses) == {(200, True)}
+
+
+def test_the_proxy_passes_on_why_servers_refuse_requests(
+    tmp_path: Path, serve: Callable[..., LiveServer]
+) -> None:
+    postgresql = Server()
+    try:
+        team = Team(tmp_path, serve, postgresql.new_database("TEMPLATE template0"), with_proxy=True)
+        with team.client() as client:
+            expect(client.get("/projects"))
+            postgresql.stop("fast")
+            refused = [client.get("/projects") for _ in range(6)]
+            refused += [client.post("/projects", params={"name": "new"}) for _ in range(6)]
+            postgresql.start()
+            wait_until(lambda: client.get("/projects").status_code == 200, "the database")
+        team.close()
+    finally:
+        postgresql.remove()
+    assert {one.status_code for one in refused} == {503}
+    assert all("database" in one.json()["message"] and "Retry-After" in one.headers for one in refused)
+
+
+def test_without_servers_the_proxy_answers_in_the_form_of_the_service(make_team: MakeTeam) -> None:
+    team = make_team(with_proxy=True)
+    for number in range(2):
+        team.kill(number)
+    with team.client() as client:
+        for _ in range(3):
+            refused = client.get("/projects")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.headers["Content-Type"] == "application/json"
+            assert refused.json()["message"].startswith("No server of the emulator answered.")
 
 
 # --- jobs ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 The costs are those of ``bench/figures/costs.json``, a copy of ``bench/results/costs.json``, which
 ``python -m bench costs`` writes; ``--costs FILE`` takes others. A resource has a load of 1 when it is used up
 to the share that is planned for (`Assumptions`); what has the highest load among those that cannot be bought
-by the piece is the next wall.
+by the piece is the next limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Assumptions:
     """What is not measured.
 
     Attributes:
-        planned_share: of a processor, of the interpreter and of the turn to write that a plan may use.
+        planned_share: of a processor, of the interpreter lock and of the write lock that a plan may use.
         server_cores: processors of a server.
         interpreter_share: of the processor time of a request without scoring, in which it holds the lock of
             the interpreter; the rest is the kernel's.
@@ -113,7 +113,7 @@ REQUESTS_A_MINUTE = {"read": 12, "list": 4, "download": 60, "label": 6}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load needs, and how far it is from the next wall.
+    """What a load needs, and how far it is from the next limit.
 
     Attributes:
         rates: requests of each operation in the busiest second.
@@ -124,11 +124,11 @@ class Plan:
         database: SQLite in the data folder, or PostgreSQL.
         databases: over which accounts are spread, since one does not carry the writes of all.
         transactions: that write, in the busiest second.
-        write_turn: load of the turn to write of one database with all accounts, which one transaction has at
+        write_turn: load of the write lock of one database with all accounts, which one transaction has at
             a time. An upper bound: it contains all processor time of a request that writes, except scoring.
         image_tb: room for images.
         megabits: in the busiest second, in both directions.
-        wall: what is used up first as the load grows.
+        first_limit: what is used up first as the load grows.
         growth: the factor by which the load can grow until then, with more servers and workers. Below 1:
             the largest share of the load that one account may have.
     """
@@ -147,7 +147,7 @@ class Plan:
     write_turn: float
     image_tb: float
     megabits: float
-    wall: str
+    first_limit: str
     growth: float
 
 
@@ -173,7 +173,7 @@ def plan(load: Load, figures: Mapping[str, float], assumed: Assumptions | None =
     assumed = assumed or Assumptions()
     rates = rates_of(load, assumed)
     desk = _Side("desk", rates, figures, assumed)
-    # One server with SQLite is the simplest; it is enough while neither the interpreter nor the turn to write
+    # One server with SQLite is the simplest; it is enough while neither the interpreter nor the write lock
     # is used up, and nobody notices when it is restarted.
     is_enough = (
         not load.is_redundant
@@ -201,16 +201,16 @@ def plan(load: Load, figures: Mapping[str, float], assumed: Assumptions | None =
         * figures["team, stored prediction, stored"]
     )
     megabits = sum(rates[name] for name in _WITH_IMAGE) * assumed.image_kb * 8 / 1000
-    walls = {
-        "the turn to write of one database": side.write_turn,
+    limits = {
+        "the write lock of one database": side.write_turn,
         "the network of one proxy": megabits / assumed.network_megabits / assumed.planned_share,
     }
     if is_enough:
-        walls |= {
-            "the interpreter of one server": side.interpreters,
+        limits |= {
+            "the interpreter lock of one server": side.interpreters,
             "the processors of one server": side.cores / assumed.server_cores,
         }
-    wall = max(walls, key=lambda one: walls[one])
+    first_limit = max(limits, key=lambda one: limits[one])
     return Plan(
         rates=rates,
         server_cores=side.cores,
@@ -226,8 +226,8 @@ def plan(load: Load, figures: Mapping[str, float], assumed: Assumptions | None =
         write_turn=side.write_turn,
         image_tb=stored_kb / 1e9,
         megabits=megabits,
-        wall=wall,
-        growth=1 / walls[wall] if walls[wall] else math.inf,
+        first_limit=first_limit,
+        growth=1 / limits[first_limit] if limits[first_limit] else math.inf,
     )
 
 
@@ -236,7 +236,7 @@ _WITH_IMAGE = (*_SCORING, "upload", "download")
 
 
 class _Side:
-    """The loads of one profile. Those of interpreters and of the turn to write are of the planned share."""
+    """The loads of one profile. Those of interpreters and of the write lock are of the planned share."""
 
     def __init__(
         self, name: str, rates: Mapping[str, float], figures: Mapping[str, float], assumed: Assumptions
@@ -287,12 +287,12 @@ def table(figures: Mapping[str, float]) -> str:
         ("processors of the databases", [_database_cores(one) for one in plans.values()]),
         ("transactions that write, a second", [_number(one.transactions) for one in plans.values()]),
         (
-            "of a second, they take at most",
+            "seconds of write lock a second, at most",
             [f"{_number(one.write_turn * planned)} s" for one in plans.values()],
         ),
         ("**images and models** after two years", [_room(one.image_tb) for one in plans.values()]),
         ("network at the peak, Mbit/s", [_number(one.megabits) for one in plans.values()]),
-        ("**next wall**", [one.wall for one in plans.values()]),
+        ("**next limit**", [one.first_limit for one in plans.values()]),
         ("which is reached at", [_reached(one) for one in plans.values()]),
     ]
     lines = [f"| | {' | '.join(plans)} |", "|---" * (len(plans) + 1) + "|"]

@@ -52,7 +52,7 @@ def test_processors_are_the_sum_of_the_costs_at_the_planned_share() -> None:
     assert found.server_cores == pytest.approx(60 * 0.010 / 0.6)
     assert found.interpreters == pytest.approx(60 * 0.005 * 0.8 / 0.6)
     assert (found.servers, found.database, found.transactions) == (1, "SQLite", 0)
-    assert (found.wall, found.growth) == ("the interpreter of one server", pytest.approx(2.5))
+    assert (found.first_limit, found.growth) == ("the interpreter lock of one server", pytest.approx(2.5))
 
 
 def test_a_load_beyond_one_server_needs_a_database_on_a_server() -> None:
@@ -66,7 +66,7 @@ def test_writes_beyond_one_database_are_spread_over_several() -> None:
     found = plan(replace(NOTHING, predictions=1000, stored_share=0.3), FIGURES)
     # 300 transactions of a sync of 1 ms, 1 ms of the database and 5 ms of the server.
     assert found.write_turn == pytest.approx(300 * 0.007 / 0.6)
-    assert (found.databases, found.wall) == (4, "the turn to write of one database")
+    assert (found.databases, found.first_limit) == (4, "the write lock of one database")
     assert found.growth == pytest.approx(0.6 / 2.1)
 
 

@@ -114,7 +114,7 @@ class Settings:
         read_path, default_text="the user's data folder")
     database: str | None = option(
         None, "--database", "URL",
-        "PostgreSQL database (postgresql://...) for the rows; images and models stay in the data folder.",
+        "PostgreSQL database (postgresql://...) for the rows; --blobs is for images and models.",
         read_database, default_text="in the data folder")
     blobs: str | None = option(
         None, "--blobs", "URL",

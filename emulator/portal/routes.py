@@ -76,12 +76,12 @@ async def _sign_in(request: Request) -> Response:
         return gateway_response(429, message, {"retry-after": str(wait)})
     key = _key_of(body)
     if key is None:
-        message = 'The body is a JSON object with the training key: {"key": "..."}.'
+        message = 'The body is a JSON object with a training key or a key with a role: {"key": "..."}.'
         return error_response(400, {"code": "BadRequest", "message": message})
     access = sessions.access_with(key)
     if access is None:
         sessions.note_wrong_key(request.scope)
-        denied = AccessDenied("sign-in to the portal with a text that is no training key")
+        denied = AccessDenied("sign-in to the portal with neither a training key nor a key with a role")
         note_refusal(request, denied)
         return await access_denied(request, denied)
     headers = {**_NO_STORE, "Set-Cookie": sessions.begin(request.scope, key)}

@@ -145,7 +145,7 @@ def test_another_key_is_refused(guarded: Service, key: str, caplog: pytest.LogCa
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "401"
     assert "set-cookie" not in response.headers
-    assert "no training key" in line
+    assert "neither a training key nor a key with a role" in line
     assert status(guarded, PAGE) == 401
 
 

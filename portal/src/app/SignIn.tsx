@@ -5,7 +5,7 @@ import { ApiError, inWords } from "../api/errors";
 import { signIn } from "../api/session";
 import { CAME_BY_USED_LINK } from "./usedLink";
 
-/** Asks for a training key, above whatever was open, so that nothing typed is lost. */
+/** Asks for a training key or a key with a role, above whatever was open, so that nothing typed is lost. */
 export function SignIn({ opened }: { opened: boolean }) {
   const client = useQueryClient();
   const [key, setKey] = useState("");
@@ -21,7 +21,7 @@ export function SignIn({ opened }: { opened: boolean }) {
       await client.invalidateQueries();
     } catch (error) {
       const wrong = error instanceof ApiError && error.status === 401;
-      setProblem(wrong ? "This is not a training key of this emulator." : inWords(error));
+      setProblem(wrong ? "This is not a training key of this emulator, nor a key with a role." : inWords(error));
     } finally {
       setBusy(false);
     }
@@ -40,8 +40,8 @@ export function SignIn({ opened }: { opened: boolean }) {
             <Alert color="blue">This link signs in once, within a minute of the start of the emulator. Sign in with a training key instead.</Alert>
           )}
           <Text size="sm">
-            The training key is the one that the emulator was started with. It is exchanged for a session and not stored
-            in the browser.
+            Enter a training key of the emulator or of one of its resources, or a key with a role. It is exchanged for a
+            session and not stored in the browser.
           </Text>
           <PasswordInput
             label="Training key"

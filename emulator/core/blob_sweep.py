@@ -16,7 +16,7 @@ from emulator.core.context import Context
 from emulator.store.batches import batches
 from emulator.store.blobs import BlobMissing
 from emulator.store.damage import describe
-from emulator.store.database import DatabaseDamaged
+from emulator.store.database import DatabaseDamaged, StoreUnreachable
 from emulator.store.references import missing_blobs, referenced
 from emulator.store.tables import Export
 from emulator.store.test_set_tables import TestEvaluation, TestImage, TestSet
@@ -80,8 +80,8 @@ def bring_back(context: Context) -> None:
 
 
 def _clean_up(context: Context, is_unclean: bool) -> None:
-    context.database.look_for_damage()
     try:
+        context.database.look_for_damage()
         context.blobs.delete_unfinished()
         report_missing(context)
         if is_unclean:
@@ -90,6 +90,9 @@ def _clean_up(context: Context, is_unclean: bool) -> None:
             context.blobs.trash.delete_old(context.clock.now())
     except DatabaseDamaged:
         pass  # which the database has logged; blobs that seem to have no row may have one
+    except StoreUnreachable as error:
+        mark_unclean(context.folder)
+        _log.warning("Files without a row are looked for at the next start: %s", error)
     except OSError as error:
         _log.error("The files of the data folder cannot be cleaned up: %s", error)
 

@@ -55,10 +55,15 @@ class CommitListener:
         while not self._stopping.is_set():
             try:
                 with self._engine.connect() as connection:
-                    self._listen(connection.connection.driver_connection)
+                    try:
+                        self._listen(connection.connection.driver_connection)
+                    except Exception:
+                        connection.invalidate()  # not given back to the pool, which would log that it is lost
+                        raise
             except Exception as error:  # noqa: BLE001  (the thread goes on)
                 if self.is_listening and not self._stopping.is_set():
-                    _log.warning("Commits of other servers are not noticed: %s", error)
+                    reason = " ".join(str(error).split())
+                    _log.warning("Commits of other servers are not noticed: %s", reason)
                 self.is_listening = False
                 self._stopping.wait(_LOOK_SECONDS)
 

@@ -176,7 +176,8 @@ class PostgresqlDatabase(Database):
                 cursor.execute(_HOLDER, (WRITER_LOCK, SERVERS_LOCK))
                 who = ", ".join(name for (name,) in cursor.fetchall()) or "another process"
                 self._refused = DatabaseRefused(
-                    f"{self.name} is in use by {who}; stop it or give another database"
+                    f"{self.name} is in use by {who}; stop it or give another database (several "
+                    "servers of one database need --blobs)"
                 )
                 raise self._refused from None
         connection.commit()

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlmodel import Session
 
@@ -98,6 +98,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         self._writing.dispose()  # the next connection shares the lock of servers
         self._is_prepared = True
         self._direct = new_engine(self._url, _CONNECTIONS, isolation_level="AUTOCOMMIT")
+        event.listen(self._direct, "handle_error", self._explain, retval=True)
         self.shared = SharedState(self._direct, self.server, self._channel)
         self.listener = CommitListener(self._url, self._heard, self.server, self._channel)
         try:

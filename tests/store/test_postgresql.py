@@ -23,10 +23,11 @@ from emulator.store.database import (
 )
 from emulator.store.opening import DataLost, open_server_store, open_store
 from emulator.store.postgresql import PostgresqlDatabase
+from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Image, Project
 from tests.store.test_database import NOW, project
-from tests.support.harness import PATIENCE_SECONDS
+from tests.support.harness import PATIENCE_SECONDS, wait_until
 from tests.support.postgresql import END_AT_COMMIT, HOW_TO_GET_PSYCOPG, Server, execute, server
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
@@ -322,6 +323,30 @@ def test_a_server_that_comes_back_is_used_again() -> None:
         database.close()
     finally:
         own.remove()
+
+
+def test_all_connections_of_a_server_tell_that_the_database_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    own = Server()
+    try:
+        database = SharedPostgresqlDatabase(own.new_database("TEMPLATE template0"))
+        wait_until(lambda: database.listener.is_listening, "the listener")
+        own.stop("fast")
+        for _ in range(5):  # also those that were open
+            for use in (database.shared.commits, database.shared.free_kinds, database.check):
+                with pytest.raises(StoreUnreachable):
+                    use()
+        database.follow()
+        wait_until(lambda: not database.listener.is_listening, "the listener")
+        own.start()
+        wait_until(lambda: database.listener.is_listening, "the listener")
+        assert database.shared.commits() == (0, 0)
+        database.close()
+    finally:
+        own.remove()
+    assert [
+        record.message for record in caplog.records if record.exc_info or record.levelname == "ERROR"
+    ] == []
+    assert not any("\n" in record.message for record in caplog.records)
 
 
 # --- copies -------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Connection:
         self._client: Any = None
         self._resources: list[dict[str, float]] = []
         self._answered = time.monotonic()
-        self._reason = "it was not tried yet"
+        self._reason = "it has not answered yet"
         self._listeners: dict[str, OnProgress] = {}
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -122,7 +122,7 @@ class Connection:
             )
         except Exception as error:  # noqa: BLE001  (OSError, TimeoutError, errors of TLS and of the handshake)
             with self._changed:
-                self._reason = str(error).partition("\n")[0] or type(error).__name__
+                self._reason = reason_of(error)
             return
         client.subscribe_topic(self.topic, self._noted)
         self._look(client)
@@ -163,6 +163,15 @@ class Connection:
                 listener = self._listeners.get(token)
             if listener is not None:
                 listener(fraction, step)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a scheduler could not be reached, in one line."""
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, (OSError, TypeError)):  # timeouts and TLS; TLS without certificates
+        return reason
+    # Whatever another program sends is read as a message of Dask, with any error.
+    return f"what answers there is no scheduler of Dask, or one of another version ({reason})"
 
 
 def use_our_log() -> None:

@@ -6,14 +6,16 @@ import logging
 import os
 import signal
 import socket
+import warnings
 from pathlib import Path
 from typing import Any
 
-from emulator.cluster.connection import use_our_log
+from emulator.cluster.connection import reason_of, use_our_log
 from emulator.cluster.messages import GPU, job_resource
 from emulator.cluster.run import Place, set_place
 
 _PAUSE_SECONDS = 1.0
+_NOTED_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +36,7 @@ def run_worker(
     import distributed  # noqa: F401  (before its log is changed)
 
     use_our_log()
+    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address")  # joining it says the same
     folder.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {
         "nthreads": 1,
@@ -58,28 +61,44 @@ async def _run(address: str, folder: Path, store: str | None, options: dict[str,
         with contextlib.suppress(NotImplementedError):  # on Windows, the process just ends
             loop.add_signal_handler(number, ending.set)
     end = asyncio.create_task(ending.wait())
+    said = ""
     while not ending.is_set():
         place = Place(folder, store)
         set_place(place)
         worker = Worker(address, **options)
         joining = asyncio.create_task(_join(worker))
+        # Dask tries for a long time, and says nothing of it.
+        waiting = loop.call_later(_NOTED_SECONDS, _log.warning, "%s does not answer yet; trying on", address)
         try:
             await asyncio.wait((joining, end), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
             if joining.done() and joining.exception() is None:
+                said = ""
                 print(f"Worker {worker.name} has joined {address}", flush=True)
                 finished = asyncio.create_task(worker.finished())
                 await asyncio.wait((finished, end), return_when=asyncio.FIRST_COMPLETED)
                 if not ending.is_set():
                     _log.warning("The scheduler %s is away; joining again", address)
             elif joining.done():
-                _log.warning("%s could not be joined: %s", address, joining.exception())
+                problem = reason_of(_cause_of(joining.exception()))
+                if problem != said:
+                    _log.warning("%s could not be joined: %s", address, problem)
+                said = problem
         finally:
+            waiting.cancel()
             # The job ends first, so that its thread does not hold up the end of the worker.
             await loop.run_in_executor(None, place.close)
             joining.cancel()
             await worker.close(timeout=_PAUSE_SECONDS, reason="the program ends or joins again")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), _PAUSE_SECONDS)
+
+
+def _cause_of(error: BaseException | None) -> BaseException:
+    """The error behind the "Worker failed to start." of Dask."""
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    return error or RuntimeError("unknown reason")
 
 
 async def _join(worker: Any) -> None:

@@ -158,7 +158,8 @@ def read_cluster(text: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError(problem) from None
-    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not port or "@" in parts.netloc:
+    is_host = re.fullmatch(r"[a-z0-9_.:-]+", parts.hostname or "")
+    if parts.scheme not in ("tcp", "tls") or not is_host or not port or "@" in parts.netloc:
         raise ValueError(problem)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(problem)

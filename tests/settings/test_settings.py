@@ -75,6 +75,8 @@ REFUSED = {
         "tcp://host:0",
         "tcp://host:99999",
         "tcp://user@host:1",
+        "tcp://a host:1",
+        "tcp://a%20host:1",
         "tcp://h:1/a",
         "http://host:8786",
     ],

@@ -166,7 +166,7 @@ class Keys:
     def _access_of_session(self, scope: Scope) -> Access | None:
         """What the session of a page of the portal gives access to; None for other requests.
 
-        A request that carries a key of its own is none of them.
+        None also for a request with a key: the session does not apply to it.
 
         Raises:
             AccessDenied: it has the cookie, but of a session that has ended, or is from another page.

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def run_worker(
     address: str, folder: Path, *, store: str | None, gpu: bool, listen: str | None, name: str | None
 ) -> None:
-    """Carry out jobs of a scheduler, one at a time, until this process is told to end.
+    """Carry out jobs of a scheduler, one at a time, until this process receives SIGTERM or SIGINT.
 
     Args:
         address: of the scheduler, such as tcp://host:8786.

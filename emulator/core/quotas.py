@@ -25,7 +25,7 @@ def tier_of(context: Context, resource: str) -> Tier:
     return context.resources.tier(resource) or context.tier
 
 
-def check_project(context: Context, session: Session, resource: str = DEFAULT_RESOURCE) -> None:
+def check_project(context: Context, session: Session, resource: str) -> None:
     """Raises ServiceError when one more project would exceed the limit, or the resource was removed."""
     if resource != DEFAULT_RESOURCE and session.get(Resource, resource) is None:
         raise ServiceError("ForbiddenUserResource", f"The resource '{resource}' was removed.")
@@ -75,9 +75,7 @@ def image_limit(context: Context, holder: Project | TestSet) -> str:
     return _all_there_is(tier, "images in a project", tier.images_per_project or 0)
 
 
-def check_import(
-    context: Context, image_count: int, tag_count: int, resource: str = DEFAULT_RESOURCE
-) -> None:
+def check_import(context: Context, image_count: int, tag_count: int, resource: str) -> None:
     """Raises ServiceError when a project with these numbers of images and tags would exceed the limits."""
     tier = tier_of(context, resource)
     if tier.tags_per_project is not None and tag_count > tier.tags_per_project:

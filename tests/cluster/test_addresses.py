@@ -25,7 +25,7 @@ NO_SCHEDULER = "what answers there is no scheduler of Dask, or one of another ve
 
 @pytest.fixture
 def web_server() -> Iterator[str]:
-    """The address of a server that answers in another protocol, whatever it is sent."""
+    """The address of a server that sends an HTTP response to every client."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,16 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def kill_amid(server: LiveServer, run: Callable[[int], None], clients: int, enough: threading.Event) -> None:
+    """Kill the server when clients have done enough. run: the requests of a client, given its number."""
+    with ThreadPoolExecutor(clients) as threads:
+        jobs = [threads.submit(run, number) for number in range(clients)]
+        assert enough.wait(60)
+        server.kill()
+        for job in jobs:
+            job.result()
+
+
 def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str, bytes]:
     """Kill the server during uploads of several clients; returns the images that it confirmed."""
     confirmed: dict[str, bytes] = {}
@@ -73,12 +84,7 @@ def upload_until_killed(server: LiveServer, project: str, tag: str) -> dict[str,
                 if len(confirmed) > 40:
                     enough.set()
 
-    with ThreadPoolExecutor(UPLOADERS) as threads:
-        jobs = [threads.submit(upload, number) for number in range(UPLOADERS)]
-        assert enough.wait(60)
-        server.kill()
-        for job in jobs:
-            job.result()
+    kill_amid(server, upload, UPLOADERS, enough)
     return confirmed
 
 
@@ -289,12 +295,7 @@ def predict_until_killed(server: LiveServer, address: str, count: int) -> dict[s
                 if len(confirmed) > count:
                     enough.set()
 
-    with ThreadPoolExecutor(PREDICTORS) as threads:
-        jobs = [threads.submit(predict, number) for number in range(PREDICTORS)]
-        assert enough.wait(60)
-        server.kill()
-        for job in jobs:
-            job.result()
+    kill_amid(server, predict, PREDICTORS, enough)
     return confirmed
 
 

@@ -110,7 +110,7 @@ class ResourceIndex:
         return bool(self.load().tiers)
 
     def find(self, key: bytes) -> KnownKey | None:
-        """What the database knows about a key, which is none of the options."""
+        """The kind and access of a key; None if the database has no such key, as for those of the options."""
         return self.find_hash(hash_of(key))
 
     def find_hash(self, digest: str) -> KnownKey | None:

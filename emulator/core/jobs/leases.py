@@ -1,9 +1,9 @@
 """Leases of jobs: which server executes a job, where several have one database.
 
-A server takes the lease in the transaction that begins the job, and renews it while the job runs. When it
-was not renewed for `LEASE_SECONDS`, as that of a server that was killed, another server executes the job;
-what the first one would store then is refused (`LeaseLost`). Whoever has the lease reports the progress with
-it.
+A server takes the lease in the transaction that begins the job, and renews it while the job runs. If it was
+not renewed for `LEASE_SECONDS`, for example because the server was killed, another server executes the job,
+and transactions of the first one for this job raise `LeaseLost`. The progress of the job is stored at each
+renewal.
 """
 
 from collections.abc import Iterator

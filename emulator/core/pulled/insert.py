@@ -82,7 +82,7 @@ def insert(
             if any(blob_checks.missing(context, session, {*files.values(), *stored})):
                 raise InsertRefused("some files were removed meanwhile; insert again")
             images, tags = workspace.finish(session, project)
-            quotas.check_import(context, images, tags)
+            quotas.check_import(context, images, tags, DEFAULT_RESOURCE)
     except IntegrityError as error:
         sweep_blobs(context, stored)
         if is_null_refused(error):
@@ -129,7 +129,7 @@ def _check(context: Context, project_id: str, replace: bool) -> None:
         known = session.get(Project, project_id)
         if known is None:
             try:
-                quotas.check_project(context, session)
+                quotas.check_project(context, session, DEFAULT_RESOURCE)
             except ServiceError as error:
                 raise InsertRefused(error.message) from None
         elif known.resource != DEFAULT_RESOURCE:

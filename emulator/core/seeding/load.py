@@ -34,7 +34,7 @@ from emulator.core.transfer.archive import ArchiveRejected
 from emulator.core.transfer.copying import fill, unknown_domain
 from emulator.core.transfer.receiving import receive
 from emulator.store.database import StorageFull
-from emulator.store.tables import Project, ProjectStatus
+from emulator.store.tables import DEFAULT_RESOURCE, Project, ProjectStatus
 
 _SNAPSHOT = "loaded-snapshot"
 _CHUNK_BYTES = 2**20
@@ -156,7 +156,7 @@ def _load_project(context: Context, path: Path) -> None:
             **manifest.project.model_dump(exclude={"revision", "next_iteration"}),
         )
         with context.database.write() as session:
-            quotas.check_project(context, session)
+            quotas.check_project(context, session, DEFAULT_RESOURCE)
             session.add(project)
             session.flush()
             fill(context, session, project, manifest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import expect
+
 from tests.support.labeling import CLASSIFICATION, LabelingUser, photograph
 from tests.support.portal import Portal
 
@@ -46,11 +48,16 @@ def test_keys_pressed_while_an_image_loads_are_about_that_image(portal: Portal) 
         held.pop().continue_()
     user.page.get_by_text("Loading the image").wait_for()
     user.press("2")
+    of_the_first, held = held[:], []
+    with user.page.expect_request(re.compile(rf"/images/id\?.*{images[1]}")):
+        for route in of_the_first:
+            route.continue_()
+    user.position("2 of 2")
+    user.press("1")
+    expect(user.page.get_by_test_id("save-state")).to_have_text("Not loaded yet")
     user.page.route(requests, lambda route: route.continue_())
     for route in held:
         route.continue_()
-    user.position("2 of 2")
-    user.press("1")
     user.is_saved()
     assert [user.tags(image) for image in images] == [["cup"], ["cat"]]
 

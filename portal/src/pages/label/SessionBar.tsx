@@ -17,6 +17,9 @@ const SAVE_STATES: Record<SaveState, { text: string; color: string }> = {
   gone: { text: "Deleted", color: "red" },
 };
 
+/** Before the image is there: tags chosen by keys are still to be applied, so nothing can be said to be saved. */
+const NOT_OPEN = { text: "Not loaded yet", color: "gray" };
+
 /** A button with the name of its key. */
 function KeyButton({ action, label, onClick, children, pressed }: { action: string; label: string; onClick: () => void; children: ReactNode; pressed?: boolean }) {
   const key = useKeyNames()(action);
@@ -44,7 +47,7 @@ interface Props {
 /** Where the session is, and the buttons of what keys do. */
 export function SessionBar({ labeling, viewing, onNext, onSkip, drawMode, onDrawMode, isHidden, onHide }: Props) {
   const { session, document, toNextTraining } = labeling;
-  const state = SAVE_STATES[document?.state ?? "saved"];
+  const state = document ? SAVE_STATES[document.state] : NOT_OPEN;
   const keepFocus = (event: React.MouseEvent) => {
     // A click on a button leaves the focus on the image, whose keys then go on working.
     if (!(event.target instanceof Element && event.target.closest("select, input, label"))) event.preventDefault();

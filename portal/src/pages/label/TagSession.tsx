@@ -1,5 +1,5 @@
 import { Group, Switch } from "@mantine/core";
-import { useCallback, useEffect, useRef } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef } from "react";
 import { localUri } from "../../api/client";
 import { announce } from "../../components/announce";
 import { Loading } from "../../components/states";
@@ -66,7 +66,8 @@ export function TagSession({ projectId, single }: { projectId: string; single: b
     }
     put([tagId], tagIds.includes(tagId) ? `Removed the tag '${tagging.nameOf(tagId) ?? ""}'` : `Tagged with '${tagging.nameOf(tagId) ?? ""}'`);
   };
-  useEffect(() => {
+  // Before the page shows the image, which would say "Saved" without these tags.
+  useLayoutEffect(() => {
     if (!document || waiting.current.imageId !== imageId) return;
     for (const tagId of waiting.current.tagIds.splice(0)) choose(tagId);
   });

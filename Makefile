@@ -36,7 +36,10 @@ QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
-PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
+# Each file is a unit. tests/conftest.py sets their order: long ones first, so that no worker is without work at the end.
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+# The tests start hundreds of processes. With this variable, each of them would compile the emulator again.
+unexport PYTHONDONTWRITEBYTECODE
 FAST := $(addprefix tests/,store contract gateway api core worker)
 # The folders whose tests use the fixture `service`, without those of damage to files.
 TEAM := $(addprefix tests/,store core api contract_chain gateway portal_requests pulling tracing)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tests.support import postgresql
 from tests.support.coverage_plugin import WRITE, CoveragePlugin
-from tests.support.harness import Service, running_service
+from tests.support.harness import PATIENCE_SECONDS, Service, running_service
 from tests.support.live_server import LiveServer
 from tests.support.memory_folder import use_memory_folder
 
@@ -23,6 +24,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("suite")
+
+# httpx itself gives a response 5 s, which a busy machine exceeds.
+for _kind in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, _kind, float(PATIENCE_SECONDS))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,10 +58,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Files with slow tests and those with a browser first: the rest keeps all workers busy until the end, and
+    # Chromium is started once by each worker.
+    long = {item.path for item in items if _takes_long(item)}
+    items.sort(key=lambda item: item.path not in long)
     if postgresql.is_store_of_tests():
         for item in items:
             if item.get_closest_marker("sqlite"):
                 item.add_marker(pytest.mark.skip(reason="about the database in the data folder"))
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or "browser" in getattr(item, "fixturenames", ())
 
 
 Serve = Callable[..., LiveServer]

@@ -119,11 +119,11 @@ def test_a_private_site_is_not_even_asked(service: Service) -> None:
 
 @pytest.fixture
 def open_service(service: Service) -> Service:
-    """A service that fetches from all addresses with a timeout of half a second."""
+    """A service that fetches from all addresses with a timeout of two seconds."""
     service.close()
     service.settings = test_settings(service.settings.data, url_fetch="any")
     service.open()
-    service.context.fetch_policy = replace(service.context.fetch_policy, timeout_seconds=0.5)
+    service.context.fetch_policy = replace(service.context.fetch_policy, timeout_seconds=2)
     return service
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.program import PATIENCE_SECONDS, Running, Start
+from tests.support.harness import PATIENCE_SECONDS
+from tests.support.program import Running, Start
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 
 from emulator.settings import Settings
 from emulator.settings.client_variables import quickstart_variables
-from tests.support.harness import wait_until
-from tests.support.program import PATIENCE_SECONDS, PROGRAM, clean_environment, posix_only, run
+from tests.support.harness import PATIENCE_SECONDS, wait_until
+from tests.support.program import PROGRAM, clean_environment, posix_only, run
 
 PYTHON = sys.executable
 

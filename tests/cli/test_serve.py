@@ -20,7 +20,8 @@ import pytest
 
 from emulator.server import start_block, uvicorn_server
 from emulator.settings import Settings, StartRefused
-from tests.support.program import PATIENCE_SECONDS, Running, Start, posix_only, run
+from tests.support.harness import PATIENCE_SECONDS
+from tests.support.program import Running, Start, posix_only, run
 
 # --- start --------------------------------------------------------------------------------------------------
 

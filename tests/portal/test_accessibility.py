@@ -65,7 +65,7 @@ class Content:
 def control(server: LiveServer, method: str, path: str, **more: Any) -> httpx.Response:
     headers = {"Training-Key": TRAINING_KEY}
     response = httpx.request(
-        method, f"{server.endpoint}/_emulator/{path}", headers=headers, trust_env=False, timeout=60, **more
+        method, f"{server.endpoint}/_emulator/{path}", headers=headers, trust_env=False, **more
     )
     assert response.is_success, response.text
     return response
@@ -386,7 +386,7 @@ def test_dialogs(portal: Portal, content: Content, dialog: Dialog) -> None:
     page.wait_for_function("dialog => dialog.contains(document.activeElement)", arg=shown.element_handle())
     page.keyboard.press("Escape")
     shown.wait_for(state="hidden")
-    page.wait_for_function("() => document.activeElement !== document.body", timeout=3000)
+    page.wait_for_function("() => document.activeElement !== document.body")
 
 
 def test_the_dialog_that_asks_for_a_key(portal: Portal) -> None:

@@ -1,6 +1,5 @@
 """Quick tests and stored predictions in the portal, against what the SDK answers."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from emulator.testing.control_client import ControlClient
 from emulator.testing.projects import SampleProject, create_project
 from tests.conftest import Serve
 from tests.portal.conftest import OpenPortal
-from tests.support.harness import RESOURCE_ID, TRAINING_KEY
+from tests.support.harness import RESOURCE_ID, TRAINING_KEY, wait_until
 from tests.support.portal import Portal
 
 RESULT = "section[aria-label=Result]"
@@ -35,15 +34,6 @@ def unknown_image(project: SampleProject, tmp_path: Path) -> Path:
 def stored(portal: Portal, project: SampleProject) -> list[Any]:
     query = PredictionQueryToken(order_by="Newest", max_count=100)
     return list(portal.trainer.query_predictions(project.id, query).results)
-
-
-def until(portal: Portal, condition: Callable[[], bool]) -> None:
-    """Wait in the page's event loop until a condition about the server is true."""
-    for _ in range(200):
-        if condition():
-            return
-        portal.page.wait_for_timeout(50)
-    raise AssertionError("waited in vain")
 
 
 def test_quick_test_shows_what_the_sdk_answers(
@@ -124,9 +114,9 @@ def test_prediction_becomes_a_training_image_and_back(
     assert portal.trainer.get_image_count(project.id) == before + 1
 
     page.keyboard.press("Control+z")
-    until(portal, lambda: portal.trainer.get_image_count(project.id) == before)
+    wait_until(lambda: portal.trainer.get_image_count(project.id) == before, "the undo")
     page.keyboard.press("Control+Shift+z")
-    until(portal, lambda: portal.trainer.get_image_count(project.id) == before + 1)
+    wait_until(lambda: portal.trainer.get_image_count(project.id) == before + 1, "the image again")
     [again] = portal.trainer.get_images(project.id, order_by="Newest", take=1)
     assert [tag.tag_name for tag in again.tags] == [likely.tag_name]
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.harness import TRAINING_KEY
+from tests.support.harness import PATIENCE_SECONDS, TRAINING_KEY
 from tests.support.live_server import LiveServer
 from tests.support.portal import Portal, trainer_of
 from tests.support.portal_projects import DETECTION, GENERAL, PhotoProject, photo_project, photograph, train
@@ -108,7 +108,7 @@ def test_keys_and_sliders_move_the_threshold_in_the_address(portal: Portal, show
     for _ in range(3):
         page.keyboard.press("[")
     page.wait_for_url("**threshold=0.4")
-    assert page.get_by_role("textbox", name="Probability threshold in percent").input_value() == "40%"
+    expect(page.get_by_role("textbox", name="Probability threshold in percent")).to_have_value("40%")
     figures = portal.trainer.get_iteration_performance(shown.id, shown.iteration_id, threshold=0.4)
     portal.settle()
     assert_shows(page, figures)
@@ -119,7 +119,7 @@ def test_keys_and_sliders_move_the_threshold_in_the_address(portal: Portal, show
     page.get_by_role("textbox", name="Probability threshold in percent").fill("7")
     page.wait_for_url("**threshold=0.07")
     page.reload()
-    assert slider.get_attribute("aria-valuenow") == "7"
+    expect(slider).to_have_attribute("aria-valuenow", "7")
 
 
 def test_the_table_is_sorted_by_its_headings(portal: Portal, shown: PhotoProject) -> None:
@@ -128,10 +128,9 @@ def test_the_table_is_sorted_by_its_headings(portal: Portal, shown: PhotoProject
     names.first.wait_for()
     assert names.all_inner_texts() == ["astronaut", "chelsea", "coffee"]
     page.get_by_role("columnheader", name="Images").get_by_role("button").click()
-    assert names.all_inner_texts() == ["coffee", "chelsea", "astronaut"]
+    expect(names).to_have_text(["coffee", "chelsea", "astronaut"])
     page.reload()
-    names.first.wait_for()
-    assert names.all_inner_texts() == ["coffee", "chelsea", "astronaut"]
+    expect(names).to_have_text(["coffee", "chelsea", "astronaut"])
     assert page.get_by_role("columnheader", name="Images").get_attribute("aria-sort") == "descending"
 
 
@@ -298,13 +297,16 @@ def test_programs_of_the_page_predict(
     portal.check_accessibility()
 
     def output(command: list[str]) -> str:
-        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         assert result.returncode == 0, result.stderr
         return result.stdout
 
     curl = program.inner_text()
     assert '"predictions":[' in output(["sh", "-c", curl])
     dialog.get_by_role("tab", name="Python").click()
+    expect(program).to_contain_text("import ")
     assert "astronaut: " in output([sys.executable, "-c", program.inner_text()])
     stored = portal.trainer.query_predictions(chosen.id, {"iteration_id": chosen.iteration_id}).results
     assert len(stored) == 2
@@ -320,6 +322,7 @@ def test_programs_of_the_page_predict(
     python = program.inner_text().replace("https://example.com/image.jpg", image)
     assert "%" in output([sys.executable, "-c", python])
     dialog.get_by_role("tab", name="curl").click()
+    expect(program).to_contain_text("curl ")
     address = program.inner_text().replace("https://example.com/image.jpg", image)
     assert '"predictions":[' in output(["sh", "-c", address])
 

@@ -86,6 +86,7 @@ def test_access_shows_what_programs_need(portal: Portal, project: PhotoProject) 
     assert PREDICTION_KEY in access.inner_text()
     portal.check_accessibility()
     page.get_by_role("button", name="Hide the keys").click()
+    access.get_by_text(TRAINING_KEY).wait_for(state="detached")
     assert TRAINING_KEY not in page.content()
 
 

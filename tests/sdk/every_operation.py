@@ -31,7 +31,7 @@ from azure.cognitiveservices.vision.customvision.training import models as train
 from tests.contract_chain.sdk_claims import Claims, claims, pascal
 from tests.sdk.clients import make_client, never_by_proxy
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 NO_PARAMETERS = {"self", "custom_headers", "raw", "operation_config", "callback"}
 
 

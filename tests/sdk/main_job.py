@@ -20,7 +20,7 @@ from azure.cognitiveservices.vision.customvision.training import CustomVisionTra
 from tests.sdk.clients import make_client
 from tests.sdk.validating import validated
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 PUBLISHED = "classifyModel"
 images_folder = Path(os.environ["IMAGES"])
 tag_names = sorted(path.name for path in images_folder.iterdir() if path.name != "unseen")

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.harness import PATIENCE_SECONDS
+
 PROGRAM = [sys.executable, "-m", "emulator"]
-PATIENCE_SECONDS = 60
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals of this kind exist on POSIX systems only")
 
 Start = Callable[..., "Running"]

@@ -25,8 +25,8 @@ from emulator.settings import Settings
 from emulator.settings.client_variables import quickstart_variables
 from emulator.testing import EmulatorServer, RunningEmulator, SettingError, StartRefused
 from emulator.testing.server import make_settings
-from tests.support.harness import wait_until
-from tests.support.program import PATIENCE_SECONDS, posix_only
+from tests.support.harness import PATIENCE_SECONDS, wait_until
+from tests.support.program import posix_only
 
 MODES = ("thread", "process")
 

@@ -6,7 +6,7 @@ import queue
 from emulator.worker.executor import JobFuture, WorkerExecutor
 from tests.worker import job_functions as jobs
 
-PATIENCE = 60  # seconds after which a waiting test fails
+PATIENCE = 300  # seconds after which a waiting test fails
 
 
 class Reports:

@@ -245,9 +245,12 @@ def test_a_slow_body_arrives_in_pieces(server: Server) -> None:
 
 @pytest.mark.parametrize("after_done", [False, True])
 def test_a_client_that_gives_up_leaves_nothing_behind(server: Server, after_done: bool) -> None:
-    server.set({"kind": "delay", "milliseconds": 300_000, "afterDone": after_done})
-    with pytest.raises(httpx.ReadTimeout):
-        server.client.post(training_path("/projects"), params={"name": "new"}, timeout=0.2)
+    step = {"kind": "delay", "milliseconds": 300_000, "afterDone": after_done}
+    server.set(step, operation="CreateProject")
+    with server.connect() as connection:
+        connection.sendall(request("POST", "/projects?name=new"))
+        wait_until(lambda: not server.left(), "the delay")
+        wait_until(lambda: not after_done or server.projects(), "the project")
     # The request is logged when it has ended.
     wait_until(server.log, "the end of the request")
     assert server.log()[0]["fault"].startswith("delayed by 300000 ms")

@@ -196,23 +196,22 @@ def test_a_delayed_call_goes_on(service: Service, after_done: bool) -> None:
 
 
 def test_a_delay_does_not_hold_up_other_calls(service: Service) -> None:
-    set_faults(service, {"kind": "delay", "milliseconds": 250}, operation="CreateProject")
-    order: list[str] = []
+    set_faults(service, {"kind": "delay", "milliseconds": 300_000}, operation="CreateProject")
+    headers = {"Training-Key": TRAINING_KEY}
+    base = "http://emulator.localhost"
 
     async def both() -> None:
-        async def one(method: str, path: str) -> None:
-            response = await service.client.request(
-                method,
-                f"http://emulator.localhost{training_path(path)}",
-                headers={"Training-Key": TRAINING_KEY},
-            )
-            assert response.status_code == 200
-            order.append(method)
-
-        await asyncio.gather(one("POST", "/projects?name=new"), one("GET", "/projects"))
+        url = f"{base}{training_path('/projects')}"
+        delayed = asyncio.create_task(service.client.post(f"{url}?name=new", headers=headers))
+        while not (await service.client.get(f"{base}{FAULTS}", headers=headers)).json()["allUsed"]:
+            pass
+        assert (await service.client.get(url, headers=headers)).status_code == 200
+        assert not delayed.done()
+        await service.client.delete(f"{base}{FAULTS}", headers=headers)
+        with pytest.raises(ConnectionFault):
+            await delayed
 
     service._loop.run(both())
-    assert order == ["GET", "POST"]
 
 
 @pytest.mark.parametrize("after_done", [False, True])
@@ -248,7 +247,7 @@ def test_a_slow_body_is_complete(service: Service) -> None:
     set_faults(service, {"kind": "slow", "bytesPerSecond": size * 10})
     begin = time.perf_counter()
     assert service.get("/domains") == expected
-    assert 0.1 <= time.perf_counter() - begin < 5
+    assert time.perf_counter() - begin >= 0.1
 
 
 # --- stale responses ----------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.support.harness import TRAINING_KEY, files_body
+from tests.support.harness import PATIENCE_SECONDS, TRAINING_KEY, files_body
 from tests.support.images import pictures
 from tests.support.live_server import LiveServer
-from tests.support.program import PATIENCE_SECONDS, PROGRAM, Start, clean_environment, run
+from tests.support.program import PROGRAM, Start, clean_environment, run
 
 # Kills of each command; the acceptance test has 20.
 KILLS = int(os.environ.get("KILLS", "1"))

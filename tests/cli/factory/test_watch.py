@@ -21,10 +21,10 @@ import pytest
 from emulator.cli.factory.watching.delivery import Delivery
 from emulator.cli.factory.watching.pictures import PictureFolder, move
 from emulator.cli.factory.watching.results import Picture, Position, Results, ResultsDamaged
-from tests.support.harness import PREDICTION_KEY, RESOURCE_ID, wait_until
+from tests.support.harness import PATIENCE_SECONDS, PREDICTION_KEY, RESOURCE_ID, wait_until
 from tests.support.images import picture, pictures
 from tests.support.live_server import LiveServer
-from tests.support.program import PATIENCE_SECONDS, PROGRAM, clean_environment, posix_only, run
+from tests.support.program import PROGRAM, clean_environment, posix_only, run
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 # Pictures and kills of the test with kills; the acceptance test has 1000 and 20.

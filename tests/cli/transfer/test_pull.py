@@ -19,8 +19,8 @@ from emulator.cli.main import app
 from emulator.settings import SettingError
 from emulator.testing import EmulatorServer
 from tests.support.cloud import KEY, Cloud, Reply, Request
-from tests.support.harness import TRAINING_KEY, wait_until
-from tests.support.program import PATIENCE_SECONDS, Start
+from tests.support.harness import PATIENCE_SECONDS, TRAINING_KEY, wait_until
+from tests.support.program import Start
 
 _IMAGES = 40
 _WORKERS = 6

@@ -53,7 +53,15 @@ def end_shared_threads() -> None:
     if _working.cache_info().currsize:
         _working().shutdown()
         _working.cache_clear()
+    if _writing.cache_info().currsize:
+        _writing().shutdown()
+        _writing.cache_clear()
     _downloads.end_threads()
+
+
+def in_background(write: Callable[[_Item], _Result], item: _Item) -> "Future[_Result]":
+    """The result of `write`, which waits for the disk most of the time."""
+    return _writing().submit(write, item)
 
 
 def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -116,3 +124,8 @@ _downloads = FairPool(_DOWNLOADS, _DOWNLOADS_PER_BATCH)
 @cache
 def _working() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(8, _PROCESSORS + 1), thread_name_prefix="images")
+
+
+@cache
+def _writing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_PROCESSORS + 1, thread_name_prefix="images, writing")

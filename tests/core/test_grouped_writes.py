@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -74,3 +75,32 @@ def test_an_error_of_the_store_is_that_of_all_items_and_none_is_written_again(er
     writer = Writer(refuse)
     assert writer.results(5) == [None, error, error, error, error]
     assert attempts == [1, 4]
+
+
+def test_a_transaction_waits_for_three_quarters_of_the_items_that_are_made() -> None:
+    grouped: GroupedWrites[int] = GroupedWrites(PATIENCE_SECONDS)
+    groups: list[list[int]] = []
+
+    def write(items: Sequence[int]) -> None:
+        groups.append(sorted(items))
+
+    with ExitStack() as made, ThreadPoolExecutor(3) as threads:
+        for _ in range(2):
+            made.enter_context(grouped.expected())
+        jobs = [threads.submit(grouped.write, item, write, MOST) for item in range(3)]
+        for job in jobs:
+            job.result(PATIENCE_SECONDS)
+    assert groups == [[0, 1, 2]]
+
+
+def test_an_item_that_is_not_made_delays_no_other() -> None:
+    grouped: GroupedWrites[int] = GroupedWrites(10 * PATIENCE_SECONDS)
+    groups: list[list[int]] = []
+    with ThreadPoolExecutor(1) as threads, ExitStack() as made:
+        for _ in range(3):
+            made.enter_context(grouped.expected())
+        job = threads.submit(grouped.write, 0, lambda items: groups.append(list(items)), MOST)
+        wait_until(lambda: len(grouped) == 1, "the item")
+        made.close()
+        job.result(PATIENCE_SECONDS)
+    assert groups == [[0]]

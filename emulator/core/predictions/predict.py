@@ -1,5 +1,6 @@
 """Scoring images: predictions with a published iteration, quick tests with any trained one."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -218,44 +219,48 @@ def _score(
     from emulator.vision.imaging.decode import ImageRejected
 
     check_size(data, limit)
-    try:
-        if rollout is None:
-            probabilities = _scripted_or_scored(context, iteration.publish_name, data, iteration)
-        else:
-            iteration, probabilities = answering.answer(
-                context,
-                prediction_id,
-                iteration,
-                rollout,
-                score=partial(_scripted_or_scored, context, iteration.publish_name, data),
-                shadow=partial(probabilities_of, context, data=data),
-                size=len(data),
-            )
-    except FileNotFoundError:
-        raise_if_missing(context.database, iteration.model_blob or "")
-        raise _IterationGone("NotFoundIteration", "Invalid iteration") from None
-    except ImageRejected as rejected:
-        raise refusal(rejected, prediction_id) from rejected
-    predicted = Predicted(
-        id=prediction_id,
-        project_id=iteration.project_id,
-        iteration_id=iteration.id,
-        created=context.clock.now(),
-        probabilities=probabilities,
-    )
-    if store:
-        new = NewPrediction(
-            id=predicted.id,
-            project_id=predicted.project_id,
-            iteration_id=predicted.iteration_id,
-            created=predicted.created,
-            application=application,
-            blob="",
-            predictions=scores.to_stored(probabilities),
-            uncertainty=scores.uncertainty(probabilities),
+    with storing.NewImage(context, data) if store else nullcontext() as image:
+        try:
+            if rollout is None:
+                probabilities = _scripted_or_scored(context, iteration.publish_name, data, iteration)
+            else:
+                iteration, probabilities = answering.answer(
+                    context,
+                    prediction_id,
+                    iteration,
+                    rollout,
+                    score=partial(_scripted_or_scored, context, iteration.publish_name, data),
+                    shadow=partial(probabilities_of, context, data=data),
+                    size=len(data),
+                )
+        except FileNotFoundError:
+            raise_if_missing(context.database, iteration.model_blob or "")
+            raise _IterationGone("NotFoundIteration", "Invalid iteration") from None
+        except ImageRejected as rejected:
+            raise refusal(rejected, prediction_id) from rejected
+        predicted = Predicted(
+            id=prediction_id,
+            project_id=iteration.project_id,
+            iteration_id=iteration.id,
+            created=context.clock.now(),
+            probabilities=probabilities,
         )
-        storing.store(context, new, data)
-    return predicted
+        if image is not None:
+            image.store(_new_prediction(predicted, application))
+        return predicted
+
+
+def _new_prediction(predicted: Predicted, application: str | None) -> NewPrediction:
+    return NewPrediction(
+        id=predicted.id,
+        project_id=predicted.project_id,
+        iteration_id=predicted.iteration_id,
+        created=predicted.created,
+        application=application,
+        blob="",
+        predictions=scores.to_stored(predicted.probabilities),
+        uncertainty=scores.uncertainty(predicted.probabilities),
+    )
 
 
 def _scripted_or_scored(

@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from functools import partial
+from typing import Self
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as select_columns
@@ -12,9 +15,11 @@ from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.new_prediction import NewPrediction
 from emulator.core.scored_rows import expiry, prediction_rows
-from emulator.store.database import StorageFull, keep_published
+from emulator.core.thread_pools import in_background
+from emulator.store.database import StorageFull, StoreUnreachable, keep_published
 from emulator.store.row_queries import RowQuery
 from emulator.store.tables import Iteration
+from emulator.vision.concurrency import processor_count
 
 _MOST_TOGETHER = 64
 _DOMAIN: RowQuery[tuple[str | None]] = RowQuery(
@@ -23,25 +28,60 @@ _DOMAIN: RowQuery[tuple[str | None]] = RowQuery(
 _log = logging.getLogger(__name__)
 
 
-def store(context: Context, prediction: NewPrediction, data: bytes) -> None:
-    """Store a prediction and its image durably. When the disk is full, only a message is logged.
+class NewImage:
+    """A context manager around the scoring and the storing of an image.
 
-    Args:
-        prediction: without the name of its blob, and without its domain.
-        data: the bytes of the image.
+    While processors are idle, the image is written while it is scored, which takes about as long. Otherwise
+    another thread would only take the processor from others.
     """
-    dropped: set[str] = set()
-    try:
-        if context.disk.is_low():
-            _make_room(context)
-        stored = prediction._replace(blob=context.blobs.put(data))
-        most = min(_MOST_TOGETHER, context.kept_predictions.most or _MOST_TOGETHER)
+
+    def __init__(self, context: Context, data: bytes) -> None:
+        self._context = context
+        self._data = data
+        self._expected = ExitStack()
+        self._writing: Future[str] | None = None
+
+    def __enter__(self) -> Self:
+        context = self._context
+        self._expected.enter_context(context.new_predictions.expected())
+        few = max(2, processor_count())
+        if context.new_predictions.coming < few and not context.disk.is_low():
+            self._writing = in_background(context.blobs.put, self._data)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._expected.close()
+        # The image was rejected, or there is another error.
+        if self._writing is not None and self._writing.exception() is None:
+            with suppress(StorageFull, StoreUnreachable):
+                sweep_blobs(self._context, {self._writing.result()})
+
+    def store(self, prediction: NewPrediction) -> None:
+        """Store a prediction and the image durably. When the disk is full, only a message is logged.
+
+        prediction: without the name of its blob, and without its domain.
+        """
+        context = self._context
+        dropped: set[str] = set()
         try:
-            context.new_predictions.write((stored, data), partial(_write, context, dropped), most)
-        finally:
-            sweep_blobs(context, dropped)  # those of other predictions, too, if this one cannot be stored
-    except StorageFull:
-        _log.error("The disk is full: prediction %s was not stored.", prediction.id)
+            stored = prediction._replace(blob=self._blob())
+            self._expected.close()
+            most = min(_MOST_TOGETHER, context.kept_predictions.most or _MOST_TOGETHER)
+            try:
+                context.new_predictions.write((stored, self._data), partial(_write, context, dropped), most)
+            finally:
+                sweep_blobs(context, dropped)  # those of other predictions, too, if this one cannot be stored
+        except StorageFull:
+            _log.error("The disk is full: prediction %s was not stored.", prediction.id)
+
+    def _blob(self) -> str:
+        """The name of the blob of the image, which is stored."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            return writing.result()
+        if self._context.disk.is_low():
+            _make_room(self._context)
+        return self._context.blobs.put(self._data)
 
 
 def _write(context: Context, dropped: set[str], news: Sequence[tuple[NewPrediction, bytes]]) -> None:
@@ -51,8 +91,12 @@ def _write(context: Context, dropped: set[str], news: Sequence[tuple[NewPredicti
         with context.database.write() as session:
             keep_published(session)
             expired = expiry.delete_expired_predictions(context, session, adding=len(news))
+            domains = {
+                iteration_id: _DOMAIN.on(session.connection(), iteration_id=iteration_id)
+                for iteration_id in {new.iteration_id for new, _ in news}
+            }
             for new, data in news:
-                found = _DOMAIN.on(session.connection(), iteration_id=new.iteration_id)
+                found = domains[new.iteration_id]
                 if not found:
                     unused.add(new.blob)  # its project was deleted meanwhile
                     continue

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from emulator.core.new_prediction import NewPrediction
-from emulator.core.predictions import storing
+from emulator.core.predictions import predict, storing
+from emulator.store.database import StorageFull
 from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, wait_until
 from tests.support.images import picture
 from tests.support.postgresql import is_store_of_tests
@@ -30,13 +31,17 @@ def new(predicted: Predicted, number: int, **values: Any) -> tuple[NewPrediction
     return prediction._replace(**values), picture(number)
 
 
+def store(service: Service, prediction: NewPrediction, image: bytes) -> None:
+    storing.NewImage(service.context, image).store(prediction)
+
+
 def store_together(service: Service, news: list[tuple[NewPrediction, bytes]]) -> list[BaseException | None]:
     """Store predictions whose threads all wait for another writer; returns their errors."""
     context = service.context
     # One thread has the turn and waits for the writer, the others for their turn.
     with ThreadPoolExecutor(len(news)) as threads:
         with context.database.exclusively():
-            jobs = [threads.submit(storing.store, context, *one) for one in news]
+            jobs = [threads.submit(store, service, *one) for one in news]
             wait_until(lambda: len(context.new_predictions) == len(news) - 1, "the queue")
         return [job.exception(PATIENCE_SECONDS) for job in jobs]
 
@@ -120,5 +125,45 @@ def test_images_of_expired_predictions_are_deleted_when_a_prediction_fails(
 
     monkeypatch.setattr(context.new_predictions, "write", fails)
     with pytest.raises(ValueError):
-        storing.store(context, *new(predicted, 1))
+        store(predicted.service, *new(predicted, 1))
     assert not context.blobs.exists(dropped)
+
+
+def test_the_image_of_a_prediction_is_written_while_it_is_scored(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, score = predicted.service.context.blobs, predict.probabilities_of
+    is_written = threading.Event()
+    put = blobs.put
+
+    def noted(data: bytes) -> str:
+        name = put(data)
+        is_written.set()
+        return name
+
+    def score_when_written(*arguments: Any) -> Any:
+        assert is_written.wait(PATIENCE_SECONDS)
+        return score(*arguments)
+
+    monkeypatch.setattr(blobs, "put", noted)
+    monkeypatch.setattr(predict, "probabilities_of", score_when_written)
+    prediction = predicted.predict()
+    assert found(predicted.service, predicted.project) == [prediction]
+
+
+def test_nothing_is_left_of_an_image_that_is_rejected(predicted: Predicted) -> None:
+    service = predicted.service
+    response = service.predict(predicted.address, b"not an image")
+    assert response.status_code == 400
+    assert service.blobs() == service.referenced_blobs()
+
+
+def test_a_prediction_is_answered_when_its_image_finds_a_full_disk(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_data: bytes) -> str:
+        raise StorageFull("full")
+
+    monkeypatch.setattr(predicted.service.context.blobs, "put", full)
+    predicted.predict()
+    assert found(predicted.service, predicted.project) == []

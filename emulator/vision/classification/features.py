@@ -18,6 +18,8 @@ from emulator.vision.imaging.image_file import ImageFile, read_image_file
 from emulator.vision.networks.onnx_writer import onnx_bytes
 from emulator.vision.networks.weights import backbone_network
 from emulator.vision.recipes.recipes import ClassifierRecipe
+from emulator.vision.training.budget import Budget
+from emulator.vision.training.pieces import Outside
 
 if TYPE_CHECKING:
     import numpy
@@ -170,6 +172,54 @@ def seconds_for_features(
     started = clock()
     _features_of(session, image)
     return (clock() - started) * runs / processor_count()
+
+
+@dataclass(frozen=True)
+class FeatureWork:
+    """What `compute_features` of several networks have in common."""
+
+    images: Sequence[ImageFile]
+    views: tuple[View, ...]
+    cache_folder: Path
+
+
+@dataclass(frozen=True)
+class ComputedOutside:
+    """Features that another machine has computed."""
+
+    features: Features
+
+
+def compute_features_outside(
+    shared: FeatureWork, network: tuple[str, int], outside: Outside
+) -> ComputedOutside:
+    """`compute_features` of a bundled network at an input size, in another process.
+
+    Raises:
+        OutOfTime: it takes longer than `outside.seconds`.
+    """
+    budget = Budget(outside.seconds)
+    backbone, resolution = network
+    features = compute_features(
+        shared.images,
+        backbone=backbone,
+        resolution=resolution,
+        views=shared.views,
+        cache_folder=shared.cache_folder,
+        progress=lambda done: budget.check(),
+    )
+    return ComputedOutside(features)
+
+
+def keep_features(work: FeatureWork, network: tuple[str, int], features: Features) -> None:
+    """Store the features of another machine in the cache."""
+    rows = [
+        (view.name(*network), key, vector.astype("<f2"))
+        for view, vectors in zip(work.views, (features.plain, features.augmented), strict=False)
+        for key, vector in vectors.items()
+    ]
+    with FeatureCache(work.cache_folder) as cache:
+        cache.put(rows)
 
 
 @lru_cache(maxsize=2)

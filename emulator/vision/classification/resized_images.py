@@ -5,24 +5,25 @@ from __future__ import annotations
 import errno
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.vision.classification.features import training_views
+from emulator.vision.classification.dataset import LabelledImage
 from emulator.vision.classification.finetune import TrainingImages
-from emulator.vision.classification.search import Search
 from emulator.vision.concurrency import ordered, processor_count
+from emulator.vision.fit import Fit
 from emulator.vision.imaging.decode import resize_to_square
 from emulator.vision.imaging.image_array_file import ImageArrayFile
 from emulator.vision.imaging.image_file import read_image_file
-from emulator.vision.networks.graph import Network
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+
+    Array = NDArray[numpy.floating]
 
 _IMAGES_FILE = "images"
 # Limit in bytes of images in memory, and the fraction of the free disk space that more images may use.
@@ -30,17 +31,28 @@ _MOST_IN_MEMORY, _MOST_OF_DISK = 300 * 2**20, 0.5
 
 
 @contextmanager
-def resized_images(search: Search, scratch: Path, backbone: Network) -> Iterator[TrainingImages]:
-    """All images at the input size of the network: in memory, or on disk if they are many.
+def resized_images(
+    images: Sequence[LabelledImage],
+    targets_NT: Array,
+    *,
+    multilabel: bool,
+    fits: Sequence[Fit],
+    side: int,
+    scratch: Path,
+    progress: Callable[[float], None],
+) -> Iterator[TrainingImages]:
+    """All images at the input size of a network: in memory, or on disk if they are many.
 
-    Each is in all fits of `training_views`; fine-tuning mirrors them itself.
+    Args:
+        fits: each image is in all of them; fine-tuning mirrors them itself.
+        side: in pixels.
+        scratch: a folder for the file, which is removed at the end.
+        progress: called after each image, with 0. Its exceptions end the work.
     """
     import numpy
 
-    side, path = backbone.resolution, scratch / _IMAGES_FILE
-    views = training_views(search.recipe, len(search.images))
-    fits = tuple(dict.fromkeys(view.fit for view in views))
-    shape = (len(fits) * len(search.images), side, side, 3)
+    path = scratch / _IMAGES_FILE
+    shape = (len(fits) * len(images), side, side, 3)
     size = math.prod(shape)
     pixels: NDArray[numpy.uint8] | ImageArrayFile
     if size <= _MOST_IN_MEMORY:
@@ -49,18 +61,17 @@ def resized_images(search: Search, scratch: Path, backbone: Network) -> Iterator
         pixels = ImageArrayFile(path, side)
     else:
         raise OSError(errno.ENOSPC, "There is no space for the images at the size of the network")
-    report_progress = search.reporter.until(search.reporter.budget.part(0.5))
     try:
         with ThreadPoolExecutor(processor_count(), thread_name_prefix="images") as pool:
             images_at_size = ordered(
                 pool,
                 lambda shown: resize_to_square(read_image_file(shown[1]), side, shown[0]),
-                [(fit, image) for fit in fits for image in search.images],
+                [(fit, image) for fit in fits for image in images],
             )
             for number, (_, resized) in enumerate(images_at_size):
                 pixels[number] = resized
-                report_progress(0.0)
-        yield TrainingImages(pixels, search.targets_NT, search.dataset.multilabel, views=len(fits))
+                progress(0.0)
+        yield TrainingImages(pixels, targets_NT, multilabel, views=len(fits))
     finally:
         if isinstance(pixels, ImageArrayFile):
             pixels.remove()

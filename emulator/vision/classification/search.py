@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +36,12 @@ from emulator.vision.classification.dataset import (
     targets_of,
 )
 from emulator.vision.classification.features import (
+    ComputedOutside,
     Features,
+    FeatureWork,
     compute_features,
+    compute_features_outside,
+    keep_features,
     seconds_for_features,
     training_views,
 )
@@ -51,6 +56,7 @@ from emulator.vision.recipes.recipes import AdvancedRecipe, ClassifierRecipe
 from emulator.vision.training.attempts import AttemptLog, Measure, Outcome
 from emulator.vision.training.budget import Budget, OutOfTime
 from emulator.vision.training.errors import LossNotFinite
+from emulator.vision.training.pieces import Results, Work, current_pieces
 from emulator.vision.training.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -228,9 +234,13 @@ class Search:
                 session = inference_session(data, threads=1)
                 features = self._features(view, self.start.resolution, unlimited, session)
                 yield from self._heads(name, self.start, features, unlimited)
-            for name, resolution in networks:
-                features = self._features(name, resolution, budget)
-                yield from self._heads(name, backbone_network(name, resolution), features, budget)
+            with closing(self._features_of_all(networks, budget)) as results:
+                for name, resolution in networks:
+                    found = results.next()
+                    if isinstance(found, ComputedOutside):
+                        keep_features(self._feature_work(), (name, resolution), found.features)
+                        found = found.features
+                    yield from self._heads(name, backbone_network(name, resolution), found, budget)
         except OutOfTime:
             part = f"{_FROZEN_FRACTION:.0%} of the budget that quick training left"
             self.out_of_time(name, f"Frozen networks may take {part}, and this was used up.")
@@ -320,6 +330,22 @@ class Search:
         name, budget = self.recipe.backbone, self.reporter.budget
         features = self._features(name, resolution, budget)
         return next(self._heads(name, backbone_network(name, resolution), features, budget))
+
+    def _feature_work(self) -> FeatureWork:
+        return FeatureWork(self.images, training_views(self.recipe, len(self.images)), self.cache)
+
+    def _features_of_all(
+        self, networks: Sequence[tuple[str, int]], budget: Budget
+    ) -> Results[Features | ComputedOutside]:
+        """The features of all images of each bundled network, which may be computed by other machines."""
+        work = Work[tuple[str, int], Features | ComputedOutside](
+            here=lambda network: self._features(*network, budget),
+            outside=compute_features_outside,
+            shared=self._feature_work,
+            seconds=lambda network: budget.left,
+            waiting=lambda: self.reporter.until(budget)(0.0),
+        )
+        return current_pieces().start(work, networks)
 
     def _features(
         self, backbone: str, resolution: int, budget: Budget, session: InferenceSession | None = None

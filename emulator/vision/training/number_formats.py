@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -72,15 +72,45 @@ FLOAT32, BFLOAT16 = NumberFormat(), NumberFormat(bfloat16=True)
 
 @dataclass(frozen=True)
 class _Place:
-    """Where choices are stored and what is required: `number_formats_from`."""
+    """Where choices are stored and what is required: `number_formats_from`.
+
+    Choices are by the descriptions of layers, processor and PyTorch. required: those of another process.
+    used: those so far.
+    """
 
     folder: Path | None = None
     setting: FormatSetting = "measured"
+    required: Mapping[str, NumberFormat] = field(default_factory=dict)
+    used: dict[str, NumberFormat] = field(default_factory=dict)
 
 
 _place: ContextVar[_Place | None] = ContextVar("number formats", default=None)
 # The choices of this process, for trainings without a folder.
 _known: dict[str, NumberFormat] = {}
+
+
+@dataclass(frozen=True)
+class FormatsInUse:
+    """The setting and the choices of a training, for its pieces in other processes."""
+
+    setting: FormatSetting
+    choices: Mapping[str, NumberFormat]
+
+
+def formats_in_use() -> FormatsInUse:
+    """Those of the context, so far."""
+    place = _place.get() or _Place(used=_known)
+    return FormatsInUse(place.setting, dict(place.used))
+
+
+@contextmanager
+def number_formats_of(formats: FormatsInUse) -> Iterator[None]:
+    """Within the block, the choices are those of another process; others are measured, and not stored."""
+    token = _place.set(_Place(None, formats.setting, dict(formats.choices)))
+    try:
+        yield
+    finally:
+        _place.reset(token)
 
 
 @contextmanager
@@ -133,16 +163,25 @@ def fastest_format(
     if place.setting != "measured":
         return BFLOAT16 if place.setting == "bfloat16" else FLOAT32
     key = f"{layers}; {processor_model()}; {_pytorch()}"
-    if place.folder is None:
-        if key not in _known:
-            _known[key] = _measured(layers, run, channels_first, clock)[0]
-        return _known[key]
-    try:
-        return _stored(place.folder, key, lambda: _measured(layers, run, channels_first, clock))
-    except OSError as error:
-        _log.warning("Measured number formats cannot be stored in %s: %s", place.folder, error)
-        with number_formats_from(None):
-            return fastest_format(layers, run, channels_first=channels_first, clock=clock)
+    choice = place.required.get(key)
+    if choice is None:
+        choice = _chosen(place.folder, key, lambda: _measured(layers, run, channels_first, clock))
+        place.used[key] = choice
+    return choice
+
+
+def _chosen(
+    folder: Path | None, key: str, measure: Callable[[], tuple[NumberFormat, dict[str, float]]]
+) -> NumberFormat:
+    """The choice in a folder or of this process; measured if there is none."""
+    if folder is not None:
+        try:
+            return _stored(folder, key, measure)
+        except OSError as error:
+            _log.warning("Measured number formats cannot be stored in %s: %s", folder, error)
+    if key not in _known:
+        _known[key] = measure()[0]
+    return _known[key]
 
 
 def _stored(

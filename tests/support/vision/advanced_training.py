@@ -8,7 +8,7 @@ import numpy
 import onnx
 
 from emulator.vision.classification.dataset import TrainedClassifier
-from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.detection.comparison import Comparison
 from emulator.vision.recipes.recipes import (

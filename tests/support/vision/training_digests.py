@@ -20,7 +20,7 @@ from emulator.vision.classification import search_finetune as advanced_finetunin
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.cross_validation import TrainingSet, fit_heads
 from emulator.vision.classification.dataset import ClassificationDataset
-from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.classification.tile_training import training as tile_training
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection

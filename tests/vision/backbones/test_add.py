@@ -28,9 +28,9 @@ from emulator.vision.backbones.weights_files import read_weights
 from emulator.vision.classification import candidates, finetune, search, search_finetune, trainable
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, TrainedClassifier
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.classification.model import classifying_network
-from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.imaging.decode import resize_to_square

@@ -13,7 +13,7 @@ from emulator.vision.classification.dataset import (
     LabelledImage,
     TrainedClassifier,
 )
-from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.recipes.recipes import (
     AdvancedRecipe,
 )

@@ -14,14 +14,21 @@ import torch
 from PIL import Image
 
 from emulator.vision.backbones.base_models import starting_backbone
-from emulator.vision.classification import candidates, features, finetune, resized_images, search_finetune
+from emulator.vision.classification import (
+    candidates,
+    features,
+    finetune,
+    fold_training,
+    resized_images,
+    search_finetune,
+)
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
 )
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.classification.head import LogitCalibration
-from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.evaluation.classification import Evaluation
@@ -107,7 +114,7 @@ def test_pictures_that_quick_training_tells_apart_are_left_to_it(
         raise AssertionError("nothing is left to gain")
 
     monkeypatch.setattr(candidates, "_SURE_ENOUGH", 1.0)
-    monkeypatch.setattr(search_finetune, "fine_tune", never)
+    monkeypatch.setattr(fold_training, "fine_tune", never)
     trained = train(patterns)
     assert trained.image_count == len(patterns.images)
     assert trained.report is not None
@@ -211,7 +218,7 @@ def test_the_mean_of_all_models_is_written_if_they_are_similar(
         mean = finetune.averaged(members)
         return replace(mean, head=mean.head.calibrated(LogitCalibration(-1.0)))
 
-    monkeypatch.setattr(search_finetune, "fine_tune", remembering)
+    monkeypatch.setattr(fold_training, "fine_tune", remembering)
     if not similar:
         monkeypatch.setattr(search_finetune, "averaged", opposite)
     trained = train(hard, SMALL_COMPACT, plan=Plan(epochs=1, folds=2))

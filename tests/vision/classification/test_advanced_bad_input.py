@@ -11,7 +11,7 @@ from emulator.vision.classification.dataset import (
     ClassificationDataset,
     LabelledImage,
 )
-from emulator.vision.classification.search_finetune import Plan
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.networks.weights import BaseWeights, BaseWeightsMissing, backbone_network
 from emulator.vision.training.errors import TrainingFailed
 from tests.support.vision.advanced_training import SMALL, SMALL_COMPACT, Train, scores

@@ -6,8 +6,8 @@ import numpy
 import pytest
 
 from emulator.vision.classification.candidates import Candidate, CandidateComparison, Gain
+from emulator.vision.classification.fold_plan import EPOCH_LEVELS, Plan, are_sufficient, planned
 from emulator.vision.classification.head import LogitCalibration
-from emulator.vision.classification.search_finetune import EPOCH_LEVELS, Plan, _are_sufficient, planned
 from emulator.vision.networks.graph import Network
 from emulator.vision.recipes.recipes import ADVANCED
 from emulator.vision.training.budget import Budget, OutOfTime
@@ -170,6 +170,26 @@ def test_a_plan_leaves_little_of_a_budget() -> None:
         assert 0.86 * fitting <= used <= fitting + 1e-9, (fitting, plan)
 
 
+@pytest.mark.parametrize(
+    ("lanes", "fitting", "plan"),
+    [
+        (2, 22.0, Plan(12, 2)),
+        (3, 22.0, Plan(19, 2)),
+        (3, 40.0, Plan(19, 5)),
+        (8, 19.0, Plan(19, 5)),
+        (8, 1.9, None),
+    ],
+)
+def test_several_models_at_the_same_time_allow_longer_plans(
+    lanes: int, fitting: float, plan: Plan | None
+) -> None:
+    assert planned(fitting, 500, 5, ADVANCED, lanes=lanes) == plan
+
+
+def test_a_plan_that_any_budget_allows_is_the_same_for_all_numbers_of_workers() -> None:
+    assert {planned(1000.0, 500, 5, ADVANCED, lanes=lanes) for lanes in range(1, 9)} == {Plan(19, 5)}
+
+
 def test_a_little_more_or_less_speed_changes_no_plan() -> None:
     plans = {planned(22.0 * speed, 500, 5, ADVANCED) for speed in (0.99, 1.0, 1.01, 1.05)}
     assert len(plans) == 1
@@ -190,7 +210,7 @@ def test_a_little_more_or_less_speed_changes_no_plan() -> None:
 def test_half_of_the_time_is_for_a_second_network_if_both_halves_are_long(
     first: Plan | None, second: Plan | None, sufficient: bool
 ) -> None:
-    assert _are_sufficient(first, second, ADVANCED) == sufficient
+    assert are_sufficient(first, second, ADVANCED) == sufficient
 
 
 class Clock:

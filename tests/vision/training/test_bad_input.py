@@ -23,8 +23,8 @@ from emulator.vision.classification.dataset import (
     LabelledImage,
     TrainedClassifier,
 )
+from emulator.vision.classification.fold_plan import Plan
 from emulator.vision.classification.head import LinearHead
-from emulator.vision.classification.search_finetune import Plan
 from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import train_classifier
 from emulator.vision.detection import advanced as advanced_detection

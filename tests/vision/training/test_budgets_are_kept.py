@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import pytest
 
-from emulator.vision.classification import candidates, search_finetune
+from emulator.vision.classification import candidates, fold_training, search_finetune
 from emulator.vision.classification.advanced import train_advanced_classifier
 from emulator.vision.classification.dataset import ClassificationDataset, LabelledImage
 from emulator.vision.classification.finetune import FineTuned
@@ -94,19 +94,13 @@ def test_a_classifier(
             backbone, LinearHead(numpy.zeros((width, len(PATTERNS))), numpy.zeros(len(PATTERNS)))
         )
 
-    monkeypatch.setattr(search_finetune, "fine_tune", fine_tune)
+    monkeypatch.setattr(fold_training, "fine_tune", fine_tune)
     monkeypatch.setattr(search_finetune, "measure_step", lambda *_: step_seconds)
-    real = search_finetune._Attempt._features
-
-    def features(attempt: Any, session: Any, resolution: int, rows: Any) -> Any:
-        monkeypatch.setattr(
-            search_finetune,
-            "resize_to_square",
-            clock.taking(score_seconds, lambda data, side, fit: numpy.zeros((side, side, 3), numpy.uint8)),
-        )
-        return real(attempt, session, resolution, rows)
-
-    monkeypatch.setattr(search_finetune._Attempt, "_features", features)
+    monkeypatch.setattr(
+        fold_training,
+        "resize_to_square",
+        clock.taking(score_seconds, lambda data, side, fit: numpy.zeros((side, side, 3), numpy.uint8)),
+    )
     monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda *_: False)
     monkeypatch.setattr(candidates.CandidateComparison, "replaces", lambda *_: True)
     dataset = ClassificationDataset(pattern_images, PATTERNS, multilabel=False)

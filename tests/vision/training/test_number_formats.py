@@ -17,7 +17,9 @@ from emulator.vision.training.number_formats import (
     FLOAT32,
     NumberFormat,
     fastest_format,
+    formats_in_use,
     number_formats_from,
+    number_formats_of,
     with_number_formats,
 )
 from emulator.vision.training.trainer import WholeNetwork, slice_threads
@@ -173,6 +175,21 @@ def test_an_error_in_float32_is_that_of_the_training() -> None:
 
     with pytest.raises(LossNotFinite):
         fastest_format("layers", run)
+
+
+def test_a_piece_in_another_process_has_the_choices_of_its_training(tmp_path: Path) -> None:
+    slow, fast = {FLOAT32: 0.1, BFLOAT16: 0.2}, {FLOAT32: 0.1, BFLOAT16: 0.05}
+    with number_formats_from(tmp_path):
+        Layers(fast).chosen()
+        formats = formats_in_use()
+    sent = pickle.loads(pickle.dumps(formats))
+    with number_formats_of(sent):
+        known = Layers(slow)
+        assert known.chosen() == BFLOAT16
+        assert known.runs == 0
+        assert Layers(slow).chosen("other layers") == FLOAT32
+    with number_formats_from(tmp_path, "float32"):
+        assert formats_in_use().setting == "float32"
 
 
 # --- in a training ------------------------------------------------------------------------------------------

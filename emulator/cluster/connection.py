@@ -134,7 +134,8 @@ class Connection:
     def _look(self, client: Any) -> None:
         """Ask the scheduler for its workers."""
         try:
-            workers = client.scheduler_info()["workers"]
+            # All of them: versions of 2025 and 2026 give five if nothing is said.
+            workers = client.scheduler_info(n_workers=-1)["workers"]
         except Exception as error:  # noqa: BLE001  (the next look finds the state of the client)
             _log.debug("The scheduler did not answer: %s", error)
             return

@@ -1,7 +1,8 @@
 """What the server and a worker exchange through the object store, beside the blobs.
 
 Objects: ``jobs/<token>/wanted``, ``jobs/<token>/runs/<id>``, ``jobs/<token>/in/<path>``, and
-``jobs/<token>/out/<path>``, where the token belongs to one submission of a job.
+``jobs/<token>/out/<path>``, where the token belongs to one submission of a job. A worker is the server of the
+pieces that it gives to others, whose tokens are ``<token of the job>/pieces/<number>``.
 
 The server writes ``wanted`` again and again while it waits for the job, and deletes it when it does not want
 the result any more. So a job also ends when its server is killed, and without a scheduler: cancelling a Dask
@@ -37,6 +38,11 @@ def folder_of(address: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
+def pieces_token(token: str) -> str:
+    """The token below which those of the pieces of a job are."""
+    return f"{token}/pieces"
+
+
 class Exchange:
     """The objects of the jobs of a server. Each method raises BlobsUnreachable.
 
@@ -68,6 +74,11 @@ class Exchange:
         before = sum(1 for _ in self._listed(f"{_JOBS}/{token}/runs"))
         self._objects.put(f"{_JOBS}/{token}/runs/{id}", b"")
         return before
+
+    @explained
+    def has_begun(self, token: str) -> bool:
+        """Whether a worker has begun the piece of this token."""
+        return any(True for _ in self._listed(f"{_JOBS}/{token}/runs"))
 
     @explained
     def end_run(self, token: str, id: str) -> None:

@@ -22,7 +22,8 @@ class Order(NamedTuple):
 
     version: of the server. token: of the submission, see `exchange`. store: the URL of the server's object
     store. topic: of Dask, for messages about progress. call: a function, its arguments and keywords, packed
-    by `packing`. blobs: those that the call refers to.
+    by `packing`. blobs: those that the call refers to. inputs: of a piece of a job, the tokens whose files it
+    reads, beside its own; a job itself has none.
     """
 
     version: str
@@ -31,6 +32,7 @@ class Order(NamedTuple):
     topic: str
     call: bytes
     blobs: list[str]
+    inputs: tuple[str, ...] = ()
 
 
 class ClusterFailed(Exception):

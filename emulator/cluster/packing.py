@@ -31,14 +31,17 @@ class Packed(NamedTuple):
     files: list[str]
 
 
-def pack(value: object, folder: Path) -> Packed:
-    """Pickle a value; its paths in the data folder `folder` become references.
+def pack(value: object, *folders: Path) -> Packed:
+    """Pickle a value; its paths in the data folder become references.
 
     These are all instances of `Path`, and the texts that are the path of a blob. Raises the exceptions of
     pickle.
+
+    Args:
+        folders: one or more that together are the data folder; a path belongs to the first one that it is in.
     """
     stream = io.BytesIO()
-    pickler = _Pickler(stream, folder)
+    pickler = _Pickler(stream, folders)
     pickler.dump(value)
     return Packed(stream.getvalue(), list(pickler.blobs), list(pickler.files))
 
@@ -54,10 +57,9 @@ def unpack(content: bytes, blob: Callable[[str], Path], file: Callable[[str], Pa
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, stream: io.BytesIO, folder: Path) -> None:
+    def __init__(self, stream: io.BytesIO, folders: tuple[Path, ...]) -> None:
         super().__init__(stream, pickle.HIGHEST_PROTOCOL)
-        self._folder = folder
-        self._start = f"{folder}{os.sep}"
+        self._folders = {f"{folder}{os.sep}": folder for folder in folders}
         # Dictionaries keep the order.
         self.blobs: dict[str, None] = {}
         self.files: dict[str, None] = {}
@@ -67,15 +69,16 @@ class _Pickler(pickle.Pickler):
         if not is_text and not isinstance(value, PurePath):
             return None
         text = str(value)
-        if not text.startswith(self._start):
+        folder = next((found for start, found in self._folders.items() if text.startswith(start)), None)
+        if folder is None:
             return None
         name = text.rpartition(os.sep)[2]
-        if _BLOB_NAME.fullmatch(name) and text == str(blob_path(self._folder, name)):
+        if _BLOB_NAME.fullmatch(name) and text == str(blob_path(folder, name)):
             self.blobs[name] = None
             return _BLOB, name, is_text
         if is_text:  # a text of a person, such as the name of a tag
             return None
-        relative = PurePath(text).relative_to(self._folder).as_posix()
+        relative = PurePath(text).relative_to(folder).as_posix()
         self.files[relative] = None
         return _FILE, relative, False
 

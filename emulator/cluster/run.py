@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from emulator import __version__
-from emulator.cluster.exchange import FORGOTTEN_SECONDS, Exchange, folder_of
+from emulator.cluster.exchange import FORGOTTEN_SECONDS, Exchange, folder_of, pieces_token
 from emulator.cluster.messages import PROGRESS, ClusterFailed, Order
-from emulator.cluster.packing import Packed, pack, unpack
-from emulator.store.blobs import blob_path
+from emulator.cluster.packing import pack
+from emulator.cluster.pieces import call_with_pieces
+from emulator.cluster.setting import Setting, call_with_setting
 from emulator.store.database import BlobsUnreachable
 from emulator.store.object_blobs import ObjectBlobStore, open_objects
 from emulator.worker.executor import JobFuture, WorkerExecutor
 from emulator.worker.messages import Raised, Returned, raised
 
-# Folders of the data folder that the worker keeps for later jobs.
-CACHES = ("features", "number-formats")
 # The worker looks this often whether the server still wants the result.
 CHECK_SECONDS = 2.0
 # A training is often followed by another one.
@@ -96,8 +95,14 @@ def run_job(order: tuple[Any, ...]) -> Returned | Raised:
             raise ClusterFailed(
                 f"The worker {worker.name} is of version {__version__}, and the server of {version}."
             )
-        place = _current_place(worker.local_directory)
-        return Run(place, Order(*order), f"{worker.name} on {socket.gethostname()}", _seldom(report)).result()
+        run = Run(
+            _current_place(worker.local_directory),
+            Order(*order),
+            f"{worker.name} on {socket.gethostname()}",
+            _seldom(report),
+            addresses=(worker.scheduler.address, worker.address),
+        )
+        return run.result()
     except BaseException as error:  # noqa: BLE001  (the server gets it)
         return raised(error)
 
@@ -116,9 +121,20 @@ def _seldom(report: Callable[[float, str], None]) -> Callable[[float, str], None
 
 
 class Run:
-    """One job. name: of the worker, for people."""
+    """One job, or a piece of one.
 
-    def __init__(self, place: Place, order: Order, name: str, report: Callable[[float, str], None]) -> None:
+    name: of the worker, for people. addresses: of the scheduler and of the worker, for jobs with pieces.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        order: Order,
+        name: str,
+        report: Callable[[float, str], None],
+        *,
+        addresses: tuple[str, str] = ("", ""),
+    ) -> None:
         self._place = place
         self._order = order
         self._name = name
@@ -126,6 +142,16 @@ class Run:
         self._id = uuid.uuid4().hex
         self._folder = place.folder / "jobs" / self._id
         self._exchange = Exchange(place.store or order.store)
+        self._shared = folder_of(self._exchange.address)
+        self._setting = Setting(
+            *addresses,
+            order=order._replace(call=b"", blobs=[]),
+            store=self._exchange.address,
+            blobs=self._shared or place.folder,
+            folder=self._folder,
+            kept=place.folder,
+            run=run_job,
+        )
 
     def result(self) -> Returned:
         token = self._order.token
@@ -137,39 +163,46 @@ class Run:
         if self._exchange.begin_run(token, self._id) >= RUNS:
             raise ClusterFailed(f"{RUNS} workers of the cluster ended while they carried out the job.")
         try:
+            self._stop_pieces()  # of a worker that was killed
             self._folder.mkdir(parents=True)
             return self._call()
         finally:  # but not when this process is killed
             shutil.rmtree(self._folder, ignore_errors=True)
             with suppress(BlobsUnreachable):
-                self._exchange.end_run(token, self._id)
+                self._stop_pieces()
+                if not self._is_piece:  # it is submitted once, and has begun for as long as it exists
+                    self._exchange.end_run(token, self._id)
+
+    @property
+    def _is_piece(self) -> bool:
+        return bool(self._order.inputs)
+
+    def _stop_pieces(self) -> None:
+        if not self._is_piece:
+            self._exchange.delete(pieces_token(self._order.token))
 
     def _call(self) -> Returned:
         self._report(0, "Fetching images")
-        blob = self._fetched_blobs()
-        self._exchange.receive(self._order.token, "in", self._file)
-        function, arguments, keywords = unpack(self._order.call, blob, self._file)
-        future = self._place.executor.submit(function, *arguments, on_progress=self._report, **keywords)
-        packed = self._packed(self._wait(future))
+        setting = self._setting
+        self._fetch_blobs()
+        for token in (*self._order.inputs, self._order.token):
+            self._exchange.receive(token, "in", setting.file)
+        function, arguments, keywords = setting.unpacked(self._order.call)
+        call = call_with_setting if self._is_piece else call_with_pieces
+        future = self._place.executor.submit(
+            call, setting, function, *arguments, on_progress=self._report, **keywords
+        )
+        packed = pack(self._wait(future), self._folder)
         self._exchange.send(self._order.token, "out", self._folder, packed.files)
         return Returned(packed.content)
 
-    def _file(self, path: str) -> Path:
-        """Where a path of the data folder is here."""
-        is_cache = path.partition("/")[0] in CACHES
-        return (self._place.folder if is_cache else self._folder) / path
+    def _fetch_blobs(self) -> None:
+        """Copy the blobs of the order here; those of a folder stay there.
 
-    def _packed(self, result: object) -> Packed:
-        return pack(result, self._folder)
-
-    def _fetched_blobs(self) -> Callable[[str], Path]:
-        """Copy the blobs of the order here, and return what has their paths.
-
-        Blobs of a folder stay there. One that is missing has no file, as on the server.
+        One that is missing has no file, as on the server.
         """
-        shared = folder_of(self._exchange.address)
-        if shared is not None:
-            return lambda name: blob_path(shared, name)
+        if self._shared is not None:
+            return
         folder = self._place.folder
         store = _Copies(open_objects(self._exchange.address), self._exchange.address, folder)
         _delete_old(folder)
@@ -184,7 +217,6 @@ class Run:
             for number, _ in enumerate(threads.map(fetch, self._order.blobs)):
                 if number % 100 == 99:
                     self._report(0, f"Fetching images: {number + 1} of {len(self._order.blobs)}")
-        return lambda name: blob_path(folder, name)
 
     def _wait(self, future: JobFuture[Any]) -> Any:
         """The result of the child process. Raises CancelledError when the server does not want it."""

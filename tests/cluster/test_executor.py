@@ -15,7 +15,7 @@ from emulator.cluster.executor import ClusterExecutor
 from emulator.cluster.messages import ClusterFailed
 from emulator.store.blobs import FolderBlobStore
 from tests.cluster import job_functions as jobs
-from tests.support.dask_cluster import DaskCluster
+from tests.support.dask_cluster import DaskCluster, is_running
 from tests.support.harness import PATIENCE_SECONDS, wait_until
 
 pytestmark = [
@@ -38,10 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 def without_workers(cluster: DaskCluster) -> Iterator[None]:
     """Workers live for one test."""
     yield
-    for worker in cluster.workers:
-        worker.kill()
-        worker.wait()
-    cluster.workers.clear()
+    cluster.stop_workers()
 
 
 @pytest.fixture
@@ -86,14 +83,6 @@ def pids(folder: Path, count: int) -> list[int]:
         return found if len(found) >= count else []
 
     return wait_until(read, f"attempt {count}")
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_job_waits_for_workers_of_this_version_and_reports_progress(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -214,6 +215,8 @@ def test_a_worker_of_dask_itself_uses_its_local_folder(
     class Worker:
         name = "plain"
         local_directory = str(tmp_path / "local")
+        address = "tcp://nowhere:1"
+        scheduler = SimpleNamespace(address="tcp://nowhere:2")
 
         def log_event(self, topic: str, message: object) -> None:
             events.append((topic, message))

@@ -19,14 +19,17 @@ _OTHER_VERSION = (
 
 
 class DaskCluster:
-    """Starts with a scheduler. Skips the test where Dask is not installed. folder: for files of workers."""
+    """Starts with a scheduler. Skips the test where Dask is not installed.
 
-    def __init__(self, folder: Path) -> None:
+    folder: for files of workers. protocol: "tcp", or "tls" with certificates by the variables of Dask.
+    """
+
+    def __init__(self, folder: Path, protocol: str = "tcp") -> None:
         if importlib.util.find_spec("distributed") is None:
             pytest.skip(HOW_TO_GET_DASK)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._port = "0"
+        self._port, self._protocol = "0", protocol
         self.address = ""
         self.scheduler = self.start_scheduler()
         self.workers: list[subprocess.Popen[str]] = []
@@ -36,7 +39,9 @@ class DaskCluster:
         program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
         arguments = ["--port", self._port, "--dashboard-address", "127.0.0.1:0", "--no-show"]
         self.scheduler, self.address = _started(
-            [*program, *arguments], r"Scheduler at:\s+(tcp://\S+)", self.folder / "scheduler.log"
+            [*program, *arguments, "--protocol", self._protocol],
+            rf"Scheduler at:\s+({self._protocol}://\S+)",
+            self.folder / "scheduler.log",
         )
         self._port = self.address.rpartition(":")[2]
         return self.scheduler
@@ -48,16 +53,32 @@ class DaskCluster:
         options = ["--folder", str(self.folder / f"worker-{number}"), "--listen", "127.0.0.1", *arguments]
         worker, _ = _started(
             [sys.executable, *program, "cluster-worker", self.address, *options],
-            r"has joined (tcp://\S+)",
+            rf"has joined ({self._protocol}://\S+)",
             self.folder / f"worker-{number}.log",
         )
         self.workers.append(worker)
         return worker
 
+    def stop_workers(self) -> None:
+        """Kill all workers."""
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.workers.clear()
+
     def stop(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
+        self.stop_workers()
+        self.scheduler.kill()
+        self.scheduler.wait()
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process with this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _started(command: list[str], expected: str, log: Path) -> tuple[subprocess.Popen[str], str]:

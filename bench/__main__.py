@@ -39,7 +39,7 @@ BENCHMARKS = {
     "snapshots": "saving and restoring a project of 50 images and a model; reset",
     "testing": "a session of pytest of 100 tests, each of which trains instantly and predicts",
     "upstream": "response times through the emulator (shadow, record), compared with the upstream alone",
-    "cluster": "two trainings on a Dask cluster, with two workers and with one",
+    "cluster": "trainings on a Dask cluster, with two workers and with one",
     "training_memory": "memory of the worker in trainings of 10,000 images",
 }
 BUSY = 0.5

@@ -3,6 +3,7 @@
 # make serve          start the emulator; PORT=number
 #
 # make test           run all tests; T=core/images runs one folder or file below tests/
+# make test-long      run all tests, with searches of full length; T as above
 # make test-fast      run the fast tests of store, contract, gateway, api, core and worker
 # make test-team      run the tests of the store and of the rules with the rows on PostgreSQL
 # make watch          run fast tests again whenever a file changes; T=core/images
@@ -16,14 +17,14 @@
 # make fuzz           send requests generated from the contract; MINUTES=10, SEED=number
 # make clean          remove everything that make created
 #
-# test, test-fast, watch, bench and fuzz pass ARGUMENTS on, for example:
+# test, test-long, test-fast, watch, bench and fuzz pass ARGUMENTS on, for example:
 #   make test T=core/images ARGUMENTS='-k upload -x'
 # Tests run in WORKERS processes (default 2): make test WORKERS=8
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help setup demo serve test test-fast test-team watch check lint format coverage-page bench fuzz portal portal-dev screenshots clean
+.PHONY: help setup demo serve test test-long test-fast test-team watch check lint format coverage-page bench fuzz portal portal-dev screenshots clean
 
 VENV = .venv
 ifeq ($(OS),Windows_NT)
@@ -113,6 +114,9 @@ serve: portal $(VENV)/train
 test: portal $(VENV)/test .cache/sdks $(JAVASCRIPT:%=%/node_modules/made)
 	@$(if $(filter-out portal,$(T)),,$(PORTAL) test)
 	@$(PYTEST) $(PARALLEL) $(T:%=tests/%) $(ARGUMENTS)
+
+test-long: export EMULATOR_TEST_LONG = 1
+test-long: test
 
 test-fast: $(VENV)/test
 	@$(PYTEST) $(PARALLEL) -m "not slow" $(FAST) $(ARGUMENTS)

@@ -23,6 +23,7 @@ from tests.support.harness import (
     validate_response,
 )
 from tests.support.images import picture
+from tests.support.long_run import IS_LONG
 
 TABLES = ("project", "tag", "image", "image_tag", "region", "iteration", "job", "stored_prediction")
 
@@ -186,7 +187,7 @@ def arbitrary_requests(draw: st.DrawFn, ids: dict[str, str]) -> tuple[str, str, 
     return operation.method, f"/customvision/v{version}/{operation.api}{path}", more
 
 
-@settings(max_examples=400)
+@settings(max_examples=400 if IS_LONG else 200)
 @given(data=st.data())
 def test_any_request_gets_a_response_of_the_contract(world: World, data: st.DataObject) -> None:
     method, path, more = data.draw(arbitrary_requests(world.ids))

@@ -20,6 +20,7 @@ from PIL import Image
 from tests.sdk.conftest import StartEmulator
 from tests.sdk.live import Emulator, wait_until_trained
 from tests.support.harness import RESOURCE_ID
+from tests.support.long_run import IS_LONG
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "quickstart"
 OBJECTS = ("fork", "scissors")
@@ -125,6 +126,9 @@ def bright_box(number: int) -> tuple[bytes, Box]:
     )
 
 
+@pytest.mark.skipif(
+    PHOTOGRAPHS.is_dir() and not IS_LONG, reason="the test with photographs shows it; make test-long has both"
+)
 def test_rectangles_on_noise_are_found(start_emulator: StartEmulator) -> None:
     emulator = start_emulator()
     project = make_project(emulator, "Rectangles")

@@ -30,6 +30,7 @@ from tests.support.detection import (
 )
 from tests.support.harness import Service, test_settings
 from tests.support.images import picture
+from tests.support.long_run import IS_LONG
 
 # Few, so that the same values recur.
 CONTENTS = [picture(number, size=(16, 12)) for number in range(5)]
@@ -247,4 +248,4 @@ class RegionHistory(RuleBasedStateMachine):
 
 
 TestRegionHistory = pytest.mark.slow(RegionHistory.TestCase)
-TestRegionHistory.settings = settings(max_examples=20, stateful_step_count=30)
+TestRegionHistory.settings = settings(max_examples=20 if IS_LONG else 10, stateful_step_count=30)

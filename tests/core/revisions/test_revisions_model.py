@@ -16,6 +16,7 @@ from emulator.core.images.listing import Filter
 from emulator.core.labels import tags
 from tests.support.harness import NOWHERE, Service, expect, files_body, test_settings
 from tests.support.images import picture
+from tests.support.long_run import IS_LONG
 
 # Few, so that the same bytes recur.
 CONTENTS = [picture(number, colour, size=(16, 12)) for colour in ("red", "blue") for number in range(12)]
@@ -244,4 +245,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = pytest.mark.slow(History.TestCase)
-TestHistory.settings = settings(max_examples=10, stateful_step_count=40)
+TestHistory.settings = settings(max_examples=10 if IS_LONG else 5, stateful_step_count=40)

@@ -86,6 +86,14 @@ def registered(weights: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.fixture
+def resnet_alone(registered: Path, tmp_path: Path) -> Path:
+    """A folder with the smallest one, whose features take the least time."""
+    folder = tmp_path / "backbones"
+    shutil.copytree(registered / "resnet18", folder / "resnet18")
+    return folder
+
+
 def network_of(folder: Path, name: str) -> Network:
     return parse_network(network_bytes(folder, read_manifest(folder, name)))
 
@@ -289,6 +297,7 @@ def test_it_can_be_started_from(
     fine: ClassificationDataset,
     train: Train,
     registered: Path,
+    resnet_alone: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -301,7 +310,7 @@ def test_it_can_be_started_from(
     )
     monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
     caplog.set_level(logging.INFO)
-    first = train(fine, registered, output="first")
+    first = train(fine, resnet_alone, output="first")
     assert chosen(caplog).startswith("resnet18")
     start = starting_backbone(first.model_path)
     assert start is not None
@@ -344,11 +353,9 @@ def test_a_better_network_is_fine_tuned(
     fine: ClassificationDataset,
     train: Train,
     registered: Path,
+    resnet_alone: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    folder = tmp_path / "backbones"
-    shutil.copytree(registered / "resnet18", folder / "resnet18")
     monkeypatch.setattr(
         candidates.CandidateComparison,
         "replaces",
@@ -356,7 +363,7 @@ def test_a_better_network_is_fine_tuned(
     )
     monkeypatch.setattr(candidates.CandidateComparison, "is_perfect", lambda self, candidate: False)
     monkeypatch.setattr(search.Search, "consider", _keep_the_first_that_replaces)
-    trained = train(fine, folder, plan=Plan(1, 1))
+    trained = train(fine, resnet_alone, plan=Plan(1, 1))
 
     start = network_of(registered, "resnet18")
     tuned = starting_backbone(trained.model_path)

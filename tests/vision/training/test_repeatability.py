@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.long_run import IS_LONG
+
 ROOT = Path(__file__).parents[3]
+# Threads and processors of the runs that are compared with the first one.
+OTHERS = (("3", "1"), ("1", "2"))[: 2 if IS_LONG else 1]
 # What users set, or what their schedulers set for them. Each program below has all of these in its own way.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -38,7 +42,7 @@ def test_the_same_seed_gives_the_same_files_in_another_process(tmp_path: Path) -
     one = trained(tmp_path / "one", threads=None, hash_seed="1", processors="64")
     others = [
         trained(tmp_path / threads, threads=threads, hash_seed=f"{threads}0", processors=processors)
-        for threads, processors in (("1", "2"), ("3", "1"))
+        for threads, processors in OTHERS
     ]
 
     assert {name.partition("/")[2] for name in one} == {"model.onnx", "evaluation.npz", ""}

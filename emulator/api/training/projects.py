@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from fastapi import Request
+
 from emulator.api import responses
 from emulator.api.dependencies import ApiVersion, Caller, Emulator, ImageLinks, ProjectId, json_body
 from emulator.api.parameters import guid, required_text, text, texts
@@ -17,7 +19,11 @@ from emulator.store import tables
 router = OperationRouter()
 
 
-@router.operation("GetProjects", small=True)
+def _are_few(request: Request) -> bool:
+    return projects.are_few(request.app.state.context)
+
+
+@router.operation("GetProjects", small=_are_few)
 def get_projects(emulator: Emulator, links: ImageLinks, caller: Caller) -> list[shapes.Project]:
     emulator.choreography.polled("import")
     rows = projects.list_all(emulator, caller.resource)

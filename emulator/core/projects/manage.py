@@ -54,6 +54,9 @@ _NEWEST_FIRST = rows_of(
         col(Project.created).desc()
     ),
 )
+# A list of that many takes 3 ms.
+_FEW = 50
+_SOME: RowQuery[tuple[str]] = RowQuery(lambda: select_columns(col(Project.id)).limit(_FEW + 1))
 _FIRST_IMAGES: RowQuery[tuple[str, str]] = RowQuery(
     lambda: _first_images().where(col(Project.resource) == bindparam("resource"))
 )
@@ -121,6 +124,11 @@ def new_project(
         new_iteration_created=now,
         resource=resource,
     )
+
+
+def are_few(context: Context) -> bool:
+    """Whether the list of all projects is short enough for the thread of the event loop."""
+    return len(context.database.rows(_SOME)) <= _FEW
 
 
 def list_all(context: Context, resource: str = DEFAULT_RESOURCE) -> list[Project]:

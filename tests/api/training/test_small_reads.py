@@ -59,3 +59,23 @@ def test_a_read_with_parameters_has_a_thread(service: Service, monkeypatch: pyte
     monkeypatch.setattr("emulator.core.images.listing.count", note)
     service.get(f"{project}/images/count", params={"tagIds": tag})
     assert seen[0].startswith("requests")
+
+
+@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+def test_a_long_list_of_projects_is_made_in_a_thread(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        service.project()
+    used: list[str] = []
+
+    async def note(_request: Any, respond: Any, *arguments: Any, **_options: Any) -> Any:
+        used.append("thread")
+        return respond(*arguments)
+
+    monkeypatch.setattr("emulator.api.routing.in_thread", note)
+    expected = service.get("/projects")
+    assert used == []
+    monkeypatch.setattr("emulator.core.projects.manage._FEW", 1)
+    assert service.get("/projects") == expected
+    assert used == ["thread"]

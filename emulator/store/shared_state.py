@@ -59,7 +59,11 @@ _END = text(
     "INSERT INTO emulator_job_end (job_id, content) VALUES (:job_id, :content) "
     "ON CONFLICT (job_id) DO NOTHING RETURNING number"
 )
-_FORGET_ENDS = text("DELETE FROM emulator_job_end WHERE number <= :newest_forgotten")
+# The resource is the last value of the list that describes a job.
+_FORGET_ENDS = text(
+    "DELETE FROM emulator_job_end WHERE number IN (SELECT number FROM emulator_job_end "
+    "WHERE CAST(content AS json) -> 'job' ->> -1 = :resource ORDER BY number DESC OFFSET :kept)"
+)
 _FORGET_END = text("DELETE FROM emulator_job_end WHERE job_id = :job_id")
 _ENDS = text("SELECT content FROM emulator_job_end ORDER BY number DESC")
 _SECRET = text("UPDATE emulator_store SET secret = coalesce(secret, :proposed) RETURNING secret")
@@ -167,14 +171,16 @@ class SharedState:
 
     # --- ended jobs -----------------------------------------------------------------------------------------
 
-    def add_end(self, job_id: str, content: Mapping[str, Any]) -> bool:
-        """Record how a job has ended; False if its end is recorded already. The last 100 are kept."""
+    def add_end(self, job_id: str, resource: str, content: Mapping[str, Any]) -> bool:
+        """Record how a job has ended; False if its end is recorded already. The last 100 of each resource are
+        kept.
+        """
         values = {"job_id": job_id, "content": orjson.dumps(content).decode()}
         with self._engine.connect() as connection:
-            number = connection.execute(_END, values).scalar()
-            if number is not None:
-                connection.execute(_FORGET_ENDS, {"newest_forgotten": number - _ENDS_KEPT})
-        return number is not None
+            is_new = connection.execute(_END, values).scalar() is not None
+            if is_new:
+                connection.execute(_FORGET_ENDS, {"resource": resource, "kept": _ENDS_KEPT})
+        return is_new
 
     def ends(self) -> Sequence[dict[str, Any]]:
         """What was recorded, the latest first."""

@@ -12,13 +12,14 @@ from sqlmodel import select
 
 from emulator.core import blob_checks
 from emulator.core.ids import Ids
+from emulator.core.jobs.history import EndStatus, JobDescription
 from emulator.core.revisions import revisions
-from emulator.store import batches
+from emulator.store import batches, shared_state
 from emulator.store.database import DatabaseRefused, LeaseLost, StoreUnreachable
 from emulator.store.postgresql import PostgresqlDatabase
 from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 from emulator.store.tables import Job, JobKind, Project
-from tests.support.harness import PATIENCE_SECONDS, Service, expect, running_service, wait_until
+from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, expect, running_service, wait_until
 from tests.support.images import picture, pictures
 from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
 from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
@@ -109,6 +110,17 @@ def test_a_blob_that_the_other_server_has_deleted_is_stored_again(servers: Serve
     second.images(project, pictures(1))
     (listed,) = first.get(f"{project}/images")
     assert first.follow(listed["originalImageUri"]).status_code == 200
+
+
+def test_the_ended_jobs_of_a_resource_are_kept_whatever_those_of_others(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_state, "_ENDS_KEPT", 2)
+    first, second = servers
+    for number, resource in enumerate(("line-1", "default", "default", "default")):
+        job = JobDescription(str(number), "training", first.clock.now(), NOWHERE, "p", resource=resource)
+        first.context.job_history.ended(job, EndStatus.COMPLETED)
+    assert [one.job.id for one in second.context.job_history.latest()] == ["3", "2", "0"]
 
 
 def test_a_training_that_another_server_executes_is_not_begun(servers: Servers) -> None:

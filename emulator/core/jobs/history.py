@@ -31,7 +31,7 @@ from emulator.store.test_set_tables import TestEvaluation
 if TYPE_CHECKING:
     from emulator.store.shared_state import SharedState
 
-# Ended jobs that are kept.
+# Ended jobs of each resource that are kept.
 CAPACITY = 100
 _KINDS = {
     JobKind.TRAINING: "training",
@@ -128,7 +128,7 @@ def description_of(session: Session, job: Job) -> JobDescription | None:
 
 
 class JobHistory:
-    """When jobs were begun, and the last CAPACITY that have ended. Thread-safe.
+    """When jobs were begun, and the last CAPACITY of each resource that have ended. Thread-safe.
 
     changes: is notified of each entry. now: the time of the emulator's clock. shared: the state of several
     servers, which have the ended jobs in common; None for one server.
@@ -142,7 +142,7 @@ class JobHistory:
         self._now = now
         self._lock = threading.Lock()
         self._begun: dict[str, datetime] = {}
-        self._ended: deque[EndedJob] = deque(maxlen=CAPACITY)
+        self._ended: deque[EndedJob] = deque()
         self._numbers: Counter[tuple[str, str]] = Counter()
 
     def begun(self, job_id: str) -> None:
@@ -173,6 +173,9 @@ class JobHistory:
             if any(other.job.id == job.id for other in self._ended):
                 return
             self._ended.appendleft(EndedJob(job, status, started, self._now(), failure))
+            of_resource = [one for one in self._ended if one.job.resource == job.resource]
+            if len(of_resource) > CAPACITY:
+                self._ended.remove(of_resource[-1])
             self._numbers[job.kind, status.value] += 1
         self._changes.note()
 
@@ -184,7 +187,7 @@ class JobHistory:
             self._begun.pop(job.id, None)
         try:
             is_first = shared.add_end(
-                job.id, _to_stored(EndedJob(job, status, started, self._now(), failure))
+                job.id, job.resource, _to_stored(EndedJob(job, status, started, self._now(), failure))
             )
         except StoreUnreachable:
             return  # the end itself is stored; the list lacks it

@@ -1,10 +1,13 @@
 """All trainings, exports, imports and evaluations, with progress and remaining time; cancelling one."""
 
 from collections import Counter
+from collections.abc import Container
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlmodel import col, select
+from sqlalchemy import case, func
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from emulator.core import lookup
 from emulator.core.context import Context
@@ -12,13 +15,13 @@ from emulator.core.errors import ServiceError
 from emulator.core.jobs.history import DESCRIBED, EndedJob, JobDescription, description_of
 from emulator.core.jobs.leases import progress_id
 from emulator.core.jobs.progress import Progress
-from emulator.store.tables import DEFAULT_RESOURCE, IterationStatus, Job, JobKind
+from emulator.store.tables import DEFAULT_RESOURCE, Iteration, IterationStatus, Job, JobKind, Project
 
 if TYPE_CHECKING:
     from emulator.core.choreography.held import Held
 
 _STARTING = "Starting the process for it"
-# Unfinished jobs in one list; an emulator executes four at a time.
+# Unfinished jobs of a resource in one list; an emulator executes four at a time.
 _MAX_JOBS = 500
 
 
@@ -51,20 +54,18 @@ def list_all(
     with context.database.read() as session:
         if project_id is not None:
             lookup.project_of(session, resource, project_id)
-        oldest = select(Job).where(col(Job.kind).in_(DESCRIBED)).order_by(col(Job.created)).limit(_MAX_JOBS)
+        held = {one.job_id: one for one in context.choreography.held()} if context.choreography.in_use else {}
+        before = _earlier(session, held)
+        oldest = _of_resource(resource).order_by(col(Job.created)).limit(_MAX_JOBS)
         found = [(job, description_of(session, job)) for job in session.exec(oldest)]
-    held = {one.job_id: one for one in context.choreography.held()} if context.choreography.in_use else {}
-    waiting: Counter[str] = Counter()
     listed = []
     for job, described in found:
-        if described is None:
+        if described is None or project_id not in (None, described.project_id):
             continue
         if job.id in held:
-            item = _held(context, described, held[job.id])
+            listed.append(_held(context, described, held[job.id]))
         else:
-            item = _unfinished(context, job, described, waiting)
-        if described.resource == resource and project_id in (None, described.project_id):
-            listed.append(item)
+            listed.append(_unfinished(context, job, described, before[job.id]))
     unfinished = {job.id for job, _ in found}
     ended = [
         _ended(one)
@@ -74,6 +75,32 @@ def list_all(
         and one.job.id not in unfinished
     ]
     return listed + ended
+
+
+def _of_resource(resource: str) -> SelectOfScalar[Job]:
+    """The unfinished jobs of a resource. An import of a data set may create its project later."""
+    project_id = func.coalesce(Iteration.project_id, Job.project_id)
+    of_data_set = func.coalesce(col(Job.details)["resource"].as_string(), DEFAULT_RESOURCE)
+    return (
+        select(Job)
+        .outerjoin(Iteration, col(Iteration.id) == Job.iteration_id)
+        .outerjoin(Project, col(Project.id) == project_id)
+        .where(
+            col(Job.kind).in_(DESCRIBED),
+            case((col(Job.kind) == JobKind.DATA_SET, of_data_set), else_=col(Project.resource)) == resource,
+        )
+    )
+
+
+def _earlier(session: Session, held: Container[str]) -> dict[str, int]:
+    """How many jobs of all resources wait or run before each unfinished job, of the same kind."""
+    numbers: Counter[str] = Counter()
+    before = {}
+    jobs = select(Job.id, Job.kind).where(col(Job.kind).in_(DESCRIBED)).order_by(col(Job.created))
+    for job_id, kind in session.exec(jobs):
+        before[job_id] = numbers[kind]
+        numbers[kind] += job_id not in held
+    return before
 
 
 def cancel(context: Context, job_id: str, resource: str = DEFAULT_RESOURCE) -> ListedJob:
@@ -113,10 +140,9 @@ def _reason(context: Context, job: JobDescription, started: datetime | None) -> 
     return f"Cancelled: the {job.kind} was ended by a person after {seconds} {unit}."
 
 
-def _unfinished(context: Context, job: Job, described: JobDescription, waiting: Counter[str]) -> ListedJob:
-    """A job without a plan. waiting: the number of earlier unfinished jobs, by kind."""
+def _unfinished(context: Context, job: Job, described: JobDescription, before: int) -> ListedJob:
+    """A job without a plan. before: the number of earlier unfinished jobs of its kind."""
     started = context.job_history.started(job.id)
-    before, waiting[job.kind] = waiting[job.kind], waiting[job.kind] + 1
     if started is None:
         stage = "Waiting" if not before else f"Waiting for {before} other {_plural(described.kind, before)}"
         return ListedJob(described, "Waiting", stage, None, None, None)

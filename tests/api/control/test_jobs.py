@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from emulator.store.tables import JobKind
+from emulator.core.jobs.history import EndStatus, JobDescription
+from emulator.store.tables import JobKind, Project
 from tests.support.choreographing import plan
 from tests.support.harness import COMPACT, NOWHERE, Service, expect, refusal, wait_until
 from tests.support.importing import start_import
+from tests.support.resources import first_keys
 
 PATH = "/_emulator/jobs"
 
@@ -335,3 +337,33 @@ def test_instant_trainings_are_listed_too(service: Service) -> None:
     service.train(project)
     (job,) = jobs(service)
     assert (job["kind"], job["status"]) == ("training", "Completed")
+
+
+def test_the_list_of_a_resource_is_not_shortened_by_the_jobs_of_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.core.status.job_list._MAX_JOBS", 2)
+    first, second, third = (service.trainable()[0] for _ in range(3))
+    key = first_keys(service, "line-1").training
+    with service.context.database.write() as session:
+        project = session.get_one(Project, third.rpartition("/")[2])
+        project.resource = "line-1"
+        session.add(project)
+        service.context.resources.note(session)
+    for path in (first, second):
+        service.post(f"{path}/train")
+    iteration = expect(service.send("POST", f"{third}/train", key=key))["id"]
+    (theirs,) = expect(service.request("GET", PATH, key=key))["jobs"]
+    assert (theirs["iterationId"], theirs["stage"]) == (iteration, "Waiting for 2 other trainings")
+    assert len(jobs(service)) == 2
+
+
+def test_the_ended_jobs_of_a_resource_are_kept_whatever_those_of_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.core.jobs.history.CAPACITY", 2)
+    history = service.context.job_history
+    for number, resource in enumerate(("line-1", "default", "default", "default")):
+        job = JobDescription(str(number), "training", service.clock.now(), NOWHERE, "p", resource=resource)
+        history.ended(job, EndStatus.COMPLETED)
+    assert [one.job.id for one in history.latest()] == ["3", "2", "0"]

@@ -8,6 +8,8 @@ from starlette.types import Scope
 LONGEST_PATH = 2000
 # Shorter keys would be found in ordinary words.
 _SHORTEST_SECRET = 4
+# The form of the keys of resources, of which only hashes are known (`core.resources`).
+_GENERATED_KEY = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])")
 _NOT_PRINTABLE_ASCII = re.compile(rb"[^!-~]")
 # Longer texts are cut, so that a log line costs little, whatever a client sends. For the same reason, no
 # pattern may search the rest of the text again from each place where it could begin.
@@ -57,7 +59,8 @@ def without_query(name: str) -> str:
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """The text without `secrets`, queries of URLs (where signatures are) and values of other secrets.
+    """The text without `secrets`, texts of the form of generated keys, queries of URLs (where signatures are)
+    and values of other secrets.
 
     Of a long text, only the beginning is returned.
     """
@@ -68,6 +71,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
         text = text.replace(secret, "***")
     if is_cut:  # the end may be a part of a secret
         text = text[: len(text) - max(map(len, hidden), default=0)] + "..."
+    text = _GENERATED_KEY.sub("***", text)
     text = _USER_IN_URL.sub(r"\1***@", text)
     text = _WORD.sub(_without_query_of_url, text)
     return _SECRET_PARAMETER.sub(r"\1***", text)

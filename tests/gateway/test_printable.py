@@ -76,6 +76,13 @@ def test_secrets_are_left_out(text: str) -> None:
     assert "hidden" not in without_secrets(text, ["hidden-key"])
 
 
+def test_keys_of_resources_are_left_out_although_only_their_hashes_are_known() -> None:
+    key = "0123456789abcdef" * 2
+    assert without_secrets(f"/training/{key}/tags: '{key}'", []) == "/training/***/tags: '***'"
+    others = f"{key}{key} ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
+    assert without_secrets(others, []) == others
+
+
 def test_other_texts_stay_as_they_are() -> None:
     text = "wrong key: it differs; http://host/a.jpg is no image; user@host"
     assert without_secrets(text, ["abc", ""]) == text

@@ -1,5 +1,6 @@
 """Whether the emulator is ready: the database, the disk, and the threads that carry out jobs."""
 
+import re
 import shutil
 
 from emulator.core.context import Context
@@ -19,18 +20,26 @@ _RUNNERS = {
     JobKind.EVALUATION: ("evaluations", "evaluates iterations on test sets"),
     JobKind.DATA_SET: ("imports", "imports data sets"),
 }
+# What follows a colon or semicolon may have other addresses in it.
+_DETAILS = re.compile(r"[:;] .*", re.DOTALL)
+_SCHEDULER = re.compile(r"(?:the scheduler )?\w+://\S+")
 CHECKS = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
 
 
 def cluster_state(context: Context) -> str | None:
     """Whether the cluster takes jobs: "ok", or why jobs wait; None without a cluster.
 
-    An emulator whose jobs wait is ready: it answers all requests.
+    An emulator whose jobs wait is ready: it answers all requests. Addresses are left out, since no key is
+    needed to read it.
     """
     if context.cluster is None:
         return None
     problem = context.cluster.problem()
-    return "ok" if problem is None else f"trainings and exports wait: {problem}"
+    return (
+        "ok"
+        if problem is None
+        else f"trainings and exports wait: {_SCHEDULER.sub('the scheduler', _DETAILS.sub('', problem))}"
+    )
 
 
 def problems(context: Context) -> dict[str, str]:

@@ -87,11 +87,11 @@ def test_the_server_needs_no_packages_of_trainings(
 
 def test_a_server_whose_jobs_wait_is_ready(service: Service, cluster: FakeCluster) -> None:
     assert readiness.cluster_state(service.context) == "ok"
-    cluster.reason = "tcp://host:8786 has no workers"
+    cluster.reason = "tcp://host:8786 has no workers; start them with: cluster-worker tcp://host:8786"
     for runner in service.context.jobs.runners:
         runner.start()
     ready = service.request("GET", "/_emulator/health/ready", key=None)
-    expected = "trainings and exports wait: tcp://host:8786 has no workers"
+    expected = "trainings and exports wait: the scheduler has no workers"
     assert (ready.status_code, ready.json()["status"], ready.json()["checks"]["cluster"]) == (
         200,
         "ready",
@@ -99,3 +99,24 @@ def test_a_server_whose_jobs_wait_is_ready(service: Service, cluster: FakeCluste
     )
     service.context.cluster = None
     assert "cluster" not in service.request("GET", "/_emulator/health/ready", key=None).json()["checks"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "shown"),
+    [
+        (
+            "the scheduler tcp://host:8786 cannot be reached: connect to ('10.0.0.7', 8786)",
+            "the scheduler cannot be reached",
+        ),
+        (
+            "the workers of tls://host:8786 are of version 1, and this server is of 2",
+            "the workers of the scheduler are of version 1, and this server is of 2",
+        ),
+    ],
+)
+def test_ready_needs_no_key_and_shows_no_address(
+    service: Service, cluster: FakeCluster, problem: str, shown: str
+) -> None:
+    cluster.reason = problem
+    checks = service.request("GET", "/_emulator/health/ready", key=None).json()["checks"]
+    assert checks["cluster"] == f"trainings and exports wait: {shown}"

@@ -6,10 +6,10 @@ and signatures of URIs in them, and name spans after routes instead of the opera
 
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.api.metrics.counts import PATH as METRICS_PATH
-from emulator.api.metrics.counts import operation_of
+from emulator.api.metrics.counts import StatusNoted, operation_of
 from emulator.contract.operations import BY_NAME
 from emulator.gateway.address import Address
 
@@ -48,17 +48,11 @@ class TraceRequests:
         if context.is_valid:  # not when the SDK is disabled
             scope["trace_id"] = f"{context.trace_id:032x}"
             scope["span_id"] = f"{context.span_id:016x}"
-        status: int | None = None
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noting = StatusNoted(send)
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, noting)
         finally:
+            status = noting.status
             operation = operation_of(scope)
             span.update_name(operation)
             span.set_attributes(_attributes(scope, operation))

@@ -71,18 +71,24 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        status = 0
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noting = StatusNoted(send)
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, noting)
         finally:
-            self._counts.add(operation_of(scope), status, time.perf_counter() - begun)
+            self._counts.add(operation_of(scope), noting.status or 0, time.perf_counter() - begun)
+
+
+class StatusNoted:
+    """A `send` of ASGI that notes the status of the response; None until it begins."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 def operation_of(scope: Scope) -> str:

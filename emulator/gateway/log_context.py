@@ -32,6 +32,12 @@ def span_id() -> str | None:
     return _value("span_id")
 
 
+def traceparent() -> str | None:
+    """The span of a request or a job as the header of W3C Trace Context; None without ``--traces``."""
+    trace, span, flags = trace_id(), span_id(), _value("trace_flags")
+    return None if trace is None or span is None or flags is None else f"00-{trace}-{span}-{flags}"
+
+
 def _value(name: str) -> str | None:
     scope = _scope.get()
     found = None if scope is None else scope.get(name)

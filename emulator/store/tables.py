@@ -346,7 +346,7 @@ class Job(SQLModel, table=True):
     kind: a `JobKind`. Trainings, exports and evaluations have an `iteration_id`, imports and notifications a
     `project_id`, as have imports of data sets unless their project is new. details: the token of an import,
     the reason why one failed, the id of an export, of an evaluation or of a data set with its project, or the
-    content of a notification. attempts: how often it was begun.
+    content of a notification; with ``--traces``, the span of the request. attempts: how often it was begun.
     """
 
     id: str = Field(primary_key=True)

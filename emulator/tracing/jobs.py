@@ -1,4 +1,4 @@
-"""A trace for each execution of a job: a span for the whole, and one for each of its steps."""
+"""Spans of jobs, in the traces of the requests that queued them: of each attempt and each of its steps."""
 
 import threading
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from emulator.core.jobs.job_runner import JobStopped, TryAgain
-from emulator.core.jobs.traces import JobTrace
+from emulator.core.jobs.traces import TRACEPARENT, JobTrace
 from emulator.gateway import log_context
 from emulator.store.tables import Job
 
@@ -18,6 +19,10 @@ class TraceJobs:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
+        self._propagator = TraceContextTextMapPropagator()
+
+    def traceparent(self) -> str | None:
+        return log_context.traceparent()
 
     @contextmanager
     def job(self, job: Job) -> Iterator[JobTrace]:
@@ -30,11 +35,19 @@ class TraceJobs:
             attributes["custom_vision.iteration_id"] = job.iteration_id
         if job.project_id is not None:
             attributes["custom_vision.project_id"] = job.project_id
-        span = self._tracer.start_span(f"job {job.kind}", context=Context(), attributes=attributes)
+        queued_by = {"traceparent": (job.details or {}).get(TRACEPARENT, "")}
+        parent = self._propagator.extract(queued_by, context=Context())
+        span = self._tracer.start_span(f"job {job.kind}", context=parent, attributes=attributes)
         trace = _Trace(self._tracer, span)
         context = span.get_span_context()
         if context.is_valid:  # not when the SDK is disabled
-            log_context.enter({"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"})
+            log_context.enter(
+                {
+                    "trace_id": f"{context.trace_id:032x}",
+                    "span_id": f"{context.span_id:016x}",
+                    "trace_flags": f"{context.trace_flags:02x}",
+                }
+            )
         try:
             yield trace
         finally:

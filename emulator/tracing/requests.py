@@ -24,7 +24,7 @@ class TraceRequests:
     """ASGI middleware that makes a span for each request, from its first byte to the end of its response.
 
     It continues the trace of the client's header ``traceparent`` (W3C Trace Context). The scope gets
-    ``trace_id`` and ``span_id``, which lines of the log show.
+    ``trace_id`` and ``span_id``, which lines of the log show, and ``trace_flags``.
     """
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
@@ -48,6 +48,7 @@ class TraceRequests:
         if context.is_valid:  # not when the SDK is disabled
             scope["trace_id"] = f"{context.trace_id:032x}"
             scope["span_id"] = f"{context.span_id:016x}"
+            scope["trace_flags"] = f"{context.trace_flags:02x}"
         noting = StatusNoted(send)
         try:
             await self._app(scope, receive, noting)

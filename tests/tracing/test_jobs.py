@@ -28,7 +28,9 @@ def jobs(service: Service, collector: Collector) -> list[tuple[Received, list[Re
     return [(job, [span for span in spans if span.parent == job.id]) for job in found]
 
 
-def test_a_training_and_an_export_are_traces_with_their_steps(service: Service, collector: Collector) -> None:
+def test_trainings_and_exports_are_in_the_traces_of_their_requests(
+    service: Service, collector: Collector
+) -> None:
     iteration = service.exportable()
     service.export(iteration, "ONNX")
     (training, steps), (export, export_steps) = jobs(service, collector)
@@ -46,6 +48,9 @@ def test_a_training_and_an_export_are_traces_with_their_steps(service: Service, 
     assert (export.name, export.attributes["custom_vision.job.outcome"]) == ("job export", "completed")
     assert [step.name for step in export_steps][-1] == "Recording the result"
     assert export.trace != training.trace
+    requests = {span.name: (span.trace, span.id) for span in collector.spans()}
+    assert requests["TrainProject"] == (training.trace, training.parent)
+    assert requests["ExportIteration"] == (export.trace, export.parent)
 
 
 def test_a_failed_training_is_a_failure_without_its_text(service: Service, collector: Collector) -> None:

@@ -11,6 +11,7 @@ from emulator.core.data_sets import kept
 from emulator.core.data_sets.format_names import known_format
 from emulator.core.data_sets.kept import ImportState
 from emulator.core.errors import ServiceError
+from emulator.core.jobs.traces import with_traceparent
 from emulator.core.projects.manage import CLASSIFICATION_TYPES
 from emulator.core.rules import domains
 from emulator.core.rules.limits import MEGABYTE
@@ -165,13 +166,16 @@ def _enqueue(context: Context, state: ImportState) -> ImportState:
                 kind=JobKind.DATA_SET,
                 project_id=None if state.project_is_new else state.project_id,
                 created=context.clock.now(),
-                details={
-                    "dataSet": state.id,
-                    "projectId": state.project_id,
-                    "projectName": state.project_name,
-                    "dryRun": state.dry_run,
-                    "resource": state.resource,
-                },
+                details=with_traceparent(
+                    context.job_traces,
+                    {
+                        "dataSet": state.id,
+                        "projectId": state.project_id,
+                        "projectName": state.project_name,
+                        "dryRun": state.dry_run,
+                        "resource": state.resource,
+                    },
+                ),
             )
         )
     context.jobs.notify(JobKind.DATA_SET)

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 from emulator.core import lookup, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.jobs.traces import with_traceparent
 from emulator.core.rules import domains
 from emulator.core.rules.validation import in_any_case
 from emulator.store.references import raise_if_missing
@@ -74,7 +75,11 @@ def request_export(
         session.flush()
         details = {"export": export.id, "base": base}
         job = Job(
-            id=context.ids.new(), kind=JobKind.EXPORT, iteration_id=iteration_id, created=now, details=details
+            id=context.ids.new(),
+            kind=JobKind.EXPORT,
+            iteration_id=iteration_id,
+            created=now,
+            details=with_traceparent(context.job_traces, details),
         )
         session.add(job)
         if context.choreography.in_use:

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from emulator.store.tables import Job
+
+# In the details of a job: the span of the request that queued it, as the header of W3C Trace Context.
+TRACEPARENT = "traceparent"
 
 
 class JobTrace(Protocol):
@@ -20,6 +23,9 @@ class JobTrace(Protocol):
 
 class JobTraces(Protocol):
     """Makes the traces of jobs."""
+
+    def traceparent(self) -> str | None:
+        """The span of the request or job of this thread, as the header of W3C Trace Context."""
 
     def job(self, job: Job) -> AbstractContextManager[JobTrace]:
         """Follow the execution of a job in this thread."""
@@ -38,6 +44,9 @@ class NoTrace:
 class NoTraces:
     """The `JobTraces` without ``--traces``."""
 
+    def traceparent(self) -> str | None:
+        return None
+
     @contextmanager
     def job(self, job: Job) -> Iterator[JobTrace]:
         yield _NOTHING
@@ -46,6 +55,12 @@ class NoTraces:
 NONE = NoTraces()
 _NOTHING = NoTrace()
 _current: ContextVar[JobTrace] = ContextVar("trace of the job", default=_NOTHING)
+
+
+def with_traceparent(traces: JobTraces, details: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """The details of a new job, with the span of the request or job that queues it, if there is one."""
+    span = traces.traceparent()
+    return details if span is None else {**(details or {}), TRACEPARENT: span}
 
 
 def current() -> JobTrace:

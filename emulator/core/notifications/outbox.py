@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from emulator.core.context import Context
+from emulator.core.jobs.traces import with_traceparent
 from emulator.store.database import when_committed
 from emulator.store.tables import (
     Export,
@@ -55,7 +56,7 @@ def _add(context: Context, session: Session, project: Project, details: dict[str
             kind=JobKind.NOTIFICATION,
             project_id=project.id,
             created=now,
-            details={**details, "due": microseconds(now)},
+            details=with_traceparent(context.job_traces, {**details, "due": microseconds(now)}),
         )
     )
     when_committed(session, lambda: context.jobs.notify(JobKind.NOTIFICATION))

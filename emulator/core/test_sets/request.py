@@ -8,6 +8,7 @@ from emulator.core import lookup
 from emulator.core.blob_sweep import sweep_blobs
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
+from emulator.core.jobs.traces import with_traceparent
 from emulator.core.rules.validation import check_batch_size
 from emulator.core.test_sets.manage import delete_jobs, find
 from emulator.store.tables import IterationStatus, Job, JobKind
@@ -65,7 +66,7 @@ def _requested(context: Context, session: Session, test_set: TestSet, iteration_
             kind=JobKind.EVALUATION,
             iteration_id=iteration_id,
             created=now,
-            details=details,
+            details=with_traceparent(context.job_traces, details),
         )
     )
     return row

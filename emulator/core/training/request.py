@@ -10,6 +10,7 @@ from emulator.core import lookup, quotas, refused_items
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.iterations.manage import free_name
+from emulator.core.jobs.traces import with_traceparent
 from emulator.core.labels.tags import with_negative
 from emulator.core.rules import domains
 from emulator.core.rules.limits import ADVANCED_HOURS_MINIMUM
@@ -80,7 +81,13 @@ def request_training(context: Context, project_id: str, request: TrainingRequest
         session.add_all((project, iteration))
         session.flush()
         kind = _job_kind(context, project_id, request)
-        job = Job(id=context.ids.new(), kind=kind, iteration_id=iteration.id, created=now)
+        job = Job(
+            id=context.ids.new(),
+            kind=kind,
+            iteration_id=iteration.id,
+            created=now,
+            details=with_traceparent(context.job_traces),
+        )
         session.add(job)
         if context.choreography.in_use:
             shown = context.choreography.begin(session, job, "training", iteration.id, project_id)

@@ -13,6 +13,7 @@ from emulator.core import quotas, signed_uris
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.core.fetching import client as fetching
+from emulator.core.jobs.traces import with_traceparent
 from emulator.core.rules import domains
 from emulator.core.rules.limits import NAME_LENGTH
 from emulator.core.rules.validation import checked_name
@@ -65,7 +66,7 @@ def request_import(
         kind=JobKind.IMPORT,
         project_id=project.id,
         created=now,
-        details={"token": token},
+        details=with_traceparent(context.job_traces, {"token": token}),
     )
     with context.database.write() as session:
         quotas.check_project(context, session, resource)

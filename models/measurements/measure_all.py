@@ -52,6 +52,7 @@ from measuring import (
     Chosen,
     accuracy,
     calibration_error,
+    expected_calibration_error,
     mean_average_precision,
     processor_clock,
     read_regions,
@@ -61,6 +62,7 @@ from quality_table import HEAD_TO_HEAD, METHODS, rendered
 from training_code import version
 
 from emulator import vision
+from emulator.vision.classification.session import ClassifierSession
 from emulator.vision.classification.train import warm_up
 from emulator.vision.evaluation.classification import Evaluation
 from emulator.vision.evaluation.detection import DetectionEvaluation
@@ -90,6 +92,8 @@ class Measured:
     Attributes:
         figure: accuracy on the test images, or mean average precision.
         own: the same figure by the cross-validation of the training; None for baselines.
+        perfect: the calibration error of right probabilities on as many images
+            (`measuring.expected_calibration_error`); None for detectors.
         seconds, processor_seconds: of the training, by the clock and of this process.
         note: the chosen model, or the number of epochs.
     """
@@ -100,6 +104,7 @@ class Measured:
     seconds: float
     processor_seconds: float
     note: str = ""
+    perfect: float | None = None
 
 
 def main() -> int:
@@ -291,12 +296,14 @@ def cell(dataset: vision.Dataset, name: str, method: str, seed: int, budget_scal
         print(f"  {name}, {method}: {asdict(one)}", file=sys.stderr, flush=True)
         measured.append(one)
     owns = [one.own for one in measured if one.own is not None]
+    floors = [one.perfect for one in measured if one.perfect is not None]
     return {
         **about,
         "divisions": len(parts),
         "figure": float(numpy.mean([one.figure for one in measured])),
         "own": float(numpy.mean(owns)) if owns else None,
         "calibration_error": float(numpy.mean([one.calibration_error for one in measured])),
+        "perfect": float(numpy.mean(floors)) if floors else None,
         "seconds": float(numpy.mean([one.seconds for one in measured])),
         "processor_seconds": float(numpy.mean([one.processor_seconds for one in measured])),
         "note": "; ".join(dict.fromkeys(one.note for one in measured if one.note)),
@@ -328,10 +335,16 @@ def own_training(part: Division, method: str, seed: int, budget_scale: float, sc
         clock=processor_clock,
     )
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
+    own = own_figure(trained, part.learned)
+    if not part.learned.detection:
+        session = ClassifierSession(trained.path)
+        scores_NT = numpy.array([session.score(image_bytes(each.image)) for each in part.tested.samples])
+        result = measured_scores(scores_NT, truth_of(part), part, seconds, processor_seconds)
+        return replace(result, own=own, note=Chosen.name_of_last)
     report = vision.evaluate(trained, part.tested, overlap_threshold=OVERLAP)
     return Measured(
-        figure=report.average_precision if report.accuracy is None else report.accuracy,
-        own=own_figure(trained, part.learned),
+        figure=report.average_precision,
+        own=own,
         calibration_error=report.calibration_error,
         seconds=seconds,
         processor_seconds=processor_seconds,
@@ -362,7 +375,7 @@ def logistic_regression(
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
     tested = training_set(part.tested, scratch, mirror=False)
     scores_NT = numpy.asarray(trained.predict_proba(tested.features_RD))
-    return measured_scores(scores_NT, tested.targets_NT, part, seconds, processor_seconds)
+    return measured_scores(scores_NT, tested.targets_NT > 0, part, seconds, processor_seconds)
 
 
 def fine_tuning(
@@ -385,28 +398,31 @@ def fine_tuning(
         clock=clock,
     )
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
-    targets_NT = numpy.array(
-        [[tag in each.tags for tag in part.learned.tags] for each in part.tested.samples]
-    )
-    result = measured_scores(tuned.scores_NT, targets_NT, part, seconds, processor_seconds)
+    result = measured_scores(tuned.scores_NT, truth_of(part), part, seconds, processor_seconds)
     return replace(result, note=f"{tuned.epochs:.0f} epochs")
+
+
+def truth_of(part: Division) -> numpy.ndarray:
+    """The true tags of the test images, (N, T)."""
+    return numpy.array([[tag in each.tags for tag in part.learned.tags] for each in part.tested.samples])
 
 
 def measured_scores(
     scores_NT: numpy.ndarray,
-    targets_NT: numpy.ndarray,
+    truth_NT: numpy.ndarray,
     part: Division,
     seconds: float,
     processor_seconds: float,
 ) -> Measured:
-    truth_NT = targets_NT > 0
-    error = calibration_error(scores_NT, truth_NT, part.learned.multilabel)
+    """The figures of probabilities of the test images."""
+    multilabel = part.learned.multilabel
     return Measured(
         figure=figure_of(part.learned)(scores_NT, truth_NT),
         own=None,
-        calibration_error=error,
+        calibration_error=calibration_error(scores_NT, truth_NT, multilabel),
         seconds=seconds,
         processor_seconds=processor_seconds,
+        perfect=expected_calibration_error(scores_NT, multilabel),
     )
 
 

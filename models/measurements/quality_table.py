@@ -14,7 +14,7 @@ METHODS = {False: ("logistic-regression", "quick", "fine-tuning", "advanced"), T
 
 
 # Figures that are averaged over the seeds, and those with a deviation.
-AVERAGED = ("figure", "own", "calibration_error", "seconds", "processor_seconds")
+AVERAGED = ("figure", "own", "calibration_error", "perfect", "seconds", "processor_seconds")
 WITH_DEVIATION = ("figure", "calibration_error")
 OLDER = "\\*"
 
@@ -56,7 +56,7 @@ def rendered(cells: dict[str, dict[str, Any]]) -> str:
         "images, one image is worth a percentage point or more.",
         "",
         f"Machine: {'; '.join(machines)}. Budgets were counted in processor seconds, two per budget second."
-        + (f" Less than the usual budget: {', '.join(shortened)}." if shortened else ""),
+        + (f" Another budget than usual, as a factor: {', '.join(shortened)}." if shortened else ""),
     ]
     if seeds:
         numbers = " or ".join(str(number) for number in seeds)
@@ -106,12 +106,16 @@ def tables(by_set: dict[str, dict[str, dict[str, Any]]], methods: tuple[str, ...
         + "`own`: the figures that quick and advanced training report from cross-validation."
     )
     yield ""
-    yield "Calibration errors:"
+    if any(one.get("perfect") is not None for kept in by_set.values() for one in kept.values()):
+        yield "Calibration errors, and in brackets that of right probabilities on as many test images: chance"
+        yield "alone gives it, and no model has less on average:"
+    else:
+        yield "Calibration errors:"
     yield ""
     yield row(("set", *named))
     yield row(("---",) * (len(methods) + 1))
     for name, kept in sorted(by_set.items()):
-        yield row((name, *(shown(kept, method, "calibration_error") for method in methods)))
+        yield row((name, *(calibration(kept, method) for method in methods)))
     yield ""
     yield "Training seconds (wall clock / processor time), and the model that advanced training chose:"
     yield ""
@@ -177,6 +181,11 @@ def shown(kept: dict[str, dict[str, Any]], method: str, what: str) -> str:
     deviation = one["deviations"].get(what)
     text = f"{value:.3f}" if deviation is None else f"{value:.3f} ± {deviation:.3f}"
     return text + OLDER * one["older"]
+
+
+def calibration(kept: dict[str, dict[str, Any]], method: str) -> str:
+    floor = kept.get(method, {}).get("perfect")
+    return shown(kept, method, "calibration_error") + (f" ({floor:.3f})" if floor is not None else "")
 
 
 def times(kept: dict[str, dict[str, Any]], method: str) -> str:

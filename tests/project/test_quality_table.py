@@ -175,7 +175,7 @@ def test_figures_of_several_seeds_and_of_older_code_are_marked(script: ModuleTyp
             "a:quick:1": cell("quick", 0.8),
             # Of older code than the other seeds of the set: left out of the mean.
             "a:quick:2": cell("quick", 0.1, **older),
-            "a:logistic-regression:0": cell("fine-tuning", 0.7),
+            "a:logistic-regression:0": cell("fine-tuning", 0.7, perfect=0.02),
             "b:quick:0": cell("quick", 0.6, **older),
             "b:advanced:0": cell("advanced", 0.8, code="", measured=""),
         }
@@ -184,6 +184,7 @@ def test_figures_of_several_seeds_and_of_older_code_are_marked(script: ModuleTyp
     assert "| a | 2 | 10 | 20 | accuracy | 0.700 | 0.850 ± 0.071 | - | - | - | 0.800 / - |" in rows
     figures = "0.600\\* | - | 0.800\\* | 50%\\* | 0.800\\* / 0.800\\*"
     assert f"| b | 2 | 10 | 20 | accuracy | - | {figures} |" in rows
+    assert "| a | 0.010 (0.020) | 0.010 ± 0.000 | - | - |" in rows
     assert "Figures with ± are mean and standard deviation of 2 seeds; others, of one." in rows
     assert "\\* Measured with older code than others of the column, or before it was recorded." in rows
 
@@ -230,7 +231,7 @@ def test_mistakes_that_are_gone_are_counted(script: ModuleType) -> None:
     assert "| c | 2 | 10 | 20 | accuracy | - | 1.000 | - | 1.000 | - | 0.800 / 0.800 |" in page.splitlines()
     assert "50% on average over the sets where quick training makes any" in page
     assert "| a: b | - | 1.0 / 2.0 | 1.0 / 2.0 (6 epochs) | 1.0 / 2.0 | quick |" in page.splitlines()
-    assert "Less than the usual budget" not in page
+    assert "Another budget than usual" not in page
     assert "Object detection" not in page
 
 

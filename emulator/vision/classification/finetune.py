@@ -297,8 +297,8 @@ def _mixed(
     recipe: FineTuningRecipe,
     random: numpy.random.Generator,
 ) -> _Batch:
-    """Augmented images, each mixed with another one of the batch (Zhang et al., *mixup*, 2018), and smoothed
-    targets (Szegedy et al., 2016)."""
+    """Augmented images, each mixed with another one of the batch (Zhang et al., *mixup*, 2018) or with a
+    rectangle of it (Yun et al., *CutMix*, 2019), and smoothed targets (Szegedy et al., 2016)."""
     import numpy
     import torch
 
@@ -312,10 +312,13 @@ def _mixed(
     weight = random.beta(recipe.mixup, recipe.mixup, len(chosen))
     weight = numpy.maximum(weight, 1 - weight)
     partner = random.permutation(len(chosen))
-    mixing = torch.from_numpy(weight.astype(numpy.float32))
     tensor = augmented.float()
-    mixed = tensor * mixing[:, None, None, None]
-    mixed += tensor[torch.from_numpy(partner)] * (1 - mixing)[:, None, None, None]
+    if recipe.cutmix and random.random() < recipe.cutmix:
+        mixed, weight = _with_rectangles(tensor, partner, random)
+    else:
+        mixing = torch.from_numpy(weight.astype(numpy.float32))
+        mixed = tensor * mixing[:, None, None, None]
+        mixed += tensor[torch.from_numpy(partner)] * (1 - mixing)[:, None, None, None]
     targets = weight[:, None] * targets + (1 - weight)[:, None] * targets[partner]
     weights = weight * weights + (1 - weight) * weights[partner]
     return _Batch(
@@ -325,9 +328,32 @@ def _mixed(
     )
 
 
+def _with_rectangles(
+    tensor_BSSC: torch.Tensor, partner_B: NDArray[numpy.integer], random: numpy.random.Generator
+) -> tuple[torch.Tensor, NDArray[numpy.float64]]:
+    """Images or maps, each with a rectangle of its partner in the same place; and the fraction of each that
+    is its own, (B,).
+
+    The area of the rectangle is uniform between nothing and all, before it is cut off at the edges of the
+    image; its centre is anywhere in the image.
+    """
+    import numpy
+
+    mixed, side = tensor_BSSC.clone(), tensor_BSSC.shape[1]
+    own_B = numpy.ones(len(partner_B))
+    for number, other in enumerate(partner_B.tolist()):
+        half = side * numpy.sqrt(random.random()) / 2
+        centre = random.uniform(0, side, 2)
+        top, left = numpy.rint(centre - half).clip(0, side).astype(int).tolist()
+        bottom, right = numpy.rint(centre + half).clip(0, side).astype(int).tolist()
+        mixed[number, top:bottom, left:right] = tensor_BSSC[other, top:bottom, left:right]
+        own_B[number] -= (bottom - top) * (right - left) / side**2
+    return mixed, own_B
+
+
 def augmented_image(image: Pixels, recipe: FineTuningRecipe, random: numpy.random.Generator) -> torch.Tensor:
-    """The image (S, S, 3), shifted by up to `max_shift` of its side with its border reflected, and with
-    `mirror` mirrored half of the time.
+    """The image (S, S, 3), shifted by up to `max_shift` of its side with its border reflected, with `mirror`
+    mirrored half of the time, and with brightness, contrast and saturation changed by up to `color_jitter`.
 
     The parameters come from `random`: torchvision's own transforms draw them from the global generator of
     PyTorch, which does not repeat with several threads.
@@ -336,7 +362,7 @@ def augmented_image(image: Pixels, recipe: FineTuningRecipe, random: numpy.rando
 
     side = len(image)
     most = round(side * recipe.max_shift)
-    if not most and not recipe.mirror:
+    if not (most or recipe.mirror or recipe.color_jitter):
         return torch.from_numpy(image)
     kernels = _torchvision.transforms()
     down, right = random.integers(-most, most + 1, 2).tolist()
@@ -347,6 +373,11 @@ def augmented_image(image: Pixels, recipe: FineTuningRecipe, random: numpy.rando
     augmented = kernels.crop_image(augmented, max(0, down), max(0, right), side, side)
     if recipe.mirror and random.random() < 0.5:
         augmented = kernels.horizontal_flip_image(augmented)
+    if recipe.color_jitter:
+        least, most_color = 1 - recipe.color_jitter, 1 + recipe.color_jitter
+        augmented = kernels.adjust_brightness_image(augmented, random.uniform(least, most_color))
+        augmented = kernels.adjust_contrast_image(augmented, random.uniform(least, most_color))
+        augmented = kernels.adjust_saturation_image(augmented, random.uniform(least, most_color))
     result: torch.Tensor = augmented.permute(1, 2, 0)
     return result
 

@@ -72,8 +72,8 @@ def _models_in_turn(folds: int, share: float, lanes: int) -> float:
     return max(ends)
 
 
-def are_sufficient(first: Plan | None, second: Plan | None, recipe: AdvancedRecipe) -> bool:
+def are_sufficient(first: Plan | None, second: Plan | None, min_folds: int, min_epochs: int) -> bool:
     """Whether the plans of two networks are long enough."""
-    if first is None or second is None or first.folds < recipe.min_folds:
+    if first is None or second is None or first.folds < min_folds:
         return False
-    return min(first.epochs, second.epochs) >= recipe.cross_validation_min_epochs
+    return min(first.epochs, second.epochs) >= min_epochs

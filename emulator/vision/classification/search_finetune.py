@@ -187,7 +187,7 @@ class _Attempt:
 
         self._search, self._backbone, self._images = search, backbone, images_at_size
         self._name = name
-        self._recipe = search.advanced.fine_tuning
+        self._recipe = search.advanced.fine_tuning_of(usual_side(search.images))
         self._budget = search.reporter.budget
         self._budget.check()
         together = search.advanced.backbones is not None
@@ -224,7 +224,7 @@ class _Attempt:
         elif search.advanced.second_network is not None:
             left, share = self._budget.left, _FIRST_SHARE
             shorter, second = plan_for(share * left), plan_for((1 - share) * left / _COST_OF_SECOND)
-            if are_sufficient(shorter, second, search.advanced):
+            if are_sufficient(shorter, second, search.advanced.min_folds, self._recipe.sufficient_epochs):
                 plan, self._budget = shorter, self._budget.part(_FIRST_SHARE)
         if plan is None:
             raise OutOfTime(

@@ -66,8 +66,12 @@ class FineTuningRecipe:
             differ between tasks, and these layers are half of the computation.
         max_shift: of an image, as a fraction of its side.
         mixup: both parameters of the beta distribution of the fraction of another image that is mixed in.
+        cutmix: the fraction of steps in which each image gets a rectangle of another one instead.
+        color_jitter: brightness, contrast and saturation are multiplied by factors of 1 +- this, each drawn
+            for each image.
         label_smoothing: the fraction of a target that is spread over all tags.
         mirror: whether half of the images are mirrored.
+        sufficient_epochs: a training with fewer passes over the images leaves no time for a second network.
     """
 
     learning_rate: float = 3e-4
@@ -79,11 +83,16 @@ class FineTuningRecipe:
     frozen_to_stride: int = 16
     max_shift: float = 1 / 16
     mixup: float = 0.2
+    cutmix: float = 0.0
+    color_jitter: float = 0.0
     label_smoothing: float = 0.05
     mirror: bool = True
+    sufficient_epochs: int = 8
 
 
 FINE_TUNING = FineTuningRecipe()
+# Tiny images are enlarged: their edges and textures are not those that the fine layers were trained on.
+TINY_FINE_TUNING = FineTuningRecipe(frozen_to_stride=1, cutmix=0.5, color_jitter=0.3, sufficient_epochs=19)
 
 
 @dataclass(frozen=True)
@@ -150,8 +159,8 @@ class AdvancedRecipe:
         resolution: side in pixels of the input of `backbones`, and of fine-tuning of models without exports.
         regularisations: factors on `ClassifierRecipe.inverse_regularisation`.
         fine_tuning: how the coarse layers are trained.
-        tiny_side, tiny_resolution: images with sides of at most `tiny_side` pixels are fine-tuned on at
-            `tiny_resolution`: a larger input would only take longer.
+        tiny_side, tiny_resolution, tiny_fine_tuning: images with sides of at most `tiny_side` pixels are
+            fine-tuned on at `tiny_resolution` (a larger input would only take longer), and in another way.
         large_resolution: images of at least this many pixels a side are also tried at this size, for small
             defects, and fine-tuned on at it if it was the best.
         min_epochs: fine-tuning is skipped if there is time for fewer.
@@ -170,7 +179,8 @@ class AdvancedRecipe:
     regularisations: tuple[float, ...] = (1.0, 0.3, 3.0)
     fine_tuning: FineTuningRecipe = FINE_TUNING
     tiny_side: int = 64
-    tiny_resolution: int = 160
+    tiny_resolution: int = 128
+    tiny_fine_tuning: FineTuningRecipe = TINY_FINE_TUNING
     large_resolution: int = 448
     min_epochs: int = 2
     cross_validation_min_epochs: int = 8
@@ -180,6 +190,10 @@ class AdvancedRecipe:
     blend_weights: tuple[float, ...] = (0.25, 0.5)
     second_network: str | None = None
     second_weight: float = 0.5
+
+    def fine_tuning_of(self, side: float) -> FineTuningRecipe:
+        """How images whose longer side is usually this many pixels are fine-tuned on."""
+        return self.tiny_fine_tuning if side <= self.tiny_side else self.fine_tuning
 
 
 ADVANCED = AdvancedRecipe("efficientnet-lite0+efficientnet-lite2", second_network="efficientnet-lite2")

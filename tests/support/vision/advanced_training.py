@@ -15,6 +15,7 @@ from emulator.vision.recipes.recipes import (
     ADVANCED,
     FINE_TUNING,
     QUICK,
+    TINY_FINE_TUNING,
 )
 
 SMALL_QUICK = replace(QUICK, resolution=64)
@@ -23,6 +24,7 @@ SMALL = replace(
     ADVANCED,
     **_SIZES,
     fine_tuning=replace(FINE_TUNING, batch=8),
+    tiny_fine_tuning=replace(TINY_FINE_TUNING, batch=8),
     regularisations=(1.0,),
     second_network=None,
 )

@@ -210,7 +210,7 @@ def test_a_little_more_or_less_speed_changes_no_plan() -> None:
 def test_half_of_the_time_is_for_a_second_network_if_both_halves_are_long(
     first: Plan | None, second: Plan | None, sufficient: bool
 ) -> None:
-    assert are_sufficient(first, second, ADVANCED) == sufficient
+    assert are_sufficient(first, second, 2, 8) == sufficient
 
 
 class Clock:

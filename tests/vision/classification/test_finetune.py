@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy
 import pytest
+import torch
 
 from emulator.vision.classification.finetune import (
     FineTuned,
     TrainingImages,
+    _with_rectangles,
+    augmented_image,
     averaged,
     fine_tune,
     finer_weights,
@@ -15,18 +18,18 @@ from emulator.vision.classification.finetune import (
 from emulator.vision.classification.head import LinearHead
 from emulator.vision.networks.graph import Network
 from emulator.vision.networks.weights import backbone_network
-from emulator.vision.recipes.recipes import FINE_TUNING
+from emulator.vision.recipes.recipes import ADVANCED, FINE_TUNING, TINY_FINE_TUNING, FineTuningRecipe
 from emulator.vision.training.budget import Budget
 
 
-def learned(backbone: Network, seed: int = 0) -> FineTuned:
+def learned(backbone: Network, seed: int = 0, recipe: FineTuningRecipe = FINE_TUNING) -> FineTuned:
     random = numpy.random.default_rng(0)
     pixels = random.integers(0, 256, (6, backbone.resolution, backbone.resolution, 3), numpy.uint8)
     return fine_tune(
         backbone,
         TrainingImages(pixels, numpy.eye(2)[[0, 1, 0, 1, 0, 1]], multilabel=False),
         numpy.arange(6),
-        replace(FINE_TUNING, batch=3),
+        replace(recipe, batch=3),
         epochs=1,
         seed=seed,
         budget=Budget(1e9, lambda: 0.0),
@@ -47,6 +50,57 @@ def test_fine_layers_stay_and_coarse_ones_learn() -> None:
         if numpy.abs(model.backbone.weights[name] - weight).max() > 0
     }
     assert moved == set(backbone.weights) - frozen
+
+
+def test_tiny_images_train_all_layers() -> None:
+    backbone = backbone_network("efficientnet-lite0", 64)
+
+    model = learned(backbone, recipe=TINY_FINE_TUNING)
+
+    assert all(
+        numpy.abs(model.backbone.weights[name] - weight).max() > 0
+        for name, weight in backbone.weights.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "recipe"), [(32, TINY_FINE_TUNING), (64, TINY_FINE_TUNING), (65, FINE_TUNING)]
+)
+def test_the_size_of_images_decides_how_they_are_fine_tuned_on(side: float, recipe: FineTuningRecipe) -> None:
+    assert ADVANCED.fine_tuning_of(side) == recipe
+
+
+def test_images_get_rectangles_of_others_and_as_much_of_their_tags() -> None:
+    count, side = 64, 20
+    images = torch.arange(count, dtype=torch.float32)[:, None, None, None].expand(count, side, side, 3)
+    partners = numpy.roll(numpy.arange(count), 1)
+
+    mixed, own = _with_rectangles(images, partners, numpy.random.default_rng(0))
+
+    for number in range(count):
+        is_own = mixed[number] == number
+        assert bool((is_own | (mixed[number] == partners[number])).all())
+        assert own[number] == pytest.approx(is_own.double().mean().item())
+        # The rest of each row is in one piece, and of the same columns.
+        assert len(torch.unique((~is_own[~is_own.all(2).all(1)]).double(), dim=0)) <= 1
+    assert 0 <= own.min() < 0.3
+    assert 0.9 < own.max() <= 1
+    assert images[5].unique().tolist() == [5.0]
+
+
+def test_colors_change_by_as_much_as_the_recipe_says() -> None:
+    grey = numpy.full((8, 8, 3), 100, numpy.uint8)
+    recipe = replace(FINE_TUNING, color_jitter=0.3)
+
+    levels = [
+        augmented_image(grey, recipe, numpy.random.default_rng(seed)).float().mean().item()
+        for seed in range(50)
+    ]
+
+    # Each of the three kernels rounds down.
+    assert 67 <= min(levels) < 80
+    assert 120 < max(levels) <= 131
+    assert augmented_image(grey, FINE_TUNING, numpy.random.default_rng(0)).unique().tolist() == [100]
 
 
 @pytest.mark.parametrize(("stride", "first"), [(2, "_conv_stem"), (16, "_blocks.5._depthwise_conv")])
